@@ -1,0 +1,1 @@
+"""Question → prompt → token ids; option tokens found and checked."""
