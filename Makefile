@@ -1,0 +1,86 @@
+# `make help` lists the targets. Each sets up what it needs: Python 3.11, make and git are enough.
+PYTHON ?= python3.11
+VENV   := .venv
+BIN    := $(VENV)/bin
+TOOLS  := build/proto-tools
+PIP    := -m pip install --disable-pip-version-check -qq --no-deps
+
+# One requirement list a machine: CUDA where a GPU answers, else CPU.
+MACHINE := $(shell nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)
+READY   := $(VENV)/ready-$(MACHINE)
+TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
+
+PROTOS := $(wildcard proto/trueodds/v1/*.proto)
+STUBS  := clients/python
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format proto proto-check buf bench train lock clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(READY)  ## make the environment (every other target does this by itself)
+
+demo: $(READY)  ## serve the demo pair, calibrate it, and write build/demo/report.html
+	$(BIN)/trueodds demo --output build/demo
+
+test: $(READY)  ## run every test, the real engine included
+	$(BIN)/python -m pytest
+
+lint: $(READY) proto-check buf  ## run all checks: ruff, mypy, stubs, buf
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(READY)  ## format the sources
+	$(BIN)/ruff check --fix-only -q .
+	$(BIN)/ruff format .
+
+proto: $(TOOLS)/ready  ## generate the stubs of proto/
+	$(call generate,$(STUBS))
+
+proto-check: $(TOOLS)/ready  ## fail when the stubs are stale
+	@rm -rf build/proto-check && mkdir -p build/proto-check
+	@$(call generate,build/proto-check)
+	@diff -r -x __pycache__ -x __init__.py build/proto-check/trueodds/v1 $(STUBS)/trueodds/v1 \
+	  || { echo "the stubs are stale: run make proto"; exit 1; }
+
+buf: $(TOOLS)/ready  ## lint the contract
+	PATH="$(TOOLS)/bin:$$PATH" npx --yes @bufbuild/buf@1.75.0 lint
+
+bench: $(READY)  ## measure the service against the bare engine, side by side
+	$(BIN)/python -m benchmarks.throughput
+
+train: $(READY)  ## train the demo pair again (minutes on a GPU, hours on a CPU)
+	$(BIN)/python -m trueodds_demo.training
+
+lock:  ## resolve the requirement lists again (needs uv)
+	requirements/lock.sh
+
+clean:  ## remove the environment and everything built
+	rm -rf $(VENV) build
+
+$(READY): pyproject.toml requirements/$(MACHINE).txt
+	@echo "setting up $(VENV) for $(MACHINE); this takes a few minutes, once"
+	$(PYTHON) -m venv --clear $(VENV)
+ifeq ($(MACHINE),cpu)
+	@# A machine may have a CPU torch of its own, in the places that its pip looks.
+	$(BIN)/python $(PIP) --require-hashes -r requirements/cpu-torch.txt 2>/dev/null \
+	  || $(BIN)/python $(PIP) --require-hashes -r requirements/cpu-torch.txt --index-url $(TORCH_CPU_INDEX)
+endif
+	$(BIN)/python $(PIP) --require-hashes -r requirements/$(MACHINE).txt
+	$(BIN)/python $(PIP) --no-build-isolation -e .
+	@touch $@
+
+$(TOOLS)/ready: requirements/proto.txt
+	$(PYTHON) -m venv --clear $(TOOLS)
+	$(TOOLS)/bin/python $(PIP) --require-hashes -r requirements/proto.txt
+	@mkdir -p build/proto-include/google/rpc
+	@cp $(TOOLS)/lib/python3*/site-packages/google/rpc/status.proto build/proto-include/google/rpc/
+	@touch $@
+
+# $(1): the folder to write to.
+define generate
+PATH="$(TOOLS)/bin:$$PATH" $(TOOLS)/bin/python -m grpc_tools.protoc -I proto -I build/proto-include \
+  --python_out=$(1) --grpc_python_out=$(1) --mypy_out=quiet:$(1) --mypy_grpc_out=quiet:$(1) $(PROTOS)
+endef

@@ -1,0 +1,1 @@
+"""The generated stubs of `proto/trueodds/v1`. Never edited: run `make proto`."""
