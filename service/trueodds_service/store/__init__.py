@@ -1,0 +1,42 @@
+"""Calibrators and their activations, kept: SQLite by default, PostgreSQL for a cluster.
+
+A calibrator is immutable and named by its content. What answers in a scope is the newest row of
+that scope's append-only history of activations. SQLAlchemy and Alembic are named here only.
+"""
+
+from trueodds_service.store.base import CalibratorStore
+from trueodds_service.store.calibrator import Calibrator
+from trueodds_service.store.errors import (
+    BadPageToken,
+    CalibratorNotFound,
+    NotActive,
+    NothingActive,
+    SchemaTooNew,
+    StoreCorrupt,
+    StoreError,
+    StoreUnavailable,
+)
+from trueodds_service.store.records import Activation, Provenance, Scope
+from trueodds_service.store.sql import SqlCalibratorStore
+from trueodds_service.store.upgrade import upgrade
+from trueodds_service.store.views import Page, Snapshot
+
+__all__ = [
+    "Activation",
+    "BadPageToken",
+    "Calibrator",
+    "CalibratorNotFound",
+    "CalibratorStore",
+    "NotActive",
+    "NothingActive",
+    "Page",
+    "Provenance",
+    "SchemaTooNew",
+    "Scope",
+    "Snapshot",
+    "SqlCalibratorStore",
+    "StoreCorrupt",
+    "StoreError",
+    "StoreUnavailable",
+    "upgrade",
+]

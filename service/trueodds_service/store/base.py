@@ -1,0 +1,82 @@
+"""What the flows need from a store, whatever keeps it."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from trueodds_service.store.calibrator import Calibrator
+from trueodds_service.store.records import Activation, Scope
+from trueodds_service.store.views import Page, Snapshot
+
+
+class CalibratorStore(Protocol):
+    """Immutable calibrators, and per scope the history of which of them answers.
+
+    Calls block and may come from any thread. What a call has returned survives a crash. Each call
+    can raise ``StoreUnavailable``, and each that returns calibrators ``StoreCorrupt``.
+    """
+
+    def put(self, calibrator: Calibrator) -> Calibrator:
+        """Keep a calibrator; return the one kept, which is the older where the id is known."""
+        ...
+
+    def get(self, model: str, calibrator_id: str) -> Calibrator:
+        """A calibrator of a model.
+
+        Raises:
+            CalibratorNotFound: the model has none of that id.
+        """
+        ...
+
+    def list(
+        self, model: str, *, task: str | None = None, page_size: int, page_token: str = ""
+    ) -> Page:
+        """A page of a model's calibrators, the last put first; the first page without a token.
+
+        ``task`` keeps those of one task: the empty one for defaults, ``None`` for all. Following
+        the tokens gives each calibrator once, also while others are put.
+
+        Raises:
+            BadPageToken: the token is not from a listing of this model and task.
+            ValueError: ``page_size`` is below 1.
+        """
+        ...
+
+    def activate(self, model: str, calibrator_id: str) -> Activation:
+        """Make a calibrator answer in its scope; appends to the scope's history.
+
+        Where it is the active one already, nothing changes and its activation is returned.
+
+        Raises:
+            CalibratorNotFound: the model has none of that id.
+        """
+        ...
+
+    def rollback(self, scope: Scope, *, expected_id: str | None = None) -> Activation | None:
+        """Take back the activation in force; appends to the scope's history.
+
+        Returns the activation then in force: a new one of the calibrator that answered before,
+        or ``None`` where there was none. Repeated rollbacks go further back, down to nothing.
+        With ``expected_id`` only that calibrator's activation is taken back, so a repeated
+        request cannot go two steps.
+
+        Raises:
+            NothingActive: there is nothing to take back.
+            NotActive: the active calibrator is not the expected one.
+        """
+        ...
+
+    def active(self, scope: Scope) -> Calibrator | None:
+        """The calibrator that answers in exactly this scope; no default stands in for it."""
+        ...
+
+    def history(self, scope: Scope) -> Sequence[Activation]:
+        """All activations and rollbacks of a scope, the oldest first."""
+        ...
+
+    def version(self) -> int:
+        """A number that grows with every change of what is active; cheap enough to poll."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """All active calibrators and the version at which they are, as of one moment."""
+        ...

@@ -1,0 +1,45 @@
+"""What can go wrong in the store.
+
+StoreError
+├── CalibratorNotFound    the model has no calibrator of that id
+├── NothingActive         a rollback where nothing is active
+├── NotActive             a rollback of a calibrator that is not the active one
+├── BadPageToken          a page token that this listing did not give (a ValueError as well)
+├── SchemaTooNew          the database was migrated by a newer version of the service
+├── StoreCorrupt          a stored calibrator is not what its id says
+└── StoreUnavailable      the database cannot be opened, reached or locked; worth a retry
+
+Each takes one message, so that it can be pickled. The driver's error is kept as the cause.
+"""
+
+
+class StoreError(Exception):
+    """The store could not do what it was asked to. Nothing was changed."""
+
+
+class CalibratorNotFound(StoreError):  # noqa: N818 – named by what happened
+    """The model has no calibrator of that id."""
+
+
+class NothingActive(StoreError):  # noqa: N818
+    """There is no activation to take back: nothing is active in the scope."""
+
+
+class NotActive(StoreError):  # noqa: N818
+    """The calibrator to take back is not the one that is active in its scope."""
+
+
+class BadPageToken(StoreError, ValueError):  # noqa: N818
+    """The page token is damaged, or belongs to a listing of something else."""
+
+
+class SchemaTooNew(StoreError):  # noqa: N818
+    """The database has a schema that this version of the service does not know."""
+
+
+class StoreCorrupt(StoreError):  # noqa: N818
+    """A stored calibrator is not what its id says; it must not be applied."""
+
+
+class StoreUnavailable(StoreError):  # noqa: N818
+    """The database cannot be opened, reached or locked at the moment."""

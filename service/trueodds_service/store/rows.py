@@ -1,0 +1,115 @@
+"""The tables. ``migrations/`` builds the same ones, and a test holds the two together."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    DateTime,
+    Dialect,
+    Double,
+    ForeignKey,
+    Index,
+    MetaData,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+# Names that every database gives alike, so that later migrations can speak of them.
+_NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+CLOCK_ID = 1
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC. SQLite drops the time zone of what it keeps; this puts it back."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """In UTC, so that what is kept without a zone means UTC."""
+        return value and value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """With the zone UTC, whether the database kept one or not."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Row(DeclarativeBase):
+    """The base of all tables."""
+
+    metadata = MetaData(naming_convention=_NAMES)
+
+
+class ClockRow(Row):
+    """The one row with the store's version. Who writes holds its lock until the commit.
+
+    So sequences appear in the order of their commits, in PostgreSQL too: a reader that has seen
+    one has seen all before it.
+    """
+
+    __tablename__ = "clock"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    version: Mapped[int]
+
+
+class ScopeRow(Row):
+    """A scope that some calibrator was fitted for."""
+
+    __tablename__ = "scopes"
+    __table_args__ = (
+        UniqueConstraint("model", "revision", "task", "format", "format_version", "options"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    model: Mapped[str]
+    revision: Mapped[str]
+    task: Mapped[str]
+    format: Mapped[str]
+    format_version: Mapped[int]
+    options: Mapped[int]
+
+
+class CalibratorRow(Row):
+    """A calibrator; written once. ``position`` is the order in which they came."""
+
+    __tablename__ = "calibrators"
+    __table_args__ = (UniqueConstraint("id"), {"sqlite_autoincrement": True})
+
+    position: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[str]
+    scope_id: Mapped[int] = mapped_column(ForeignKey("scopes.id"))
+    method: Mapped[str]
+    temperature: Mapped[float] = mapped_column(Double)
+    at_bound: Mapped[bool]
+    undetermined: Mapped[bool]
+    provenance: Mapped[dict[str, Any]] = mapped_column(JSON)
+    metrics: Mapped[dict[str, float]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    scope: Mapped[ScopeRow] = relationship(lazy="joined", innerjoin=True)
+
+
+class ActivationRow(Row):
+    """A row of a scope's history; written once. The newest of a scope is in force."""
+
+    __tablename__ = "activations"
+    __table_args__ = (Index(None, "scope_id", "sequence"),)
+
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    scope_id: Mapped[int] = mapped_column(ForeignKey("scopes.id"))
+    calibrator_id: Mapped[str | None] = mapped_column(ForeignKey("calibrators.id"))
+    parent: Mapped[int | None] = mapped_column(ForeignKey("activations.sequence"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    scope: Mapped[ScopeRow] = relationship(lazy="joined", innerjoin=True)

@@ -1,0 +1,131 @@
+"""The store in a SQL database."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from trueodds_service.store import pointer
+from trueodds_service.store.base import CalibratorStore
+from trueodds_service.store.calibrator import Calibrator
+from trueodds_service.store.convert import (
+    activation_record,
+    calibrator_record,
+    calibrator_row,
+    scope_row,
+)
+from trueodds_service.store.database import Database
+from trueodds_service.store.errors import CalibratorNotFound, NothingActive
+from trueodds_service.store.paging import make_token, read_token
+from trueodds_service.store.records import Activation, Scope
+from trueodds_service.store.rows import ActivationRow, CalibratorRow, ClockRow, ScopeRow
+from trueodds_service.store.views import Page, Snapshot
+
+
+class SqlCalibratorStore(CalibratorStore):
+    """Calibrators in SQLite or PostgreSQL; ``upgrade(url)`` has to come first.
+
+    Every method is one transaction. The contract of each is in ``base.py``.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Connects at the first call.
+
+        Raises:
+            StoreError: the URL cannot be read, or names no kind of database that is known.
+        """
+        self._database = Database(url)
+
+    def put(self, calibrator: Calibrator) -> Calibrator:
+        with self._database.writing() as session:
+            row = session.scalars(select(CalibratorRow).filter_by(id=calibrator.id)).one_or_none()
+            if row is None:
+                scope = pointer.find_scope(session, calibrator.scope)
+                row = calibrator_row(calibrator, scope or scope_row(calibrator.scope))
+                session.add(row)
+                session.flush()
+            return calibrator_record(row)
+
+    def get(self, model: str, calibrator_id: str) -> Calibrator:
+        with self._database.reading() as session:
+            return calibrator_record(_find(session, model, calibrator_id))
+
+    def list(
+        self, model: str, *, task: str | None = None, page_size: int, page_token: str = ""
+    ) -> Page:
+        if page_size < 1:
+            raise ValueError(f"page_size is {page_size}, below 1")
+        query = select(CalibratorRow).where(CalibratorRow.scope.has(ScopeRow.model == model))
+        if task is not None:
+            query = query.where(CalibratorRow.scope.has(ScopeRow.task == task))
+        if page_token:
+            query = query.where(CalibratorRow.position < read_token(page_token, model, task))
+        # One more than the page holds tells whether there is a next page.
+        query = query.order_by(CalibratorRow.position.desc()).limit(page_size + 1)
+        with self._database.reading() as session:
+            rows = session.scalars(query).all()
+            page = rows[:page_size]
+            more = len(rows) > page_size
+            token = make_token(model, task, page[-1].position) if more else ""
+            return Page([calibrator_record(row) for row in page], token)
+
+    def activate(self, model: str, calibrator_id: str) -> Activation:
+        with self._database.writing() as session:
+            calibrator = _find(session, model, calibrator_id)
+            return activation_record(pointer.push(session, calibrator))
+
+    def rollback(self, scope: Scope, *, expected_id: str | None = None) -> Activation | None:
+        with self._database.writing() as session:
+            scope_of = pointer.find_scope(session, scope)
+            if scope_of is None:
+                raise NothingActive(f"nothing is active for {scope.model}, task {scope.task!r}")
+            row = pointer.pop(session, scope_of, expected_id)
+            return activation_record(row) if row.calibrator_id is not None else None
+
+    def active(self, scope: Scope) -> Calibrator | None:
+        with self._database.reading() as session:
+            scope_of = pointer.find_scope(session, scope)
+            current = pointer.in_force(session, scope_of) if scope_of else None
+            if current is None or current.calibrator_id is None:
+                return None
+            return calibrator_record(_find(session, scope.model, current.calibrator_id))
+
+    def history(self, scope: Scope) -> Sequence[Activation]:
+        with self._database.reading() as session:
+            scope_of = pointer.find_scope(session, scope)
+            if scope_of is None:
+                return []
+            query = select(ActivationRow).filter_by(scope_id=scope_of.id)
+            rows = session.scalars(query.order_by(ActivationRow.sequence))
+            return [activation_record(row) for row in rows]
+
+    def version(self) -> int:
+        with self._database.reading() as session:
+            return _version(session)
+
+    def snapshot(self) -> Snapshot:
+        newest = select(func.max(ActivationRow.sequence)).group_by(ActivationRow.scope_id)
+        query = (
+            select(CalibratorRow)
+            .join(ActivationRow, ActivationRow.calibrator_id == CalibratorRow.id)
+            .where(ActivationRow.sequence.in_(newest))
+        )
+        with self._database.reading() as session:
+            active = [calibrator_record(row) for row in session.scalars(query)]
+            return Snapshot(_version(session), {each.scope: each for each in active})
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        self._database.close()
+
+
+def _find(session: Session, model: str, calibrator_id: str) -> CalibratorRow:
+    query = select(CalibratorRow).filter_by(id=calibrator_id)
+    row = session.scalars(query).one_or_none()
+    if row is None or row.scope.model != model:
+        raise CalibratorNotFound(f"models/{model}/calibrators/{calibrator_id} does not exist")
+    return row
+
+
+def _version(session: Session) -> int:
+    return session.scalars(select(ClockRow.version)).one()

@@ -1,0 +1,115 @@
+"""What the database throws comes out as the store's own errors, with its cause."""
+
+import pickle
+import sqlite3
+from contextlib import closing
+
+import pytest
+import trueodds_service.store
+from sqlalchemy import exc as sql_errors
+from trueodds_service.store import (
+    SqlCalibratorStore,
+    StoreCorrupt,
+    StoreError,
+    StoreUnavailable,
+    errors,
+    upgrade,
+)
+from trueodds_service.store.database import translated
+
+DRIVER = sqlite3.OperationalError("disk I/O error")
+
+
+@pytest.mark.parametrize(
+    ("raised", "expected"),
+    [
+        (sql_errors.OperationalError("SELECT secret", ("secret",), DRIVER), StoreUnavailable),
+        (sql_errors.InterfaceError("SELECT secret", ("secret",), DRIVER), StoreUnavailable),
+        (sql_errors.IntegrityError("SELECT secret", ("secret",), DRIVER), StoreError),
+        (sql_errors.DatabaseError("SELECT secret", ("secret",), DRIVER), StoreError),
+        (sql_errors.TimeoutError("the pool is empty"), StoreUnavailable),
+        (DRIVER, StoreUnavailable),
+        (sqlite3.DatabaseError("file is not a database"), StoreError),
+        (PermissionError("no"), StoreUnavailable),
+        (sql_errors.NoResultFound("no row"), StoreError),
+        (sql_errors.ArgumentError("no URL"), StoreError),
+    ],
+)
+def test_each_kind_of_error_is_translated_and_its_cause_kept(raised, expected):
+    with pytest.raises(StoreError) as caught, translated():
+        raise raised
+    assert type(caught.value) is expected
+    assert caught.value.__cause__ is raised
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [StoreError, *StoreError.__subclasses__()])
+def test_every_error_can_travel_is_exported_and_in_the_tree(kind):
+    copy = pickle.loads(pickle.dumps(kind("told")))  # noqa: S301 – its own bytes
+    assert (type(copy), str(copy)) == (kind, "told")
+    assert kind.__name__ in errors.__doc__
+    assert kind.__name__ in trueodds_service.store.__all__
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["nonsense", "sqlite://", "sqlite:///:memory:", "sqlite:///x.db?mode=memory", "mysql://h/d"],
+)
+def test_a_url_that_cannot_keep_anything_is_refused_at_once(url):
+    for use in (SqlCalibratorStore, upgrade):
+        with pytest.raises(StoreError):
+            use(url)
+
+
+def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreUnavailable) as caught:
+        upgrade(f"sqlite:///{tmp_path}/file/store.db")
+    assert isinstance(caught.value.__cause__, OSError)
+
+
+def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path):
+    file = tmp_path / "notes.txt"
+    file.write_text("not a database" * 100)
+    with pytest.raises(StoreError):
+        upgrade(f"sqlite:///{file}")
+    assert file.read_text() == "not a database" * 100
+
+
+def test_a_store_that_was_never_upgraded_says_so(tmp_path):
+    with pytest.raises(StoreUnavailable, match="no such table"):
+        SqlCalibratorStore(f"sqlite:///{tmp_path}/store.db").version()
+
+
+def test_a_lock_held_too_long_is_unavailable_and_readers_go_on(url, make, monkeypatch):
+    monkeypatch.setattr("trueodds_service.store.sqlite._PRAGMAS", ("PRAGMA busy_timeout = 10",))
+    store = SqlCalibratorStore(url)
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreUnavailable, match="locked"):
+            store.put(make())
+        assert store.version() == 0
+    assert store.put(make()) == make()
+
+
+def test_a_damaged_column_is_corrupt(url, make):
+    store = SqlCalibratorStore(url)
+    calibrator = store.put(make())
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as behind:
+        behind.execute("UPDATE calibrators SET metrics = '{'")
+    with pytest.raises(StoreCorrupt):
+        store.get("demo-aligned", calibrator.id)
+
+
+def test_a_failure_in_the_middle_of_a_write_changes_nothing(url, make):
+    store = SqlCalibratorStore(url)
+    calibrator = store.put(make())
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as behind:
+        behind.execute(
+            "CREATE TRIGGER fail BEFORE INSERT ON activations "
+            "BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        )
+    with pytest.raises(StoreError, match="no room"):
+        store.activate("demo-aligned", calibrator.id)
+    assert store.version() == 0
+    assert store.history(calibrator.scope) == []

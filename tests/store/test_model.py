@@ -1,0 +1,80 @@
+"""Any sequence of calls agrees with the plainest store: a stack a scope."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from trueodds_service.store import Calibrator, NothingActive, Scope, SqlCalibratorStore, upgrade
+
+SCOPES = [Scope("m", "r", task, "letter", 1, 4) for task in ("", "x")]
+scopes = st.sampled_from(SCOPES)
+temperatures = st.sampled_from([0.5, 1.0, 2.0])
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Calls the store and the stacks alike, and compares all that can be read."""
+
+    def __init__(self):
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        url = f"sqlite:///{Path(self.folder.name) / 'store.db'}"
+        upgrade(url)
+        self.store = SqlCalibratorStore(url)
+        self.stacks = {scope: [] for scope in SCOPES}
+        self.told = {scope: [] for scope in SCOPES}
+        self.order = []
+        self.changes = 0
+
+    def teardown(self):
+        self.store.close()
+        self.folder.cleanup()
+
+    def record(self, scope):
+        self.changes += 1
+        top = self.stacks[scope][-1].id if self.stacks[scope] else None
+        self.told[scope].append((self.changes, top))
+
+    @rule(scope=scopes, temperature=temperatures)
+    def activate(self, scope, temperature):
+        calibrator = Calibrator(scope=scope, method="constant", temperature=temperature)
+        kept = self.store.put(calibrator)
+        assert kept.id == calibrator.id
+        if kept not in self.order:
+            self.order.append(kept)
+        assert self.store.activate("m", kept.id).calibrator_id == kept.id
+        if self.stacks[scope][-1:] != [kept]:
+            self.stacks[scope].append(kept)
+            self.record(scope)
+
+    @rule(scope=scopes)
+    def rollback(self, scope):
+        if not self.stacks[scope]:
+            with pytest.raises(NothingActive):
+                self.store.rollback(scope)
+            return
+        self.stacks[scope].pop()
+        self.record(scope)
+        now = self.store.rollback(scope)
+        top = self.stacks[scope][-1].id if self.stacks[scope] else None
+        assert (now and now.calibrator_id) == top
+
+    @invariant()
+    def agrees(self):
+        tops = {scope: stack[-1] for scope, stack in self.stacks.items() if stack}
+        snapshot = self.store.snapshot()
+        assert snapshot.active == tops
+        assert snapshot.version == self.store.version() == self.changes
+        assert self.store.list("m", page_size=100).calibrators == self.order[::-1]
+        for scope in SCOPES:
+            assert self.store.active(scope) == tops.get(scope)
+            told = [(row.sequence, row.calibrator_id) for row in self.store.history(scope)]
+            assert told == self.told[scope]
+
+
+def test_the_store_agrees_with_stacks():
+    run_state_machine_as_test(
+        StoreMachine, settings=settings(max_examples=15, stateful_step_count=20, deadline=None)
+    )

@@ -1,0 +1,72 @@
+"""What is put comes back, exactly, once, and to nobody else."""
+
+import sqlite3
+from dataclasses import replace
+from datetime import UTC, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from trueodds_service.store import CalibratorNotFound, SqlCalibratorStore, StoreCorrupt
+
+
+def test_put_then_get(store, make):
+    calibrator = make(task="mmlu/anatomy")
+    assert store.put(calibrator) == calibrator
+    kept = store.get("demo-aligned", calibrator.id)
+    assert kept == calibrator
+    assert kept.created_at.tzinfo is UTC
+
+
+def test_putting_the_same_fit_again_returns_the_one_kept(store, make):
+    first = store.put(make())
+    again = replace(make(), created_at=first.created_at + timedelta(hours=1))
+    assert store.put(again) == first
+    assert store.list("demo-aligned", page_size=10).calibrators == [first]
+
+
+positive = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
+finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(temperature=positive, metrics=st.dictionaries(st.text("abc_é", max_size=4), finite))
+def test_numbers_come_back_bit_for_bit(store, make, temperature, metrics):
+    calibrator = replace(make(temperature), metrics=metrics)
+    store.put(calibrator)
+    kept = store.get("demo-aligned", calibrator.id)
+    assert kept.temperature.hex() == temperature.hex()
+    assert {k: v.hex() for k, v in kept.metrics.items()} == {k: v.hex() for k, v in metrics.items()}
+
+
+def test_an_unknown_id_is_not_found(store):
+    with pytest.raises(CalibratorNotFound, match="models/demo-aligned/calibrators/0123"):
+        store.get("demo-aligned", "0123")
+
+
+def test_a_calibrator_of_another_model_is_not_found(store, make):
+    calibrator = store.put(make())
+    with pytest.raises(CalibratorNotFound):
+        store.get("other", calibrator.id)
+    with pytest.raises(CalibratorNotFound):
+        store.activate("other", calibrator.id)
+    assert store.version() == 0
+
+
+@pytest.mark.parametrize("change", ["temperature = 2.5", "metrics = '[]'", "temperature = -1"])
+def test_a_record_altered_behind_the_store_is_never_served(url, make, change):
+    store = SqlCalibratorStore(url)
+    calibrator = store.put(make())
+    store.activate("demo-aligned", calibrator.id)
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as behind:
+        behind.execute(f"UPDATE calibrators SET {change}")  # noqa: S608 – from the list above
+    for read in (
+        lambda: store.get("demo-aligned", calibrator.id),
+        lambda: store.active(calibrator.scope),
+        lambda: store.list("demo-aligned", page_size=1),
+        store.snapshot,
+    ):
+        with pytest.raises(StoreCorrupt, match=calibrator.id):
+            read()
