@@ -1,0 +1,54 @@
+"""Bins of confidence that together cover [0, 1]: their edges, and which bin an item falls into."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Binning = Literal["equal_width", "equal_mass"]
+
+# The paper's; its "equal-sized" may mean either binning, so both are offered.
+DEFAULT_BINS = 10
+
+
+def as_confidence(values: ArrayLike) -> NDArray[np.float64]:
+    """Confidences, shape (n,) with n ≥ 1, in [0, 1]; anything else is a ValueError."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"confidence must have shape (n,) with n >= 1, got {array.shape}")
+    if not ((array >= 0) & (array <= 1)).all():  # written so that NaN fails as well
+        raise ValueError("confidence must lie in [0, 1]")
+    return array
+
+
+def edges_of(confidence: NDArray[np.float64], bins: int, binning: Binning) -> NDArray[np.float64]:
+    """Edges, ascending from 0 to 1, shape (bins + 1,).
+
+    "equal_width" spaces them evenly. "equal_mass" takes quantiles of ``confidence``, so that
+    counts differ by at most one. Ties share a bin all the same: some bins are then fuller, others
+    empty, and those between equal edges are left out.
+
+    Raises
+    ------
+    ValueError
+        If ``bins`` < 1 or ``binning`` is neither.
+    """
+    if bins < 1:
+        raise ValueError(f"bins must be at least 1, got {bins}")
+    match binning:
+        case "equal_width":
+            return np.linspace(0.0, 1.0, bins + 1)
+        case "equal_mass":
+            # Items themselves are the edges, found by whole numbers: an interpolated quantile may
+            # come to lie a rounding above the item that it should equal.
+            starts = confidence.size * np.arange(1, bins) // bins
+            inner = np.sort(confidence)[starts]
+            return np.unique(np.concatenate(([0.0], inner, [1.0])))
+        case _:
+            raise ValueError(f"binning must be equal_width or equal_mass, got {binning!r}")
+
+
+def bin_of(confidence: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Index of each confidence's bin: lower ≤ confidence < upper, the last bin closed."""
+    # Only inner edges decide: what lies on the outermost belongs to the first or the last bin.
+    return np.searchsorted(edges[1:-1], confidence, side="right")
