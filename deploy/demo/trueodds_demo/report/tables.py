@@ -1,0 +1,128 @@
+"""The numbers, task by task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from trueodds_demo.report.model import Report, TaskResult
+from trueodds_demo.report.summary import Summary
+from trueodds_demo.report.text import ARROW, decimal, esc, percent, px
+
+RANGE_WIDTH, RANGE_HEIGHT, RANGE_INSET = 190.0, 22.0, 7.0
+
+
+def results_table(report: Report, summary: Summary) -> str:
+    """Tabulate accuracy, confidence and calibration error of every task, and of all."""
+    top = max(max(t.ece_before, t.ece_after, t.null_ece_after, t.teacher_ece)
+              for t in report.tasks) or 1.0  # fmt: skip
+    head = (
+        ("Task", "t"), ("Accuracy", "n"), ("Confidence", "n"), ("Calibration error (ECE)", "n"),
+        ("", "r"), ("Noise floor", "n"), ("Teacher’s ECE", "n"), ("Temperature", "n"),
+    )  # fmt: skip
+    rows = [
+        (
+            _name(task),
+            _accuracy(task.accuracy_before, task.accuracy_after),
+            _change(percent(task.confidence_before, 1), percent(task.confidence_after, 1)),
+            _change(decimal(task.ece_before), decimal(task.ece_after)),
+            ece_range(task, top),
+            decimal(task.null_ece_after),
+            decimal(task.teacher_ece),
+            decimal(task.temperature, 2),
+        )
+        for task in report.tasks
+    ]
+    before, after = summary.before, summary.after
+    total = (
+        "All tasks <small>mean</small>",
+        _accuracy(before.accuracy, after.accuracy),
+        _change(percent(before.confidence, 1), percent(after.confidence, 1)),
+        _change(decimal(before.mean_ece), decimal(after.mean_ece)),
+        "",
+        decimal(after.mean_floor),
+        decimal(sum(t.teacher_ece for t in report.tasks) / len(report.tasks)),
+        "",
+    )
+    return _table("Results by task, before and after calibration", head, rows, total)
+
+
+def scores_table(report: Report) -> str:
+    """Tabulate the proper scores, the format probability and the calibrator of every task."""
+    head = (
+        ("Task", "t"), ("Log loss", "n"), ("Brier score", "n"), ("Format probability", "n"),
+        ("Teacher’s accuracy", "n"), ("Questions", "n"), ("Calibrator", "t"),
+    )  # fmt: skip
+    rows = [
+        (
+            _name(task),
+            _change(decimal(task.nll_before), decimal(task.nll_after)),
+            _change(decimal(task.brier_before), decimal(task.brier_after)),
+            percent(task.format_probability, 1),
+            percent(task.teacher_accuracy, 1),
+            f"{task.n:,}",
+            f"<code>{esc(task.calibrator)}</code>",
+        )
+        for task in report.tasks
+    ]
+    return _table("Proper scores, format probability and calibrator by task", head, rows)
+
+
+def ece_range(task: TaskResult, top: float) -> str:
+    """Draw a task's ECE before and after on a line from 0 to `top`, the noise floor shaded."""
+    span = RANGE_WIDTH - 2 * RANGE_INSET
+
+    def x(value: float) -> str:
+        return px(RANGE_INSET + span * value / top)
+
+    middle = px(RANGE_HEIGHT / 2)
+    floor = px(span * task.null_ece_after / top)
+    return (
+        f'<svg class="range" viewBox="0 0 {px(RANGE_WIDTH)} {px(RANGE_HEIGHT)}" aria-hidden="true">'
+        f'<rect class="floor" x="{px(RANGE_INSET)}" y="2" width="{floor}" height="18"/>'
+        f'<path class="line" d="M{x(task.ece_before)} {middle}H{x(task.ece_after)}"/>'
+        f'<circle class="was" cx="{x(task.ece_before)}" cy="{middle}" r="5"/>'
+        f'<circle class="now" cx="{x(task.ece_after)}" cy="{middle}" r="5"/></svg>'
+    )
+
+
+def _name(task: TaskResult) -> str:
+    return f"{esc(task.task)} <small>{task.options} options</small>"
+
+
+def _accuracy(before: float, after: float) -> str:
+    first, second = percent(before, 1), percent(after, 1)
+    return first if first == second else _change(first, second)
+
+
+def _change(before: str, after: str) -> str:
+    return (
+        f'<span class="was">{before}</span> <span class="to">{ARROW}</span> '
+        f'<span class="now">{after}</span>'
+    )
+
+
+def _table(
+    caption: str,
+    head: Sequence[tuple[str, str]],
+    rows: Sequence[Sequence[str]],
+    total: Sequence[str] | None = None,
+) -> str:
+    heads = "".join(
+        f'<th scope="col" class="{css}">{text}</th>' if text else f'<td class="{css}"></td>'
+        for text, css in head
+    )
+    kinds = [css for _, css in head]
+    body = "".join(_row(row, kinds) for row in rows)
+    foot = f"<tfoot>{_row(total, kinds)}</tfoot>" if total else ""
+    return (
+        f'<div class="scroll" role="region" aria-label="{caption}" tabindex="0"><table>'
+        f'<caption class="hidden">{caption}</caption><thead><tr>{heads}</tr></thead>'
+        f"<tbody>{body}</tbody>{foot}</table></div>"
+    )
+
+
+def _row(cells: Sequence[str], kinds: Sequence[str]) -> str:
+    rest = "".join(
+        f'<td class="{css}">{cell}</td>' for cell, css in zip(cells[1:], kinds[1:], strict=True)
+    )
+    return f'<tr><th scope="row">{cells[0]}</th>{rest}</tr>'
