@@ -60,7 +60,7 @@ def scores_table(report: Report) -> str:
             percent(task.format_probability, 1),
             percent(task.teacher_accuracy, 1),
             f"{task.n:,}",
-            f"<code>{esc(task.calibrator)}</code>",
+            f'<code title="{esc(task.calibrator)}">{esc(task.calibrator)}</code>',
         )
         for task in report.tasks
     ]
