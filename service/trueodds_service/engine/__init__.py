@@ -1,0 +1,1 @@
+"""Reads token logprobs: vLLM, or a deterministic fake for fast tests."""

@@ -1,0 +1,1 @@
+"""gRPC: messages ↔ domain, errors → status codes. The only home of protobuf."""

@@ -1,0 +1,145 @@
+"""The service's configuration: one YAML file, validated whole before anything starts."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from trueodds_service.errors import ConfigError
+
+MODEL_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class VllmSettings(_Settings):
+    """A vLLM engine. What is left out is chosen for the machine, CPU or GPU."""
+
+    backend: Literal["vllm"] = "vllm"
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """auto: float32 on a CPU, the weights' own on a GPU."""
+    max_tokens: int | None = Field(default=None, ge=16)
+    """The context; the model's own when left out."""
+    max_batch_tokens: int = Field(default=4096, ge=256)
+    """Tokens that one engine step computes at most."""
+    max_sequences: int = Field(default=256, ge=1)
+    """Prompts that one engine step holds at most."""
+    kv_cache_gib: float | None = Field(default=None, gt=0)
+    """Memory of the KV cache; 1 GiB on a CPU, what vLLM finds free on a GPU."""
+    eager: bool | None = None
+    """Skip compilation: a faster start. True on a CPU."""
+
+
+class FakeSettings(_Settings):
+    """A deterministic engine without a model, for tests. Needs a tokenizer in ``weights``."""
+
+    backend: Literal["fake"]
+    seed: int = 0
+    sharpness: float = Field(default=1.0, gt=0)
+    """Multiplies the logits: above one, an overconfident model."""
+    max_tokens: int = Field(default=2048, ge=16)
+
+
+class ModelSettings(_Settings):
+    """One model and the engine that serves it."""
+
+    name: str
+    """What callers call it: lower-case letters, digits, '.', '_' and '-'."""
+    weights: Path
+    """The model's folder, relative to the configuration file."""
+    teacher: str | None = None
+    """The pre-trained counterpart, by name: the teacher of method TEACHER_KL."""
+    engine: Annotated[VllmSettings | FakeSettings, Field(discriminator="backend")] = VllmSettings()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not MODEL_NAME.fullmatch(self.name):
+            raise ValueError(f"name: {self.name!r} has to match {MODEL_NAME.pattern}")
+        if self.teacher == self.name:
+            raise ValueError(f"teacher: {self.name!r} cannot teach itself")
+        return self
+
+
+class Limits(_Settings):
+    """What one request may hold. More is an error; nothing is ever cut off."""
+
+    max_items: int = Field(default=1024, ge=1)
+    """Questions of a batch, or items of a fit."""
+    max_options: int = Field(default=26, ge=2, le=128)
+    max_shots: int = Field(default=64, ge=0)
+    max_message_mib: int = Field(default=16, ge=1, le=512)
+    max_concurrent_requests: int = Field(default=256, ge=1)
+    """Requests that a gateway works on at once; more wait in gRPC."""
+
+
+class Settings(_Settings):
+    """The whole configuration."""
+
+    listen: str = "127.0.0.1:50051"
+    """Address and port. Port 0 takes a free one."""
+    store: str = "sqlite:///trueodds.sqlite"
+    """A database URL; a relative SQLite path is relative to the configuration file."""
+    models: tuple[ModelSettings, ...] = Field(min_length=1)
+    limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        names = [model.name for model in self.models]
+        if duplicates := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"models: the name {sorted(duplicates)[0]!r} is used twice")
+        for model in self.models:
+            if model.teacher is not None and model.teacher not in names:
+                raise ValueError(
+                    f"models: the teacher {model.teacher!r} of {model.name!r} is not a model here"
+                )
+        host, _, port = self.listen.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 (a port)
+            raise ValueError(f"listen: {self.listen!r} is not ADDRESS:PORT")
+        return self
+
+
+def load(path: Path) -> Settings:
+    """Reads a configuration file; paths in it become absolute.
+
+    Raises ConfigError, which names the field and the reason.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read ({type(error).__name__})") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" near line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{path}: is not YAML{place}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: has to be a mapping of settings")
+    try:
+        settings = Settings.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_first_problem(error)}") from error
+    return _absolute(settings, path.resolve().parent)
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    field = ".".join(str(part) for part in problem["loc"])
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{field}: {message}" if field else message
+
+
+def _absolute(settings: Settings, root: Path) -> Settings:
+    models = []
+    for model in settings.models:
+        weights = (root / model.weights).resolve()
+        if not (weights / "config.json").is_file():
+            raise ConfigError(f"models: the weights of {model.name!r} lack a config.json")
+        models.append(model.model_copy(update={"weights": weights}))
+    store = settings.store
+    prefix = "sqlite:///"
+    if store.startswith(prefix) and not Path(store.removeprefix(prefix)).is_absolute():
+        store = prefix + str((root / store.removeprefix(prefix)).resolve())
+    return settings.model_copy(update={"models": tuple(models), "store": store})

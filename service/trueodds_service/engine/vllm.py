@@ -1,0 +1,150 @@
+"""vLLM as an engine: exact logprobs of given tokens. The only home of vllm.
+
+One request a prompt, with ``logprob_token_ids``: vLLM returns raw logprobs over the whole
+vocabulary for just these tokens, and its prefix cache stays on.
+"""
+
+import functools
+import itertools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trueodds_service.concurrency import gather_or_cancel
+from trueodds_service.config import VllmSettings
+from trueodds_service.engine.base import EngineDied, EngineInfo, TokenPrompt, TokenScore
+from trueodds_service.engine.prefix import PrefixGate, shared_prefix
+
+if TYPE_CHECKING:
+    from vllm import SamplingParams
+    from vllm.v1.engine.async_llm import AsyncLLM
+
+_CPU_DEFAULT_KV_GIB = 1.0
+# The smallest block that vLLM's CPU attention takes: short shared prefixes still hit the cache.
+_CPU_BLOCK_TOKENS = 32
+_GPU_BLOCK_TOKENS = 16
+
+
+class VllmEngine:
+    """One model in vLLM's AsyncLLM."""
+
+    def __init__(self, llm: "AsyncLLM", info: EngineInfo, block_tokens: int) -> None:
+        self.info = info
+        self._llm = llm
+        self._request_ids = itertools.count()
+        self._block_tokens = block_tokens
+        self._gate = PrefixGate()
+
+    @classmethod
+    def start(cls, weights: Path, settings: VllmSettings) -> "VllmEngine":
+        """Loads a model. Blocks until it can answer: seconds on a CPU, up to a minute on a GPU.
+
+        Call it inside the event loop that will score.
+        """
+        _set_environment()
+        import vllm  # noqa: PLC0415 (reads the environment when it is imported)
+        from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415
+        from vllm.platforms import current_platform  # noqa: PLC0415
+        from vllm.v1.engine.async_llm import AsyncLLM  # noqa: PLC0415
+
+        on_cpu = current_platform.is_cpu()
+        kv_gib = settings.kv_cache_gib or (_CPU_DEFAULT_KV_GIB if on_cpu else None)
+        block_tokens = _CPU_BLOCK_TOKENS if on_cpu else _GPU_BLOCK_TOKENS
+        args = AsyncEngineArgs(
+            model=str(weights),
+            skip_tokenizer_init=True,
+            dtype="float32" if on_cpu and settings.dtype == "auto" else settings.dtype,
+            max_model_len=settings.max_tokens,
+            max_num_batched_tokens=settings.max_batch_tokens,
+            max_num_seqs=settings.max_sequences,
+            block_size=block_tokens if on_cpu else None,
+            kv_cache_memory_bytes=int(kv_gib * 2**30) if kv_gib else None,
+            enforce_eager=on_cpu if settings.eager is None else settings.eager,
+            enable_prefix_caching=True,
+            trust_remote_code=False,
+            enable_log_requests=False,
+            disable_log_stats=True,
+        )
+        llm = AsyncLLM.from_engine_args(args)
+        config = llm.model_config
+        info = EngineInfo(
+            name="vllm",
+            version=vllm.__version__,
+            dtype=str(config.dtype).removeprefix("torch."),
+            max_tokens=config.max_model_len,
+        )
+        return cls(llm, info, block_tokens)
+
+    async def score(self, prompts: Sequence[TokenPrompt]) -> list[TokenScore]:
+        first: list[TokenScore] = []
+        prefix = shared_prefix([prompt.prompt for prompt in prompts], self._block_tokens)
+        if prefix:
+            async with self._gate.ahead(prefix) as ahead:
+                if ahead:
+                    first = [await self._score(prompts[0])]
+        rest = prompts[len(first) :]
+        return first + await gather_or_cancel(self._score(prompt) for prompt in rest)
+
+    def close(self) -> None:
+        self._llm.shutdown()
+
+    async def _score(self, prompt: TokenPrompt) -> TokenScore:
+        from vllm.inputs import TokensPrompt  # noqa: PLC0415
+        from vllm.v1.engine.exceptions import EngineDeadError  # noqa: PLC0415
+
+        generation = self._llm.generate(
+            TokensPrompt(prompt_token_ids=list(prompt.prompt)),
+            _sampling(prompt.options, prompt.identifier),
+            str(next(self._request_ids)),
+        )
+        try:
+            output = [output async for output in generation][-1].outputs[0]
+        except EngineDeadError as error:
+            raise EngineDied("vLLM's engine process is gone") from error
+        return _read(prompt, output.logprobs)
+
+
+@functools.lru_cache(maxsize=4096)
+def _sampling(options: tuple[int, ...], identifier: int | None) -> "SamplingParams":
+    """One greedy token; or the identifier, forced, and one greedy token after it.
+
+    The logprobs are those before the force applies, so the first step tells p(identifier) and
+    the second the options given it: one prompt for both.
+    """
+    from vllm import SamplingParams  # noqa: PLC0415
+    from vllm.sampling_params import RequestOutputKind  # noqa: PLC0415
+
+    wanted = options if identifier is None else (identifier, *options)
+    return SamplingParams(
+        temperature=0.0,
+        max_tokens=1 if identifier is None else 2,
+        ignore_eos=True,
+        allowed_token_ids=None if identifier is None else [identifier],
+        logprob_token_ids=list(dict.fromkeys(wanted)),
+        detokenize=False,
+        output_kind=RequestOutputKind.FINAL_ONLY,
+        skip_clone=True,
+    )
+
+
+def _read(prompt: TokenPrompt, steps: Any) -> TokenScore:
+    options = np.array([steps[-1][token].logprob for token in prompt.options], dtype=np.float64)
+    if prompt.identifier is None:
+        return TokenScore(options)
+    return TokenScore(options, float(steps[0][prompt.identifier].logprob))
+
+
+def _set_environment() -> None:
+    """What vLLM takes from its environment only. The operator's own values win."""
+    for name, value in {
+        # Binding threads to cores fails in containers and slows a machine with few cores.
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "VLLM_LOGGING_LEVEL": "WARNING",
+        "VLLM_NO_USAGE_STATS": "1",
+        # flashinfer is not among the requirements, and greedy scoring samples nothing.
+        "VLLM_USE_FLASHINFER_SAMPLER": "0",
+    }.items():
+        os.environ.setdefault(name, value)

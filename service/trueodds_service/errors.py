@@ -1,0 +1,82 @@
+"""The error tree: everything that the service says on purpose.
+
+Each error carries a stable ``reason`` for programs and a sentence for people; some name the
+field at fault. ``rpc`` maps the tree to status codes. No message ever holds a prompt.
+
+    ServiceError
+    ├── InvalidInput        a field is wrong                        INVALID_ARGUMENT
+    ├── NotFound            no such model or calibrator             NOT_FOUND
+    ├── NotReady            the state does not allow it             FAILED_PRECONDITION
+    ├── NotServed           a later version will                    UNIMPLEMENTED
+    ├── Unavailable         try again soon                          UNAVAILABLE
+    └── ConfigError         the configuration file is wrong         (at start-up)
+"""
+
+
+class ServiceError(Exception):
+    """The root. ``reason`` is UPPER_SNAKE_CASE and never changes its meaning."""
+
+    def __init__(self, message: str, *, reason: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Keyword-only arguments do not survive pickling by themselves, and errors cross
+        # process boundaries.
+        return _rebuild, (type(self), self.__dict__)
+
+
+def _rebuild(kind: type[ServiceError], state: dict[str, object]) -> ServiceError:
+    error = kind.__new__(kind)
+    Exception.__init__(error, state["message"])
+    error.__dict__.update(state)
+    return error
+
+
+class InvalidInput(ServiceError):
+    """A field of a request is wrong.
+
+    ``field`` is its path in the request, such as ``questions[3].options[1].label``.
+    """
+
+    def __init__(self, field: str, message: str, *, reason: str = "INVALID_FIELD") -> None:
+        super().__init__(message, reason=reason)
+        self.field = field
+
+    def under(self, parent: str) -> "InvalidInput":
+        """The same error, seen from a message that holds this one at ``parent``."""
+        return InvalidInput(f"{parent}.{self.field}", self.message, reason=self.reason)
+
+
+class NotFound(ServiceError):
+    """A named resource does not exist."""
+
+    def __init__(self, message: str, *, reason: str = "NOT_FOUND") -> None:
+        super().__init__(message, reason=reason)
+
+
+class NotReady(ServiceError):
+    """The request is right, but not in this state: a scope that does not match, say."""
+
+
+class NotServed(ServiceError):
+    """The contract has it, this version does not serve it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason="NOT_SERVED")
+
+
+class Unavailable(ServiceError):
+    """Temporary: the same request can succeed after ``retry_seconds``."""
+
+    def __init__(self, message: str, *, reason: str, retry_seconds: float = 1.0) -> None:
+        super().__init__(message, reason=reason)
+        self.retry_seconds = retry_seconds
+
+
+class ConfigError(ServiceError):
+    """The configuration is wrong; the message names the file and the field."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason="BAD_CONFIG")

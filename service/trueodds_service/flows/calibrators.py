@@ -1,0 +1,107 @@
+"""Which calibrator answers a question."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TypeVar
+
+from trueodds_service.errors import InvalidInput, NotFound, NotReady, ServiceError, Unavailable
+from trueodds_service.store import errors as store_errors
+from trueodds_service.store.base import CalibratorStore
+from trueodds_service.store.calibrator import Calibrator
+from trueodds_service.store.records import Scope
+from trueodds_service.store.views import Snapshot
+
+T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
+
+# "Every replica serves it within a second": two polls fit into one.
+_POLL_SECONDS = 0.4
+
+
+class Calibrators:
+    """The store as the flows see it: asynchronous, with what is active held in memory.
+
+    Answers never wait for the database. An activation is served by this process at once, and
+    by every other within a second: each polls the store's version.
+    """
+
+    def __init__(self, store: CalibratorStore) -> None:
+        self.store = store
+        self._snapshot = Snapshot(version=-1, active={})
+
+    async def refresh(self) -> None:
+        """Takes over what is active now."""
+        version = await self.ask(self.store.version)
+        if version != self._snapshot.version:
+            snapshot = await self.ask(self.store.snapshot)
+            # Two refreshes can overlap; the later state wins.
+            if snapshot.version > self._snapshot.version:
+                self._snapshot = snapshot
+
+    async def follow(self) -> None:
+        """Refreshes until cancelled. While the store is away the last snapshot answers."""
+        while True:
+            await asyncio.sleep(_POLL_SECONDS)
+            try:
+                await self.refresh()
+            except ServiceError as error:
+                _log.warning("the store does not answer: %s", error.reason)
+
+    def active(self, scope: Scope) -> Calibrator | None:
+        """What answers in ``scope``: its task's calibrator, else the model's default."""
+        default = Scope(
+            scope.model, scope.revision, "", scope.format, scope.format_version, scope.options
+        )
+        active = self._snapshot.active
+        return active.get(scope) or active.get(default)
+
+    def is_active(self, calibrator: Calibrator) -> bool:
+        """Whether it is what its own scope points to."""
+        current = self._snapshot.active.get(calibrator.scope)
+        return current is not None and current.id == calibrator.id
+
+    async def get(self, model: str, calibrator_id: str) -> Calibrator:
+        """Raises NotFound."""
+        return await self.ask(self.store.get, model, calibrator_id)
+
+    async def activate(self, calibrator: Calibrator) -> None:
+        await self.ask(self.store.activate, calibrator.scope.model, calibrator.id)
+        await self.refresh()
+
+    async def rollback(self, calibrator: Calibrator) -> Calibrator | None:
+        """Takes back its activation; what answers then. Raises NotReady if it is not active."""
+
+        def take_back() -> Calibrator | None:
+            activation = self.store.rollback(calibrator.scope, expected_id=calibrator.id)
+            if activation is None or activation.calibrator_id is None:
+                return None
+            return self.store.get(calibrator.scope.model, activation.calibrator_id)
+
+        previous = await self.ask(take_back)
+        await self.refresh()
+        return previous
+
+    async def ask(self, call: Callable[..., T], *args: object, **kwargs: object) -> T:
+        """A call of the store, off the event loop, with its errors as the service's."""
+        try:
+            return await asyncio.to_thread(call, *args, **kwargs)
+        except store_errors.StoreError as error:
+            raise _translated(error) from error
+
+
+def _translated(error: store_errors.StoreError) -> ServiceError:
+    match error:
+        case store_errors.CalibratorNotFound():
+            return NotFound("there is no such calibrator", reason="CALIBRATOR_NOT_FOUND")
+        case store_errors.NothingActive() | store_errors.NotActive():
+            return NotReady(
+                "the calibrator is not the active one of its scope", reason="CALIBRATOR_NOT_ACTIVE"
+            )
+        case store_errors.BadPageToken():
+            return InvalidInput("page_token", "is not a token of this listing")
+        case store_errors.StoreCorrupt():
+            return NotReady("the stored calibrator is damaged", reason="CALIBRATOR_DAMAGED")
+        case _:
+            return Unavailable("the calibrator store does not answer", reason="STORE_UNAVAILABLE")

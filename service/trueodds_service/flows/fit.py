@@ -1,0 +1,213 @@
+"""The path of a fit: items → logprobs of the model and its teacher → temperature → store."""
+
+import hashlib
+import platform
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trueodds_service.core import fits
+from trueodds_service.core.calibrators import Method
+from trueodds_service.core.distributions import answer_distribution
+from trueodds_service.core.metrics import evaluate
+from trueodds_service.core.solver import Bound
+from trueodds_service.errors import InvalidInput
+from trueodds_service.flows.calibrators import Calibrators
+from trueodds_service.flows.catalog import Catalog, ModelEntry
+from trueodds_service.flows.score import scope_of, score_tokens
+from trueodds_service.prompts.formats import Format
+from trueodds_service.prompts.question import Question, Shot
+from trueodds_service.store.calibrator import Calibrator
+from trueodds_service.store.records import Provenance
+
+# Prompts scored between two reports of progress.
+_CHUNK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FitQuestions:
+    """Questions for the service to score; an answer is None where it is not known."""
+
+    shots: tuple[Shot, ...]
+    questions: tuple[Question, ...]
+    answers: tuple[int | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FitScores:
+    """Raw option logprobs that the caller has, (n, k) each, and answers, (n,)."""
+
+    logprobs: NDArray[np.float64]
+    teacher_logprobs: NDArray[np.float64] | None
+    answers: NDArray[np.int64] | None
+
+
+@dataclass(frozen=True, slots=True)
+class NoData:
+    """For methods that need none: only the number of options that the calibrator is for."""
+
+    options: int
+
+
+@dataclass(frozen=True, slots=True)
+class FitQuery:
+    """What to fit, on what. ``teacher`` is a model's name; None for the configured one."""
+
+    model: str
+    task: str
+    format: Format
+    method: Method
+    temperature: float
+    teacher: str | None
+    source: FitQuestions | FitScores | NoData
+    activate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Prompts scored so far, and in all."""
+
+    done: int
+    total: int
+
+
+async def fit(
+    query: FitQuery, catalog: Catalog, calibrators: Calibrators
+) -> AsyncIterator[Progress | Calibrator]:
+    """Fits a calibrator, stores it, and activates it where asked: progress first, it last.
+
+    Nothing is stored unless the whole fit succeeds. Raises a ServiceError.
+    """
+    model = catalog.find(query.model)
+    teacher = _teacher(query, model, catalog)
+    data = FitScores(np.empty((0, 2)), None, None)
+    if isinstance(query.source, FitScores):
+        data = query.source
+    elif isinstance(query.source, FitQuestions):
+        logprobs: dict[str, NDArray[np.float64]] = {}
+        scored_by = [model] if teacher is None else [model, teacher]
+        total = len(scored_by) * len(query.source.questions)
+        for entry in scored_by:
+            rows: list[NDArray[np.float64]] = []
+            for start in range(0, len(query.source.questions), _CHUNK):
+                rows += await _chunk(entry, query, query.source, start)
+                yield Progress(len(logprobs) * len(query.source.questions) + len(rows), total)
+            logprobs[entry.name] = np.stack(rows)
+        data = FitScores(
+            logprobs[model.name],
+            None if teacher is None else logprobs[teacher.name],
+            _answers(query.source.answers),
+        )
+    calibrator = await calibrators.ask(
+        calibrators.store.put, _calibrator(query, model, teacher, data)
+    )
+    if query.activate:
+        await calibrators.activate(calibrator)
+    yield calibrator
+
+
+def _teacher(query: FitQuery, model: ModelEntry, catalog: Catalog) -> ModelEntry | None:
+    """The model that teaches; None where the method needs none or its scores are at hand."""
+    if query.method is not Method.TEACHER_KL or not isinstance(query.source, FitQuestions):
+        return None
+    name = query.teacher or model.teacher
+    if name is None:
+        raise InvalidInput("teacher", f"models/{model.name} has none configured; name one")
+    if name == model.name:
+        raise InvalidInput("teacher", "a model cannot teach itself")
+    return catalog.find(name)
+
+
+async def _chunk(
+    entry: ModelEntry, query: FitQuery, source: FitQuestions, start: int
+) -> list[NDArray[np.float64]]:
+    questions = source.questions[start : start + _CHUNK]
+    outcomes = await score_tokens(entry, questions, source.shots, query.format)
+    rows = []
+    for place, outcome in enumerate(outcomes, start):
+        if isinstance(outcome, InvalidInput):
+            raise outcome.under(f"questions.items[{place}].question")
+        rows.append(outcome.options)
+    return rows
+
+
+def _answers(answers: Sequence[int | None]) -> NDArray[np.int64] | None:
+    known = [answer for answer in answers if answer is not None]
+    return np.array(known, dtype=np.int64) if known and len(known) == len(answers) else None
+
+
+def _calibrator(
+    query: FitQuery, model: ModelEntry, teacher: ModelEntry | None, data: FitScores
+) -> Calibrator:
+    options = query.source.options if isinstance(query.source, NoData) else data.logprobs.shape[1]
+    fitted = _fitted(query, data)
+    return Calibrator(
+        scope=scope_of(model, query.task, query.format, options),
+        method=query.method.value,
+        temperature=fitted.temperature,
+        at_bound=fitted.at_bound is not Bound.NONE,
+        undetermined=fitted.undetermined,
+        provenance=Provenance(
+            teacher="" if teacher is None else teacher.name,
+            teacher_revision="" if teacher is None else teacher.revision,
+            items=len(data.logprobs),
+            data_hash=_data_hash(data) if len(data.logprobs) else "",
+            versions=_versions(model),
+        ),
+        metrics=_metrics(fitted, data),
+    )
+
+
+def _fitted(query: FitQuery, data: FitScores) -> fits.Fit:
+    try:
+        return fits.fit(
+            query.method,
+            data.logprobs,
+            labels=data.answers,
+            teacher_logprobs=data.teacher_logprobs,
+            temperature=query.temperature,
+        )
+    except fits.FitError as error:
+        field = "scores.items" if isinstance(query.source, FitScores) else "questions.items"
+        raise InvalidInput(field, str(error), reason="TOO_FEW_ITEMS") from error
+
+
+def _metrics(fitted: fits.Fit, data: FitScores) -> dict[str, float]:
+    """Measured on the items of the fit itself, so they flatter; named for what they are."""
+    metrics = {}
+    objective = "kl" if fitted.method is Method.TEACHER_KL else "nll"
+    if fitted.objective_before is not None and fitted.objective_after is not None:
+        metrics[f"{objective}_before"] = fitted.objective_before
+        metrics[f"{objective}_after"] = fitted.objective_after
+    if data.answers is not None and len(data.logprobs):
+        before = evaluate(answer_distribution(data.logprobs), data.answers)
+        after = evaluate(fitted.calibrator.apply(data.logprobs), data.answers)
+        for name in ("nll", "brier", "ece"):
+            metrics[f"{name}_before"] = getattr(before, name)
+            metrics[f"{name}_after"] = getattr(after, name)
+        metrics["accuracy"] = before.accuracy
+    return metrics
+
+
+def _data_hash(data: FitScores) -> str:
+    """SHA-256 over the arrays and their shapes: what was fitted, without a word of it."""
+    digest = hashlib.sha256()
+    for array in (data.logprobs, data.teacher_logprobs, data.answers):
+        if array is not None:
+            digest.update(repr(array.shape).encode() + array.dtype.str.encode() + array.tobytes())
+        digest.update(b"|")
+    return digest.hexdigest()
+
+
+def _versions(model: ModelEntry) -> dict[str, str]:
+    versions = {
+        "trueodds": version("trueodds"),
+        "numpy": version("numpy"),
+        "python": platform.python_version(),
+    }
+    if model.served is not None:
+        versions[model.served.info.name] = model.served.info.version
+    return versions
