@@ -1,6 +1,9 @@
 """The migrations build the tables that the code expects, once, and never go backwards."""
 
+import fcntl
+import os
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
@@ -45,6 +48,30 @@ def test_upgrading_again_changes_nothing(url, make):
     upgrade(url)
     assert store.active(kept.scope) == kept
     assert store.version() == 1
+
+
+def test_no_other_process_can_upgrade_meanwhile(tmp_path, monkeypatch):
+    tried = []
+
+    def upgrade_of_another(*_: object) -> None:
+        descriptor = os.open(tmp_path, os.O_RDONLY)
+        try:
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            os.close(descriptor)
+        with closing(sqlite3.connect(tmp_path / "store.db", timeout=0)) as other:
+            assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+            with pytest.raises(sqlite3.OperationalError, match="locked"):
+                other.execute("BEGIN IMMEDIATE")
+        tried.append(True)
+
+    monkeypatch.setattr("alembic.command.upgrade", upgrade_of_another)
+    upgrade(f"sqlite:///{tmp_path}/store.db")
+    assert tried == [True]
+    monkeypatch.undo()
+    upgrade(f"sqlite:///{tmp_path}/store.db")  # The locks are free again.
+    assert SqlCalibratorStore(f"sqlite:///{tmp_path}/store.db").version() == 0
 
 
 def test_a_failed_migration_leaves_no_trace(tmp_path):
