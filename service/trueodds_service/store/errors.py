@@ -17,29 +17,29 @@ class StoreError(Exception):
     """The store could not do what it was asked to. Nothing was changed."""
 
 
-class CalibratorNotFound(StoreError):  # noqa: N818 – named by what happened
+class CalibratorNotFound(StoreError):
     """The model has no calibrator of that id."""
 
 
-class NothingActive(StoreError):  # noqa: N818
+class NothingActive(StoreError):
     """There is no activation to take back: nothing is active in the scope."""
 
 
-class NotActive(StoreError):  # noqa: N818
+class NotActive(StoreError):
     """The calibrator to take back is not the one that is active in its scope."""
 
 
-class BadPageToken(StoreError, ValueError):  # noqa: N818
+class BadPageToken(StoreError, ValueError):
     """The page token is damaged, or belongs to a listing of something else."""
 
 
-class SchemaTooNew(StoreError):  # noqa: N818
+class SchemaTooNew(StoreError):
     """The database has a schema that this version of the service does not know."""
 
 
-class StoreCorrupt(StoreError):  # noqa: N818
+class StoreCorrupt(StoreError):
     """A stored calibrator is not what its id says; it must not be applied."""
 
 
-class StoreUnavailable(StoreError):  # noqa: N818
+class StoreUnavailable(StoreError):
     """The database cannot be opened, reached or locked at the moment."""

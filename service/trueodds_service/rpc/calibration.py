@@ -1,0 +1,115 @@
+"""CalibrationService: fits, and what became of them."""
+
+from collections.abc import AsyncIterator
+from typing import NoReturn
+
+from trueodds.v1 import calibration_pb2 as pb
+from trueodds.v1 import calibration_pb2_grpc
+from trueodds_service.config import Limits
+from trueodds_service.errors import InvalidInput, NotServed
+from trueodds_service.flows.calibrators import Calibrators
+from trueodds_service.flows.catalog import Catalog
+from trueodds_service.flows.fit import Progress, fit
+from trueodds_service.rpc.calibrators import calibrator_message
+from trueodds_service.rpc.fits import parse_fit
+from trueodds_service.rpc.names import parse_calibrator, parse_model
+from trueodds_service.rpc.questions import parse_task
+from trueodds_service.rpc.scoring import Context
+from trueodds_service.store.calibrator import Calibrator
+
+_DEFAULT_PAGE = 50
+_MAX_PAGE = 1000
+
+
+class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
+    """Converts; the work is the flow's and the store's."""
+
+    def __init__(self, catalog: Catalog, calibrators: Calibrators, limits: Limits) -> None:
+        self._catalog = catalog
+        self._calibrators = calibrators
+        self._limits = limits
+
+    async def FitCalibrator(
+        self, request: pb.FitCalibratorRequest, context: Context
+    ) -> AsyncIterator[pb.FitCalibratorResponse]:
+        query = parse_fit(request, self._limits)
+        async for event in fit(query, self._catalog, self._calibrators):
+            if isinstance(event, Progress):
+                progress = pb.FitProgress(done=event.done, total=event.total)
+                yield pb.FitCalibratorResponse(progress=progress)
+            else:
+                yield pb.FitCalibratorResponse(calibrator=self._message(event))
+
+    async def GetCalibrator(
+        self, request: pb.GetCalibratorRequest, context: Context
+    ) -> pb.GetCalibratorResponse:
+        calibrator = await self._named(request.name)
+        return pb.GetCalibratorResponse(calibrator=self._message(calibrator))
+
+    async def ListCalibrators(
+        self, request: pb.ListCalibratorsRequest, context: Context
+    ) -> pb.ListCalibratorsResponse:
+        model = self._catalog.find(parse_model(request.model, "model"))
+        if request.page_size < 0:
+            raise InvalidInput("page_size", "is below 0")
+        page = await self._calibrators.ask(
+            self._calibrators.store.list,
+            model.name,
+            task=parse_task(request.task, "task") if request.HasField("task") else None,
+            page_size=min(request.page_size or _DEFAULT_PAGE, _MAX_PAGE),
+            page_token=request.page_token,
+        )
+        return pb.ListCalibratorsResponse(
+            calibrators=[self._message(calibrator) for calibrator in page.calibrators],
+            next_page_token=page.next_page_token,
+        )
+
+    async def ActivateCalibrator(
+        self, request: pb.ActivateCalibratorRequest, context: Context
+    ) -> pb.ActivateCalibratorResponse:
+        calibrator = await self._named(request.name)
+        await self._calibrators.activate(calibrator)
+        return pb.ActivateCalibratorResponse(calibrator=self._message(calibrator))
+
+    async def RollbackCalibrator(
+        self, request: pb.RollbackCalibratorRequest, context: Context
+    ) -> pb.RollbackCalibratorResponse:
+        calibrator = await self._named(request.name)
+        previous = await self._calibrators.rollback(calibrator)
+        if previous is None:
+            return pb.RollbackCalibratorResponse()
+        return pb.RollbackCalibratorResponse(calibrator=self._message(previous))
+
+    async def EvaluateCalibrator(
+        self, request: pb.EvaluateCalibratorRequest, context: Context
+    ) -> pb.EvaluateCalibratorResponse:
+        _not_served("EvaluateCalibrator")
+
+    async def Calibrate(
+        self, request: pb.CalibrateRequest, context: Context
+    ) -> pb.CalibrateResponse:
+        _not_served("Calibrate")
+
+    async def DeleteCalibrator(
+        self, request: pb.DeleteCalibratorRequest, context: Context
+    ) -> pb.DeleteCalibratorResponse:
+        _not_served("DeleteCalibrator")
+
+    async def RecordOutcomes(
+        self, request: pb.RecordOutcomesRequest, context: Context
+    ) -> pb.RecordOutcomesResponse:
+        _not_served("RecordOutcomes")
+
+    async def GetDrift(self, request: pb.GetDriftRequest, context: Context) -> pb.GetDriftResponse:
+        _not_served("GetDrift")
+
+    async def _named(self, name: str) -> Calibrator:
+        model, calibrator_id = parse_calibrator(name, "name")
+        return await self._calibrators.get(model, calibrator_id)
+
+    def _message(self, calibrator: Calibrator) -> pb.Calibrator:
+        return calibrator_message(calibrator, active=self._calibrators.is_active(calibrator))
+
+
+def _not_served(method: str) -> NoReturn:
+    raise NotServed(f"{method} is in the contract and not served by this version")

@@ -1,0 +1,32 @@
+"""Resource names: models/{model} and models/{model}/calibrators/{calibrator}."""
+
+import re
+
+from trueodds_service.errors import InvalidInput
+
+_MODEL = re.compile(r"models/([a-z0-9._-]{1,63})")
+_CALIBRATOR = re.compile(r"models/([a-z0-9._-]{1,63})/calibrators/([0-9a-f]{1,64})")
+
+
+def model_name(model: str) -> str:
+    return f"models/{model}"
+
+
+def parse_model(name: str, field: str) -> str:
+    """The model's own name. Raises InvalidInput at ``field``."""
+    match = _MODEL.fullmatch(name)
+    if match is None:
+        raise InvalidInput(field, _expected("models/{model}", name))
+    return match[1]
+
+
+def parse_calibrator(name: str, field: str) -> tuple[str, str]:
+    """The model's own name and the calibrator's id. Raises InvalidInput at ``field``."""
+    match = _CALIBRATOR.fullmatch(name)
+    if match is None:
+        raise InvalidInput(field, _expected("models/{model}/calibrators/{calibrator}", name))
+    return match[1], match[2]
+
+
+def _expected(pattern: str, name: str) -> str:
+    return f"has to be {pattern}" if name else f"is required, as {pattern}"

@@ -1,0 +1,146 @@
+"""The gRPC server: services, health, reflection, and one place where errors become statuses."""
+
+import logging
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from trueodds.v1 import (
+    calibration_pb2,
+    calibration_pb2_grpc,
+    model_pb2,
+    model_pb2_grpc,
+    scoring_pb2,
+    scoring_pb2_grpc,
+)
+from trueodds_service.config import Settings
+from trueodds_service.errors import ServiceError
+from trueodds_service.flows.calibrators import Calibrators
+from trueodds_service.flows.catalog import Catalog
+from trueodds_service.rpc.calibration import CalibrationServicer
+from trueodds_service.rpc.models import ModelServicer
+from trueodds_service.rpc.scoring import Context, ScoringServicer
+from trueodds_service.rpc.status import internal, to_grpc, to_status
+
+Handler = grpc.RpcMethodHandler[Any, Any]
+
+_log = logging.getLogger(__name__)
+
+SERVICES = (
+    scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name,
+    calibration_pb2.DESCRIPTOR.services_by_name["CalibrationService"].full_name,
+    model_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name,
+)
+
+
+class Server:
+    """A running gRPC server. Make and use it inside one event loop."""
+
+    def __init__(self, settings: Settings, catalog: Catalog, calibrators: Calibrators) -> None:
+        limits = settings.limits
+        size = limits.max_message_mib * 2**20
+        self._catalog = catalog
+        self._server = grpc.aio.server(
+            interceptors=[_ErrorInterceptor()],
+            maximum_concurrent_rpcs=limits.max_concurrent_requests,
+            options=[
+                ("grpc.max_receive_message_length", size),
+                ("grpc.max_send_message_length", size),
+                # Two servers on one port would answer in turn, each with half of the truth.
+                ("grpc.so_reuseport", 0),
+            ],
+        )
+        self._health = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        scoring_pb2_grpc.add_ScoringServiceServicer_to_server(
+            ScoringServicer(catalog, calibrators, limits), self._server
+        )
+        calibration_pb2_grpc.add_CalibrationServiceServicer_to_server(
+            CalibrationServicer(catalog, calibrators, limits), self._server
+        )
+        model_pb2_grpc.add_ModelServiceServicer_to_server(
+            ModelServicer(catalog, limits), self._server
+        )
+        names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+        host, _, _ = settings.listen.rpartition(":")
+        self.port = self._server.add_insecure_port(settings.listen)
+        self.address = f"{host}:{self.port}"
+
+    async def start(self) -> None:
+        await self._server.start()
+        await self.report_health()
+
+    async def report_health(self) -> None:
+        """Says what is ready: "" is the process, a service needs every model, models/x itself."""
+        ready = {f"models/{entry.name}": entry.served is not None for entry in self._catalog}
+        states = {"": True, **dict.fromkeys(SERVICES, all(ready.values())), **ready}
+        for name, is_ready in states.items():
+            serving = health_pb2.HealthCheckResponse.SERVING
+            status = serving if is_ready else health_pb2.HealthCheckResponse.NOT_SERVING
+            await self._health.set(name, status)
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Refuses new requests at once, and lets those under way finish for a while."""
+        await self._health.enter_graceful_shutdown()
+        await self._server.stop(grace_seconds)
+
+
+class _ErrorInterceptor(grpc.aio.ServerInterceptor):
+    """Turns the service's errors into statuses, and any other into INTERNAL without a word."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        handler = await continuation(handler_call_details)
+        if handler is None or not handler_call_details.method.startswith("/trueodds."):
+            return handler
+        codecs = (handler.request_deserializer, handler.response_serializer)
+        if handler.unary_unary is not None:
+            return grpc.unary_unary_rpc_method_handler(_guarded(handler.unary_unary), *codecs)
+        if handler.unary_stream is not None:
+            return grpc.unary_stream_rpc_method_handler(
+                _guarded_stream(handler.unary_stream), *codecs
+            )
+        return grpc.stream_stream_rpc_method_handler(
+            _guarded_stream(handler.stream_stream), *codecs
+        )
+
+
+def _guarded(method: Any) -> Any:
+    async def call(request: Any, context: Context) -> Any:
+        try:
+            return await method(request, context)
+        except Exception as error:
+            await _abort(error, context)
+
+    return call
+
+
+def _guarded_stream(method: Any) -> Any:
+    async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+        try:
+            async for message in method(request, context):
+                yield message
+        except Exception as error:
+            await _abort(error, context)
+
+    return call
+
+
+async def _abort(error: Exception, context: Context) -> None:
+    if isinstance(error, ServiceError):
+        status = to_status(error)
+    else:
+        # The message of a foreign error can hold a prompt; its class and place cannot.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        _log.error("%s at %s:%s", type(error).__name__, Path(place.filename).name, place.lineno)
+        status = internal()
+    await context.abort_with_status(to_grpc(status))

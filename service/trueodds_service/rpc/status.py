@@ -1,0 +1,82 @@
+"""The error tree as gRPC statuses (AIP-193): a code, a sentence, and details for programs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import grpc
+from google.protobuf import any_pb2, duration_pb2, message
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from trueodds_service.errors import (
+    InvalidInput,
+    NotFound,
+    NotReady,
+    NotServed,
+    ServiceError,
+    Unavailable,
+)
+
+DOMAIN = "trueodds"
+
+_CODES: dict[type[ServiceError], int] = {
+    InvalidInput: code_pb2.INVALID_ARGUMENT,
+    NotFound: code_pb2.NOT_FOUND,
+    NotReady: code_pb2.FAILED_PRECONDITION,
+    NotServed: code_pb2.UNIMPLEMENTED,
+    Unavailable: code_pb2.UNAVAILABLE,
+}
+
+
+def to_status(error: ServiceError) -> status_pb2.Status:
+    """The status of an error: ErrorInfo always, BadRequest and RetryInfo where they apply."""
+    details: list[message.Message] = [
+        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
+    ]
+    text = error.message
+    if isinstance(error, InvalidInput):
+        text = f"{error.field}: {error.message}"
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=error.field, description=error.message
+        )
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if isinstance(error, Unavailable):
+        delay = duration_pb2.Duration()
+        delay.FromMilliseconds(round(error.retry_seconds * 1000))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    return status_pb2.Status(
+        code=_CODES.get(type(error), code_pb2.INTERNAL), message=text, details=_packed(details)
+    )
+
+
+def internal() -> status_pb2.Status:
+    """What a caller learns of a fault of ours: that there was one, and nothing else."""
+    details = [error_details_pb2.ErrorInfo(reason="INTERNAL", domain=DOMAIN)]
+    return status_pb2.Status(
+        code=code_pb2.INTERNAL,
+        message="the service failed; the request may be tried again",
+        details=_packed(details),
+    )
+
+
+def to_grpc(status: status_pb2.Status) -> grpc.Status:
+    """For ``context.abort_with_status``."""
+    return rpc_status.to_status(status)
+
+
+@contextmanager
+def field(name: str) -> Iterator[None]:
+    """Puts ``name`` before the field of an InvalidInput raised inside."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise error.under(name) from error
+
+
+def _packed(details: list[message.Message]) -> list[any_pb2.Any]:
+    packed = []
+    for detail in details:
+        box = any_pb2.Any()
+        box.Pack(detail)
+        packed.append(box)
+    return packed
