@@ -110,6 +110,8 @@ def test_the_first_of_tied_options_is_chosen() -> None:
 def test_entropy_at_its_ends() -> None:
     sure, unsure = [1.0, 0.0, 0.0, 0.0], [0.25] * 4
     assert dist.entropy(sure) == 0
+    assert not np.signbit(dist.entropy(sure))
+    assert dist.entropy([1.0005, 0.0]) == 0  # rounded on its way here
     assert dist.entropy(unsure) == pytest.approx(math.log(4), rel=1e-15)
 
 

@@ -24,6 +24,12 @@ def sample(seed: int, n: int, k: int) -> tuple[Array, NDArray[np.int64]]:
     return softmax(generator.normal(0, 2, (n, k))), generator.integers(0, k, n)
 
 
+def calibrated_sample(seed: int, n: int) -> tuple[Array, NDArray[np.int64]]:
+    generator = np.random.default_rng(seed)
+    p = softmax(generator.normal(0, 1.5, (n, 4)))
+    return p, np.array([generator.choice(4, p=row) for row in p])
+
+
 @given(seeds, st.integers(1, 60), st.integers(2, 6))
 def test_agrees_with_scikit_learn(seed: int, n: int, k: int) -> None:
     p, labels = sample(seed, n, k)
@@ -49,7 +55,8 @@ def test_scores_at_their_ends() -> None:
 
 
 def test_the_record_holds_each_metric() -> None:
-    p, labels = sample(seed=0, n=320, k=4)
+    # Calibrated answers err to both sides, so that each way of binning has an error of its own.
+    p, labels = calibrated_sample(seed=0, n=320)
     confidence = p.max(axis=1)
     correct = (p.argmax(axis=1) == labels).astype(int)
     result = evaluate(p, labels, bins=8, seed=5)
@@ -66,9 +73,7 @@ def test_the_record_holds_each_metric() -> None:
 
 
 def test_calibrated_answers_show_only_the_noise_floor() -> None:
-    generator = np.random.default_rng(1)
-    p = softmax(generator.normal(0, 1.5, (4000, 4)))
-    labels = np.array([generator.choice(4, p=row) for row in p])
+    p, labels = calibrated_sample(seed=1, n=4000)
     calibrated = evaluate(p, labels)
     assert calibrated.ece < 2 * calibrated.null_ece
     sharpened = evaluate(softmax(2.5 * np.log(p)), labels)
@@ -79,6 +84,7 @@ def test_calibrated_answers_show_only_the_noise_floor() -> None:
 
 def test_a_row_that_sums_to_a_little_more_than_one_is_accepted() -> None:
     assert evaluate([[1.0001, 0.0], [0.5, 0.5]], [0, 1]).confidence == 0.75
+    assert nll([[1.0001, 0.0]], [0]) == 0
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,11 @@ def test_null_ece_is_the_mean_ece_of_simulated_answers() -> None:
         assert value == pytest.approx(np.mean(simulated), rel=0.03)
 
 
+def test_null_ece_of_one_item_is_its_mean_absolute_error() -> None:
+    # Right with probability 0.8 and then off by 0.2, else wrong and off by 0.8.
+    assert null_ece([0.8], draws=20_000) == pytest.approx(0.8 * 0.2 + 0.2 * 0.8, rel=0.03)
+
+
 def test_null_ece_of_certain_answers_is_zero() -> None:
     assert null_ece([1.0, 0.0, 1.0]) == 0
 
