@@ -1,0 +1,145 @@
+"""Alignment as a LoRA adapter: SFT for the format, then DPO for the choice.
+
+The stages are the paper's SFT-Mixed and DPO-Choice. DPO sees the label alone: both answers
+share the format identifier and the closing bracket, so the preference is about the letter.
+"""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
+from safetensors.torch import save_file
+from tokenizers import Tokenizer
+
+from trueodds_demo.training.base import load_base
+from trueodds_demo.training.optimisation import minimise
+from trueodds_demo.training.prompts import Prompt, encoded, label_ids, padded, training_prompts
+from trueodds_demo.training.settings import Recipe
+from trueodds_demo.training.tokenizer import END, load_tokenizer
+
+TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+# What the adapter's file calls its base: a name, since a path would be one machine's own.
+BASE_NAME = "trueodds-demo-base"
+# Positions with this target carry no loss.
+IGNORED = -100
+
+
+def align(recipe: Recipe, base: Path, folder: Path, device: str) -> None:
+    """Train an adapter over the saved base and write it to ``folder`` in bfloat16."""
+    settings = recipe.alignment
+    torch.manual_seed(recipe.seed)
+    tokenizer = load_tokenizer(base)
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=2 * settings.rank,
+        target_modules=TARGETS,
+        task_type="CAUSAL_LM",
+    )
+    model = get_peft_model(load_base(base, device), config)
+    prompts = training_prompts(Random(f"alignment/{recipe.seed}"), settings.most_shots)
+    minimise(
+        "sft",
+        model,
+        _batches(prompts, settings.batch, settings.sft_steps),
+        lambda batch: answer_loss(model, tokenizer, batch, device),
+        steps=settings.sft_steps,
+        learning_rate=settings.sft_learning_rate,
+        warmup=settings.warmup,
+    )
+    reference = deepcopy(model).requires_grad_(False)
+    rng = Random(f"rejected/{recipe.seed}")
+    minimise(
+        "dpo",
+        model,
+        _batches(prompts, settings.batch, settings.dpo_steps),
+        lambda batch: preference_loss(
+            model, reference, tokenizer, batch, rng=rng, beta=settings.beta, device=device
+        ),
+        steps=settings.dpo_steps,
+        learning_rate=settings.dpo_learning_rate,
+        warmup=settings.warmup,
+    )
+    save_adapter(model, folder)
+
+
+def answer_loss(
+    model: torch.nn.Module, tokenizer: Tokenizer, batch: list[Prompt], device: str
+) -> torch.Tensor:
+    """SFT: the mean negative log-likelihood of the answers' tokens, the end token included."""
+    end = tokenizer.token_to_id(END)
+    asked = [len(ids) for ids in encoded(tokenizer, [each.text for each in batch])]
+    ids, lengths = padded(
+        [[*ids, end] for ids in encoded(tokenizer, [each.answered for each in batch])], end, device
+    )
+    position = torch.arange(ids.shape[1], device=device)
+    start = torch.tensor(asked, device=device)
+    in_answer = (position >= start[:, None]) & (position < lengths[:, None])
+    targets = ids.where(in_answer, IGNORED)[:, 1:]
+    logits = model(input_ids=ids, use_cache=False).logits[:, :-1]
+    return torch.nn.functional.cross_entropy(
+        logits.flatten(0, 1), targets.flatten(), ignore_index=IGNORED
+    )
+
+
+def preference_loss(
+    model: torch.nn.Module,
+    reference: torch.nn.Module,
+    tokenizer: Tokenizer,
+    batch: list[Prompt],
+    *,
+    rng: Random,
+    beta: float,
+    device: str,
+) -> torch.Tensor:
+    """DPO: the drawn label is preferred to another option's, relative to ``reference``."""
+    ids, lengths = padded(
+        encoded(tokenizer, [each.identified for each in batch]),
+        tokenizer.token_to_id(END),
+        device,
+    )
+    pairs = torch.tensor([_pair(tokenizer, each, rng) for each in batch], device=device)
+
+    def margin(scorer: torch.nn.Module) -> torch.Tensor:
+        """log p(chosen) - log p(rejected), shape (n,): the logits' normaliser cancels."""
+        logits = scorer(input_ids=ids, use_cache=False).logits
+        last = logits[torch.arange(len(batch), device=device), lengths - 1]
+        chosen, rejected = last.gather(1, pairs).unbind(1)
+        return chosen - rejected
+
+    with torch.no_grad():
+        expected = margin(reference)
+    return -torch.nn.functional.logsigmoid(beta * (margin(model) - expected)).mean()
+
+
+def save_adapter(model: PeftModel, folder: Path) -> None:
+    """Write the two files that make a PEFT adapter."""
+    folder.mkdir(parents=True, exist_ok=True)
+    state = get_peft_model_state_dict(model)
+    rounded = {name: weight.to("cpu", torch.bfloat16) for name, weight in state.items()}
+    save_file(rounded, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    config = model.peft_config["default"]
+    config.inference_mode = True
+    config.base_model_name_or_path = BASE_NAME
+    config.save_pretrained(folder)
+
+
+def load_aligned(base: Path, folder: Path, device: str) -> PeftModel:
+    """The saved base with its adapter, both in float32."""
+    return PeftModel.from_pretrained(load_base(base, device), folder).to(device).eval()
+
+
+def _pair(tokenizer: Tokenizer, each: Prompt, rng: Random) -> list[int]:
+    """The tokens of the drawn label and of another option's, drawn uniformly."""
+    question, chosen = each.example.question, each.example.answer
+    others = [index for index in range(len(question.options)) if index != chosen]
+    rejected = rng.choice(others)
+    return label_ids(tokenizer, [question.labels[chosen], question.labels[rejected]])
+
+
+def _batches(prompts: Iterator[Prompt], size: int, count: int) -> Iterator[list[Prompt]]:
+    for _ in range(count):
+        yield list(islice(prompts, size))
