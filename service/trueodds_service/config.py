@@ -32,6 +32,10 @@ class VllmSettings(_Settings):
     """Memory of the KV cache; 1 GiB on a CPU, what vLLM finds free on a GPU."""
     eager: bool | None = None
     """Skip compilation: a faster start. True on a CPU."""
+    gpus: float | None = Field(default=None, ge=0)
+    """GPUs of the engine; below one, a share of one. One where there is a GPU."""
+    gpu_memory_fraction: float = Field(default=0.9, gt=0, le=1)
+    """How much of a GPU's memory the engine may take; engines that share one split it."""
 
 
 class FakeSettings(_Settings):

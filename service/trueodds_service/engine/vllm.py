@@ -63,6 +63,7 @@ class VllmEngine:
             block_size=block_tokens if on_cpu else None,
             kv_cache_memory_bytes=int(kv_gib * 2**30) if kv_gib else None,
             enforce_eager=on_cpu if settings.eager is None else settings.eager,
+            gpu_memory_utilization=settings.gpu_memory_fraction,
             enable_prefix_caching=True,
             trust_remote_code=False,
             enable_log_requests=False,

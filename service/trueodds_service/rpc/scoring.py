@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 
@@ -18,7 +18,7 @@ from trueodds_service.rpc.names import parse_calibrator, parse_model
 from trueodds_service.rpc.questions import parse_format, parse_question, parse_shots, parse_task
 from trueodds_service.rpc.status import field, to_status
 
-Context = grpc.aio.ServicerContext[Any, Any]
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 
 class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):

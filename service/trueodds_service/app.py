@@ -1,0 +1,87 @@
+"""The composition root: the whole service but for the processes that its engines run in."""
+
+import asyncio
+import contextlib
+
+from trueodds_service.config import FakeSettings, ModelSettings, Settings
+from trueodds_service.engine.base import Engine, EngineInfo
+from trueodds_service.engine.fake import FakeEngine
+from trueodds_service.engine.vllm import VllmEngine
+from trueodds_service.flows.calibrators import Calibrators
+from trueodds_service.flows.catalog import Catalog, ModelEntry, ServedModel
+from trueodds_service.prompts.tokenizer import PromptTokenizer
+from trueodds_service.revision import model_revision
+from trueodds_service.rpc.server import Server
+from trueodds_service.store import SqlCalibratorStore, upgrade
+
+# One place for the token that is read, one for the identifier that may be forced before it.
+_ANSWER_TOKENS = 2
+
+
+def start_engine(model: ModelSettings) -> Engine:
+    """Loads the engine of a model; blocks until it answers.
+
+    vLLM has to be started inside the event loop that will use it.
+    """
+    if isinstance(model.engine, FakeSettings):
+        settings = model.engine
+        return FakeEngine(
+            seed=settings.seed, sharpness=settings.sharpness, max_tokens=settings.max_tokens
+        )
+    return VllmEngine.start(model.weights, model.engine)
+
+
+class App:
+    """Catalog, calibrators and gRPC server, wired together.
+
+    It answers health and models from the start, and scores with a model once ``model_ready``
+    was called for it. Make and use it inside one event loop.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        upgrade(settings.store)
+        self._weights = {model.name: model.weights for model in settings.models}
+        self._store = SqlCalibratorStore(settings.store)
+        self._calibrators = Calibrators(self._store)
+        self._catalog = Catalog(
+            {
+                model.name: ModelEntry(model.name, model_revision(model.weights), model.teacher)
+                for model in settings.models
+            }
+        )
+        self._server = Server(settings, self._catalog, self._calibrators)
+        self._following: asyncio.Task[None] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where the server listens."""
+        return self._server.address
+
+    async def start(self) -> None:
+        """Listens."""
+        await self._calibrators.refresh()
+        self._following = asyncio.create_task(self._calibrators.follow())
+        await self._server.start()
+
+    async def model_ready(self, name: str, engine: Engine, info: EngineInfo) -> None:
+        """From now on ``engine`` answers for the model."""
+        max_prompt_tokens = info.max_tokens - _ANSWER_TOKENS
+        tokenizer = await asyncio.to_thread(
+            PromptTokenizer.load, self._weights[name], max_prompt_tokens
+        )
+        self._catalog.find(name).served = ServedModel(tokenizer, engine, info, max_prompt_tokens)
+        await self._server.report_health()
+
+    async def model_lost(self, name: str) -> None:
+        """Until ``model_ready`` is called again, requests for the model are told to come back."""
+        self._catalog.find(name).served = None
+        await self._server.report_health()
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Lets requests under way finish for so long, then stops."""
+        await self._server.stop(grace_seconds)
+        if self._following is not None:
+            self._following.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._following
+        self._store.close()

@@ -1,0 +1,93 @@
+"""Engines in processes of their own, and the gateway's view of them."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from ray.exceptions import RayActorError
+from ray.serve.exceptions import DeploymentUnavailableError, ReplicaUnavailableError
+
+from trueodds_service.app import start_engine
+from trueodds_service.config import ModelSettings
+from trueodds_service.engine.base import EngineDied, EngineInfo, TokenPrompt, TokenScore
+from trueodds_service.errors import Unavailable
+
+_log = logging.getLogger(__name__)
+
+# A request whose engine died is sent again, to the replica that takes its place.
+_ATTEMPTS = 3
+_PAUSE_SECONDS = 0.5
+
+_LOST = (RayActorError, ReplicaUnavailableError, DeploymentUnavailableError)
+
+
+class EngineReplica:
+    """A Serve deployment: the engine of one model."""
+
+    async def __init__(self, model: ModelSettings) -> None:  # type: ignore[misc]  # Serve awaits it
+        self._engine = start_engine(model)
+
+    async def info(self) -> EngineInfo:
+        return self._engine.info
+
+    async def score(self, prompts: Sequence[TokenPrompt]) -> list[TokenScore]:
+        try:
+            return await self._engine.score(prompts)
+        except EngineDied:
+            # Serve replaces a process that is gone at once, and one that is only sick at the
+            # next health check.
+            _log.error("the engine died; its process ends")
+            os._exit(1)
+        except Exception as error:
+            # Only the class: a foreign message can hold a prompt, and this one is logged by Ray.
+            raise EngineFault(type(error).__name__) from None
+
+    def __del__(self) -> None:
+        if engine := getattr(self, "_engine", None):
+            engine.close()
+
+
+class EngineFault(Exception):
+    """The engine failed at one request and lives on. The message is the error's class."""
+
+
+class RemoteEngine:
+    """An engine behind a DeploymentHandle. One call a batch, never one a prompt."""
+
+    def __init__(self, name: str, handle: Any, on_lost: Callable[[], Awaitable[None]]) -> None:
+        self._name = name
+        self._handle = handle
+        self._on_lost = on_lost
+        self.info = EngineInfo(name="", version="", dtype="", max_tokens=0)
+
+    async def connect(self) -> None:
+        """Waits until a replica answers."""
+        while True:
+            try:
+                self.info = await self._handle.info.remote()
+            except _LOST:
+                await asyncio.sleep(_PAUSE_SECONDS)
+            else:
+                return
+
+    async def score(self, prompts: Sequence[TokenPrompt]) -> list[TokenScore]:
+        """Raises Unavailable when replica after replica is lost with the request."""
+        for _ in range(_ATTEMPTS):
+            call = self._handle.score.remote(prompts)
+            try:
+                return await call  # type: ignore[no-any-return]
+            except asyncio.CancelledError:
+                # The caller is gone; so are its prompts, also in the replica.
+                call.cancel()
+                raise
+            except _LOST:
+                await self._on_lost()
+                await self.connect()
+        raise Unavailable(
+            f"the engine of models/{self._name} was lost", reason="ENGINE_LOST", retry_seconds=5.0
+        )
+
+    def close(self) -> None:
+        """Serve stops the replicas."""

@@ -1,0 +1,48 @@
+"""The gateway: a Serve deployment that owns the gRPC server.
+
+Serve's own gRPC proxy knows neither health checks, deadlines nor streams as gRPC means them.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from trueodds_service.app import App
+from trueodds_service.config import Settings
+from trueodds_service.serving.engines import RemoteEngine
+
+_log = logging.getLogger(__name__)
+
+_GRACE_SECONDS = 5.0
+
+
+class Gateway:
+    """Listens from its first second, and takes up each model as its engine answers."""
+
+    async def __init__(  # type: ignore[misc]  # Serve awaits it
+        self, settings: Settings, engines: Mapping[str, Any]
+    ) -> None:
+        self._app = App(settings)
+        self._handles = engines
+        self._connecting = {name: asyncio.create_task(self._connect(name)) for name in engines}
+        await self._app.start()
+
+    async def address(self) -> str:
+        return self._app.address
+
+    async def __del__(self) -> None:
+        for task in self._connecting.values():
+            task.cancel()
+        await self._app.stop(_GRACE_SECONDS)
+
+    async def _connect(self, name: str) -> None:
+        async def lost() -> None:
+            if self._connecting[name].done():
+                _log.warning("the engine of %s is gone; waiting for its replacement", name)
+                self._connecting[name] = asyncio.create_task(self._connect(name))
+                await self._app.model_lost(name)
+
+        engine = RemoteEngine(name, self._handles[name], lost)
+        await engine.connect()
+        await self._app.model_ready(name, engine, engine.info)

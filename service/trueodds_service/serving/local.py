@@ -1,0 +1,114 @@
+"""The service on this machine: Ray is started for it and stopped with it."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+from ray import serve
+from ray.serve.config import ProxyLocation
+from ray.serve.handle import DeploymentHandle
+from ray.serve.schema import ApplicationStatus, LoggingConfig
+
+from trueodds_service.config import FakeSettings, ModelSettings, Settings
+from trueodds_service.errors import ServiceError
+from trueodds_service.serving.engines import EngineReplica
+from trueodds_service.serving.gateway import Gateway
+
+_APP = "trueodds"
+_OBJECT_STORE_BYTES = 128 * 2**20
+
+# Serve's defaults (5 at a time) are for models that take seconds; here the engine batches.
+_MANY = 100_000
+
+
+class StartError(ServiceError):
+    """The application did not come up."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason="START_FAILED")
+
+
+def application(settings: Settings) -> serve.Application:
+    """The Serve application: a gateway, and an engine deployment for each model."""
+    engines = {model.name: _engine(model) for model in settings.models}
+    gateway = serve.deployment(
+        Gateway,
+        name="gateway",
+        max_ongoing_requests=_MANY,
+        ray_actor_options={"num_cpus": 0},
+        graceful_shutdown_timeout_s=20,
+    )
+    return gateway.bind(settings, engines)
+
+
+@contextmanager
+def serving(settings: Settings) -> Iterator[str]:
+    """Runs the service; the value is the address where it listens. Engines may still load.
+
+    On leaving, everything that was started is stopped, requests under way after a grace.
+    """
+    # Before Ray starts: its processes take their environment from this one.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault("RAY_SERVE_LOG_TO_STDERR", "0")
+    ray.init(
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level="ERROR",
+        object_store_memory=_OBJECT_STORE_BYTES,
+    )
+    try:
+        serve.start(
+            proxy_location=ProxyLocation.Disabled,
+            logging_config=LoggingConfig(log_level="WARNING", enable_access_log=False),
+        )
+        handles = serve.run_many(
+            [serve.RunTarget(application(settings), name=_APP, route_prefix=None)],
+            wait_for_applications_running=False,
+        )
+        yield _address(handles[0])
+    finally:
+        serve.shutdown()
+        ray.shutdown()
+
+
+def is_ready() -> bool:
+    """Whether every engine answers. Raises StartError when a deployment cannot come up."""
+    status = serve.status().applications[_APP]
+    if status.status in (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY):
+        problems = [
+            f"{name}: {deployment.status.value}"
+            for name, deployment in status.deployments.items()
+            if deployment.message
+        ]
+        raise StartError(f"the service did not come up ({', '.join(problems) or status.message})")
+    return bool(status.status == ApplicationStatus.RUNNING)
+
+
+def _address(gateway: DeploymentHandle) -> str:
+    call = gateway.address.remote()
+    while True:
+        try:
+            return str(call.result(timeout_s=1.0))
+        except TimeoutError:
+            is_ready()
+
+
+def _engine(model: ModelSettings) -> serve.Application:
+    gpus = 0.0 if isinstance(model.engine, FakeSettings) else _gpus(model.engine.gpus)
+    deployment = serve.deployment(
+        EngineReplica,
+        name=f"engine-{model.name}",
+        max_ongoing_requests=_MANY,
+        ray_actor_options={"num_cpus": 0, "num_gpus": gpus},
+        health_check_period_s=5,
+        graceful_shutdown_timeout_s=20,
+    )
+    return deployment.bind(model)
+
+
+def _gpus(wanted: float | None) -> float:
+    """The configured share, or one GPU where the cluster has any."""
+    if wanted is not None:
+        return wanted
+    return 1.0 if ray.cluster_resources().get("GPU") else 0.0
