@@ -1,0 +1,163 @@
+"""Python ↔ messages, for both clients."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC
+
+from trueodds import errors
+from trueodds.types import Answer, Calibrator, Example, Format, Method, Model, OptionScore, Question
+from trueodds.v1 import calibration_pb2, model_pb2, question_pb2, scoring_pb2
+
+_FORMATS = {
+    Format.LETTER: question_pb2.FORMAT_LETTER,
+    Format.PAREN: question_pb2.FORMAT_PAREN,
+}
+_METHODS = {
+    Method.IDENTITY: calibration_pb2.METHOD_IDENTITY,
+    Method.CONSTANT: calibration_pb2.METHOD_CONSTANT,
+    Method.TEMPERATURE: calibration_pb2.METHOD_TEMPERATURE,
+    Method.TEACHER_KL: calibration_pb2.METHOD_TEACHER_KL,
+}
+_FORMAT_NAMES = {message: name for name, message in _FORMATS.items()}
+_METHOD_NAMES = {message: name for name, message in _METHODS.items()}
+
+
+def model_name(model: str) -> str:
+    """``models/x``, from that or from ``x``."""
+    return model if model.startswith("models/") else f"models/{model}"
+
+
+def settings_message(
+    model: str, task: str, answer_format: Format, shots: Sequence[Example], calibrator: str | None
+) -> scoring_pb2.ScoreSettings:
+    return scoring_pb2.ScoreSettings(
+        model=model_name(model),
+        task=task,
+        format=_FORMATS[answer_format],
+        shots=[_shot_message(shot) for shot in shots],
+        calibrator=calibrator or "",
+    )
+
+
+def question_message(question: Question) -> question_pb2.Question:
+    labels = question.labels
+    if labels is not None and len(labels) != len(question.options):
+        raise errors.InvalidRequest(
+            f"{len(labels)} labels for {len(question.options)} options", field="labels"
+        )
+    return question_pb2.Question(
+        text=question.text,
+        passage=question.passage,
+        options=[
+            question_pb2.Option(text=option, label=labels[index] if labels else "")
+            for index, option in enumerate(question.options)
+        ],
+    )
+
+
+def fit_message(
+    model: str,
+    task: str,
+    answer_format: Format,
+    method: Method,
+    teacher: str | None,
+    temperature: float | None,
+    items: Iterable[Example | Question],
+    shots: Sequence[Example],
+    options: int | None,
+    activate: bool,
+) -> calibration_pb2.FitCalibratorRequest:
+    message = calibration_pb2.FitCalibratorRequest(
+        model=model_name(model),
+        task=task,
+        format=_FORMATS[answer_format],
+        method=_METHODS[method],
+        teacher=model_name(teacher) if teacher else "",
+        temperature=temperature,
+        activate=activate,
+    )
+    if options is not None:
+        message.options = options
+        return message
+    message.questions.shots.extend(_shot_message(shot) for shot in shots)
+    for item in items:
+        question, answer = (
+            (item, None) if isinstance(item, Question) else (item.question, item.answer)
+        )
+        message.questions.items.append(
+            calibration_pb2.FitQuestion(question=question_message(question), answer=answer)
+        )
+    return message
+
+
+def answer_of(message: scoring_pb2.Answer) -> Answer:
+    return Answer(
+        options=tuple(
+            OptionScore(
+                option.label, option.logprob, option.probability, option.calibrated_probability
+            )
+            for option in message.options
+        ),
+        choice=message.choice,
+        confidence=message.confidence,
+        calibrated_confidence=message.calibrated_confidence,
+        calibrator=message.calibrator if message.calibrated else None,
+        format_probability=message.format_probability,
+        option_mass=message.option_mass,
+        model_revision=message.model_revision,
+        format_version=message.format_version,
+        prompt_tokens=message.prompt_tokens,
+    )
+
+
+def outcomes_of(
+    message: scoring_pb2.BatchScoreResponse,
+) -> list[Answer | errors.TrueoddsError]:
+    return [
+        answer_of(outcome.answer)
+        if outcome.HasField("answer")
+        else errors.from_status(outcome.error)
+        for outcome in message.outcomes
+    ]
+
+
+def calibrator_of(message: calibration_pb2.Calibrator) -> Calibrator:
+    scope, provenance = message.scope, message.provenance
+    return Calibrator(
+        name=message.name,
+        model=scope.model,
+        model_revision=scope.model_revision,
+        task=scope.task,
+        format=_FORMAT_NAMES[scope.format],
+        options=scope.options,
+        method=_METHOD_NAMES[message.method],
+        temperature=message.temperature,
+        at_bound=message.at_bound,
+        undetermined=message.undetermined,
+        teacher=provenance.teacher or None,
+        items=provenance.items,
+        created=message.create_time.ToDatetime(tzinfo=UTC),
+        active=message.active,
+        metrics=dict(message.metrics),
+        versions=dict(provenance.versions),
+    )
+
+
+def model_of(message: model_pb2.Model) -> Model:
+    return Model(
+        name=message.name,
+        ready=message.state == model_pb2.STATE_READY,
+        revision=message.revision,
+        teacher=message.teacher or None,
+        formats=tuple(_FORMAT_NAMES[known] for known in message.formats if known in _FORMAT_NAMES),
+        max_prompt_tokens=message.limits.max_prompt_tokens,
+        max_options=message.limits.max_options,
+        max_items=message.limits.max_items,
+        engine=message.engine,
+        dtype=message.dtype,
+    )
+
+
+def _shot_message(shot: Example) -> question_pb2.Shot:
+    if shot.answer is None:
+        raise errors.InvalidRequest("a shot needs its answer", field="shots")
+    return question_pb2.Shot(question=question_message(shot.question), answer=shot.answer)

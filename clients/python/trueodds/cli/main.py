@@ -1,0 +1,55 @@
+"""The command's tree."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from trueodds.cli.calibrators import calibrators_app, fit
+from trueodds.cli.console import Server, connected, out
+from trueodds.cli.demo import demo
+from trueodds.cli.score import score
+from trueodds.cli.serve import serve
+from trueodds.cli.tables import models_table
+
+app = typer.Typer(
+    name="trueodds",
+    help="Calibrated probabilities for multiple-choice questions.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.command()(serve)
+app.command()(score)
+app.command()(fit)
+app.add_typer(calibrators_app, name="calibrators")
+
+
+@app.command()
+def models(server: Server = None) -> None:
+    """Show the models that the server has."""
+    with connected(server) as client:
+        out.print(models_table(client.models()))
+
+
+app.command()(demo)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"trueodds {version('trueodds')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """The entry point."""
+    app()

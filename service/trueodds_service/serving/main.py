@@ -1,0 +1,42 @@
+"""What `trueodds serve` runs: the service until a signal, and its state in plain lines."""
+
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from trueodds_service import config
+from trueodds_service.errors import ServiceError
+
+_POLL_SECONDS = 0.5
+
+
+def run(path: Path, *, listen: str | None = None) -> int:
+    """Serves a configuration until SIGINT or SIGTERM; the exit status.
+
+    Prints a line when it listens, and one when every model is ready.
+    """
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        settings = config.load(path)
+        if listen is not None:
+            settings = config.Settings.model_validate({**dict(settings), "listen": listen})
+        # Ray and vLLM take seconds to import: a wrong configuration should not wait for them.
+        from trueodds_service.serving import local  # noqa: PLC0415
+
+        print("starting …", flush=True)
+        with local.serving(settings) as address:
+            print(f"listening on {address}", flush=True)
+            while not stop.is_set() and not local.is_ready():
+                stop.wait(_POLL_SECONDS)
+            if not stop.is_set():
+                names = ", ".join(model.name for model in settings.models)
+                print(f"ready: {names}", flush=True)
+            stop.wait()
+            print("stopping …", flush=True)
+    except ServiceError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return 1
+    return 0
