@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 import grpc
 
@@ -227,4 +227,5 @@ class Client:
         try:
             yield
         except grpc.RpcError as error:
-            raise errors.from_rpc(error, self.server) from None
+            # Every error of a call is a Call as well, which the stubs do not say.
+            raise errors.from_rpc(cast(grpc.Call, error), self.server) from None

@@ -65,7 +65,7 @@ _KINDS: dict[grpc.StatusCode, type[TrueoddsError]] = {
 _BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 
 
-def from_rpc(error: grpc.RpcError, address: str) -> TrueoddsError:
+def from_rpc(error: grpc.Call, address: str) -> TrueoddsError:
     """The error of a failed call."""
     status = rpc_status.from_call(error)
     if status is not None:

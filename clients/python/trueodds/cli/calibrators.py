@@ -60,9 +60,8 @@ def fit(
             activate=activate,
             progress=lambda done, total: bar.update(row, completed=done, total=total),
         )
-    out.print(
-        f"{calibrator.name}: T = {calibrator.temperature:.4f}{trust(calibrator)}, {_state(calibrator)}"
-    )
+    temperature_found = f"T = {calibrator.temperature:.4f}{trust(calibrator)}"
+    out.print(f"{calibrator.name}: {temperature_found}, {_state(calibrator)}")
 
 
 @calibrators_app.command("list")

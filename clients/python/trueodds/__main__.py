@@ -1,0 +1,5 @@
+"""`python -m trueodds` is the `trueodds` command."""
+
+from trueodds.cli import main
+
+main()

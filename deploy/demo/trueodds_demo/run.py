@@ -1,0 +1,177 @@
+"""`trueodds demo`: serve the demo pair, calibrate it from 35 unlabelled questions, and look."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from trueodds import Answer, Calibrator, Client, Example, Method, Question, TrueoddsError
+from trueodds_demo import world
+from trueodds_demo.measure import task_result
+from trueodds_demo.report import Report, TaskResult, hero_svg, render
+from trueodds_demo.service import ALIGNED, BASE, ServiceError, demo_config, running
+
+# The paper fits on five held-out questions a task, and shows five worked examples.
+FIT_QUESTIONS = 5
+SHOTS = 5
+
+console = Console(highlight=False)
+
+
+def run(output: Path, questions: int) -> int:
+    """The whole demo; the exit status. Writes report.html, report.json and reliability.svg."""
+    started = time.monotonic()
+    console.rule("[bold]trueodds demo")
+    console.print(
+        "A small language model was pre-trained on an invented world whose true odds are known,\n"
+        "and then aligned, as chat models are: rewarded for confident answers. It still knows\n"
+        "what it knew, but it no longer knows how sure to be. Watch it being repaired.\n"
+    )
+    try:
+        with running(demo_config(output / "service")) as address, Client(address) as client:
+            with console.status("starting vLLM with both models …"):
+                models = {model.name: model for model in client.wait_until_ready()}
+            ready = time.monotonic()
+            console.print(f"[green]✓[/] serving on {address} ({ready - started:.0f} s)")
+            calibrators = _fit(client)
+            console.print(f"[green]✓[/] {len(calibrators)} temperatures fitted and activated")
+            results = _score(client, calibrators, questions)
+            scored = time.monotonic()
+    except (ServiceError, TrueoddsError) as error:
+        console.print(f"[bold red]error:[/] {error}", soft_wrap=True)
+        return 1
+    engine = models[f"models/{ALIGNED}"]
+    total = 2 * questions * len(results)
+    report = Report(
+        n_per_task=questions,
+        seconds=time.monotonic() - started,
+        tasks=tuple(results),
+        aligned_model=ALIGNED,
+        teacher_model=BASE,
+        engine=f"{engine.engine}, {engine.dtype}",
+        questions_per_second=total / (scored - ready),
+        total_questions=total,
+        fit_questions=FIT_QUESTIONS,
+    )
+    console.print("[green]✓[/] service stopped\n")
+    console.print(_table(report))
+    console.print(_verdict(report))
+    for name, content in (
+        ("report.html", render(report)),
+        ("report.json", report.to_json()),
+        ("reliability.svg", hero_svg(report)),
+    ):
+        (output / name).write_text(content, encoding="utf-8")
+    console.print(f"\nThe picture: [bold]{output / 'report.html'}[/]")
+    return 0
+
+
+def _fit(client: Client) -> dict[str, Calibrator]:
+    calibrators = {}
+    with console.status("fitting …") as status:
+        for task in world.TASKS:
+            status.update(f"fitting one temperature for {task}: 5 questions, no answers …")
+            calibrators[task] = client.fit(
+                [example.question for example in _held_out(task, FIT_QUESTIONS)],
+                model=ALIGNED,
+                task=task,
+                method=Method.TEACHER_KL,
+                shots=_shots(task),
+                activate=True,
+            )
+    return calibrators
+
+
+def _score(client: Client, calibrators: dict[str, Calibrator], questions: int) -> list[TaskResult]:
+    results = []
+    with Progress(
+        TextColumn("{task.description:<28}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    ) as progress:
+        bar = progress.add_task("", total=2 * questions * len(world.TASKS))
+        for task in world.TASKS:
+            # Others than those that the temperature was fitted on.
+            examples = world.held_out(task, FIT_QUESTIONS + questions)[FIT_QUESTIONS:]
+            asked = [_question(example) for example in examples]
+            answers = {}
+            for model in (ALIGNED, BASE):
+                progress.update(bar, description=f"{task}: {model}")
+                before = progress.tasks[0].completed
+                outcomes = client.score_batch(
+                    asked,
+                    model=model,
+                    task=task,
+                    shots=_shots(task),
+                    progress=lambda done, _, before=before: progress.update(
+                        bar, completed=before + done
+                    ),
+                )
+                answers[model] = _answers(outcomes)
+            results.append(
+                task_result(task, examples, answers[ALIGNED], answers[BASE], calibrators[task])
+            )
+    return results
+
+
+def _answers(outcomes: Sequence[Answer | TrueoddsError]) -> list[Answer]:
+    answers = []
+    for outcome in outcomes:
+        if isinstance(outcome, TrueoddsError):
+            raise outcome
+        answers.append(outcome)
+    return answers
+
+
+def _held_out(task: str, count: int) -> list[Example]:
+    return [Example(_question(example)) for example in world.held_out(task, count)]
+
+
+def _shots(task: str) -> list[Example]:
+    return [Example(_question(shot), shot.answer) for shot in world.shots(task, SHOTS)]
+
+
+def _question(example: world.Example) -> Question:
+    asked = example.question
+    return Question(asked.text, asked.options, asked.passage)
+
+
+def _table(report: Report) -> Table:
+    table = Table(
+        "task",
+        title=f"{report.n_per_task:,} held-out questions a task",
+        caption="noise floor: the ECE that a perfectly calibrated model would show at this n",
+        title_justify="left",
+        caption_justify="left",
+    )
+    for name in ("accuracy", "confidence", "ECE before", "ECE after", "noise floor", "T"):
+        table.add_column(name, justify="right")
+    for task in report.tasks:
+        table.add_row(
+            task.task,
+            f"{task.accuracy_before:.1%}",
+            f"{task.confidence_before:.1%} → {task.confidence_after:.1%}",
+            f"{task.ece_before:.3f}",
+            f"[bold]{task.ece_after:.3f}[/]",
+            f"{task.null_ece_after:.3f}",
+            f"{task.temperature:.2f}",
+        )
+    return table
+
+
+def _verdict(report: Report) -> str:
+    count = len(report.tasks)
+    confidence = sum(task.confidence_before for task in report.tasks) / count
+    accuracy = sum(task.accuracy_before for task in report.tasks) / count
+    before = sum(task.ece_before for task in report.tasks) / count
+    after = sum(task.ece_after for task in report.tasks) / count
+    return (
+        f"The aligned model claimed [bold]{confidence:.0%}[/] and was right [bold]{accuracy:.0%}[/] "
+        f"of the time.\nFive unlabelled questions a task took its mean ECE from "
+        f"[bold]{before:.3f}[/] to [bold]{after:.3f}[/]; not one answer changed."
+    )
