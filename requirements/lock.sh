@@ -3,7 +3,7 @@
 # UV_FIND_LINKS that finds a CPU build of torch.
 set -eu
 cd "$(dirname "$0")/.."
-compile="uv pip compile --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet"
+compile="${UV:-uv} pip compile --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet"
 
 mkdir -p build
 $compile pyproject.toml --extra cpu --extra dev --no-emit-package trueodds \

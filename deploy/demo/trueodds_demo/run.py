@@ -2,10 +2,19 @@
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from trueodds import Answer, Calibrator, Client, Example, Method, Question, TrueoddsError
@@ -102,21 +111,22 @@ def _score(client: Client, calibrators: dict[str, Calibrator], questions: int) -
             answers = {}
             for model in (ALIGNED, BASE):
                 progress.update(bar, description=f"{task}: {model}")
-                before = progress.tasks[0].completed
                 outcomes = client.score_batch(
                     asked,
                     model=model,
                     task=task,
                     shots=_shots(task),
-                    progress=lambda done, _, before=before: progress.update(
-                        bar, completed=before + done
-                    ),
+                    progress=partial(_advance, progress, bar, progress.tasks[0].completed),
                 )
                 answers[model] = _answers(outcomes)
             results.append(
                 task_result(task, examples, answers[ALIGNED], answers[BASE], calibrators[task])
             )
     return results
+
+
+def _advance(progress: Progress, bar: TaskID, before: float, done: int, _: int) -> None:
+    progress.update(bar, completed=before + done)
 
 
 def _answers(outcomes: Sequence[Answer | TrueoddsError]) -> list[Answer]:
@@ -165,13 +175,13 @@ def _table(report: Report) -> Table:
 
 
 def _verdict(report: Report) -> str:
-    count = len(report.tasks)
-    confidence = sum(task.confidence_before for task in report.tasks) / count
-    accuracy = sum(task.accuracy_before for task in report.tasks) / count
-    before = sum(task.ece_before for task in report.tasks) / count
-    after = sum(task.ece_after for task in report.tasks) / count
+    def mean(name: str) -> float:
+        return float(np.mean([getattr(task, name) for task in report.tasks]))
+
+    kept = all(task.accuracy_before == task.accuracy_after for task in report.tasks)
     return (
-        f"The aligned model claimed [bold]{confidence:.0%}[/] and was right [bold]{accuracy:.0%}[/] "
-        f"of the time.\nFive unlabelled questions a task took its mean ECE from "
-        f"[bold]{before:.3f}[/] to [bold]{after:.3f}[/]; not one answer changed."
+        f"The aligned model claimed [bold]{mean('confidence_before'):.0%}[/] and was right "
+        f"[bold]{mean('accuracy_before'):.0%}[/] of the time. Five unlabelled questions a task\n"
+        f"took its mean ECE from [bold]{mean('ece_before'):.3f}[/] to "
+        f"[bold]{mean('ece_after'):.3f}[/]; its accuracy {'stayed the same' if kept else 'moved'}."
     )
