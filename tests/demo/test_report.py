@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+
 from trueodds_demo.report import Bin, Example, Report, TaskResult, hero_svg, render
 from trueodds_demo.report.diagram import marks
 from trueodds_demo.report.geometry import Frame, Scale

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
 from trueodds_service.store import Calibrator, Provenance, Scope, SqlCalibratorStore, upgrade
 
 Make = Callable[..., Calibrator]

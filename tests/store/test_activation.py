@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC
 
 import pytest
+
 from trueodds_service.store import CalibratorNotFound, NotActive, NothingActive
 
 

@@ -5,6 +5,7 @@ from dataclasses import FrozenInstanceError, fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+
 from trueodds_service.store import Provenance, Scope
 
 SCOPE_CHANGES = {

@@ -4,6 +4,7 @@ import signal
 
 import pytest
 from sqlalchemy import text
+
 from trueodds_service.store import SqlCalibratorStore, upgrade
 from trueodds_service.store.database import Database
 

@@ -5,8 +5,9 @@ import sqlite3
 from contextlib import closing
 
 import pytest
-import trueodds_service.store
 from sqlalchemy import exc as sql_errors
+
+import trueodds_service.store
 from trueodds_service.store import (
     SqlCalibratorStore,
     StoreCorrupt,

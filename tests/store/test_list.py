@@ -3,6 +3,7 @@
 import base64
 
 import pytest
+
 from trueodds_service.store import BadPageToken, StoreError
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
 from trueodds_service.store import Calibrator, NothingActive, Scope, SqlCalibratorStore, upgrade
 
 SCOPES = [Scope("m", "r", task, "letter", 1, 4) for task in ("", "x")]

@@ -7,6 +7,7 @@ from datetime import UTC, timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from trueodds_service.store import CalibratorNotFound, SqlCalibratorStore, StoreCorrupt
 
 

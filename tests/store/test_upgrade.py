@@ -12,6 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
+
 from trueodds_service.store import SchemaTooNew, SqlCalibratorStore, StoreUnavailable, upgrade
 from trueodds_service.store.database import open_engine
 from trueodds_service.store.rows import Row

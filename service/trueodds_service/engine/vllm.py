@@ -62,6 +62,8 @@ class VllmEngine:
             max_num_seqs=settings.max_sequences,
             block_size=block_tokens if on_cpu else None,
             kv_cache_memory_bytes=int(kv_gib * 2**30) if kv_gib else None,
+            # One process a model; vLLM would add a second one on a CPU.
+            distributed_executor_backend="uni",
             enforce_eager=on_cpu if settings.eager is None else settings.eager,
             gpu_memory_utilization=settings.gpu_memory_fraction,
             enable_prefix_caching=True,
