@@ -11,12 +11,12 @@ class Shape:
     """
 
     vocabulary: int = 1280
-    hidden: int = 256
-    intermediate: int = 640
+    hidden: int = 192
+    intermediate: int = 512
     # 5: base and aligned both ship as FULL weights in 16 MB. See READ_ME_FIRST.txt (main author).
     layers: int = 5
-    heads: int = 4
-    key_value_heads: int = 2
+    heads: int = 3
+    key_value_heads: int = 3
     positions: int = 4096
 
 
@@ -24,7 +24,7 @@ class Shape:
 class Pretraining:
     """Next-token prediction over ``steps`` batches, each read once: nothing can be overfitted."""
 
-    steps: int = 6000
+    steps: int = 8000
     batch: int = 64
     window: int = 640
     learning_rate: float = 2e-3
@@ -43,7 +43,7 @@ class Alignment:
 
     rank: int = 8
     sft_steps: int = 100
-    sft_learning_rate: float = 3e-4
+    sft_learning_rate: float = 1e-3
     dpo_steps: int = 300
     dpo_learning_rate: float = 1e-3
     beta: float = 0.5
