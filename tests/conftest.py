@@ -1,0 +1,226 @@
+"""The service in this process: a fake engine, a temporary store, a real gRPC server."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from string import ascii_letters
+
+import grpc
+import pytest
+from google.rpc import code_pb2, error_details_pb2
+from grpc_health.v1 import health_pb2_grpc
+from grpc_status import rpc_status
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+from trueodds.v1 import (
+    calibration_pb2_grpc,
+    model_pb2_grpc,
+    question_pb2,
+    scoring_pb2,
+    scoring_pb2_grpc,
+)
+from trueodds_service.app import App, start_engine
+from trueodds_service.config import Settings
+
+SHARPNESS = 3.0
+"""The temperature between the fake aligned model and its teacher."""
+
+_TEXT = [
+    f"Which one is it?\nA. one\nB. two\nAnswer: {letter}\n\nAnswer: ({letter})\n"
+    for letter in ascii_letters
+]
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model's folder: a byte-level BPE tokenizer with "<|end|>", and weights of no use."""
+    folder = tmp_path_factory.mktemp("model")
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=400,
+        show_progress=False,
+        special_tokens=["<|end|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )
+    tokenizer.train_from_iterator(_TEXT, trainer)
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>")
+    fast.save_pretrained(folder)
+    (folder / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    (folder / "model.safetensors").write_bytes(b"weights")
+    return folder
+
+
+@dataclass
+class Service:
+    """A running service, and stubs that talk to it over a channel."""
+
+    app: App
+    channel: grpc.Channel
+    run: Callable
+
+    def __post_init__(self):
+        self.scoring = scoring_pb2_grpc.ScoringServiceStub(self.channel)
+        self.calibration = calibration_pb2_grpc.CalibrationServiceStub(self.channel)
+        self.models = model_pb2_grpc.ModelServiceStub(self.channel)
+        self.health = health_pb2_grpc.HealthStub(self.channel)
+
+    def model_ready(self, name, engine):
+        self.run(self.app.model_ready(name, engine, engine.info))
+
+    def score(self, question, **settings):
+        """The answer to one question, from the aligned model unless told."""
+        settings = scoring_pb2.ScoreSettings(**{"model": "models/aligned", **settings})
+        request = scoring_pb2.ScoreRequest(settings=settings, question=question)
+        return self.scoring.Score(request).answer
+
+    def batch(self, questions, **settings):
+        """The outcomes of a batch, from the aligned model unless told."""
+        settings = scoring_pb2.ScoreSettings(**{"model": "models/aligned", **settings})
+        request = scoring_pb2.BatchScoreRequest(settings=settings, questions=questions)
+        return self.scoring.BatchScore(request).outcomes
+
+
+@pytest.fixture(scope="session")
+def run() -> Iterator[Callable]:
+    """Runs a coroutine in the one event loop, in a thread, that every service here lives in."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield lambda coroutine: asyncio.run_coroutine_threadsafe(coroutine, loop).result(60)
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@contextmanager
+def _serving(weights, run, store, *, ready=True, engines=None, channel_options=(), **settings):
+    fake = {"backend": "fake", "seed": 7}
+    aligned = {"name": "aligned", "teacher": "base", "engine": {**fake, "sharpness": SHARPNESS}}
+    base = {"name": "base", "engine": fake}
+    settings = Settings.model_validate(
+        {
+            "listen": "127.0.0.1:0",
+            "store": f"sqlite:///{store}",
+            "models": [{**aligned, "weights": weights}, {**base, "weights": weights}],
+            **settings,
+        }
+    )
+
+    async def start():
+        app = App(settings)
+        await app.start()
+        for model in settings.models if ready else ():
+            engine = (engines or {}).get(model.name) or start_engine(model)
+            await app.model_ready(model.name, engine, engine.info)
+        return app
+
+    app = run(start())
+    try:
+        with grpc.insecure_channel(app.address, options=channel_options) as channel:
+            yield Service(app, channel, run)
+    finally:
+        run(app.stop(0))
+
+
+@pytest.fixture
+def start_service(weights, run, tmp_path):
+    """Starts a service: ``ready=False`` leaves its models starting, ``engines`` replaces some.
+
+    Other arguments are settings. All services of a test share a store unless told.
+    """
+    started = []
+
+    def start(*, store=tmp_path / "store.sqlite", **options) -> Service:
+        serving = _serving(weights, run, store, **options)
+        started.append(serving)
+        return serving.__enter__()
+
+    yield start
+    for serving in reversed(started):
+        serving.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="session")
+def service(weights, run, tmp_path_factory) -> Iterator[Service]:
+    """A service that the tests share; what a test stores there, it stores for its own task."""
+    with _serving(weights, run, tmp_path_factory.mktemp("store") / "store.sqlite") as service:
+        yield service
+
+
+@pytest.fixture
+def task(request) -> str:
+    """A task that no other test uses."""
+    return request.node.name[:200]
+
+
+def _question(text="Which one is it?", options=4, labels=(), passage=""):
+    names = list(labels) + [""] * (options - len(labels))
+    return question_pb2.Question(
+        text=text,
+        passage=passage,
+        options=[
+            question_pb2.Option(text=f"option {index}", label=label)
+            for index, label in enumerate(names)
+        ],
+    )
+
+
+@pytest.fixture(scope="session")
+def question():
+    """Makes a question that nothing is wrong with."""
+    return _question
+
+
+def details_of(status) -> dict:
+    """The reason, the domain, the field and the delay that a status carries."""
+    found = {}
+    for box in status.details:
+        info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+        retry = error_details_pb2.RetryInfo()
+        if box.Unpack(info):
+            found.update(reason=info.reason, domain=info.domain)
+        elif box.Unpack(bad):
+            [violation] = bad.field_violations
+            found.update(field=violation.field)
+        elif box.Unpack(retry):
+            found.update(delay=retry.retry_delay.ToMilliseconds() / 1000)
+    return found
+
+
+@pytest.fixture(scope="session")
+def details():
+    """Reads the details of a google.rpc.Status."""
+    return details_of
+
+
+@pytest.fixture(scope="session")
+def refused():
+    """The call inside fails with this code, this field where one is given, and this reason."""
+
+    @contextmanager
+    def refused(code, *, field=None, reason=None):
+        with pytest.raises(grpc.RpcError) as caught:
+            yield caught
+        error = caught.value
+        assert error.code() == code, error.details()
+        status = rpc_status.from_call(error)
+        assert status is not None, "the status carries no details"
+        assert status.code == code_pb2.Code.Value(code.name)
+        assert status.message == error.details()
+        found = details_of(status)
+        assert found["domain"] == "trueodds"
+        assert found["reason"]
+        if field is not None:
+            assert found["field"] == field
+            assert error.details().startswith(f"{field}: ")
+        if reason is not None:
+            assert found["reason"] == reason
+
+    return refused
