@@ -24,7 +24,7 @@ class Shape:
 class Pretraining:
     """Next-token prediction over ``steps`` batches, each read once: nothing can be overfitted."""
 
-    steps: int = 8000
+    steps: int = 6000
     batch: int = 64
     window: int = 640
     learning_rate: float = 2e-3
