@@ -35,9 +35,9 @@ def run(output: Path, questions: int) -> int:
     started = time.monotonic()
     console.rule("[bold]trueodds demo")
     console.print(
-        "A small language model was pre-trained on an invented world whose true odds are known,\n"
-        "and then aligned, as chat models are: rewarded for confident answers. It still knows\n"
-        "what it knew, but it no longer knows how sure to be. Watch it being repaired.\n"
+        "A small language model was pre-trained on an invented world whose true odds are "
+        "known, and then aligned, as chat models are: towards the answers that people prefer. "
+        "It still knows what it knew, but no longer how sure to be. Watch it being repaired.\n"
     )
     try:
         with running(demo_config(output / "service")) as address, Client(address) as client:
@@ -154,20 +154,19 @@ def _question(example: world.Example) -> Question:
 def _table(report: Report) -> Table:
     table = Table(
         "task",
-        title=f"{report.n_per_task:,} held-out questions a task",
-        caption="noise floor: the ECE that a perfectly calibrated model would show at this n",
+        title=f"{report.n_per_task:,} held-out questions a task, before → after",
+        caption="floor: the ECE that a perfectly calibrated model would show at this n",
         title_justify="left",
         caption_justify="left",
     )
-    for name in ("accuracy", "confidence", "ECE before", "ECE after", "noise floor", "T"):
-        table.add_column(name, justify="right")
+    for name in ("accuracy", "confidence", "ECE", "floor", "T"):
+        table.add_column(name, justify="right", no_wrap=True)
     for task in report.tasks:
         table.add_row(
             task.task,
-            f"{task.accuracy_before:.1%}",
+            f"{task.accuracy_before:.1%} → {task.accuracy_after:.1%}",
             f"{task.confidence_before:.1%} → {task.confidence_after:.1%}",
-            f"{task.ece_before:.3f}",
-            f"[bold]{task.ece_after:.3f}[/]",
+            f"{task.ece_before:.3f} → [bold]{task.ece_after:.3f}[/]",
             f"{task.null_ece_after:.3f}",
             f"{task.temperature:.2f}",
         )
@@ -181,7 +180,7 @@ def _verdict(report: Report) -> str:
     kept = all(task.accuracy_before == task.accuracy_after for task in report.tasks)
     return (
         f"The aligned model claimed [bold]{mean('confidence_before'):.0%}[/] and was right "
-        f"[bold]{mean('accuracy_before'):.0%}[/] of the time. Five unlabelled questions a task\n"
+        f"[bold]{mean('accuracy_before'):.0%}[/] of the time. Five unlabelled questions a task "
         f"took its mean ECE from [bold]{mean('ece_before'):.3f}[/] to "
         f"[bold]{mean('ece_after'):.3f}[/]; its accuracy {'stayed the same' if kept else 'moved'}."
     )

@@ -1,5 +1,6 @@
 """The service on this machine: Ray is started for it and stopped with it."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +22,9 @@ _OBJECT_STORE_BYTES = 128 * 2**20
 # Serve's defaults (5 at a time) are for models that take seconds; here the engine batches.
 _MANY = 100_000
 
+# How long a replica may take to finish its requests, and how often it looks whether it has.
+_DRAINING = {"graceful_shutdown_timeout_s": 20, "graceful_shutdown_wait_loop_s": 0.2}
+
 
 class StartError(ServiceError):
     """The application did not come up."""
@@ -37,7 +41,7 @@ def application(settings: Settings) -> serve.Application:
         name="gateway",
         max_ongoing_requests=_MANY,
         ray_actor_options={"num_cpus": 0},
-        graceful_shutdown_timeout_s=20,
+        **_DRAINING,
     )
     return gateway.bind(settings, engines)
 
@@ -50,7 +54,7 @@ def serving(settings: Settings) -> Iterator[str]:
     """
     # Before Ray starts: its processes take their environment from this one.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_SERVE_LOG_TO_STDERR", "0")
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     ray.init(
         include_dashboard=False,
         log_to_driver=False,
@@ -68,7 +72,8 @@ def serving(settings: Settings) -> Iterator[str]:
         )
         yield _address(handles[0])
     finally:
-        serve.shutdown()
+        # Deleting the application drains its replicas; Serve's own actors end with Ray.
+        serve.delete(_APP)
         ray.shutdown()
 
 
@@ -102,7 +107,7 @@ def _engine(model: ModelSettings) -> serve.Application:
         max_ongoing_requests=_MANY,
         ray_actor_options={"num_cpus": 0, "num_gpus": gpus},
         health_check_period_s=5,
-        graceful_shutdown_timeout_s=20,
+        **_DRAINING,
     )
     return deployment.bind(model)
 

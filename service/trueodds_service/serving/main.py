@@ -17,8 +17,7 @@ def run(path: Path, *, listen: str | None = None) -> int:
     Prints a line when it listens, and one when every model is ready.
     """
     stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    _stop_on_signals(stop)
     try:
         settings = config.load(path)
         if listen is not None:
@@ -28,6 +27,8 @@ def run(path: Path, *, listen: str | None = None) -> int:
 
         print("starting …", flush=True)
         with local.serving(settings) as address:
+            # Ray has put its own handlers in place, which end the process at once.
+            _stop_on_signals(stop)
             print(f"listening on {address}", flush=True)
             while not stop.is_set() and not local.is_ready():
                 stop.wait(_POLL_SECONDS)
@@ -40,3 +41,8 @@ def run(path: Path, *, listen: str | None = None) -> int:
         print(f"error: {error.message}", file=sys.stderr)
         return 1
     return 0
+
+
+def _stop_on_signals(stop: threading.Event) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
