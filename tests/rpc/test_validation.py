@@ -1,0 +1,349 @@
+"""Every rule for a request: what breaks it is INVALID_ARGUMENT and names its field."""
+
+import math
+
+import grpc
+import pytest
+
+from trueodds.v1 import calibration_pb2, model_pb2, question_pb2, scoring_pb2
+
+INVALID = grpc.StatusCode.INVALID_ARGUMENT
+TEMPERATURE = calibration_pb2.METHOD_TEMPERATURE
+TEACHER_KL = calibration_pb2.METHOD_TEACHER_KL
+CONSTANT = calibration_pb2.METHOD_CONSTANT
+IDENTITY = calibration_pb2.METHOD_IDENTITY
+CALIBRATOR = "models/{}/calibrators/0123456789abcdef"
+
+
+def _set(path, value):
+    """Sets a field, such as options[1].label, of a message."""
+
+    def change(message):
+        *parents, last = path.split(".")
+        for parent in parents:
+            name, _, index = parent.partition("[")
+            message = getattr(message, name)
+            if index:
+                message = message[int(index[:-1])]
+        setattr(message, last, value)
+
+    return change
+
+
+def _clear(path):
+    def change(message):
+        message.ClearField(path)
+
+    return change
+
+
+def _options(count):
+    def change(message):
+        del message.options[:]
+        message.options.extend(
+            question_pb2.Option(text="option", label="") for index in range(count)
+        )
+
+    return change
+
+
+def _labels(*labels):
+    def change(message):
+        for option, label in zip(message.options, labels, strict=True):
+            option.label = label
+
+    return change
+
+
+QUESTION_RULES = {
+    "text required": (_clear("text"), "text"),
+    "text not blank": (_set("text", " \n\t"), "text"),
+    "no options": (_options(0), "options"),
+    "one option": (_options(1), "options"),
+    "too many options": (_options(27), "options"),
+    "option text required": (_set("options[2].text", ""), "options[2].text"),
+    "option text not blank": (_set("options[0].text", " "), "options[0].text"),
+    "labels for all or none": (_set("options[1].label", "B"), "options[0].label"),
+    "labels differ": (_labels("A", "B", "C", "B"), "options[3].label"),
+    "label printable": (_labels("A", "B\n", "C", "D"), "options[1].label"),
+    "label without space": (_labels(" A", "B", "C", "D"), "options[0].label"),
+    "label not too long": (_labels("A", "B", "C", "D" * 65), "options[3].label"),
+    "label one token": (_labels("A", "B", "C", "not one token"), "options[3].label"),
+    "prompt not too long": (_set("text", "long " * 2000), "text"),
+}
+
+
+@pytest.mark.parametrize(("change", "field"), QUESTION_RULES.values(), ids=QUESTION_RULES)
+class TestQuestion:
+    """A rule holds wherever a request has a question."""
+
+    def test_of_score(self, service, question, refused, change, field):
+        message = question()
+        change(message)
+        with refused(INVALID, field=f"question.{field}"):
+            service.score(message)
+
+    def test_of_a_batch(self, service, question, details, change, field):
+        message = question()
+        change(message)
+        fine, wrong = service.batch([question(), message])
+        assert fine.WhichOneof("outcome") == "answer"
+        found = details(wrong.error)
+        assert found["field"] == f"questions[1].{field}"
+        assert found["reason"]
+
+    def test_of_a_fit(self, service, question, refused, change, field):
+        message = question()
+        change(message)
+        request = calibration_pb2.FitCalibratorRequest(
+            model="models/aligned", task="never stored", method=TEACHER_KL
+        )
+        for each in (question(), message):
+            request.questions.items.add(question=each)
+        with refused(INVALID, field=f"questions.items[1].question.{field}"):
+            list(service.calibration.FitCalibrator(request))
+
+
+SHOT_RULES = {
+    name: rule
+    for name, rule in QUESTION_RULES.items()
+    # What only the tokens of a whole prompt tell is said of the question that is asked.
+    if name not in ("label one token", "prompt not too long")
+}
+
+
+@pytest.mark.parametrize(("change", "field"), SHOT_RULES.values(), ids=SHOT_RULES)
+def test_the_question_of_a_shot(service, question, refused, change, field):
+    message = question()
+    change(message)
+    shots = [
+        question_pb2.Shot(question=question(), answer=0),
+        question_pb2.Shot(question=message, answer=0),
+    ]
+    with refused(INVALID, field=f"settings.shots[1].question.{field}"):
+        service.score(question(), shots=shots)
+
+
+@pytest.mark.parametrize("answer", [None, -1, 4, 2**31 - 1])
+def test_the_answer_of_a_shot(service, question, refused, answer):
+    shot = question_pb2.Shot(question=question(), answer=answer)
+    with refused(INVALID, field="settings.shots[0].answer"):
+        service.score(question(), shots=[shot])
+
+
+def test_the_number_of_shots(service, question, refused):
+    shot = question_pb2.Shot(question=question("?", options=2), answer=0)
+    with refused(INVALID, field="settings.shots"):
+        service.score(question(), shots=[shot] * 65)
+
+
+def test_the_default_labels_end_at_z(start_service, question, refused):
+    service = start_service(limits={"max_options": 40})
+    assert service.score(question(options=26)).options[25].label == "Z"
+    with refused(INVALID, field="question.options"):
+        service.score(question(options=27))
+
+
+SETTINGS_RULES = {
+    "model required": ({"model": ""}, "model"),
+    "model a resource name": ({"model": "aligned"}, "model"),
+    "model one segment": ({"model": "models/a/b"}, "model"),
+    "model in lower case": ({"model": "models/Aligned"}, "model"),
+    "model not too long": ({"model": "models/" + "a" * 64}, "model"),
+    "task not too long": ({"task": "t" * 201}, "task"),
+    "task printable": ({"task": "a\nb"}, "task"),
+    "task without space": ({"task": " a"}, "task"),
+    "a known format": ({"format": 99}, "format"),
+    "calibrator a resource name": ({"calibrator": "0123456789abcdef"}, "calibrator"),
+    "calibrator in hexadecimal": ({"calibrator": CALIBRATOR.format("x") + "g"}, "calibrator"),
+    "calibrator of the model": ({"calibrator": CALIBRATOR.format("base")}, "calibrator"),
+}
+
+
+@pytest.mark.parametrize(("settings", "field"), SETTINGS_RULES.values(), ids=SETTINGS_RULES)
+class TestSettings:
+    def test_of_score(self, service, question, refused, settings, field):
+        with refused(INVALID, field=f"settings.{field}"):
+            service.score(question(), **settings)
+
+    def test_of_a_batch_fail_it_whole(self, service, question, refused, settings, field):
+        with refused(INVALID, field=f"settings.{field}"):
+            service.batch([question()], **settings)
+
+
+def test_a_request_without_anything(service, refused):
+    with refused(INVALID, field="question.text"):
+        service.scoring.Score(scoring_pb2.ScoreRequest())
+
+
+@pytest.mark.parametrize("count", [0, 9])
+def test_the_number_of_questions(start_service, question, refused, count):
+    service = start_service(limits={"max_items": 8})
+    assert len(service.batch([question()] * 8)) == 8
+    with refused(INVALID, field="questions"):
+        service.batch([question()] * count)
+
+
+def _scores(*items, method=TEACHER_KL):
+    return {
+        "method": method,
+        "scores": calibration_pb2.FitScores(
+            items=[calibration_pb2.FitScore(**item) for item in items]
+        ),
+    }
+
+
+def _score(logprobs=(-1, -2), teacher=(-1, -1), **others):
+    return {"logprobs": logprobs, "teacher_logprobs": teacher, **others}
+
+
+FIT_RULES = {
+    "model required": ({"model": ""}, "model"),
+    "task printable": ({"task": "\0"}, "task"),
+    "a known format": ({"format": 99}, "format"),
+    "method required": ({"method": 0}, "method"),
+    "a known method": ({"method": 99}, "method"),
+    "temperature for CONSTANT only": ({"method": IDENTITY, "temperature": 2}, "temperature"),
+    "temperature not too low": ({"temperature": 0.04}, "temperature"),
+    "temperature not too high": ({"temperature": 20.1}, "temperature"),
+    "temperature not below zero": ({"temperature": -1}, "temperature"),
+    "temperature a number": ({"temperature": math.nan}, "temperature"),
+    "temperature finite": ({"temperature": math.inf}, "temperature"),
+    "teacher a resource name": ({"teacher": "base"}, "teacher"),
+    "a source": ({"options": None}, "source"),
+    "options for CONSTANT": (_scores(_score(), method=CONSTANT), "source"),
+    "data for TEACHER_KL": ({"method": TEACHER_KL}, "source"),
+    "data for TEMPERATURE": ({"method": TEMPERATURE}, "source"),
+    "two options": ({"options": 1}, "options"),
+    "not too many options": ({"options": 27}, "options"),
+    "a score": (_scores(), "scores.items"),
+    "two logprobs": (_scores(_score([-1], [-1])), "scores.items[0].logprobs"),
+    "not too many logprobs": (_scores(_score([-1] * 27, [-1] * 27)), "scores.items[0].logprobs"),
+    "one number of logprobs": (
+        _scores(_score(), _score([-1, -2, -3], [-1, -2, -3])),
+        "scores.items[1].logprobs",
+    ),
+    "logprobs not NaN": (_scores(_score([-1, math.nan])), "scores.items[0].logprobs"),
+    "logprobs not +inf": (_scores(_score([-1, math.inf])), "scores.items[0].logprobs"),
+    "logprobs with mass": (_scores(_score([-math.inf] * 2)), "scores.items[0].logprobs"),
+    "teacher required": (_scores(_score(teacher=[])), "scores.items[0].teacher_logprobs"),
+    "teacher as long": (_scores(_score(teacher=[-1] * 3)), "scores.items[0].teacher_logprobs"),
+    "teacher not NaN": (
+        _scores(_score(), _score(teacher=[-1, math.nan])),
+        "scores.items[1].teacher_logprobs",
+    ),
+    "answer for TEMPERATURE": (
+        _scores(_score(answer=0), _score(), method=TEMPERATURE),
+        "scores.items[1].answer",
+    ),
+    "answer an option": (
+        _scores(_score(answer=0), _score(answer=2), method=TEMPERATURE),
+        "scores.items[1].answer",
+    ),
+    "answer not negative": (
+        _scores(_score(answer=-1), method=TEMPERATURE),
+        "scores.items[0].answer",
+    ),
+    "five answers for TEMPERATURE": (
+        _scores(*[_score(answer=0)] * 4, method=TEMPERATURE),
+        "scores.items",
+    ),
+    "two items for TEACHER_KL": (_scores(_score()), "scores.items"),
+}
+
+
+@pytest.mark.parametrize(("change", "field"), FIT_RULES.values(), ids=FIT_RULES)
+def test_a_fit(service, refused, change, field):
+    fields = {"model": "models/aligned", "task": "never stored", "method": CONSTANT, **change}
+    if "scores" not in fields:
+        fields = {"options": 4, **fields}
+    with refused(INVALID, field=field):
+        list(service.calibration.FitCalibrator(calibration_pb2.FitCalibratorRequest(**fields)))
+    listing = calibration_pb2.ListCalibratorsRequest(model="models/aligned", task="never stored")
+    assert not service.calibration.ListCalibrators(listing).calibrators
+
+
+class TestFitQuestions:
+    """What a fit asks of its questions beyond what every question has to be."""
+
+    @staticmethod
+    def fit(service, questions, *, method=TEACHER_KL, answers=(), model="models/aligned", **fields):
+        request = calibration_pb2.FitCalibratorRequest(model=model, method=method, **fields)
+        request.questions.SetInParent()
+        for index, question in enumerate(questions):
+            answer = answers[index] if index < len(answers) else None
+            request.questions.items.add(question=question, answer=answer)
+        return list(service.calibration.FitCalibrator(request))
+
+    def test_one_at_least(self, service, refused):
+        with refused(INVALID, field="questions.items"):
+            self.fit(service, [])
+
+    def test_not_too_many(self, start_service, question, refused):
+        service = start_service(limits={"max_items": 3})
+        assert self.fit(service, [question()] * 3)
+        with refused(INVALID, field="questions.items"):
+            self.fit(service, [question()] * 4)
+
+    def test_enough_for_the_method(self, service, question, refused):
+        with refused(INVALID, field="questions.items", reason="TOO_FEW_ITEMS"):
+            self.fit(service, [question()])
+
+    def test_one_number_of_options(self, service, question, refused):
+        with refused(INVALID, field="questions.items[1].question.options"):
+            self.fit(service, [question(options=4), question(options=3)])
+
+    def test_an_answer_each_for_temperature(self, service, question, refused):
+        with refused(INVALID, field="questions.items[1].answer"):
+            self.fit(service, [question()] * 6, method=TEMPERATURE, answers=[0])
+
+    @pytest.mark.parametrize("answer", [-1, 4])
+    def test_an_answer_is_an_option(self, service, question, refused, answer):
+        with refused(INVALID, field="questions.items[1].answer"):
+            self.fit(service, [question()] * 2, answers=[0, answer])
+
+    def test_shots_are_checked(self, service, question, refused):
+        request = calibration_pb2.FitCalibratorRequest(model="models/aligned", method=TEACHER_KL)
+        request.questions.items.add(question=question())
+        request.questions.shots.add(question=question())
+        with refused(INVALID, field="questions.shots[0].answer"):
+            list(service.calibration.FitCalibrator(request))
+
+    def test_a_teacher_where_none_is_configured(self, service, question, refused):
+        with refused(INVALID, field="teacher"):
+            self.fit(service, [question()] * 2, model="models/base")
+
+    def test_not_itself_as_the_teacher(self, service, question, refused):
+        with refused(INVALID, field="teacher"):
+            self.fit(service, [question()] * 2, teacher="models/aligned")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "x", "models/aligned", "models/aligned/calibrators/", CALIBRATOR.format("A")]
+)
+@pytest.mark.parametrize("method", ["Get", "Activate", "Rollback"])
+def test_the_name_of_a_calibrator(service, refused, method, name):
+    request = getattr(calibration_pb2, f"{method}CalibratorRequest")(name=name)
+    with refused(INVALID, field="name"):
+        getattr(service.calibration, f"{method}Calibrator")(request)
+
+
+@pytest.mark.parametrize("name", ["", "aligned", "models/", "models/aligned/calibrators/00"])
+def test_the_name_of_a_model(service, refused, name):
+    with refused(INVALID, field="name"):
+        service.models.GetModel(model_pb2.GetModelRequest(name=name))
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"model": ""}, "model"),
+        ({"page_size": -1}, "page_size"),
+        ({"page_token": "no token"}, "page_token"),
+        ({"task": "a\nb"}, "task"),
+    ],
+)
+def test_a_listing(service, refused, fields, field):
+    request = calibration_pb2.ListCalibratorsRequest(**{"model": "models/aligned", **fields})
+    with refused(INVALID, field=field):
+        service.calibration.ListCalibrators(request)
