@@ -19,7 +19,7 @@ from trueodds_demo.training.base import load_base
 from trueodds_demo.training.optimisation import minimise
 from trueodds_demo.training.prompts import Prompt, encoded, label_ids, padded, training_prompts
 from trueodds_demo.training.settings import Recipe
-from trueodds_demo.training.tokenizer import END, load_tokenizer
+from trueodds_demo.training.tokenizer import END, load_tokenizer, token_id
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 # What the adapter's file calls its base: a name, since a path would be one machine's own.
@@ -70,7 +70,7 @@ def answer_loss(
     model: torch.nn.Module, tokenizer: Tokenizer, batch: list[Prompt], device: str
 ) -> torch.Tensor:
     """SFT: the mean negative log-likelihood of the answers' tokens, the end token included."""
-    end = tokenizer.token_to_id(END)
+    end = token_id(tokenizer, END)
     asked = [len(ids) for ids in encoded(tokenizer, [each.text for each in batch])]
     ids, lengths = padded(
         [[*ids, end] for ids in encoded(tokenizer, [each.answered for each in batch])], end, device
@@ -98,7 +98,7 @@ def preference_loss(
     """DPO: the drawn label is preferred to another option's, relative to ``reference``."""
     ids, lengths = padded(
         encoded(tokenizer, [each.identified for each in batch]),
-        tokenizer.token_to_id(END),
+        token_id(tokenizer, END),
         device,
     )
     pairs = torch.tensor([_pair(tokenizer, each, rng) for each in batch], device=device)

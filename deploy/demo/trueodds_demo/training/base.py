@@ -8,7 +8,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from trueodds_demo.training.corpus import Tokens, batches
 from trueodds_demo.training.optimisation import minimise
 from trueodds_demo.training.settings import Recipe, Shape
-from trueodds_demo.training.tokenizer import END, load_tokenizer
+from trueodds_demo.training.tokenizer import END, load_tokenizer, token_id
 
 
 def new_model(shape: Shape, end: int) -> LlamaForCausalLM:
@@ -34,7 +34,7 @@ def pretrain(recipe: Recipe, folder: Path, device: str) -> None:
     """Train a base model with the tokenizer in ``folder`` and save it there in bfloat16."""
     settings = recipe.pretraining
     torch.manual_seed(recipe.seed)
-    model = new_model(recipe.shape, load_tokenizer(folder).token_to_id(END)).to(device)
+    model = new_model(recipe.shape, token_id(load_tokenizer(folder), END)).to(device)
 
     def loss(tokens: Tokens) -> torch.Tensor:
         ids = torch.from_numpy(tokens).to(device, torch.int64)

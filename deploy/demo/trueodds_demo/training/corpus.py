@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from trueodds_demo.training.tokenizer import END, load_tokenizer
+from trueodds_demo.training.tokenizer import END, load_tokenizer, token_id
 from trueodds_demo.world.documents import documents
 
 Tokens = NDArray[np.uint16]
@@ -46,6 +46,6 @@ def _batch(folder: Path, batch: int, window: int, seed: int, index: int) -> Toke
 
 def _tokens(tokenizer: Tokenizer, rng: Random) -> Iterator[list[int]]:
     """The token ids of one document after the other, each with the end token."""
-    end = tokenizer.token_to_id(END)
+    end = token_id(tokenizer, END)
     for text in documents(rng):
         yield [*tokenizer.encode(text).ids, end]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from trueodds_demo.training.prompts import IDENTIFIER, Prompt, encoded, label_ids, padded
-from trueodds_demo.training.tokenizer import END
+from trueodds_demo.training.tokenizer import END, token_id
 
 Floats = NDArray[np.float64]
 
@@ -44,7 +44,7 @@ def read(
     """Read the options of prompts that all have the same labels."""
     labels = torch.tensor(label_ids(tokenizer, prompts[0].example.question.labels), device=device)
     identifier = tokenizer.encode(IDENTIFIER).ids[0]
-    end = tokenizer.token_to_id(END)
+    end = token_id(tokenizer, END)
     logprobs, formats = [], []
     with torch.inference_mode():
         for start in range(0, len(prompts), BATCH):

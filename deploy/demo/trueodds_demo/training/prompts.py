@@ -7,6 +7,7 @@ from random import Random
 import torch
 from tokenizers import Tokenizer
 
+from trueodds_demo.training.tokenizer import token_id
 from trueodds_demo.world import TASKS, Example, training
 from trueodds_service.prompts.formats import SHAPES, Format, answer, render
 from trueodds_service.prompts.question import Shot
@@ -69,4 +70,4 @@ def padded(
 
 def label_ids(tokenizer: Tokenizer, labels: Sequence[str]) -> list[int]:
     """The token of each label as it follows the format identifier."""
-    return [tokenizer.token_to_id(label) for label in labels]
+    return [token_id(tokenizer, label) for label in labels]

@@ -55,6 +55,14 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
+def token_id(tokenizer: Tokenizer, token: str) -> int:
+    """The id of a token that the vocabulary must have; ``KeyError`` where it does not."""
+    found: int | None = tokenizer.token_to_id(token)
+    if found is None:
+        raise KeyError(token)
+    return found
+
+
 def _text(sample: int, seed: int) -> Iterator[str]:
     yield from islice(documents(Random(f"tokenizer/{seed}")), sample)
     for _ in range(LABEL_REPEATS):
