@@ -17,15 +17,18 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from trueodds import Answer, Calibrator, Client, Example, Method, Question, TrueoddsError
+from trueodds import Answer, Calibrator, Client, Method, TrueoddsError
 from trueodds_demo import world
 from trueodds_demo.measure import task_result
+from trueodds_demo.questions import (
+    FIT_QUESTIONS,
+    fit_questions,
+    scored_examples,
+    scored_questions,
+    shots,
+)
 from trueodds_demo.report import Report, TaskResult, hero_svg, render
 from trueodds_demo.service import ALIGNED, BASE, ServiceError, demo_config, running
-
-# The paper fits on five held-out questions a task, and shows five worked examples.
-FIT_QUESTIONS = 5
-SHOTS = 5
 
 console = Console(highlight=False)
 
@@ -45,9 +48,9 @@ def run(output: Path, questions: int) -> int:
                 models = {model.name: model for model in client.wait_until_ready()}
             ready = time.monotonic()
             console.print(f"[green]✓[/] serving on {address} ({ready - started:.0f} s)")
-            calibrators = _fit(client)
+            calibrators = fit(client)
             console.print(f"[green]✓[/] {len(calibrators)} temperatures fitted and activated")
-            results = _score(client, calibrators, questions)
+            results = score(client, calibrators, questions)
             scored = time.monotonic()
     except (ServiceError, TrueoddsError) as error:
         console.print(f"[bold red]error:[/] {error}", soft_wrap=True)
@@ -78,23 +81,25 @@ def run(output: Path, questions: int) -> int:
     return 0
 
 
-def _fit(client: Client) -> dict[str, Calibrator]:
+def fit(client: Client) -> dict[str, Calibrator]:
+    """One temperature a task, from unlabelled questions, activated."""
     calibrators = {}
     with console.status("fitting …") as status:
         for task in world.TASKS:
             status.update(f"fitting one temperature for {task}: 5 questions, no answers …")
             calibrators[task] = client.fit(
-                [example.question for example in _held_out(task, FIT_QUESTIONS)],
+                fit_questions(task),
                 model=ALIGNED,
                 task=task,
                 method=Method.TEACHER_KL,
-                shots=_shots(task),
+                shots=shots(task),
                 activate=True,
             )
     return calibrators
 
 
-def _score(client: Client, calibrators: dict[str, Calibrator], questions: int) -> list[TaskResult]:
+def score(client: Client, calibrators: dict[str, Calibrator], questions: int) -> list[TaskResult]:
+    """Each task scored once by both models; the aligned one's answers hold before and after."""
     results = []
     with Progress(
         TextColumn("{task.description:<28}"),
@@ -105,9 +110,7 @@ def _score(client: Client, calibrators: dict[str, Calibrator], questions: int) -
     ) as progress:
         bar = progress.add_task("", total=2 * questions * len(world.TASKS))
         for task in world.TASKS:
-            # Others than those that the temperature was fitted on.
-            examples = world.held_out(task, FIT_QUESTIONS + questions)[FIT_QUESTIONS:]
-            asked = [_question(example) for example in examples]
+            asked = scored_questions(task, questions)
             answers = {}
             for model in (ALIGNED, BASE):
                 progress.update(bar, description=f"{task}: {model}")
@@ -115,12 +118,18 @@ def _score(client: Client, calibrators: dict[str, Calibrator], questions: int) -
                     asked,
                     model=model,
                     task=task,
-                    shots=_shots(task),
+                    shots=shots(task),
                     progress=partial(_advance, progress, bar, progress.tasks[0].completed),
                 )
                 answers[model] = _answers(outcomes)
             results.append(
-                task_result(task, examples, answers[ALIGNED], answers[BASE], calibrators[task])
+                task_result(
+                    task,
+                    scored_examples(task, questions),
+                    answers[ALIGNED],
+                    answers[BASE],
+                    calibrators[task],
+                )
             )
     return results
 
@@ -136,19 +145,6 @@ def _answers(outcomes: Sequence[Answer | TrueoddsError]) -> list[Answer]:
             raise outcome
         answers.append(outcome)
     return answers
-
-
-def _held_out(task: str, count: int) -> list[Example]:
-    return [Example(_question(example)) for example in world.held_out(task, count)]
-
-
-def _shots(task: str) -> list[Example]:
-    return [Example(_question(shot), shot.answer) for shot in world.shots(task, SHOTS)]
-
-
-def _question(example: world.Example) -> Question:
-    asked = example.question
-    return Question(asked.text, asked.options, asked.passage)
 
 
 def _table(report: Report) -> Table:

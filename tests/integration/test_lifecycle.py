@@ -1,0 +1,59 @@
+"""The service as processes: it stops without a trace, and replaces an engine that is killed."""
+
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+
+from trueodds import Answer, Client, Question
+from trueodds_demo.service import MODELS, running
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """Ray Serve as it is, with engines that start at once."""
+    path = tmp_path / "serve.yaml"
+    model = {"name": "fake", "weights": str(MODELS / "base"), "engine": {"backend": "fake"}}
+    content = {"listen": "127.0.0.1:0", "store": "sqlite:///s.sqlite", "models": [model]}
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def started_processes() -> set[psutil.Process]:
+    return set(psutil.Process().children(recursive=True))
+
+
+def test_no_process_is_left(config: Path) -> None:
+    before = started_processes()
+    with running(config) as address, Client(address) as client:
+        client.wait_until_ready()
+        during = started_processes() - before
+        assert len(during) > 3
+    _, alive = psutil.wait_procs(during, timeout=10)
+    assert alive == []
+
+
+def test_an_engine_that_is_killed_is_replaced_and_no_request_is_lost(config: Path) -> None:
+    before = started_processes()
+    asked = [Question(f"Is {number} even?", ("yes", "no")) for number in range(2000)]
+    with running(config) as address, Client(address) as client:
+        client.wait_until_ready()
+        expected = client.score_batch(asked[:5], model="fake")
+        outcomes: list[object] = []
+        caller = threading.Thread(
+            target=lambda: outcomes.extend(client.score_batch(asked, model="fake"))
+        )
+        caller.start()
+        engine = next(
+            process
+            for process in started_processes() - before
+            if "engine-fake" in " ".join(process.cmdline())
+        )
+        engine.kill()
+        caller.join(timeout=120)
+        assert len(outcomes) == len(asked)
+        assert all(isinstance(outcome, Answer) for outcome in outcomes)
+        assert outcomes[:5] == expected
+        assert all(model.ready for model in client.wait_until_ready())
