@@ -2,7 +2,7 @@
 
 import hashlib
 import platform
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -14,7 +14,7 @@ from trueodds_service.core.calibrators import Method
 from trueodds_service.core.distributions import answer_distribution
 from trueodds_service.core.metrics import evaluate
 from trueodds_service.core.solver import Bound
-from trueodds_service.errors import InvalidInput
+from trueodds_service.errors import InvalidInput, NotReady
 from trueodds_service.flows.calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog, ModelEntry
 from trueodds_service.flows.score import scope_of, score_tokens
@@ -29,20 +29,20 @@ _CHUNK = 64
 
 @dataclass(frozen=True, slots=True)
 class FitQuestions:
-    """Questions for the service to score; an answer is None where it is not known."""
+    """Questions for the service to score, and their answers, (n,): -1 where one is not known."""
 
     shots: tuple[Shot, ...]
     questions: tuple[Question, ...]
-    answers: tuple[int | None, ...]
+    answers: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class FitScores:
-    """Raw option logprobs that the caller has, (n, k) each, and answers, (n,)."""
+    """Raw option logprobs, (n, k) each, and the answers, (n,): -1 where one is not known."""
 
     logprobs: NDArray[np.float64]
     teacher_logprobs: NDArray[np.float64] | None
-    answers: NDArray[np.int64] | None
+    answers: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ async def fit(
     """
     model = catalog.find(query.model)
     teacher = _teacher(query, model, catalog)
-    data = FitScores(np.empty((0, 2)), None, None)
+    data = FitScores(np.empty((0, 2)), None, np.empty(0, np.int64))
     if isinstance(query.source, FitScores):
         data = query.source
     elif isinstance(query.source, FitQuestions):
@@ -99,7 +99,7 @@ async def fit(
         data = FitScores(
             logprobs[model.name],
             None if teacher is None else logprobs[teacher.name],
-            _answers(query.source.answers),
+            query.source.answers,
         )
     calibrator = await calibrators.ask(
         calibrators.store.put, _calibrator(query, model, teacher, data)
@@ -128,15 +128,14 @@ async def _chunk(
     outcomes = await score_tokens(entry, questions, source.shots, query.format)
     rows = []
     for place, outcome in enumerate(outcomes, start):
+        item = f"questions.items[{place}].question"
         if isinstance(outcome, InvalidInput):
-            raise outcome.under(f"questions.items[{place}].question")
+            raise outcome.under(item)
+        if not np.isfinite(outcome.options.max()):
+            message = f"{item}: models/{entry.name} gives no option any probability"
+            raise NotReady(message, reason="NO_OPTION_MASS")
         rows.append(outcome.options)
     return rows
-
-
-def _answers(answers: Sequence[int | None]) -> NDArray[np.int64] | None:
-    known = [answer for answer in answers if answer is not None]
-    return np.array(known, dtype=np.int64) if known and len(known) == len(answers) else None
 
 
 def _calibrator(
@@ -162,6 +161,7 @@ def _calibrator(
 
 
 def _fitted(query: FitQuery, data: FitScores) -> fits.Fit:
+    field = "scores.items" if isinstance(query.source, FitScores) else "questions.items"
     try:
         return fits.fit(
             query.method,
@@ -171,24 +171,24 @@ def _fitted(query: FitQuery, data: FitScores) -> fits.Fit:
             temperature=query.temperature,
         )
     except fits.FitError as error:
-        field = "scores.items" if isinstance(query.source, FitScores) else "questions.items"
         raise InvalidInput(field, str(error), reason="TOO_FEW_ITEMS") from error
 
 
 def _metrics(fitted: fits.Fit, data: FitScores) -> dict[str, float]:
-    """Measured on the items of the fit itself, so they flatter; named for what they are."""
-    metrics = {}
-    objective = "kl" if fitted.method is Method.TEACHER_KL else "nll"
-    if fitted.objective_before is not None and fitted.objective_after is not None:
-        metrics[f"{objective}_before"] = fitted.objective_before
-        metrics[f"{objective}_after"] = fitted.objective_after
-    if data.answers is not None and len(data.logprobs):
-        before = evaluate(answer_distribution(data.logprobs), data.answers)
-        after = evaluate(fitted.calibrator.apply(data.logprobs), data.answers)
-        for name in ("nll", "brier", "ece"):
+    """Measured on the items of the fit itself, so they flatter: a check, no promise."""
+    metrics: dict[str, float] = {}
+    kl_before, kl_after = fitted.objective_before, fitted.objective_after
+    if fitted.method is Method.TEACHER_KL and kl_before is not None and kl_after is not None:
+        metrics |= {"kl_before": kl_before, "kl_after": kl_after}
+    known = data.answers >= 0
+    if known.any():
+        logprobs, answers = data.logprobs[known], data.answers[known]
+        before = evaluate(answer_distribution(logprobs), answers)
+        after = evaluate(fitted.calibrator.apply(logprobs), answers)
+        metrics |= {"labelled": before.n, "accuracy": before.accuracy}
+        for name in ("confidence", "ece", "null_ece", "nll", "brier"):
             metrics[f"{name}_before"] = getattr(before, name)
             metrics[f"{name}_after"] = getattr(after, name)
-        metrics["accuracy"] = before.accuracy
     return metrics
 
 

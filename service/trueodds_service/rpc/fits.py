@@ -26,6 +26,7 @@ from trueodds_service.rpc.questions import (
 from trueodds_service.rpc.status import field
 
 _METHODS = {message: method for method, message in METHOD_MESSAGES.items()}
+_UNKNOWN = -1
 _NEED_DATA = (Method.TEMPERATURE, Method.TEACHER_KL)
 
 
@@ -79,20 +80,22 @@ def _source(
 def _questions(message: pb.FitQuestions, method: Method, limits: Limits) -> FitQuestions:
     _check_count(len(message.items), limits)
     questions: list[Question] = []
-    answers: list[int | None] = []
+    answers: list[int] = []
     for index, item in enumerate(message.items):
         with field(f"items[{index}]"):
             with field("question"):
                 question = parse_question(item.question, limits)
                 if questions and len(question.options) != len(questions[0].options):
                     raise InvalidInput("options", _same_count(len(questions[0].options)))
-            answer = parse_answer(item.answer, question) if item.HasField("answer") else None
-            if answer is None and method is Method.TEMPERATURE:
+            answer = _UNKNOWN
+            if item.HasField("answer"):
+                answer = parse_answer(item.answer, question)
+            elif method is Method.TEMPERATURE:
                 raise InvalidInput("answer", "METHOD_TEMPERATURE needs it")
         questions.append(question)
         answers.append(answer)
     shots = parse_shots(message.shots, limits, "shots")
-    return FitQuestions(shots, tuple(questions), tuple(answers))
+    return FitQuestions(shots, tuple(questions), np.array(answers, dtype=np.int64))
 
 
 def _scores(message: pb.FitScores, method: Method, limits: Limits) -> FitScores:
@@ -113,7 +116,10 @@ def _scores(message: pb.FitScores, method: Method, limits: Limits) -> FitScores:
     return FitScores(
         logprobs=_array([item.logprobs for item in message.items]),
         teacher_logprobs=_array(teacher) if method is Method.TEACHER_KL else None,
-        answers=_answers(message.items),
+        answers=np.array(
+            [item.answer if item.HasField("answer") else _UNKNOWN for item in message.items],
+            dtype=np.int64,
+        ),
     )
 
 
@@ -139,9 +145,3 @@ def _same_count(count: int) -> str:
 
 def _array(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
     return np.array([list(row) for row in rows], dtype=np.float64)
-
-
-def _answers(items: Sequence[pb.FitScore]) -> NDArray[np.int64] | None:
-    if not all(item.HasField("answer") for item in items):
-        return None
-    return np.array([item.answer for item in items], dtype=np.int64)

@@ -109,7 +109,10 @@ class Calibrator(google.protobuf.message.Message):
     def provenance(self) -> global___Provenance: ...
     @property
     def metrics(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
-        """Measured on the items of the fit; names such as nll_before and nll_after."""
+        """Measured on the items of the fit, so they flatter: kl_before and kl_after (TEACHER_KL), and
+        from the items with answers labelled (how many), accuracy, and _before and _after of
+        confidence, ece, null_ece, nll and brier.
+        """
 
     @property
     def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
@@ -307,7 +310,7 @@ class FitQuestion(google.protobuf.message.Message):
     QUESTION_FIELD_NUMBER: builtins.int
     ANSWER_FIELD_NUMBER: builtins.int
     answer: builtins.int
-    """The index of the right option, from 0; only TEMPERATURE needs it."""
+    """The index of the right option, from 0. Only TEMPERATURE needs it; others measure by it."""
     @property
     def question(self) -> trueodds.v1.question_pb2.Question: ...
     def __init__(
@@ -348,14 +351,14 @@ class FitScore(google.protobuf.message.Message):
     TEACHER_LOGPROBS_FIELD_NUMBER: builtins.int
     ANSWER_FIELD_NUMBER: builtins.int
     answer: builtins.int
-    """TEMPERATURE only: the index of the right option, from 0."""
+    """The index of the right option, from 0. Only TEMPERATURE needs it; others measure by it."""
     @property
     def logprobs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
         """The model's raw option logprobs (or logits), one an option."""
 
     @property
     def teacher_logprobs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
-        """TEACHER_KL only: the teacher's."""
+        """The teacher's; only TEACHER_KL needs them."""
 
     def __init__(
         self,

@@ -48,7 +48,6 @@ class Model(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     STATE_FIELD_NUMBER: builtins.int
     REVISION_FIELD_NUMBER: builtins.int
-    BASE_FIELD_NUMBER: builtins.int
     TEACHER_FIELD_NUMBER: builtins.int
     FORMATS_FIELD_NUMBER: builtins.int
     LIMITS_FIELD_NUMBER: builtins.int
@@ -59,8 +58,6 @@ class Model(google.protobuf.message.Message):
     state: global___State.ValueType
     revision: builtins.str
     """Hash of the weights, configuration and adapter; a calibrator is bound to it."""
-    base: builtins.str
-    """The model whose engine serves this one as an adapter, as models/{model}; else empty."""
     teacher: builtins.str
     """The pre-trained counterpart that calibrates this model, as models/{model}; else empty."""
     engine: builtins.str
@@ -76,7 +73,6 @@ class Model(google.protobuf.message.Message):
         name: builtins.str = ...,
         state: global___State.ValueType = ...,
         revision: builtins.str = ...,
-        base: builtins.str = ...,
         teacher: builtins.str = ...,
         formats: collections.abc.Iterable[trueodds.v1.question_pb2.Format.ValueType] | None = ...,
         limits: global___Limits | None = ...,
@@ -84,7 +80,7 @@ class Model(google.protobuf.message.Message):
         dtype: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["limits", b"limits"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["base", b"base", "dtype", b"dtype", "engine", b"engine", "formats", b"formats", "limits", b"limits", "name", b"name", "revision", b"revision", "state", b"state", "teacher", b"teacher"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dtype", b"dtype", "engine", b"engine", "formats", b"formats", "limits", b"limits", "name", b"name", "revision", b"revision", "state", b"state", "teacher", b"teacher"]) -> None: ...
 
 global___Model = Model
 
