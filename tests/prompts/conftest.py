@@ -134,6 +134,12 @@ def merging_colon_keeping_letters():
     return _trained(one, [": ("] * 20 + [f" {letter}" for letter in ascii_uppercase] * 40)
 
 
+def splitting_answer():
+    """ "Answer:" is one token alone, and "Answer" and ": (" or ": A" are two before an answer."""
+    one = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    return _trained(one, [": (", ": A", ": B"] * 90 + ["Answer"] * 60 + ["Answer:"] * 20)
+
+
 def lower_case():
     """BERT, uncased: "A" and "a" are one token."""
     tokenizer = byte_level()

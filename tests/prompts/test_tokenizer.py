@@ -79,6 +79,15 @@ def test_every_family_can_answer_with_letters(family, answer_format):
     assert (prompt.identifier is not None) == (answer_format is Format.PAREN)
 
 
+def test_a_format_is_read_as_if_no_other_had_been(family):
+    used = PromptTokenizer(family, 1000)
+    for answer_format in [*Format, *Format]:
+        fresh = PromptTokenizer(family, 1000)
+        assert used.prompts([asked()], [], answer_format) == fresh.prompts(
+            [asked()], [], answer_format
+        )
+
+
 def test_a_prompt_begins_as_every_text_of_its_model(odd):
     tokenizer = odd("with_bos")
     for prompt in tokenizer.prompts([asked(), asked("Another?")], [], Format.PAREN):
@@ -93,6 +102,8 @@ def test_a_prompt_begins_as_every_text_of_its_model(odd):
         ("merging_paren", Format.PAREN, "AB", "options[0].label", "LABEL_NOT_ONE_TOKEN"),
         ("single_bytes", Format.PAREN, "AB", "format", "FORMAT_IDENTIFIER_NOT_ONE_TOKEN"),
         ("merging_colon", Format.PAREN, "AB", "format", "FORMAT_IDENTIFIER_NOT_ONE_TOKEN"),
+        ("splitting_answer", Format.PAREN, "AB", "format", "FORMAT_IDENTIFIER_NOT_ONE_TOKEN"),
+        ("splitting_answer", Format.LETTER, "AB", "options[0].label", "LABEL_NOT_ONE_TOKEN"),
         ("single_bytes", Format.LETTER, "AB", "options[0].label", "LABEL_NOT_ONE_TOKEN"),
         ("byte_level", Format.PAREN, ["A", "two words"], "options[1].label", "LABEL_NOT_ONE_TOKEN"),
         ("byte_level", Format.LETTER, ["A", "B", "é"], "options[2].label", "LABEL_NOT_ONE_TOKEN"),
