@@ -101,13 +101,13 @@ class Settings(_Settings):
                     f"models: the teacher {model.teacher!r} of {model.name!r} is not a model here"
                 )
         host, _, port = self.listen.rpartition(":")
-        if not host or not port.isdigit() or int(port) > 65535:  # noqa: PLR2004 (a port)
+        if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:  # noqa: PLR2004 (a port)
             raise ValueError(f"listen: {self.listen!r} is not ADDRESS:PORT")
         return self
 
 
-def load(path: Path) -> Settings:
-    """Reads a configuration file; paths in it become absolute.
+def load(path: Path, *, listen: str | None = None) -> Settings:
+    """Reads a configuration file; paths in it become absolute. ``listen`` goes before its own.
 
     Raises ConfigError, which names the field and the reason.
     """
@@ -115,12 +115,14 @@ def load(path: Path) -> Settings:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({type(error).__name__})") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: an impossible date, say
         mark = getattr(error, "problem_mark", None)
         place = f" near line {mark.line + 1}" if mark else ""
         raise ConfigError(f"{path}: is not YAML{place}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: has to be a mapping of settings")
+    if listen is not None:
+        content = {**content, "listen": listen}
     try:
         settings = Settings.model_validate(content)
     except ValidationError as error:

@@ -19,9 +19,7 @@ def run(path: Path, *, listen: str | None = None) -> int:
     stop = threading.Event()
     _stop_on_signals(stop)
     try:
-        settings = config.load(path)
-        if listen is not None:
-            settings = config.Settings.model_validate({**dict(settings), "listen": listen})
+        settings = config.load(path, listen=listen)
         # Ray and vLLM take seconds to import: a wrong configuration should not wait for them.
         from trueodds_service.serving import local  # noqa: PLC0415
 
