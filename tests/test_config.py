@@ -1,0 +1,211 @@
+"""A configuration is right as a whole, or its first mistake is named."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from trueodds_service.config import FakeSettings, Limits, VllmSettings, load
+from trueodds_service.errors import ConfigError
+
+MODEL = {"name": "aligned", "weights": "weights"}
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes a configuration file, text or settings, beside a model's folder."""
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "config.json").write_text("{}")
+
+    def write(content) -> Path:
+        path = tmp_path / "serve.yaml"
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            path.write_text(yaml.safe_dump(content))
+        return path
+
+    return write
+
+
+def _set(path, value):
+    """Sets a setting, such as models.0.name, of a configuration."""
+
+    def change(content):
+        *parents, last = (int(part) if part.isdigit() else part for part in path.split("."))
+        for parent in parents:
+            content = content[parent]
+        content[last] = value
+
+    return change
+
+
+def _engine(**settings):
+    return _set("models.0.engine", settings)
+
+
+BAD_SETTINGS = {
+    "an unknown setting": (_set("liste", "x:1"), "liste"),
+    "an unknown setting of a model": (_set("models.0.path", "x"), "models.0.path"),
+    "an unknown limit": (_set("limits", {"max": 1}), "limits.max"),
+    "an unknown backend": (_engine(backend="other"), "models.0.engine"),
+    "a backend without a name": (_engine(seed=1), "models.0.engine"),
+    "a setting of another backend": (
+        _engine(backend="vllm", sharpness=2),
+        "models.0.engine.vllm.sharpness",
+    ),
+    "no models": (_set("models", []), "models"),
+    "models of another kind": (_set("models", "aligned"), "models"),
+    "a model without weights": (_set("models.0", {"name": "aligned"}), "models.0.weights"),
+    "a model without a name": (_set("models.0", {"weights": "weights"}), "models.0.name"),
+    "weights of no model": (_set("models.0.weights", "."), "models"),
+    "weights that are not there": (_set("models.0.weights", "nowhere"), "models"),
+    "two models of one name": (_set("models", [MODEL, MODEL]), "models"),
+    "a teacher that is not there": (_set("models.0.teacher", "base"), "models"),
+    "its own teacher": (_set("models.0.teacher", "aligned"), "models.0"),
+    "a listening address without a port": (_set("listen", "localhost"), "listen"),
+    "a port alone": (_set("listen", ":50051"), "listen"),
+    "a port that is no number": (_set("listen", "localhost:http"), "listen"),
+    "a port too high": (_set("listen", "localhost:65536"), "listen"),
+    "a port below zero": (_set("listen", "localhost:-1"), "listen"),
+    "a port in other digits": (_set("listen", "localhost:²"), "listen"),
+    **{
+        f"the name {name!r}": (_set("models.0.name", name), "models.0: name")
+        for name in ["", "Upper", "-first", "last-", "a b", "a/b", "é", "x" * 64, "a\n"]
+    },
+    **{
+        f"limits.{name} of {value}": (_set("limits", {name: value}), f"limits.{name}")
+        for name, value in {
+            "max_items": 0,
+            "max_options": 1,
+            "max_shots": -1,
+            "max_message_mib": 513,
+            "max_concurrent_requests": 0,
+        }.items()
+    },
+    "more options than engines read": (_set("limits", {"max_options": 129}), "limits.max_options"),
+    **{
+        f"vllm.{name} of {value}": (
+            _engine(backend="vllm", **{name: value}),
+            f"models.0.engine.vllm.{name}",
+        )
+        for name, value in {
+            "dtype": "float8",
+            "max_tokens": 15,
+            "max_batch_tokens": 255,
+            "max_sequences": 0,
+            "kv_cache_gib": 0,
+            "eager": "perhaps",
+            "gpus": -1,
+            "gpu_memory_fraction": 1.1,
+        }.items()
+    },
+    **{
+        f"fake.{name} of {value}": (
+            _engine(backend="fake", **{name: value}),
+            f"models.0.engine.fake.{name}",
+        )
+        for name, value in {"seed": 0.5, "sharpness": 0, "max_tokens": 15}.items()
+    },
+}
+
+
+@pytest.mark.parametrize(("change", "field"), BAD_SETTINGS.values(), ids=BAD_SETTINGS)
+def test_a_bad_setting_is_named(write, change, field):
+    content = {"models": [dict(MODEL)]}
+    change(content)
+    with pytest.raises(ConfigError) as caught:
+        load(write(content))
+    assert caught.value.message.split("serve.yaml: ")[-1].startswith(f"{field}: ")
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"", "mapping"),
+        (b"- a\n- b\n", "mapping"),
+        (b"just text", "mapping"),
+        (b"models: [", "not YAML near line"),
+        (b"a: 1\nb: ]\n", "not YAML near line 2"),
+        (b"\xff\xfe\xfa", "cannot be read"),
+        (b"a: !!python/object:os.system {}", "not YAML"),
+        (b"listen: 2020-99-99", "not YAML"),
+        (b"listen: !!int one", "not YAML"),
+    ],
+)
+def test_a_file_that_is_no_configuration(write, content, problem):
+    with pytest.raises(ConfigError, match=problem) as caught:
+        load(write(content))
+    assert "serve.yaml: " in caught.value.message
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    for path in (tmp_path / "none.yaml", tmp_path):
+        with pytest.raises(ConfigError, match="cannot be read") as caught:
+            load(path)
+        assert str(path) in caught.value.message
+
+
+def test_a_model_and_its_weights_are_all_that_is_needed(write):
+    settings = load(write({"models": [MODEL]}))
+    [model] = settings.models
+    assert model.engine == VllmSettings()
+    assert model.teacher is None
+    assert settings.limits == Limits()
+    assert settings.listen == "127.0.0.1:50051", "nobody else's machine unless told"
+
+
+def test_what_the_file_says_is_what_holds(write):
+    engine = {"backend": "fake", "seed": 3, "sharpness": 2.5}
+    content = {
+        "listen": "[::1]:0",
+        "store": "postgresql://db/trueodds",
+        "models": [
+            {**MODEL, "name": "a", "teacher": "b.2_x-y", "engine": engine},
+            {**MODEL, "name": "b.2_x-y", "engine": {"backend": "vllm", "gpus": 0.5}},
+        ],
+        "limits": {"max_items": 5},
+    }
+    settings = load(write(content))
+    assert settings.listen == "[::1]:0"
+    assert settings.store == "postgresql://db/trueodds"
+    assert [model.name for model in settings.models] == ["a", "b.2_x-y"]
+    assert settings.models[0].teacher == "b.2_x-y"
+    assert settings.models[0].engine == FakeSettings(**engine)
+    assert settings.models[1].engine == VllmSettings(gpus=0.5)
+    assert settings.limits.max_items == 5
+
+
+@pytest.mark.parametrize("where", ["the file's folder", "another folder"])
+def test_paths_are_relative_to_the_file(write, tmp_path, monkeypatch, where):
+    path = write({"models": [MODEL], "store": "sqlite:///stores/own.sqlite"})
+    if where == "the file's folder":
+        monkeypatch.chdir(tmp_path)
+        path = Path(path.name)
+    settings = load(path)
+    assert settings.models[0].weights == tmp_path / "weights"
+    assert settings.store == f"sqlite:///{tmp_path}/stores/own.sqlite"
+
+
+def test_absolute_paths_stay(write, tmp_path):
+    store = f"sqlite:///{tmp_path}/elsewhere/own.sqlite"
+    weights = str(tmp_path / "weights")
+    settings = load(write({"models": [{**MODEL, "weights": weights}], "store": store}))
+    assert settings.models[0].weights == tmp_path / "weights"
+    assert settings.store == store
+
+
+def test_settings_do_not_change(write):
+    settings = load(write({"models": [MODEL]}))
+    with pytest.raises(ValidationError):
+        settings.listen = "0.0.0.0:1"
+    with pytest.raises(ValidationError):
+        settings.limits.max_items = 1
+
+
+def test_an_address_of_the_command_goes_before_the_files(write):
+    path = write({"models": [MODEL], "listen": "localhost:1"})
+    assert load(path, listen="localhost:2").listen == "localhost:2"
+    with pytest.raises(ConfigError, match="listen: 'nowhere' is not ADDRESS:PORT"):
+        load(path, listen="nowhere")
