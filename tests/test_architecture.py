@@ -1,0 +1,196 @@
+"""The house of the design: what may import what."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import trueodds
+import trueodds_service
+
+SERVICE, CLIENT = (Path(package.__file__).parent for package in (trueodds_service, trueodds))
+
+# Each part of the service and the others that it may import. A part that is not a key here does
+# not exist.
+ARROWS = {
+    "serving": {"app", "config", "engine", "errors"},
+    "app": {"config", "engine", "errors", "flows", "prompts", "revision", "rpc", "store"},
+    "rpc": {"config", "core", "errors", "flows", "prompts", "store"},
+    "flows": {"core", "engine", "errors", "prompts", "store"},
+    "engine": {"concurrency", "config", "errors"},
+    "prompts": {"engine", "errors"},
+    "store": set(),
+    "core": set(),
+    "config": {"errors"},
+    "revision": {"errors"},
+    "errors": set(),
+    "concurrency": set(),
+}
+
+# Of these parts, others may import these modules only: protocols and records, no engine.
+DOORS = {
+    ("flows", "engine"): {"engine.base"},
+    ("prompts", "engine"): {"engine.base"},
+    ("serving", "engine"): {"engine.base"},
+    ("flows", "store"): {
+        "store.base",
+        "store.calibrator",
+        "store.errors",
+        "store.records",
+        "store.views",
+    },
+    ("rpc", "store"): {"store.calibrator", "store.records"},
+}
+
+# The homes of foreign libraries. The service imports no other, and nothing of its client but the
+# stubs.
+HOMES = {
+    "alembic": {"store"},
+    "google": {"rpc"},
+    "grpc": {"rpc"},
+    "grpc_health": {"rpc"},
+    "grpc_reflection": {"rpc"},
+    "grpc_status": {"rpc"},
+    "numpy": {"core", "engine", "flows", "rpc"},
+    "pydantic": {"config"},
+    "ray": {"serving"},
+    "sqlalchemy": {"store"},
+    "transformers": {"prompts.tokenizer"},
+    "trueodds.v1": {"rpc"},
+    "vllm": {"engine.vllm"},
+    "yaml": {"config"},
+}
+
+CLIENT_LIBRARIES = {"google", "grpc", "grpc_status", "rich", "typer"}
+
+# Two commands hand over to a program of another package, when they are called.
+HANDED_OVER = {
+    ("cli.serve", "trueodds_service"),
+    ("cli.demo", "trueodds_demo"),
+}
+
+
+def modules(root):
+    """The modules below a folder by their dotted names, but for generated code."""
+    generated = {root / "v1", root / "store" / "migrations"}
+    for path in sorted(root.rglob("*.py")):
+        if generated.isdisjoint(path.parents):
+            parts = path.relative_to(root).with_suffix("").parts
+            yield ".".join(part for part in parts if part != "__init__"), path
+
+
+def imports(path):
+    """What a module imports, as dotted names, and whether it does so later or never.
+
+    Later is inside a function, never is for the type checker.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inside = {
+        id(node)
+        for block in ast.walk(tree)
+        if isinstance(block, ast.FunctionDef | ast.AsyncFunctionDef)
+        or (isinstance(block, ast.If) and ast.unparse(block.test) == "TYPE_CHECKING")
+        for node in ast.walk(block)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                yield name.name, id(node) in inside
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            for name in node.names:
+                yield f"{node.module}.{name.name}", id(node) in inside
+
+
+def within(name, packages):
+    """The package, one of ``packages``, that a dotted name belongs to."""
+    return next((each for each in packages if f"{name}.".startswith(f"{each}.")), None)
+
+
+FOUND = [(module, name, lazy) for module, path in modules(SERVICE) for name, lazy in imports(path)]
+OWN = [
+    (module, name.removeprefix("trueodds_service."))
+    for module, name, _ in FOUND
+    if within(name, ["trueodds_service"])
+]
+FOREIGN = [
+    (module, name)
+    for module, name, _ in FOUND
+    if not within(name, ["trueodds_service", *sys.stdlib_module_names])
+]
+CLIENT_FOUND = [
+    (module, name, lazy) for module, path in modules(CLIENT) for name, lazy in imports(path)
+]
+
+
+def test_the_service_has_these_parts():
+    assert {module.split(".")[0] for module, _ in modules(SERVICE)} - {""} == {*ARROWS}
+
+
+@pytest.mark.parametrize("part", ARROWS)
+def test_arrows_point_down(part):
+    found = {name.split(".")[0] for module, name in OWN if within(module, [part])}
+    assert found <= ARROWS[part] | {part}
+
+
+@pytest.mark.parametrize(("ends", "doors"), DOORS.items(), ids=map(" to ".join, DOORS))
+def test_a_part_is_entered_by_its_doors(ends, doors):
+    part, other = ends
+    found = {name for module, name in OWN if within(module, [part]) and within(name, [other])}
+    assert found
+    assert {name for name in found if not within(name, doors)} == set()
+
+
+@pytest.mark.parametrize(("library", "homes"), HOMES.items())
+def test_a_library_is_imported_in_its_home_only(library, homes):
+    found = {module for module, name in FOREIGN if within(name, [library])}
+    assert {within(module, homes) for module in found} == homes, found
+
+
+def test_vllm_is_loaded_by_the_process_that_runs_it():
+    assert all(lazy for _, name, lazy in FOUND if within(name, ["vllm"]))
+
+
+def test_no_other_library_is_imported():
+    assert [found for found in FOREIGN if not within(found[1], HOMES)] == []
+
+
+def test_core_is_numpy_and_nothing_else():
+    found = {name.split(".")[0] for module, name in FOREIGN if within(module, ["core"])}
+    assert found == {"numpy"}
+
+
+def test_the_client_needs_nothing_of_the_service():
+    allowed = {"trueodds", *CLIENT_LIBRARIES, *sys.stdlib_module_names}
+    beyond = {
+        (module, name.split(".")[0], lazy)
+        for module, name, lazy in CLIENT_FOUND
+        if not within(name, allowed)
+    }
+    assert beyond == {(*each, True) for each in HANDED_OVER}
+
+
+HEAVY = {"ray", "vllm", "torch", "transformers", "sqlalchemy", "pydantic", "trueodds_service"}
+
+
+@pytest.mark.parametrize(
+    ("module", "unloaded"),
+    [
+        ("trueodds", {*HEAVY, "typer", "rich", "numpy"}),
+        ("trueodds.cli.main", HEAVY),
+        # A wrong configuration is reported before anything slow is imported.
+        ("trueodds_service.serving.main", {"ray", "vllm", "torch", "transformers", "grpc"}),
+        ("trueodds_service.core.fits", {*HEAVY - {"trueodds_service"}, "grpc"}),
+        ("trueodds_service.store", {*HEAVY - {"trueodds_service", "sqlalchemy"}, "grpc"}),
+    ],
+)
+def test_importing_loads_no_more_than_it_needs(module, unloaded):
+    code = f"import sys, {module}; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    names = set(loaded.stdout.split())
+    assert module in names
+    assert names & unloaded == set()

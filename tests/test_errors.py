@@ -1,0 +1,77 @@
+"""The error tree survives processes, names its fields and is mapped whole."""
+
+import pickle
+
+import pytest
+from google.rpc import code_pb2
+
+from trueodds_service import errors
+from trueodds_service.errors import (
+    ConfigError,
+    InvalidInput,
+    NotFound,
+    NotReady,
+    NotServed,
+    ServiceError,
+    Unavailable,
+)
+from trueodds_service.rpc.status import to_status
+
+ONE_OF_EACH = {
+    InvalidInput: InvalidInput("options[0].label", "is missing", reason="LABEL"),
+    NotFound: NotFound("there is no such model", reason="MODEL_NOT_FOUND"),
+    NotReady: NotReady("not in this state", reason="SCOPE_MISMATCH"),
+    NotServed: NotServed("a later version will"),
+    Unavailable: Unavailable("come back", reason="MODEL_STARTING", retry_seconds=2.5),
+    ConfigError: ConfigError("serve.yaml: listen: is wrong"),
+}
+
+STATUSES = {
+    InvalidInput: code_pb2.INVALID_ARGUMENT,
+    NotFound: code_pb2.NOT_FOUND,
+    NotReady: code_pb2.FAILED_PRECONDITION,
+    NotServed: code_pb2.UNIMPLEMENTED,
+    Unavailable: code_pb2.UNAVAILABLE,
+}
+
+
+def test_these_tests_know_every_error():
+    kinds = {each for each in vars(errors).values() if isinstance(each, type)}
+    assert {each for each in kinds if issubclass(each, ServiceError)} == {
+        ServiceError,
+        *ONE_OF_EACH,
+    }
+    assert {*STATUSES} == {*ONE_OF_EACH} - {ConfigError}, "that one ends the start"
+
+
+@pytest.mark.parametrize("error", ONE_OF_EACH.values(), ids=lambda error: type(error).__name__)
+def test_an_error_crosses_processes_whole(error):
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301
+    assert type(copy) is type(error)
+    assert vars(copy) == vars(error)
+    assert str(copy) == str(error) == error.message
+    assert copy.args == error.args
+
+
+@pytest.mark.parametrize("error", ONE_OF_EACH.values(), ids=lambda error: type(error).__name__)
+def test_a_reason_is_a_name_for_programs(error):
+    assert error.reason.replace("_", "").isalpha()
+    assert error.reason.isupper()
+
+
+def test_a_field_can_be_seen_from_outside():
+    error = ONE_OF_EACH[InvalidInput].under("question").under("questions.items[3]")
+    assert error.field == "questions.items[3].question.options[0].label"
+    assert (error.message, error.reason) == ("is missing", "LABEL")
+
+
+@pytest.mark.parametrize(("kind", "code"), STATUSES.items())
+def test_every_error_has_its_status(details, kind, code):
+    error = ONE_OF_EACH[kind]
+    status = to_status(error)
+    found = details(status)
+    assert status.code == code
+    assert error.message in status.message
+    assert (found["reason"], found["domain"]) == (error.reason, "trueodds")
+    assert found.get("field") == getattr(error, "field", None)
+    assert found.get("delay") == getattr(error, "retry_seconds", None)
