@@ -7,7 +7,7 @@ vocabulary for just these tokens, and its prefix cache stays on.
 import functools
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,21 @@ _CPU_DEFAULT_KV_GIB = 1.0
 _CPU_BLOCK_TOKENS = 32
 _GPU_BLOCK_TOKENS = 16
 
+_ENVIRONMENT = {
+    # Binding threads to cores fails in containers and slows a machine with few cores.
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "VLLM_LOGGING_LEVEL": "WARNING",
+    "VLLM_NO_USAGE_STATS": "1",
+    # flashinfer is not among the requirements, and greedy scoring samples nothing.
+    "VLLM_USE_FLASHINFER_SAMPLER": "0",
+}
+_CPU_ENVIRONMENT = {
+    # Without this vLLM overrules the executor below, and a model takes one process more.
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+    # Threads that spin while they wait take their cores from the gateway and from other engines.
+    "OMP_WAIT_POLICY": "passive",
+}
+
 
 class VllmEngine:
     """One model in vLLM's AsyncLLM."""
@@ -44,13 +59,15 @@ class VllmEngine:
 
         Call it inside the event loop that will score.
         """
-        _set_environment()
+        _set_environment(_ENVIRONMENT)
         import vllm  # noqa: PLC0415 (reads the environment when it is imported)
         from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415
         from vllm.platforms import current_platform  # noqa: PLC0415
         from vllm.v1.engine.async_llm import AsyncLLM  # noqa: PLC0415
 
         on_cpu = current_platform.is_cpu()
+        if on_cpu:
+            _set_environment(_CPU_ENVIRONMENT)
         kv_gib = settings.kv_cache_gib or (_CPU_DEFAULT_KV_GIB if on_cpu else None)
         block_tokens = _CPU_BLOCK_TOKENS if on_cpu else _GPU_BLOCK_TOKENS
         args = AsyncEngineArgs(
@@ -63,7 +80,7 @@ class VllmEngine:
             block_size=block_tokens if on_cpu else None,
             kv_cache_memory_bytes=int(kv_gib * 2**30) if kv_gib else None,
             # One process a model; vLLM would add a second one on a CPU.
-            distributed_executor_backend="uni",
+            distributed_executor_backend="uni" if on_cpu else None,
             enforce_eager=on_cpu if settings.eager is None else settings.eager,
             gpu_memory_utilization=settings.gpu_memory_fraction,
             enable_prefix_caching=True,
@@ -140,14 +157,7 @@ def _read(prompt: TokenPrompt, steps: Any) -> TokenScore:
     return TokenScore(options, float(steps[0][prompt.identifier].logprob))
 
 
-def _set_environment() -> None:
+def _set_environment(values: Mapping[str, str]) -> None:
     """What vLLM takes from its environment only. The operator's own values win."""
-    for name, value in {
-        # Binding threads to cores fails in containers and slows a machine with few cores.
-        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-        "VLLM_LOGGING_LEVEL": "WARNING",
-        "VLLM_NO_USAGE_STATS": "1",
-        # flashinfer is not among the requirements, and greedy scoring samples nothing.
-        "VLLM_USE_FLASHINFER_SAMPLER": "0",
-    }.items():
+    for name, value in values.items():
         os.environ.setdefault(name, value)
