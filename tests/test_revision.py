@@ -72,7 +72,7 @@ def test_what_does_not_does_not(make, file):
 
 @pytest.mark.parametrize("place", [0, 7 * 2**20 // 2, 7 * 2**20 - 1])
 def test_large_weights_are_sampled_from_end_to_end(make, monkeypatch, place):
-    """As a file of a hundred GB is; its samples are smaller, its whole has another size."""
+    """What counts as large is lowered, for a file of a hundred GB is no test."""
     monkeypatch.setattr(revision, "_WHOLE_BYTES", 2**20)
     weights = bytearray(7 * 2**20)
     before = model_revision(make("before", files={"model.safetensors": weights}))

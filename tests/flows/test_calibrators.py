@@ -1,0 +1,154 @@
+"""Which calibrator is active, here and in other processes, and what the store's errors become."""
+
+import asyncio
+import threading
+
+import pytest
+
+from trueodds_service.errors import InvalidInput, NotFound, NotReady, Unavailable
+from trueodds_service.flows.calibrators import Calibrators
+from trueodds_service.store import SqlCalibratorStore, errors
+
+
+@pytest.fixture
+def other(house):
+    """The same store as another process has it open."""
+    store = SqlCalibratorStore(house.url)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+async def following(house):
+    """The calibrators follow the store while the test runs."""
+    task = asyncio.create_task(house.calibrators.follow())
+    yield task
+    task.cancel()
+
+
+async def until(condition):
+    """Waits for it, however slow the machine; the test's own time limit ends a wait in vain."""
+    while not condition():  # noqa: ASYNC110 (what is waited for has no event)
+        await asyncio.sleep(0.01)
+
+
+async def test_an_activation_is_seen_here_at_once(house):
+    calibrator = house.stored()
+    assert not house.calibrators.is_active(calibrator)
+    await house.calibrators.activate(calibrator)
+    assert house.calibrators.is_active(calibrator)
+    assert house.calibrators.active(calibrator.scope) == calibrator
+
+
+async def test_an_activation_elsewhere_is_seen_with_the_next_refresh(house, other):
+    calibrator = house.stored()
+    await house.calibrators.refresh()
+    other.activate("aligned", calibrator.id)
+    assert house.calibrators.active(calibrator.scope) is None, "answers never wait for the store"
+    await house.calibrators.refresh()
+    assert house.calibrators.active(calibrator.scope) == calibrator
+    other.rollback(calibrator.scope)
+    await house.calibrators.refresh()
+    assert house.calibrators.active(calibrator.scope) is None
+
+
+async def test_who_follows_sees_every_change(house, other, following):
+    calibrator = house.stored()
+    other.activate("aligned", calibrator.id)
+    await until(lambda: house.calibrators.is_active(calibrator))
+    other.rollback(calibrator.scope)
+    await until(lambda: not house.calibrators.is_active(calibrator))
+
+
+async def test_the_last_state_answers_while_the_store_is_away(house, other, following, monkeypatch):
+    calibrator, later = await house.activated(2.0), house.stored(3.0)
+    asked = []
+
+    def away():
+        asked.append(1)
+        raise errors.StoreUnavailable("away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(house.store, "version", away)
+        other.activate("aligned", later.id)
+        await until(lambda: len(asked) >= 2)
+        assert house.calibrators.active(calibrator.scope) == calibrator
+    await until(lambda: house.calibrators.active(calibrator.scope) == later)
+
+
+async def test_of_two_refreshes_the_later_state_wins(house, other, monkeypatch):
+    calibrator = house.stored()
+    await house.calibrators.refresh()
+    other.activate("aligned", house.stored(3.0, task="other").id)
+    read, go_on = threading.Event(), threading.Event()
+    snapshot = house.store.snapshot
+
+    def slow():
+        taken = snapshot()
+        read.set()
+        assert go_on.wait(60)
+        return taken
+
+    monkeypatch.setattr(house.store, "snapshot", slow)
+    early = asyncio.create_task(house.calibrators.refresh())
+    await asyncio.to_thread(read.wait, 60)
+    monkeypatch.setattr(house.store, "snapshot", snapshot)
+    await house.calibrators.activate(calibrator)
+    go_on.set()
+    await early
+    assert house.calibrators.is_active(calibrator)
+
+
+async def test_a_rollback_tells_what_answers_then(house):
+    first, second = await house.activated(2.0), await house.activated(3.0)
+    assert await house.calibrators.rollback(second) == first
+    assert house.calibrators.is_active(first)
+    assert await house.calibrators.rollback(first) is None
+    assert house.calibrators.active(first.scope) is None
+
+
+async def test_only_what_is_active_can_be_taken_back(house):
+    first, second = await house.activated(2.0), await house.activated(3.0)
+    never = house.stored(4.0, task="other")
+    for calibrator in (first, never):
+        with pytest.raises(NotReady) as caught:
+            await house.calibrators.rollback(calibrator)
+        assert caught.value.reason == "CALIBRATOR_NOT_ACTIVE"
+    assert house.calibrators.is_active(second)
+
+
+TRANSLATED = {
+    errors.CalibratorNotFound: (NotFound, "CALIBRATOR_NOT_FOUND"),
+    errors.NothingActive: (NotReady, "CALIBRATOR_NOT_ACTIVE"),
+    errors.NotActive: (NotReady, "CALIBRATOR_NOT_ACTIVE"),
+    errors.BadPageToken: (InvalidInput, "INVALID_FIELD"),
+    errors.StoreCorrupt: (NotReady, "CALIBRATOR_DAMAGED"),
+    errors.SchemaTooNew: (Unavailable, "STORE_UNAVAILABLE"),
+    errors.StoreUnavailable: (Unavailable, "STORE_UNAVAILABLE"),
+}
+
+
+@pytest.mark.parametrize("error", errors.StoreError.__subclasses__())
+async def test_an_error_of_the_store_becomes_the_services(house, error):
+    def fail():
+        raise error("postgresql://user:password@host")
+
+    kind, reason = TRANSLATED[error]
+    with pytest.raises(kind) as caught:
+        await house.calibrators.ask(fail)
+    assert caught.value.reason == reason
+    assert "password" not in caught.value.message
+    assert isinstance(caught.value.__cause__, error)
+
+
+async def test_any_other_error_stays_what_it_is(house):
+    with pytest.raises(ZeroDivisionError):
+        await house.calibrators.ask(lambda: 1 / 0)
+
+
+async def test_what_a_new_process_has_is_what_was_active(house):
+    calibrator = await house.activated()
+    new = Calibrators(house.store)
+    assert new.active(calibrator.scope) is None
+    await new.refresh()
+    assert new.active(calibrator.scope) == calibrator

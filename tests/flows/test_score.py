@@ -1,0 +1,151 @@
+"""The path of a score: which calibrator answers, and what goes wrong alone."""
+
+from dataclasses import replace
+
+import pytest
+
+from trueodds_service.engine.fake import FakeEngine
+from trueodds_service.errors import InvalidInput, NotFound, NotReady, Unavailable
+from trueodds_service.flows.score import Answer
+
+# A calibrator of one of these scopes is not for a question of the task "task" in the format
+# PAREN with four options. A default has the empty task.
+OTHER_SCOPES = {
+    "another task": {"task": "other"},
+    "another format": {"format": "letter"},
+    "another version of the format": {"format_version": 2},
+    "another revision": {"revision": "c" * 16},
+    "another number of options": {"options": 3},
+    "another model": {"model": "base"},
+    "another format's default": {"task": "", "format": "letter"},
+    "another revision's default": {"task": "", "revision": "c" * 16},
+    "another number's default": {"task": "", "options": 5},
+    "another model's default": {"task": "", "model": "base"},
+}
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.7, 1.0, 2.5, 20.0])
+async def test_a_calibrator_softens_the_answer_and_keeps_the_choice(
+    house, make_questions, temperature
+):
+    raw = await house.score(*make_questions(40))
+    calibrator = await house.activated(temperature)
+    answers = await house.score(*make_questions(40))
+    for before, after in zip(raw, answers, strict=True):
+        assert after.calibrator == calibrator
+        assert after.logprobs.tolist() == before.logprobs.tolist()
+        assert after.probabilities.tolist() == before.probabilities.tolist()
+        powers = before.probabilities ** (1 / temperature)
+        assert after.calibrated == pytest.approx(powers / powers.sum())
+        assert after.calibrated.sum() == pytest.approx(1)
+        assert after.choice == before.choice == after.calibrated.argmax()
+        if temperature > 1:
+            assert after.calibrated.max() < before.probabilities.max()
+
+
+async def test_without_a_calibrator_the_answer_is_raw_and_says_so(house, make_questions):
+    for answer in await house.score(*make_questions(3)):
+        assert answer.calibrator is None
+        assert answer.calibrated.tolist() == answer.probabilities.tolist()
+
+
+@pytest.mark.parametrize("scope", OTHER_SCOPES.values(), ids=OTHER_SCOPES)
+async def test_a_calibrator_of_another_scope_is_never_applied(house, make_questions, scope):
+    await house.activated(**scope)
+    [answer] = await house.score(*make_questions(1))
+    assert answer.calibrator is None
+
+
+@pytest.mark.parametrize("scope", OTHER_SCOPES.values(), ids=OTHER_SCOPES)
+async def test_a_calibrator_of_another_scope_is_refused_by_name(house, make_questions, scope):
+    named = house.stored(**scope).id
+    try:
+        [outcome] = await house.score(*make_questions(1), calibrator=named)
+    except (NotReady, NotFound) as error:
+        outcome = error
+    reason = "CALIBRATOR_NOT_FOUND" if scope.get("model") == "base" else "SCOPE_MISMATCH"
+    assert outcome.reason == reason
+
+
+async def test_the_mismatch_of_a_number_of_options_is_each_questions_own(house, make_questions):
+    four, three = make_questions(1)[0], make_questions(1, options=3)[0]
+    named = house.stored()
+    right, wrong, also_right = await house.score(four, three, four, calibrator=named.id)
+    assert right.calibrator == also_right.calibrator == named
+    assert isinstance(wrong, NotReady)
+    assert "4 options, not 3" in wrong.message
+
+
+async def test_a_named_calibrator_goes_before_the_active_one(house, make_questions):
+    await house.activated(2.0)
+    named = house.stored(5.0)
+    [answer] = await house.score(*make_questions(1), calibrator=named.id)
+    assert answer.calibrator == named
+
+
+async def test_a_task_goes_before_the_default_and_the_default_before_nothing(house, make_questions):
+    async def answering(**query):
+        [answer] = await house.score(*make_questions(1), **query)
+        return answer.calibrator
+
+    assert await answering() is None
+    default = await house.activated(5.0, task="")
+    assert await answering() == default
+    own = await house.activated(2.0)
+    assert await answering() == own
+    assert await answering(task="other") == default
+    assert await answering(task="") == default
+    assert await answering(calibrator=default.id) == default, "a default is for every task"
+    await house.calibrators.rollback(own)
+    assert await answering() == default
+    await house.calibrators.rollback(default)
+    assert await answering() is None
+
+
+async def test_a_batch_has_a_calibrator_for_each_number_of_options(house, make_questions):
+    calibrators = {count: await house.activated(count, options=count) for count in (3, 4)}
+    counts = [4, 3, 5, 3, 4]
+    asked = [make_questions(5, options=count)[place] for place, count in enumerate(counts)]
+    answers = await house.score(*asked)
+    assert [len(answer.logprobs) for answer in answers] == counts
+    assert [answer.calibrator for answer in answers] == [calibrators.get(n) for n in counts]
+
+
+async def test_an_answer_does_not_depend_on_its_company(house, make_questions):
+    asked = [question for count in (3, 4, 5) for question in make_questions(3, options=count)]
+    together = await house.score(*asked[::-1])
+    for question, answer in zip(asked[::-1], together, strict=True):
+        [alone] = await house.score(question)
+        assert answer.labels == alone.labels == question.labels
+        assert answer.calibrated.tolist() == alone.calibrated.tolist()
+
+
+async def test_a_question_that_cannot_be_asked_fails_alone(house, make_questions):
+    fine = make_questions(2)
+    long = replace(fine[0], text="long " * 500)
+    unread = replace(fine[0], labels=("A", "not one token", "C", "D"))
+    outcomes = await house.score(fine[0], long, unread, fine[1])
+    assert [type(outcome) for outcome in outcomes] == [Answer, InvalidInput, InvalidInput, Answer]
+    assert [outcome.field for outcome in outcomes[1:3]] == ["text", "options[1].label"]
+    [alone] = await house.score(fine[1])
+    assert outcomes[3].logprobs.tolist() == alone.logprobs.tolist()
+    assert [type(each) for each in await house.score(long, long)] == [InvalidInput] * 2
+
+
+async def test_a_query_that_is_wrong_as_a_whole_is_refused(house, make_questions):
+    with pytest.raises(NotFound, match="models/other"):
+        await house.score(*make_questions(1), model="other")
+    with pytest.raises(NotFound) as caught:
+        await house.score(*make_questions(1), calibrator="0" * 16)
+    assert caught.value.reason == "CALIBRATOR_NOT_FOUND"
+    house.stop_serving("aligned")
+    with pytest.raises(Unavailable, match="models/aligned is starting"):
+        await house.score(*make_questions(1))
+
+
+async def test_a_sharper_engine_is_seen_at_once(house, make_questions):
+    """An engine that took another's place answers; nothing of the old one is kept."""
+    [sharp] = await house.score(*make_questions(1))
+    house.serve("aligned", FakeEngine(seed=7, sharpness=1.0))
+    [plain] = await house.score(*make_questions(1))
+    assert plain.probabilities.max() < sharp.probabilities.max()
