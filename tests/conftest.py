@@ -100,8 +100,8 @@ def run() -> Iterator[Callable]:
 
 
 @contextmanager
-def _serving(weights, run, store, *, ready=True, engines=None, channel_options=(), **settings):
-    fake = {"backend": "fake", "seed": 7}
+def _serving(weights, run, store, *, ready=True, engines=None, max_tokens=2048, **settings):
+    fake = {"backend": "fake", "seed": 7, "max_tokens": max_tokens}
     aligned = {"name": "aligned", "teacher": "base", "engine": {**fake, "sharpness": SHARPNESS}}
     base = {"name": "base", "engine": fake}
     settings = Settings.model_validate(
@@ -123,7 +123,7 @@ def _serving(weights, run, store, *, ready=True, engines=None, channel_options=(
 
     app = run(start())
     try:
-        with grpc.insecure_channel(app.address, options=channel_options) as channel:
+        with grpc.insecure_channel(app.address) as channel:
             yield Service(app, channel, run)
     finally:
         run(app.stop(0))
@@ -133,7 +133,8 @@ def _serving(weights, run, store, *, ready=True, engines=None, channel_options=(
 def start_service(weights, run, tmp_path):
     """Starts a service: ``ready=False`` leaves its models starting, ``engines`` replaces some.
 
-    Other arguments are settings. All services of a test share a store unless told.
+    ``max_tokens`` is what the fake engines take. Other arguments are settings. All services of a
+    test share a store unless told.
     """
     started = []
 

@@ -1,0 +1,97 @@
+"""Health and reflection, as tools of others expect them."""
+
+import grpc
+import pytest
+from google.protobuf import descriptor_pb2
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from trueodds_service.engine.fake import FakeEngine
+from trueodds_service.rpc.server import SERVICES
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+MODELS = ["models/aligned", "models/base"]
+
+
+def health(service):
+    """The state of everything that has one."""
+    return {
+        name: service.health.Check(health_pb2.HealthCheckRequest(service=name)).status
+        for name in ["", *SERVICES, *MODELS]
+    }
+
+
+def test_the_contract_has_these_services():
+    assert {*SERVICES} == {
+        f"trueodds.v1.{name}Service" for name in ("Scoring", "Calibration", "Model")
+    }
+
+
+def test_the_process_is_alive_before_any_model_is_ready(start_service):
+    service = start_service(ready=False)
+    assert health(service) == {
+        "": SERVING,
+        **dict.fromkeys([*SERVICES, *MODELS], NOT_SERVING),
+    }
+
+
+def test_a_service_is_ready_when_every_model_is(start_service):
+    service = start_service(ready=False)
+    service.model_ready("aligned", FakeEngine())
+    assert health(service) == {
+        "": SERVING,
+        "models/aligned": SERVING,
+        **dict.fromkeys([*SERVICES, "models/base"], NOT_SERVING),
+    }
+    service.model_ready("base", FakeEngine())
+    assert {*health(service).values()} == {SERVING}
+    service.run(service.app.model_lost("base"))
+    assert health(service)["models/aligned"] == SERVING
+    assert {health(service)[name] for name in [*SERVICES, "models/base"]} == {NOT_SERVING}
+
+
+def test_who_watches_is_told(start_service):
+    service = start_service(ready=False)
+    watch = service.health.Watch(health_pb2.HealthCheckRequest(service="models/aligned"))
+    assert next(watch).status == NOT_SERVING
+    service.model_ready("aligned", FakeEngine())
+    assert next(watch).status == SERVING
+    watch.cancel()
+
+
+@pytest.mark.parametrize("name", ["models/other", "trueodds.v1.OtherService", "x"])
+def test_the_health_of_what_is_not_there(service, name):
+    with pytest.raises(grpc.RpcError) as caught:
+        service.health.Check(health_pb2.HealthCheckRequest(service=name))
+    assert caught.value.code() == grpc.StatusCode.NOT_FOUND
+
+
+@pytest.fixture
+def reflect(service):
+    """Asks the reflection service one thing."""
+    stub = reflection_pb2_grpc.ServerReflectionStub(service.channel)
+
+    def reflect(**asked):
+        request = reflection_pb2.ServerReflectionRequest(**asked)
+        [response] = stub.ServerReflectionInfo(iter([request]))
+        return response
+
+    return reflect
+
+
+def test_reflection_lists_the_services(reflect):
+    listed = {each.name for each in reflect(list_services="").list_services_response.service}
+    assert listed == {
+        *SERVICES,
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1alpha.ServerReflection",
+    }
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_reflection_describes_a_service_with_its_methods(reflect, name):
+    found = reflect(file_containing_symbol=name).file_descriptor_response.file_descriptor_proto
+    files = [descriptor_pb2.FileDescriptorProto.FromString(each) for each in found]
+    services = {f"{file.package}.{each.name}": each for file in files for each in file.service}
+    assert services[name].method

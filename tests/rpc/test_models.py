@@ -1,0 +1,80 @@
+"""ModelService: which models there are, and what they can do."""
+
+import grpc
+import pytest
+from grpc_status import rpc_status
+
+from trueodds.v1 import model_pb2 as pb
+from trueodds.v1 import question_pb2
+from trueodds_service.engine.fake import FakeEngine
+
+
+def models(service):
+    return {each.name: each for each in service.models.ListModels(pb.ListModelsRequest()).models}
+
+
+def test_every_model_is_listed_and_can_be_asked_for(service):
+    listed = models(service)
+    assert [*listed] == ["models/aligned", "models/base"]
+    for name, model in listed.items():
+        assert service.models.GetModel(pb.GetModelRequest(name=name)).model == model
+
+
+def test_a_model_says_what_it_is(service, question):
+    model = models(service)["models/aligned"]
+    assert model.state == pb.STATE_READY
+    assert model.teacher == "models/base"
+    assert models(service)["models/base"].teacher == ""
+    assert {*model.formats} == {question_pb2.FORMAT_LETTER, question_pb2.FORMAT_PAREN}
+    assert (model.engine, model.dtype) == ("fake 1", "float64")
+    assert model.revision == service.score(question()).model_revision
+
+
+def test_a_format_that_a_model_has_is_served(service, question):
+    for answer_format in models(service)["models/base"].formats:
+        assert service.score(question(), model="models/base", format=answer_format).options
+
+
+def test_the_limits_are_those_that_hold(start_service, question, refused):
+    service = start_service(max_tokens=100, limits={"max_items": 3, "max_options": 5})
+    limits = models(service)["models/aligned"].limits
+    assert (limits.max_items, limits.max_options) == (3, 5)
+    longest = question("?")
+    tokens = 0
+    while (answer := service.batch([longest])[0].answer).options:
+        tokens = answer.prompt_tokens
+        longest.text += "?"
+    assert tokens == limits.max_prompt_tokens == 98, "two are for the answer"
+    with refused(grpc.StatusCode.INVALID_ARGUMENT, reason="PROMPT_TOO_LONG"):
+        service.score(longest)
+
+
+def test_a_model_that_starts_says_so_and_asks_to_come_back(
+    start_service, question, refused, details
+):
+    service = start_service(ready=False)
+    model = models(service)["models/aligned"]
+    assert model.state == pb.STATE_STARTING
+    assert (model.engine, model.limits.max_prompt_tokens) == ("", 0)
+    assert model.revision
+    for call in (service.score, lambda each: service.batch([each])):
+        with refused(grpc.StatusCode.UNAVAILABLE, reason="MODEL_STARTING") as caught:
+            call(question())
+        assert details(rpc_status.from_call(caught.value))["delay"] > 0
+
+
+@pytest.mark.parametrize("name", ["models/other", "models/aligned2"])
+def test_a_model_that_is_not_there(service, refused, name):
+    with refused(grpc.StatusCode.NOT_FOUND, reason="MODEL_NOT_FOUND"):
+        service.models.GetModel(pb.GetModelRequest(name=name))
+
+
+def test_a_model_comes_back_after_its_engine_was_lost(start_service, question, refused):
+    service = start_service()
+    served = service.score(question())
+    service.run(service.app.model_lost("aligned"))
+    with refused(grpc.StatusCode.UNAVAILABLE):
+        service.score(question())
+    assert service.score(question(), model="models/base")
+    service.model_ready("aligned", FakeEngine(seed=7, sharpness=3.0))
+    assert service.score(question()) == served
