@@ -225,6 +225,8 @@ FIT_RULES = {
     ),
     "logprobs not NaN": (_scores(_score([-1, math.nan])), "scores.items[0].logprobs"),
     "logprobs not +inf": (_scores(_score([-1, math.inf])), "scores.items[0].logprobs"),
+    "logprobs not huge": (_scores(_score([0, -1.1e100])), "scores.items[0].logprobs"),
+    "teacher not huge": (_scores(_score(teacher=[0, 1.1e100])), "scores.items[0].teacher_logprobs"),
     "logprobs with mass": (_scores(_score([-math.inf] * 2)), "scores.items[0].logprobs"),
     "teacher required": (_scores(_score(teacher=[])), "scores.items[0].teacher_logprobs"),
     "teacher as long": (_scores(_score(teacher=[-1] * 3)), "scores.items[0].teacher_logprobs"),

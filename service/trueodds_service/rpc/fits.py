@@ -29,6 +29,9 @@ _METHODS = {message: method for method, message in METHOD_MESSAGES.items()}
 _UNKNOWN = -1
 _NEED_DATA = (Method.TEMPERATURE, Method.TEACHER_KL)
 
+# Sums of larger scores would not be finite, and no model gives any as large.
+_MAX_SCORE = 1e100
+
 
 def parse_fit(request: pb.FitCalibratorRequest, limits: Limits) -> FitQuery:
     """Raises InvalidInput."""
@@ -133,6 +136,8 @@ def _check_logprobs(values: Sequence[float], count: int, name: str) -> None:
         raise InvalidInput(name, _same_count(count))
     if any(math.isnan(value) or value == math.inf for value in values):
         raise InvalidInput(name, "holds NaN or +inf")
+    if any(math.isfinite(value) and abs(value) > _MAX_SCORE for value in values):
+        raise InvalidInput(name, f"holds a number beyond ±{_MAX_SCORE:g}")
     if all(value == -math.inf for value in values):
         raise InvalidInput(name, "gives no option any probability")
 
