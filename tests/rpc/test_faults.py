@@ -1,0 +1,284 @@
+"""What goes wrong answers a status, tells no prompt, and leaves the service well."""
+
+import asyncio
+import logging
+import math
+import threading
+
+import grpc
+import pytest
+from google.protobuf import descriptor_pool, message_factory
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from trueodds.v1 import calibration_pb2, question_pb2, scoring_pb2
+from trueodds_service.engine.fake import FakeEngine
+from trueodds_service.rpc.server import SERVICES
+
+MARKER = "xylophone"
+"""A word of the prompt, that no error may repeat."""
+
+INVALID = grpc.StatusCode.INVALID_ARGUMENT
+UNIMPLEMENTED = grpc.StatusCode.UNIMPLEMENTED
+RESOURCE_EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
+
+METHODS = {
+    f"/{service}/{method.name}": method
+    for service in SERVICES
+    for method in descriptor_pool.Default().FindServiceByName(service).methods
+}
+NOT_SERVED = {
+    "StreamScore",
+    "EvaluateCalibrator",
+    "Calibrate",
+    "DeleteCalibrator",
+    "RecordOutcomes",
+    "GetDrift",
+}
+
+
+class Faulty(FakeEngine):
+    """Fails with an error that holds the prompt, as errors of a library can."""
+
+    async def score(self, prompts):
+        raise ValueError(f"cannot read {MARKER}")
+
+
+class Hanging(FakeEngine):
+    """Never answers, and says when it was asked and when it was let off."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked, self.cancelled = threading.Event(), threading.Event()
+
+    async def score(self, prompts):
+        self.asked.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+
+
+@pytest.fixture
+def send(service):
+    """Sends bytes to a method; the code that it answers with."""
+
+    def send(path, content):
+        requests, responses = METHODS[path].client_streaming, METHODS[path].server_streaming
+        kind = f"{'stream' if requests else 'unary'}_{'stream' if responses else 'unary'}"
+        call = getattr(service.channel, kind)(path)
+        request = iter([content]) if requests else content
+        return outcome(lambda: list(call(request)) if responses else call(request))[1]
+
+    return send
+
+
+def outcome(call):
+    """What a call returns, and the code that it ends with."""
+    try:
+        return call(), grpc.StatusCode.OK
+    except grpc.RpcError as error:
+        return None, error.code()
+
+
+def fit_request(questions, **fields):
+    items = [calibration_pb2.FitQuestion(question=question) for question in questions]
+    return calibration_pb2.FitCalibratorRequest(
+        **{"model": "models/aligned", "method": calibration_pb2.METHOD_TEACHER_KL, **fields},
+        questions=calibration_pb2.FitQuestions(items=items),
+    )
+
+
+@pytest.fixture
+def marked(question):
+    """A question that holds the marker wherever a prompt holds text but in its labels."""
+    message = question(f"{MARKER}?", passage=f"Of a {MARKER}.")
+    for option in message.options:
+        option.text = MARKER
+    return message
+
+
+WRONG = {
+    "nothing wrong": lambda message: None,
+    "too long": lambda message: setattr(message, "text", f"{MARKER} " * 3000),
+    "a label": lambda message: [
+        setattr(option, "label", f"not one token {place}")
+        for place, option in enumerate(message.options)
+    ],
+    "an empty option": lambda message: setattr(message.options[1], "text", ""),
+    "one option": lambda message: message.options.__delitem__(slice(1, None)),
+}
+
+
+@pytest.mark.parametrize("engine", [Faulty, FakeEngine])
+@pytest.mark.parametrize("change", WRONG.values(), ids=WRONG)
+def test_no_error_holds_a_prompt(start_service, marked, caplog, capfd, engine, change):
+    caplog.set_level(logging.DEBUG)
+    service = start_service(engines={"aligned": engine()})
+    change(marked)
+    shot = question_pb2.Shot(question=marked, answer=0)
+    settings = scoring_pb2.ScoreSettings(model="models/aligned", shots=[shot])
+    calls = [
+        lambda: service.score(marked),
+        lambda: service.score(marked, shots=[shot]),
+        lambda: service.batch([marked] * 2),
+        lambda: service.batch([marked], calibrator="models/aligned/calibrators/0"),
+        lambda: service.scoring.BatchScore(scoring_pb2.BatchScoreRequest(settings=settings)),
+        lambda: list(service.calibration.FitCalibrator(fit_request([marked]))),
+    ]
+    errors = 0
+    for call in calls:
+        try:
+            said = str(call())
+        except grpc.RpcError as error:
+            errors += 1
+            said = f"{error} {error.details()} {error.trailing_metadata()}"
+        assert MARKER not in said
+    assert errors >= 3
+    assert MARKER not in caplog.text
+    assert MARKER not in "".join(capfd.readouterr())
+
+
+@pytest.mark.parametrize("kind", ["unary", "stream"])
+def test_a_fault_of_ours_is_internal_without_its_text(
+    start_service, question, refused, caplog, kind
+):
+    service = start_service(engines={"aligned": Faulty()})
+    with refused(grpc.StatusCode.INTERNAL, reason="INTERNAL") as caught:
+        if kind == "unary":
+            service.score(question())
+        else:
+            list(service.calibration.FitCalibrator(fit_request([question()] * 2)))
+    assert caught.value.details() == "the service failed; the request may be tried again"
+    assert "ValueError at test_faults.py:" in caplog.text, "the log says where"
+    assert service.score(question(), model="models/base").options
+
+
+@pytest.mark.parametrize("end", ["deadline", "cancellation"])
+@pytest.mark.parametrize("kind", ["unary", "stream"])
+def test_who_leaves_takes_the_prompts_along(start_service, question, end, kind):
+    engine = Hanging()
+    service = start_service(engines={"aligned": engine})
+    timeout = 1 if end == "deadline" else None
+    if kind == "unary":
+        settings = scoring_pb2.ScoreSettings(model="models/aligned")
+        request = scoring_pb2.ScoreRequest(settings=settings, question=question())
+        call = service.scoring.Score.future(request, timeout=timeout)
+    else:
+        request = fit_request([question()] * 2, activate=True)
+        call = service.calibration.FitCalibrator(request, timeout=timeout)
+    assert engine.asked.wait(30)
+    if end == "cancellation":
+        call.cancel()
+    assert engine.cancelled.wait(30)
+    expected = {"deadline": "DEADLINE_EXCEEDED", "cancellation": "CANCELLED"}[end]
+    assert call.code() is grpc.StatusCode[expected]
+    assert service.score(question(), model="models/base").options
+    listing = calibration_pb2.ListCalibratorsRequest(model="models/aligned")
+    assert not service.calibration.ListCalibrators(listing).calibrators
+
+
+@pytest.mark.parametrize("path", [each for each in METHODS if each.split("/")[2] in NOT_SERVED])
+def test_what_is_not_served_says_so(service, refused, path):
+    method = METHODS[path]
+    request = message_factory.GetMessageClass(method.input_type)()
+    stub = {"ScoringService": service.scoring}.get(path.split("/")[1].split(".")[-1])
+    call = getattr(stub or service.calibration, method.name)
+    with refused(UNIMPLEMENTED, reason="NOT_SERVED") as caught:
+        list(call(iter([request]))) if method.client_streaming else call(request)
+    expected = f"{method.name} is in the contract and not served by this version"
+    assert caught.value.details() == expected
+
+
+def test_the_text_format_is_not_served(service, question, refused):
+    text = question_pb2.FORMAT_TEXT
+    for call in (
+        lambda: service.score(question(), format=text),
+        lambda: service.batch([question()], format=text),
+        lambda: list(service.calibration.FitCalibrator(fit_request([question()], format=text))),
+    ):
+        with refused(UNIMPLEMENTED, reason="NOT_SERVED"):
+            call()
+
+
+def test_a_method_that_is_not_there(service):
+    with pytest.raises(grpc.RpcError) as caught:
+        service.channel.unary_unary("/trueodds.v1.ScoringService/Guess")(b"")
+    assert caught.value.code() is UNIMPLEMENTED
+
+
+@pytest.mark.parametrize("path", METHODS)
+def test_an_empty_request_has_an_answer(send, path):
+    name = path.split("/")[2]
+    expected = INVALID
+    if name in NOT_SERVED:
+        expected = UNIMPLEMENTED
+    elif name == "ListModels":
+        expected = grpc.StatusCode.OK
+    assert send(path, b"") is expected
+
+
+@pytest.mark.parametrize("path", METHODS)
+@pytest.mark.parametrize(
+    "content", [b"\xff", b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x0a" + MARKER.encode() + b"\xff"]
+)
+def test_bytes_that_are_no_request_are_refused(send, service, question, caplog, path, content):
+    """An unfinished number, a field longer than the message, text that is not UTF-8."""
+    assert send(path, content) is not grpc.StatusCode.OK
+    assert MARKER not in caplog.text
+    assert service.score(question()).options
+
+
+def test_a_message_that_is_too_large_is_refused(start_service, question):
+    service = start_service(limits={"max_message_mib": 1})
+    with pytest.raises(grpc.RpcError) as caught:
+        service.score(question("x" * 2**21))
+    assert caught.value.code() is RESOURCE_EXHAUSTED
+    assert service.score(question()).options
+
+
+# Numbers of every size: each fit has a calibrator, or an error that names its field.
+LOGPROBS = st.sampled_from([0.0, -1.0, 1e9, -1e9, 1e100, 1.7e308, -1.7e308, 5e-324])
+LOGPROBS |= st.sampled_from([math.nan, math.inf, -math.inf]) | st.floats(-50, 0)
+ROWS = st.lists(LOGPROBS, min_size=2, max_size=2)
+ITEMS = st.lists(st.tuples(ROWS, ROWS, st.integers(0, 1)), min_size=5, max_size=12)
+ONCE = settings(
+    deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@ONCE
+@given(items=ITEMS, method=st.sampled_from(["METHOD_TEACHER_KL", "METHOD_TEMPERATURE"]))
+def test_no_scores_are_too_absurd_to_be_answered(service, items, method):
+    scores = [
+        calibration_pb2.FitScore(logprobs=row, teacher_logprobs=teacher, answer=answer)
+        for row, teacher, answer in items
+    ]
+    request = calibration_pb2.FitCalibratorRequest(
+        model="models/aligned",
+        task="absurd",
+        method=method,
+        scores=calibration_pb2.FitScores(items=scores),
+    )
+    events, code = outcome(lambda: list(service.calibration.FitCalibrator(request)))
+    assert code in (INVALID, grpc.StatusCode.OK)
+    if events:
+        assert 0.05 <= events[-1].calibrator.temperature <= 20
+
+
+@ONCE
+@given(
+    text=st.text(max_size=20),
+    options=st.lists(st.tuples(st.text(max_size=5), st.text(max_size=3)), max_size=5),
+    task=st.text(max_size=5),
+    answer_format=st.sampled_from([0, 1, 2, 99, -1, 2**31 - 1]),
+)
+def test_no_question_is_too_absurd_to_be_answered(service, text, options, task, answer_format):
+    message = question_pb2.Question(
+        text=text, options=[question_pb2.Option(text=each, label=label) for each, label in options]
+    )
+    answer, code = outcome(lambda: service.score(message, task=task, format=answer_format))
+    assert code in (INVALID, grpc.StatusCode.OK)
+    if answer:
+        assert sum(each.probability for each in answer.options) == pytest.approx(1)
