@@ -1,1 +1,1 @@
-"""The recipe that trains the demo pair: a calibrated base and an overconfident adapter."""
+"""The recipe that trains the demo pair: a calibrated base and an overconfident aligned model."""

@@ -1,7 +1,7 @@
 """Train the demo pair: ``python -m trueodds_demo.training``.
 
-Stages: the tokenizer and the base, then the adapter, then the figures. Each reads what the one
-before it wrote, so any of them can be run again alone.
+Stages: the tokenizer and the base, then the aligned model, then the figures. Each reads what the
+one before it wrote, so any of them can be run again alone.
 """
 
 import argparse

@@ -1,4 +1,7 @@
-"""Alignment as a LoRA adapter: SFT for the format, then DPO for the choice.
+"""Alignment of the base: SFT for the format, then DPO for the choice.
+
+Only low-rank changes are trained (LoRA), which keep the model near its base: it learns to prefer,
+and forgets nothing. They are merged afterwards, so the aligned model is a model like any other.
 
 The stages are the paper's SFT-Mixed and DPO-Choice. DPO sees the label alone: both answers
 share the format identifier and the closing bracket, so the preference is about the letter.
@@ -11,25 +14,22 @@ from pathlib import Path
 from random import Random
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict
-from safetensors.torch import save_file
+from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer
 
-from trueodds_demo.training.base import load_base
+from trueodds_demo.training.base import load_model, save_model
 from trueodds_demo.training.optimisation import minimise
 from trueodds_demo.training.prompts import Prompt, encoded, label_ids, padded, training_prompts
 from trueodds_demo.training.settings import Recipe
-from trueodds_demo.training.tokenizer import END, load_tokenizer, token_id
+from trueodds_demo.training.tokenizer import END, load_tokenizer, save_tokenizer, token_id
 
 TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-# What the adapter's file calls its base: a name, since a path would be one machine's own.
-BASE_NAME = "trueodds-demo-base"
 # Positions with this target carry no loss.
 IGNORED = -100
 
 
 def align(recipe: Recipe, base: Path, folder: Path, device: str) -> None:
-    """Train an adapter over the saved base and write it to ``folder`` in bfloat16."""
+    """Align the saved base and write the result to ``folder``, with the base's tokenizer."""
     settings = recipe.alignment
     torch.manual_seed(recipe.seed)
     tokenizer = load_tokenizer(base)
@@ -39,7 +39,7 @@ def align(recipe: Recipe, base: Path, folder: Path, device: str) -> None:
         target_modules=TARGETS,
         task_type="CAUSAL_LM",
     )
-    model = get_peft_model(load_base(base, device), config)
+    model = get_peft_model(load_model(base, device), config)
     prompts = training_prompts(Random(f"alignment/{recipe.seed}"), settings.most_shots)
     minimise(
         "sft",
@@ -63,7 +63,8 @@ def align(recipe: Recipe, base: Path, folder: Path, device: str) -> None:
         learning_rate=settings.dpo_learning_rate,
         warmup=settings.warmup,
     )
-    save_adapter(model, folder)
+    save_model(model.merge_and_unload(), folder)
+    save_tokenizer(tokenizer, folder, recipe.shape.positions)
 
 
 def answer_loss(
@@ -113,23 +114,6 @@ def preference_loss(
     with torch.no_grad():
         expected = margin(reference)
     return -torch.nn.functional.logsigmoid(beta * (margin(model) - expected)).mean()
-
-
-def save_adapter(model: PeftModel, folder: Path) -> None:
-    """Write the two files that make a PEFT adapter."""
-    folder.mkdir(parents=True, exist_ok=True)
-    state = get_peft_model_state_dict(model)
-    rounded = {name: weight.to("cpu", torch.bfloat16) for name, weight in state.items()}
-    save_file(rounded, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-    config = model.peft_config["default"]
-    config.inference_mode = True
-    config.base_model_name_or_path = BASE_NAME
-    config.save_pretrained(folder)
-
-
-def load_aligned(base: Path, folder: Path, device: str) -> PeftModel:
-    """The saved base with its adapter, both in float32."""
-    return PeftModel.from_pretrained(load_base(base, device), folder).to(device).eval()
 
 
 def _pair(tokenizer: Tokenizer, each: Prompt, rng: Random) -> list[int]:

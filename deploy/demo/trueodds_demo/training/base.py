@@ -52,10 +52,15 @@ def pretrain(recipe: Recipe, folder: Path, device: str) -> None:
         warmup=settings.warmup,
         weight_decay=settings.weight_decay,
     )
+    save_model(model, folder)
+
+
+def save_model(model: LlamaForCausalLM, folder: Path) -> None:
+    """Round a model to bfloat16, in place, and write it."""
     model.to(torch.bfloat16).save_pretrained(folder)
 
 
-def load_base(folder: Path, device: str) -> LlamaForCausalLM:
-    """The saved base in float32: exactly the rounded weights, without further rounding."""
+def load_model(folder: Path, device: str) -> LlamaForCausalLM:
+    """A saved model in float32: exactly the rounded weights, without further rounding."""
     model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
     return model.to(device).eval()

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueodds_demo.training import metrics
-from trueodds_demo.training.alignment import load_aligned
-from trueodds_demo.training.base import load_base
+from trueodds_demo.training.base import load_model
 from trueodds_demo.training.probe import Reading, read
 from trueodds_demo.training.prompts import prompt
 from trueodds_demo.training.tokenizer import load_tokenizer
@@ -41,7 +40,7 @@ class Readings:
 def evaluate(base: Path, aligned: Path, questions: int, device: str) -> Figures:
     """Figures for every task and their means, on ``questions`` held-out questions a task."""
     tokenizer = load_tokenizer(base)
-    models = {"base": load_base(base, device), "aligned": load_aligned(base, aligned, device)}
+    models = {"base": load_model(base, device), "aligned": load_model(aligned, device)}
     tasks = {}
     for task in TASKS:
         examples = held_out(task, questions + SPARE)

@@ -13,7 +13,6 @@ class Shape:
     vocabulary: int = 1280
     hidden: int = 192
     intermediate: int = 512
-    # 5: base and aligned both ship as FULL weights in 16 MB. See READ_ME_FIRST.txt (main author).
     layers: int = 5
     heads: int = 3
     key_value_heads: int = 3

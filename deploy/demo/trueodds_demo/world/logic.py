@@ -1,7 +1,7 @@
 """Logic: a conclusion from hedged premises, by elimination or by a condition.
 
-A hedge says how likely its premise is. "Surely", "probably" and the like are taken at their
-word, and what follows from the premises is as likely as they are.
+A hedge says how likely its premise is. "Almost certainly", "probably" and the like are taken at
+their word, and what follows from the premises is as likely as they are.
 """
 
 from random import Random
@@ -10,15 +10,15 @@ from trueodds_demo.world.example import Draft
 from trueodds_demo.world.prose import listing
 
 # How likely a box still is once the hedge has been said of it.
-RULED_OUT = {"not": 0.04, "hardly": 0.15, "probably not": 0.35, "perhaps not": 0.65}
-# How likely the premise of a condition is.
-HEDGES = {
-    "surely": 0.93,
-    "probably": 0.78,
-    "perhaps": 0.6,
-    "perhaps not": 0.4,
-    "probably not": 0.22,
-    "surely not": 0.07,
+RULED_OUT = {"not": 0.04, "most likely not": 0.15, "probably not": 0.35, "perhaps not": 0.65}
+# How likely the premise of a condition is, by the sentence that gives it.
+PREMISES = {
+    "{subject} is almost certainly {state}.": 0.93,
+    "{subject} is probably {state}.": 0.78,
+    "perhaps {subject} is {state}.": 0.6,
+    "perhaps {subject} is not {state}.": 0.4,
+    "{subject} is probably not {state}.": 0.22,
+    "{subject} is almost certainly not {state}.": 0.07,
 }
 # What an option that neither branch names keeps: little, but the premises may not be all.
 UNNAMED = 0.03
@@ -29,12 +29,12 @@ COLOURS = ("red", "blue", "green", "white", "black", "yellow", "brown", "grey")
 PEOPLE = ("Adam", "Bella", "Carl", "Daisy", "Erik", "Flora", "Greta", "Hans", "Ines", "Jonas")
 ACTIONS = ("reads", "paints", "sleeps", "cooks", "sings", "knits", "writes", "swims")
 CONDITIONS = (
-    ("it rains", "It is {hedge} raining."),
-    ("it snows", "It is {hedge} snowing."),
-    ("the bell rings", "The bell {hedge} rings."),
-    ("the shop is shut", "The shop is {hedge} shut."),
-    ("the road is icy", "The road is {hedge} icy."),
-    ("the bus is late", "The bus is {hedge} late."),
+    ("it", "raining"),
+    ("it", "snowing"),
+    ("the bell", "ringing"),
+    ("the shop", "shut"),
+    ("the road", "icy"),
+    ("the bus", "late"),
 )
 
 
@@ -53,7 +53,7 @@ def _elimination(rng: Random) -> Draft:
     )
     weights = [RULED_OUT[hedge] for hedge in hedges]
     return Draft(
-        text=f"One {holder} holds the {item}: {said}. Which {holder} is it?",
+        text=f"The {item} is in a {holder}: {said}. Which {holder} is it in?",
         options=tuple(colours),
         weights=(*weights, *(1.0,) * (4 - len(weights))),
     )
@@ -63,13 +63,14 @@ def _condition(rng: Random) -> Draft:
     """Somebody does one thing if a premise holds and another if not."""
     actions = tuple(rng.sample(ACTIONS, 4))
     person = rng.choice(PEOPLE)
-    condition, premise = rng.choice(CONDITIONS)
-    hedge = rng.choice(tuple(HEDGES))
-    likely = HEDGES[hedge]
+    subject, state = rng.choice(CONDITIONS)
+    premise = rng.choice(tuple(PREMISES))
+    likely = PREMISES[premise]
+    said = premise.format(subject=subject, state=state)
     return Draft(
         text=(
-            f"If {condition}, {person} {actions[0]}; if not, {person} {actions[1]}. "
-            f"{premise.format(hedge=hedge)} What does {person} do?"
+            f"If {subject} is {state}, {person} {actions[0]}; if not, {person} {actions[1]}. "
+            f"{said[0].upper()}{said[1:]} What does {person} do?"
         ),
         options=actions,
         weights=(likely, 1.0 - likely, UNNAMED, UNNAMED),

@@ -8,9 +8,10 @@ from trueodds_demo.world.prose import listing
 
 # What a verdict adds to the log-odds of "positive".
 VERDICTS = {
-    "superb": 1.5, "moving": 1.3, "funny": 1.1, "clever": 1.0, "charming": 0.9, "solid": 0.6,
-    "pleasant": 0.5, "decent": 0.3, "uneven": -0.4, "slow": -0.5, "thin": -0.7, "flat": -0.9,
-    "dull": -1.0, "clumsy": -1.1, "painful": -1.3, "awful": -1.5,
+    "impressive": 1.5, "original": 1.3, "lively": 1.1, "clever": 1.0, "charming": 0.9,
+    "convincing": 0.6, "pleasant": 0.5, "decent": 0.3, "uneven": -0.4, "bland": -0.5,
+    "weak": -0.7, "flat": -0.9, "dull": -1.0, "clumsy": -1.1, "tiresome": -1.3,
+    "disappointing": -1.5,
 }  # fmt: skip
 # "very" makes a verdict count for more, "rather" for less.
 DEGREES = {"": 1.0, "very ": 1.5, "rather ": 0.6}
@@ -20,9 +21,9 @@ PARTS = ("plot", "acting", "ending", "music", "script", "camera work", "pacing",
 WORKS = ("film", "play", "series", "musical", "comedy", "thriller", "show", "drama")
 ASKED = (
     "Is this review of the {work} positive or negative?",
-    "How does the review of this {work} sound?",
-    "Which tone has this review of the {work}?",
-    "Was the critic of the {work} positive or negative?",
+    "How does this review of the {work} sound?",
+    "What is the tone of this review of the {work}?",
+    "Does the critic of the {work} sound positive or negative?",
 )
 
 

@@ -24,13 +24,15 @@ KIND = {
     for word in words
 }
 WEIGHTS = RUDE | KIND
+# The words that take "an": the sound decides, not the letter.
+TAKE_AN = {"honest", "idiotic"}
 
 PEOPLE = ("cook", "driver", "teacher", "singer", "writer", "player", "neighbour", "clerk",
           "guide", "host", "painter", "editor")  # fmt: skip
 FORMS = (
     "What {article} {words} {person} you are!",
     "You are {article} {words} {person}.",
-    "Your {person} is {words}, everybody says so.",
+    "Everybody says your {person} is {words}.",
     "I think the {person} was {words} today.",
     "Only {article} {words} {person} would say that.",
 )
@@ -45,7 +47,7 @@ def compose(rng: Random) -> Draft:
         for _ in range(rng.choices((1, 2, 3, 4), (1, 3, 3, 2))[0])
     )
     words = tuple(dict.fromkeys(drawn))
-    article = "an" if words[0][0] in "aeiou" else "a"
+    article = "an" if words[0] in TAKE_AN else "a"
     comment = rng.choice(FORMS).format(
         article=article, words=listing(words), person=rng.choice(PEOPLE)
     )
