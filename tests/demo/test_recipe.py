@@ -1,6 +1,8 @@
-"""The recipe's tokenizer, prompts and measures, without training a model."""
+"""The recipe: its parts, the whole of it at a tiny size, and the pair that it shipped."""
 
+from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -8,12 +10,18 @@ import pytest
 
 pytest.importorskip("torch")
 
+import torch
 from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from trueodds_demo.training import metrics
+from trueodds_demo.training.__main__ import MODELS
+from trueodds_demo.training.alignment import align
+from trueodds_demo.training.base import load_model, pretrain
+from trueodds_demo.training.probe import read
 from trueodds_demo.training.prompts import encoded, padded, prompt, training_prompts
 from trueodds_demo.training.settings import Recipe
-from trueodds_demo.training.tokenizer import END, train_tokenizer
+from trueodds_demo.training.tokenizer import END, load_tokenizer, save_tokenizer, train_tokenizer
 from trueodds_demo.world import TASKS, held_out, shots
 from trueodds_service.prompts.question import letters
 
@@ -82,3 +90,45 @@ def test_calibrated_probabilities_have_a_small_error_and_sharpened_ones_a_large(
 def test_the_temperature_undoes_a_uniform_sharpening() -> None:
     truth = np.random.default_rng(1).dirichlet(np.ones(4), size=5)
     assert metrics.fit_temperature(2.5 * np.log(truth), truth) == pytest.approx(2.5)
+
+
+def test_the_recipe_writes_two_models_that_transformers_loads(
+    tokenizer: Tokenizer, tmp_path: Path
+) -> None:
+    recipe = Recipe()
+    recipe = replace(
+        recipe,
+        pretraining=replace(recipe.pretraining, steps=2, batch=2, window=64, warmup=1),
+        alignment=replace(recipe.alignment, sft_steps=1, dpo_steps=2, batch=4, warmup=1),
+    )
+    base, aligned = tmp_path / "base", tmp_path / "aligned"
+    save_tokenizer(tokenizer, base, recipe.shape.positions)
+    pretrain(recipe, base, "cpu")
+    align(recipe, base, aligned, "cpu")
+    assert {each.name for each in base.iterdir()} == {each.name for each in aligned.iterdir()}
+    ids = torch.tensor([tokenizer.encode("Answer: (").ids])
+    logits = []
+    for folder in (base, aligned):
+        assert AutoTokenizer.from_pretrained(folder)("Answer: (").input_ids == ids[0].tolist()
+        model = AutoModelForCausalLM.from_pretrained(folder)
+        assert model.dtype == torch.bfloat16
+        with torch.inference_mode():
+            logits.append(model(input_ids=ids).logits)
+    assert not torch.equal(*logits)
+
+
+@pytest.mark.parametrize("task", ["completion", "sentiment"])
+def test_the_shipped_aligned_model_is_surer_than_its_base_and_than_it_should_be(task: str) -> None:
+    examples = held_out(task, 100)
+    prompts = [prompt(each, shots(task)) for each in examples]
+    answers = np.array([each.answer for each in examples])
+    base, aligned = (
+        metrics.softmax(
+            read(
+                load_model(MODELS / name, "cpu"), load_tokenizer(MODELS / name), prompts, "cpu"
+            ).logprobs
+        )
+        for name in ("base", "aligned")
+    )
+    assert metrics.confidence(aligned) > metrics.confidence(base) + 0.05
+    assert metrics.confidence(aligned) > metrics.accuracy(aligned, answers)
