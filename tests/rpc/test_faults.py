@@ -219,7 +219,8 @@ def test_an_empty_request_has_an_answer(send, path):
     assert send(path, b"") is expected
 
 
-@pytest.mark.parametrize("path", METHODS)
+# ListModels has no field, so to it the text is a field that it does not know.
+@pytest.mark.parametrize("path", [each for each in METHODS if not each.endswith("/ListModels")])
 @pytest.mark.parametrize(
     "content", [b"\xff", b"\x0a\xff\xff\xff\xff\x0f", b"\x0a\x0a" + MARKER.encode() + b"\xff"]
 )
