@@ -11,8 +11,8 @@ print(answer.choice, answer.calibrated_confidence)
 from trueodds.aio import AsyncClient
 from trueodds.client import Client
 from trueodds.errors import (
-    CalibratorMismatch,
     DeadlineExceeded,
+    FailedPrecondition,
     InvalidRequest,
     NotFound,
     NotServed,
@@ -35,10 +35,10 @@ __all__ = [
     "Answer",
     "AsyncClient",
     "Calibrator",
-    "CalibratorMismatch",
     "Client",
     "DeadlineExceeded",
     "Example",
+    "FailedPrecondition",
     "Format",
     "InvalidRequest",
     "Method",

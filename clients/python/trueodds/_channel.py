@@ -5,13 +5,18 @@ import os
 
 DEFAULT_SERVER = "localhost:50051"
 
-# How many questions travel in one message: enough to fill an engine's steps, few enough for a
-# progress bar to move.
+# How long one call may take, in seconds, and how long a fit, which scores many prompts.
+TIMEOUT = 120.0
+FIT_TIMEOUT = 3600.0
+# The least that a call of wait_until_ready may take: enough to learn that nobody is there.
+ATTEMPT_TIMEOUT = 5.0
+
+# How many questions and bytes of them travel in one message at most: enough to fill an engine's
+# steps, few enough for a progress bar to move and for a server's limit on messages.
 BATCH = 128
+BATCH_BYTES = 4 * 2**20
 # Messages under way at once: the engine works on one while another is converted.
 WINDOW = 3
-
-_MESSAGE_BYTES = 64 * 2**20
 
 # Every call can be repeated: scores and fits give the same again, an activation of what is
 # active changes nothing, and a rollback names what it takes back.
@@ -31,8 +36,9 @@ _RETRIES = {
 }
 
 OPTIONS: list[tuple[str, str | int]] = [
-    ("grpc.max_receive_message_length", _MESSAGE_BYTES),
-    ("grpc.max_send_message_length", _MESSAGE_BYTES),
+    # How large a message may be is the server's to say; what it sends is what was asked for.
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
     ("grpc.enable_retries", 1),
     ("grpc.service_config", json.dumps(_RETRIES)),
 ]

@@ -1,11 +1,16 @@
 """Python ↔ messages, for both clients."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC
+from typing import TypeVar
 
 from trueodds import errors
+from trueodds._channel import BATCH_BYTES
 from trueodds.types import Answer, Calibrator, Example, Format, Method, Model, OptionScore, Question
 from trueodds.v1 import calibration_pb2, model_pb2, question_pb2, scoring_pb2
+
+Value = TypeVar("Value", bound=int)
+Name = TypeVar("Name")
 
 _FORMATS = {
     Format.LETTER: question_pb2.FORMAT_LETTER,
@@ -32,7 +37,7 @@ def settings_message(
     return scoring_pb2.ScoreSettings(
         model=model_name(model),
         task=task,
-        format=_FORMATS[answer_format],
+        format=_FORMATS[Format(answer_format)],
         shots=[_shot_message(shot) for shot in shots],
         calibrator=calibrator or "",
     )
@@ -40,10 +45,6 @@ def settings_message(
 
 def question_message(question: Question) -> question_pb2.Question:
     labels = question.labels
-    if labels is not None and len(labels) != len(question.options):
-        raise errors.InvalidRequest(
-            f"{len(labels)} labels for {len(question.options)} options", field="labels"
-        )
     return question_pb2.Question(
         text=question.text,
         passage=question.passage,
@@ -52,6 +53,21 @@ def question_message(question: Question) -> question_pb2.Question:
             for index, option in enumerate(question.options)
         ],
     )
+
+
+def batch_messages(
+    settings: scoring_pb2.ScoreSettings, questions: Iterable[Question], size: int
+) -> Iterator[scoring_pb2.BatchScoreRequest]:
+    """The questions in messages of at most ``size`` of them, and of so many bytes."""
+    message, held = scoring_pb2.BatchScoreRequest(settings=settings), 0
+    for question in map(question_message, questions):
+        held += question.ByteSize()
+        if message.questions and (len(message.questions) == size or held > BATCH_BYTES):
+            yield message
+            message, held = scoring_pb2.BatchScoreRequest(settings=settings), question.ByteSize()
+        message.questions.append(question)
+    if message.questions:
+        yield message
 
 
 def fit_message(
@@ -69,13 +85,16 @@ def fit_message(
     message = calibration_pb2.FitCalibratorRequest(
         model=model_name(model),
         task=task,
-        format=_FORMATS[answer_format],
-        method=_METHODS[method],
+        format=_FORMATS[Format(answer_format)],
+        method=_METHODS[Method(method)],
         teacher=model_name(teacher) if teacher else "",
         temperature=temperature,
         activate=activate,
     )
+    items = list(items)
     if options is not None:
+        if items:
+            raise errors.InvalidRequest("options: items have their own", field="options")
         message.options = options
         return message
     message.questions.shots.extend(_shot_message(shot) for shot in shots)
@@ -110,13 +129,14 @@ def answer_of(message: scoring_pb2.Answer) -> Answer:
 
 
 def outcomes_of(
-    message: scoring_pb2.BatchScoreResponse,
+    message: scoring_pb2.BatchScoreResponse, first: int
 ) -> list[Answer | errors.TrueoddsError]:
+    """One outcome a question; ``first`` is the index of the message's first among all."""
     return [
         answer_of(outcome.answer)
         if outcome.HasField("answer")
-        else errors.from_status(outcome.error)
-        for outcome in message.outcomes
+        else errors.from_status(outcome.error, index=index)
+        for index, outcome in enumerate(message.outcomes, first)
     ]
 
 
@@ -127,9 +147,9 @@ def calibrator_of(message: calibration_pb2.Calibrator) -> Calibrator:
         model=scope.model,
         model_revision=scope.model_revision,
         task=scope.task,
-        format=_FORMAT_NAMES[scope.format],
+        format=_known(_FORMAT_NAMES, scope.format, "format"),
         options=scope.options,
-        method=_METHOD_NAMES[message.method],
+        method=_known(_METHOD_NAMES, message.method, "method"),
         temperature=message.temperature,
         at_bound=message.at_bound,
         undetermined=message.undetermined,
@@ -159,5 +179,12 @@ def model_of(message: model_pb2.Model) -> Model:
 
 def _shot_message(shot: Example) -> question_pb2.Shot:
     if shot.answer is None:
-        raise errors.InvalidRequest("a shot needs its answer", field="shots")
+        raise errors.InvalidRequest("shots: each needs its answer", field="shots")
     return question_pb2.Shot(question=question_message(shot.question), answer=shot.answer)
+
+
+def _known(names: Mapping[Value, Name], value: Value, what: str) -> Name:
+    """The name of an enum's value, which a newer server may have more of."""
+    if value not in names:
+        raise errors.NotServed(f"the server knows a {what} that this client does not: upgrade it")
+    return names[value]

@@ -2,16 +2,25 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self, cast
+from typing import Self
 
 import grpc
 
 from trueodds import _messages, errors
-from trueodds._channel import BATCH, OPTIONS, WINDOW, server_address
-from trueodds.client import Progress
+from trueodds._channel import (
+    ATTEMPT_TIMEOUT,
+    BATCH,
+    FIT_TIMEOUT,
+    OPTIONS,
+    TIMEOUT,
+    WINDOW,
+    server_address,
+)
+from trueodds.client import Progress, Request, Response
 from trueodds.types import Answer, Calibrator, Example, Format, Method, Model, Question
 from trueodds.v1 import (
     calibration_pb2,
@@ -26,10 +35,10 @@ from trueodds.v1 import (
 class AsyncClient:
     """A connection to a trueodds server, for one event loop. Use it in ``async with``.
 
-    Arguments, results and errors are those of ``Client``.
+    Arguments, results and errors are those of ``Client``. Cancelling a call cancels the work.
     """
 
-    def __init__(self, server: str | None = None, *, timeout: float = 120.0) -> None:
+    def __init__(self, server: str | None = None, *, timeout: float = TIMEOUT) -> None:
         self.server = server_address(server)
         self._timeout = timeout
         self._channel = grpc.aio.insecure_channel(self.server, options=OPTIONS)
@@ -54,17 +63,14 @@ class AsyncClient:
         calibrator: str | None = None,
     ) -> Answer:
         """Answers one question; see ``Client.score``."""
-        request = scoring_pb2.ScoreRequest(
-            settings=_messages.settings_message(model, task, format, shots, calibrator),
-            question=_messages.question_message(question),
-        )
-        with self._errors():
-            response = await self._scoring.Score(request, timeout=self._timeout)
-        return _messages.answer_of(response.answer)
+        settings = _messages.settings_message(model, task, format, shots, calibrator)
+        message = _messages.question_message(question)
+        request = scoring_pb2.ScoreRequest(settings=settings, question=message)
+        return _messages.answer_of((await self._ask(self._scoring.Score, request)).answer)
 
     async def score_batch(
         self,
-        questions: Sequence[Question],
+        questions: Iterable[Question],
         *,
         model: str,
         task: str = "",
@@ -73,38 +79,37 @@ class AsyncClient:
         calibrator: str | None = None,
         progress: Progress | None = None,
     ) -> list[Answer | errors.TrueoddsError]:
-        """Answers many questions, in their order; see ``Client.score_batch``."""
+        """Answers many questions of one task, in their order; see ``Client.score_batch``."""
+        questions = list(questions)
         settings = _messages.settings_message(model, task, format, shots, calibrator)
-        window = asyncio.Semaphore(WINDOW)
-        done = 0
+        size = min(BATCH, (await self.model(model)).max_items) if len(questions) > 1 else 1
+        outcomes: list[Answer | errors.TrueoddsError] = []
+        under_way: deque[asyncio.Task[scoring_pb2.BatchScoreResponse]] = deque()
 
-        async def batch(start: int) -> list[Answer | errors.TrueoddsError]:
-            nonlocal done
-            async with window:
-                request = scoring_pb2.BatchScoreRequest(
-                    settings=settings,
-                    questions=[
-                        _messages.question_message(question)
-                        for question in questions[start : start + BATCH]
-                    ],
-                )
-                with self._errors():
-                    response = await self._scoring.BatchScore(request, timeout=self._timeout)
-            done += len(request.questions)
+        async def take_one() -> None:
+            response = await under_way[0]
+            under_way.popleft()
+            outcomes.extend(_messages.outcomes_of(response, len(outcomes)))
             if progress is not None:
-                progress(done, len(questions))
-            return _messages.outcomes_of(response)
+                progress(len(outcomes), len(questions))
 
-        calls = [asyncio.create_task(batch(at)) for at in range(0, len(questions), BATCH)]
         try:
-            return [outcome for part in await asyncio.gather(*calls) for outcome in part]
+            for request in _messages.batch_messages(settings, questions, size):
+                if len(under_way) == WINDOW:
+                    await take_one()
+                call = self._ask(self._scoring.BatchScore, request)
+                under_way.append(asyncio.create_task(call))
+            while under_way:
+                await take_one()
         finally:
-            for call in calls:
-                call.cancel()
+            for task_left in under_way:
+                task_left.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+        return outcomes
 
     async def fit(
         self,
-        items: Sequence[Example | Question] = (),
+        items: Iterable[Example | Question] = (),
         *,
         model: str,
         task: str = "",
@@ -116,13 +121,14 @@ class AsyncClient:
         options: int | None = None,
         activate: bool = False,
         progress: Progress | None = None,
+        timeout: float = FIT_TIMEOUT,  # noqa: ASYNC109
     ) -> Calibrator:
         """Fits a calibrator for a model and task, and stores it; see ``Client.fit``."""
         request = _messages.fit_message(
             model, task, format, method, teacher, temperature, items, shots, options, activate
         )
         with self._errors():
-            async for event in self._calibration.FitCalibrator(request, timeout=self._timeout):
+            async for event in self._calibration.FitCalibrator(request, timeout=timeout):
                 if event.HasField("calibrator"):
                     return _messages.calibrator_of(event.calibrator)
                 if progress is not None:
@@ -132,13 +138,11 @@ class AsyncClient:
     async def calibrators(
         self, model: str, *, task: str | None = None
     ) -> AsyncIterator[Calibrator]:
-        """A model's calibrators, the newest first; of one ``task``, or of all."""
-        request = calibration_pb2.ListCalibratorsRequest(
-            model=_messages.model_name(model), task=task
-        )
+        """A model's calibrators, the newest first; see ``Client.calibrators``."""
+        name = _messages.model_name(model)
+        request = calibration_pb2.ListCalibratorsRequest(model=name, task=task)
         while True:
-            with self._errors():
-                page = await self._calibration.ListCalibrators(request, timeout=self._timeout)
+            page = await self._ask(self._calibration.ListCalibrators, request)
             for message in page.calibrators:
                 yield _messages.calibrator_of(message)
             if not page.next_page_token:
@@ -148,52 +152,45 @@ class AsyncClient:
     async def calibrator(self, name: str) -> Calibrator:
         """The calibrator called ``models/{model}/calibrators/{id}``."""
         request = calibration_pb2.GetCalibratorRequest(name=name)
-        with self._errors():
-            response = await self._calibration.GetCalibrator(request, timeout=self._timeout)
+        response = await self._ask(self._calibration.GetCalibrator, request)
         return _messages.calibrator_of(response.calibrator)
 
     async def activate(self, name: str) -> Calibrator:
-        """Makes a calibrator the one that answers in its scope, within a second everywhere."""
+        """Makes a calibrator the one that answers in its scope; see ``Client.activate``."""
         request = calibration_pb2.ActivateCalibratorRequest(name=name)
-        with self._errors():
-            response = await self._calibration.ActivateCalibrator(request, timeout=self._timeout)
+        response = await self._ask(self._calibration.ActivateCalibrator, request)
         return _messages.calibrator_of(response.calibrator)
 
     async def rollback(self, name: str) -> Calibrator | None:
         """Takes back the activation of a calibrator; see ``Client.rollback``."""
         request = calibration_pb2.RollbackCalibratorRequest(name=name)
-        with self._errors():
-            response = await self._calibration.RollbackCalibrator(request, timeout=self._timeout)
+        response = await self._ask(self._calibration.RollbackCalibrator, request)
         if not response.HasField("calibrator"):
             return None
         return _messages.calibrator_of(response.calibrator)
 
     async def models(self) -> list[Model]:
         """The models that the server has."""
-        request = model_pb2.ListModelsRequest()
-        with self._errors():
-            response = await self._models.ListModels(request, timeout=self._timeout)
-        return [_messages.model_of(model) for model in response.models]
+        return await self._list_models(self._timeout)
 
     async def model(self, name: str) -> Model:
-        """One model."""
+        """One model, its revision and its limits."""
         request = model_pb2.GetModelRequest(name=_messages.model_name(name))
-        with self._errors():
-            response = await self._models.GetModel(request, timeout=self._timeout)
-        return _messages.model_of(response.model)
+        return _messages.model_of((await self._ask(self._models.GetModel, request)).model)
 
     async def wait_until_ready(self, *, timeout: float = 300.0) -> list[Model]:  # noqa: ASYNC109
-        """Waits until the server answers and every model is ready; the models."""
+        """Waits until every model is ready; see ``Client.wait_until_ready``."""
         deadline = time.monotonic() + timeout
         while True:
+            left = deadline - time.monotonic()
             try:
-                models = await self.models()
+                models = await self._list_models(max(left, ATTEMPT_TIMEOUT))
                 if all(model.ready for model in models):
                     return models
             except errors.Unavailable:
-                if time.monotonic() > deadline:
+                if left < 0:
                     raise
-            if time.monotonic() > deadline:
+            if left < 0:
                 raise errors.DeadlineExceeded(f"{self.server} was not ready in {timeout:g} s")
             await asyncio.sleep(0.25)
 
@@ -212,10 +209,21 @@ class AsyncClient:
     ) -> None:
         await self.close()
 
+    async def _list_models(self, timeout: float) -> list[Model]:  # noqa: ASYNC109
+        request = model_pb2.ListModelsRequest()
+        with self._errors():
+            response = await self._models.ListModels(request, timeout=timeout)
+        return [_messages.model_of(model) for model in response.models]
+
+    async def _ask(
+        self, method: "grpc.aio.UnaryUnaryMultiCallable[Request, Response]", request: Request
+    ) -> Response:
+        with self._errors():
+            return await method(request, timeout=self._timeout)
+
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
         except grpc.RpcError as error:
-            # Every error of a call is a Call as well, which the stubs do not say.
-            raise errors.from_rpc(cast(grpc.Call, error), self.server) from None
+            raise errors.from_rpc(error, self.server) from None

@@ -2,15 +2,23 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self, cast
+from typing import Self, TypeVar
 
 import grpc
 
 from trueodds import _messages, errors
-from trueodds._channel import BATCH, OPTIONS, WINDOW, server_address
+from trueodds._channel import (
+    ATTEMPT_TIMEOUT,
+    BATCH,
+    FIT_TIMEOUT,
+    OPTIONS,
+    TIMEOUT,
+    WINDOW,
+    server_address,
+)
 from trueodds.types import Answer, Calibrator, Example, Format, Method, Model, Question
 from trueodds.v1 import (
     calibration_pb2,
@@ -21,6 +29,9 @@ from trueodds.v1 import (
     scoring_pb2_grpc,
 )
 
+Request = TypeVar("Request")
+Response = TypeVar("Response")
+
 Progress = Callable[[int, int], None]
 """Called with how many are done, and of how many."""
 
@@ -29,11 +40,11 @@ class Client:
     """A connection to a trueodds server; thread-safe. Close it, or use it in ``with``.
 
     ``server`` is HOST:PORT; without it, the environment's TRUEODDS_SERVER, then
-    localhost:50051. ``timeout`` bounds each call, in seconds. Every method raises a
-    TrueoddsError; ``models/x`` and ``x`` name the same model.
+    localhost:50051. ``timeout`` bounds each message's round trip, in seconds; a batch may need
+    several. What goes wrong is a TrueoddsError. ``models/x`` and ``x`` name the same model.
     """
 
-    def __init__(self, server: str | None = None, *, timeout: float = 120.0) -> None:
+    def __init__(self, server: str | None = None, *, timeout: float = TIMEOUT) -> None:
         self.server = server_address(server)
         self._timeout = timeout
         self._channel = grpc.insecure_channel(self.server, options=OPTIONS)
@@ -53,19 +64,18 @@ class Client:
     ) -> Answer:
         """Answers one question.
 
-        ``task`` decides which calibrator applies, unless ``calibrator`` names one. ``shots``
-        are worked examples, shown before the question.
+        ``task`` decides which calibrator applies: that of the task, else the model's default,
+        else none; unless ``calibrator`` names one. ``shots`` are worked examples, shown before
+        the question; each needs its answer.
         """
-        request = scoring_pb2.ScoreRequest(
-            settings=_messages.settings_message(model, task, format, shots, calibrator),
-            question=_messages.question_message(question),
-        )
-        with self._errors():
-            return _messages.answer_of(self._scoring.Score(request, timeout=self._timeout).answer)
+        settings = _messages.settings_message(model, task, format, shots, calibrator)
+        message = _messages.question_message(question)
+        request = scoring_pb2.ScoreRequest(settings=settings, question=message)
+        return _messages.answer_of(self._ask(self._scoring.Score, request).answer)
 
     def score_batch(
         self,
-        questions: Sequence[Question],
+        questions: Iterable[Question],
         *,
         model: str,
         task: str = "",
@@ -74,32 +84,31 @@ class Client:
         calibrator: str | None = None,
         progress: Progress | None = None,
     ) -> list[Answer | errors.TrueoddsError]:
-        """Answers many questions, in their order.
+        """Answers many questions of one task, in their order.
 
         A question that cannot be answered has its error in its place, and does not fail the
-        others. Any number of questions: they travel in several messages, some at once.
+        others; what is wrong with all of them, such as the model's name, is raised. Any number
+        of questions: they travel in several messages, some at once. The other arguments are
+        those of ``score``.
         """
+        questions = list(questions)
         settings = _messages.settings_message(model, task, format, shots, calibrator)
+        size = min(BATCH, self.model(model).max_items) if len(questions) > 1 else 1
         outcomes: list[Answer | errors.TrueoddsError] = []
         under_way: deque[grpc.Future[scoring_pb2.BatchScoreResponse]] = deque()
 
         def take_one() -> None:
             with self._errors():
-                outcomes.extend(_messages.outcomes_of(under_way.popleft().result()))
+                response = under_way[0].result()
+            under_way.popleft()
+            outcomes.extend(_messages.outcomes_of(response, len(outcomes)))
             if progress is not None:
                 progress(len(outcomes), len(questions))
 
         try:
-            for start in range(0, len(questions), BATCH):
+            for request in _messages.batch_messages(settings, questions, size):
                 if len(under_way) == WINDOW:
                     take_one()
-                request = scoring_pb2.BatchScoreRequest(
-                    settings=settings,
-                    questions=[
-                        _messages.question_message(question)
-                        for question in questions[start : start + BATCH]
-                    ],
-                )
                 under_way.append(self._scoring.BatchScore.future(request, timeout=self._timeout))
             while under_way:
                 take_one()
@@ -110,7 +119,7 @@ class Client:
 
     def fit(
         self,
-        items: Sequence[Example | Question] = (),
+        items: Iterable[Example | Question] = (),
         *,
         model: str,
         task: str = "",
@@ -122,18 +131,23 @@ class Client:
         options: int | None = None,
         activate: bool = False,
         progress: Progress | None = None,
+        timeout: float = FIT_TIMEOUT,
     ) -> Calibrator:
         """Fits a calibrator for a model and task, and stores it.
 
         TEACHER_KL needs a handful of questions, and a ``teacher`` unless the server's
-        configuration names one; TEMPERATURE needs examples with answers; CONSTANT (with
-        ``temperature``) and IDENTITY need only the number of ``options``.
+        configuration names one; TEMPERATURE needs examples with answers. CONSTANT (with
+        ``temperature``, in [0.05, 20]) and IDENTITY need only the number of ``options``. All
+        items have the same number of options. Without ``task`` it is the model's default.
+
+        It answers at once with ``activate``, else when ``activate()`` names it. ``progress``
+        counts prompts scored. ``timeout`` bounds the whole fit, in seconds.
         """
         request = _messages.fit_message(
             model, task, format, method, teacher, temperature, items, shots, options, activate
         )
         with self._errors():
-            for event in self._calibration.FitCalibrator(request, timeout=self._timeout):
+            for event in self._calibration.FitCalibrator(request, timeout=timeout):
                 if event.HasField("calibrator"):
                     return _messages.calibrator_of(event.calibrator)
                 if progress is not None:
@@ -141,13 +155,14 @@ class Client:
         raise errors.ServiceFailed("the fit ended without a calibrator")
 
     def calibrators(self, model: str, *, task: str | None = None) -> Iterator[Calibrator]:
-        """A model's calibrators, the newest first; of one ``task``, or of all."""
-        request = calibration_pb2.ListCalibratorsRequest(
-            model=_messages.model_name(model), task=task
-        )
+        """A model's calibrators, the newest first; of one ``task`` ("": the default), or of all.
+
+        They are fetched, and errors raised, as they are iterated.
+        """
+        name = _messages.model_name(model)
+        request = calibration_pb2.ListCalibratorsRequest(model=name, task=task)
         while True:
-            with self._errors():
-                page = self._calibration.ListCalibrators(request, timeout=self._timeout)
+            page = self._ask(self._calibration.ListCalibrators, request)
             yield from map(_messages.calibrator_of, page.calibrators)
             if not page.next_page_token:
                 return
@@ -156,54 +171,56 @@ class Client:
     def calibrator(self, name: str) -> Calibrator:
         """The calibrator called ``models/{model}/calibrators/{id}``."""
         request = calibration_pb2.GetCalibratorRequest(name=name)
-        with self._errors():
-            response = self._calibration.GetCalibrator(request, timeout=self._timeout)
+        response = self._ask(self._calibration.GetCalibrator, request)
         return _messages.calibrator_of(response.calibrator)
 
     def activate(self, name: str) -> Calibrator:
-        """Makes a calibrator the one that answers in its scope, within a second everywhere."""
+        """Makes a calibrator the one that answers in its scope, within a second everywhere.
+
+        Activating the active one changes nothing.
+        """
         request = calibration_pb2.ActivateCalibratorRequest(name=name)
-        with self._errors():
-            response = self._calibration.ActivateCalibrator(request, timeout=self._timeout)
+        response = self._ask(self._calibration.ActivateCalibrator, request)
         return _messages.calibrator_of(response.calibrator)
 
     def rollback(self, name: str) -> Calibrator | None:
         """Takes back the activation of a calibrator, which has to be the active one.
 
-        Returns the calibrator that answers now; None when none does.
+        Returns the calibrator that answers now; None when none does. Raises FailedPrecondition
+        when ``name`` is not active, so that a repeated rollback does not go two steps back.
         """
         request = calibration_pb2.RollbackCalibratorRequest(name=name)
-        with self._errors():
-            response = self._calibration.RollbackCalibrator(request, timeout=self._timeout)
+        response = self._ask(self._calibration.RollbackCalibrator, request)
         if not response.HasField("calibrator"):
             return None
         return _messages.calibrator_of(response.calibrator)
 
     def models(self) -> list[Model]:
         """The models that the server has."""
-        with self._errors():
-            response = self._models.ListModels(model_pb2.ListModelsRequest(), timeout=self._timeout)
-        return [_messages.model_of(model) for model in response.models]
+        return self._list_models(self._timeout)
 
     def model(self, name: str) -> Model:
-        """One model."""
+        """One model, its revision and its limits."""
         request = model_pb2.GetModelRequest(name=_messages.model_name(name))
-        with self._errors():
-            response = self._models.GetModel(request, timeout=self._timeout)
-        return _messages.model_of(response.model)
+        return _messages.model_of(self._ask(self._models.GetModel, request).model)
 
     def wait_until_ready(self, *, timeout: float = 300.0) -> list[Model]:
-        """Waits until the server answers and every model is ready; the models."""
+        """Waits until the server answers and every model is ready; the models.
+
+        Raises Unavailable when no server is there after ``timeout`` seconds, and
+        DeadlineExceeded when its models are not ready by then.
+        """
         deadline = time.monotonic() + timeout
         while True:
+            left = deadline - time.monotonic()
             try:
-                models = self.models()
+                models = self._list_models(max(left, ATTEMPT_TIMEOUT))
                 if all(model.ready for model in models):
                     return models
             except errors.Unavailable:
-                if time.monotonic() > deadline:
+                if left < 0:
                     raise
-            if time.monotonic() > deadline:
+            if left < 0:
                 raise errors.DeadlineExceeded(f"{self.server} was not ready in {timeout:g} s")
             time.sleep(0.25)
 
@@ -222,10 +239,21 @@ class Client:
     ) -> None:
         self.close()
 
+    def _list_models(self, timeout: float) -> list[Model]:
+        request = model_pb2.ListModelsRequest()
+        with self._errors():
+            response = self._models.ListModels(request, timeout=timeout)
+        return [_messages.model_of(model) for model in response.models]
+
+    def _ask(
+        self, method: "grpc.UnaryUnaryMultiCallable[Request, Response]", request: Request
+    ) -> Response:
+        with self._errors():
+            return method(request, timeout=self._timeout)
+
     @contextmanager
     def _errors(self) -> Iterator[None]:
         try:
             yield
         except grpc.RpcError as error:
-            # Every error of a call is a Call as well, which the stubs do not say.
-            raise errors.from_rpc(cast(grpc.Call, error), self.server) from None
+            raise errors.from_rpc(error, self.server) from None

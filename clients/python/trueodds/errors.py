@@ -3,12 +3,16 @@
 TrueoddsError
 ├── InvalidRequest        a field is wrong: ``field`` and ``reason`` say which and why
 ├── NotFound              no such model or calibrator
-├── CalibratorMismatch    the calibrator's scope or state does not allow it
+├── FailedPrecondition    the state does not allow it: a calibrator of another scope, say
 ├── NotServed             in the contract, but not in the server's version
 ├── Unavailable           no server there, or not ready, or overloaded: try again
 ├── DeadlineExceeded      no answer within the timeout
 └── ServiceFailed         a fault of the service
+
+What is wrong with a ``Question`` before it travels is a TypeError or ValueError.
 """
+
+from typing import cast
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
@@ -16,11 +20,12 @@ from grpc_status import rpc_status
 
 
 class TrueoddsError(Exception):
-    """The root. ``reason`` is a stable UPPER_SNAKE_CASE word; empty where the server gave none."""
+    """The root. Its text is a sentence for people; ``reason`` and ``field`` are for programs."""
 
     def __init__(self, message: str, *, reason: str = "", field: str = "") -> None:
         super().__init__(message)
         self.reason = reason
+        """A stable UPPER_SNAKE_CASE word, such as ``SCOPE_MISMATCH``; or empty."""
         self.field = field
         """The path of the field at fault, such as ``questions[3].options[1].label``; or empty."""
 
@@ -33,8 +38,8 @@ class NotFound(TrueoddsError, LookupError):
     """There is no such model or calibrator."""
 
 
-class CalibratorMismatch(TrueoddsError):
-    """The request does not fit the calibrator's scope, or the state it is in."""
+class FailedPrecondition(TrueoddsError):
+    """The request is right, but not in this state: a calibrator's scope does not match, say."""
 
 
 class NotServed(TrueoddsError):
@@ -56,7 +61,7 @@ class ServiceFailed(TrueoddsError):
 _KINDS: dict[grpc.StatusCode, type[TrueoddsError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
     grpc.StatusCode.NOT_FOUND: NotFound,
-    grpc.StatusCode.FAILED_PRECONDITION: CalibratorMismatch,
+    grpc.StatusCode.FAILED_PRECONDITION: FailedPrecondition,
     grpc.StatusCode.UNIMPLEMENTED: NotServed,
     grpc.StatusCode.UNAVAILABLE: Unavailable,
     grpc.StatusCode.RESOURCE_EXHAUSTED: Unavailable,
@@ -65,27 +70,43 @@ _KINDS: dict[grpc.StatusCode, type[TrueoddsError]] = {
 _BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 
 
-def from_rpc(error: grpc.Call, address: str) -> TrueoddsError:
-    """The error of a failed call."""
-    status = rpc_status.from_call(error)
-    if status is not None:
-        return from_status(status)
-    code, details = error.code(), error.details() or ""
-    if code is grpc.StatusCode.UNAVAILABLE:
-        return Unavailable(
-            f"no trueodds server answers at {address}. Is it running? `trueodds serve` starts "
-            f"one; --server or TRUEODDS_SERVER names another. ({details})"
-        )
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return DeadlineExceeded(f"{address} did not answer in time; raise the timeout")
-    return _KINDS.get(code, ServiceFailed)(details)
+def from_rpc(error: grpc.RpcError, server: str) -> TrueoddsError:
+    """The error of a failed call, blocking or awaited, to the server at this address."""
+    # Every error of a call is a Call as well, which the stubs do not say.
+    call = cast(grpc.Call, error)
+    status = rpc_status.from_call(call)
+    return _from_grpc(call, server) if status is None else from_status(status)
 
 
-def from_status(status: status_pb2.Status) -> TrueoddsError:
-    """The error of a status: of a call, or of one question in a batch."""
+def from_status(status: status_pb2.Status, *, index: int | None = None) -> TrueoddsError:
+    """The error of a status: of a call, or of the question at ``index`` of all in a batch.
+
+    A batch travels in several messages, and a server counts the questions of each from 0.
+    """
     info, request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     for detail in status.details:
         detail.Unpack(info) or detail.Unpack(request)
-    fields = [violation.field for violation in request.field_violations]
+    field = request.field_violations[0].field if request.field_violations else ""
+    message = status.message
+    if index is not None and field.startswith("questions["):
+        moved = f"questions[{index}]{field.partition(']')[2]}"
+        message, field = message.replace(field, moved, 1), moved
     kind = _KINDS.get(_BY_NUMBER.get(status.code, grpc.StatusCode.UNKNOWN), ServiceFailed)
-    return kind(status.message, reason=info.reason, field=fields[0] if fields else "")
+    return kind(message, reason=info.reason, field=field)
+
+
+def _from_grpc(call: grpc.Call, server: str) -> TrueoddsError:
+    """The error of a call that never reached the service: gRPC's own words need some more."""
+    code, details = call.code(), call.details() or ""
+    if code is grpc.StatusCode.UNAVAILABLE:
+        return Unavailable(
+            f"no trueodds server answers at {server}. Is it running? `trueodds serve` starts "
+            f"one; --server or TRUEODDS_SERVER names another. ({details})"
+        )
+    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return DeadlineExceeded(f"{server} did not answer in time; raise the timeout")
+    if code is grpc.StatusCode.UNIMPLEMENTED:
+        return NotServed(f"{server} is no trueodds server, or one of another version ({details})")
+    if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:
+        return InvalidRequest(f"the request is larger than {server} takes ({details})")
+    return _KINDS.get(code, ServiceFailed)(details or f"{server} failed: {code.name}")

@@ -1,6 +1,7 @@
 """The nouns of the client: what is asked, and what is answered."""
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -32,21 +33,46 @@ class Method(Enum):
 class Question:
     """A multiple-choice question with at least two options.
 
-    ``labels`` are what the options are called in the prompt: A, B, C, … unless told.
+    ``options`` and ``labels`` take any sequence of strings and become tuples. ``passage`` is
+    text to read before the question. ``labels`` are what the options are called in the prompt,
+    one each: A, B, C, … unless told. Raises TypeError and ValueError, which name the field.
     """
 
     text: str
-    options: tuple[str, ...]
+    options: Sequence[str]
     passage: str = ""
-    labels: tuple[str, ...] | None = None
+    labels: Sequence[str] | None = None
+
+    def __post_init__(self) -> None:
+        _check_text(self.text, "text")
+        _check_text(self.passage, "passage")
+        object.__setattr__(self, "options", _texts(self.options, "options"))
+        if self.labels is None:
+            return
+        object.__setattr__(self, "labels", _texts(self.labels, "labels"))
+        if len(self.labels) != len(self.options):
+            raise ValueError(f"labels: {len(self.labels)} for {len(self.options)} options")
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A question with the index of its right option, from 0; None where it is not known."""
+    """A question with the index of its right option, from 0; None where it is not known.
+
+    Raises TypeError and ValueError when ``answer`` is no index of an option.
+    """
 
     question: Question
     answer: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.answer is None:
+            return
+        if isinstance(self.answer, bool) or not hasattr(self.answer, "__index__"):
+            raise TypeError(f"answer has to be an index from 0, not {self.answer!r}")
+        object.__setattr__(self, "answer", operator.index(self.answer))
+        last = len(self.question.options) - 1
+        if not 0 <= self.answer <= last:
+            raise ValueError(f"answer: {self.answer} is no option; from 0 to {last}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +80,8 @@ class OptionScore:
     """How likely an option is.
 
     ``logprob`` is ln p(label | prompt), raw and over the whole vocabulary, in nats; at most 0.
-    ``probability`` and ``calibrated_probability`` are over the options, and each sums to one.
+    It is -inf where the model rules the option out. ``probability`` and
+    ``calibrated_probability`` are over the options, and each sums to one.
     """
 
     label: str
@@ -65,12 +92,15 @@ class OptionScore:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to a question; ``choice`` indexes the likeliest option.
+    """The answer to a question: its options scored, in the question's order.
 
+    ``choice`` is the index of the likeliest option, from 0; the first of equals.
     ``confidence`` and ``calibrated_confidence`` are the probability of the choice before and
     after the calibrator, in (0, 1]; they are equal where ``calibrator`` is None.
     ``format_probability`` is how likely the model answers in this format at all, and
     ``option_mass`` how much of the next token's probability the options hold; both in [0, 1].
+    ``calibrator`` names the one that was applied. ``model_revision`` is a hash of the weights,
+    ``format_version`` the version of the prompt's wording.
     """
 
     options: tuple[OptionScore, ...]
@@ -94,8 +124,10 @@ class Answer:
 class Calibrator:
     """An immutable fitted temperature, and the scope that it was fitted for.
 
-    ``at_bound`` or ``undetermined`` mean that the data did not settle the temperature: do not
-    trust it. ``task`` is empty for a model's default.
+    The calibrated distribution is softmax(logprobs / ``temperature``). ``at_bound`` or
+    ``undetermined`` mean that the data did not settle the temperature: do not trust it.
+    ``task`` is empty for a model's default. ``options`` is their number, ``items`` how many
+    questions it was fitted on. ``metrics`` were measured on the items of the fit.
     """
 
     name: str
@@ -120,7 +152,8 @@ class Calibrator:
 class Model:
     """A model that the service has; ``ready`` once its engine answers.
 
-    ``max_prompt_tokens`` is 0 until then.
+    ``max_prompt_tokens`` is 0 until then. ``max_items`` bounds the items of a fit; batches of
+    questions are cut to it by the client.
     """
 
     name: str
@@ -133,3 +166,22 @@ class Model:
     max_items: int
     engine: str
     dtype: str
+
+
+def _texts(value: Sequence[str], name: str) -> tuple[str, ...]:
+    """A string is a sequence of strings as well, but never what was meant."""
+    if isinstance(value, str) or not hasattr(value, "__iter__"):
+        raise TypeError(f"{name} has to be a list of strings, not {value!r}")
+    texts = tuple(value)
+    for index, text in enumerate(texts):
+        _check_text(text, f"{name}[{index}]")
+    return texts
+
+
+def _check_text(value: str, name: str) -> None:
+    if not isinstance(value, str):
+        raise TypeError(f"{name} has to be a string, not {value!r}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"{name}: half a surrogate pair is no text") from error

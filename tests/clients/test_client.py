@@ -1,0 +1,379 @@
+"""Client and AsyncClient, over a real channel: each test holds for both."""
+
+import asyncio
+import inspect
+import math
+
+import numpy as np
+import pytest
+
+from trueodds import (
+    Answer,
+    AsyncClient,
+    Client,
+    DeadlineExceeded,
+    Example,
+    FailedPrecondition,
+    Format,
+    InvalidRequest,
+    Method,
+    NotFound,
+    NotServed,
+    Question,
+    Unavailable,
+)
+from trueodds.v1 import question_pb2
+from trueodds_service.engine.base import TokenScore
+from trueodds_service.engine.fake import FakeEngine
+
+NOWHERE = "127.0.0.1:1"
+NOBODY = "models/aligned/calibrators/0123456789abcdef"
+
+
+def constant(client, task, temperature=2.0, **options):
+    """A calibrator that needs no data."""
+    options = {"options": 4, **options}
+    return client.fit(
+        model="aligned", task=task, method=Method.CONSTANT, temperature=temperature, **options
+    )
+
+
+def public(kind):
+    return {
+        name: [
+            (each.name, each.default, each.kind)
+            for each in inspect.signature(method).parameters.values()
+        ]
+        for name, method in inspect.getmembers(kind, inspect.isfunction)
+        if name == "__init__" or not name.startswith("_")
+    }
+
+
+def test_both_clients_have_the_same_methods_with_the_same_parameters():
+    assert public(Client) == public(AsyncClient)
+
+
+# Scoring
+
+
+def test_an_answer_is_what_the_service_says(client, service, question):
+    said = service.score(question(options=3, labels=["x", "y", "z"], passage="Read this."))
+    answer = client.score(
+        Question(
+            "Which one is it?",
+            ["option 0", "option 1", "option 2"],
+            passage="Read this.",
+            labels=["x", "y", "z"],
+        ),
+        model="aligned",
+    )
+    assert [option.label for option in answer.options] == ["x", "y", "z"]
+    for option, other in zip(answer.options, said.options, strict=True):
+        assert option.logprob == other.logprob
+        assert option.probability == option.calibrated_probability == other.probability
+    assert answer.choice == said.choice
+    assert answer.confidence == answer.calibrated_confidence == said.confidence
+    assert answer.calibrator is None
+    assert not answer.calibrated
+    assert answer.format_probability == said.format_probability
+    assert answer.option_mass == said.option_mass
+    assert answer.model_revision == said.model_revision
+    assert answer.format_version == said.format_version
+    assert answer.prompt_tokens == said.prompt_tokens
+
+
+def test_format_and_shots_reach_the_service(client, service, question, ask):
+    shot = question_pb2.Shot(question=question("A shot?"), answer=2)
+    said = service.score(question(), format=question_pb2.FORMAT_LETTER, shots=[shot])
+    answer = client.score(
+        ask(), model="models/aligned", format=Format.LETTER, shots=[Example(ask("A shot?"), 2)]
+    )
+    assert answer.confidence == said.confidence
+    assert answer.prompt_tokens == said.prompt_tokens
+
+
+def test_a_shot_without_its_answer_names_the_field(client, ask):
+    with pytest.raises(InvalidRequest, match="needs its answer") as caught:
+        client.score(ask(), model="aligned", shots=[Example(ask())])
+    assert caught.value.field == "shots"
+
+
+def test_an_option_ruled_out_has_a_logprob_of_minus_infinity(start_service, connect, ask):
+    class Certain(FakeEngine):
+        async def score(self, prompts):
+            return [TokenScore(np.array([-math.inf, -0.1]), math.log(0.5)) for _ in prompts]
+
+    client = connect(start_service(engines={"aligned": Certain()}).app.address)
+    answer = client.score(ask(options=2), model="aligned")
+    assert [option.logprob for option in answer.options] == [-math.inf, -0.1]
+
+
+def test_a_batch_longer_than_the_server_takes_is_cut_and_keeps_its_order(
+    start_service, connect, ask
+):
+    client = connect(start_service(limits={"max_items": 7}).app.address)
+    questions = [ask(f"Question {number}?") for number in range(40)]
+    seen = []
+    outcomes = client.score_batch(
+        (question for question in questions),
+        model="aligned",
+        progress=lambda *numbers: seen.append(numbers),
+    )
+    assert outcomes == [client.score(question, model="aligned") for question in questions]
+    assert len({answer.confidence for answer in outcomes}) == 40
+    assert seen == [(done, 40) for done in (7, 14, 21, 28, 35, 40)]
+
+
+def test_a_batch_of_more_bytes_than_a_message_takes_is_cut(start_service, connect, monkeypatch):
+    monkeypatch.setattr("trueodds._messages.BATCH_BYTES", 2**19)
+    service = start_service(limits={"max_message_mib": 1}, max_tokens=2**20)
+    questions = [Question("Which?", ["one", "two"], passage="x" * 2**18) for _ in range(6)]
+    outcomes = connect(service.app.address).score_batch(questions, model="aligned")
+    assert [type(outcome) for outcome in outcomes] == [Answer] * 6
+
+
+def test_a_request_larger_than_a_message_says_so(start_service, connect):
+    client = connect(start_service(limits={"max_message_mib": 1}).app.address)
+    with pytest.raises(InvalidRequest, match=r"larger than .* takes"):
+        client.score(Question("Which?", ["one", "two"], passage=" " * 2**21), model="aligned")
+
+
+def test_a_question_that_fails_has_its_error_in_its_place(client, ask):
+    questions = [ask(f"Question {number}?") for number in range(300)]
+    questions[3] = Question("No option?", [])
+    questions[299] = Question("Two?", ["one", "two", " "])
+    outcomes = client.score_batch(questions, model="aligned")
+    assert [index for index, each in enumerate(outcomes) if not isinstance(each, Answer)] == [
+        3,
+        299,
+    ]
+    for index, field in ((3, "options"), (299, "options[2].text")):
+        error = outcomes[index]
+        assert isinstance(error, InvalidRequest)
+        assert error.field == f"questions[{index}].{field}"
+        assert error.reason == "INVALID_FIELD"
+        assert str(error).startswith(f"{error.field}: ")
+
+
+def test_what_is_wrong_with_a_whole_batch_is_raised(client, ask):
+    with pytest.raises(InvalidRequest) as caught:
+        client.score_batch([ask(), ask()], model="aligned", task=" x")
+    assert caught.value.field == "settings.task"
+
+
+def test_an_empty_batch_has_no_outcomes(connect):
+    assert connect(NOWHERE).score_batch([], model="aligned") == []
+
+
+# Calibrators
+
+
+def test_a_fit_from_questions_finds_the_temperature_and_reports_its_progress(client, ask, task):
+    seen = []
+    calibrator = client.fit(
+        [ask(f"Fit {number}?") for number in range(70)],
+        model="aligned",
+        task=task,
+        activate=True,
+        progress=lambda *numbers: seen.append(numbers),
+    )
+    assert calibrator.temperature == pytest.approx(3.0, abs=1e-3)
+    assert calibrator.method is Method.TEACHER_KL
+    assert calibrator.format is Format.PAREN
+    assert (calibrator.model, calibrator.teacher) == ("models/aligned", "models/base")
+    assert (calibrator.task, calibrator.options, calibrator.items) == (task, 4, 70)
+    assert calibrator.metrics["kl_after"] < calibrator.metrics["kl_before"]
+    assert calibrator.active
+    assert calibrator.created.tzinfo is not None
+    assert seen[-1] == (140, 140)
+    assert seen == sorted(seen)
+
+    answer = client.score(ask("New?"), model="aligned", task=task)
+    assert answer.calibrated
+    assert answer.calibrator == calibrator.name
+    weights = np.exp(np.array([option.logprob for option in answer.options]) / 3.0)
+    assert answer.calibrated_confidence == pytest.approx(max(weights / weights.sum()), rel=1e-3)
+
+
+def test_a_fit_from_answers(client, ask, task):
+    questions = [ask(f"Fit {number}?") for number in range(30)]
+    answers = client.score_batch(questions, model="aligned")
+    # Right two times of three: less sure than the model says.
+    items = [
+        Example(question, answer.choice if number % 3 else (answer.choice + 1) % 4)
+        for number, (question, answer) in enumerate(zip(questions, answers, strict=True))
+    ]
+    calibrator = client.fit(items, model="aligned", task=task, method=Method.TEMPERATURE)
+    assert calibrator.temperature > 1
+    assert calibrator.metrics["accuracy"] == pytest.approx(2 / 3)
+    assert calibrator.metrics["nll_after"] < calibrator.metrics["nll_before"]
+    assert not calibrator.active
+
+
+def test_a_fit_says_what_it_lacks(client, ask, task):
+    with pytest.raises(InvalidRequest) as caught:
+        client.fit([ask()], model="aligned", task=task, method=Method.TEMPERATURE)
+    assert caught.value.field == "questions.items[0].answer"
+    with pytest.raises(InvalidRequest, match=r"^questions\.items: has 0 items"):
+        client.fit(model="aligned", task=task)
+    with pytest.raises(InvalidRequest, match=r"^source: METHOD_CONSTANT is fitted from options"):
+        constant(client, task, options=None)
+    with pytest.raises(InvalidRequest) as caught:
+        constant(client, task, items=[ask()])
+    assert caught.value.field == "options"
+
+
+def test_calibrators_are_listed_the_newest_first_over_pages(client, task):
+    made = [constant(client, task, 1 + number / 100).name for number in range(60)]
+    other = constant(client, task + "!", 1.5).name
+    listed = [calibrator.name for calibrator in client.calibrators("aligned", task=task)]
+    assert listed == made[::-1]
+    assert other in [calibrator.name for calibrator in client.calibrators("models/aligned")]
+
+
+def test_a_calibrator_is_found_by_its_name(client, task):
+    made = constant(client, task)
+    assert client.calibrator(made.name) == made
+
+
+def test_activations_can_be_taken_back(client, ask, task):
+    first, second = (constant(client, task, temperature) for temperature in (2.0, 3.0))
+    assert client.activate(first.name).active
+    assert client.activate(second.name).active
+    assert client.score(ask(), model="aligned", task=task).calibrator == second.name
+    assert client.rollback(second.name).name == first.name
+    with pytest.raises(FailedPrecondition) as caught:
+        client.rollback(second.name)
+    assert caught.value.reason == "CALIBRATOR_NOT_ACTIVE"
+    assert client.rollback(first.name) is None
+    assert client.score(ask(), model="aligned", task=task).calibrator is None
+
+
+def test_a_named_calibrator_is_used_in_its_scope_only(client, ask, task):
+    calibrator = constant(client, task)
+    answer = client.score(ask(), model="aligned", task=task, calibrator=calibrator.name)
+    assert answer.calibrator == calibrator.name
+    with pytest.raises(FailedPrecondition) as caught:
+        client.score(ask(options=3), model="aligned", task=task, calibrator=calibrator.name)
+    assert caught.value.reason == "SCOPE_MISMATCH"
+
+
+# Models
+
+
+def test_models_say_what_they_are(client):
+    aligned, base = client.models()
+    assert (aligned.name, aligned.teacher, aligned.ready) == ("models/aligned", "models/base", True)
+    assert base.teacher is None
+    assert aligned.formats == (Format.LETTER, Format.PAREN)
+    assert (aligned.max_items, aligned.max_options) == (1024, 26)
+    assert aligned.max_prompt_tokens > 0
+    assert client.model("aligned") == aligned
+    assert client.wait_until_ready() == [aligned, base]
+
+
+def test_a_model_that_starts_is_not_ready(start_service, connect, ask):
+    service = start_service(ready=False)
+    client = connect(service.app.address)
+    assert [model.ready for model in client.models()] == [False, False]
+    with pytest.raises(DeadlineExceeded, match="was not ready"):
+        client.wait_until_ready(timeout=0)
+    with pytest.raises(Unavailable) as caught:
+        client.score(ask(), model="aligned")
+    assert caught.value.reason == "MODEL_STARTING"
+
+
+# Errors
+
+
+def test_no_server_says_where_and_what_to_do(connect, ask):
+    client = connect(NOWHERE)
+    with pytest.raises(Unavailable) as caught:
+        client.score(ask(), model="aligned")
+    for part in (NOWHERE, "`trueodds serve`", "TRUEODDS_SERVER"):
+        assert part in str(caught.value)
+    assert isinstance(caught.value, ConnectionError)
+
+
+def test_waiting_for_no_server_ends(connect):
+    with pytest.raises(Unavailable, match=NOWHERE):
+        connect(NOWHERE).wait_until_ready(timeout=0)
+
+
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        (lambda client, ask: client.score(ask(), model="nobody"), "MODEL_NOT_FOUND"),
+        (lambda client, ask: client.score_batch([ask()] * 2, model="nobody"), "MODEL_NOT_FOUND"),
+        (lambda client, ask: client.fit([ask()], model="nobody"), "MODEL_NOT_FOUND"),
+        (lambda client, ask: client.model("nobody"), "MODEL_NOT_FOUND"),
+        (lambda client, ask: list(client.calibrators("nobody")), "MODEL_NOT_FOUND"),
+        (lambda client, ask: client.calibrator(NOBODY), "CALIBRATOR_NOT_FOUND"),
+        (lambda client, ask: client.activate(NOBODY), "CALIBRATOR_NOT_FOUND"),
+        (lambda client, ask: client.rollback(NOBODY), "CALIBRATOR_NOT_FOUND"),
+    ],
+)
+def test_what_is_not_there_is_not_found(client, ask, call, reason):
+    with pytest.raises(NotFound) as caught:
+        call(client, ask)
+    assert caught.value.reason == reason
+    assert isinstance(caught.value, LookupError)
+
+
+def test_a_wrong_field_is_named(client):
+    with pytest.raises(InvalidRequest, match=r"^question\.options: has 1 options") as caught:
+        client.score(Question("One?", ["one"]), model="aligned")
+    assert caught.value.field == "question.options"
+    assert caught.value.reason == "INVALID_FIELD"
+
+
+def test_an_answer_that_does_not_come_is_given_up_on_both_sides(stuck, connect, ask):
+    service, engine = stuck
+    with pytest.raises(DeadlineExceeded, match="raise the timeout"):
+        connect(service.app.address, timeout=0.2).score_batch([ask()], model="aligned")
+    assert engine.gave_up.wait(10)
+
+
+def test_another_grpc_server_is_no_trueodds_server(connect, bare_server, ask):
+    with pytest.raises(NotServed, match=f"{bare_server} is no trueodds server"):
+        connect(bare_server).score(ask(), model="aligned")
+
+
+def test_the_environment_names_the_server(monkeypatch, service, ask):
+    monkeypatch.setenv("TRUEODDS_SERVER", service.app.address)
+    with Client() as client:
+        assert client.server == service.app.address
+        assert client.score(ask(), model="aligned").confidence > 0
+    monkeypatch.delenv("TRUEODDS_SERVER")
+    with Client() as client:
+        assert client.server == "localhost:50051"
+
+
+def test_a_closed_client_asks_nothing(service, run):
+    with Client(service.app.address) as client:
+        client.models()
+    with pytest.raises(ValueError, match="closed"):
+        client.models()
+
+    async def leave():
+        async with AsyncClient(service.app.address) as client:
+            await client.models()
+        await client.models()
+
+    with pytest.raises(Exception, match=r"[Cc]losed"):
+        run(leave())
+
+
+def test_a_cancelled_batch_is_cancelled_in_the_service(stuck, run, ask):
+    service, engine = stuck
+
+    async def cancel():
+        async with AsyncClient(service.app.address) as client:
+            batch = asyncio.create_task(client.score_batch([ask()], model="aligned"))
+            assert await asyncio.to_thread(engine.took.wait, 10)
+            batch.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await batch
+
+    run(cancel())
+    assert engine.gave_up.wait(10)
