@@ -1,55 +1,81 @@
-"""What the commands share: output, errors, progress, and the options that name a server."""
+"""What the commands share: output, errors, progress, and the options of many."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
+from trueodds.cli.files import FileError
 from trueodds.client import Client
 from trueodds.errors import TrueoddsError
+from trueodds.types import Format
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+# What questions and names say is printed as it is. A table that nobody looks at is not cut to
+# a terminal's width.
+out = Console(
+    highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 240
+)
+err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
+ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="The model, such as demo-aligned.")]
+Task = Annotated[str, typer.Option("--task", "-t", help="Your name for this kind of question.")]
+AnswerFormat = Annotated[Format, typer.Option("--format", help="How the model answers.")]
+Shots = Annotated[
+    Path | None, typer.Option(help="Worked examples with answers, JSON Lines; - for stdin.")
+]
 Server = Annotated[
     str | None,
-    typer.Option(envvar="TRUEODDS_SERVER", help="HOST:PORT of the server. [localhost:50051]"),
+    typer.Option(
+        metavar="HOST:PORT",
+        help="The server; when left out, TRUEODDS_SERVER, else localhost:50051.",
+    ),
 ]
-ModelName = Annotated[str, typer.Option("--model", "-m", help="The model, such as demo-aligned.")]
-Task = Annotated[str, typer.Option("--task", "-t", help="Your name for this kind of question.")]
 
 
 def fail(message: str) -> NoReturn:
     """Says what is wrong, and ends with status 1."""
-    err.print(f"[bold red]error:[/] {message}", soft_wrap=True)
+    err.print(Text("error: ", style="bold red") + Text(message), soft_wrap=True)
     raise typer.Exit(1)
 
 
 @contextmanager
-def connected(server: str | None) -> Iterator[Client]:
-    """A client; its errors end the command with a sentence, not a trace."""
-    with Client(server) as client:
-        try:
+def connected(server: str | None, timeout: float | None = None) -> Iterator[Client]:
+    """A client. Errors, its own and those of files, end the command with a sentence."""
+    try:
+        with Client(server) if timeout is None else Client(server, timeout=timeout) as client:
             yield client
-        except TrueoddsError as error:
-            err.print("[bold red]error:[/] ", end="")
-            err.print(str(error), markup=False, soft_wrap=True)
-            raise typer.Exit(1) from None
+    except (TrueoddsError, FileError) as error:
+        fail(str(error))
+    except UnicodeEncodeError as error:
+        fail(f"an argument is not UTF-8: {error.object!r}")
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Progress]:
-    """A bar on a terminal; silent elsewhere."""
+def extras() -> Iterator[None]:
+    """What a plain installation lacks ends the command with a sentence that says how to get it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        fail(f"{error.name} is missing: pip install 'trueodds[cpu]' (or 'trueodds[cuda]')")
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """What moves a bar on a terminal; silent elsewhere."""
     with Progress(
         TextColumn(what),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         console=err,
+        transient=True,
         disable=not sys.stderr.isatty(),
     ) as bar:
-        yield bar
+        row = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(row, completed=done, total=total)

@@ -2,67 +2,76 @@
 
     {"question": "…", "options": ["…", "…"], "passage": "…", "labels": ["…", "…"], "answer": 0}
 
-``passage``, ``labels`` and ``answer`` may be missing. ``answer`` is an index from 0.
+``passage``, ``labels`` and ``answer`` may be missing or null. ``answer`` is an index from 0.
 """
 
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from trueodds.types import Example, Question
 
-_KEYS = {"question", "options", "passage", "labels", "answer"}
+STDIN = Path("-")
+
+_REQUIRED = ("question", "options")
+_KEYS = (*_REQUIRED, "passage", "labels", "answer")
 
 
 class FileError(Exception):
-    """The file is wrong; the message names the line and the reason."""
+    """The file is wrong; the message names it, the line and the reason."""
 
 
-def read_examples(path: Path) -> list[Example]:
-    """Raises FileError."""
+def read_examples(path: Path | None) -> list[Example]:
+    """The file's examples; ``-`` is standard input, and None holds none. Raises FileError."""
+    return [] if path is None else list(_examples(path))
+
+
+def _examples(path: Path) -> Iterator[Example]:
+    name = "standard input" if path == STDIN else str(path)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise FileError(f"{path} cannot be read: {error}") from error
-    examples = []
+        content = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
+        # JSON may hold what splitlines() takes for the end of a line, such as U+2028.
+        lines = content.decode("utf-8-sig").split("\n")
+    except OSError as error:
+        raise FileError(f"{name} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise FileError(f"{name}, line {line}: is not UTF-8") from error
+    found = False
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
-            examples.append(_example(json.loads(line)))
-        except (ValueError, TypeError, KeyError) as error:
-            reason = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            raise FileError(f"{path}, line {number}: {reason}") from error
-    if not examples:
-        raise FileError(f"{path} holds no questions")
-    return examples
+            yield _example(json.loads(line))
+        except json.JSONDecodeError as error:
+            reason = f"is not JSON ({error.msg}, column {error.colno})"
+            raise FileError(f"{name}, line {number}: {reason}") from error
+        except (ValueError, TypeError, RecursionError) as error:
+            raise FileError(f"{name}, line {number}: {error}") from error
+        found = True
+    if not found:
+        raise FileError(f"{name} holds no questions")
 
 
 def _example(row: Any) -> Example:
     if not isinstance(row, dict):
-        raise TypeError("not a JSON object")
-    if unknown := sorted(row.keys() - _KEYS):
-        raise ValueError(f"unknown key {unknown[0]!r}; known are {', '.join(sorted(_KEYS))}")
-    answer = row.get("answer")
-    if answer is not None and (isinstance(answer, bool) or not isinstance(answer, int)):
-        raise TypeError("answer has to be an index, from 0")
-    labels = row.get("labels")
+        raise TypeError("is not a JSON object")
+    if unknown := [key for key in row if key not in _KEYS]:
+        raise ValueError(f"unknown key {unknown[0]!r}; known are {', '.join(_KEYS)}")
+    if missing := [key for key in _REQUIRED if key not in row]:
+        raise ValueError(f"{missing[0]} is missing")
+    if not isinstance(row["question"], str):
+        raise TypeError(f"question has to be a string, not {row['question']!r}")
+    for key in ("options", "labels"):
+        if isinstance(row.get(key), dict):
+            raise TypeError(f"{key} has to be a list of strings, not {row[key]!r}")
+    passage = row.get("passage")
     question = Question(
-        text=_text(row["question"], "question"),
-        options=_texts(row["options"], "options"),
-        passage=_text(row.get("passage") or "", "passage"),
-        labels=None if labels is None else _texts(labels, "labels"),
+        text=row["question"],
+        options=row["options"],
+        passage="" if passage is None else passage,
+        labels=row.get("labels"),
     )
-    return Example(question, answer)
-
-
-def _text(value: Any, name: str) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{name} has to be a string")
-    return value
-
-
-def _texts(value: Any, name: str) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise TypeError(f"{name} has to be a list of strings")
-    return tuple(_text(each, name) for each in value)
+    return Example(question, row.get("answer"))

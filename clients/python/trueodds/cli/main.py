@@ -18,6 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    rich_markup_mode="markdown",
 )
 app.command()(serve)
 app.command()(score)
@@ -27,7 +28,10 @@ app.add_typer(calibrators_app, name="calibrators")
 
 @app.command()
 def models(server: Server = None) -> None:
-    """Show the models that the server has."""
+    """Show the models that the server has.
+
+    Example: trueodds models --server localhost:50051
+    """
     with connected(server) as client:
         out.print(models_table(client.models()))
 
@@ -37,7 +41,7 @@ app.command()(demo)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        out.print(f"trueodds {version('trueodds')}")
+        typer.echo(f"trueodds {version('trueodds')}")
         raise typer.Exit
 
 

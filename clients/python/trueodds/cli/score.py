@@ -1,67 +1,97 @@
-"""`trueodds score`: one question from the command line, or a file of them."""
+"""`trueodds score`: a file of questions, or one from the command line."""
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from trueodds.cli.console import ModelName, Server, Task, connected, fail, out, progress_bar
-from trueodds.cli.files import FileError, read_examples
+from trueodds._channel import TIMEOUT
+from trueodds.cli.console import (
+    AnswerFormat,
+    ModelName,
+    Server,
+    Shots,
+    Task,
+    connected,
+    out,
+    progress_bar,
+)
+from trueodds.cli.files import STDIN, read_examples
+from trueodds.cli.tables import answer_table
 from trueodds.errors import TrueoddsError
 from trueodds.types import Answer, Format, Question
 
 
 def score(
     model: ModelName,
-    questions: Annotated[Path | None, typer.Argument(help="Questions, JSON Lines.")] = None,
+    questions: Annotated[
+        Path | None, typer.Argument(help="Questions, JSON Lines; - for stdin.")
+    ] = None,
     question: Annotated[str | None, typer.Option("--question", "-q", help="One question.")] = None,
     option: Annotated[
         list[str] | None, typer.Option("--option", "-o", help="Its options, one each.")
     ] = None,
     task: Task = "",
-    answer_format: Annotated[Format, typer.Option("--format", help="How the model answers.")] = (
-        Format.PAREN
-    ),
-    shots: Annotated[Path | None, typer.Option(help="Worked examples, JSON Lines.")] = None,
+    answer_format: AnswerFormat = Format.PAREN,
+    shots: Shots = None,
     calibrator: Annotated[
         str | None, typer.Option(help="This calibrator rather than the active one.")
     ] = None,
+    table: Annotated[
+        bool, typer.Option("--table", help="Tables for people, not JSON Lines.")
+    ] = False,
+    timeout: Annotated[
+        float, typer.Option(min=0.001, help="Seconds that a message may take.")
+    ] = TIMEOUT,
     server: Server = None,
 ) -> None:
-    """Score questions: a file (JSON Lines in, JSON Lines out), or one with -q and -o."""
-    if (questions is None) == (question is None):
-        fail("give a file of questions, or one with -q and -o")
-    try:
-        worked = read_examples(shots) if shots else []
+    """Score a file of questions, or one question given with -q and -o.
+
+    Prints a JSON object for each, in order: an answer, or {"error": …}; a logprob of -inf is
+    null. The exit status is 1 when there is an error among them.
+
+    A line of the file: {"question": "Is tin a metal?", "options": ["yes", "no"]}. It may also
+    have "passage", "labels", and "answer", which is not read.
+
+    Example: trueodds score demo-aligned -q "Is tin a metal?" -o yes -o no --table
+    """
+    if (questions is None) == (question is None) or (option and question is None):
+        raise typer.BadParameter("give a file of questions, or one with -q and -o")
+    if questions == shots == STDIN:
+        raise typer.BadParameter("questions and shots cannot both come from stdin")
+    with connected(server, timeout) as client:
+        worked = read_examples(shots)
         asked = (
             [example.question for example in read_examples(questions)]
-            if questions
-            else [Question(question or "", tuple(option or ()))]
+            if question is None
+            else [_question(question, option or [])]
         )
-    except FileError as error:
-        fail(str(error))
-    with connected(server) as client, progress_bar("scoring") as bar:
-        row = bar.add_task("", total=len(asked))
-        outcomes = client.score_batch(
-            asked,
-            model=model,
-            task=task,
-            format=answer_format,
-            shots=worked,
-            calibrator=calibrator,
-            progress=lambda done, _: bar.update(row, completed=done),
-        )
-        if questions is None and isinstance(outcomes[0], TrueoddsError):
-            raise outcomes[0]
-    if questions is None and isinstance(outcomes[0], Answer):
-        out.print(_table(asked[0], outcomes[0]))
-        return
-    for outcome in outcomes:
-        typer.echo(json.dumps(_row(outcome), ensure_ascii=False))
+        with progress_bar("scoring") as progress:
+            outcomes = client.score_batch(
+                asked,
+                model=model,
+                task=task,
+                format=answer_format,
+                shots=worked,
+                calibrator=calibrator,
+                progress=progress,
+            )
+    for each, outcome in zip(asked, outcomes, strict=True):
+        if table:
+            out.print(answer_table(each, outcome))
+        else:
+            typer.echo(json.dumps(_row(outcome), ensure_ascii=False, allow_nan=False))
     if any(isinstance(outcome, TrueoddsError) for outcome in outcomes):
-        raise typer.Exit(2)
+        raise typer.Exit(1)
+
+
+def _question(text: str, options: list[str]) -> Question:
+    try:
+        return Question(text, options)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _row(outcome: Answer | TrueoddsError) -> dict[str, Any]:
@@ -69,6 +99,7 @@ def _row(outcome: Answer | TrueoddsError) -> dict[str, Any]:
         return {
             "error": {"reason": outcome.reason, "field": outcome.field, "message": str(outcome)}
         }
+    logprobs = [option.logprob for option in outcome.options]
     return {
         "choice": outcome.choice,
         "label": outcome.options[outcome.choice].label,
@@ -76,26 +107,11 @@ def _row(outcome: Answer | TrueoddsError) -> dict[str, Any]:
         "calibrated_confidence": outcome.calibrated_confidence,
         "probabilities": [option.probability for option in outcome.options],
         "calibrated_probabilities": [option.calibrated_probability for option in outcome.options],
-        "logprobs": [option.logprob for option in outcome.options],
+        # JSON has no infinity.
+        "logprobs": [logprob if math.isfinite(logprob) else None for logprob in logprobs],
         "format_probability": outcome.format_probability,
         "option_mass": outcome.option_mass,
         "calibrator": outcome.calibrator,
         "model_revision": outcome.model_revision,
+        "format_version": outcome.format_version,
     }
-
-
-def _table(question: Question, answer: Answer) -> Table:
-    caption = (
-        f"p(format) {answer.format_probability:.3f} · option mass {answer.option_mass:.3f} · "
-        + (answer.calibrator or "not calibrated")
-    )
-    table = Table("", "option", "raw", "calibrated", caption=caption, caption_justify="left")
-    for index, (text, option) in enumerate(zip(question.options, answer.options, strict=True)):
-        table.add_row(
-            option.label,
-            text,
-            f"{option.probability:.1%}",
-            f"{option.calibrated_probability:.1%}",
-            style="bold" if index == answer.choice else None,
-        )
-    return table

@@ -3,8 +3,33 @@
 from collections.abc import Iterable
 
 from rich.table import Table
+from rich.text import Text
 
-from trueodds.types import Calibrator, Model
+from trueodds.errors import TrueoddsError
+from trueodds.types import Answer, Calibrator, Model, Question
+
+
+def answer_table(question: Question, outcome: Answer | TrueoddsError) -> Table:
+    """A question's options and how likely each is, or why it has no answer."""
+    table = Table(title=Text(question.text), title_justify="left", caption_justify="left")
+    if isinstance(outcome, TrueoddsError):
+        table.add_column(Text(f"error: {outcome}", style="red"))
+        return table
+    for column in ("", "option", "raw", "calibrated"):
+        table.add_column(column)
+    for index, (text, option) in enumerate(zip(question.options, outcome.options, strict=True)):
+        table.add_row(
+            option.label,
+            text,
+            f"{option.probability:.1%}",
+            f"{option.calibrated_probability:.1%}",
+            style="bold" if index == outcome.choice else None,
+        )
+    table.caption = (
+        f"p(format) {outcome.format_probability:.3f} · option mass {outcome.option_mass:.3f} · "
+        + (outcome.calibrator or "not calibrated")
+    )
+    return table
 
 
 def models_table(models: Iterable[Model]) -> Table:
@@ -12,7 +37,7 @@ def models_table(models: Iterable[Model]) -> Table:
     for model in models:
         table.add_row(
             model.name,
-            "[green]ready[/]" if model.ready else "[yellow]starting[/]",
+            Text("ready", style="green") if model.ready else Text("starting", style="yellow"),
             model.revision,
             model.teacher or "–",
             model.engine or "–",
@@ -23,13 +48,17 @@ def models_table(models: Iterable[Model]) -> Table:
 
 
 def calibrators_table(calibrators: Iterable[Calibrator]) -> Table:
-    table = Table("calibrator", "task", "method", "T", "items", "options", "created", "active")
+    table = Table()
+    # A name is there to be copied: it is folded where it does not fit, never cut.
+    table.add_column("calibrator", overflow="fold")
+    for column in ("task", "method", "T", "items", "options", "created", "active"):
+        table.add_column(column)
     for calibrator in calibrators:
         table.add_row(
             calibrator.name,
             calibrator.task or "(default)",
             calibrator.method.value,
-            f"{calibrator.temperature:.3f}{trust(calibrator)}",
+            temperature_text(calibrator),
             str(calibrator.items or "–"),
             str(calibrator.options),
             f"{calibrator.created:%Y-%m-%d %H:%M}",
@@ -38,8 +67,35 @@ def calibrators_table(calibrators: Iterable[Calibrator]) -> Table:
     return table
 
 
-def trust(calibrator: Calibrator) -> str:
-    """What a reader has to know before trusting the temperature."""
+def calibrator_table(calibrator: Calibrator) -> Table:
+    """Everything about one calibrator, a line each."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    lines = {
+        "name": calibrator.name,
+        "active": "yes" if calibrator.active else "no",
+        "model": calibrator.model,
+        "model revision": calibrator.model_revision,
+        "task": calibrator.task or "(default)",
+        "format": calibrator.format.value,
+        "options": str(calibrator.options),
+        "method": calibrator.method.value,
+        "temperature": temperature_text(calibrator),
+        "teacher": calibrator.teacher or "–",
+        "items": str(calibrator.items),
+        "created": f"{calibrator.created:%Y-%m-%d %H:%M:%S} UTC",
+        **{name: f"{value:.6g}" for name, value in sorted(calibrator.metrics.items())},
+        **dict(sorted(calibrator.versions.items())),
+    }
+    for name, value in lines.items():
+        table.add_row(name, value)
+    return table
+
+
+def temperature_text(calibrator: Calibrator) -> str:
+    """The temperature, and what a reader has to know before trusting it."""
+    trust = " (at bound)" if calibrator.at_bound else ""
     if calibrator.undetermined:
-        return " (undetermined)"
-    return " (at bound)" if calibrator.at_bound else ""
+        trust = " (undetermined)"
+    return f"{calibrator.temperature:.4f}{trust}"

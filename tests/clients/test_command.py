@@ -1,0 +1,462 @@
+"""The `trueodds` command, as a user sees it: what it prints, and how it ends."""
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from trueodds import Client, Method
+from trueodds.cli.main import app
+
+TIN = {"question": "Is tin a metal?", "options": ["yes", "no"]}
+NOBODY = "models/aligned/calibrators/0123456789abcdef"
+COMMANDS = {
+    (): "score",
+    ("serve",): "trueodds serve serve.yaml",
+    ("score",): "trueodds score demo-aligned -q",
+    ("fit",): "trueodds fit demo-aligned questions.jsonl",
+    ("calibrators",): "rollback",
+    ("calibrators", "list"): "trueodds calibrators list demo-aligned",
+    ("calibrators", "show"): "trueodds calibrators show models/",
+    ("calibrators", "activate"): "trueodds calibrators activate models/",
+    ("calibrators", "rollback"): "trueodds calibrators rollback models/",
+    ("models",): "trueodds models",
+    ("demo",): "trueodds demo",
+}
+
+
+def rows(result):
+    """Standard output, which is JSON Lines and nothing else."""
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    return [json.loads(line, parse_constant=refuse) for line in result.stdout.splitlines()]
+
+
+def tree(commands, path=()):
+    yield path
+    for command in commands.registered_commands:
+        yield (*path, command.name or command.callback.__name__)
+    for group in commands.registered_groups:
+        yield from tree(group.typer_instance, (*path, group.name))
+
+
+@pytest.fixture
+def activated(service, task):
+    """Fits and activates a calibrator of this temperature for the test's task; its name."""
+
+    def activated(temperature, **options):
+        options = {"options": 2, "activate": True, **options}
+        with Client(service.app.address) as client:
+            return client.fit(
+                model="aligned",
+                task=task,
+                method=Method.CONSTANT,
+                temperature=temperature,
+                **options,
+            ).name
+
+    return activated
+
+
+# Help and usage
+
+
+@pytest.mark.parametrize("args", COMMANDS, ids=" ".join)
+def test_help_has_an_example(command, args):
+    result = command(*args, "--help")
+    assert result.exit_code == 0
+    assert COMMANDS[args] in result.stdout
+
+
+def test_every_command_is_in_these_tests():
+    assert set(tree(app)) == set(COMMANDS)
+
+
+def test_the_version(command):
+    assert command("--version").stdout.startswith("trueodds 0.")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["score"], "MODEL"),
+        (["score", "aligned"], "a file of questions, or one with -q and -o"),
+        (["score", "aligned", "x.jsonl", "-q", "Tin?"], "a file of questions, or one with"),
+        (["score", "aligned", "x.jsonl", "-o", "yes"], "a file of questions, or one with"),
+        (["score", "aligned", "-", "--shots", "-"], "cannot both come from stdin"),
+        (["score", "aligned", "-q", "Tin?", "--format", "prose"], "'prose' is not one of"),
+        (["fit", "aligned", "--method", "magic"], "'magic' is not one of"),
+        (["fit", "aligned", "-", "--shots", "-"], "cannot both come from stdin"),
+        (["fit", "aligned", "--options", "1"], "Invalid value for '--options'"),
+        (["calibrators", "list"], "MODEL"),
+        (["calibrators", "show"], "NAME"),
+        (["serve"], "config"),
+        (["demo", "--questions", "1"], "Invalid value for '--questions'"),
+        (["sing"], "No such command 'sing'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage_ends_with_2(command, args, said):
+    result = command(*args)
+    assert result.exit_code == 2
+    assert said in result.stderr
+    assert result.stdout == ""
+
+
+# Score
+
+
+def test_a_file_is_scored_to_json_lines(command, write, service, question):
+    path = write(TIN, "", {**TIN, "passage": "Tin.", "labels": ["x", "y"], "answer": 1})
+    result = command("score", "aligned", path)
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    first, second = rows(result)
+    assert set(first) == {
+        "choice",
+        "label",
+        "confidence",
+        "calibrated_confidence",
+        "probabilities",
+        "calibrated_probabilities",
+        "logprobs",
+        "format_probability",
+        "option_mass",
+        "calibrator",
+        "model_revision",
+        "format_version",
+    }
+    assert first["confidence"] == max(first["probabilities"])
+    assert sum(first["probabilities"]) == pytest.approx(1)
+    assert first["calibrator"] is None
+    assert second["label"] in ("x", "y")
+    assert second["label"] == ("x", "y")[second["choice"]]
+
+
+def test_standard_input_is_a_file(command, write):
+    from_file = command("score", "aligned", write(TIN))
+    from_stdin = command("score", "aligned", "-", stdin=json.dumps(TIN))
+    assert from_stdin.exit_code == 0
+    assert from_stdin.stdout == from_file.stdout
+
+
+def test_one_question_is_scored_as_a_file_of_it(command, write):
+    one = command("score", "aligned", "-q", TIN["question"], "-o", "yes", "-o", "no")
+    assert one.stdout == command("score", "aligned", write(TIN)).stdout
+
+
+def test_letters_of_any_script_and_separators_stay_in_their_line(command, write):
+    odd = {"question": "¿\u2028Cuál?\x85", "options": ["sí", "no"]}
+    result = command("score", "aligned", write(json.dumps(odd, ensure_ascii=False), TIN))
+    assert result.exit_code == 0
+    assert len(rows(result)) == 2
+
+
+def test_shots_format_and_calibrator_are_used(command, write, activated, task):
+    name = activated(2.0, activate=False)
+    shots = write({**TIN, "answer": 0}, name="shots.jsonl")
+    args = ["score", "aligned", write(TIN), "--task", task]
+    [plain] = rows(command(*args))
+    [with_shots] = rows(command(*args, "--shots", shots))
+    [as_letter] = rows(command(*args, "--format", "letter"))
+    [calibrated] = rows(command(*args, "--calibrator", name))
+    assert with_shots["logprobs"] != plain["logprobs"]
+    assert as_letter["format_probability"] == as_letter["option_mass"]
+    assert calibrated["calibrator"] == name
+    assert calibrated["calibrated_confidence"] < plain["calibrated_confidence"]
+
+
+def test_a_question_that_fails_keeps_its_place_and_the_status_says_so(command, write):
+    result = command("score", "aligned", write(TIN, {"question": "?", "options": []}, TIN))
+    assert result.exit_code == 1
+    first, failed, last = rows(result)
+    assert first == last
+    assert failed["error"]["field"] == "questions[1].options"
+    assert failed["error"]["reason"] == "INVALID_FIELD"
+    assert failed["error"]["message"].startswith("questions[1].options: has 0 options")
+
+
+def test_a_table_shows_each_option_as_it_is_written(command, write):
+    path = write({"question": "[bold]Tin?[/]", "options": ["[red]:smile:", "no"]}, {**TIN})
+    result = command("score", "aligned", path, "--table")
+    assert result.exit_code == 0
+    for part in ("[bold]Tin?[/]", "[red]:smile:", "Is tin a metal?", "not calibrated", "%"):
+        assert part in result.stdout
+
+
+def test_a_table_shows_why_there_is_no_answer(command):
+    result = command("score", "aligned", "-q", "One?", "-o", "one", "--table")
+    assert result.exit_code == 1
+    assert "questions[0].options: has 1 options" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{", "is not JSON (Expecting property name"),
+        ("7", "is not a JSON object"),
+        ("[" * 100_000, "recursion"),
+        ({"options": ["a", "b"]}, "question is missing"),
+        ({"question": "?"}, "options is missing"),
+        ({**TIN, "labls": []}, "unknown key 'labls'; known are question, options, passage"),
+        ({**TIN, "question": 7}, "question has to be a string, not 7"),
+        ({**TIN, "options": "ab"}, "options has to be a list of strings, not 'ab'"),
+        ({**TIN, "options": {"a": 1}}, "options has to be a list of strings"),
+        ({**TIN, "options": ["a", None]}, "options[1] has to be a string, not None"),
+        ({**TIN, "labels": ["x"]}, "labels: 1 for 2 options"),
+        ({**TIN, "answer": 2}, "answer: 2 is no option; from 0 to 1"),
+        ({**TIN, "answer": "yes"}, "answer has to be an index from 0, not 'yes'"),
+        ('{"question": "\\ud800", "options": ["a", "b"]}', "text: half a surrogate pair"),
+    ],
+)
+def test_a_wrong_line_is_named(command, write, line, said):
+    path = write(TIN, "", line)
+    for args in (["score", "aligned", path], ["fit", "aligned", path]):
+        result = command(*args)
+        assert result.exit_code == 1
+        assert result.stdout == ""
+        assert result.stderr.startswith(f"error: {path}, line 3: ")
+        assert said in result.stderr
+
+
+def test_a_file_that_cannot_be_read_is_named(command, tmp_path, write):
+    latin = tmp_path / "latin.jsonl"
+    latin.write_bytes(b'{"question": "a",\n "options": ["\xe9"]}')
+    for path, said in (
+        (tmp_path / "nothing.jsonl", "cannot be read: No such file"),
+        (tmp_path, "cannot be read: Is a directory"),
+        (write("", name="empty.jsonl"), "holds no questions"),
+        (latin, "line 2: is not UTF-8"),
+    ):
+        result = command("score", "aligned", path)
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"error: {path}")
+        assert said in result.stderr
+    result = command("score", "aligned", "-", stdin="{")
+    assert result.stderr.startswith("error: standard input, line 1: is not JSON")
+
+
+# Errors of the server
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["score", "aligned", "-q", "Tin?", "-o", "yes", "-o", "no"],
+        ["calibrators", "list", "aligned"],
+    ],
+    ids=lambda args: args[0],
+)
+def test_without_a_server_it_says_where_it_looked(command, args):
+    result = command(*args, "--server", "127.0.0.1:1")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: no trueodds server answers at 127.0.0.1:1.")
+    assert "`trueodds serve`" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["score", "nobody", "-q", "?", "-o", "a", "-o", "b"], "nobody"),
+        (["score", "no body", "-q", "?", "-o", "a", "-o", "b"], "model: has to be models/{model}"),
+        (["fit", "aligned"], "questions.items: has 0 items"),
+        (["fit", "aligned", "--method", "constant"], "METHOD_CONSTANT is fitted from options"),
+        (["calibrators", "list", "nobody"], "nobody"),
+        (["calibrators", "show", NOBODY], "there is no such calibrator"),
+        (["calibrators", "activate", "x"], "name: has to be models/{model}/calibrators/"),
+        (["calibrators", "rollback", NOBODY], "there is no such calibrator"),
+    ],
+    ids=lambda value: " ".join(value[:2]) if isinstance(value, list) else "",
+)
+def test_what_the_server_refuses_is_one_line(command, args, said):
+    result = command(*args)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_timeout_ends_the_wait(command, stuck):
+    service, _ = stuck
+    args = ["score", "aligned", "-q", "Tin?", "-o", "yes", "-o", "no"]
+    result = command(*args, "--timeout", "0.3", "--server", service.app.address)
+    assert result.exit_code == 1
+    assert "did not answer in time" in result.stderr
+
+
+def test_an_interrupt_is_quiet(stuck):
+    service, engine = stuck
+    args = ["score", "aligned", "-q", "Tin?", "-o", "yes", "-o", "no"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "trueodds", *args, "--server", service.app.address],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert engine.took.wait(30)
+        process.send_signal(signal.SIGINT)
+        said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert said == ("", "")
+    assert engine.gave_up.wait(10)
+
+
+# Fit, calibrators, models
+
+
+def test_a_fit_prints_the_name_and_says_what_was_found(command, write, task):
+    path = write(*({**TIN, "question": f"Is {number} a metal?"} for number in range(9)))
+    result = command("fit", "aligned", path, "--task", task, "--activate")
+    assert result.exit_code == 0
+    assert result.stderr == "T = 3.0000, active\n"
+    [scored] = rows(command("score", "aligned", write(TIN), "--task", task))
+    assert result.stdout == f"{scored['calibrator']}\n"
+
+
+def test_a_fit_from_answers_and_one_from_nothing(command, write, task):
+    items = [{**TIN, "question": f"Is {number} a metal?", "answer": 0} for number in range(9)]
+    args = ["fit", "aligned", "--task", task]
+    from_answers = command(*args, write(*items), "--method", "temperature")
+    constant = command(*args, "--method", "constant", "--temperature", 1.5, "--options", 2)
+    for result in (from_answers, constant):
+        assert result.exit_code == 0
+        assert result.stdout.startswith("models/aligned/calibrators/")
+        assert "not active; see trueodds calibrators activate" in result.stderr
+    assert constant.stderr.startswith("T = 1.5000, ")
+
+
+def test_calibrators_are_listed_with_their_whole_names(command, activated, task):
+    first, second = activated(2.0), activated(20.0)
+    result = command("calibrators", "list", "aligned", "--task", task)
+    assert result.exit_code == 0
+    lines = [line for line in result.stdout.splitlines() if "models/" in line]
+    assert len(lines) == 2
+    for line, name, temperature in ((lines[0], second, "20.0000"), (lines[1], first, "2.0000")):
+        assert name in line
+        assert temperature in line
+        assert "constant" in line
+    assert "●" in lines[0]
+    assert "●" not in lines[1]
+
+
+def test_a_calibrator_is_shown_whole(command, activated, task):
+    name = activated(2.0)
+    shown = command("calibrators", "show", name).stdout
+    lines = dict(line.split(maxsplit=1) for line in shown.splitlines())
+    assert lines["name"].strip() == name
+    assert lines["task"].strip() == task
+    assert lines["temperature"].strip() == "2.0000"
+    assert lines["active"].strip() == "yes"
+
+
+def test_activation_and_rollback(command, activated):
+    first, second = activated(2.0, activate=False), activated(3.0, activate=False)
+    assert command("calibrators", "activate", first).stdout == f"{first} is active\n"
+    assert command("calibrators", "activate", second).stdout == f"{second} is active\n"
+    assert command("calibrators", "rollback", second).stdout == f"{first} is active again\n"
+    refused = command("calibrators", "rollback", second)
+    assert refused.exit_code == 1
+    assert refused.stderr == "error: the calibrator is not the active one of its scope\n"
+    assert command("calibrators", "rollback", first).stdout == "no calibrator is active now\n"
+
+
+def test_models_are_shown_with_their_state(command, start_service):
+    result = command("models")
+    assert result.exit_code == 0
+    [aligned] = [line for line in result.stdout.splitlines() if "models/aligned" in line]
+    assert "ready" in aligned
+    assert "models/base" in aligned
+    starting = start_service(ready=False).app.address
+    assert command("models", "--server", starting).stdout.count("starting") == 2
+
+
+# Serve and demo
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (None, "cannot be read"),
+        ("models: [", "is not YAML near line"),
+        ("models: []", "models: "),
+        ("models: [{name: a, weights: ., engin: {}}]", "models.0.engin: "),
+        ("models: [{name: a, weights: .}]", "the weights of 'a' lack a config.json"),
+    ],
+)
+def test_a_broken_configuration_is_named(tmp_path, config, said):
+    path = tmp_path / "serve.yaml"
+    if config is not None:
+        path.write_text(config)
+    result = trueodds("serve", path)
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr.startswith("error: ")
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_listen_address_is_checked(tmp_path):
+    path = tmp_path / "serve.yaml"
+    path.write_text("models: [{name: a, weights: .}]")
+    result = trueodds("serve", path, "--listen", "50051")
+    assert result.returncode == 1
+    assert "listen: '50051' is not ADDRESS:PORT" in result.stderr
+
+
+HIDDEN = """
+import importlib.abc, sys
+
+class Hide(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == {missing!r}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Hide())
+from trueodds.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("args", "missing"),
+    [
+        (["serve", "serve.yaml"], "yaml"),
+        (["serve", "serve.yaml"], "ray"),
+        (["demo"], "yaml"),
+        (["demo"], "psutil"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_a_plain_installation_says_what_is_missing(tmp_path, args, missing):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "serve.yaml").write_text("models: [{name: a, weights: .}]")
+    result = subprocess.run(
+        [sys.executable, "-c", HIDDEN.format(missing=missing), *args],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert result.stdout == ""
+    assert result.stderr == (
+        f"error: {missing} is missing: pip install 'trueodds[cpu]' (or 'trueodds[cuda]')\n"
+    )
+
+
+def trueodds(*args):
+    """The command in a process of its own: what it serves would take this one's signals."""
+    return subprocess.run(
+        [sys.executable, "-m", "trueodds", *map(str, args)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
