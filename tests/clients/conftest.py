@@ -76,9 +76,10 @@ def client(service, connect):
 
 @pytest.fixture
 def stuck(start_service):
-    """A service whose engine never answers, and that engine."""
+    """A service of two requests at a time, and its engine, which never answers."""
     engine = Stuck()
-    return start_service(engines={"aligned": engine}), engine
+    limits = {"max_concurrent_requests": 2}
+    return start_service(engines={"aligned": engine}, limits=limits), engine
 
 
 @pytest.fixture

@@ -334,6 +334,21 @@ def test_an_answer_that_does_not_come_is_given_up_on_both_sides(stuck, connect, 
     assert engine.gave_up.wait(10)
 
 
+def test_a_server_with_too_much_to_do_says_so(stuck, run, ask):
+    service, _ = stuck
+
+    async def three():
+        async with AsyncClient(service.app.address, timeout=10) as client:
+            calls = {asyncio.create_task(client.score(ask(), model="aligned")) for _ in range(3)}
+            done, stuck = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+            for call in stuck:
+                call.cancel()
+            await done.pop()
+
+    with pytest.raises(Unavailable, match="has too much to do; try again"):
+        run(three())
+
+
 def test_another_grpc_server_is_no_trueodds_server(connect, bare_server, ask):
     with pytest.raises(NotServed, match=f"{bare_server} is no trueodds server"):
         connect(bare_server).score(ask(), model="aligned")
