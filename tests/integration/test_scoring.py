@@ -76,7 +76,7 @@ def test_a_wrong_question_fails_alone(client: Client) -> None:
     good = scored_questions("truth", 3)
     bad = Question("Which?", ("a", "b"), labels=("extraordinarily long", "B"))
     outcomes = client.score_batch([*good, bad, *good], model=BASE)
-    assert [isinstance(outcome, Answer) for outcome in outcomes] == [True] * 3 + [False] + [True] * 3
+    assert [isinstance(o, Answer) for o in outcomes] == [True] * 3 + [False] + [True] * 3
     assert isinstance(outcomes[3], InvalidRequest)
     assert outcomes[3].field == "questions[3].options[0].label"
 
