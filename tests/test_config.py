@@ -132,6 +132,8 @@ def test_a_bad_setting_is_named(write, change, field):
         (b"a: !!python/object:os.system {}", "not YAML"),
         (b"listen: 2020-99-99", "not YAML"),
         (b"listen: !!int one", "not YAML"),
+        (b"listen: !!timestamp one", "not YAML"),
+        (b"[" * 5000, "not YAML"),
     ],
 )
 def test_a_file_that_is_no_configuration(write, content, problem):

@@ -87,6 +87,20 @@ def test_a_folder_without_weights_has_no_revision(make, tmp_path):
             model_revision(each)
 
 
+def test_an_index_of_weights_holds_none(make):
+    with pytest.raises(ConfigError, match="holds no weights"):
+        model_revision(
+            make(files={"model.safetensors": None, "model.safetensors.index.json": b"{}"})
+        )
+
+
+def test_a_folder_within_is_not_of_the_model(make):
+    folder = make()
+    before = model_revision(folder)
+    (folder / "tokenizer").mkdir()
+    assert model_revision(folder) == before
+
+
 def test_a_file_that_cannot_be_read_is_named_by_its_folder(make):
     folder = make()
     (folder / "vocab.txt").symlink_to("nowhere")

@@ -77,7 +77,7 @@ class Limits(_Settings):
     max_shots: int = Field(default=64, ge=0)
     max_message_mib: int = Field(default=16, ge=1, le=512)
     max_concurrent_requests: int = Field(default=256, ge=1)
-    """Requests that a gateway works on at once; more wait in gRPC."""
+    """Requests that a gateway works on at once; to more it answers UNAVAILABLE at once."""
 
 
 class Settings(_Settings):
@@ -115,7 +115,8 @@ def load(path: Path, *, listen: str | None = None) -> Settings:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({type(error).__name__})") from error
-    except (yaml.YAMLError, ValueError) as error:  # ValueError: an impossible date, say
+    # Of PyYAML's own faults: an impossible date, a word tagged as one, thousands of brackets.
+    except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         place = f" near line {mark.line + 1}" if mark else ""
         raise ConfigError(f"{path}: is not YAML{place}") from error

@@ -15,7 +15,8 @@ _PATTERNS = (
     "vocab*",
     "merges.txt",
 )
-_WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "*.bin", "*.bin.index.json")
+_WEIGHTS = ("*.safetensors", "*.bin")
+_INDICES = tuple(f"{pattern}.index.json" for pattern in _WEIGHTS)
 
 # Files up to this size are read whole; of larger ones, blocks spread evenly over the file. A new
 # training run changes every block, so samples tell it apart without reading 100 GB at start-up.
@@ -29,7 +30,8 @@ def model_revision(weights: Path) -> str:
 
     Raises ConfigError when the folder holds no weights or cannot be read.
     """
-    found = {path for pattern in (*_PATTERNS, *_WEIGHTS) for path in weights.glob(pattern)}
+    patterns = (*_PATTERNS, *_WEIGHTS, *_INDICES)
+    found = {path for pattern in patterns for path in weights.glob(pattern) if not path.is_dir()}
     if not any(path.match(pattern) for path in found for pattern in _WEIGHTS):
         raise ConfigError(f"{weights.name}: holds no weights (*.safetensors)")
     digest = hashlib.sha256()

@@ -1,7 +1,9 @@
 """Which calibrator is active, here and in other processes, and what the store's errors become."""
 
 import asyncio
+import sqlite3
 import threading
+from contextlib import closing
 
 import pytest
 
@@ -50,6 +52,18 @@ async def test_an_activation_elsewhere_is_seen_with_the_next_refresh(house, othe
     other.rollback(calibrator.scope)
     await house.calibrators.refresh()
     assert house.calibrators.active(calibrator.scope) is None
+
+
+async def test_a_database_restored_from_a_backup_is_taken_over(house):
+    first, second = house.stored(), house.stored(temperature=3.0)
+    await house.calibrators.activate(first)
+    path = house.url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as live, closing(sqlite3.connect(":memory:")) as backup:
+        live.backup(backup)
+        await house.calibrators.activate(second)
+        backup.backup(live)
+    await house.calibrators.refresh()
+    assert house.calibrators.is_active(first)
 
 
 async def test_who_follows_sees_every_change(house, other, following):

@@ -4,10 +4,12 @@ import asyncio
 import logging
 import math
 import threading
+from contextlib import suppress
 
 import grpc
 import pytest
 from google.protobuf import descriptor_pool, message_factory
+from grpc_health.v1 import health_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -226,9 +228,28 @@ def test_an_empty_request_has_an_answer(send, path):
 )
 def test_bytes_that_are_no_request_are_refused(send, service, question, caplog, path, content):
     """An unfinished number, a field longer than the message, text that is not UTF-8."""
-    assert send(path, content) is not grpc.StatusCode.OK
-    assert MARKER not in caplog.text
+    # A stream that is not served says so before it reads.
+    assert send(path, content) is (UNIMPLEMENTED if path.endswith("/StreamScore") else INVALID)
+    assert not caplog.text
     assert service.score(question()).options
+
+
+def test_more_requests_than_the_limit_are_told_to_come_back(start_service, question, refused):
+    engine = Hanging()
+    service = start_service(engines={"aligned": engine}, limits={"max_concurrent_requests": 1})
+    settings = scoring_pb2.ScoreSettings(model="models/aligned")
+    request = scoring_pb2.ScoreRequest(settings=settings, question=question())
+    first = service.scoring.Score.future(request)
+    assert engine.asked.wait(30)
+    with refused(grpc.StatusCode.UNAVAILABLE, reason="TOO_MANY_REQUESTS"):
+        service.score(question(), model="models/base")
+    assert service.health.Check(health_pb2.HealthCheckRequest()).status, "probes are no requests"
+    first.cancel()
+    assert engine.cancelled.wait(30)
+    # The place is free once the cancelled call has ended on the server, a moment later.
+    with suppress(grpc.RpcError):
+        service.score(question(), model="models/base")
+    assert service.score(question(), model="models/base").options
 
 
 def test_a_message_that_is_too_large_is_refused(start_service, question):

@@ -209,6 +209,11 @@ FIT_RULES = {
     "temperature not below zero": ({"temperature": -1}, "temperature"),
     "temperature a number": ({"temperature": math.nan}, "temperature"),
     "temperature finite": ({"temperature": math.inf}, "temperature"),
+    "teacher for teacher_kl only": (
+        {"teacher": "models/base", "method": "METHOD_TEMPERATURE"},
+        "teacher",
+    ),
+    "teacher of no scores": ({"teacher": "models/base", **_scores(_score())}, "teacher"),
     "teacher a resource name": ({"teacher": "base"}, "teacher"),
     "a source": ({"options": None}, "source"),
     "options for CONSTANT": (_scores(_score(), method=CONSTANT), "source"),

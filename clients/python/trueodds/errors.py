@@ -109,6 +109,4 @@ def _from_grpc(call: grpc.Call, server: str) -> TrueoddsError:
         return NotServed(f"{server} is no trueodds server, or one of another version ({details})")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:
         return InvalidRequest(f"the request is larger than {server} takes ({details})")
-    if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-        return Unavailable(f"{server} has too much to do; try again ({details})")
     return _KINDS.get(code, ServiceFailed)(details or f"{server} failed: {code.name}")

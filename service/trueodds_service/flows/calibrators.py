@@ -1,6 +1,7 @@
 """Which calibrator answers a question."""
 
 import asyncio
+import itertools
 import logging
 from collections.abc import Callable
 from typing import TypeVar
@@ -30,15 +31,19 @@ class Calibrators:
     def __init__(self, store: CalibratorStore) -> None:
         self.store = store
         self._snapshot = Snapshot(version=-1, active={})
+        self._turns = itertools.count(1)
+        self._taken = 0
 
     async def refresh(self) -> None:
         """Takes over what is active now."""
+        turn = next(self._turns)
         version = await self.ask(self.store.version)
         if version != self._snapshot.version:
             snapshot = await self.ask(self.store.snapshot)
-            # Two refreshes can overlap; the later state wins.
-            if snapshot.version > self._snapshot.version:
-                self._snapshot = snapshot
+            # Two refreshes can overlap; the one that began later saw every earlier activation.
+            # Versions do not tell: a database restored from a backup counts on from less.
+            if turn > self._taken:
+                self._snapshot, self._taken = snapshot, turn
 
     async def follow(self) -> None:
         """Refreshes until cancelled. While the store is away the last snapshot answers."""

@@ -45,7 +45,7 @@ def parse_fit(request: pb.FitCalibratorRequest, limits: Limits) -> FitQuery:
         format=parse_format(request.format, "format"),
         method=method,
         temperature=_temperature(request, method),
-        teacher=parse_model(request.teacher, "teacher") if request.teacher else None,
+        teacher=_teacher(request, method),
         source=_source(request, method, limits),
         activate=request.activate,
     )
@@ -60,6 +60,14 @@ def _temperature(request: pb.FitCalibratorRequest, method: Method) -> float:
     if not low <= request.temperature <= high:
         raise InvalidInput("temperature", f"has to be from {low:g} to {high:g}")
     return request.temperature
+
+
+def _teacher(request: pb.FitCalibratorRequest, method: Method) -> str | None:
+    if not request.teacher:
+        return None
+    if method is not Method.TEACHER_KL or request.WhichOneof("source") != "questions":
+        raise InvalidInput("teacher", "goes with METHOD_TEACHER_KL and questions only")
+    return parse_model(request.teacher, "teacher")
 
 
 def _source(

@@ -3,10 +3,12 @@
 import logging
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import grpc
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -19,7 +21,7 @@ from trueodds.v1 import (
     scoring_pb2_grpc,
 )
 from trueodds_service.config import Settings
-from trueodds_service.errors import ServiceError
+from trueodds_service.errors import InvalidInput, ServiceError, Unavailable
 from trueodds_service.flows.calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog
 from trueodds_service.rpc.calibration import CalibrationServicer
@@ -46,8 +48,7 @@ class Server:
         size = limits.max_message_mib * 2**20
         self._catalog = catalog
         self._server = grpc.aio.server(
-            interceptors=[_ErrorInterceptor()],
-            maximum_concurrent_rpcs=limits.max_concurrent_requests,
+            interceptors=[_Guard(limits.max_concurrent_requests)],
             options=[
                 ("grpc.max_receive_message_length", size),
                 ("grpc.max_send_message_length", size),
@@ -91,8 +92,16 @@ class Server:
         await self._server.stop(grace_seconds)
 
 
-class _ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Turns the service's errors into statuses, and any other into INTERNAL without a word."""
+class _Guard(grpc.aio.ServerInterceptor):
+    """Stands before every method of the contract; health and reflection always answer.
+
+    Refuses what is no request, and requests beyond the limit; turns the service's errors into
+    statuses, and any other into INTERNAL without a word.
+    """
+
+    def __init__(self, max_requests: int) -> None:
+        self._max_requests = max_requests
+        self._requests = 0
 
     async def intercept_service(
         self,
@@ -102,37 +111,61 @@ class _ErrorInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or not handler_call_details.method.startswith("/trueodds."):
             return handler
-        codecs = (handler.request_deserializer, handler.response_serializer)
+        codecs = (_decoder(handler.request_deserializer), handler.response_serializer)
         if handler.unary_unary is not None:
-            return grpc.unary_unary_rpc_method_handler(_guarded(handler.unary_unary), *codecs)
+            return grpc.unary_unary_rpc_method_handler(self._unary(handler.unary_unary), *codecs)
         if handler.unary_stream is not None:
-            return grpc.unary_stream_rpc_method_handler(
-                _guarded_stream(handler.unary_stream), *codecs
-            )
-        return grpc.stream_stream_rpc_method_handler(
-            _guarded_stream(handler.stream_stream), *codecs
-        )
+            return grpc.unary_stream_rpc_method_handler(self._stream(handler.unary_stream), *codecs)
+        return grpc.stream_stream_rpc_method_handler(self._stream(handler.stream_stream), *codecs)
 
+    def _unary(self, method: Any) -> Any:
+        async def call(request: Any, context: Context) -> Any:
+            async with self._guarded(request, context):
+                return await method(request, context)
 
-def _guarded(method: Any) -> Any:
-    async def call(request: Any, context: Context) -> Any:
+        return call
+
+    def _stream(self, method: Any) -> Any:
+        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+            async with self._guarded(request, context):
+                async for message in method(request, context):
+                    yield message
+
+        return call
+
+    @asynccontextmanager
+    async def _guarded(self, request: Any, context: Context) -> AsyncIterator[None]:
+        self._requests += 1
         try:
-            return await method(request, context)
+            if isinstance(request, ServiceError):
+                raise request
+            if self._requests > self._max_requests:
+                raise Unavailable(
+                    f"the service works on {self._max_requests} requests already; try again",
+                    reason="TOO_MANY_REQUESTS",
+                )
+            yield
         except Exception as error:
             await _abort(error, context)
+        finally:
+            self._requests -= 1
 
-    return call
 
+def _decoder(decode: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
+    """``decode``, but bytes that are no message become the error that says so.
 
-def _guarded_stream(method: Any) -> Any:
-    async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+    Raised here, gRPC would answer UNKNOWN and log a trace.
+    """
+    if decode is None:
+        return None
+
+    def checked(content: bytes) -> Any:
         try:
-            async for message in method(request, context):
-                yield message
-        except Exception as error:
-            await _abort(error, context)
+            return decode(content)
+        except DecodeError:
+            return InvalidInput("request", "is not a message of this method", reason="NO_MESSAGE")
 
-    return call
+    return checked
 
 
 async def _abort(error: Exception, context: Context) -> None:

@@ -1,12 +1,13 @@
 """What `trueodds serve` runs: the service until a signal, and its state in plain lines."""
 
 import signal
+import socket
 import sys
 import threading
 from pathlib import Path
 
 from trueodds_service import config
-from trueodds_service.errors import ServiceError
+from trueodds_service.errors import ConfigError, ServiceError
 
 _POLL_SECONDS = 0.5
 
@@ -20,6 +21,7 @@ def run(path: Path, *, listen: str | None = None) -> int:
     _stop_on_signals(stop)
     try:
         settings = config.load(path, listen=listen)
+        _check_address(settings.listen)
         # Ray and vLLM take seconds to import: a wrong configuration should not wait for them.
         from trueodds_service.serving import local  # noqa: PLC0415
 
@@ -39,6 +41,21 @@ def run(path: Path, *, listen: str | None = None) -> int:
         print(f"error: {error.message}", file=sys.stderr)
         return 1
     return 0
+
+
+def _check_address(listen: str) -> None:
+    """Raises ConfigError where nobody could listen: known at once, not once Ray has started."""
+    host, _, port = listen.rpartition(":")
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+            trial.listen()
+    except OSError as error:
+        raise ConfigError(f"listen: {listen} cannot be listened on ({error.strerror})") from error
 
 
 def _stop_on_signals(stop: threading.Event) -> None:
