@@ -97,8 +97,9 @@ BAD_SETTINGS = {
             "max_sequences": 0,
             "kv_cache_gib": 0,
             "eager": "perhaps",
-            "gpus": -1,
+            "gpus": 2,
             "gpu_memory_fraction": 1.1,
+            "load_format": "random",
         }.items()
     },
     **{

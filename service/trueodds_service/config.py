@@ -32,10 +32,12 @@ class VllmSettings(_Settings):
     """Memory of the KV cache; 1 GiB on a CPU, what vLLM finds free on a GPU."""
     eager: bool | None = None
     """Skip compilation: a faster start. True on a CPU."""
-    gpus: float | None = Field(default=None, ge=0)
-    """GPUs of the engine; below one, a share of one. One where there is a GPU."""
-    gpu_memory_fraction: float = Field(default=0.9, gt=0, le=1)
-    """How much of a GPU's memory the engine may take; engines that share one split it."""
+    gpus: float | None = Field(default=None, ge=0, le=1)
+    """A GPU of its own, or a share of one. Left out, the models share what is there evenly."""
+    gpu_memory_fraction: float | None = Field(default=None, gt=0, le=1)
+    """How much of its GPU's memory the engine may take: nine tenths of its share when left out."""
+    load_format: Literal["auto", "dummy"] = "auto"
+    """dummy: random weights in the shape of ``config.json``, to measure speed."""
 
 
 class FakeSettings(_Settings):

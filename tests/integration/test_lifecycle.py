@@ -1,5 +1,9 @@
 """The service as processes: it stops without a trace, and replaces an engine that is killed."""
 
+import re
+import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -57,3 +61,17 @@ def test_an_engine_that_is_killed_is_replaced_and_no_request_is_lost(config: Pat
         assert all(isinstance(outcome, Answer) for outcome in outcomes)
         assert outcomes[:5] == expected
         assert all(model.ready for model in client.wait_until_ready())
+
+
+def test_an_engine_that_cannot_load_says_why(tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(MODELS / "base", damaged)
+    (damaged / "model.safetensors").write_bytes(b"no weights")
+    path = tmp_path / "serve.yaml"
+    models = [{"name": "damaged", "weights": str(damaged)}]
+    path.write_text(yaml.safe_dump({"listen": "127.0.0.1:0", "models": models}))
+    command = [sys.executable, "-m", "trueodds", "serve", str(path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert ended.returncode == 1
+    pattern = r"error: the service did not come up\n  engine-damaged: \S*Error\b.*\n  the logs .*\n"
+    assert re.fullmatch(pattern, ended.stderr), "the engine's own error, without a trace"

@@ -26,6 +26,8 @@ _CPU_DEFAULT_KV_GIB = 1.0
 # The smallest block that vLLM's CPU attention takes: short shared prefixes still hit the cache.
 _CPU_BLOCK_TOKENS = 32
 _GPU_BLOCK_TOKENS = 16
+# vLLM's own default is meant for an engine alone on its GPU, as one started by hand is.
+_GPU_MEMORY = 0.9
 
 _ENVIRONMENT = {
     # Binding threads to cores fails in containers and slows a machine with few cores.
@@ -82,7 +84,8 @@ class VllmEngine:
             # One process a model; vLLM would add a second one on a CPU.
             distributed_executor_backend="uni" if on_cpu else None,
             enforce_eager=on_cpu if settings.eager is None else settings.eager,
-            gpu_memory_utilization=settings.gpu_memory_fraction,
+            gpu_memory_utilization=settings.gpu_memory_fraction or _GPU_MEMORY,
+            load_format=settings.load_format,
             enable_prefix_caching=True,
             trust_remote_code=False,
             enable_log_requests=False,

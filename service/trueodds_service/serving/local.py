@@ -11,10 +11,11 @@ from ray.serve.config import ProxyLocation
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import ApplicationStatus, LoggingConfig
 
-from trueodds_service.config import FakeSettings, ModelSettings, Settings
+from trueodds_service.config import ModelSettings, Settings, VllmSettings
 from trueodds_service.errors import ServiceError
 from trueodds_service.serving.engines import EngineReplica
 from trueodds_service.serving.gateway import Gateway
+from trueodds_service.serving.placement import place
 
 _APP = "trueodds"
 _OBJECT_STORE_BYTES = 128 * 2**20
@@ -26,6 +27,9 @@ _MANY = 100_000
 _DRAINING = {"graceful_shutdown_timeout_s": 20, "graceful_shutdown_wait_loop_s": 0.2}
 
 
+_LOGS = "the logs of its processes: /tmp/ray/session_latest/logs"
+
+
 class StartError(ServiceError):
     """The application did not come up."""
 
@@ -34,8 +38,12 @@ class StartError(ServiceError):
 
 
 def application(settings: Settings) -> serve.Application:
-    """The Serve application: a gateway, and an engine deployment for each model."""
-    engines = {model.name: _engine(model) for model in settings.models}
+    """The Serve application: a gateway, and an engine deployment for each model.
+
+    Raises ConfigError when the models want more GPUs than Ray has.
+    """
+    models = place(settings.models, int(ray.cluster_resources().get("GPU", 0)))
+    engines = {model.name: _engine(model) for model in models}
     gateway = serve.deployment(
         Gateway,
         name="gateway",
@@ -81,13 +89,22 @@ def is_ready() -> bool:
     """Whether every engine answers. Raises StartError when a deployment cannot come up."""
     status = serve.status().applications[_APP]
     if status.status in (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY):
-        problems = [
-            f"{name}: {deployment.status.value}"
+        causes = [
+            f"{name}: {_cause(deployment.message)}"
             for name, deployment in status.deployments.items()
             if deployment.message
         ]
-        raise StartError(f"the service did not come up ({', '.join(problems) or status.message})")
+        raise StartError(
+            "the service did not come up\n  " + "\n  ".join([*(causes or [status.message]), _LOGS])
+        )
     return bool(status.status == ApplicationStatus.RUNNING)
+
+
+def _cause(message: str) -> str:
+    """The last error of the traces that Serve tells of a replica that did not start."""
+    lines = [line for line in message.splitlines() if line.strip()]
+    start = max(index for index, line in enumerate(lines) if not line.startswith(" "))
+    return " ".join(line.strip() for line in lines[start:])
 
 
 def _address(gateway: DeploymentHandle) -> str:
@@ -100,7 +117,7 @@ def _address(gateway: DeploymentHandle) -> str:
 
 
 def _engine(model: ModelSettings) -> serve.Application:
-    gpus = 0.0 if isinstance(model.engine, FakeSettings) else _gpus(model.engine.gpus)
+    gpus = model.engine.gpus if isinstance(model.engine, VllmSettings) else 0.0
     deployment = serve.deployment(
         EngineReplica,
         name=f"engine-{model.name}",
@@ -110,10 +127,3 @@ def _engine(model: ModelSettings) -> serve.Application:
         **_DRAINING,
     )
     return deployment.bind(model)
-
-
-def _gpus(wanted: float | None) -> float:
-    """The configured share, or one GPU where the cluster has any."""
-    if wanted is not None:
-        return wanted
-    return 1.0 if ray.cluster_resources().get("GPU") else 0.0
