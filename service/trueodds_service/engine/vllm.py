@@ -61,37 +61,12 @@ class VllmEngine:
 
         Call it inside the event loop that will score.
         """
-        _set_environment(_ENVIRONMENT)
+        arguments = engine_arguments(weights, settings)
         import vllm  # noqa: PLC0415 (reads the environment when it is imported)
         from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415
-        from vllm.platforms import current_platform  # noqa: PLC0415
         from vllm.v1.engine.async_llm import AsyncLLM  # noqa: PLC0415
 
-        on_cpu = current_platform.is_cpu()
-        if on_cpu:
-            _set_environment(_CPU_ENVIRONMENT)
-        kv_gib = settings.kv_cache_gib or (_CPU_DEFAULT_KV_GIB if on_cpu else None)
-        block_tokens = _CPU_BLOCK_TOKENS if on_cpu else _GPU_BLOCK_TOKENS
-        args = AsyncEngineArgs(
-            model=str(weights),
-            skip_tokenizer_init=True,
-            dtype="float32" if on_cpu and settings.dtype == "auto" else settings.dtype,
-            max_model_len=settings.max_tokens,
-            max_num_batched_tokens=settings.max_batch_tokens,
-            max_num_seqs=settings.max_sequences,
-            block_size=block_tokens if on_cpu else None,
-            kv_cache_memory_bytes=int(kv_gib * 2**30) if kv_gib else None,
-            # One process a model; vLLM would add a second one on a CPU.
-            distributed_executor_backend="uni" if on_cpu else None,
-            enforce_eager=on_cpu if settings.eager is None else settings.eager,
-            gpu_memory_utilization=settings.gpu_memory_fraction or _GPU_MEMORY,
-            load_format=settings.load_format,
-            enable_prefix_caching=True,
-            trust_remote_code=False,
-            enable_log_requests=False,
-            disable_log_stats=True,
-        )
-        llm = AsyncLLM.from_engine_args(args)
+        llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
         config = llm.model_config
         info = EngineInfo(
             name="vllm",
@@ -99,7 +74,7 @@ class VllmEngine:
             dtype=str(config.dtype).removeprefix("torch."),
             max_tokens=config.max_model_len,
         )
-        return cls(llm, info, block_tokens)
+        return cls(llm, info, arguments["block_size"] or _GPU_BLOCK_TOKENS)
 
     async def score(self, prompts: Sequence[TokenPrompt]) -> list[TokenScore]:
         first: list[TokenScore] = []
@@ -128,6 +103,35 @@ class VllmEngine:
         except EngineDeadError as error:
             raise EngineDied("vLLM's engine process is gone") from error
         return _read(prompt, output.logprobs)
+
+
+def engine_arguments(weights: Path, settings: VllmSettings) -> dict[str, Any]:
+    """vLLM's arguments for a model on this machine. Sets the environment that they rely on."""
+    _set_environment(_ENVIRONMENT)
+    from vllm.platforms import current_platform  # noqa: PLC0415
+
+    on_cpu = current_platform.is_cpu()
+    if on_cpu:
+        _set_environment(_CPU_ENVIRONMENT)
+    kv_gib = settings.kv_cache_gib or (_CPU_DEFAULT_KV_GIB if on_cpu else None)
+    return {
+        "model": str(weights),
+        "load_format": settings.load_format,
+        "skip_tokenizer_init": True,
+        "trust_remote_code": False,
+        "dtype": "float32" if on_cpu and settings.dtype == "auto" else settings.dtype,
+        "max_model_len": settings.max_tokens,
+        "max_num_batched_tokens": settings.max_batch_tokens,
+        "max_num_seqs": settings.max_sequences,
+        "enable_prefix_caching": True,
+        "block_size": _CPU_BLOCK_TOKENS if on_cpu else None,
+        "kv_cache_memory_bytes": int(kv_gib * 2**30) if kv_gib else None,
+        "gpu_memory_utilization": settings.gpu_memory_fraction or _GPU_MEMORY,
+        "enforce_eager": on_cpu if settings.eager is None else settings.eager,
+        # One process a model; vLLM would add a second one on a CPU.
+        "distributed_executor_backend": "uni" if on_cpu else None,
+        "disable_log_stats": True,
+    }
 
 
 @functools.lru_cache(maxsize=4096)

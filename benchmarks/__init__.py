@@ -1,0 +1,1 @@
+"""Speed, measured side by side with what trueodds is built on. Run by `make bench`."""
