@@ -50,7 +50,10 @@ BAD_SETTINGS = {
     "an unknown setting of a model": (_set("models.0.path", "x"), "models.0.path"),
     "an unknown limit": (_set("limits", {"max": 1}), "limits.max"),
     "an unknown backend": (_engine(backend="other"), "models.0.engine"),
-    "a backend without a name": (_engine(seed=1), "models.0.engine"),
+    "a field of another backend than vLLM, the default": (
+        _engine(seed=1),
+        "models.0.engine.vllm.seed",
+    ),
     "a setting of another backend": (
         _engine(backend="vllm", sharpness=2),
         "models.0.engine.vllm.sharpness",
@@ -166,7 +169,7 @@ def test_what_the_file_says_is_what_holds(write):
         "store": "postgresql://db/trueodds",
         "models": [
             {**MODEL, "name": "a", "teacher": "b.2_x-y", "engine": engine},
-            {**MODEL, "name": "b.2_x-y", "engine": {"backend": "vllm", "gpus": 0.5}},
+            {**MODEL, "name": "b.2_x-y", "engine": {"gpus": 0.5}},
         ],
         "limits": {"max_items": 5},
     }

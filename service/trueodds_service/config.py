@@ -2,10 +2,10 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from trueodds_service.errors import ConfigError
 
@@ -60,6 +60,12 @@ class ModelSettings(_Settings):
     teacher: str | None = None
     """The pre-trained counterpart, by name: the teacher of method TEACHER_KL."""
     engine: Annotated[VllmSettings | FakeSettings, Field(discriminator="backend")] = VllmSettings()
+    """vLLM unless ``backend`` says otherwise."""
+
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _default_backend(cls, engine: Any) -> Any:
+        return {"backend": "vllm", **engine} if isinstance(engine, dict) else engine
 
     @model_validator(mode="after")
     def _check(self) -> Self:

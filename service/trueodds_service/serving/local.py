@@ -27,9 +27,6 @@ _MANY = 100_000
 _DRAINING = {"graceful_shutdown_timeout_s": 20, "graceful_shutdown_wait_loop_s": 0.2}
 
 
-_LOGS = "the logs of its processes: /tmp/ray/session_latest/logs"
-
-
 class StartError(ServiceError):
     """The application did not come up."""
 
@@ -63,7 +60,7 @@ def serving(settings: Settings) -> Iterator[str]:
     # Before Ray starts: its processes take their environment from this one.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
-    ray.init(
+    context = ray.init(
         include_dashboard=False,
         log_to_driver=False,
         logging_level="ERROR",
@@ -79,6 +76,9 @@ def serving(settings: Settings) -> Iterator[str]:
             wait_for_applications_running=False,
         )
         yield _address(handles[0])
+    except StartError as error:
+        logs = f"{context.address_info['session_dir']}/logs"
+        raise StartError(f"{error.message}\n  the logs of its processes: {logs}") from None
     finally:
         # Deleting the application drains its replicas; Serve's own actors end with Ray.
         serve.delete(_APP)
@@ -94,9 +94,8 @@ def is_ready() -> bool:
             for name, deployment in status.deployments.items()
             if deployment.message
         ]
-        raise StartError(
-            "the service did not come up\n  " + "\n  ".join([*(causes or [status.message]), _LOGS])
-        )
+        why = "\n  ".join(causes or [status.message])
+        raise StartError(f"the service did not come up\n  {why}")
     return bool(status.status == ApplicationStatus.RUNNING)
 
 
