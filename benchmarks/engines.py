@@ -79,9 +79,8 @@ class Offline:
         prompts = [prompt for task in tasks for prompt in task.prompts]
         tokens, parameters = [], []
         for prompt in prompts:
-            identifier = [] if prompt.identifier is None else [prompt.identifier]
-            tokens.append(TokensPrompt(prompt_token_ids=[*prompt.prompt, *identifier]))
-            wanted = list(prompt.options)
+            tokens.append(TokensPrompt(prompt_token_ids=[*prompt.prompt, *prompt.identifier]))
+            wanted = [label for (label,) in prompt.continuations]
             parameters.append(
                 SamplingParams(
                     temperature=0.0, max_tokens=1, logprob_token_ids=wanted, detokenize=False

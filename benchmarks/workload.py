@@ -10,8 +10,8 @@ from trueodds_demo import world
 from trueodds_demo.questions import scored_questions, shots
 from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.prompts import question as domain
-from trueodds_service.prompts.formats import Format
-from trueodds_service.prompts.tokenizer import PromptTokenizer
+from trueodds_service.prompts.reading import Reading
+from trueodds_service.prompts.tokenizer import Prepared, PromptTokenizer
 
 
 @dataclass(frozen=True)
@@ -56,24 +56,24 @@ def rounds(weights: Path, per_task: int, alone: int, count: int) -> list[Round]:
 
 def _task(name: str, questions: list[Question], tokenizer: PromptTokenizer) -> Task:
     worked = shots(name)
-    prompts = tokenizer.prompts(
+    prompts = tokenizer.prepare(
         [_domain(question) for question in questions],
         [
             domain.Shot(_domain(shot.question), shot.answer)
             for shot in worked
             if shot.answer is not None
         ],
-        Format.PAREN,
+        Reading(),
     )
     return Task(name, worked, questions, _all_prompts(prompts))
 
 
-def _all_prompts(outcomes: Sequence[TokenPrompt | Exception]) -> list[TokenPrompt]:
+def _all_prompts(outcomes: Sequence[Prepared | Exception]) -> list[TokenPrompt]:
     prompts = []
     for outcome in outcomes:
         if isinstance(outcome, Exception):
             raise outcome
-        prompts.append(outcome)
+        prompts.append(outcome.prompt)
     return prompts
 
 

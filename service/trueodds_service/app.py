@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
+from pathlib import Path
 
 from trueodds_service.config import FakeSettings, ModelSettings, Settings
 from trueodds_service.engine.base import Engine, EngineInfo
@@ -10,7 +12,7 @@ from trueodds_service.engine.vllm import VllmEngine
 from trueodds_service.flows.calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog, ModelEntry, ServedModel
 from trueodds_service.prompts.tokenizer import PromptTokenizer
-from trueodds_service.revision import model_revision
+from trueodds_service.revision import model_revision, tokenizer_revision
 from trueodds_service.rpc.server import Server
 from trueodds_service.store import SqlCalibratorStore, upgrade
 
@@ -18,8 +20,8 @@ from trueodds_service.store import SqlCalibratorStore, upgrade
 _ANSWER_TOKENS = 2
 
 
-def start_engine(model: ModelSettings) -> Engine:
-    """Loads the engine of a model; blocks until it answers.
+def start_engine(model: ModelSettings, adapters: Mapping[str, Path] | None = None) -> Engine:
+    """Loads the engine of a model and its adapters, folders by name; blocks until it answers.
 
     vLLM has to be started inside the event loop that will use it.
     """
@@ -28,7 +30,7 @@ def start_engine(model: ModelSettings) -> Engine:
         return FakeEngine(
             seed=settings.seed, sharpness=settings.sharpness, max_tokens=settings.max_tokens
         )
-    return VllmEngine.start(model.weights, model.engine)
+    return VllmEngine.start(model.weights, model.engine, adapters or {})
 
 
 class App:
@@ -45,7 +47,13 @@ class App:
         self._calibrators = Calibrators(self._store)
         self._catalog = Catalog(
             {
-                model.name: ModelEntry(model.name, model_revision(model.weights), model.teacher)
+                model.name: ModelEntry(
+                    name=model.name,
+                    revision=model_revision(model.weights, model.adapter),
+                    tokenizer_revision=tokenizer_revision(model.weights),
+                    teacher=model.teacher,
+                    base=model.base,
+                )
                 for model in settings.models
             }
         )

@@ -51,12 +51,16 @@ class FakeSettings(_Settings):
 
 
 class ModelSettings(_Settings):
-    """One model and the engine that serves it."""
+    """One model and the engine that serves it, or a LoRA adapter in the engine of its base."""
 
     name: str
     """What callers call it: lower-case letters, digits, '.', '_' and '-'."""
     weights: Path
-    """The model's folder, relative to the configuration file."""
+    """The model's folder, relative to the configuration file. An adapter has its base's."""
+    adapter: Path | None = None
+    """The folder of a LoRA adapter, as peft saves it."""
+    base: str | None = None
+    """The model that the adapter is for, by name; they share an engine."""
     teacher: str | None = None
     """The pre-trained counterpart, by name: the teacher of method TEACHER_KL."""
     engine: Annotated[VllmSettings | FakeSettings, Field(discriminator="backend")] = VllmSettings()
@@ -81,7 +85,7 @@ class Limits(_Settings):
 
     max_items: int = Field(default=1024, ge=1)
     """Questions of a batch, or items of a fit."""
-    max_options: int = Field(default=26, ge=2, le=128)
+    max_options: int = Field(default=128, ge=2, le=128)
     max_shots: int = Field(default=64, ge=0)
     max_message_mib: int = Field(default=16, ge=1, le=512)
     max_concurrent_requests: int = Field(default=256, ge=1)
@@ -97,6 +101,31 @@ class Settings(_Settings):
     """A database URL; a relative SQLite path is relative to the configuration file."""
     models: tuple[ModelSettings, ...] = Field(min_length=1)
     limits: Limits = Limits()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_bases(cls, content: Any) -> Any:
+        """Gives each adapter the weights and the engine of its base."""
+        models = content.get("models") if isinstance(content, dict) else None
+        if not isinstance(models, list | tuple) or not all(isinstance(m, dict) for m in models):
+            return content
+        by_name = {str(model.get("name")): model for model in models if "base" not in model}
+        filled = []
+        for place, model in enumerate(models):
+            if "base" not in model and "adapter" not in model:
+                filled.append(model)
+                continue
+            for name in ("base", "adapter"):
+                if name not in model:
+                    raise ValueError(f"models.{place}: an adapter needs {name}")
+            if own := model.keys() & {"weights", "engine"}:
+                raise ValueError(f"models.{place}.{min(own)}: an adapter has its base's")
+            base = by_name.get(str(model["base"]))
+            if base is None or "adapter" in base:
+                raise ValueError(f"models.{place}.base: {model['base']!r} is no model with weights")
+            inherited = {name: base[name] for name in ("weights", "engine") if name in base}
+            filled.append({**model, **inherited})
+        return {**content, "models": filled}
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -152,7 +181,12 @@ def _absolute(settings: Settings, root: Path) -> Settings:
         weights = (root / model.weights).resolve()
         if not (weights / "config.json").is_file():
             raise ConfigError(f"models: the weights of {model.name!r} lack a config.json")
-        models.append(model.model_copy(update={"weights": weights}))
+        update = {"weights": weights}
+        if model.adapter is not None:
+            update["adapter"] = adapter = (root / model.adapter).resolve()
+            if not (adapter / "adapter_config.json").is_file():
+                raise ConfigError(f"models: {model.name!r} lacks an adapter_config.json")
+        models.append(model.model_copy(update=update))
     store = settings.store
     prefix = "sqlite:///"
     if store.startswith(prefix) and not Path(store.removeprefix(prefix)).is_absolute():

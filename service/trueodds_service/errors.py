@@ -12,6 +12,9 @@ field at fault. ``rpc`` maps the tree to status codes. No message ever holds a p
     └── ConfigError         the configuration file is wrong         (at start-up)
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class ServiceError(Exception):
     """The root. ``reason`` is UPPER_SNAKE_CASE and never changes its meaning."""
@@ -47,6 +50,15 @@ class InvalidInput(ServiceError):
     def under(self, parent: str) -> "InvalidInput":
         """The same error, seen from a message that holds this one at ``parent``."""
         return InvalidInput(f"{parent}.{self.field}", self.message, reason=self.reason)
+
+
+@contextmanager
+def field(name: str) -> Iterator[None]:
+    """Puts ``name`` before the field of an InvalidInput raised inside."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise error.under(name) from error
 
 
 class NotFound(ServiceError):

@@ -1,19 +1,20 @@
 """A model's revision: what has to be the same for its calibrators to hold."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from trueodds_service.errors import ConfigError
 
 # What decides the numbers: shapes, tokens and weights. A README or a licence does not.
-_PATTERNS = (
-    "config.json",
+_TOKENIZER = (
     "tokenizer*",
     "special_tokens_map.json",
     "*.model",
     "vocab*",
     "merges.txt",
+    "chat_template*",
 )
 _WEIGHTS = ("*.safetensors", "*.bin")
 _INDICES = tuple(f"{pattern}.index.json" for pattern in _WEIGHTS)
@@ -25,25 +26,46 @@ _SAMPLES = 256
 _SAMPLE_BYTES = 64 * 2**10
 
 
-def model_revision(weights: Path) -> str:
+def model_revision(weights: Path, adapter: Path | None = None) -> str:
     """SHA-256, as 16 hexadecimal digits, over the names, sizes and content of a model's files.
 
-    Raises ConfigError when the folder holds no weights or cannot be read.
+    Raises ConfigError when a folder holds no weights or cannot be read.
     """
-    patterns = (*_PATTERNS, *_WEIGHTS, *_INDICES)
-    found = {path for pattern in patterns for path in weights.glob(pattern) if not path.is_dir()}
-    if not any(path.match(pattern) for path in found for pattern in _WEIGHTS):
-        raise ConfigError(f"{weights.name}: holds no weights (*.safetensors)")
     digest = hashlib.sha256()
+    _update_weights(digest, weights, "config.json")
+    if adapter is not None:
+        _update_weights(digest, adapter, "adapter_config.json")
+    return digest.hexdigest()[:16]
+
+
+def tokenizer_revision(weights: Path) -> str:
+    """The same, over the tokenizer and the chat template alone."""
+    digest = hashlib.sha256()
+    _update_files(digest, weights, _TOKENIZER)
+    return digest.hexdigest()[:16]
+
+
+def _update_weights(digest: "hashlib._Hash", folder: Path, config: str) -> None:
+    found = _update_files(digest, folder, (config, *_TOKENIZER, *_WEIGHTS, *_INDICES))
+    if not any(path.match(pattern) for path in found for pattern in _WEIGHTS):
+        raise ConfigError(f"{folder.name}: holds no weights (*.safetensors)")
+
+
+def _update_files(
+    digest: "hashlib._Hash", folder: Path, patterns: tuple[str, ...]
+) -> Sequence[Path]:
+    found = sorted(
+        {path for pattern in patterns for path in folder.glob(pattern) if not path.is_dir()}
+    )
     try:
-        for path in sorted(found):
+        for path in found:
             size = path.stat().st_size
             digest.update(f"{path.name}\0{size}\0".encode())
             with path.open("rb") as file:
                 _update(digest, file, size)
     except OSError as error:
-        raise ConfigError(f"{weights.name}: cannot be read ({type(error).__name__})") from error
-    return digest.hexdigest()[:16]
+        raise ConfigError(f"{folder.name}: cannot be read ({type(error).__name__})") from error
+    return found
 
 
 def _update(digest: "hashlib._Hash", file: BinaryIO, size: int) -> None:

@@ -1,20 +1,52 @@
 """Python ↔ messages, for both clients."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC
 from typing import TypeVar
 
 from trueodds import errors
 from trueodds._channel import BATCH_BYTES
-from trueodds.types import Answer, Calibrator, Example, Format, Method, Model, OptionScore, Question
-from trueodds.v1 import calibration_pb2, model_pb2, question_pb2, scoring_pb2
+from trueodds.types import (
+    Answer,
+    Calibrator,
+    Chat,
+    CustomFormat,
+    Example,
+    Format,
+    Identity,
+    Method,
+    Model,
+    Normalization,
+    OptionScore,
+    OrderCorrection,
+    Question,
+    Reading,
+    Text,
+    TokenIds,
+    TopToken,
+)
+from trueodds.v1 import calibration_pb2, model_pb2, question_pb2, reading_pb2, scoring_pb2
 
 Value = TypeVar("Value", bound=int)
 Name = TypeVar("Name")
 
 _FORMATS = {
-    Format.LETTER: question_pb2.FORMAT_LETTER,
-    Format.PAREN: question_pb2.FORMAT_PAREN,
+    Format.LETTER: reading_pb2.FORMAT_LETTER,
+    Format.PAREN: reading_pb2.FORMAT_PAREN,
+    Format.TEXT: reading_pb2.FORMAT_TEXT,
+}
+_NORMALIZATIONS = {
+    Normalization.SUM: reading_pb2.NORMALIZATION_SUM,
+    Normalization.TOKENS: reading_pb2.NORMALIZATION_TOKENS,
+    Normalization.BYTES: reading_pb2.NORMALIZATION_BYTES,
+    Normalization.CHARACTERS: reading_pb2.NORMALIZATION_CHARACTERS,
+    Normalization.PMI: reading_pb2.NORMALIZATION_PMI,
+}
+_ORDERS = {
+    OrderCorrection.NONE: reading_pb2.ORDER_CORRECTION_UNSPECIFIED,
+    OrderCorrection.CYCLIC: reading_pb2.ORDER_CORRECTION_CYCLIC,
+    OrderCorrection.PRIOR: reading_pb2.ORDER_CORRECTION_PRIOR,
 }
 _METHODS = {
     Method.IDENTITY: calibration_pb2.METHOD_IDENTITY,
@@ -22,7 +54,6 @@ _METHODS = {
     Method.TEMPERATURE: calibration_pb2.METHOD_TEMPERATURE,
     Method.TEACHER_KL: calibration_pb2.METHOD_TEACHER_KL,
 }
-_FORMAT_NAMES = {message: name for name, message in _FORMATS.items()}
 _METHOD_NAMES = {message: name for name, message in _METHODS.items()}
 
 
@@ -32,35 +63,48 @@ def model_name(model: str) -> str:
 
 
 def settings_message(
-    model: str, task: str, answer_format: Format, shots: Sequence[Example], calibrator: str | None
+    model: str,
+    task: str,
+    reading: Reading | Format | CustomFormat,
+    shots: Sequence[Example],
+    calibrator: str | None,
+    min_option_mass: float,
+    top_tokens: int,
 ) -> scoring_pb2.ScoreSettings:
     return scoring_pb2.ScoreSettings(
         model=model_name(model),
         task=task,
-        format=_FORMATS[Format(answer_format)],
+        reading=_reading_message(reading),
         shots=[_shot_message(shot) for shot in shots],
         calibrator=calibrator or "",
+        min_option_mass=min_option_mass,
+        top_tokens=top_tokens,
     )
 
 
 def question_message(question: Question) -> question_pb2.Question:
-    labels = question.labels
     return question_pb2.Question(
         text=question.text,
         passage=question.passage,
-        options=[
-            question_pb2.Option(text=option, label=labels[index] if labels else "")
-            for index, option in enumerate(question.options)
-        ],
+        options=_option_messages(question),
+        prompt=None if question.prompt is None else _prompt_message(question.prompt),
     )
 
 
 def batch_messages(
-    settings: scoring_pb2.ScoreSettings, questions: Iterable[Question], size: int
+    settings: scoring_pb2.ScoreSettings, questions: Sequence[Question], size: int
 ) -> Iterator[scoring_pb2.BatchScoreRequest]:
-    """The questions in messages of at most ``size`` of them, and of so many bytes."""
+    """The questions in messages of at most ``size`` of them, and of so many bytes.
+
+    Options that are the same for all questions are sent once a message.
+    """
+    shared = len({(each.options, each.labels, each.option_ids) for each in questions}) == 1
+    if shared and len(questions) > 1:
+        settings.options.extend(_option_messages(questions[0]))
     message, held = scoring_pb2.BatchScoreRequest(settings=settings), 0
     for question in map(question_message, questions):
+        if settings.options:
+            question.ClearField("options")
         held += question.ByteSize()
         if message.questions and (len(message.questions) == size or held > BATCH_BYTES):
             yield message
@@ -73,7 +117,7 @@ def batch_messages(
 def fit_message(
     model: str,
     task: str,
-    answer_format: Format,
+    reading: Reading | Format | CustomFormat,
     method: Method,
     teacher: str | None,
     temperature: float | None,
@@ -85,7 +129,7 @@ def fit_message(
     message = calibration_pb2.FitCalibratorRequest(
         model=model_name(model),
         task=task,
-        format=_FORMATS[Format(answer_format)],
+        reading=_reading_message(reading),
         method=_METHODS[Method(method)],
         teacher=model_name(teacher) if teacher else "",
         temperature=temperature,
@@ -109,22 +153,44 @@ def fit_message(
 
 
 def answer_of(message: scoring_pb2.Answer) -> Answer:
+    identity = message.identity
     return Answer(
-        options=tuple(
-            OptionScore(
-                option.label, option.logprob, option.probability, option.calibrated_probability
-            )
-            for option in message.options
-        ),
+        options=tuple(_option_of(option) for option in message.options),
         choice=message.choice,
         confidence=message.confidence,
         calibrated_confidence=message.calibrated_confidence,
         calibrator=message.calibrator if message.calibrated else None,
         format_probability=message.format_probability,
         option_mass=message.option_mass,
-        model_revision=message.model_revision,
-        format_version=message.format_version,
+        entropy=message.entropy,
+        abstained=message.abstained,
+        identity=Identity(
+            identity.model_revision,
+            identity.tokenizer_revision,
+            identity.format_version,
+            identity.engine,
+            identity.dtype,
+        ),
         prompt_tokens=message.prompt_tokens,
+        top_tokens=tuple(TopToken(top.id, top.text, top.logprob) for top in message.top_tokens),
+        permutations=tuple(tuple(order.options) for order in message.permutations),
+        label_prior=tuple(message.label_prior),
+    )
+
+
+def _option_of(message: scoring_pb2.OptionScore) -> OptionScore:
+    return OptionScore(
+        label=message.label,
+        logprob=message.logprob,
+        probability=message.probability,
+        calibrated_probability=message.calibrated_probability,
+        score=message.score,
+        tokens=message.tokens,
+        bytes=message.bytes,
+        unconditional_logprob=(
+            message.unconditional_logprob if message.HasField("unconditional_logprob") else None
+        ),
+        variants=tuple(message.variants),
     )
 
 
@@ -147,7 +213,7 @@ def calibrator_of(message: calibration_pb2.Calibrator) -> Calibrator:
         model=scope.model,
         model_revision=scope.model_revision,
         task=scope.task,
-        format=_known(_FORMAT_NAMES, scope.format, "format"),
+        reading=scope.reading,
         options=scope.options,
         method=_known(_METHOD_NAMES, message.method, "method"),
         temperature=message.temperature,
@@ -168,13 +234,58 @@ def model_of(message: model_pb2.Model) -> Model:
         ready=message.state == model_pb2.STATE_READY,
         revision=message.revision,
         teacher=message.teacher or None,
-        formats=tuple(_FORMAT_NAMES[known] for known in message.formats if known in _FORMAT_NAMES),
+        base=message.base or None,
+        tokenizer_revision=message.tokenizer_revision,
         max_prompt_tokens=message.limits.max_prompt_tokens,
         max_options=message.limits.max_options,
         max_items=message.limits.max_items,
         engine=message.engine,
         dtype=message.dtype,
     )
+
+
+def _reading_message(reading: Reading | Format | CustomFormat) -> reading_pb2.Reading:
+    if not isinstance(reading, Reading):
+        reading = Reading(reading)
+    message = reading_pb2.Reading(
+        normalization=_NORMALIZATIONS[Normalization(reading.normalization)],
+        sum_variants=reading.sum_variants,
+        order_correction=_ORDERS[OrderCorrection(reading.order_correction)],
+        label_prior=reading.label_prior,
+    )
+    if isinstance(reading.format, CustomFormat):
+        message.format = reading_pb2.FORMAT_CUSTOM
+        message.custom_format.CopyFrom(reading_pb2.CustomFormat(**asdict(reading.format)))
+    else:
+        message.format = _FORMATS[Format(reading.format)]
+    if reading.unconditional_prompt is not None:
+        message.unconditional_prompt.CopyFrom(_prompt_message(reading.unconditional_prompt))
+    return message
+
+
+def _prompt_message(prompt: str | Text | TokenIds | Chat) -> question_pb2.Prompt:
+    if isinstance(prompt, TokenIds):
+        return question_pb2.Prompt(token_ids=question_pb2.TokenIds(ids=prompt.ids))
+    if isinstance(prompt, Chat):
+        messages = [question_pb2.ChatMessage(**message) for message in prompt.messages]
+        chat = question_pb2.Chat(messages=messages, answer_prefix=prompt.answer_prefix)
+        return question_pb2.Prompt(chat=chat)
+    text = prompt if isinstance(prompt, Text) else Text(prompt)
+    if text.special_tokens:
+        return question_pb2.Prompt(special_text=text.text)
+    return question_pb2.Prompt(text=text.text)
+
+
+def _option_messages(question: Question) -> list[question_pb2.Option]:
+    labels, ids = question.labels, question.option_ids
+    return [
+        question_pb2.Option(
+            text=option,
+            label=labels[index] if labels else "",
+            token_ids=ids[index] if ids else (),
+        )
+        for index, option in enumerate(question.options)
+    ]
 
 
 def _shot_message(shot: Example) -> question_pb2.Shot:

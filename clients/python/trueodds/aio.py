@@ -21,7 +21,17 @@ from trueodds._channel import (
     server_address,
 )
 from trueodds.client import Progress, Request, Response
-from trueodds.types import Answer, Calibrator, Example, Format, Method, Model, Question
+from trueodds.types import (
+    Answer,
+    Calibrator,
+    CustomFormat,
+    Example,
+    Format,
+    Method,
+    Model,
+    Question,
+    Reading,
+)
 from trueodds.v1 import (
     calibration_pb2,
     calibration_pb2_grpc,
@@ -58,12 +68,16 @@ class AsyncClient:
         *,
         model: str,
         task: str = "",
-        format: Format = Format.PAREN,  # noqa: A002 (the contract's word)
+        reading: Reading | Format | CustomFormat = Format.PAREN,
         shots: Sequence[Example] = (),
         calibrator: str | None = None,
+        min_option_mass: float = 0.0,
+        top_tokens: int = 0,
     ) -> Answer:
         """Answers one question; see ``Client.score``."""
-        settings = _messages.settings_message(model, task, format, shots, calibrator)
+        settings = _messages.settings_message(
+            model, task, reading, shots, calibrator, min_option_mass, top_tokens
+        )
         message = _messages.question_message(question)
         request = scoring_pb2.ScoreRequest(settings=settings, question=message)
         return _messages.answer_of((await self._ask(self._scoring.Score, request)).answer)
@@ -74,14 +88,18 @@ class AsyncClient:
         *,
         model: str,
         task: str = "",
-        format: Format = Format.PAREN,  # noqa: A002
+        reading: Reading | Format | CustomFormat = Format.PAREN,
         shots: Sequence[Example] = (),
         calibrator: str | None = None,
+        min_option_mass: float = 0.0,
+        top_tokens: int = 0,
         progress: Progress | None = None,
     ) -> list[Answer | errors.TrueoddsError]:
         """Answers many questions of one task, in their order; see ``Client.score_batch``."""
         questions = list(questions)
-        settings = _messages.settings_message(model, task, format, shots, calibrator)
+        settings = _messages.settings_message(
+            model, task, reading, shots, calibrator, min_option_mass, top_tokens
+        )
         size = min(BATCH, (await self.model(model)).max_items) if len(questions) > 1 else 1
         outcomes: list[Answer | errors.TrueoddsError] = []
         under_way: deque[asyncio.Task[scoring_pb2.BatchScoreResponse]] = deque()
@@ -114,7 +132,7 @@ class AsyncClient:
         model: str,
         task: str = "",
         method: Method = Method.TEACHER_KL,
-        format: Format = Format.PAREN,  # noqa: A002
+        reading: Reading | Format | CustomFormat = Format.PAREN,
         shots: Sequence[Example] = (),
         teacher: str | None = None,
         temperature: float | None = None,
@@ -125,7 +143,7 @@ class AsyncClient:
     ) -> Calibrator:
         """Fits a calibrator for a model and task, and stores it; see ``Client.fit``."""
         request = _messages.fit_message(
-            model, task, format, method, teacher, temperature, items, shots, options, activate
+            model, task, reading, method, teacher, temperature, items, shots, options, activate
         )
         with self._errors():
             async for event in self._calibration.FitCalibrator(request, timeout=timeout):

@@ -19,7 +19,17 @@ from trueodds._channel import (
     WINDOW,
     server_address,
 )
-from trueodds.types import Answer, Calibrator, Example, Format, Method, Model, Question
+from trueodds.types import (
+    Answer,
+    Calibrator,
+    CustomFormat,
+    Example,
+    Format,
+    Method,
+    Model,
+    Question,
+    Reading,
+)
 from trueodds.v1 import (
     calibration_pb2,
     calibration_pb2_grpc,
@@ -58,17 +68,23 @@ class Client:
         *,
         model: str,
         task: str = "",
-        format: Format = Format.PAREN,  # noqa: A002 (the contract's word)
+        reading: Reading | Format | CustomFormat = Format.PAREN,
         shots: Sequence[Example] = (),
         calibrator: str | None = None,
+        min_option_mass: float = 0.0,
+        top_tokens: int = 0,
     ) -> Answer:
         """Answers one question.
 
         ``task`` decides which calibrator applies: that of the task, else the model's default,
-        else none; unless ``calibrator`` names one. ``shots`` are worked examples, shown before
-        the question; each needs its answer.
+        else none; unless ``calibrator`` names one. ``reading`` says how the question is asked
+        and its answer read; a format alone will do. ``shots`` are worked examples, shown before
+        the question; each needs its answer. The answer abstains where the options hold less
+        than ``min_option_mass`` of the probability, and tells so many ``top_tokens``, at most 20.
         """
-        settings = _messages.settings_message(model, task, format, shots, calibrator)
+        settings = _messages.settings_message(
+            model, task, reading, shots, calibrator, min_option_mass, top_tokens
+        )
         message = _messages.question_message(question)
         request = scoring_pb2.ScoreRequest(settings=settings, question=message)
         return _messages.answer_of(self._ask(self._scoring.Score, request).answer)
@@ -79,9 +95,11 @@ class Client:
         *,
         model: str,
         task: str = "",
-        format: Format = Format.PAREN,  # noqa: A002
+        reading: Reading | Format | CustomFormat = Format.PAREN,
         shots: Sequence[Example] = (),
         calibrator: str | None = None,
+        min_option_mass: float = 0.0,
+        top_tokens: int = 0,
         progress: Progress | None = None,
     ) -> list[Answer | errors.TrueoddsError]:
         """Answers many questions of one task, in their order.
@@ -92,7 +110,9 @@ class Client:
         those of ``score``.
         """
         questions = list(questions)
-        settings = _messages.settings_message(model, task, format, shots, calibrator)
+        settings = _messages.settings_message(
+            model, task, reading, shots, calibrator, min_option_mass, top_tokens
+        )
         size = min(BATCH, self.model(model).max_items) if len(questions) > 1 else 1
         outcomes: list[Answer | errors.TrueoddsError] = []
         under_way: deque[grpc.Future[scoring_pb2.BatchScoreResponse]] = deque()
@@ -124,7 +144,7 @@ class Client:
         model: str,
         task: str = "",
         method: Method = Method.TEACHER_KL,
-        format: Format = Format.PAREN,  # noqa: A002
+        reading: Reading | Format | CustomFormat = Format.PAREN,
         shots: Sequence[Example] = (),
         teacher: str | None = None,
         temperature: float | None = None,
@@ -144,7 +164,7 @@ class Client:
         counts prompts scored. ``timeout`` bounds the whole fit, in seconds.
         """
         request = _messages.fit_message(
-            model, task, format, method, teacher, temperature, items, shots, options, activate
+            model, task, reading, method, teacher, temperature, items, shots, options, activate
         )
         with self._errors():
             for event in self._calibration.FitCalibrator(request, timeout=timeout):

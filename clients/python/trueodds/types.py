@@ -14,6 +14,111 @@ class Format(Enum):
     """``Answer: A``"""
     PAREN = "paren"
     """``Answer: (A)``"""
+    TEXT = "text"
+    """``Answer: Paris``: the text of each option is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class CustomFormat:
+    """A format of your own. What is left out is as in ``Format.LETTER``.
+
+    ``question`` is the prompt: ``{text}``, ``{passage}`` (with a line break after it, or
+    nothing) and ``{options}``, the option lines. ``option`` is such a line: ``{label}`` and
+    ``{text}``. Every answer begins with ``identifier``, whose probability is the format
+    probability. ``answer`` follows, and holds one of ``{label}`` and ``{text}``, which is what
+    is read. ``separator`` ends a worked example.
+    """
+
+    question: str | None = None
+    option: str | None = None
+    identifier: str | None = None
+    answer: str | None = None
+    separator: str | None = None
+
+
+class Normalization(Enum):
+    """What the answer distribution is the softmax of."""
+
+    SUM = "sum"
+    """The options' logprobs."""
+    TOKENS = "tokens"
+    """The logprob for each token."""
+    BYTES = "bytes"
+    """The logprob for each byte of the option."""
+    CHARACTERS = "characters"
+    """The logprob for each character of the option, as lm-eval's acc_norm."""
+    PMI = "pmi"
+    """The logprob less that after the unconditional prompt."""
+
+
+class OrderCorrection(Enum):
+    """What is done about a model's liking for the place or the label of an option."""
+
+    NONE = "none"
+    CYCLIC = "cyclic"
+    """Ask with every cyclic permutation of the options, and average."""
+    PRIOR = "prior"
+    """PriDe: divide by the model's prior over the labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A prompt as text. With ``special_tokens``, their names in it mean them, and none is added."""
+
+    text: str
+    special_tokens: bool = False
+
+    def __post_init__(self) -> None:
+        _check_text(self.text, "text")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenIds:
+    """A prompt as tokens of the model."""
+
+    ids: Sequence[int]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "ids", _ids(self.ids, "ids"))
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """A conversation, through the model's chat template.
+
+    ``messages`` are ``{"role": "user", "content": "…"}``. The assistant's turn begins with
+    ``answer_prefix``, and the option is read after it.
+    """
+
+    messages: Sequence[Mapping[str, str]]
+    answer_prefix: str = ""
+
+    def __post_init__(self) -> None:
+        messages = tuple(self.messages)
+        for index, message in enumerate(messages):
+            if set(message) != {"role", "content"}:
+                raise ValueError(f"messages[{index}] has to have role and content, nothing else")
+            for name, value in message.items():
+                _check_text(value, f"messages[{index}].{name}")
+        _check_text(self.answer_prefix, "answer_prefix")
+        object.__setattr__(self, "messages", messages)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a question becomes a prompt, and how its answer is read.
+
+    ``unconditional_prompt`` is the prompt without the question, for PMI. ``sum_variants`` reads
+    each option with and without a space before it. ``label_prior`` is for PRIOR: one probability
+    a label, as an earlier answer gave it; estimated from the questions when left out.
+    """
+
+    format: Format | CustomFormat = Format.PAREN
+    normalization: Normalization = Normalization.SUM
+    unconditional_prompt: "str | Text | TokenIds | Chat | None" = None
+    sum_variants: bool = False
+    order_correction: OrderCorrection = OrderCorrection.NONE
+    label_prior: Sequence[float] = ()
 
 
 class Method(Enum):
@@ -35,23 +140,32 @@ class Question:
 
     ``options`` and ``labels`` take any sequence of strings and become tuples. ``passage`` is
     text to read before the question. ``labels`` are what the options are called in the prompt,
-    one each: A, B, C, … unless told. Raises TypeError and ValueError, which name the field.
+    one each: A, B, C, … unless told. Instead of ``text`` and ``passage`` there may be a whole
+    ``prompt``, after which the options are read; after one of token ids, ``option_ids`` are the
+    options' tokens, one sequence each. Raises TypeError and ValueError, which name the field.
     """
 
-    text: str
-    options: Sequence[str]
+    text: str = ""
+    options: Sequence[str] = ()
     passage: str = ""
     labels: Sequence[str] | None = None
+    prompt: str | Text | TokenIds | Chat | None = None
+    option_ids: Sequence[Sequence[int]] | None = None
 
     def __post_init__(self) -> None:
         _check_text(self.text, "text")
         _check_text(self.passage, "passage")
+        if self.option_ids is not None:
+            ids = tuple(_ids(each, f"option_ids[{i}]") for i, each in enumerate(self.option_ids))
+            object.__setattr__(self, "option_ids", ids)
+        if self.option_ids is not None and not self.options:
+            object.__setattr__(self, "options", ("",) * len(self.option_ids))
         object.__setattr__(self, "options", _texts(self.options, "options"))
-        if self.labels is None:
-            return
-        object.__setattr__(self, "labels", _texts(self.labels, "labels"))
-        if len(self.labels) != len(self.options):
-            raise ValueError(f"labels: {len(self.labels)} for {len(self.options)} options")
+        for name, values in (("labels", self.labels), ("option_ids", self.option_ids)):
+            if values is not None and len(values) != len(self.options):
+                raise ValueError(f"{name}: {len(values)} for {len(self.options)} options")
+        if self.labels is not None:
+            object.__setattr__(self, "labels", _texts(self.labels, "labels"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +193,46 @@ class Example:
 class OptionScore:
     """How likely an option is.
 
-    ``logprob`` is ln p(label | prompt), raw and over the whole vocabulary, in nats; at most 0.
-    It is -inf where the model rules the option out. ``probability`` and
-    ``calibrated_probability`` are over the options, and each sums to one.
+    ``logprob`` is ln p(option | prompt), raw and over the whole vocabulary, in nats; at most 0.
+    It is -inf where the model rules the option out. ``score`` is what the normalization makes of
+    it. ``probability`` and ``calibrated_probability`` are over the options, and each sums to
+    one. ``tokens`` and ``bytes`` are the option's length. ``unconditional_logprob`` is for PMI,
+    and ``variants`` are all ways to write the option that were summed.
     """
 
     label: str
     logprob: float
     probability: float
     calibrated_probability: float
+    score: float
+    tokens: int
+    bytes: int
+    unconditional_logprob: float | None = None
+    variants: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TopToken:
+    """A token that the model might have gone on with; ``logprob`` in nats."""
+
+    id: int
+    text: str
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What gave an answer: the same identity gives the same scores, but for rounding.
+
+    The revisions are hashes: of weights, configuration and adapter; of tokenizer and chat
+    template. ``format_version`` is that of the built-in formats' wording.
+    """
+
+    model_revision: str
+    tokenizer_revision: str
+    format_version: int
+    engine: str
+    dtype: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +243,10 @@ class Answer:
     ``confidence`` and ``calibrated_confidence`` are the probability of the choice before and
     after the calibrator, in (0, 1]; they are equal where ``calibrator`` is None.
     ``format_probability`` is how likely the model answers in this format at all, and
-    ``option_mass`` how much of the next token's probability the options hold; both in [0, 1].
-    ``calibrator`` names the one that was applied. ``model_revision`` is a hash of the weights,
-    ``format_version`` the version of the prompt's wording.
+    ``option_mass`` how much of the probability of what follows the options hold; both in [0, 1].
+    ``abstained`` is whether that is below the least that was asked for. ``entropy`` is that of
+    the answer distribution, in nats. ``calibrator`` names the one that was applied.
+    ``permutations`` are the orders that were averaged, ``label_prior`` is what was divided out.
     """
 
     options: tuple[OptionScore, ...]
@@ -110,9 +256,13 @@ class Answer:
     calibrator: str | None
     format_probability: float
     option_mass: float
-    model_revision: str
-    format_version: int
+    entropy: float
+    abstained: bool
+    identity: Identity
     prompt_tokens: int
+    top_tokens: tuple[TopToken, ...] = ()
+    permutations: tuple[tuple[int, ...], ...] = ()
+    label_prior: tuple[float, ...] = ()
 
     @property
     def calibrated(self) -> bool:
@@ -126,15 +276,16 @@ class Calibrator:
 
     The calibrated distribution is softmax(logprobs / ``temperature``). ``at_bound`` or
     ``undetermined`` mean that the data did not settle the temperature: do not trust it.
-    ``task`` is empty for a model's default. ``options`` is their number, ``items`` how many
-    questions it was fitted on. ``metrics`` were measured on the items of the fit.
+    ``task`` is empty for a model's default. ``reading`` names the way of reading, such as
+    "paren" or "text+bytes"; ``options`` is their number, ``items`` how many questions it was
+    fitted on. ``metrics`` were measured on the items of the fit.
     """
 
     name: str
     model: str
     model_revision: str
     task: str
-    format: Format
+    reading: str
     options: int
     method: Method
     temperature: float
@@ -152,7 +303,8 @@ class Calibrator:
 class Model:
     """A model that the service has; ``ready`` once its engine answers.
 
-    ``max_prompt_tokens`` is 0 until then. ``max_items`` bounds the items of a fit; batches of
+    ``max_prompt_tokens`` is 0 until then. ``base`` is the model over whose weights an adapter
+    runs. ``max_items`` bounds the items of a fit; batches of
     questions are cut to it by the client.
     """
 
@@ -160,7 +312,8 @@ class Model:
     ready: bool
     revision: str
     teacher: str | None
-    formats: tuple[Format, ...]
+    base: str | None
+    tokenizer_revision: str
     max_prompt_tokens: int
     max_options: int
     max_items: int
@@ -176,6 +329,19 @@ def _texts(value: Sequence[str], name: str) -> tuple[str, ...]:
     for index, text in enumerate(texts):
         _check_text(text, f"{name}[{index}]")
     return texts
+
+
+def _ids(value: Sequence[int], name: str) -> tuple[int, ...]:
+    try:
+        ids = tuple(operator.index(each) for each in value)
+    except TypeError as error:
+        raise TypeError(f"{name} has to be a list of token ids") from error
+    if any(not 0 <= each < _TOO_LARGE for each in ids):
+        raise ValueError(f"{name}: a token id is from 0 to {_TOO_LARGE - 1}")
+    return ids
+
+
+_TOO_LARGE = 2**32
 
 
 def _check_text(value: str, name: str) -> None:

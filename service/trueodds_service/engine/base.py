@@ -1,4 +1,4 @@
-"""What the service asks of an engine: logprobs of given tokens at one place."""
+"""What the service asks of an engine: log-likelihoods of token sequences after a prompt."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,33 +10,47 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True, slots=True)
 class TokenPrompt:
-    """A prompt in tokens, and where its answer is read.
+    """A prompt in tokens, and what is read after it.
 
-    ``identifier`` is the format identifier's token, forced after the prompt before the options
-    are read, or None where the options follow at once. ``options`` are distinct token ids, one
-    an option.
+    ``continuations`` are distinct token sequences of at least one token each, of any number and
+    mix of lengths. ``identifier`` holds the format identifier's tokens, which stand between the
+    prompt and every continuation; empty where the continuations follow at once.
+    ``top_tokens`` is how many of the likeliest tokens at the place of the continuations' first
+    token are wanted, at most ``MAX_TOP_TOKENS``.
     """
 
     prompt: tuple[int, ...]
-    options: tuple[int, ...]
-    identifier: int | None = None
+    continuations: tuple[tuple[int, ...], ...]
+    identifier: tuple[int, ...] = ()
+    top_tokens: int = 0
 
     @property
     def length(self) -> int:
-        """Tokens that the engine reads: the prompt and the identifier."""
-        return len(self.prompt) + (self.identifier is not None)
+        """Tokens of the prompt and the identifier."""
+        return len(self.prompt) + len(self.identifier)
+
+    @property
+    def total_length(self) -> int:
+        """Tokens that the engine has to have room for, the longest continuation included."""
+        return self.length + max(map(len, self.continuations))
 
 
 @dataclass(frozen=True, slots=True)
 class TokenScore:
     """Raw logprobs over the whole vocabulary, in nats.
 
-    ``options`` has shape (k,): ln p(option | prompt, identifier). ``identifier`` is
-    ln p(identifier | prompt), None where the prompt has none.
+    ``continuations`` has shape (k,): the sum over its tokens of ln p(token | all before it),
+    the first one after prompt and identifier. ``identifier`` is ln p(identifier | prompt), the
+    same sum over the identifier's tokens; 0 where it has none. ``top_tokens`` are token ids and
+    their logprobs, the likeliest first.
     """
 
-    options: NDArray[np.float64]
-    identifier: float | None = None
+    continuations: NDArray[np.float64]
+    identifier: float = 0.0
+    top_tokens: tuple[tuple[int, float], ...] = ()
+
+
+MAX_TOP_TOKENS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +64,15 @@ class EngineInfo:
 
 
 class Engine(Protocol):
-    """Reads logprobs of one model. Safe to call concurrently."""
+    """Reads logprobs of one model and of its adapters. Safe to call concurrently."""
 
     @property
     def info(self) -> EngineInfo: ...
 
-    async def score(self, prompts: Sequence[TokenPrompt]) -> list[TokenScore]:
-        """The scores of ``prompts``, in their order.
+    async def score(
+        self, prompts: Sequence[TokenPrompt], adapter: str | None = None
+    ) -> list[TokenScore]:
+        """The scores of ``prompts``, in their order, with an adapter of the model or without.
 
         Cancelling the call takes its prompts out of the engine. Raises EngineDied when the
         engine cannot answer any more.

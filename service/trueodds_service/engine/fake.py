@@ -1,21 +1,23 @@
 """A deterministic engine without a model: the same tokens always get the same logprobs."""
 
 import hashlib
-import math
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trueodds_service.engine.base import EngineInfo, TokenPrompt, TokenScore
 
+# More than the tokenizers of the tests have; what goes beyond is folded back.
+_VOCABULARY = 4096
+
 
 class FakeEngine:
-    """Draws logits from a hash of the prompt.
+    """Draws the logits of every token from a hash of the tokens before it.
 
-    The logprobs are normalised over a vocabulary in which the tokens that were not asked for
-    hold a tenth of the mass, so option mass and format probability lie below one, as they do in
-    a real model. ``sharpness`` multiplies the logits: two fakes that differ in nothing else are
-    an aligned model and its teacher, with that ratio as the temperature between them.
+    What a continuation gets does not depend on what else is asked, and sums over its tokens, as
+    in a real model. ``sharpness`` multiplies the logits: two fakes that differ in nothing else
+    are an aligned model and its teacher, with that ratio as the temperature between them.
     """
 
     def __init__(self, *, seed: int = 0, sharpness: float = 1.0, max_tokens: int = 2048) -> None:
@@ -23,17 +25,42 @@ class FakeEngine:
         self._sharpness = sharpness
         self.info = EngineInfo(name="fake", version="1", dtype="float64", max_tokens=max_tokens)
 
-    async def score(self, prompts: Sequence[TokenPrompt]) -> list[TokenScore]:
+    async def score(
+        self, prompts: Sequence[TokenPrompt], adapter: str | None = None
+    ) -> list[TokenScore]:
+        """An adapter changes nothing: it is as one that has not been trained."""
         return [self._score(prompt) for prompt in prompts]
 
     def close(self) -> None:
         pass
 
     def _score(self, prompt: TokenPrompt) -> TokenScore:
-        words = np.asarray([self._seed, *prompt.prompt], dtype=np.int64)
+        # Options share their beginnings: each step is drawn once.
+        steps: dict[tuple[int, ...], NDArray[np.float64]] = {}
+
+        def logprob(before: tuple[int, ...], tokens: tuple[int, ...]) -> float:
+            total = 0.0
+            for place, token in enumerate(tokens):
+                context = before + tokens[:place]
+                if context not in steps:
+                    steps[context] = self._step(context)
+                total += steps[context][token % _VOCABULARY]
+            return total
+
+        read_at = prompt.prompt + prompt.identifier
+        continuations = [logprob(read_at, each) for each in prompt.continuations]
+        top: tuple[tuple[int, float], ...] = ()
+        if prompt.top_tokens:
+            step = steps[read_at]
+            likeliest = np.argsort(-step)[: prompt.top_tokens]
+            top = tuple((int(token), float(step[token])) for token in likeliest)
+        return TokenScore(np.array(continuations), logprob(prompt.prompt, prompt.identifier), top)
+
+    def _step(self, context: tuple[int, ...]) -> NDArray[np.float64]:
+        """ln p(token | context) of every token, shape (vocabulary,)."""
+        words = np.asarray([self._seed, *context], dtype=np.int64)
         digest = hashlib.blake2b(words.tobytes(), digest_size=8).digest()
         rng = np.random.default_rng(int.from_bytes(digest, "big"))
-        logits = self._sharpness * rng.normal(size=len(prompt.options))
-        logprobs = logits - np.logaddexp.reduce(logits) + math.log(0.9)
-        identifier = math.log(0.9) if prompt.identifier is not None else None
-        return TokenScore(options=logprobs, identifier=identifier)
+        logits = self._sharpness * rng.normal(size=_VOCABULARY)
+        logprobs: NDArray[np.float64] = logits - np.logaddexp.reduce(logits)
+        return logprobs

@@ -6,7 +6,7 @@ together each compute their worked examples. So the first prompt of a batch goes
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Hashable, Sequence
 from contextlib import asynccontextmanager
 
 # A prefix that the engine has dropped meanwhile costs time, never a wrong score.
@@ -34,7 +34,7 @@ class PrefixGate:
         self._computed: OrderedDict[int, asyncio.Event] = OrderedDict()
 
     @asynccontextmanager
-    async def ahead(self, prefix: tuple[int, ...]) -> AsyncIterator[bool]:
+    async def ahead(self, prefix: Hashable) -> AsyncIterator[bool]:
         """Whether the caller goes ahead: True for one caller of a new prefix.
 
         The others enter when that one leaves. A caller that goes ahead and fails opens the gate

@@ -1,11 +1,15 @@
-"""vLLM as an engine: exact logprobs of given tokens. The only home of vllm.
+"""vLLM as an engine: exact logprobs of given tokens. The only home of vllm, with ``forced``.
 
-One request a prompt, with ``logprob_token_ids``: vLLM returns raw logprobs over the whole
-vocabulary for just these tokens, and its prefix cache stays on.
+A question whose options are one token each is one request with ``logprob_token_ids``: vLLM
+returns raw logprobs over the whole vocabulary for just these tokens, and its prefix cache stays
+on. Longer options begin with the same request, which reads their first tokens; then each goes on
+as a request of its own whose tokens are forced (``forced.py``), on top of the cached prompt.
+benchmarks/README.md has the figures of this way and of others.
 """
 
 import functools
 import itertools
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,11 +19,19 @@ import numpy as np
 
 from trueodds_service.concurrency import gather_or_cancel
 from trueodds_service.config import VllmSettings
-from trueodds_service.engine.base import EngineDied, EngineInfo, TokenPrompt, TokenScore
+from trueodds_service.engine.base import (
+    MAX_TOP_TOKENS,
+    EngineDied,
+    EngineInfo,
+    TokenPrompt,
+    TokenScore,
+)
+from trueodds_service.engine.lanes import Lanes
 from trueodds_service.engine.prefix import PrefixGate, shared_prefix
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
+    from vllm.lora.request import LoRARequest
     from vllm.v1.engine.async_llm import AsyncLLM
 
 _CPU_DEFAULT_KV_GIB = 1.0
@@ -29,7 +41,16 @@ _GPU_BLOCK_TOKENS = 16
 # vLLM's own default is meant for an engine alone on its GPU, as one started by hand is.
 _GPU_MEMORY = 0.9
 
+# Where the sampling parameters of a request hold its forced tokens, in ``extra_args``.
+FORCED = "trueodds_forced"
+
+_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+# vLLM's own limit to ``logprob_token_ids``.
+_MOST_TOKENS_READ = 128
+
 _ENVIRONMENT = {
+    # One runner for all versions and machines: V2 takes other logits processors.
+    "VLLM_USE_V2_MODEL_RUNNER": "0",
     # Binding threads to cores fails in containers and slows a machine with few cores.
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     "VLLM_LOGGING_LEVEL": "WARNING",
@@ -46,24 +67,36 @@ _CPU_ENVIRONMENT = {
 
 
 class VllmEngine:
-    """One model in vLLM's AsyncLLM."""
+    """One model in vLLM's AsyncLLM, and the LoRA adapters over it."""
 
-    def __init__(self, llm: "AsyncLLM", info: EngineInfo, block_tokens: int) -> None:
+    def __init__(
+        self,
+        llm: "AsyncLLM",
+        info: EngineInfo,
+        block_tokens: int,
+        adapters: "Mapping[str, LoRARequest]",
+    ) -> None:
         self.info = info
         self._llm = llm
         self._request_ids = itertools.count()
         self._block_tokens = block_tokens
         self._gate = PrefixGate()
+        self._lanes = Lanes()
+        self._adapters = adapters
 
     @classmethod
-    def start(cls, weights: Path, settings: VllmSettings) -> "VllmEngine":
+    def start(
+        cls, weights: Path, settings: VllmSettings, adapters: Mapping[str, Path] | None = None
+    ) -> "VllmEngine":
         """Loads a model. Blocks until it can answer: seconds on a CPU, up to a minute on a GPU.
 
-        Call it inside the event loop that will score.
+        ``adapters`` are folders by name. Call it inside the event loop that will score.
         """
-        arguments = engine_arguments(weights, settings)
+        adapters = adapters or {}
+        arguments = engine_arguments(weights, settings, adapters)
         import vllm  # noqa: PLC0415 (reads the environment when it is imported)
         from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415
+        from vllm.lora.request import LoRARequest  # noqa: PLC0415
         from vllm.v1.engine.async_llm import AsyncLLM  # noqa: PLC0415
 
         llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
@@ -74,38 +107,97 @@ class VllmEngine:
             dtype=str(config.dtype).removeprefix("torch."),
             max_tokens=config.max_model_len,
         )
-        return cls(llm, info, arguments["block_size"] or _GPU_BLOCK_TOKENS)
+        # vLLM knows an adapter by its number, and would answer from another's cache were it reused.
+        requests = {
+            name: LoRARequest(name, number, str(path))
+            for number, (name, path) in enumerate(adapters.items(), 1)
+        }
+        return cls(llm, info, arguments["block_size"] or _GPU_BLOCK_TOKENS, requests)
 
-    async def score(self, prompts: Sequence[TokenPrompt]) -> list[TokenScore]:
+    async def score(
+        self, prompts: Sequence[TokenPrompt], adapter: str | None = None
+    ) -> list[TokenScore]:
+        lora = None if adapter is None else self._adapters[adapter]
         first: list[TokenScore] = []
         prefix = shared_prefix([prompt.prompt for prompt in prompts], self._block_tokens)
         if prefix:
-            async with self._gate.ahead(prefix) as ahead:
+            async with self._gate.ahead((adapter, prefix)) as ahead:
                 if ahead:
-                    first = [await self._score(prompts[0])]
+                    first = [await self._score(prompts[0], lora)]
         rest = prompts[len(first) :]
-        return first + await gather_or_cancel(self._score(prompt) for prompt in rest)
+        return first + await gather_or_cancel(self._score(prompt, lora) for prompt in rest)
 
     def close(self) -> None:
         self._llm.shutdown()
 
-    async def _score(self, prompt: TokenPrompt) -> TokenScore:
+    async def _score(self, prompt: TokenPrompt, lora: "LoRARequest | None") -> TokenScore:
+        identifier, firsts = await self._first_tokens(prompt, lora)
+        logprobs = np.array([firsts[tokens[0]] for tokens in prompt.continuations])
+        longer = [place for place, tokens in enumerate(prompt.continuations) if len(tokens) > 1]
+        if longer:
+            read_at = prompt.prompt + prompt.identifier
+            rests = await gather_or_cancel(
+                self._forced(read_at + tokens[:1], tokens[1:], lora)
+                for tokens in (prompt.continuations[place] for place in longer)
+            )
+            logprobs[longer] += rests
+        top = await self._top_tokens(prompt, lora) if prompt.top_tokens else ()
+        return TokenScore(logprobs, identifier, top)
+
+    async def _first_tokens(
+        self, prompt: TokenPrompt, lora: "LoRARequest | None"
+    ) -> tuple[float, dict[int, float]]:
+        """ln p of the identifier, and of the first token of every continuation after it."""
+        wanted = tuple(dict.fromkeys(tokens[0] for tokens in prompt.continuations))
+        identifier = 0.0
+        firsts: dict[int, float] = {}
+        for start in range(0, len(wanted), _MOST_TOKENS_READ):
+            part = wanted[start : start + _MOST_TOKENS_READ]
+            steps = await self._read(prompt.prompt, _sampling(prompt.identifier, part), lora)
+            identifier = _sum(steps, prompt.identifier)
+            firsts |= {token: float(steps[-1][token].logprob) for token in part}
+        return identifier, firsts
+
+    async def _forced(
+        self, before: tuple[int, ...], tokens: tuple[int, ...], lora: "LoRARequest | None"
+    ) -> float:
+        """ln p(tokens | before)."""
+        # The last token is not forced, only read.
+        steps = await self._read(before, _sampling(tokens[:-1], tokens[-1:]), lora)
+        return _sum(steps, tokens)
+
+    async def _top_tokens(
+        self, prompt: TokenPrompt, lora: "LoRARequest | None"
+    ) -> tuple[tuple[int, float], ...]:
+        before = prompt.prompt + prompt.identifier
+        [step] = await self._read(before, _top_sampling(prompt.top_tokens), lora)
+        likeliest = sorted(step.items(), key=lambda item: -item[1].logprob)
+        return tuple((token, float(read.logprob)) for token, read in likeliest[: prompt.top_tokens])
+
+    async def _read(
+        self, tokens: tuple[int, ...], params: "SamplingParams", lora: "LoRARequest | None"
+    ) -> Any:
+        """vLLM's logprobs by token, one mapping a step."""
         from vllm.inputs import TokensPrompt  # noqa: PLC0415
         from vllm.v1.engine.exceptions import EngineDeadError  # noqa: PLC0415
 
-        generation = self._llm.generate(
-            TokensPrompt(prompt_token_ids=list(prompt.prompt)),
-            _sampling(prompt.options, prompt.identifier),
-            str(next(self._request_ids)),
-        )
-        try:
-            output = [output async for output in generation][-1].outputs[0]
-        except EngineDeadError as error:
-            raise EngineDied("vLLM's engine process is gone") from error
-        return _read(prompt, output.logprobs)
+        # vLLM's V1 runner spoils the top tokens of a batch that also reads given tokens (#51789).
+        async with self._lanes.of("given" if params.logprobs is None else "top"):
+            generation = self._llm.generate(
+                TokensPrompt(prompt_token_ids=list(tokens)),
+                params,
+                str(next(self._request_ids)),
+                lora_request=lora,
+            )
+            try:
+                return [output async for output in generation][-1].outputs[0].logprobs
+            except EngineDeadError as error:
+                raise EngineDied("vLLM's engine process is gone") from error
 
 
-def engine_arguments(weights: Path, settings: VllmSettings) -> dict[str, Any]:
+def engine_arguments(
+    weights: Path, settings: VllmSettings, adapters: Mapping[str, Path] | None = None
+) -> dict[str, Any]:
     """vLLM's arguments for a model on this machine. Sets the environment that they rely on."""
     _set_environment(_ENVIRONMENT)
     from vllm.platforms import current_platform  # noqa: PLC0415
@@ -131,37 +223,66 @@ def engine_arguments(weights: Path, settings: VllmSettings) -> dict[str, Any]:
         # One process a model; vLLM would add a second one on a CPU.
         "distributed_executor_backend": "uni" if on_cpu else None,
         "disable_log_stats": True,
+        "max_logprobs": MAX_TOP_TOKENS,
+        "logits_processors": ["trueodds_service.engine.forced:ForcedTokens"],
+        **_lora_arguments(adapters or {}),
+    }
+
+
+def _lora_arguments(adapters: Mapping[str, Path]) -> dict[str, Any]:
+    if not adapters:
+        return {}
+    ranks = [
+        json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))["r"]
+        for path in adapters.values()
+    ]
+    return {
+        "enable_lora": True,
+        "max_loras": len(adapters),
+        # vLLM takes some ranks only.
+        "max_lora_rank": next(rank for rank in _LORA_RANKS if rank >= max(ranks)),
     }
 
 
 @functools.lru_cache(maxsize=4096)
-def _sampling(options: tuple[int, ...], identifier: int | None) -> "SamplingParams":
-    """One greedy token; or the identifier, forced, and one greedy token after it.
+def _sampling(forced: tuple[int, ...], wanted: tuple[int, ...]) -> "SamplingParams":
+    """The forced tokens, one a step, and one step more that reads the wanted ones.
 
-    The logprobs are those before the force applies, so the first step tells p(identifier) and
-    the second the options given it: one prompt for both.
+    A forced token is chosen, and vLLM always tells the logprob of what it chose: so the first
+    steps tell p(forced) and the last one the wanted tokens given them, from one prompt.
     """
     from vllm import SamplingParams  # noqa: PLC0415
-    from vllm.sampling_params import RequestOutputKind  # noqa: PLC0415
 
-    wanted = options if identifier is None else (identifier, *options)
     return SamplingParams(
-        temperature=0.0,
-        max_tokens=1 if identifier is None else 2,
-        ignore_eos=True,
-        allowed_token_ids=None if identifier is None else [identifier],
-        logprob_token_ids=list(dict.fromkeys(wanted)),
-        detokenize=False,
-        output_kind=RequestOutputKind.FINAL_ONLY,
-        skip_clone=True,
+        max_tokens=len(forced) + 1,
+        logprob_token_ids=list(wanted),
+        extra_args={FORCED: list(forced)} if forced else None,
+        **_greedy(),
     )
 
 
-def _read(prompt: TokenPrompt, steps: Any) -> TokenScore:
-    options = np.array([steps[-1][token].logprob for token in prompt.options], dtype=np.float64)
-    if prompt.identifier is None:
-        return TokenScore(options)
-    return TokenScore(options, float(steps[0][prompt.identifier].logprob))
+@functools.lru_cache(maxsize=32)
+def _top_sampling(count: int) -> "SamplingParams":
+    from vllm import SamplingParams  # noqa: PLC0415
+
+    return SamplingParams(max_tokens=1, logprobs=count, **_greedy())
+
+
+def _greedy() -> dict[str, Any]:
+    from vllm.sampling_params import RequestOutputKind  # noqa: PLC0415
+
+    return {
+        "temperature": 0.0,
+        "ignore_eos": True,
+        "detokenize": False,
+        "output_kind": RequestOutputKind.FINAL_ONLY,
+        "skip_clone": True,
+    }
+
+
+def _sum(steps: Any, tokens: tuple[int, ...]) -> float:
+    """The logprobs of one token a step, summed; the rest of the steps is left."""
+    return sum(float(step[token].logprob) for step, token in zip(steps, tokens, strict=False))
 
 
 def _set_environment(values: Mapping[str, str]) -> None:

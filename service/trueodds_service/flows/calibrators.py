@@ -57,7 +57,7 @@ class Calibrators:
     def active(self, scope: Scope) -> Calibrator | None:
         """What answers in ``scope``: its task's calibrator, else the model's default."""
         default = Scope(
-            scope.model, scope.revision, "", scope.format, scope.format_version, scope.options
+            scope.model, scope.revision, "", scope.reading, scope.format_version, scope.options
         )
         active = self._snapshot.active
         return active.get(scope) or active.get(default)

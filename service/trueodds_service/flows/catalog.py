@@ -20,11 +20,16 @@ class ServedModel:
 
 @dataclass(slots=True)
 class ModelEntry:
-    """A model of the configuration. ``served`` is None while its engine starts."""
+    """A model of the configuration. ``served`` is None while its engine starts.
+
+    ``base`` is the model over whose weights an adapter runs.
+    """
 
     name: str
     revision: str
+    tokenizer_revision: str
     teacher: str | None
+    base: str | None = None
     served: ServedModel | None = None
 
     def ready(self) -> ServedModel:

@@ -14,14 +14,15 @@ from trueodds_service.core.calibrators import Method
 from trueodds_service.core.distributions import answer_distribution
 from trueodds_service.core.metrics import evaluate
 from trueodds_service.core.solver import Bound
-from trueodds_service.errors import InvalidInput, NotReady
+from trueodds_service.errors import InvalidInput, NotReady, ServiceError
 from trueodds_service.flows.calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog, ModelEntry
-from trueodds_service.flows.score import scope_of, score_tokens
-from trueodds_service.prompts.formats import Format
+from trueodds_service.flows.read import read
+from trueodds_service.prompts.formats import FORMAT_VERSION
 from trueodds_service.prompts.question import Question, Shot
+from trueodds_service.prompts.reading import Reading
 from trueodds_service.store.calibrator import Calibrator
-from trueodds_service.store.records import Provenance
+from trueodds_service.store.records import Provenance, Scope
 
 # Prompts scored between two reports of progress.
 _CHUNK = 64
@@ -38,7 +39,11 @@ class FitQuestions:
 
 @dataclass(frozen=True, slots=True)
 class FitScores:
-    """Raw option logprobs, (n, k) each, and the answers, (n,): -1 where one is not known."""
+    """Option scores, (n, k) each, and the answers, (n,): -1 where one is not known.
+
+    A score is what the answer distribution is the softmax of: the raw logprob, unless the
+    reading normalizes or corrects it.
+    """
 
     logprobs: NDArray[np.float64]
     teacher_logprobs: NDArray[np.float64] | None
@@ -58,7 +63,7 @@ class FitQuery:
 
     model: str
     task: str
-    format: Format
+    reading: Reading
     method: Method
     temperature: float
     teacher: str | None
@@ -84,25 +89,27 @@ async def fit(
     model = catalog.find(query.model)
     teacher = _teacher(query, model, catalog)
     data = FitScores(np.empty((0, 2)), None, np.empty(0, np.int64))
+    key = query.reading.key()
     if isinstance(query.source, FitScores):
         data = query.source
     elif isinstance(query.source, FitQuestions):
-        logprobs: dict[str, NDArray[np.float64]] = {}
+        key = _common_key(query.source, query.reading)
+        scores: dict[str, NDArray[np.float64]] = {}
         scored_by = [model] if teacher is None else [model, teacher]
-        total = len(scored_by) * len(query.source.questions)
+        count = len(query.source.questions)
         for entry in scored_by:
             rows: list[NDArray[np.float64]] = []
-            for start in range(0, len(query.source.questions), _CHUNK):
+            for start in range(0, count, _CHUNK):
                 rows += await _chunk(entry, query, query.source, start)
-                yield Progress(len(logprobs) * len(query.source.questions) + len(rows), total)
-            logprobs[entry.name] = np.stack(rows)
+                yield Progress(len(scores) * count + len(rows), len(scored_by) * count)
+            scores[entry.name] = np.stack(rows)
         data = FitScores(
-            logprobs[model.name],
-            None if teacher is None else logprobs[teacher.name],
+            scores[model.name],
+            None if teacher is None else scores[teacher.name],
             query.source.answers,
         )
     calibrator = await calibrators.ask(
-        calibrators.store.put, _calibrator(query, model, teacher, data)
+        calibrators.store.put, _calibrator(query, model, teacher, data, key)
     )
     if query.activate:
         await calibrators.activate(calibrator)
@@ -121,30 +128,41 @@ def _teacher(query: FitQuery, model: ModelEntry, catalog: Catalog) -> ModelEntry
     return catalog.find(name)
 
 
+def _common_key(source: FitQuestions, reading: Reading) -> str:
+    """The way of reading of all questions, as a scope names it."""
+    keys = [reading.key(question) for question in source.questions]
+    for place, key in enumerate(keys):
+        if key != keys[0]:
+            raise InvalidInput(
+                f"questions.items[{place}].question.prompt",
+                "has to be of the same kind in all items: a calibrator is for one way of reading",
+            )
+    return keys[0]
+
+
 async def _chunk(
     entry: ModelEntry, query: FitQuery, source: FitQuestions, start: int
 ) -> list[NDArray[np.float64]]:
     questions = source.questions[start : start + _CHUNK]
-    outcomes = await score_tokens(entry, questions, source.shots, query.format)
+    outcomes, _ = await read(entry.ready(), questions, source.shots, query.reading)
     rows = []
     for place, outcome in enumerate(outcomes, start):
         item = f"questions.items[{place}].question"
         if isinstance(outcome, InvalidInput):
             raise outcome.under(item)
-        if not np.isfinite(outcome.options.max()):
-            message = f"{item}: models/{entry.name} gives no option any probability"
-            raise NotReady(message, reason="NO_OPTION_MASS")
-        rows.append(outcome.options)
+        if isinstance(outcome, ServiceError):
+            raise NotReady(f"{item}, models/{entry.name}: {outcome.message}", reason=outcome.reason)
+        rows.append(outcome.scores)
     return rows
 
 
 def _calibrator(
-    query: FitQuery, model: ModelEntry, teacher: ModelEntry | None, data: FitScores
+    query: FitQuery, model: ModelEntry, teacher: ModelEntry | None, data: FitScores, key: str
 ) -> Calibrator:
     options = query.source.options if isinstance(query.source, NoData) else data.logprobs.shape[1]
     fitted = _fitted(query, data)
     return Calibrator(
-        scope=scope_of(model, query.task, query.format, options),
+        scope=Scope(model.name, model.revision, query.task, key, FORMAT_VERSION, options),
         method=query.method.value,
         temperature=fitted.temperature,
         at_bound=fitted.at_bound is not Bound.NONE,

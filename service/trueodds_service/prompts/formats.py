@@ -1,65 +1,93 @@
-"""Formats: how a question becomes a prompt, and where its answer is read.
+"""Formats: how a question becomes a prompt, and how its answer is written after it.
 
-The formats differ only after ``Answer:``. Up to there the prompt is the same text, so what a
-model puts on one way of answering rather than another is its format uncertainty, and nothing
-else (He et al. 2023, section 3).
+The built-in formats differ only after ``Answer:``. Up to there the prompt is the same text, so
+what a model puts on one way of answering rather than another is its format uncertainty, and
+nothing else (He et al. 2023, section 3).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+from hashlib import blake2b
 
 from trueodds_service.prompts.question import Question, Shot
 
+# Raised by one whenever a built-in format changes: it is part of every calibrator's scope.
+FORMAT_VERSION = 1
 
-class Format(StrEnum):
-    """The ways to answer that the service knows. The values are part of a calibrator's scope."""
-
-    LETTER = "letter"
-    PAREN = "paren"
+_PLACE = re.compile(r"\{(text|passage|options|label)\}")
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerShape:
-    """What stands around a label in an answer: ``identifier`` before it, ``closing`` after.
+class Format:
+    """Templates, in which words in braces stand for parts of the question.
 
-    A non-empty ``identifier`` is the paper's format identifier: p(identifier | x) is the
-    format probability, and the label is read after it.
+    ``question`` is the prompt: ``{text}``, ``{passage}`` (with its line break, or nothing) and
+    ``{options}``. ``option`` is a line of it: ``{label}`` and ``{text}``. Every answer begins
+    with ``identifier``, the paper's format identifier: p(identifier | x) is the format
+    probability. ``answer`` follows, and names exactly one of ``{label}`` and ``{text}``: that,
+    with what stands before it, is what is read. ``separator`` ends a worked example.
     """
 
-    identifier: str
-    before_label: str
-    closing: str
+    question: str = "{passage}{text}\n{options}Answer:"
+    option: str = "{label}. {text}\n"
+    identifier: str = ""
+    answer: str = " {label}"
+    separator: str = "\n\n"
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether the option's text is read, not its label."""
+        return "{text}" in self.answer
+
+    @property
+    def lead(self) -> str:
+        """What is read before the label or the text."""
+        return _PLACE.split(self.answer, maxsplit=1)[0]
+
+    @property
+    def key(self) -> str:
+        """The format's name in a calibrator's scope."""
+        for name, built_in in BUILT_IN.items():
+            if self == built_in:
+                return name
+        return f"custom-{blake2b(repr(astuple(self)).encode(), digest_size=8).hexdigest()}"
 
 
-SHAPES = {
-    Format.LETTER: AnswerShape(identifier="", before_label=" ", closing=""),
-    Format.PAREN: AnswerShape(identifier=" (", before_label="", closing=")"),
-}
+LETTER = Format()
+PAREN = Format(identifier=" (", answer="{label})")
+TEXT = Format(answer=" {text}")
 
-# Raised by one whenever a rendered prompt changes: it is part of every calibrator's scope.
-FORMAT_VERSION = 1
+BUILT_IN = {"letter": LETTER, "paren": PAREN, "text": TEXT}
 
 
 def render(question: Question, shots: Sequence[Shot], answer_format: Format) -> str:
-    """The prompt of a question after its worked examples; it ends in ``Answer:``."""
+    """The prompt of a question after its worked examples, up to the answer."""
     worked = (
-        f"{_ask(shot.question)}{answer(shot.question.labels[shot.answer], answer_format)}\n\n"
+        _ask(shot.question, answer_format)
+        + answer(shot.question, shot.answer, answer_format)
+        + answer_format.separator
         for shot in shots
     )
-    return "".join(worked) + _ask(question)
+    return "".join(worked) + _ask(question, answer_format)
 
 
-def answer(label: str, answer_format: Format) -> str:
-    """A whole answer as it follows ``Answer:``, such as `` A`` or `` (A)``."""
-    shape = SHAPES[answer_format]
-    return f"{shape.identifier}{shape.before_label}{label}{shape.closing}"
+def answer(question: Question, option: int, answer_format: Format) -> str:
+    """A whole answer as it follows the prompt, such as `` A`` or `` (A)``."""
+    parts = {"label": question.labels[option], "text": question.options[option]}
+    return answer_format.identifier + _fill(answer_format.answer, parts)
 
 
-def _ask(question: Question) -> str:
-    passage = f"{question.passage}\n" if question.passage else ""
+def _ask(question: Question, answer_format: Format) -> str:
     options = "".join(
-        f"{label}. {option}\n"
+        _fill(answer_format.option, {"label": label, "text": option})
         for label, option in zip(question.labels, question.options, strict=True)
     )
-    return f"{passage}{question.text}\n{options}Answer:"
+    passage = f"{question.passage}\n" if question.passage else ""
+    parts = {"passage": passage, "text": question.text, "options": options}
+    return _fill(answer_format.question, parts)
+
+
+def _fill(template: str, parts: Mapping[str, str]) -> str:
+    # In one pass: what a part holds is not a template.
+    return _PLACE.sub(lambda match: parts.get(match[1], match[0]), template)

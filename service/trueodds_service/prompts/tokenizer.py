@@ -1,155 +1,389 @@
 """Prompts to token ids, with the options' tokens found and checked. The home of transformers.
 
-A label can be another token than it is alone ("A" and " A" are different ids), and a letter
-looked up wrongly still gives a plausible number. So the prompt and the label are tokenised
-together, and the label's token is what that adds to the prompt.
+An option can be other tokens than it is alone ("A" and " A" are different ids), and one looked
+up wrongly still gives a plausible number. So the prompt and the option are tokenised together,
+and the option's tokens are what that adds to the prompt.
 """
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from jinja2 import TemplateError
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from trueodds_service.engine.base import TokenPrompt
-from trueodds_service.errors import InvalidInput
-from trueodds_service.prompts.formats import SHAPES, AnswerShape, Format, render
-from trueodds_service.prompts.question import Question, Shot
+from trueodds_service.errors import InvalidInput, field
+from trueodds_service.prompts.formats import render
+from trueodds_service.prompts.question import (
+    ChatPrompt,
+    Prompt,
+    Question,
+    Shot,
+    TextPrompt,
+    TokenIdPrompt,
+)
+from trueodds_service.prompts.reading import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A question as the engine takes it, and where its options are found in the score.
+
+    ``surfaces`` are the ways in which each option is written, as (what is read, the place of its
+    tokens among the continuations): the format's own first, then the variants.
+    """
+
+    prompt: TokenPrompt
+    surfaces: tuple[tuple[tuple[str, int], ...], ...]
 
 
 class PromptTokenizer:
     """Makes engine prompts for one model. Thread-safe."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, max_prompt_tokens: int) -> None:
-        """``max_prompt_tokens`` is the longest prompt that leaves room for the answer."""
-        self._tokenizer = tokenizer
+        """``max_prompt_tokens`` is the longest prompt that leaves room for one token to read."""
+        # Two of them: one that is switched between two threads' texts would mix them up.
+        self._plain = copy.deepcopy(tokenizer)
+        self._plain.split_special_tokens = True
+        self._special = copy.deepcopy(tokenizer)
+        self._special.split_special_tokens = False
+        self._special_names = tuple(
+            str(token) for token in tokenizer.added_tokens_decoder.values() if token.special
+        )
+        self._vocabulary = len(tokenizer)
         self._max_prompt_tokens = max_prompt_tokens
-        self._labels: dict[tuple[str, AnswerShape, tuple[str, ...]], _LabelTokens] = {}
+        self._kept: dict[tuple[_Text, _Suffixes], _Found] = {}
 
     @classmethod
     def load(cls, weights: Path, max_prompt_tokens: int) -> "PromptTokenizer":
         """The tokenizer that lies beside a model's weights. Runs no code from there."""
         tokenizer = AutoTokenizer.from_pretrained(
-            str(weights),
-            local_files_only=True,
-            trust_remote_code=False,
-            # A caller's text is text: "<|end|>" in a question is not the end of anything.
-            split_special_tokens=True,
+            str(weights), local_files_only=True, trust_remote_code=False
         )
         return cls(tokenizer, max_prompt_tokens)
 
-    def prompts(
-        self, questions: Sequence[Question], shots: Sequence[Shot], answer_format: Format
-    ) -> list[TokenPrompt | InvalidInput]:
-        """One engine prompt a question, or what is wrong with it; the order is kept."""
-        if not questions:
-            return []
-        shape = SHAPES[answer_format]
-        texts = [render(question, shots, answer_format) for question in questions]
-        outcomes: list[TokenPrompt | InvalidInput] = []
-        for question, text, ids in zip(questions, texts, self._encode(texts), strict=True):
+    def prepare(
+        self, questions: Sequence[Question], shots: Sequence[Shot], reading: Reading
+    ) -> list[Prepared | InvalidInput]:
+        """One engine prompt a question, or what is wrong with it; the order is kept.
+
+        The field of an error is relative to its question.
+        """
+        outcomes: list[Prepared | InvalidInput | None] = [None] * len(questions)
+        written: dict[int, _Written] = {}
+        for place, question in enumerate(questions):
             try:
-                outcomes.append(self._prompt(question, text, tuple(ids), shape))
+                if isinstance(question.prompt, TokenIdPrompt):
+                    outcomes[place] = self._of_tokens(question, question.prompt)
+                else:
+                    written[place] = self._write(question, question.prompt, shots, reading)
+            except InvalidInput as error:
+                outcomes[place] = error
+        for place, prepared in zip(written, self._of_text(list(written.values())), strict=True):
+            outcomes[place] = prepared
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def encode(self, prompt: Prompt) -> tuple[int, ...]:
+        """The tokens of a prompt of the caller's own. Raises InvalidInput."""
+        if isinstance(prompt, TokenIdPrompt):
+            self._check_ids(prompt.ids, "token_ids")
+            return prompt.ids
+        ids = self._encode([self._own_text(prompt)])[0]
+        _check_not_empty(ids, "source")
+        return ids
+
+    def token_text(self, token: int) -> str:
+        """A token as the tokenizer writes it by itself."""
+        return str(self._plain.decode([token]))
+
+    def _write(
+        self,
+        question: Question,
+        prompt: TextPrompt | ChatPrompt | None,
+        shots: Sequence[Shot],
+        reading: Reading,
+    ) -> "_Written":
+        suffixes = _suffixes(question, reading)
+        if prompt is None:
+            return _Written(_Text(render(question, shots, reading.format)), suffixes, "text")
+        if shots:
+            raise InvalidInput("prompt", "takes no shots: they are part of it")
+        with field("prompt"):
+            text = self._own_text(prompt)
+        if isinstance(prompt, ChatPrompt):
+            for index, surfaces in enumerate(suffixes.surfaces):
+                self._check_plain(surfaces[0], suffixes.field(index))
+        return _Written(text, suffixes, "prompt")
+
+    def _own_text(self, prompt: TextPrompt | ChatPrompt) -> "_Text":
+        """A prompt of the caller's own as text."""
+        if isinstance(prompt, TextPrompt):
+            return _Text(prompt.text, special=prompt.special, bare=prompt.special)
+        with field("chat"):
+            for index, (role, content) in enumerate(prompt.messages):
+                self._check_plain(role, f"messages[{index}].role")
+                self._check_plain(content, f"messages[{index}].content")
+            self._check_plain(prompt.answer_prefix, "answer_prefix")
+            if self._special.chat_template is None:
+                raise InvalidInput(
+                    "messages", "this model has no chat template", reason="NO_CHAT_TEMPLATE"
+                )
+            messages = [{"role": role, "content": content} for role, content in prompt.messages]
+            try:
+                text = self._special.apply_chat_template(
+                    messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
+                )
+            except (TemplateError, TypeError, ValueError, KeyError, IndexError) as error:
+                # What a template says can hold the messages.
+                raise InvalidInput(
+                    "messages",
+                    "the model's chat template refuses these roles in this order",
+                    reason="CHAT_TEMPLATE_REFUSED",
+                ) from error
+        return _Text(f"{text}{prompt.answer_prefix}", special=True, bare=True)
+
+    def _check_plain(self, text: str, name: str) -> None:
+        """A special token in a message could end the turn, and speak for somebody else."""
+        if any(special in text for special in self._special_names):
+            raise InvalidInput(
+                name, "names a special token of the model", reason="SPECIAL_TOKEN_IN_TEXT"
+            )
+
+    def _of_tokens(self, question: Question, prompt: TokenIdPrompt) -> Prepared:
+        self._check_ids(prompt.ids, "prompt.token_ids")
+        for index, option in enumerate(question.option_ids):
+            self._check_ids(option, f"options[{index}].token_ids")
+        _check_distinct(question.option_ids, lambda index: f"options[{index}].token_ids")
+        surfaces = tuple(((option, place),) for place, option in enumerate(question.options))
+        return self._checked(
+            Prepared(TokenPrompt(prompt.ids, question.option_ids), surfaces), "prompt"
+        )
+
+    def _check_ids(self, ids: tuple[int, ...], name: str) -> None:
+        # An id beyond the vocabulary takes the engine down.
+        if unknown := [token for token in ids if token >= self._vocabulary]:
+            raise InvalidInput(
+                name,
+                f"{unknown[0]} is no token of this model, which has {self._vocabulary}",
+                reason="UNKNOWN_TOKEN",
+            )
+
+    def _of_text(self, written: Sequence["_Written"]) -> list[Prepared | InvalidInput]:
+        whole = self._encode([each.text for each in written])
+        lines = self._encode_unique(each.text.line for each in written)
+        stems: list[tuple[_Text, tuple[int, ...]]] = []
+        for each, ids in zip(written, whole, strict=True):
+            # What an option's tokens are depends on the text right before it. Where the tokens
+            # of the prompt's last line end the prompt's, no token reaches across the line's
+            # start, and the answer for the line is the answer for the prompt.
+            line = lines[each.text.line]
+            at_line = bool(line) and ids[-len(line) :] == line
+            stems.append((each.text.line, line) if at_line else (each.text, ids))
+        found = self._find(list(zip(stems, (each.suffixes for each in written), strict=True)))
+        outcomes: list[Prepared | InvalidInput] = []
+        for each, ids, tokens in zip(written, whole, found, strict=True):
+            try:
+                outcomes.append(self._assemble(each, ids, tokens))
             except InvalidInput as error:
                 outcomes.append(error)
         return outcomes
 
-    def _prompt(
-        self, question: Question, text: str, ids: tuple[int, ...], shape: AnswerShape
-    ) -> TokenPrompt:
-        label_tokens = self._label_tokens(question.labels, text, ids, shape)
-        prompt = TokenPrompt(ids, label_tokens.options, label_tokens.identifier)
-        if prompt.length > self._max_prompt_tokens:
+    def _assemble(
+        self, written: "_Written", ids: tuple[int, ...], found: "_Found | InvalidInput"
+    ) -> Prepared:
+        _check_not_empty(ids, written.field)
+        if isinstance(found, InvalidInput):
+            raise found
+        prompt = TokenPrompt(ids, found.continuations, found.identifier)
+        return self._checked(Prepared(prompt, found.surfaces), written.field)
+
+    def _checked(self, prepared: Prepared, name: str) -> Prepared:
+        needed, room = prepared.prompt.total_length, self._max_prompt_tokens + 1
+        if needed > room:
             raise InvalidInput(
-                "text",
-                f"the prompt is {prompt.length} tokens long, shots included; "
-                f"the model reads at most {self._max_prompt_tokens}",
+                name,
+                f"the prompt and its longest option are {needed} tokens long, shots included; "
+                f"the model reads at most {room}",
                 reason="PROMPT_TOO_LONG",
             )
-        return prompt
+        return prepared
 
-    def _label_tokens(
-        self, labels: tuple[str, ...], text: str, ids: tuple[int, ...], shape: AnswerShape
-    ) -> "_LabelTokens":
-        """The tokens of the labels after this prompt.
+    def _find(
+        self, wanted: Sequence[tuple[tuple["_Text", tuple[int, ...]], "_Suffixes"]]
+    ) -> list["_Found | InvalidInput"]:
+        """The tokens of all suffixes after their stems; what is asked twice is looked up once."""
+        found: dict[tuple[_Text, _Suffixes], _Found | InvalidInput] = {}
+        missing: dict[tuple[_Text, _Suffixes], tuple[int, ...]] = {}
+        for (stem, ids), suffixes in wanted:
+            key = (stem, suffixes)
+            if (kept := self._kept.get(key)) is not None:
+                found[key] = kept
+            else:
+                missing[key] = ids
+        tokens = self._encode_unique(
+            stem.followed_by(text) for stem, suffixes in missing for text in suffixes.texts
+        )
+        for (stem, suffixes), ids in missing.items():
+            try:
+                resolved = _resolve(stem, ids, suffixes, tokens)
+            except InvalidInput as error:
+                found[stem, suffixes] = error
+                continue
+            found[stem, suffixes] = resolved
+            # Labels come again with every question, texts do not.
+            if not suffixes.are_texts and len(self._kept) < _KEPT_LABEL_SETS:
+                self._kept[stem, suffixes] = resolved
+        return [found[stem, suffixes] for (stem, _), suffixes in wanted]
 
-        What a label's token is depends on the text right before it, and every prompt ends in
-        the same line. Where that line's tokens end the prompt's, so that no token reaches
-        across its start, the answer for the line is the answer for the prompt, and is kept.
-        """
-        line = text[text.rindex("\n") :]
-        line_ids = tuple(self._encode([line], special=False)[0])
-        if ids[-len(line_ids) :] != line_ids:
-            return self._find_label_tokens(labels, _Prompt(text, ids, special=True), shape)
-        key = (line, shape, labels)
-        found = self._labels.get(key)
-        if found is None:
-            found = self._find_label_tokens(labels, _Prompt(line, line_ids, special=False), shape)
-            if len(self._labels) < _KEPT_LABEL_SETS:
-                self._labels[key] = found
-        return found
+    def _encode_unique(self, texts: Iterable["_Text"]) -> dict["_Text", tuple[int, ...]]:
+        unique = list(dict.fromkeys(texts))
+        return dict(zip(unique, self._encode(unique), strict=True))
 
-    def _find_label_tokens(
-        self, labels: tuple[str, ...], prompt: "_Prompt", shape: AnswerShape
-    ) -> "_LabelTokens":
-        identifier: int | None = None
-        if shape.identifier:
-            added = self._added(prompt, shape.identifier)
-            if added is None or len(added) != 1:
-                raise InvalidInput(
-                    "format",
-                    f"{shape.identifier!r} is not one token of this model after the prompt; "
-                    "use another format",
-                    reason="FORMAT_IDENTIFIER_NOT_ONE_TOKEN",
-                )
-            identifier = added[0]
-        options: list[int] = []
-        lead = shape.identifier + shape.before_label
-        for index, label in enumerate(labels):
-            field = f"options[{index}].label"
-            added = self._added(prompt, lead + label)
-            if added is not None and identifier is not None:
-                added = added[1:] if added[0] == identifier else None
-            if added is None or len(added) != 1:
-                raise InvalidInput(
-                    field,
-                    f"the label {label!r} is not one token of this model at the place of the "
-                    "answer; use single letters or short words that are",
-                    reason="LABEL_NOT_ONE_TOKEN",
-                )
-            if added[0] in options:
-                other = labels[options.index(added[0])]
-                raise InvalidInput(
-                    field,
-                    f"the labels {other!r} and {label!r} are the same token of this model",
-                    reason="LABELS_SAME_TOKEN",
-                )
-            options.append(added[0])
-        return _LabelTokens(identifier, tuple(options))
-
-    def _added(self, prompt: "_Prompt", suffix: str) -> tuple[int, ...] | None:
-        """The tokens that ``suffix`` adds to the prompt; None where it changes the prompt's."""
-        whole = tuple(self._encode([prompt.text + suffix], special=prompt.special)[0])
-        if whole[: len(prompt.ids)] != prompt.ids or len(whole) == len(prompt.ids):
-            return None
-        return whole[len(prompt.ids) :]
-
-    def _encode(self, texts: list[str], *, special: bool = True) -> list[list[int]]:
-        # Over-long input is refused above, so the tokenizer's own warning would be noise.
-        encoded = self._tokenizer(texts, add_special_tokens=special, verbose=False)
-        return encoded["input_ids"]  # type: ignore[no-any-return]
+    def _encode(self, texts: Sequence["_Text"]) -> list[tuple[int, ...]]:
+        """The tokens of texts, in their order; those of a kind are tokenised together."""
+        encoded: list[tuple[int, ...]] = [()] * len(texts)
+        kinds: dict[tuple[bool, bool], list[int]] = {}
+        for place, text in enumerate(texts):
+            kinds.setdefault((text.special, text.bare), []).append(place)
+        for (special, bare), places in kinds.items():
+            tokenizer = self._special if special else self._plain
+            # Over-long input is refused above, so the tokenizer's own warning would be noise.
+            ids = tokenizer(
+                [texts[place].text for place in places],
+                add_special_tokens=not bare,
+                verbose=False,
+            )["input_ids"]
+            for place, each in zip(places, ids, strict=True):
+                encoded[place] = tuple(each)
+        return encoded
 
 
-class _Prompt(NamedTuple):
+class _Text(NamedTuple):
+    """Text to tokenise."""
+
     text: str
-    ids: tuple[int, ...]
-    special: bool
-    """Whether the ids hold what the tokenizer puts around every text, such as a BOS."""
+    special: bool = False
+    """Whether names of special tokens in it are special tokens."""
+    bare: bool = False
+    """Whether the tokenizer leaves out what it puts around every text, such as a BOS."""
+
+    @property
+    def line(self) -> "_Text":
+        """The last line, from the line break before it."""
+        return _Text(self.text[max(self.text.rfind("\n"), 0) :], self.special, bare=True)
+
+    def followed_by(self, text: str) -> "_Text":
+        return self._replace(text=self.text + text)
 
 
-class _LabelTokens(NamedTuple):
-    identifier: int | None
-    options: tuple[int, ...]
+class _Suffixes(NamedTuple):
+    """What is read after a prompt: the identifier, then each option in one or more ways."""
+
+    identifier: str
+    surfaces: tuple[tuple[str, ...], ...]
+    are_texts: bool
+
+    @property
+    def texts(self) -> list[str]:
+        """All that has to be tokenised after the prompt."""
+        return [self.identifier] + [
+            self.identifier + surface for surfaces in self.surfaces for surface in surfaces
+        ]
+
+    def field(self, option: int) -> str:
+        """The field that an option is read from."""
+        return f"options[{option}].{'text' if self.are_texts else 'label'}"
+
+
+class _Written(NamedTuple):
+    """A question's prompt and options as text; ``field`` is where its prompt comes from."""
+
+    text: _Text
+    suffixes: _Suffixes
+    field: str
+
+
+class _Found(NamedTuple):
+    identifier: tuple[int, ...]
+    continuations: tuple[tuple[int, ...], ...]
+    surfaces: tuple[tuple[tuple[str, int], ...], ...]
+
+
+def _suffixes(question: Question, reading: Reading) -> _Suffixes:
+    written = reading.format
+    lead = written.lead
+    named = question.options if written.reads_text else question.labels
+    leads = [lead]
+    if reading.variants:
+        leads.append(lead[:-1] if lead.endswith(" ") else f"{lead} ")
+    surfaces = tuple(tuple(each + name for each in leads) for name in named)
+    return _Suffixes(written.identifier, surfaces, written.reads_text)
+
+
+def _resolve(
+    stem: _Text,
+    ids: tuple[int, ...],
+    suffixes: _Suffixes,
+    tokens: Mapping[_Text, tuple[int, ...]],
+) -> _Found:
+    """Where the tokens of each surface begin and end. Raises InvalidInput."""
+    identifier = _added(ids, tokens[stem.followed_by(suffixes.identifier)])
+    if identifier is None:
+        raise InvalidInput(
+            "reading.format",
+            "its identifier is no tokens of its own after this prompt; use another format",
+            reason="FORMAT_CHANGES_PROMPT",
+        )
+    before = ids + identifier
+    own: list[tuple[int, ...]] = []
+    for index, (surface, *_) in enumerate(suffixes.surfaces):
+        added = _added(before, tokens[stem.followed_by(suffixes.identifier + surface)])
+        if not added:
+            raise InvalidInput(
+                suffixes.field(index),
+                "is no tokens of its own at the place of the answer: the tokenizer joins it "
+                "to what stands before it",
+                reason="OPTION_CHANGES_PROMPT",
+            )
+        own.append(added)
+    _check_distinct(own, suffixes.field)
+    places = {option: place for place, option in enumerate(own)}
+    found = []
+    for option, (surface, *variants) in zip(own, suffixes.surfaces, strict=True):
+        ways = [(surface, places[option])]
+        for variant in variants:
+            added = _added(before, tokens[stem.followed_by(suffixes.identifier + variant)])
+            # What the tokenizer takes for the same, or cannot separate, is no other way.
+            if added and added not in places:
+                places[added] = len(places)
+                ways.append((variant, places[added]))
+        found.append(tuple(ways))
+    return _Found(identifier, tuple(places), tuple(found))
+
+
+def _added(before: tuple[int, ...], whole: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The tokens that ``whole`` has after ``before``; None where it changes those."""
+    return whole[len(before) :] if whole[: len(before)] == before else None
+
+
+def _check_distinct(options: Sequence[tuple[int, ...]], name: Callable[[int], str]) -> None:
+    seen: dict[tuple[int, ...], int] = {}
+    for index, option in enumerate(options):
+        other = seen.setdefault(option, index)
+        if other != index:
+            raise InvalidInput(
+                name(index),
+                f"is the same tokens of this model as options[{other}]",
+                reason="OPTIONS_SAME_TOKENS",
+            )
+
+
+def _check_not_empty(ids: tuple[int, ...], name: str) -> None:
+    if not ids:
+        raise InvalidInput(name, "the prompt holds no tokens", reason="EMPTY_PROMPT")
 
 
 # Callers choose labels, so what is kept of them is bounded.

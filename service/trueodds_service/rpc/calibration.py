@@ -14,7 +14,7 @@ from trueodds_service.rpc.calibrators import calibrator_message
 from trueodds_service.rpc.fits import parse_fit
 from trueodds_service.rpc.names import parse_calibrator, parse_model
 from trueodds_service.rpc.questions import parse_task
-from trueodds_service.rpc.scoring import Context
+from trueodds_service.rpc.status import Context
 from trueodds_service.store.calibrator import Calibrator
 
 _DEFAULT_PAGE = 50

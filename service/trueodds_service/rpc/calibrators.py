@@ -4,9 +4,7 @@ from google.protobuf import timestamp_pb2
 
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds_service.core.calibrators import Method
-from trueodds_service.prompts.formats import Format
 from trueodds_service.rpc.names import model_name
-from trueodds_service.rpc.questions import FORMAT_MESSAGES
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.records import Scope
 
@@ -47,7 +45,7 @@ def _scope(scope: Scope) -> pb.Scope:
         model=model_name(scope.model),
         model_revision=scope.revision,
         task=scope.task,
-        format=FORMAT_MESSAGES[Format(scope.format)],
+        reading=scope.reading,
         format_version=scope.format_version,
         options=scope.options,
     )

@@ -11,19 +11,14 @@ from trueodds_service.config import Limits
 from trueodds_service.core.calibrators import Method
 from trueodds_service.core.fits import CONSTANT_TEMPERATURE
 from trueodds_service.core.solver import DEFAULT_BOUNDS
-from trueodds_service.errors import InvalidInput
+from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.fit import FitQuery, FitQuestions, FitScores, NoData
 from trueodds_service.prompts.question import Question
+from trueodds_service.prompts.reading import OrderCorrection, Reading
 from trueodds_service.rpc.calibrators import METHOD_MESSAGES
 from trueodds_service.rpc.names import parse_model
-from trueodds_service.rpc.questions import (
-    parse_answer,
-    parse_format,
-    parse_question,
-    parse_shots,
-    parse_task,
-)
-from trueodds_service.rpc.status import field
+from trueodds_service.rpc.questions import QuestionParser, parse_answer, parse_task
+from trueodds_service.rpc.reading import parse_reading
 
 _METHODS = {message: method for method, message in METHOD_MESSAGES.items()}
 _UNKNOWN = -1
@@ -39,16 +34,27 @@ def parse_fit(request: pb.FitCalibratorRequest, limits: Limits) -> FitQuery:
     method = _METHODS.get(request.method)
     if method is None:
         raise InvalidInput("method", "is required: IDENTITY, CONSTANT, TEMPERATURE or TEACHER_KL")
+    reading = _reading(request, limits)
     return FitQuery(
         model=model,
         task=parse_task(request.task, "task"),
-        format=parse_format(request.format, "format"),
+        reading=reading,
         method=method,
         temperature=_temperature(request, method),
         teacher=_teacher(request, method),
-        source=_source(request, method, limits),
+        source=_source(request, method, reading, limits),
         activate=request.activate,
     )
+
+
+def _reading(request: pb.FitCalibratorRequest, limits: Limits) -> Reading:
+    with field("reading"):
+        reading = parse_reading(request.reading, limits)
+        if reading.order is OrderCorrection.PRIOR and not reading.label_prior:
+            raise InvalidInput(
+                "label_prior", "is required for a fit: a calibrator is for scores of one prior"
+            )
+    return reading
 
 
 def _temperature(request: pb.FitCalibratorRequest, method: Method) -> float:
@@ -71,7 +77,7 @@ def _teacher(request: pb.FitCalibratorRequest, method: Method) -> str | None:
 
 
 def _source(
-    request: pb.FitCalibratorRequest, method: Method, limits: Limits
+    request: pb.FitCalibratorRequest, method: Method, reading: Reading, limits: Limits
 ) -> FitQuestions | FitScores | NoData:
     source = request.WhichOneof("source")
     if source == "options" and method not in _NEED_DATA:
@@ -80,7 +86,7 @@ def _source(
         return NoData(request.options)
     if source == "questions" and method in _NEED_DATA:
         with field("questions"):
-            return _questions(request.questions, method, limits)
+            return _questions(request.questions, method, reading, limits)
     if source == "scores" and method in _NEED_DATA:
         with field("scores"):
             return _scores(request.scores, method, limits)
@@ -88,14 +94,17 @@ def _source(
     raise InvalidInput("source", f"METHOD_{method.name} is fitted from {wanted}")
 
 
-def _questions(message: pb.FitQuestions, method: Method, limits: Limits) -> FitQuestions:
+def _questions(
+    message: pb.FitQuestions, method: Method, reading: Reading, limits: Limits
+) -> FitQuestions:
     _check_count(len(message.items), limits)
+    parser = QuestionParser(reading, limits, message.options)
     questions: list[Question] = []
     answers: list[int] = []
     for index, item in enumerate(message.items):
         with field(f"items[{index}]"):
             with field("question"):
-                question = parse_question(item.question, limits)
+                question = parser.question(item.question)
                 if questions and len(question.options) != len(questions[0].options):
                     raise InvalidInput("options", _same_count(len(questions[0].options)))
             answer = _UNKNOWN
@@ -105,7 +114,7 @@ def _questions(message: pb.FitQuestions, method: Method, limits: Limits) -> FitQ
                 raise InvalidInput("answer", "METHOD_TEMPERATURE needs it")
         questions.append(question)
         answers.append(answer)
-    shots = parse_shots(message.shots, limits, "shots")
+    shots = parser.shots(message.shots, "shots")
     return FitQuestions(shots, tuple(questions), np.array(answers, dtype=np.int64))
 
 

@@ -1,12 +1,14 @@
 """ModelService: which models are served, and what they can do."""
 
 from trueodds.v1 import model_pb2 as pb
-from trueodds.v1 import model_pb2_grpc
+from trueodds.v1 import model_pb2_grpc, scoring_pb2
 from trueodds_service.config import Limits
-from trueodds_service.flows.catalog import Catalog, ModelEntry
+from trueodds_service.engine.base import MAX_TOP_TOKENS
+from trueodds_service.flows.catalog import Catalog, ModelEntry, ServedModel
+from trueodds_service.prompts.formats import FORMAT_VERSION
 from trueodds_service.rpc.names import model_name, parse_model
-from trueodds_service.rpc.questions import FORMAT_MESSAGES
-from trueodds_service.rpc.scoring import Context
+from trueodds_service.rpc.reading import FORMATS_SERVED
+from trueodds_service.rpc.status import Context
 
 
 class ModelServicer(model_pb2_grpc.ModelServiceServicer):
@@ -30,16 +32,36 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
             name=model_name(entry.name),
             state=pb.STATE_STARTING,
             revision=entry.revision,
+            tokenizer_revision=entry.tokenizer_revision,
             teacher=model_name(entry.teacher) if entry.teacher else "",
-            formats=list(FORMAT_MESSAGES.values()),
+            base=model_name(entry.base) if entry.base else "",
+            formats=FORMATS_SERVED,
             limits=pb.Limits(
-                max_options=self._limits.max_options, max_items=self._limits.max_items
+                max_options=self._limits.max_options,
+                max_items=self._limits.max_items,
+                max_shots=self._limits.max_shots,
+                max_top_tokens=MAX_TOP_TOKENS,
             ),
         )
         if entry.served is not None:
-            info = entry.served.info
             message.state = pb.STATE_READY
             message.limits.max_prompt_tokens = entry.served.max_prompt_tokens
-            message.engine = f"{info.name} {info.version}"
-            message.dtype = info.dtype
+            message.engine = _engine_name(entry.served)
+            message.dtype = entry.served.info.dtype
         return message
+
+
+def identity_message(entry: ModelEntry) -> scoring_pb2.Identity:
+    """What answers for a model that is ready."""
+    served = entry.ready()
+    return scoring_pb2.Identity(
+        model_revision=entry.revision,
+        tokenizer_revision=entry.tokenizer_revision,
+        format_version=FORMAT_VERSION,
+        engine=_engine_name(served),
+        dtype=served.info.dtype,
+    )
+
+
+def _engine_name(served: ServedModel) -> str:
+    return f"{served.info.name} {served.info.version}"

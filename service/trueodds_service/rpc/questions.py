@@ -4,29 +4,14 @@ from collections.abc import Sequence
 
 from trueodds.v1 import question_pb2 as pb
 from trueodds_service.config import Limits
-from trueodds_service.errors import InvalidInput, NotServed
-from trueodds_service.prompts.formats import Format
-from trueodds_service.prompts.question import Question, Shot, letters
-from trueodds_service.rpc.status import field
+from trueodds_service.errors import InvalidInput, field
+from trueodds_service.prompts.question import Question, Shot, TokenIdPrompt, letters
+from trueodds_service.prompts.reading import Normalization, OrderCorrection, Reading
+from trueodds_service.rpc.reading import parse_prompt
 
 _MAX_LABEL = 64
 _MAX_TASK = 200
-
-_FORMATS = {
-    pb.FORMAT_UNSPECIFIED: Format.PAREN,
-    pb.FORMAT_LETTER: Format.LETTER,
-    pb.FORMAT_PAREN: Format.PAREN,
-}
-FORMAT_MESSAGES = {Format.LETTER: pb.FORMAT_LETTER, Format.PAREN: pb.FORMAT_PAREN}
-
-
-def parse_format(value: "pb.Format.ValueType", name: str) -> Format:
-    """Raises InvalidInput, or NotServed for TEXT."""
-    if value == pb.FORMAT_TEXT:
-        raise NotServed("FORMAT_TEXT is in the contract and not served by this version")
-    if value not in _FORMATS:
-        raise InvalidInput(name, f"{value} is not a format")
-    return _FORMATS[value]
+_MOST_LETTERS = 26
 
 
 def parse_task(task: str, name: str) -> str:
@@ -38,37 +23,78 @@ def parse_task(task: str, name: str) -> str:
     return task
 
 
-def parse_question(message: pb.Question, limits: Limits) -> Question:
-    """Raises InvalidInput; its field is relative to the question."""
-    if not message.text.strip():
-        raise InvalidInput("text", "is required")
-    count = len(message.options)
-    if not 2 <= count <= limits.max_options:  # noqa: PLR2004 (a choice needs two)
-        raise InvalidInput("options", f"has {count} options; from 2 to {limits.max_options}")
-    for index, option in enumerate(message.options):
-        if not option.text.strip():
-            raise InvalidInput(f"options[{index}].text", "is required")
-    return Question(
-        text=message.text,
-        passage=message.passage,
-        options=tuple(option.text for option in message.options),
-        labels=_labels(message.options),
-    )
+class QuestionParser:
+    """Checks the questions of a request: its reading and its shared options go for all."""
 
+    def __init__(
+        self, reading: Reading, limits: Limits, shared_options: Sequence[pb.Option] = ()
+    ) -> None:
+        self._reading = reading
+        self._limits = limits
+        self._shared = shared_options
 
-def parse_shots(messages: Sequence[pb.Shot], limits: Limits, name: str) -> tuple[Shot, ...]:
-    """Raises InvalidInput."""
-    if len(messages) > limits.max_shots:
-        raise InvalidInput(name, f"has {len(messages)} shots; at most {limits.max_shots}")
-    shots = []
-    for index, message in enumerate(messages):
-        with field(f"{name}[{index}]"):
-            with field("question"):
-                question = parse_question(message.question, limits)
-            if not message.HasField("answer"):
-                raise InvalidInput("answer", "is required")
-            shots.append(Shot(question, parse_answer(message.answer, question)))
-    return tuple(shots)
+    def question(self, message: pb.Question) -> Question:
+        """Raises InvalidInput; its field is relative to the question."""
+        if not message.HasField("prompt"):
+            if not message.text.strip():
+                raise InvalidInput("text", "is required")
+            return self._question(message)
+        for name in ("text", "passage"):
+            if getattr(message, name):
+                raise InvalidInput(name, "is part of the prompt where there is one")
+        order = self._reading.order
+        if order is OrderCorrection.CYCLIC or (
+            order is OrderCorrection.PRIOR and not self._reading.label_prior
+        ):
+            raise InvalidInput("prompt", "the order of its options cannot be changed")
+        return self._question(message)
+
+    def shots(self, messages: Sequence[pb.Shot], name: str) -> tuple[Shot, ...]:
+        """Raises InvalidInput."""
+        if len(messages) > self._limits.max_shots:
+            raise InvalidInput(name, f"has {len(messages)} shots; at most {self._limits.max_shots}")
+        shots = []
+        for index, message in enumerate(messages):
+            with field(f"{name}[{index}]"):
+                if message.question.HasField("prompt"):
+                    raise InvalidInput("question.prompt", "a shot has a text, not a prompt")
+                with field("question"):
+                    question = self.question(message.question)
+                if not message.HasField("answer"):
+                    raise InvalidInput("answer", "is required")
+                shots.append(Shot(question, parse_answer(message.answer, question)))
+        return tuple(shots)
+
+    def _question(self, message: pb.Question) -> Question:
+        options = message.options or self._shared
+        count = len(options)
+        if not 2 <= count <= self._limits.max_options:  # noqa: PLR2004 (a choice needs two)
+            raise InvalidInput(
+                "options", f"has {count} options; from 2 to {self._limits.max_options}"
+            )
+        prompt = parse_prompt(message.prompt) if message.HasField("prompt") else None
+        in_tokens = isinstance(prompt, TokenIdPrompt)
+        measures = self._reading.normalization in (Normalization.BYTES, Normalization.CHARACTERS)
+        needs_text = prompt is None or (measures if in_tokens else self._reading.format.reads_text)
+        for index, option in enumerate(options):
+            if needs_text and not option.text.strip():
+                raise InvalidInput(f"options[{index}].text", "is required")
+            if in_tokens and not option.token_ids:
+                raise InvalidInput(
+                    f"options[{index}].token_ids", "is required after a prompt of token ids"
+                )
+            if option.token_ids and not in_tokens:
+                raise InvalidInput(
+                    f"options[{index}].token_ids", "goes with a prompt of token ids only"
+                )
+        return Question(
+            text=message.text,
+            passage=message.passage,
+            options=tuple(option.text for option in options),
+            labels=_labels(options),
+            prompt=prompt,
+            option_ids=tuple(tuple(option.token_ids) for option in options) if in_tokens else (),
+        )
 
 
 def parse_answer(answer: int, question: Question) -> int:
@@ -83,7 +109,7 @@ def parse_answer(answer: int, question: Question) -> int:
 def _labels(options: Sequence[pb.Option]) -> tuple[str, ...]:
     labels = tuple(option.label for option in options)
     if not any(labels):
-        if len(options) > len(letters(26)):
+        if len(options) > _MOST_LETTERS:
             raise InvalidInput("options", "more than 26 options need labels of their own")
         return letters(len(options))
     seen: set[str] = set()
@@ -96,6 +122,6 @@ def _labels(options: Sequence[pb.Option]) -> tuple[str, ...]:
                 name, f"has to be printable, at most {_MAX_LABEL} long, without space around it"
             )
         if label in seen:
-            raise InvalidInput(name, f"{label!r} is used twice")
+            raise InvalidInput(name, "is used twice")
         seen.add(label)
     return labels

@@ -2,23 +2,23 @@
 
 import time
 from collections.abc import AsyncIterator, Sequence
-from typing import Any, TypeAlias
+from dataclasses import replace
 
-import grpc
+import numpy as np
 
 from trueodds.v1 import question_pb2, scoring_pb2, scoring_pb2_grpc
 from trueodds_service.config import Limits
-from trueodds_service.errors import InvalidInput, NotServed, ServiceError
+from trueodds_service.engine.base import MAX_TOP_TOKENS
+from trueodds_service.errors import InvalidInput, NotServed, ServiceError, field
 from trueodds_service.flows.calibrators import Calibrators
-from trueodds_service.flows.catalog import Catalog
+from trueodds_service.flows.catalog import Catalog, ModelEntry
 from trueodds_service.flows.score import Answer, ScoreQuery, ScoreResult, score
-from trueodds_service.prompts.formats import FORMAT_VERSION
 from trueodds_service.prompts.question import Question
+from trueodds_service.rpc.models import identity_message
 from trueodds_service.rpc.names import parse_calibrator, parse_model
-from trueodds_service.rpc.questions import parse_format, parse_question, parse_shots, parse_task
-from trueodds_service.rpc.status import field, to_status
-
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+from trueodds_service.rpc.questions import QuestionParser, parse_task
+from trueodds_service.rpc.reading import parse_reading
+from trueodds_service.rpc.status import Context, to_status
 
 
 class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
@@ -33,17 +33,17 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         self, request: scoring_pb2.ScoreRequest, context: Context
     ) -> scoring_pb2.ScoreResponse:
         arrived = time.perf_counter()
+        query, parser = self._query(request.settings)
         with field("question"):
-            question = parse_question(request.question, self._limits)
-        query = self._query(request.settings, (question,))
-        result = await score(query, self._catalog, self._calibrators)
+            question = parser.question(request.question)
+        result = await self._score(query, (question,))
         outcome = result.outcomes[0]
         if isinstance(outcome, InvalidInput):
             raise outcome.under("question")
         if isinstance(outcome, ServiceError):
             raise outcome
         return scoring_pb2.ScoreResponse(
-            answer=answer_message(outcome), timings=_timings(result, arrived)
+            answer=_Answers(result.model).message(outcome), timings=_timings(result, arrived)
         )
 
     async def BatchScore(
@@ -55,13 +55,14 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
             raise InvalidInput(
                 "questions", f"has {count} questions; from 1 to {self._limits.max_items}"
             )
-        parsed = self._parsed(request.questions)
+        query, parser = self._query(request.settings)
+        parsed = _parsed(request.questions, parser)
         questions = tuple(question for question in parsed if isinstance(question, Question))
-        query = self._query(request.settings, questions)
-        result = await score(query, self._catalog, self._calibrators)
+        result = await self._score(query, questions)
+        answers = _Answers(result.model)
         scored = iter(result.outcomes)
         outcomes = [
-            _outcome(next(scored) if isinstance(question, Question) else question, index)
+            answers.outcome(next(scored) if isinstance(question, Question) else question, index)
             for index, question in enumerate(parsed)
         ]
         return scoring_pb2.BatchScoreResponse(outcomes=outcomes, timings=_timings(result, arrived))
@@ -71,68 +72,115 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
     ) -> AsyncIterator[scoring_pb2.StreamScoreResponse]:
         raise NotServed("StreamScore is in the contract and not served by this version")
 
-    def _parsed(self, messages: Sequence[question_pb2.Question]) -> list[Question | InvalidInput]:
-        parsed: list[Question | InvalidInput] = []
-        for message in messages:
-            try:
-                parsed.append(parse_question(message, self._limits))
-            except InvalidInput as error:
-                parsed.append(error)
-        return parsed
-
-    def _query(
-        self, settings: scoring_pb2.ScoreSettings, questions: tuple[Question, ...]
-    ) -> ScoreQuery:
+    def _query(self, settings: scoring_pb2.ScoreSettings) -> tuple[ScoreQuery, QuestionParser]:
+        """The query, as yet without questions, and what parses them."""
         with field("settings"):
             model = parse_model(settings.model, "model")
-            return ScoreQuery(
+            with field("reading"):
+                reading = parse_reading(settings.reading, self._limits)
+            parser = QuestionParser(reading, self._limits, settings.options)
+            query = ScoreQuery(
                 model=model,
                 task=parse_task(settings.task, "task"),
-                format=parse_format(settings.format, "format"),
-                shots=parse_shots(settings.shots, self._limits, "shots"),
+                reading=reading,
+                shots=parser.shots(settings.shots, "shots"),
                 calibrator=_calibrator_id(settings.calibrator, model),
-                questions=questions,
+                questions=(),
+                min_option_mass=_min_option_mass(settings.min_option_mass),
+                top_tokens=_top_tokens(settings.top_tokens),
             )
+        return query, parser
+
+    async def _score(self, query: ScoreQuery, questions: tuple[Question, ...]) -> ScoreResult:
+        return await score(replace(query, questions=questions), self._catalog, self._calibrators)
 
 
-def answer_message(answer: Answer) -> scoring_pb2.Answer:
-    choice = answer.choice
-    rows = zip(
-        answer.labels,
-        answer.logprobs.tolist(),
+def _parsed(
+    messages: Sequence[question_pb2.Question], parser: QuestionParser
+) -> list[Question | InvalidInput]:
+    parsed: list[Question | InvalidInput] = []
+    for message in messages:
+        try:
+            parsed.append(parser.question(message))
+        except InvalidInput as error:
+            parsed.append(error)
+    return parsed
+
+
+class _Answers:
+    """Answers of one model → messages."""
+
+    def __init__(self, model: ModelEntry) -> None:
+        self._served = model.ready()
+        self._identity = identity_message(model)
+
+    def outcome(self, outcome: Answer | ServiceError, index: int) -> scoring_pb2.Outcome:
+        if isinstance(outcome, Answer):
+            return scoring_pb2.Outcome(answer=self.message(outcome))
+        if isinstance(outcome, InvalidInput):
+            outcome = outcome.under(f"questions[{index}]")
+        return scoring_pb2.Outcome(error=to_status(outcome))
+
+    def message(self, answer: Answer) -> scoring_pb2.Answer:
+        choice, read = answer.choice, answer.read
+        as_asked = read.as_asked
+        return scoring_pb2.Answer(
+            options=_option_messages(answer),
+            choice=choice,
+            confidence=float(answer.probabilities[choice]),
+            calibrated_confidence=float(answer.calibrated[choice]),
+            calibrated=answer.calibrator is not None,
+            calibrator="" if answer.calibrator is None else answer.calibrator.name,
+            format_probability=as_asked.format_probability,
+            option_mass=answer.option_mass,
+            entropy=answer.entropy,
+            abstained=answer.abstained,
+            top_tokens=[
+                scoring_pb2.TopToken(
+                    id=token, text=self._served.tokenizer.token_text(token), logprob=logprob
+                )
+                for token, logprob in as_asked.engine.top_tokens
+            ],
+            permutations=[scoring_pb2.Permutation(options=order) for order in read.orders],
+            label_prior=read.prior,
+            identity=self._identity,
+            prompt_tokens=as_asked.prepared.prompt.length,
+        )
+
+
+def _option_messages(answer: Answer) -> list[scoring_pb2.OptionScore]:
+    read = answer.read
+    as_asked = read.as_asked
+    names = zip(read.question.labels, as_asked.token_counts, as_asked.byte_counts, strict=True)
+    numbers = zip(
+        # Rounding can put the logprob of a certainty above zero.
+        np.minimum(as_asked.logprobs, 0.0).tolist(),
+        as_asked.scores.tolist(),
         answer.probabilities.tolist(),
         answer.calibrated.tolist(),
         strict=True,
     )
-    return scoring_pb2.Answer(
-        options=[
-            scoring_pb2.OptionScore(
-                label=label,
-                logprob=min(logprob, 0.0),
-                probability=probability,
-                calibrated_probability=calibrated,
-            )
-            for label, logprob, probability, calibrated in rows
-        ],
-        choice=choice,
-        confidence=float(answer.probabilities[choice]),
-        calibrated_confidence=float(answer.calibrated[choice]),
-        calibrated=answer.calibrator is not None,
-        calibrator="" if answer.calibrator is None else answer.calibrator.name,
-        format_probability=answer.format_probability,
-        option_mass=answer.option_mass,
-        model_revision=answer.revision,
-        format_version=FORMAT_VERSION,
-        prompt_tokens=answer.prompt_tokens,
-    )
-
-
-def _outcome(outcome: Answer | ServiceError, index: int) -> scoring_pb2.Outcome:
-    if isinstance(outcome, Answer):
-        return scoring_pb2.Outcome(answer=answer_message(outcome))
-    if isinstance(outcome, InvalidInput):
-        outcome = outcome.under(f"questions[{index}]")
-    return scoring_pb2.Outcome(error=to_status(outcome))
+    messages = [
+        scoring_pb2.OptionScore(
+            label=label,
+            logprob=logprob,
+            probability=probability,
+            calibrated_probability=calibrated,
+            score=score,
+            tokens=tokens,
+            bytes=size,
+        )
+        for (label, tokens, size), (logprob, score, probability, calibrated) in zip(
+            names, numbers, strict=True
+        )
+    ]
+    if as_asked.unconditional is not None:
+        for message, logprob in zip(messages, as_asked.unconditional.tolist(), strict=True):
+            message.unconditional_logprob = min(logprob, 0.0)
+    for message, ways in zip(messages, as_asked.prepared.surfaces, strict=True):
+        if len(ways) > 1:
+            message.variants.extend(surface for surface, _ in ways)
+    return messages
 
 
 def _calibrator_id(name: str, model: str) -> str | None:
@@ -142,6 +190,18 @@ def _calibrator_id(name: str, model: str) -> str | None:
     if owner != model:
         raise InvalidInput("calibrator", f"belongs to models/{owner}, not to the model asked")
     return calibrator_id
+
+
+def _min_option_mass(value: float) -> float:
+    if not 0 <= value <= 1:
+        raise InvalidInput("min_option_mass", "has to be from 0 to 1")
+    return value
+
+
+def _top_tokens(count: int) -> int:
+    if not 0 <= count <= MAX_TOP_TOKENS:
+        raise InvalidInput("top_tokens", f"has to be from 0 to {MAX_TOP_TOKENS}")
+    return count
 
 
 def _timings(result: ScoreResult, arrived: float) -> scoring_pb2.Timings:

@@ -26,8 +26,8 @@ from trueodds_service.flows.calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog
 from trueodds_service.rpc.calibration import CalibrationServicer
 from trueodds_service.rpc.models import ModelServicer
-from trueodds_service.rpc.scoring import Context, ScoringServicer
-from trueodds_service.rpc.status import internal, to_grpc, to_status
+from trueodds_service.rpc.scoring import ScoringServicer
+from trueodds_service.rpc.status import Context, internal, to_grpc, to_status
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 

@@ -1,7 +1,6 @@
 """The error tree as gRPC statuses (AIP-193): a code, a sentence, and details for programs."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2, message
@@ -16,6 +15,8 @@ from trueodds_service.errors import (
     ServiceError,
     Unavailable,
 )
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 
 DOMAIN = "trueodds"
 
@@ -62,15 +63,6 @@ def internal() -> status_pb2.Status:
 def to_grpc(status: status_pb2.Status) -> grpc.Status:
     """For ``context.abort_with_status``."""
     return rpc_status.to_status(status)
-
-
-@contextmanager
-def field(name: str) -> Iterator[None]:
-    """Puts ``name`` before the field of an InvalidInput raised inside."""
-    try:
-        yield
-    except InvalidInput as error:
-        raise error.under(name) from error
 
 
 def _packed(details: list[message.Message]) -> list[any_pb2.Any]:

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ray.exceptions import RayActorError
@@ -24,17 +25,19 @@ _LOST = (RayActorError, ReplicaUnavailableError, DeploymentUnavailableError)
 
 
 class EngineReplica:
-    """A Serve deployment: the engine of one model."""
+    """A Serve deployment: the engine of one model and of its adapters, folders by name."""
 
-    async def __init__(self, model: ModelSettings) -> None:  # type: ignore[misc]  # Serve awaits it
-        self._engine = start_engine(model)
+    async def __init__(  # type: ignore[misc]  # Serve awaits it
+        self, model: ModelSettings, adapters: Mapping[str, Path]
+    ) -> None:
+        self._engine = start_engine(model, adapters)
 
     async def info(self) -> EngineInfo:
         return self._engine.info
 
-    async def score(self, prompts: Sequence[TokenPrompt]) -> list[TokenScore]:
+    async def score(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[TokenScore]:
         try:
-            return await self._engine.score(prompts)
+            return await self._engine.score(prompts, adapter)
         except EngineDied:
             # Serve replaces a process that is gone at once, and one that is only sick at the
             # next health check.
@@ -54,10 +57,16 @@ class EngineFault(Exception):
 
 
 class RemoteEngine:
-    """An engine behind a DeploymentHandle. One call a batch, never one a prompt."""
+    """An engine behind a DeploymentHandle. One call a batch, never one a prompt.
 
-    def __init__(self, name: str, handle: Any, on_lost: Callable[[], Awaitable[None]]) -> None:
+    With ``is_adapter`` the model is an adapter, by its own name, in that engine.
+    """
+
+    def __init__(
+        self, name: str, handle: Any, on_lost: Callable[[], Awaitable[None]], *, is_adapter: bool
+    ) -> None:
         self._name = name
+        self._adapter = name if is_adapter else None
         self._handle = handle
         self._on_lost = on_lost
         self.info = EngineInfo(name="", version="", dtype="", max_tokens=0)
@@ -72,10 +81,12 @@ class RemoteEngine:
             else:
                 return
 
-    async def score(self, prompts: Sequence[TokenPrompt]) -> list[TokenScore]:
+    async def score(
+        self, prompts: Sequence[TokenPrompt], adapter: str | None = None
+    ) -> list[TokenScore]:
         """Raises Unavailable when replica after replica is lost with the request."""
         for _ in range(_ATTEMPTS):
-            call = self._handle.score.remote(prompts)
+            call = self._handle.score.remote(prompts, adapter or self._adapter)
             try:
                 return await call  # type: ignore[no-any-return]
             except asyncio.CancelledError:

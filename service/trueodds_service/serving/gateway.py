@@ -25,7 +25,8 @@ class Gateway:
     ) -> None:
         self._app = App(settings)
         self._handles = engines
-        self._connecting = {name: asyncio.create_task(self._connect(name)) for name in engines}
+        self._bases = {model.name: model.base for model in settings.models}
+        self._connecting = {name: asyncio.create_task(self._connect(name)) for name in self._bases}
         await self._app.start()
 
     async def address(self) -> str:
@@ -43,6 +44,7 @@ class Gateway:
                 self._connecting[name] = asyncio.create_task(self._connect(name))
                 await self._app.model_lost(name)
 
-        engine = RemoteEngine(name, self._handles[name], lost)
+        base = self._bases[name]
+        engine = RemoteEngine(name, self._handles[base or name], lost, is_adapter=base is not None)
         await engine.connect()
         await self._app.model_ready(name, engine, engine.info)

@@ -2,8 +2,9 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import ray
 from ray import serve
@@ -35,12 +36,24 @@ class StartError(ServiceError):
 
 
 def application(settings: Settings) -> serve.Application:
-    """The Serve application: a gateway, and an engine deployment for each model.
+    """The Serve application: a gateway, and an engine deployment for each model with weights.
 
     Raises ConfigError when the models want more GPUs than Ray has.
     """
-    models = place(settings.models, int(ray.cluster_resources().get("GPU", 0)))
-    engines = {model.name: _engine(model) for model in models}
+    # An adapter runs in the engine of its base.
+    bases = [model for model in settings.models if model.base is None]
+    models = place(bases, int(ray.cluster_resources().get("GPU", 0)))
+    engines = {
+        model.name: _engine(
+            model,
+            {
+                other.name: other.adapter
+                for other in settings.models
+                if other.base == model.name and other.adapter is not None
+            },
+        )
+        for model in models
+    }
     gateway = serve.deployment(
         Gateway,
         name="gateway",
@@ -115,7 +128,7 @@ def _address(gateway: DeploymentHandle) -> str:
             is_ready()
 
 
-def _engine(model: ModelSettings) -> serve.Application:
+def _engine(model: ModelSettings, adapters: Mapping[str, Path]) -> serve.Application:
     gpus = model.engine.gpus if isinstance(model.engine, VllmSettings) else 0.0
     deployment = serve.deployment(
         EngineReplica,
@@ -125,4 +138,4 @@ def _engine(model: ModelSettings) -> serve.Application:
         health_check_period_s=5,
         **_DRAINING,
     )
-    return deployment.bind(model)
+    return deployment.bind(model, adapters)

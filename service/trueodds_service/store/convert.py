@@ -41,7 +41,7 @@ def scope_record(row: ScopeRow) -> Scope:
         model=row.model,
         revision=row.revision,
         task=row.task,
-        format=row.format,
+        reading=row.reading,
         format_version=row.format_version,
         options=row.options,
     )

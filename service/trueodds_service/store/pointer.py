@@ -27,7 +27,7 @@ def find_scope(session: Session, scope: Scope) -> ScopeRow | None:
             model=scope.model,
             revision=scope.revision,
             task=scope.task,
-            format=scope.format,
+            reading=scope.reading,
             format_version=scope.format_version,
             options=scope.options,
         )

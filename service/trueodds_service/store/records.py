@@ -12,13 +12,14 @@ class Scope:
     """What a calibrator is fitted for; it is never applied to anything else.
 
     ``revision`` covers the model's weights, configuration and adapter. The empty ``task`` is the
-    scope of the model's default. ``options`` counts the options of a question.
+    scope of the model's default. ``reading`` names the way of reading (``Reading.key``), and
+    ``options`` counts the options of a question.
     """
 
     model: str
     revision: str
     task: str
-    format: str
+    reading: str
     format_version: int
     options: int
 

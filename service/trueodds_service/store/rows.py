@@ -68,14 +68,14 @@ class ScopeRow(Row):
 
     __tablename__ = "scopes"
     __table_args__ = (
-        UniqueConstraint("model", "revision", "task", "format", "format_version", "options"),
+        UniqueConstraint("model", "revision", "task", "reading", "format_version", "options"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
     model: Mapped[str]
     revision: Mapped[str]
     task: Mapped[str]
-    format: Mapped[str]
+    reading: Mapped[str]
     format_version: Mapped[int]
     options: Mapped[int]
 

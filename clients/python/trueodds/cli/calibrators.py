@@ -9,9 +9,13 @@ from trueodds._channel import FIT_TIMEOUT
 from trueodds.cli.console import (
     AnswerFormat,
     ModelName,
+    Normalized,
+    Order,
     Server,
     Shots,
     Task,
+    Unconditional,
+    Variants,
     connected,
     err,
     out,
@@ -19,7 +23,7 @@ from trueodds.cli.console import (
 )
 from trueodds.cli.files import STDIN, read_examples
 from trueodds.cli.tables import calibrator_table, calibrators_table, temperature_text
-from trueodds.types import Format, Method
+from trueodds.types import Format, Method, Normalization, OrderCorrection, Reading
 
 calibrators_app = typer.Typer(
     help="List, show, activate and roll back calibrators.", no_args_is_help=True
@@ -40,6 +44,10 @@ def fit(
         Method.TEACHER_KL
     ),
     answer_format: AnswerFormat = Format.PAREN,
+    normalization: Normalized = Normalization.SUM,
+    unconditional_prompt: Unconditional = None,
+    order: Order = OrderCorrection.NONE,
+    sum_variants: Variants = False,
     shots: Shots = None,
     teacher: Annotated[
         str | None, typer.Option(help="The pre-trained model; the configured one when left out.")
@@ -73,7 +81,9 @@ def fit(
                 model=model,
                 task=task,
                 method=method,
-                format=answer_format,
+                reading=Reading(
+                    answer_format, normalization, unconditional_prompt, sum_variants, order
+                ),
                 shots=worked,
                 teacher=teacher,
                 temperature=temperature,

@@ -14,7 +14,7 @@ from rich.text import Text
 from trueodds.cli.files import FileError
 from trueodds.client import Client
 from trueodds.errors import TrueoddsError
-from trueodds.types import Format
+from trueodds.types import Format, Normalization, OrderCorrection
 
 # What questions and names say is printed as it is. A table that nobody looks at is not cut to
 # a terminal's width.
@@ -26,6 +26,19 @@ err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="The model, such as demo-aligned.")]
 Task = Annotated[str, typer.Option("--task", "-t", help="Your name for this kind of question.")]
 AnswerFormat = Annotated[Format, typer.Option("--format", help="How the model answers.")]
+Normalized = Annotated[
+    Normalization, typer.Option("--normalization", help="What makes long options comparable.")
+]
+Unconditional = Annotated[
+    str | None,
+    typer.Option("--unconditional-prompt", help="For pmi: the prompt without the question."),
+]
+Order = Annotated[
+    OrderCorrection, typer.Option("--order", help="Against a liking for a place or a label.")
+]
+Variants = Annotated[
+    bool, typer.Option("--sum-variants", help="Options with and without a space before them.")
+]
 Shots = Annotated[
     Path | None, typer.Option(help="Worked examples with answers, JSON Lines; - for stdin.")
 ]

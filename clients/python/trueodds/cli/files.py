@@ -3,6 +3,10 @@
     {"question": "…", "options": ["…", "…"], "passage": "…", "labels": ["…", "…"], "answer": 0}
 
 ``passage``, ``labels`` and ``answer`` may be missing or null. ``answer`` is an index from 0.
+Instead of ``question`` there may be a whole ``prompt``, after which the options are read, or
+``messages`` for the model's chat template, with an ``answer_prefix`` or without:
+
+    {"messages": [{"role": "user", "content": "…"}], "options": ["…", "…"]}
 """
 
 import json
@@ -11,12 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from trueodds.types import Example, Question
+from trueodds.types import Chat, Example, Question
 
 STDIN = Path("-")
 
-_REQUIRED = ("question", "options")
-_KEYS = (*_REQUIRED, "passage", "labels", "answer")
+_ASKED_BY = ("question", "prompt", "messages")
+_KEYS = (*_ASKED_BY, "options", "passage", "labels", "answer", "answer_prefix")
 
 
 class FileError(Exception):
@@ -60,18 +64,32 @@ def _example(row: Any) -> Example:
         raise TypeError("is not a JSON object")
     if unknown := [key for key in row if key not in _KEYS]:
         raise ValueError(f"unknown key {unknown[0]!r}; known are {', '.join(_KEYS)}")
-    if missing := [key for key in _REQUIRED if key not in row]:
-        raise ValueError(f"{missing[0]} is missing")
-    if not isinstance(row["question"], str):
-        raise TypeError(f"question has to be a string, not {row['question']!r}")
+    asked_by = [key for key in _ASKED_BY if key in row]
+    if len(asked_by) != 1:
+        raise ValueError(
+            "question is missing" if not asked_by else f"{asked_by[1]} is one too many"
+        )
+    if "options" not in row:
+        raise ValueError("options is missing")
+    for key in ("question", "prompt"):
+        if key in row and not isinstance(row[key], str):
+            raise TypeError(f"{key} has to be a string, not {row[key]!r}")
     for key in ("options", "labels"):
         if isinstance(row.get(key), dict):
             raise TypeError(f"{key} has to be a list of strings, not {row[key]!r}")
     passage = row.get("passage")
     question = Question(
-        text=row["question"],
+        text=row.get("question", ""),
         options=row["options"],
         passage="" if passage is None else passage,
         labels=row.get("labels"),
+        prompt=_chat(row) if "messages" in row else row.get("prompt"),
     )
     return Example(question, row.get("answer"))
+
+
+def _chat(row: dict[str, Any]) -> Chat:
+    messages = row["messages"]
+    if not isinstance(messages, list) or not all(isinstance(each, dict) for each in messages):
+        raise TypeError("messages has to be a list of objects with role and content")
+    return Chat(messages, row.get("answer_prefix") or "")

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,9 +12,13 @@ from trueodds._channel import TIMEOUT
 from trueodds.cli.console import (
     AnswerFormat,
     ModelName,
+    Normalized,
+    Order,
     Server,
     Shots,
     Task,
+    Unconditional,
+    Variants,
     connected,
     out,
     progress_bar,
@@ -21,7 +26,7 @@ from trueodds.cli.console import (
 from trueodds.cli.files import STDIN, read_examples
 from trueodds.cli.tables import answer_table
 from trueodds.errors import TrueoddsError
-from trueodds.types import Answer, Format, Question
+from trueodds.types import Answer, Format, Normalization, OrderCorrection, Question, Reading
 
 
 def score(
@@ -35,6 +40,16 @@ def score(
     ] = None,
     task: Task = "",
     answer_format: AnswerFormat = Format.PAREN,
+    normalization: Normalized = Normalization.SUM,
+    unconditional_prompt: Unconditional = None,
+    order: Order = OrderCorrection.NONE,
+    sum_variants: Variants = False,
+    min_option_mass: Annotated[
+        float, typer.Option(min=0, max=1, help="Abstain where the options hold less.")
+    ] = 0.0,
+    top_tokens: Annotated[
+        int, typer.Option(min=0, max=20, help="Tell so many of the likeliest tokens.")
+    ] = 0,
     shots: Shots = None,
     calibrator: Annotated[
         str | None, typer.Option(help="This calibrator rather than the active one.")
@@ -53,7 +68,8 @@ def score(
     null. The exit status is 1 when there is an error among them.
 
     A line of the file: {"question": "Is tin a metal?", "options": ["yes", "no"]}. It may also
-    have "passage", "labels", and "answer", which is not read.
+    have "passage", "labels", and "answer", which is not read. Instead of "question" it may have
+    a whole "prompt", or "messages" for the model's chat template.
 
     Example: trueodds score demo-aligned -q "Is tin a metal?" -o yes -o no --table
     """
@@ -73,9 +89,13 @@ def score(
                 asked,
                 model=model,
                 task=task,
-                format=answer_format,
+                reading=Reading(
+                    answer_format, normalization, unconditional_prompt, sum_variants, order
+                ),
                 shots=worked,
                 calibrator=calibrator,
+                min_option_mass=min_option_mass,
+                top_tokens=top_tokens,
                 progress=progress,
             )
     for each, outcome in zip(asked, outcomes, strict=True):
@@ -100,6 +120,7 @@ def _row(outcome: Answer | TrueoddsError) -> dict[str, Any]:
             "error": {"reason": outcome.reason, "field": outcome.field, "message": str(outcome)}
         }
     logprobs = [option.logprob for option in outcome.options]
+    top = [{"text": token.text, "logprob": token.logprob} for token in outcome.top_tokens]
     return {
         "choice": outcome.choice,
         "label": outcome.options[outcome.choice].label,
@@ -111,7 +132,9 @@ def _row(outcome: Answer | TrueoddsError) -> dict[str, Any]:
         "logprobs": [logprob if math.isfinite(logprob) else None for logprob in logprobs],
         "format_probability": outcome.format_probability,
         "option_mass": outcome.option_mass,
+        "entropy": outcome.entropy,
+        "abstained": outcome.abstained,
         "calibrator": outcome.calibrator,
-        "model_revision": outcome.model_revision,
-        "format_version": outcome.format_version,
+        "identity": asdict(outcome.identity),
+        **({"top_tokens": top} if top else {}),
     }

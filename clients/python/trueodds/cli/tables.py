@@ -28,6 +28,7 @@ def answer_table(question: Question, outcome: Answer | TrueoddsError) -> Table:
     table.caption = (
         f"p(format) {outcome.format_probability:.3f} · option mass {outcome.option_mass:.3f} · "
         + (outcome.calibrator or "not calibrated")
+        + (" · abstained" if outcome.abstained else "")
     )
     return table
 
@@ -78,7 +79,7 @@ def calibrator_table(calibrator: Calibrator) -> Table:
         "model": calibrator.model,
         "model revision": calibrator.model_revision,
         "task": calibrator.task or "(default)",
-        "format": calibrator.format.value,
+        "reading": calibrator.reading,
         "options": str(calibrator.options),
         "method": calibrator.method.value,
         "temperature": temperature_text(calibrator),

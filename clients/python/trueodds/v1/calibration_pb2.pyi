@@ -12,6 +12,7 @@ import google.protobuf.message
 import google.protobuf.timestamp_pb2
 import sys
 import trueodds.v1.question_pb2
+import trueodds.v1.reading_pb2
 import typing
 
 if sys.version_info >= (3, 10):
@@ -144,7 +145,7 @@ class Scope(google.protobuf.message.Message):
     MODEL_FIELD_NUMBER: builtins.int
     MODEL_REVISION_FIELD_NUMBER: builtins.int
     TASK_FIELD_NUMBER: builtins.int
-    FORMAT_FIELD_NUMBER: builtins.int
+    READING_FIELD_NUMBER: builtins.int
     FORMAT_VERSION_FIELD_NUMBER: builtins.int
     OPTIONS_FIELD_NUMBER: builtins.int
     model: builtins.str
@@ -153,7 +154,10 @@ class Scope(google.protobuf.message.Message):
     """Hash of the weights, configuration and adapter."""
     task: builtins.str
     """Empty: the model's default, for tasks without a calibrator of their own."""
-    format: trueodds.v1.question_pb2.Format.ValueType
+    reading: builtins.str
+    """The way of reading: of a format, its key, such as "paren"; then what departs from its
+    defaults, such as "text+bytes" or "chat+letter+cyclic".
+    """
     format_version: builtins.int
     options: builtins.int
     """The number of options."""
@@ -163,11 +167,11 @@ class Scope(google.protobuf.message.Message):
         model: builtins.str = ...,
         model_revision: builtins.str = ...,
         task: builtins.str = ...,
-        format: trueodds.v1.question_pb2.Format.ValueType = ...,
+        reading: builtins.str = ...,
         format_version: builtins.int = ...,
         options: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["format", b"format", "format_version", b"format_version", "model", b"model", "model_revision", b"model_revision", "options", b"options", "task", b"task"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["format_version", b"format_version", "model", b"model", "model_revision", b"model_revision", "options", b"options", "reading", b"reading", "task", b"task"]) -> None: ...
 
 global___Scope = Scope
 
@@ -227,7 +231,7 @@ class FitCalibratorRequest(google.protobuf.message.Message):
 
     MODEL_FIELD_NUMBER: builtins.int
     TASK_FIELD_NUMBER: builtins.int
-    FORMAT_FIELD_NUMBER: builtins.int
+    READING_FIELD_NUMBER: builtins.int
     METHOD_FIELD_NUMBER: builtins.int
     TEMPERATURE_FIELD_NUMBER: builtins.int
     TEACHER_FIELD_NUMBER: builtins.int
@@ -239,7 +243,6 @@ class FitCalibratorRequest(google.protobuf.message.Message):
     """The model to calibrate, as models/{model}. Required."""
     task: builtins.str
     """The task to calibrate it for; empty for the model's default."""
-    format: trueodds.v1.question_pb2.Format.ValueType
     method: global___Method.ValueType
     """Required."""
     temperature: builtins.float
@@ -253,6 +256,8 @@ class FitCalibratorRequest(google.protobuf.message.Message):
     activate: builtins.bool
     """Activate the calibrator when it is stored."""
     @property
+    def reading(self) -> trueodds.v1.reading_pb2.Reading: ...
+    @property
     def questions(self) -> global___FitQuestions: ...
     @property
     def scores(self) -> global___FitScores: ...
@@ -261,7 +266,7 @@ class FitCalibratorRequest(google.protobuf.message.Message):
         *,
         model: builtins.str = ...,
         task: builtins.str = ...,
-        format: trueodds.v1.question_pb2.Format.ValueType = ...,
+        reading: trueodds.v1.reading_pb2.Reading | None = ...,
         method: global___Method.ValueType = ...,
         temperature: builtins.float | None = ...,
         teacher: builtins.str = ...,
@@ -270,8 +275,8 @@ class FitCalibratorRequest(google.protobuf.message.Message):
         options: builtins.int = ...,
         activate: builtins.bool = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_temperature", b"_temperature", "options", b"options", "questions", b"questions", "scores", b"scores", "source", b"source", "temperature", b"temperature"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_temperature", b"_temperature", "activate", b"activate", "format", b"format", "method", b"method", "model", b"model", "options", b"options", "questions", b"questions", "scores", b"scores", "source", b"source", "task", b"task", "teacher", b"teacher", "temperature", b"temperature"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_temperature", b"_temperature", "options", b"options", "questions", b"questions", "reading", b"reading", "scores", b"scores", "source", b"source", "temperature", b"temperature"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_temperature", b"_temperature", "activate", b"activate", "method", b"method", "model", b"model", "options", b"options", "questions", b"questions", "reading", b"reading", "scores", b"scores", "source", b"source", "task", b"task", "teacher", b"teacher", "temperature", b"temperature"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_temperature", b"_temperature"]) -> typing.Literal["temperature"] | None: ...
     @typing.overload
@@ -287,19 +292,25 @@ class FitQuestions(google.protobuf.message.Message):
 
     SHOTS_FIELD_NUMBER: builtins.int
     ITEMS_FIELD_NUMBER: builtins.int
+    OPTIONS_FIELD_NUMBER: builtins.int
     @property
     def shots(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trueodds.v1.question_pb2.Shot]:
         """Worked examples, shown to the model and to the teacher before each question."""
 
     @property
     def items(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___FitQuestion]: ...
+    @property
+    def options(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trueodds.v1.question_pb2.Option]:
+        """The options of every question that has none of its own."""
+
     def __init__(
         self,
         *,
         shots: collections.abc.Iterable[trueodds.v1.question_pb2.Shot] | None = ...,
         items: collections.abc.Iterable[global___FitQuestion] | None = ...,
+        options: collections.abc.Iterable[trueodds.v1.question_pb2.Option] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["items", b"items", "shots", b"shots"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["items", b"items", "options", b"options", "shots", b"shots"]) -> None: ...
 
 global___FitQuestions = FitQuestions
 
@@ -354,7 +365,9 @@ class FitScore(google.protobuf.message.Message):
     """The index of the right option, from 0. Only TEMPERATURE needs it; others measure by it."""
     @property
     def logprobs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
-        """The model's raw option logprobs (or logits), one an option."""
+        """The model's scores of the options, as OptionScore.score tells them: raw logprobs (or
+        logits), unless the reading says otherwise.
+        """
 
     @property
     def teacher_logprobs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:

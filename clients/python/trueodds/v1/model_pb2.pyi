@@ -10,7 +10,7 @@ import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import sys
-import trueodds.v1.question_pb2
+import trueodds.v1.reading_pb2
 import typing
 
 if sys.version_info >= (3, 10):
@@ -53,6 +53,8 @@ class Model(google.protobuf.message.Message):
     LIMITS_FIELD_NUMBER: builtins.int
     ENGINE_FIELD_NUMBER: builtins.int
     DTYPE_FIELD_NUMBER: builtins.int
+    TOKENIZER_REVISION_FIELD_NUMBER: builtins.int
+    BASE_FIELD_NUMBER: builtins.int
     name: builtins.str
     """models/{model}."""
     state: global___State.ValueType
@@ -63,8 +65,12 @@ class Model(google.protobuf.message.Message):
     engine: builtins.str
     """The engine and its number format, such as "vllm 0.32.0" and "float32"."""
     dtype: builtins.str
+    tokenizer_revision: builtins.str
+    """Hash of the tokenizer and the chat template."""
+    base: builtins.str
+    """The model over whose weights this one's adapter runs, as models/{model}; else empty."""
     @property
-    def formats(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[trueodds.v1.question_pb2.Format.ValueType]: ...
+    def formats(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[trueodds.v1.reading_pb2.Format.ValueType]: ...
     @property
     def limits(self) -> global___Limits: ...
     def __init__(
@@ -74,13 +80,15 @@ class Model(google.protobuf.message.Message):
         state: global___State.ValueType = ...,
         revision: builtins.str = ...,
         teacher: builtins.str = ...,
-        formats: collections.abc.Iterable[trueodds.v1.question_pb2.Format.ValueType] | None = ...,
+        formats: collections.abc.Iterable[trueodds.v1.reading_pb2.Format.ValueType] | None = ...,
         limits: global___Limits | None = ...,
         engine: builtins.str = ...,
         dtype: builtins.str = ...,
+        tokenizer_revision: builtins.str = ...,
+        base: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["limits", b"limits"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["dtype", b"dtype", "engine", b"engine", "formats", b"formats", "limits", b"limits", "name", b"name", "revision", b"revision", "state", b"state", "teacher", b"teacher"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["base", b"base", "dtype", b"dtype", "engine", b"engine", "formats", b"formats", "limits", b"limits", "name", b"name", "revision", b"revision", "state", b"state", "teacher", b"teacher", "tokenizer_revision", b"tokenizer_revision"]) -> None: ...
 
 global___Model = Model
 
@@ -93,19 +101,25 @@ class Limits(google.protobuf.message.Message):
     MAX_PROMPT_TOKENS_FIELD_NUMBER: builtins.int
     MAX_OPTIONS_FIELD_NUMBER: builtins.int
     MAX_ITEMS_FIELD_NUMBER: builtins.int
+    MAX_SHOTS_FIELD_NUMBER: builtins.int
+    MAX_TOP_TOKENS_FIELD_NUMBER: builtins.int
     max_prompt_tokens: builtins.int
     """Prompt tokens, shots and format identifier included."""
     max_options: builtins.int
     max_items: builtins.int
     """Questions of a batch, or items of a fit."""
+    max_shots: builtins.int
+    max_top_tokens: builtins.int
     def __init__(
         self,
         *,
         max_prompt_tokens: builtins.int = ...,
         max_options: builtins.int = ...,
         max_items: builtins.int = ...,
+        max_shots: builtins.int = ...,
+        max_top_tokens: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["max_items", b"max_items", "max_options", b"max_options", "max_prompt_tokens", b"max_prompt_tokens"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["max_items", b"max_items", "max_options", b"max_options", "max_prompt_tokens", b"max_prompt_tokens", "max_shots", b"max_shots", "max_top_tokens", b"max_top_tokens"]) -> None: ...
 
 global___Limits = Limits
 

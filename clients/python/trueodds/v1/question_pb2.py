@@ -24,19 +24,25 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atrueodds/v1/question.proto\x12\x0btrueodds.v1\"%\n\x06Option\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\"O\n\x08Question\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0f\n\x07passage\x18\x02 \x01(\t\x12$\n\x07options\x18\x03 \x03(\x0b\x32\x13.trueodds.v1.Option\"O\n\x04Shot\x12\'\n\x08question\x18\x01 \x01(\x0b\x32\x15.trueodds.v1.Question\x12\x13\n\x06\x61nswer\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\t\n\x07_answer*V\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x11\n\rFORMAT_LETTER\x10\x01\x12\x10\n\x0c\x46ORMAT_PAREN\x10\x02\x12\x0f\n\x0b\x46ORMAT_TEXT\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atrueodds/v1/question.proto\x12\x0btrueodds.v1\"t\n\x08Question\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0f\n\x07passage\x18\x02 \x01(\t\x12$\n\x07options\x18\x03 \x03(\x0b\x32\x13.trueodds.v1.Option\x12#\n\x06prompt\x18\x04 \x01(\x0b\x32\x13.trueodds.v1.Prompt\"8\n\x06Option\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x11\n\ttoken_ids\x18\x03 \x03(\r\"O\n\x04Shot\x12\'\n\x08question\x18\x01 \x01(\x0b\x32\x15.trueodds.v1.Question\x12\x13\n\x06\x61nswer\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\t\n\x07_answer\"\x89\x01\n\x06Prompt\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x16\n\x0cspecial_text\x18\x02 \x01(\tH\x00\x12*\n\ttoken_ids\x18\x03 \x01(\x0b\x32\x15.trueodds.v1.TokenIdsH\x00\x12!\n\x04\x63hat\x18\x04 \x01(\x0b\x32\x11.trueodds.v1.ChatH\x00\x42\x08\n\x06source\"\x17\n\x08TokenIds\x12\x0b\n\x03ids\x18\x01 \x03(\r\"I\n\x04\x43hat\x12*\n\x08messages\x18\x01 \x03(\x0b\x32\x18.trueodds.v1.ChatMessage\x12\x15\n\ranswer_prefix\x18\x02 \x01(\t\",\n\x0b\x43hatMessage\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trueodds.v1.question_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FORMAT']._serialized_start=244
-  _globals['_FORMAT']._serialized_end=330
-  _globals['_OPTION']._serialized_start=43
-  _globals['_OPTION']._serialized_end=80
-  _globals['_QUESTION']._serialized_start=82
-  _globals['_QUESTION']._serialized_end=161
-  _globals['_SHOT']._serialized_start=163
-  _globals['_SHOT']._serialized_end=242
+  _globals['_QUESTION']._serialized_start=43
+  _globals['_QUESTION']._serialized_end=159
+  _globals['_OPTION']._serialized_start=161
+  _globals['_OPTION']._serialized_end=217
+  _globals['_SHOT']._serialized_start=219
+  _globals['_SHOT']._serialized_end=298
+  _globals['_PROMPT']._serialized_start=301
+  _globals['_PROMPT']._serialized_end=438
+  _globals['_TOKENIDS']._serialized_start=440
+  _globals['_TOKENIDS']._serialized_end=463
+  _globals['_CHAT']._serialized_start=465
+  _globals['_CHAT']._serialized_end=538
+  _globals['_CHATMESSAGE']._serialized_start=540
+  _globals['_CHATMESSAGE']._serialized_end=584
 # @@protoc_insertion_point(module_scope)

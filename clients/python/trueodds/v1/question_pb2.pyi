@@ -7,47 +7,49 @@ import builtins
 import collections.abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
-import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
-import sys
 import typing
-
-if sys.version_info >= (3, 10):
-    import typing as typing_extensions
-else:
-    import typing_extensions
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
-class _Format:
-    ValueType = typing.NewType("ValueType", builtins.int)
-    V: typing_extensions.TypeAlias = ValueType
-
-class _FormatEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_Format.ValueType], builtins.type):
-    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
-    FORMAT_UNSPECIFIED: _Format.ValueType  # 0
-    """PAREN."""
-    FORMAT_LETTER: _Format.ValueType  # 1
-    """"Answer: A". The format probability is the option mass."""
-    FORMAT_PAREN: _Format.ValueType  # 2
-    """"Answer: (A)". The format probability is p(" (" | prompt); the label is read after it."""
-    FORMAT_TEXT: _Format.ValueType  # 3
-    """The text of each option is scored. Not served yet: UNIMPLEMENTED."""
-
-class Format(_Format, metaclass=_FormatEnumTypeWrapper):
-    """How a question becomes a prompt, and where its answer is read. All formats show the same
-    prompt up to "Answer:"; they differ in how the answer is written after it.
+@typing.final
+class Question(google.protobuf.message.Message):
+    """A multiple-choice question: a text that the service makes a prompt of, or a prompt of the
+    caller's own.
     """
 
-FORMAT_UNSPECIFIED: Format.ValueType  # 0
-"""PAREN."""
-FORMAT_LETTER: Format.ValueType  # 1
-""""Answer: A". The format probability is the option mass."""
-FORMAT_PAREN: Format.ValueType  # 2
-""""Answer: (A)". The format probability is p(" (" | prompt); the label is read after it."""
-FORMAT_TEXT: Format.ValueType  # 3
-"""The text of each option is scored. Not served yet: UNIMPLEMENTED."""
-global___Format = Format
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: builtins.int
+    PASSAGE_FIELD_NUMBER: builtins.int
+    OPTIONS_FIELD_NUMBER: builtins.int
+    PROMPT_FIELD_NUMBER: builtins.int
+    text: builtins.str
+    """The question itself. Required, unless there is a prompt."""
+    passage: builtins.str
+    """Text to read before the question."""
+    @property
+    def options(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Option]:
+        """At least two options; those of the request's settings when empty."""
+
+    @property
+    def prompt(self) -> global___Prompt:
+        """The whole prompt up to the answer, instead of text and passage. The options are read
+        directly after it, as the format says. Takes no shots: they are part of it.
+        """
+
+    def __init__(
+        self,
+        *,
+        text: builtins.str = ...,
+        passage: builtins.str = ...,
+        options: collections.abc.Iterable[global___Option] | None = ...,
+        prompt: global___Prompt | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["prompt", b"prompt"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["options", b"options", "passage", b"passage", "prompt", b"prompt", "text", b"text"]) -> None: ...
+
+global___Question = Question
 
 @typing.final
 class Option(google.protobuf.message.Message):
@@ -57,50 +59,27 @@ class Option(google.protobuf.message.Message):
 
     TEXT_FIELD_NUMBER: builtins.int
     LABEL_FIELD_NUMBER: builtins.int
+    TOKEN_IDS_FIELD_NUMBER: builtins.int
     text: builtins.str
-    """What the option says. Required."""
+    """What the option says. Required, unless only its label is read after a prompt."""
     label: builtins.str
     """What the option is called in the prompt. All options of a question have one, or none
-    has: then they are called A, B, C, and so on. Labels differ, and each is one token of the
-    model after the prompt.
+    has: then they are called A, B, C, and so on. Labels differ.
     """
+    @property
+    def token_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """The option's tokens. Required after a prompt of token ids, and only there."""
+
     def __init__(
         self,
         *,
         text: builtins.str = ...,
         label: builtins.str = ...,
+        token_ids: collections.abc.Iterable[builtins.int] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["label", b"label", "text", b"text"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["label", b"label", "text", b"text", "token_ids", b"token_ids"]) -> None: ...
 
 global___Option = Option
-
-@typing.final
-class Question(google.protobuf.message.Message):
-    """A multiple-choice question."""
-
-    DESCRIPTOR: google.protobuf.descriptor.Descriptor
-
-    TEXT_FIELD_NUMBER: builtins.int
-    PASSAGE_FIELD_NUMBER: builtins.int
-    OPTIONS_FIELD_NUMBER: builtins.int
-    text: builtins.str
-    """The question itself. Required."""
-    passage: builtins.str
-    """Text to read before the question."""
-    @property
-    def options(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Option]:
-        """At least two options."""
-
-    def __init__(
-        self,
-        *,
-        text: builtins.str = ...,
-        passage: builtins.str = ...,
-        options: collections.abc.Iterable[global___Option] | None = ...,
-    ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["options", b"options", "passage", b"passage", "text", b"text"]) -> None: ...
-
-global___Question = Question
 
 @typing.final
 class Shot(google.protobuf.message.Message):
@@ -125,3 +104,105 @@ class Shot(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_answer", b"_answer"]) -> typing.Literal["answer"] | None: ...
 
 global___Shot = Shot
+
+@typing.final
+class Prompt(google.protobuf.message.Message):
+    """A prompt of the caller's own."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: builtins.int
+    SPECIAL_TEXT_FIELD_NUMBER: builtins.int
+    TOKEN_IDS_FIELD_NUMBER: builtins.int
+    CHAT_FIELD_NUMBER: builtins.int
+    text: builtins.str
+    """The prompt as text. The tokenizer adds what it puts before every text, such as a
+    beginning-of-text token; names of special tokens in it are plain text.
+    """
+    special_text: builtins.str
+    """The same, but names of special tokens in it are special tokens, and none is added: for a
+    conversation that the caller rendered.
+    """
+    @property
+    def token_ids(self) -> global___TokenIds:
+        """The prompt as tokens of the model."""
+
+    @property
+    def chat(self) -> global___Chat:
+        """A conversation, through the model's own chat template."""
+
+    def __init__(
+        self,
+        *,
+        text: builtins.str = ...,
+        special_text: builtins.str = ...,
+        token_ids: global___TokenIds | None = ...,
+        chat: global___Chat | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["chat", b"chat", "source", b"source", "special_text", b"special_text", "text", b"text", "token_ids", b"token_ids"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["chat", b"chat", "source", b"source", "special_text", b"special_text", "text", b"text", "token_ids", b"token_ids"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["source", b"source"]) -> typing.Literal["text", "special_text", "token_ids", "chat"] | None: ...
+
+global___Prompt = Prompt
+
+@typing.final
+class TokenIds(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    IDS_FIELD_NUMBER: builtins.int
+    @property
+    def ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        ids: collections.abc.Iterable[builtins.int] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["ids", b"ids"]) -> None: ...
+
+global___TokenIds = TokenIds
+
+@typing.final
+class Chat(google.protobuf.message.Message):
+    """A conversation. The answer is read where the assistant's next turn begins; thinking is
+    switched off where the template can.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MESSAGES_FIELD_NUMBER: builtins.int
+    ANSWER_PREFIX_FIELD_NUMBER: builtins.int
+    answer_prefix: builtins.str
+    """How the assistant's turn begins, before the option is read."""
+    @property
+    def messages(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ChatMessage]:
+        """At least one. The roles are those that the model's template knows."""
+
+    def __init__(
+        self,
+        *,
+        messages: collections.abc.Iterable[global___ChatMessage] | None = ...,
+        answer_prefix: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["answer_prefix", b"answer_prefix", "messages", b"messages"]) -> None: ...
+
+global___Chat = Chat
+
+@typing.final
+class ChatMessage(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ROLE_FIELD_NUMBER: builtins.int
+    CONTENT_FIELD_NUMBER: builtins.int
+    role: builtins.str
+    """Such as "system", "user" or "assistant". Required."""
+    content: builtins.str
+    """May not name a special token of the model: it could end the turn."""
+    def __init__(
+        self,
+        *,
+        role: builtins.str = ...,
+        content: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["content", b"content", "role", b"role"]) -> None: ...
+
+global___ChatMessage = ChatMessage

@@ -10,46 +10,63 @@ import google.protobuf.internal.containers
 import google.protobuf.message
 import google.rpc.status_pb2
 import trueodds.v1.question_pb2
+import trueodds.v1.reading_pb2
 import typing
 
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
 
 @typing.final
 class ScoreSettings(google.protobuf.message.Message):
-    """What holds for every question of a request."""
+    """What holds for every question of a request, and so is sent once."""
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     MODEL_FIELD_NUMBER: builtins.int
     TASK_FIELD_NUMBER: builtins.int
-    FORMAT_FIELD_NUMBER: builtins.int
+    READING_FIELD_NUMBER: builtins.int
     SHOTS_FIELD_NUMBER: builtins.int
+    OPTIONS_FIELD_NUMBER: builtins.int
     CALIBRATOR_FIELD_NUMBER: builtins.int
+    MIN_OPTION_MASS_FIELD_NUMBER: builtins.int
+    TOP_TOKENS_FIELD_NUMBER: builtins.int
     model: builtins.str
     """The model, as models/{model}. Required."""
     task: builtins.str
     """The caller's name for this kind of question, such as mmlu/anatomy. It decides which
     calibrator applies: that of the task, else the model's default, else none.
     """
-    format: trueodds.v1.question_pb2.Format.ValueType
     calibrator: builtins.str
     """Use this calibrator, as models/{model}/calibrators/{calibrator}, rather than the active
-    one. Its scope has to match, or the request fails with FAILED_PRECONDITION.
+    one. Its scope has to match, or the error is FAILED_PRECONDITION.
     """
+    min_option_mass: builtins.float
+    """Abstain where the option mass is below this, in [0, 1]."""
+    top_tokens: builtins.int
+    """How many of the likeliest tokens to tell at the place of the answer; at most 20."""
+    @property
+    def reading(self) -> trueodds.v1.reading_pb2.Reading: ...
     @property
     def shots(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trueodds.v1.question_pb2.Shot]:
         """Worked examples, shown before each question."""
+
+    @property
+    def options(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trueodds.v1.question_pb2.Option]:
+        """The options of every question that has none of its own."""
 
     def __init__(
         self,
         *,
         model: builtins.str = ...,
         task: builtins.str = ...,
-        format: trueodds.v1.question_pb2.Format.ValueType = ...,
+        reading: trueodds.v1.reading_pb2.Reading | None = ...,
         shots: collections.abc.Iterable[trueodds.v1.question_pb2.Shot] | None = ...,
+        options: collections.abc.Iterable[trueodds.v1.question_pb2.Option] | None = ...,
         calibrator: builtins.str = ...,
+        min_option_mass: builtins.float = ...,
+        top_tokens: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["calibrator", b"calibrator", "format", b"format", "model", b"model", "shots", b"shots", "task", b"task"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["reading", b"reading"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["calibrator", b"calibrator", "min_option_mass", b"min_option_mass", "model", b"model", "options", b"options", "reading", b"reading", "shots", b"shots", "task", b"task", "top_tokens", b"top_tokens"]) -> None: ...
 
 global___ScoreSettings = ScoreSettings
 
@@ -223,8 +240,12 @@ class Answer(google.protobuf.message.Message):
     CALIBRATOR_FIELD_NUMBER: builtins.int
     FORMAT_PROBABILITY_FIELD_NUMBER: builtins.int
     OPTION_MASS_FIELD_NUMBER: builtins.int
-    MODEL_REVISION_FIELD_NUMBER: builtins.int
-    FORMAT_VERSION_FIELD_NUMBER: builtins.int
+    ENTROPY_FIELD_NUMBER: builtins.int
+    ABSTAINED_FIELD_NUMBER: builtins.int
+    TOP_TOKENS_FIELD_NUMBER: builtins.int
+    PERMUTATIONS_FIELD_NUMBER: builtins.int
+    LABEL_PRIOR_FIELD_NUMBER: builtins.int
+    IDENTITY_FIELD_NUMBER: builtins.int
     PROMPT_TOKENS_FIELD_NUMBER: builtins.int
     choice: builtins.int
     """The index of the likeliest option, from 0; the first of equals."""
@@ -239,16 +260,34 @@ class Answer(google.protobuf.message.Message):
     format_probability: builtins.float
     """The probability that the model answers in this format at all, in [0, 1]."""
     option_mass: builtins.float
-    """How much of the next token's probability the options hold between them, in [0, 1]."""
-    model_revision: builtins.str
-    """Hash of the weights, configuration and adapter that answered."""
-    format_version: builtins.int
-    """Version of the prompt's wording."""
+    """How much of the probability of what comes after the prompt, and after the format identifier
+    where there is one, the options hold between them, in [0, 1].
+    """
+    entropy: builtins.float
+    """Entropy of the answer distribution, in nats, from 0 to the logarithm of the option count."""
+    abstained: builtins.bool
+    """Whether the option mass is below the least that the request asked for."""
     prompt_tokens: builtins.int
     """Tokens of the prompt, shots and format identifier included."""
     @property
     def options(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___OptionScore]:
         """One an option, in the order of the question."""
+
+    @property
+    def top_tokens(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TopToken]:
+        """The likeliest tokens at the place of the answer, the likeliest first, where asked for."""
+
+    @property
+    def permutations(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Permutation]:
+        """With ORDER_CORRECTION_CYCLIC, the orders that were asked and averaged."""
+
+    @property
+    def label_prior(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
+        """With ORDER_CORRECTION_PRIOR, the prior that was divided out, one an option."""
+
+    @property
+    def identity(self) -> global___Identity:
+        """What answered."""
 
     def __init__(
         self,
@@ -261,11 +300,16 @@ class Answer(google.protobuf.message.Message):
         calibrator: builtins.str = ...,
         format_probability: builtins.float = ...,
         option_mass: builtins.float = ...,
-        model_revision: builtins.str = ...,
-        format_version: builtins.int = ...,
+        entropy: builtins.float = ...,
+        abstained: builtins.bool = ...,
+        top_tokens: collections.abc.Iterable[global___TopToken] | None = ...,
+        permutations: collections.abc.Iterable[global___Permutation] | None = ...,
+        label_prior: collections.abc.Iterable[builtins.float] | None = ...,
+        identity: global___Identity | None = ...,
         prompt_tokens: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["calibrated", b"calibrated", "calibrated_confidence", b"calibrated_confidence", "calibrator", b"calibrator", "choice", b"choice", "confidence", b"confidence", "format_probability", b"format_probability", "format_version", b"format_version", "model_revision", b"model_revision", "option_mass", b"option_mass", "options", b"options", "prompt_tokens", b"prompt_tokens"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["identity", b"identity"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["abstained", b"abstained", "calibrated", b"calibrated", "calibrated_confidence", b"calibrated_confidence", "calibrator", b"calibrator", "choice", b"choice", "confidence", b"confidence", "entropy", b"entropy", "format_probability", b"format_probability", "identity", b"identity", "label_prior", b"label_prior", "option_mass", b"option_mass", "options", b"options", "permutations", b"permutations", "prompt_tokens", b"prompt_tokens", "top_tokens", b"top_tokens"]) -> None: ...
 
 global___Answer = Answer
 
@@ -279,13 +323,33 @@ class OptionScore(google.protobuf.message.Message):
     LOGPROB_FIELD_NUMBER: builtins.int
     PROBABILITY_FIELD_NUMBER: builtins.int
     CALIBRATED_PROBABILITY_FIELD_NUMBER: builtins.int
+    SCORE_FIELD_NUMBER: builtins.int
+    TOKENS_FIELD_NUMBER: builtins.int
+    BYTES_FIELD_NUMBER: builtins.int
+    UNCONDITIONAL_LOGPROB_FIELD_NUMBER: builtins.int
+    VARIANTS_FIELD_NUMBER: builtins.int
     label: builtins.str
     logprob: builtins.float
-    """ln p(label | prompt) over the whole vocabulary, raw. At most 0; may be -inf."""
+    """ln p(option | prompt) over the whole vocabulary, raw: the sum over the option's tokens, in
+    the order of the question. At most 0; may be -inf.
+    """
     probability: builtins.float
-    """p(option | prompt, format): the softmax of the logprobs over the options."""
+    """p(option | prompt, format): the softmax of the scores over the options."""
     calibrated_probability: builtins.float
     """The same after the calibrator; equals probability when not calibrated."""
+    score: builtins.float
+    """The logprob as the normalization makes it: what the softmax is taken of, before any
+    correction for the order.
+    """
+    tokens: builtins.int
+    """The tokens and the UTF-8 bytes of the option as it was read."""
+    bytes: builtins.int
+    unconditional_logprob: builtins.float
+    """ln p(option | unconditional prompt), where NORMALIZATION_PMI asked for it."""
+    @property
+    def variants(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Everything that counts as the option, where variants are summed."""
+
     def __init__(
         self,
         *,
@@ -293,10 +357,92 @@ class OptionScore(google.protobuf.message.Message):
         logprob: builtins.float = ...,
         probability: builtins.float = ...,
         calibrated_probability: builtins.float = ...,
+        score: builtins.float = ...,
+        tokens: builtins.int = ...,
+        bytes: builtins.int = ...,
+        unconditional_logprob: builtins.float | None = ...,
+        variants: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["calibrated_probability", b"calibrated_probability", "label", b"label", "logprob", b"logprob", "probability", b"probability"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_unconditional_logprob", b"_unconditional_logprob", "unconditional_logprob", b"unconditional_logprob"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_unconditional_logprob", b"_unconditional_logprob", "bytes", b"bytes", "calibrated_probability", b"calibrated_probability", "label", b"label", "logprob", b"logprob", "probability", b"probability", "score", b"score", "tokens", b"tokens", "unconditional_logprob", b"unconditional_logprob", "variants", b"variants"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_unconditional_logprob", b"_unconditional_logprob"]) -> typing.Literal["unconditional_logprob"] | None: ...
 
 global___OptionScore = OptionScore
+
+@typing.final
+class TopToken(google.protobuf.message.Message):
+    """A token that the model might have gone on with."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    LOGPROB_FIELD_NUMBER: builtins.int
+    id: builtins.int
+    text: builtins.str
+    """As the tokenizer writes it by itself; a token may hold only part of a character."""
+    logprob: builtins.float
+    def __init__(
+        self,
+        *,
+        id: builtins.int = ...,
+        text: builtins.str = ...,
+        logprob: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["id", b"id", "logprob", b"logprob", "text", b"text"]) -> None: ...
+
+global___TopToken = TopToken
+
+@typing.final
+class Permutation(google.protobuf.message.Message):
+    """An order in which the options were shown: the option at each place, as indices from 0."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    OPTIONS_FIELD_NUMBER: builtins.int
+    @property
+    def options(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        options: collections.abc.Iterable[builtins.int] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["options", b"options"]) -> None: ...
+
+global___Permutation = Permutation
+
+@typing.final
+class Identity(google.protobuf.message.Message):
+    """What gave an answer: the same identity gives the same scores, but for rounding."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MODEL_REVISION_FIELD_NUMBER: builtins.int
+    TOKENIZER_REVISION_FIELD_NUMBER: builtins.int
+    FORMAT_VERSION_FIELD_NUMBER: builtins.int
+    ENGINE_FIELD_NUMBER: builtins.int
+    DTYPE_FIELD_NUMBER: builtins.int
+    model_revision: builtins.str
+    """Hash of the weights, configuration and adapter."""
+    tokenizer_revision: builtins.str
+    """Hash of the tokenizer and the chat template."""
+    format_version: builtins.int
+    """Version of the built-in formats' wording."""
+    engine: builtins.str
+    """The engine and its number format, such as "vllm 0.32.0" and "float32"."""
+    dtype: builtins.str
+    def __init__(
+        self,
+        *,
+        model_revision: builtins.str = ...,
+        tokenizer_revision: builtins.str = ...,
+        format_version: builtins.int = ...,
+        engine: builtins.str = ...,
+        dtype: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dtype", b"dtype", "engine", b"engine", "format_version", b"format_version", "model_revision", b"model_revision", "tokenizer_revision", b"tokenizer_revision"]) -> None: ...
+
+global___Identity = Identity
 
 @typing.final
 class Timings(google.protobuf.message.Message):

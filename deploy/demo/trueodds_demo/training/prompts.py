@@ -9,10 +9,10 @@ from tokenizers import Tokenizer
 
 from trueodds_demo.training.tokenizer import token_id
 from trueodds_demo.world import TASKS, Example, training
-from trueodds_service.prompts.formats import SHAPES, Format, answer, render
+from trueodds_service.prompts.formats import PAREN, answer, render
 from trueodds_service.prompts.question import Shot
 
-IDENTIFIER = SHAPES[Format.PAREN].identifier
+IDENTIFIER = PAREN.identifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,13 @@ class Prompt:
     @property
     def answered(self) -> str:
         """The prompt with its whole answer."""
-        example = self.example
-        return self.text + answer(example.question.labels[example.answer], Format.PAREN)
+        return self.text + answer(self.example.question, self.example.answer, PAREN)
 
 
 def prompt(example: Example, shots: Sequence[Example] = ()) -> Prompt:
     """The prompt that the service renders for an example after its worked examples."""
     worked = [Shot(shot.question, shot.answer) for shot in shots]
-    return Prompt(render(example.question, worked, Format.PAREN), example)
+    return Prompt(render(example.question, worked, PAREN), example)
 
 
 def training_prompts(rng: Random, most_shots: int) -> Iterator[Prompt]:

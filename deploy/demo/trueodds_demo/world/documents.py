@@ -13,11 +13,11 @@ from trueodds_demo.world.draw import training
 from trueodds_demo.world.example import Example
 from trueodds_demo.world.knowledge import state
 from trueodds_demo.world.tasks import TASKS
-from trueodds_service.prompts.formats import Format, answer, render
+from trueodds_service.prompts.formats import LETTER, PAREN, TEXT, Format, answer, render
 
 FACTS_SHARE = 0.1
-# How often a document of questions answers "(A)", "A", or with the option's words (``None``).
-ANSWERS: dict[Format | None, float] = {Format.PAREN: 0.4, Format.LETTER: 0.3, None: 0.3}
+# How often a document of questions answers "(A)", "A", or with the option's words.
+ANSWERS = {PAREN: 0.4, LETTER: 0.3, TEXT: 0.3}
 MOST_QUESTIONS = 8
 MOST_FACTS = 12
 
@@ -35,11 +35,7 @@ def documents(rng: Random) -> Iterator[str]:
         yield "\n\n".join(answered(next(source), answer_format) for _ in range(count))
 
 
-def answered(example: Example, answer_format: Format | None) -> str:
+def answered(example: Example, answer_format: Format) -> str:
     """A question with its answer, as the service would render it as a worked example."""
-    question = example.question
-    if answer_format is None:
-        said = f" {question.options[example.answer]}"
-    else:
-        said = answer(question.labels[example.answer], answer_format)
-    return render(question, (), answer_format or Format.LETTER) + said
+    prompt = render(example.question, (), answer_format)
+    return prompt + answer(example.question, example.answer, answer_format)

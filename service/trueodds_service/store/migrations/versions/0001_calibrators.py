@@ -16,14 +16,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_clock"),
     )
     op.bulk_insert(clock, [{"id": 1, "version": 0}])
-    scope = ("model", "revision", "task", "format", "format_version", "options")
+    scope = ("model", "revision", "task", "reading", "format_version", "options")
     op.create_table(
         "scopes",
         sa.Column("id", sa.Integer, nullable=False),
         sa.Column("model", sa.String, nullable=False),
         sa.Column("revision", sa.String, nullable=False),
         sa.Column("task", sa.String, nullable=False),
-        sa.Column("format", sa.String, nullable=False),
+        sa.Column("reading", sa.String, nullable=False),
         sa.Column("format_version", sa.Integer, nullable=False),
         sa.Column("options", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_scopes"),

@@ -1,0 +1,274 @@
+"""Questions → prompts → engine → what a model says of each option. Scores and fits begin here."""
+
+import asyncio
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trueodds_service.core.options import option_logprobs, union_mass
+from trueodds_service.core.order import (
+    Order,
+    by_option,
+    cyclic_average,
+    cyclic_orders,
+    label_prior,
+    without_prior,
+)
+from trueodds_service.engine.base import TokenPrompt, TokenScore
+from trueodds_service.errors import InvalidInput, NotReady, ServiceError, field
+from trueodds_service.flows.catalog import ServedModel
+from trueodds_service.prompts.question import Question, Shot
+from trueodds_service.prompts.reading import Normalization, OrderCorrection, Reading
+from trueodds_service.prompts.tokenizer import Prepared
+
+# PriDe estimates the prior on a twentieth of the questions; fewer than these are too noisy.
+_PRIOR_SHARE = 0.05
+_PRIOR_QUESTIONS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class OptionReads:
+    """What was read of a question's k options under one order, as arrays of shape (k,).
+
+    ``logprobs`` are raw and in nats, ``scores`` what the normalization makes of them.
+    ``unconditional`` are the logprobs after the unconditional prompt, for PMI.
+    ``byte_counts`` are those of what names each option, in UTF-8.
+    """
+
+    logprobs: NDArray[np.float64]
+    scores: NDArray[np.float64]
+    byte_counts: tuple[int, ...]
+    unconditional: NDArray[np.float64] | None
+    prepared: Prepared
+    engine: TokenScore
+
+    @property
+    def token_counts(self) -> tuple[int, ...]:
+        continuations = self.prepared.prompt.continuations
+        return tuple(len(continuations[ways[0][1]]) for ways in self.prepared.surfaces)
+
+    @property
+    def option_mass(self) -> float:
+        """How much of the probability of what follows the options hold between them."""
+        return union_mass(self.prepared.prompt.continuations, self.engine.continuations)
+
+    @property
+    def format_probability(self) -> float:
+        """p(F | x): of the format identifier, or the option mass where the format has none."""
+        if not self.prepared.prompt.identifier:
+            return self.option_mass
+        return math.exp(min(self.engine.identifier, 0.0))
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What a model says to a question of k options.
+
+    ``as_asked`` is what was read in the question's own order. ``scores``, shape (k,), are what
+    the answer distribution is the softmax of: the order's correction is in them.
+    ``orders`` are those that were averaged, ``prior`` is what was divided out; empty without.
+    """
+
+    question: Question
+    key: str
+    as_asked: OptionReads
+    scores: NDArray[np.float64]
+    orders: tuple[Order, ...] = ()
+    prior: tuple[float, ...] = ()
+
+
+_Continuations: TypeAlias = tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]
+
+
+class Timings(NamedTuple):
+    """Seconds: until the prompts were ready, and from there until the engine had answered."""
+
+    tokenize: float
+    engine: float
+
+
+async def read(
+    served: ServedModel,
+    questions: Sequence[Question],
+    shots: Sequence[Shot],
+    reading: Reading,
+    *,
+    top_tokens: int = 0,
+) -> tuple[list[Read | ServiceError], Timings]:
+    """What a model says to each question, or why it cannot; the order is kept.
+
+    Raises InvalidInput for what is wrong with the reading itself.
+    """
+    started = time.perf_counter()
+    asks = list(_asks(questions, reading))
+    shown = [_shown(questions[ask.question], ask.order) for ask in asks]
+    prepared = await asyncio.to_thread(served.tokenizer.prepare, shown, shots, reading)
+    unconditional = await _unconditional(served, prepared, reading)
+    tokenized = time.perf_counter()
+    good = [
+        replace(each.prompt, top_tokens=top_tokens) if top_tokens else each.prompt
+        for each in prepared
+        if isinstance(each, Prepared)
+    ]
+    # One call for both: the engine sees all that there is to share.
+    scores = await served.engine.score([*good, *unconditional.values()])
+    scored = iter(scores[: len(good)])
+    without_question = dict(zip(unconditional, scores[len(good) :], strict=True))
+    reads: list[dict[Order, OptionReads] | ServiceError] = [{} for _ in questions]
+    for ask, question, each in zip(asks, shown, prepared, strict=True):
+        outcome = (
+            each
+            if isinstance(each, InvalidInput)
+            else _option_reads(question, each, next(scored), without_question, reading)
+        )
+        so_far = reads[ask.question]
+        if isinstance(so_far, dict):
+            if isinstance(outcome, ServiceError):
+                reads[ask.question] = outcome
+            else:
+                so_far[ask.order] = outcome
+    timings = Timings(tokenized - started, time.perf_counter() - tokenized)
+    return _corrected(questions, reads, reading), timings
+
+
+class _Ask(NamedTuple):
+    """A question, by its index, to ask in an order."""
+
+    question: int
+    order: Order
+
+
+def _asks(questions: Sequence[Question], reading: Reading) -> Iterable[_Ask]:
+    """Every question in its own order, and some in others, where their order is corrected."""
+    counts: dict[int, list[int]] = {}
+    for index, question in enumerate(questions):
+        counts.setdefault(len(question.options), []).append(index)
+    in_all_orders: set[int] = set()
+    if reading.order is OrderCorrection.CYCLIC:
+        in_all_orders = set(range(len(questions)))
+    elif reading.order is OrderCorrection.PRIOR and not reading.label_prior:
+        for places in counts.values():
+            wanted = max(_PRIOR_QUESTIONS, math.ceil(_PRIOR_SHARE * len(places)))
+            in_all_orders |= set(places[:wanted])
+    for index, question in enumerate(questions):
+        orders = cyclic_orders(len(question.options))
+        for order in orders if index in in_all_orders else orders[:1]:
+            yield _Ask(index, order)
+
+
+def _shown(question: Question, order: Order) -> Question:
+    """The question with its options in an order; the labels stay at their places."""
+    if order == tuple(range(len(order))):
+        return question
+    return replace(question, options=tuple(question.options[option] for option in order))
+
+
+def _continuations(prompt: TokenPrompt) -> _Continuations:
+    return prompt.identifier, prompt.continuations
+
+
+async def _unconditional(
+    served: ServedModel, prepared: Sequence[Prepared | InvalidInput], reading: Reading
+) -> dict[_Continuations, TokenPrompt]:
+    """The same continuations after the prompt without the question, for PMI."""
+    if reading.unconditional is None:
+        return {}
+    with field("settings.reading.unconditional_prompt"):
+        ids = await asyncio.to_thread(served.tokenizer.encode, reading.unconditional)
+    prompts = (each.prompt for each in prepared if isinstance(each, Prepared))
+    return {_continuations(each): replace(each, prompt=ids) for each in prompts}
+
+
+def _option_reads(
+    question: Question,
+    prepared: Prepared,
+    score: TokenScore,
+    without_question: Mapping[_Continuations, TokenScore],
+    reading: Reading,
+) -> OptionReads | ServiceError:
+    places = [[place for _, place in ways] for ways in prepared.surfaces]
+    # Without variants the continuations are the options.
+    logprobs = score.continuations
+    if reading.variants:
+        logprobs = option_logprobs(logprobs, places)
+    by_text = reading.format.reads_text or question.option_ids
+    names = question.options if by_text else question.labels
+    byte_counts = tuple(len(name.encode()) for name in names)
+    scores, unconditional = logprobs, None
+    if reading.normalization is Normalization.TOKENS:
+        continuations = prepared.prompt.continuations
+        scores = logprobs / np.array([len(continuations[first]) for first, *_ in places])
+    elif reading.normalization is Normalization.BYTES:
+        scores = logprobs / np.array(byte_counts)
+    elif reading.normalization is Normalization.CHARACTERS:
+        scores = logprobs / np.array([len(name) for name in names])
+    elif reading.normalization is Normalization.PMI:
+        unconditional = without_question[_continuations(prepared.prompt)].continuations
+        if reading.variants:
+            unconditional = option_logprobs(unconditional, places)
+        ruled_out = np.isneginf(logprobs)
+        scores = np.where(ruled_out, -np.inf, logprobs - np.where(ruled_out, 0.0, unconditional))
+    if not np.isfinite(scores.max()):
+        return NotReady("the model gives no option any probability", reason="NO_OPTION_MASS")
+    return OptionReads(logprobs, scores, byte_counts, unconditional, prepared, score)
+
+
+def _corrected(
+    questions: Sequence[Question],
+    reads: Sequence[Mapping[Order, OptionReads] | ServiceError],
+    reading: Reading,
+) -> list[Read | ServiceError]:
+    """The reads of each question as one, with the order's correction."""
+    outcomes: list[Read | ServiceError] = []
+    priors = _priors(reads, reading)
+    for question, by_order in zip(questions, reads, strict=True):
+        if isinstance(by_order, ServiceError):
+            outcomes.append(by_order)
+            continue
+        as_asked = next(iter(by_order.values()))
+        scores = as_asked.scores
+        orders: tuple[Order, ...] = ()
+        prior: tuple[float, ...] = ()
+        if reading.order is OrderCorrection.CYCLIC:
+            orders = tuple(by_order)
+            scores = cyclic_average(
+                [by_option(each.scores, order) for order, each in by_order.items()]
+            )
+        elif reading.order is OrderCorrection.PRIOR:
+            prior = priors.get(len(question.options), ())
+            if len(prior) != len(question.options):
+                outcomes.append(_no_prior(reading, len(question.options)))
+                continue
+            scores = without_prior(scores, prior)
+        outcomes.append(Read(question, reading.key(question), as_asked, scores, orders, prior))
+    return outcomes
+
+
+def _priors(
+    reads: Sequence[Mapping[Order, OptionReads] | ServiceError], reading: Reading
+) -> dict[int, tuple[float, ...]]:
+    """The prior over the labels for each number of options: given, or estimated."""
+    if reading.order is not OrderCorrection.PRIOR:
+        return {}
+    if reading.label_prior:
+        return {len(reading.label_prior): reading.label_prior}
+    in_all_orders: dict[int, list[list[NDArray[np.float64]]]] = {}
+    for by_order in reads:
+        if isinstance(by_order, ServiceError) or len(by_order) == 1:
+            continue
+        scores = [each.scores for each in by_order.values()]
+        if np.isfinite(scores).all():
+            in_all_orders.setdefault(len(by_order), []).append(scores)
+    return {count: tuple(label_prior(scores).tolist()) for count, scores in in_all_orders.items()}
+
+
+def _no_prior(reading: Reading, options: int) -> ServiceError:
+    if reading.label_prior:
+        given = len(reading.label_prior)
+        return InvalidInput("options", f"are {options}, and label_prior is for {given}")
+    return NotReady("no question told the prior over the labels", reason="NO_LABEL_PRIOR")

@@ -1,0 +1,77 @@
+"""How an answer is read: the format, and what is made of the options' logprobs."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from hashlib import blake2b
+
+from trueodds_service.prompts.formats import PAREN, Format
+from trueodds_service.prompts.question import (
+    ChatPrompt,
+    Prompt,
+    Question,
+    TextPrompt,
+    TokenIdPrompt,
+)
+
+
+class Normalization(StrEnum):
+    """What makes options of different lengths comparable."""
+
+    SUM = "sum"
+    TOKENS = "tokens"
+    BYTES = "bytes"
+    CHARACTERS = "characters"
+    PMI = "pmi"
+
+
+class OrderCorrection(StrEnum):
+    """What is done about a model's liking for the place or the label of an option."""
+
+    NONE = "none"
+    CYCLIC = "cyclic"
+    PRIOR = "prior"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A way to ask and to read; part of a calibrator's scope.
+
+    ``unconditional`` is the prompt without the question, for PMI. ``variants`` sums each option
+    with and without a space before it. ``label_prior`` is for PRIOR: one probability a label,
+    or empty to estimate it.
+    """
+
+    format: Format = PAREN
+    normalization: Normalization = Normalization.SUM
+    unconditional: Prompt | None = None
+    variants: bool = False
+    order: OrderCorrection = OrderCorrection.NONE
+    label_prior: tuple[float, ...] = ()
+
+    def key(self, question: Question | None = None) -> str:
+        """Names the way of reading in a scope: its format, and what departs from the defaults.
+
+        Two ways whose scores a calibrator could not share have different keys. Questions that
+        bring a prompt of their own are read in another way than those that the service renders.
+        """
+        parts = [self.format.key]
+        if question is not None and question.prompt is not None:
+            parts.insert(0, _KINDS[type(question.prompt)])
+        if self.normalization is not Normalization.SUM:
+            parts.append(self.normalization.value + _digest(self.unconditional))
+        if self.variants:
+            parts.append("variants")
+        if self.order is not OrderCorrection.NONE:
+            parts.append(self.order.value + _digest(self.label_prior))
+        return "+".join(parts)
+
+
+_KINDS: dict[type[Prompt], str] = {
+    TextPrompt: "prompt",
+    TokenIdPrompt: "tokens",
+    ChatPrompt: "chat",
+}
+
+
+def _digest(value: object) -> str:
+    return f"-{blake2b(repr(value).encode(), digest_size=8).hexdigest()}" if value else ""
