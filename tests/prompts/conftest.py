@@ -147,6 +147,36 @@ def lower_case():
     return tokenizer
 
 
+def space_blind():
+    """Spaces are no part of any token."""
+    tokenizer = byte_level()
+    tokenizer.normalizer = normalizers.Replace(" ", "")
+    return tokenizer
+
+
+def stripping():
+    """Space around a text is dropped."""
+    tokenizer = byte_level()
+    tokenizer.normalizer = normalizers.Strip()
+    return tokenizer
+
+
+def chatty():
+    """ChatML, as Qwen: two special tokens around a turn, and a switch for thinking."""
+    tokenizer = byte_level()
+    tokenizer.add_special_tokens(["<|im_start|>", "<|im_end|>"])
+    return tokenizer
+
+
+CHAT_TEMPLATE = """\
+{% for message in messages %}\
+{% if message.role not in ("system", "user", "assistant") %}\
+{{ raise_exception("no such role: " + message.content) }}{% endif %}\
+<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}\
+{% if add_generation_prompt %}<|im_start|>assistant\n\
+{% if enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}{% endif %}"""
+
+
 def fast(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, split_special_tokens=True)
 
@@ -159,5 +189,13 @@ def family(request) -> PreTrainedTokenizerFast:
 
 @pytest.fixture(scope="session")
 def odd() -> Callable[[str], PromptTokenizer]:
-    """A tokenizer that some format or label does not go with, by the name of its maker here."""
+    """A tokenizer with something odd about it, by the name of its maker here."""
     return lambda name: PromptTokenizer(fast(globals()[name]()), 1000)
+
+
+@pytest.fixture
+def chat() -> tuple[PromptTokenizer, PreTrainedTokenizerFast]:
+    """A tokenizer with a chat template, and what it is made of."""
+    own = PreTrainedTokenizerFast(tokenizer_object=chatty())
+    own.chat_template = CHAT_TEMPLATE
+    return PromptTokenizer(own, 1000), own
