@@ -1,7 +1,5 @@
 """The fake engine: as exact as a real one, and the same every time."""
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,56 +8,91 @@ from hypothesis import strategies as st
 from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.engine.fake import FakeEngine
 
-TOKENS = st.integers(0, 200_000)
+TOKENS = st.integers(0, 4095)
+
+
+def sequences(least, most):
+    return st.lists(TOKENS, min_size=least, max_size=most).map(tuple)
+
+
 PROMPTS = st.builds(
     TokenPrompt,
-    prompt=st.lists(TOKENS, min_size=1, max_size=8).map(tuple),
-    options=st.lists(TOKENS, min_size=2, max_size=26, unique=True).map(tuple),
-    identifier=st.none() | TOKENS,
+    prompt=sequences(1, 8),
+    continuations=st.lists(sequences(1, 4), min_size=2, max_size=8, unique=True).map(tuple),
+    identifier=sequences(0, 3),
+    top_tokens=st.integers(0, 20),
 )
+quick = settings(deadline=None, max_examples=40)
 
 
-async def logprobs(prompts, **of_the_engine):
-    scores = await FakeEngine(**of_the_engine).score(prompts)
-    return [score.options.tolist() for score in scores]
+def numbers(score):
+    return score.continuations.tolist(), score.identifier, score.top_tokens
 
 
-@settings(deadline=None)
+async def scored(prompts, **of_the_engine):
+    return [numbers(score) for score in await FakeEngine(**of_the_engine).score(prompts)]
+
+
+@quick
 @given(batch=st.lists(PROMPTS, min_size=1, max_size=6), data=st.data())
 async def test_a_score_depends_on_nothing_but_its_prompt(batch, data):
     """Neither on the others of the batch, nor on their order, nor on the engine's past."""
-    together = await logprobs(batch)
-    assert together == [(await logprobs([prompt]))[0] for prompt in batch]
+    together = await scored(batch)
+    assert together == [(await scored([prompt]))[0] for prompt in batch]
     order = data.draw(st.permutations(range(len(batch))))
     engine = FakeEngine()
     await engine.score(batch)
     shuffled = await engine.score([batch[place] for place in order])
-    assert [score.options.tolist() for score in shuffled] == [together[place] for place in order]
+    assert [numbers(score) for score in shuffled] == [together[place] for place in order]
 
 
-@settings(deadline=None)
-@given(prompt=PROMPTS, sharpness=st.floats(0.1, 10))
-async def test_nine_tenths_of_the_mass_are_on_the_options(prompt, sharpness):
-    [score] = await FakeEngine(sharpness=sharpness).score([prompt])
-    assert score.options.shape == (len(prompt.options),)
-    assert np.exp(score.options).sum() == pytest.approx(0.9)
-    assert (score.identifier is None) == (prompt.identifier is None)
-    if score.identifier is not None:
-        assert score.identifier == pytest.approx(math.log(0.9))
+@quick
+@given(prompt=PROMPTS, cut=st.integers(1, 3))
+async def test_the_parts_of_a_continuation_add_up(prompt, cut):
+    """The chain rule: p(ab | x) = p(a | x) p(b | xa)."""
+    before = prompt.prompt + prompt.identifier
+    for tokens in prompt.continuations:
+        head, tail = tokens[:cut], tokens[cut:]
+        asked = [TokenPrompt(before, (tokens,)), TokenPrompt(before, (head,))]
+        if tail:
+            asked.append(TokenPrompt(before + head, (tail,)))
+        whole, *parts = [score.continuations[0] for score in await FakeEngine().score(asked)]
+        assert whole == pytest.approx(sum(parts))
+
+
+@quick
+@given(prompt=sequences(1, 8), sharpness=st.floats(0.1, 10))
+async def test_every_step_is_a_distribution(prompt, sharpness):
+    every = tuple((token,) for token in range(4096))
+    [score] = await FakeEngine(sharpness=sharpness).score([TokenPrompt(prompt, every)])
+    assert np.exp(score.continuations).sum() == pytest.approx(1)
+
+
+@quick
+@given(prompt=PROMPTS)
+async def test_top_tokens_are_the_likeliest(prompt):
+    [score] = await FakeEngine().score([prompt])
+    every = TokenPrompt(prompt.prompt + prompt.identifier, tuple((t,) for t in range(4096)))
+    [step] = await FakeEngine().score([every])
+    best = sorted(step.continuations, reverse=True)[: prompt.top_tokens]
+    assert [logprob for _, logprob in score.top_tokens] == best
+    assert all(step.continuations[token] == logprob for token, logprob in score.top_tokens)
 
 
 async def test_other_tokens_and_other_seeds_get_other_scores():
-    prompts = [TokenPrompt(prompt, (1, 2)) for prompt in [(1,), (2,), (1, 2), (2, 1)]]
-    drawn = [*await logprobs(prompts), *await logprobs(prompts, seed=1)]
-    assert len({tuple(each) for each in drawn}) == 8
+    prompts = [TokenPrompt(prompt, ((1,), (2,))) for prompt in [(1,), (2,), (1, 2), (2, 1)]]
+    drawn = [*await scored(prompts), *await scored(prompts, seed=1)]
+    assert len({tuple(continuations) for continuations, _, _ in drawn}) == 8
 
 
-@settings(deadline=None)
-@given(prompt=PROMPTS, sharpness=st.floats(0.1, 10))
-async def test_sharpness_is_the_temperature_between_two_fakes(prompt, sharpness):
-    [[plain], [sharp]] = await logprobs([prompt]), await logprobs([prompt], sharpness=sharpness)
-    softened = np.exp(np.array(sharp) / sharpness)
-    assert softened / softened.sum() == pytest.approx(np.exp(plain) / 0.9)
+@quick
+@given(prompt=sequences(1, 8), labels=st.lists(TOKENS, min_size=2, max_size=8, unique=True))
+async def test_sharpness_is_the_temperature_between_two_fakes(prompt, labels):
+    asked = TokenPrompt(prompt, tuple((label,) for label in labels))
+    [plain] = await FakeEngine().score([asked])
+    [sharp] = await FakeEngine(sharpness=3.0).score([asked])
+    differences = np.diff(sharp.continuations)
+    assert differences == pytest.approx(3.0 * np.diff(plain.continuations))
 
 
 async def test_no_prompts_have_no_scores():

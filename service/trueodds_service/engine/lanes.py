@@ -26,11 +26,8 @@ class Lanes:
             try:
                 await turn
             except asyncio.CancelledError:
-                if turn.done() and not turn.cancelled():
-                    self._leave()
-                else:
-                    self._waiting.remove((kind, turn))
-                    self._admit()
+                # Let in and cancelled at once, or gone while waiting.
+                self._admit() if turn.cancelled() else self._leave()
                 raise
         else:
             self._kind = kind
@@ -47,10 +44,10 @@ class Lanes:
     def _admit(self) -> None:
         while self._waiting:
             kind, turn = self._waiting[0]
-            if self._inside and kind != self._kind:
-                return
-            self._waiting.popleft()
             if not turn.cancelled():
+                if self._inside and kind != self._kind:
+                    return
                 self._kind = kind
                 self._inside += 1
                 turn.set_result(None)
+            self._waiting.popleft()

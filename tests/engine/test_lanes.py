@@ -1,0 +1,71 @@
+"""One kind of request at a time, and nobody waits for ever."""
+
+import asyncio
+import random
+
+import pytest
+
+from trueodds_service.engine.lanes import Lanes
+
+
+class Road:
+    """Lanes, and who is on them."""
+
+    def __init__(self):
+        self.lanes = Lanes()
+        self.inside = []
+        self.entered = []
+
+    async def drive(self, name, seconds=0.0):
+        kind = name[0]
+        async with self.lanes.of(kind):
+            self.entered.append(name)
+            self.inside.append(kind)
+            assert set(self.inside) == {kind}
+            try:
+                await asyncio.sleep(seconds)
+            finally:
+                self.inside.remove(kind)
+
+    def start(self, *names, seconds=0.01):
+        return [asyncio.create_task(self.drive(name, seconds)) for name in names]
+
+
+async def test_one_kind_drives_side_by_side():
+    road = Road()
+    tasks = road.start("a1", "a2", "a3")
+    await asyncio.sleep(0)
+    assert road.inside == ["a", "a", "a"]
+    await asyncio.gather(*tasks)
+
+
+async def test_the_other_kind_waits_until_the_road_is_empty_and_keeps_its_turn():
+    road = Road()
+    await asyncio.gather(*road.start("a1", "a2", "b1", "a3", "b2", "a4"))
+    assert road.entered == ["a1", "a2", "b1", "a3", "b2", "a4"]
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_kinds_never_mix_whoever_gives_up(seed):
+    rng = random.Random(seed)
+    road = Road()
+    tasks = []
+    for number in range(60):
+        tasks += road.start(f"{rng.choice('ab')}{number}", seconds=rng.choice([0, 0.001]))
+        if rng.random() < 0.3:
+            rng.choice(tasks).cancel()
+        if rng.random() < 0.5:
+            await asyncio.sleep(0)
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(each) for each in outcomes} <= {type(None), asyncio.CancelledError}
+    # The road is free again, for either kind.
+    await asyncio.wait_for(asyncio.gather(*road.start("a", "b")), 1)
+
+
+async def test_who_fails_makes_way():
+    lanes = Lanes()
+    with pytest.raises(RuntimeError):
+        async with lanes.of("a"):
+            raise RuntimeError
+    async with asyncio.timeout(1), lanes.of("b"):
+        pass
