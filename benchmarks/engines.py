@@ -4,9 +4,11 @@ import asyncio
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol
+from unittest import mock
 
 from benchmarks.workload import Task
 from trueodds_service.config import VllmSettings
@@ -104,3 +106,37 @@ class Bare:
 
     def close(self) -> None:
         self._engine.close()
+
+
+class LmEval:
+    """lm-eval's own vLLM backend: a request an option, with the logprobs of the whole prompt."""
+
+    def __init__(self, weights: Path, settings: VllmSettings) -> None:
+        arguments = engine_arguments(weights, settings)
+        # What lm-eval does not take, or sets itself.
+        for name in ("model", "skip_tokenizer_init", "logits_processors", "max_logprobs"):
+            del arguments[name]
+        import vllm  # noqa: PLC0415 (it reads the environment)
+
+        # lm-eval asks for the version of a distribution called vllm, and the CPU's is not.
+        real = metadata.version
+        fake = {"vllm": vllm.__version__}
+        with mock.patch.object(
+            metadata, "version", side_effect=lambda name: fake.get(name) or real(name)
+        ):
+            from lm_eval.models import vllm_causallms  # noqa: PLC0415
+        self._model = vllm_causallms.VLLM(pretrained=str(weights), batch_size="auto", **arguments)
+
+    async def score(self, tasks: Sequence[Task]) -> None:
+        self._model._loglikelihood_tokens(
+            [
+                (("", ""), [*prompt.prompt, *prompt.identifier], list(continuation))
+                for task in tasks
+                for prompt in task.prompts
+                for continuation in prompt.continuations
+            ],
+            disable_tqdm=True,
+        )
+
+    def close(self) -> None:
+        pass

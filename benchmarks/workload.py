@@ -65,10 +65,11 @@ def _task(name: str, questions: list[Question], tokenizer: PromptTokenizer) -> T
         ],
         Reading(),
     )
-    return Task(name, worked, questions, _all_prompts(prompts))
+    return Task(name, worked, questions, all_prompts(prompts))
 
 
-def _all_prompts(outcomes: Sequence[Prepared | Exception]) -> list[TokenPrompt]:
+def all_prompts(outcomes: Sequence[Prepared | Exception]) -> list[TokenPrompt]:
+    """The prompts, none of which may be wrong."""
     prompts = []
     for outcome in outcomes:
         if isinstance(outcome, Exception):

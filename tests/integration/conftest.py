@@ -1,17 +1,43 @@
 """One real service for the whole session: vLLM under Ray Serve, asked over gRPC."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+import torch
+import yaml
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import AutoModelForCausalLM
 
 from trueodds import Client
-from trueodds_demo.service import demo_config, running
+from trueodds_demo.service import BASE, MODELS, demo_config, running
+
+ADAPTER = "an-adapter"
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of `trueodds serve` with the demo pair, once both engines answer."""
-    with running(demo_config(tmp_path_factory.mktemp("service"))) as address:
+def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a LoRA adapter over the base model, which changes what it says."""
+    torch.manual_seed(0)
+    base = AutoModelForCausalLM.from_pretrained(MODELS / "base", dtype=torch.float32)
+    wanted = LoraConfig(r=8, target_modules=["q_proj", "v_proj", "up_proj"])
+    adapted: PeftModel = get_peft_model(base, wanted)
+    for name, parameter in adapted.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.1)
+    folder = tmp_path_factory.mktemp("adapter")
+    adapted.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, adapter: Path) -> Iterator[str]:
+    """The address of `trueodds serve` with the demo pair and an adapter, once all answer."""
+    config = demo_config(tmp_path_factory.mktemp("service"))
+    content = yaml.safe_load(config.read_text())
+    content["models"].append({"name": ADAPTER, "base": BASE, "adapter": str(adapter)})
+    config.write_text(yaml.safe_dump(content))
+    with running(config) as address:
         with Client(address) as client:
             client.wait_until_ready()
         yield address

@@ -178,7 +178,7 @@ async def _unconditional(
     """The same continuations after the prompt without the question, for PMI."""
     if reading.unconditional is None:
         return {}
-    with field("settings.reading.unconditional_prompt"):
+    with field("reading.unconditional_prompt"):
         ids = await asyncio.to_thread(served.tokenizer.encode, reading.unconditional)
     prompts = (each.prompt for each in prepared if isinstance(each, Prepared))
     return {_continuations(each): replace(each, prompt=ids) for each in prompts}

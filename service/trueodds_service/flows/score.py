@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from trueodds_service.core.calibrators import TemperatureScaling
 from trueodds_service.core.distributions import answer_distribution, entropy
-from trueodds_service.errors import NotReady, ServiceError
+from trueodds_service.errors import NotReady, ServiceError, field
 from trueodds_service.flows.calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog, ModelEntry
 from trueodds_service.flows.read import Read, Timings, read
@@ -76,9 +76,10 @@ async def score(query: ScoreQuery, catalog: Catalog, calibrators: Calibrators) -
     model = catalog.find(query.model)
     served = model.ready()
     named = await _named_calibrator(query, model, calibrators)
-    reads, timings = await read(
-        served, query.questions, query.shots, query.reading, top_tokens=query.top_tokens
-    )
+    with field("settings"):
+        reads, timings = await read(
+            served, query.questions, query.shots, query.reading, top_tokens=query.top_tokens
+        )
     outcomes: list[Answer | ServiceError | None] = [
         each if isinstance(each, ServiceError) else None for each in reads
     ]

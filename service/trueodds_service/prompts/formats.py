@@ -43,7 +43,7 @@ class Format:
     @property
     def lead(self) -> str:
         """What is read before the label or the text."""
-        return _PLACE.split(self.answer, maxsplit=1)[0]
+        return self.answer.partition("{text}" if self.reads_text else "{label}")[0]
 
     @property
     def key(self) -> str:

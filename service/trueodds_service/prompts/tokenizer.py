@@ -108,7 +108,7 @@ class PromptTokenizer:
     ) -> "_Written":
         suffixes = _suffixes(question, reading)
         if prompt is None:
-            return _Written(_Text(render(question, shots, reading.format)), suffixes, "text")
+            return _Written(_Text(render(question, shots, reading.format)), suffixes)
         if shots:
             raise InvalidInput("prompt", "takes no shots: they are part of it")
         with field("prompt"):
@@ -116,7 +116,7 @@ class PromptTokenizer:
         if isinstance(prompt, ChatPrompt):
             for index, surfaces in enumerate(suffixes.surfaces):
                 self._check_plain(surfaces[0], suffixes.field(index))
-        return _Written(text, suffixes, "prompt")
+        return _Written(text, suffixes)
 
     def _own_text(self, prompt: TextPrompt | ChatPrompt) -> "_Text":
         """A prompt of the caller's own as text."""
@@ -194,11 +194,11 @@ class PromptTokenizer:
     def _assemble(
         self, written: "_Written", ids: tuple[int, ...], found: "_Found | InvalidInput"
     ) -> Prepared:
-        _check_not_empty(ids, written.field)
+        _check_not_empty(ids, written.suffixes.prompt)
         if isinstance(found, InvalidInput):
             raise found
         prompt = TokenPrompt(ids, found.continuations, found.identifier)
-        return self._checked(Prepared(prompt, found.surfaces), written.field)
+        return self._checked(Prepared(prompt, found.surfaces), written.suffixes.prompt)
 
     def _checked(self, prepared: Prepared, name: str) -> Prepared:
         needed, room = prepared.prompt.total_length, self._max_prompt_tokens + 1
@@ -280,11 +280,15 @@ class _Text(NamedTuple):
 
 
 class _Suffixes(NamedTuple):
-    """What is read after a prompt: the identifier, then each option in one or more ways."""
+    """What is read after a prompt: the identifier, then each option in one or more ways.
+
+    ``prompt`` is the question's field that the prompt comes from.
+    """
 
     identifier: str
     surfaces: tuple[tuple[str, ...], ...]
     are_texts: bool
+    prompt: str
 
     @property
     def texts(self) -> list[str]:
@@ -299,11 +303,10 @@ class _Suffixes(NamedTuple):
 
 
 class _Written(NamedTuple):
-    """A question's prompt and options as text; ``field`` is where its prompt comes from."""
+    """A question's prompt and options as text."""
 
     text: _Text
     suffixes: _Suffixes
-    field: str
 
 
 class _Found(NamedTuple):
@@ -320,7 +323,8 @@ def _suffixes(question: Question, reading: Reading) -> _Suffixes:
     if reading.variants:
         leads.append(lead[:-1] if lead.endswith(" ") else f"{lead} ")
     surfaces = tuple(tuple(each + name for each in leads) for name in named)
-    return _Suffixes(written.identifier, surfaces, written.reads_text)
+    prompt = "text" if question.prompt is None else "prompt"
+    return _Suffixes(written.identifier, surfaces, written.reads_text, prompt)
 
 
 def _resolve(
@@ -333,8 +337,8 @@ def _resolve(
     identifier = _added(ids, tokens[stem.followed_by(suffixes.identifier)])
     if identifier is None:
         raise InvalidInput(
-            "reading.format",
-            "its identifier is no tokens of its own after this prompt; use another format",
+            suffixes.prompt,
+            "the format's identifier is no tokens of its own after it; use another format",
             reason="FORMAT_CHANGES_PROMPT",
         )
     before = ids + identifier

@@ -72,7 +72,10 @@ class QuestionParser:
             raise InvalidInput(
                 "options", f"has {count} options; from 2 to {self._limits.max_options}"
             )
-        prompt = parse_prompt(message.prompt) if message.HasField("prompt") else None
+        prompt = None
+        if message.HasField("prompt"):
+            with field("prompt"):
+                prompt = parse_prompt(message.prompt)
         in_tokens = isinstance(prompt, TokenIdPrompt)
         measures = self._reading.normalization in (Normalization.BYTES, Normalization.CHARACTERS)
         needs_text = prompt is None or (measures if in_tokens else self._reading.format.reads_text)

@@ -2,13 +2,14 @@
 
 import logging
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
+from google.rpc import status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -120,21 +121,32 @@ class _Guard(grpc.aio.ServerInterceptor):
 
     def _unary(self, method: Any) -> Any:
         async def call(request: Any, context: Context) -> Any:
-            async with self._guarded(request, context):
-                return await method(request, context)
+            try:
+                with self._admitted(request):
+                    return await method(request, context)
+            except Exception as error:
+                status = _status(error)
+            # Not while the error is handled: where the caller has left, gRPC logs what it finds.
+            return await context.abort_with_status(to_grpc(status))
 
         return call
 
     def _stream(self, method: Any) -> Any:
         async def call(request: Any, context: Context) -> AsyncIterator[Any]:
-            async with self._guarded(request, context):
-                async for message in method(request, context):
-                    yield message
+            try:
+                with self._admitted(request):
+                    async for message in method(request, context):
+                        yield message
+                return
+            except Exception as error:
+                status = _status(error)
+            await context.abort_with_status(to_grpc(status))
 
         return call
 
-    @asynccontextmanager
-    async def _guarded(self, request: Any, context: Context) -> AsyncIterator[None]:
+    @contextmanager
+    def _admitted(self, request: Any) -> Iterator[None]:
+        """Counts a request while it lasts. Raises what is wrong with it before it begins."""
         self._requests += 1
         try:
             if isinstance(request, ServiceError):
@@ -145,8 +157,6 @@ class _Guard(grpc.aio.ServerInterceptor):
                     reason="TOO_MANY_REQUESTS",
                 )
             yield
-        except Exception as error:
-            await _abort(error, context)
         finally:
             self._requests -= 1
 
@@ -168,12 +178,10 @@ def _decoder(decode: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | 
     return checked
 
 
-async def _abort(error: Exception, context: Context) -> None:
+def _status(error: Exception) -> status_pb2.Status:
     if isinstance(error, ServiceError):
-        status = to_status(error)
-    else:
-        # The message of a foreign error can hold a prompt; its class and place cannot.
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        _log.error("%s at %s:%s", type(error).__name__, Path(place.filename).name, place.lineno)
-        status = internal()
-    await context.abort_with_status(to_grpc(status))
+        return to_status(error)
+    # The message of a foreign error can hold a prompt; its class and place cannot.
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    _log.error("%s at %s:%s", type(error).__name__, Path(place.filename).name, place.lineno)
+    return internal()
