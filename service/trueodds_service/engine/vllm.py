@@ -2,9 +2,11 @@
 
 A question whose options are one token each is one request with ``logprob_token_ids``: vLLM
 returns raw logprobs over the whole vocabulary for just these tokens, and its prefix cache stays
-on. Longer options begin with the same request, which reads their first tokens; then each goes on
-as a request of its own whose tokens are forced (``forced.py``), on top of the cached prompt.
-benchmarks/README.md has the figures of this way and of others.
+on. Longer options begin with the same request, which reads their first tokens. The rest of each
+is then scored as part of a prompt, in one step on top of the cached prefix. Where the cache
+already holds some of the option, so that vLLM would not compute its logprobs, or where it cannot
+tell those of a prompt, its tokens are forced one after another (``forced.py``).
+benchmarks/README.md has the figures.
 """
 
 import functools
@@ -75,6 +77,8 @@ class VllmEngine:
         info: EngineInfo,
         block_tokens: int,
         adapters: "Mapping[str, LoRARequest]",
+        *,
+        on_cpu: bool,
     ) -> None:
         self.info = info
         self._llm = llm
@@ -83,6 +87,7 @@ class VllmEngine:
         self._gate = PrefixGate()
         self._lanes = Lanes()
         self._adapters = adapters
+        self._on_cpu = on_cpu
 
     @classmethod
     def start(
@@ -97,6 +102,7 @@ class VllmEngine:
         import vllm  # noqa: PLC0415 (reads the environment when it is imported)
         from vllm.engine.arg_utils import AsyncEngineArgs  # noqa: PLC0415
         from vllm.lora.request import LoRARequest  # noqa: PLC0415
+        from vllm.platforms import current_platform  # noqa: PLC0415
         from vllm.v1.engine.async_llm import AsyncLLM  # noqa: PLC0415
 
         llm = AsyncLLM.from_engine_args(AsyncEngineArgs(**arguments))
@@ -112,7 +118,8 @@ class VllmEngine:
             name: LoRARequest(name, number, str(path))
             for number, (name, path) in enumerate(adapters.items(), 1)
         }
-        return cls(llm, info, arguments["block_size"] or _GPU_BLOCK_TOKENS, requests)
+        block_tokens = arguments["block_size"] or _GPU_BLOCK_TOKENS
+        return cls(llm, info, block_tokens, requests, on_cpu=current_platform.is_cpu())
 
     async def score(
         self, prompts: Sequence[TokenPrompt], adapter: str | None = None
@@ -137,7 +144,7 @@ class VllmEngine:
         if longer:
             read_at = prompt.prompt + prompt.identifier
             rests = await gather_or_cancel(
-                self._forced(read_at + tokens[:1], tokens[1:], lora)
+                self._rest(read_at + tokens[:1], tokens[1:], lora)
                 for tokens in (prompt.continuations[place] for place in longer)
             )
             logprobs[longer] += rests
@@ -157,6 +164,18 @@ class VllmEngine:
             identifier = _sum(steps, prompt.identifier)
             firsts |= {token: float(steps[-1][token].logprob) for token in part}
         return identifier, firsts
+
+    async def _rest(
+        self, before: tuple[int, ...], tokens: tuple[int, ...], lora: "LoRARequest | None"
+    ) -> float:
+        """ln p(tokens | before)."""
+        # vLLM's V1 runner fails at the logprobs of a prompt where adapters are on.
+        if len(tokens) > 1 and not self._adapters:
+            output = await self._output(before + tokens, _prompt_sampling(), lora)
+            # The logprob of a token comes from the place before it; what is cached has none.
+            if (output.num_cached_tokens or 0) < len(before):
+                return _sum(output.prompt_logprobs[len(before) :], tokens)
+        return await self._forced(before, tokens, lora)
 
     async def _forced(
         self, before: tuple[int, ...], tokens: tuple[int, ...], lora: "LoRARequest | None"
@@ -178,11 +197,24 @@ class VllmEngine:
         self, tokens: tuple[int, ...], params: "SamplingParams", lora: "LoRARequest | None"
     ) -> Any:
         """vLLM's logprobs by token, one mapping a step."""
+        return (await self._output(tokens, params, lora)).outputs[0].logprobs
+
+    def _lane(self, params: "SamplingParams", lora: "LoRARequest | None") -> str:
+        """Requests that differ in this must not share a batch of vLLM's V1 runner.
+
+        It spoils the top tokens where another request reads given tokens (vllm#51789), and on a
+        CPU it puts an adapter on the base model's rows too.
+        """
+        lane = "given" if params.logprobs is None else "top"
+        return f"{lane}, adapted" if lora is not None and self._on_cpu else lane
+
+    async def _output(
+        self, tokens: tuple[int, ...], params: "SamplingParams", lora: "LoRARequest | None"
+    ) -> Any:
         from vllm.inputs import TokensPrompt  # noqa: PLC0415
         from vllm.v1.engine.exceptions import EngineDeadError  # noqa: PLC0415
 
-        # vLLM's V1 runner spoils the top tokens of a batch that also reads given tokens (#51789).
-        async with self._lanes.of("given" if params.logprobs is None else "top"):
+        async with self._lanes.of(self._lane(params, lora)):
             generation = self._llm.generate(
                 TokensPrompt(prompt_token_ids=list(tokens)),
                 params,
@@ -190,7 +222,7 @@ class VllmEngine:
                 lora_request=lora,
             )
             try:
-                return [output async for output in generation][-1].outputs[0].logprobs
+                return [output async for output in generation][-1]
             except EngineDeadError as error:
                 raise EngineDied("vLLM's engine process is gone") from error
 
@@ -258,6 +290,16 @@ def _sampling(forced: tuple[int, ...], wanted: tuple[int, ...]) -> "SamplingPara
         logprob_token_ids=list(wanted),
         extra_args={FORCED: list(forced)} if forced else None,
         **_greedy(),
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def _prompt_sampling() -> "SamplingParams":
+    """Logprobs of the prompt's own tokens, from the first that is not cached."""
+    from vllm import SamplingParams  # noqa: PLC0415
+
+    return SamplingParams(
+        max_tokens=1, prompt_logprobs=0, skip_reading_prefix_cache=False, **_greedy()
     )
 
 

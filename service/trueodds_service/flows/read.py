@@ -181,7 +181,16 @@ async def _unconditional(
     with field("reading.unconditional_prompt"):
         ids = await asyncio.to_thread(served.tokenizer.encode, reading.unconditional)
     prompts = (each.prompt for each in prepared if isinstance(each, Prepared))
-    return {_continuations(each): replace(each, prompt=ids) for each in prompts}
+    found = {_continuations(each): replace(each, prompt=ids) for each in prompts}
+    needed = max((each.total_length for each in found.values()), default=0)
+    room = served.max_prompt_tokens + 1
+    if needed > room:
+        raise InvalidInput(
+            "reading.unconditional_prompt",
+            f"it and the longest option are {needed} tokens long; the model reads at most {room}",
+            reason="PROMPT_TOO_LONG",
+        )
+    return found
 
 
 def _option_reads(

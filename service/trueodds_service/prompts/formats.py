@@ -72,6 +72,27 @@ def render(question: Question, shots: Sequence[Shot], answer_format: Format) -> 
     return "".join(worked) + _ask(question, answer_format)
 
 
+def worked_length(shots: Sequence[Shot], answer_format: Format) -> int:
+    """Characters of the worked examples, told without writing them."""
+    return sum(
+        asked_length(shot.question, answer_format)
+        + len(answer(shot.question, shot.answer, answer_format))
+        + len(answer_format.separator)
+        for shot in shots
+    )
+
+
+def asked_length(question: Question, answer_format: Format) -> int:
+    """Characters of a question's prompt without worked examples, told without writing it."""
+    options = sum(
+        _filled_length(answer_format.option, {"label": len(label), "text": len(option)})
+        for label, option in zip(question.labels, question.options, strict=True)
+    )
+    passage = len(question.passage) + 1 if question.passage else 0
+    parts = {"passage": passage, "text": len(question.text), "options": options}
+    return _filled_length(answer_format.question, parts)
+
+
 def answer(question: Question, option: int, answer_format: Format) -> str:
     """A whole answer as it follows the prompt, such as `` A`` or `` (A)``."""
     parts = {"label": question.labels[option], "text": question.options[option]}
@@ -91,3 +112,9 @@ def _ask(question: Question, answer_format: Format) -> str:
 def _fill(template: str, parts: Mapping[str, str]) -> str:
     # In one pass: what a part holds is not a template.
     return _PLACE.sub(lambda match: parts.get(match[1], match[0]), template)
+
+
+def _filled_length(template: str, lengths: Mapping[str, int]) -> int:
+    """Of what ``_fill`` makes of parts of such lengths."""
+    places = ((template.count(f"{{{name}}}"), len(name) + 2, lengths[name]) for name in lengths)
+    return len(template) + sum(count * (length - place) for count, place, length in places)

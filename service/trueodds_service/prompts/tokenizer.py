@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from jinja2 import TemplateError
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.errors import InvalidInput, field
-from trueodds_service.prompts.formats import render
+from trueodds_service.prompts.formats import asked_length, render, worked_length
 from trueodds_service.prompts.question import (
     ChatPrompt,
     Prompt,
@@ -55,6 +54,9 @@ class PromptTokenizer:
         )
         self._vocabulary = len(tokenizer)
         self._max_prompt_tokens = max_prompt_tokens
+        # No text of more characters is as few tokens as the model reads.
+        longest = max(map(len, tokenizer.get_vocab()))
+        self._max_characters = (max_prompt_tokens + 1) * longest
         self._kept: dict[tuple[_Text, _Suffixes], _Found] = {}
 
     @classmethod
@@ -74,12 +76,17 @@ class PromptTokenizer:
         """
         outcomes: list[Prepared | InvalidInput | None] = [None] * len(questions)
         written: dict[int, _Written] = {}
+        shots_length = worked_length(shots, reading.format)
         for place, question in enumerate(questions):
             try:
+                if shots and question.prompt is not None:
+                    raise InvalidInput("prompt", "takes no shots: they are part of it")
                 if isinstance(question.prompt, TokenIdPrompt):
                     outcomes[place] = self._of_tokens(question, question.prompt)
                 else:
-                    written[place] = self._write(question, question.prompt, shots, reading)
+                    written[place] = self._write(
+                        question, question.prompt, shots, shots_length, reading
+                    )
             except InvalidInput as error:
                 outcomes[place] = error
         for place, prepared in zip(written, self._of_text(list(written.values())), strict=True):
@@ -91,7 +98,9 @@ class PromptTokenizer:
         if isinstance(prompt, TokenIdPrompt):
             self._check_ids(prompt.ids, "token_ids")
             return prompt.ids
-        ids = self._encode([self._own_text(prompt)])[0]
+        text = self._own_text(prompt)
+        self._check_characters(len(text.text), "source")
+        ids = self._encode([text])[0]
         _check_not_empty(ids, "source")
         return ids
 
@@ -104,15 +113,19 @@ class PromptTokenizer:
         question: Question,
         prompt: TextPrompt | ChatPrompt | None,
         shots: Sequence[Shot],
+        shots_length: int,
         reading: Reading,
     ) -> "_Written":
         suffixes = _suffixes(question, reading)
+        longest = max(map(len, suffixes.texts))
         if prompt is None:
+            # Before it is written: places that come again and again make a little a lot.
+            length = shots_length + asked_length(question, reading.format)
+            self._check_characters(length + longest, suffixes.prompt)
             return _Written(_Text(render(question, shots, reading.format)), suffixes)
-        if shots:
-            raise InvalidInput("prompt", "takes no shots: they are part of it")
         with field("prompt"):
             text = self._own_text(prompt)
+        self._check_characters(len(text.text) + longest, suffixes.prompt)
         if isinstance(prompt, ChatPrompt):
             for index, surfaces in enumerate(suffixes.surfaces):
                 self._check_plain(surfaces[0], suffixes.field(index))
@@ -136,8 +149,8 @@ class PromptTokenizer:
                 text = self._special.apply_chat_template(
                     messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
                 )
-            except (TemplateError, TypeError, ValueError, KeyError, IndexError) as error:
-                # What a template says can hold the messages.
+            except Exception as error:
+                # A template is a program that may fail in any way; its words can hold the messages.
                 raise InvalidInput(
                     "messages",
                     "the model's chat template refuses these roles in this order",
@@ -169,6 +182,16 @@ class PromptTokenizer:
                 name,
                 f"{unknown[0]} is no token of this model, which has {self._vocabulary}",
                 reason="UNKNOWN_TOKEN",
+            )
+
+    def _check_characters(self, length: int, name: str) -> None:
+        """Refuses what is certainly too long in tokens; to find out how long would take long."""
+        if length > self._max_characters:
+            raise InvalidInput(
+                name,
+                f"the prompt and its longest option are {length} characters long, shots included; "
+                f"the model reads at most {self._max_prompt_tokens + 1} tokens",
+                reason="PROMPT_TOO_LONG",
             )
 
     def _of_text(self, written: Sequence["_Written"]) -> list[Prepared | InvalidInput]:
@@ -233,8 +256,11 @@ class PromptTokenizer:
                 found[stem, suffixes] = error
                 continue
             found[stem, suffixes] = resolved
-            # Labels come again with every question, texts do not.
-            if not suffixes.are_texts and len(self._kept) < _KEPT_LABEL_SETS:
+            # Labels come again with every question; texts, and long prompts, do not.
+            size = len(stem.text) + sum(map(len, suffixes.texts))
+            if not suffixes.are_texts and size <= _KEPT_CHARACTERS:
+                if len(self._kept) >= _KEPT_LABEL_SETS:
+                    self._kept.clear()
                 self._kept[stem, suffixes] = resolved
         return [found[stem, suffixes] for (stem, _), suffixes in wanted]
 
@@ -392,3 +418,4 @@ def _check_not_empty(ids: tuple[int, ...], name: str) -> None:
 
 # Callers choose labels, so what is kept of them is bounded.
 _KEPT_LABEL_SETS = 4096
+_KEPT_CHARACTERS = 4096

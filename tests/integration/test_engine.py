@@ -1,0 +1,151 @@
+"""The engine alone, against transformers: any continuation, any mix, with adapters; both lanes."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+import torch
+from peft import PeftModel
+from transformers import AutoModelForCausalLM
+
+from trueodds_demo.service import MODELS
+from trueodds_service.config import VllmSettings
+from trueodds_service.engine.base import TokenPrompt, TokenScore
+from trueodds_service.engine.vllm import VllmEngine
+
+WEIGHTS = MODELS / "base"
+VOCABULARY = 1280
+TOLERANCE = 1e-4
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=["plain", "with adapter"])
+async def engine(request, adapter: Path) -> AsyncIterator[VllmEngine]:
+    """One that reads long continuations from prompts, and one that has to force their tokens."""
+    settings = VllmSettings(dtype="float32", kv_cache_gib=0.5, gpu_memory_fraction=0.2)
+    adapters = {} if request.param == "plain" else {"an-adapter": adapter}
+    engine = VllmEngine.start(WEIGHTS, settings, adapters)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="module")
+def reference(adapter: Path):
+    """ln p of every next token at every place of a sequence, from transformers in fp32."""
+    plain = AutoModelForCausalLM.from_pretrained(WEIGHTS, dtype=torch.float32)
+    adapted = PeftModel.from_pretrained(
+        AutoModelForCausalLM.from_pretrained(WEIGHTS, dtype=torch.float32), str(adapter)
+    )
+
+    def logprobs(tokens: tuple[int, ...], *, adapted_model: bool = False) -> torch.Tensor:
+        network = adapted if adapted_model else plain
+        with torch.inference_mode():
+            return network(torch.tensor([tokens])).logits[0].double().log_softmax(-1)
+
+    return logprobs
+
+
+def drawn(seed: int, *, top_tokens: int = 0) -> TokenPrompt:
+    """A prompt with continuations of many lengths; one goes on where another ends."""
+    rng = random.Random(seed)
+
+    def tokens(count: int) -> tuple[int, ...]:
+        return tuple(rng.randrange(5, VOCABULARY) for _ in range(count))
+
+    continuations = [tokens(rng.choice([1, 1, 2, 5, 20])) for _ in range(rng.choice([2, 4]))]
+    continuations.append(continuations[0] + tokens(1))
+    return TokenPrompt(
+        tokens(rng.randint(1, 200)),
+        tuple(dict.fromkeys(continuations)),
+        tokens(rng.choice([0, 1, 3])),
+        top_tokens,
+    )
+
+
+def assert_agrees(reference, prompt: TokenPrompt, score: TokenScore, **model: bool) -> None:
+    def total(before: tuple[int, ...], tokens: tuple[int, ...]) -> float:
+        if not tokens:
+            return 0.0
+        steps = reference(before + tokens, **model)[len(before) - 1 : -1]
+        return float(steps[range(len(tokens)), list(tokens)].sum())
+
+    before = prompt.prompt + prompt.identifier
+    expected = [total(before, tokens) for tokens in prompt.continuations]
+    assert score.continuations == pytest.approx(expected, abs=TOLERANCE)
+    assert score.identifier == pytest.approx(total(prompt.prompt, prompt.identifier), abs=TOLERANCE)
+    if prompt.top_tokens:
+        best = reference(before, **model)[-1].topk(prompt.top_tokens)
+        assert [token for token, _ in score.top_tokens] == best.indices.tolist()
+        found = [logprob for _, logprob in score.top_tokens]
+        assert found == pytest.approx(best.values.tolist(), abs=TOLERANCE)
+
+
+async def test_continuations_of_any_length_are_exact(engine, reference) -> None:
+    prompts = [drawn(seed) for seed in range(60)]
+    for prompt, score in zip(prompts, await engine.score(prompts), strict=True):
+        assert_agrees(reference, prompt, score)
+
+
+async def test_what_the_cache_holds_is_exact_too(engine, reference) -> None:
+    """Again and in part: vLLM tells no logprobs of what it does not compute."""
+    prompts = [drawn(seed) for seed in range(30)]
+    first = await engine.score(prompts)
+    again = await engine.score(prompts)
+    for prompt, one, other in zip(prompts, first, again, strict=True):
+        assert_agrees(reference, prompt, other)
+        assert one.continuations == pytest.approx(other.continuations, abs=TOLERANCE)
+
+
+async def test_more_continuations_than_vllm_reads_at_once_are_exact(engine, reference) -> None:
+    many = tuple((token,) for token in range(5, 305))
+    prompt = TokenPrompt((7, 8, 9), many, (300,))
+    [score] = await engine.score([prompt])
+    assert_agrees(reference, prompt, score)
+
+
+async def test_top_tokens_and_options_at_once_spoil_neither(engine, reference) -> None:
+    """vLLM's V1 runner spoils a batch of both kinds (vllm#51789): they must never meet."""
+    calls = [
+        [drawn(100 * number + place, top_tokens=5 * (number % 2)) for place in range(6)]
+        for number in range(12)
+    ]
+    scores = await asyncio.gather(*(engine.score(prompts) for prompts in calls))
+    for prompts, found in zip(calls, scores, strict=True):
+        for prompt, score in zip(prompts, found, strict=True):
+            assert_agrees(reference, prompt, score)
+
+
+@pytest.mark.parametrize("engine", ["with adapter"], indirect=True)
+async def test_an_adapter_beside_its_base(engine, reference) -> None:
+    """One engine, both at once, each with its own numbers, also for the same prompt."""
+    prompts = [drawn(seed) for seed in range(20)]
+    base, adapted = await asyncio.gather(engine.score(prompts), engine.score(prompts, "an-adapter"))
+    for prompt, plain, other in zip(prompts, base, adapted, strict=True):
+        assert_agrees(reference, prompt, plain)
+        assert_agrees(reference, prompt, other, adapted_model=True)
+        assert abs(plain.continuations - other.continuations).max() > 0.01
+
+
+async def test_the_company_of_a_prompt_changes_rounding_only(engine) -> None:
+    prompts = [drawn(seed) for seed in range(40)]
+    alone = [(await engine.score([prompt]))[0] for prompt in prompts]
+    together = await engine.score(prompts)
+    for one, other in zip(alone, together, strict=True):
+        assert one.continuations == pytest.approx(other.continuations, abs=TOLERANCE)
+
+
+async def test_who_leaves_takes_his_requests_along(engine, reference) -> None:
+    prompts = [drawn(seed, top_tokens=seed % 2) for seed in range(100)]
+    call = asyncio.create_task(engine.score(prompts))
+    await asyncio.sleep(0.3)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    prompt = replace(drawn(1000), top_tokens=3)
+    [score] = await engine.score([prompt])
+    assert_agrees(reference, prompt, score)
