@@ -21,6 +21,7 @@ from trueodds.v1 import (
     calibration_pb2_grpc,
     model_pb2_grpc,
     question_pb2,
+    reading_pb2,
     scoring_pb2,
     scoring_pb2_grpc,
 )
@@ -35,10 +36,16 @@ _TEXT = [
     for letter in ascii_letters
 ]
 
+_CHAT_TEMPLATE = """\
+{%- for message in messages %}{{ message.role }}: {{ message.content }}<|end|>{% endfor %}
+{%- if add_generation_prompt %}assistant:{% endif %}"""
+
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model's folder: a byte-level BPE tokenizer with "<|end|>", and weights of no use."""
+    """A model's folder: a byte-level BPE tokenizer with "<|end|>", a chat template, and weights
+    of no use.
+    """
     folder = tmp_path_factory.mktemp("model")
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -50,11 +57,22 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )
     tokenizer.train_from_iterator(_TEXT, trainer)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>")  # noqa: S106
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token="<|end|>",  # noqa: S106 (a token of another kind)
+        chat_template=_CHAT_TEMPLATE,
+    )
     fast.save_pretrained(folder)
     (folder / "config.json").write_text(json.dumps({"model_type": "llama"}))
     (folder / "model.safetensors").write_bytes(b"weights")
     return folder
+
+
+def score_settings(*, format=None, **settings):  # noqa: A002
+    """Settings for the aligned model unless told; a format is the whole reading."""
+    if format is not None:
+        settings["reading"] = reading_pb2.Reading(format=format)
+    return scoring_pb2.ScoreSettings(**{"model": "models/aligned", **settings})
 
 
 @dataclass
@@ -76,13 +94,13 @@ class Service:
 
     def score(self, question, **settings):
         """The answer to one question, from the aligned model unless told."""
-        settings = scoring_pb2.ScoreSettings(**{"model": "models/aligned", **settings})
+        settings = score_settings(**settings)
         request = scoring_pb2.ScoreRequest(settings=settings, question=question)
         return self.scoring.Score(request).answer
 
     def batch(self, questions, **settings):
         """The outcomes of a batch, from the aligned model unless told."""
-        settings = scoring_pb2.ScoreSettings(**{"model": "models/aligned", **settings})
+        settings = score_settings(**settings)
         request = scoring_pb2.BatchScoreRequest(settings=settings, questions=questions)
         return self.scoring.BatchScore(request).outcomes
 

@@ -17,7 +17,7 @@ SERVICE, CLIENT = (Path(package.__file__).parent for package in (trueodds_servic
 ARROWS = {
     "serving": {"app", "config", "engine", "errors"},
     "app": {"config", "engine", "errors", "flows", "prompts", "revision", "rpc", "store"},
-    "rpc": {"config", "core", "errors", "flows", "prompts", "store"},
+    "rpc": {"config", "core", "engine", "errors", "flows", "prompts", "store"},
     "flows": {"core", "engine", "errors", "prompts", "store"},
     "engine": {"concurrency", "config", "errors"},
     "prompts": {"engine", "errors"},
@@ -33,6 +33,7 @@ ARROWS = {
 DOORS = {
     ("flows", "engine"): {"engine.base"},
     ("prompts", "engine"): {"engine.base"},
+    ("rpc", "engine"): {"engine.base"},
     ("serving", "engine"): {"engine.base"},
     ("flows", "store"): {
         "store.base",
@@ -59,7 +60,8 @@ HOMES = {
     "sqlalchemy": {"store"},
     "transformers": {"prompts.tokenizer"},
     "trueodds.v1": {"rpc"},
-    "vllm": {"engine.vllm"},
+    "torch": {"engine.forced"},
+    "vllm": {"engine.forced", "engine.vllm"},
     "yaml": {"config"},
 }
 
@@ -150,7 +152,9 @@ def test_a_library_is_imported_in_its_home_only(library, homes):
 
 
 def test_vllm_is_loaded_by_the_process_that_runs_it():
-    assert all(lazy for _, name, lazy in FOUND if within(name, ["vllm"]))
+    eager = {module for module, name, lazy in FOUND if within(name, ["vllm"]) and not lazy}
+    assert eager == {"engine.forced"}, "which vLLM loads by its name"
+    assert not any(within(name, ["trueodds_service.engine.forced"]) for _, name, _ in FOUND)
 
 
 def test_no_other_library_is_imported():

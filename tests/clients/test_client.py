@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import math
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from trueodds import (
     Question,
     Unavailable,
 )
-from trueodds.v1 import question_pb2
+from trueodds.v1 import question_pb2, reading_pb2
 from trueodds_service.engine.base import TokenScore
 from trueodds_service.engine.fake import FakeEngine
 
@@ -77,16 +78,17 @@ def test_an_answer_is_what_the_service_says(client, service, question):
     assert not answer.calibrated
     assert answer.format_probability == said.format_probability
     assert answer.option_mass == said.option_mass
-    assert answer.model_revision == said.model_revision
-    assert answer.format_version == said.format_version
+    for name, value in asdict(answer.identity).items():
+        assert value == getattr(said.identity, name)
+        assert value
     assert answer.prompt_tokens == said.prompt_tokens
 
 
 def test_format_and_shots_reach_the_service(client, service, question, ask):
     shot = question_pb2.Shot(question=question("A shot?"), answer=2)
-    said = service.score(question(), format=question_pb2.FORMAT_LETTER, shots=[shot])
+    said = service.score(question(), format=reading_pb2.FORMAT_LETTER, shots=[shot])
     answer = client.score(
-        ask(), model="models/aligned", format=Format.LETTER, shots=[Example(ask("A shot?"), 2)]
+        ask(), model="models/aligned", reading=Format.LETTER, shots=[Example(ask("A shot?"), 2)]
     )
     assert answer.confidence == said.confidence
     assert answer.prompt_tokens == said.prompt_tokens
@@ -179,7 +181,7 @@ def test_a_fit_from_questions_finds_the_temperature_and_reports_its_progress(cli
     )
     assert calibrator.temperature == pytest.approx(3.0, abs=1e-3)
     assert calibrator.method is Method.TEACHER_KL
-    assert calibrator.format is Format.PAREN
+    assert calibrator.reading == "paren"
     assert (calibrator.model, calibrator.teacher) == ("models/aligned", "models/base")
     assert (calibrator.task, calibrator.options, calibrator.items) == (task, 4, 70)
     assert calibrator.metrics["kl_after"] < calibrator.metrics["kl_before"]
@@ -265,8 +267,7 @@ def test_models_say_what_they_are(client):
     aligned, base = client.models()
     assert (aligned.name, aligned.teacher, aligned.ready) == ("models/aligned", "models/base", True)
     assert base.teacher is None
-    assert aligned.formats == (Format.LETTER, Format.PAREN)
-    assert (aligned.max_items, aligned.max_options) == (1024, 26)
+    assert (aligned.max_items, aligned.max_options) == (1024, 128)
     assert aligned.max_prompt_tokens > 0
     assert client.model("aligned") == aligned
     assert client.wait_until_ready() == [aligned, base]

@@ -126,9 +126,10 @@ def test_a_file_is_scored_to_json_lines(command, write, service, question):
         "logprobs",
         "format_probability",
         "option_mass",
+        "entropy",
+        "abstained",
         "calibrator",
-        "model_revision",
-        "format_version",
+        "identity",
     }
     assert first["confidence"] == max(first["probabilities"])
     assert sum(first["probabilities"]) == pytest.approx(1)
@@ -202,7 +203,7 @@ def test_a_table_shows_why_there_is_no_answer(command):
         ("[" * 100_000, "recursion"),
         ({"options": ["a", "b"]}, "question is missing"),
         ({"question": "?"}, "options is missing"),
-        ({**TIN, "labls": []}, "unknown key 'labls'; known are question, options, passage"),
+        ({**TIN, "labls": []}, "unknown key 'labls'; known are question, prompt"),
         ({**TIN, "question": 7}, "question has to be a string, not 7"),
         ({**TIN, "options": "ab"}, "options has to be a list of strings, not 'ab'"),
         ({**TIN, "options": {"a": 1}}, "options has to be a list of strings"),

@@ -101,3 +101,30 @@ def test_an_option_without_mass_in_one_order_keeps_what_it_has_in_the_others():
 def test_a_label_without_mass_has_no_prior():
     with pytest.raises(ValueError, match="finite"):
         label_prior([[[0.0, -np.inf], [0.0, 0.0]]])
+
+
+@given(biased_models())
+def test_the_estimated_prior_takes_the_bias_out_of_every_question(model):
+    """PriDe whole: what is left of the model is its content, whichever it likes better."""
+    content, bias = model
+    asked = scores_of_places(content, bias)
+    left = softmax(without_prior(asked[0], label_prior([asked])))
+    assert left == pytest.approx(softmax(content))
+
+
+@given(st.integers(2, 8).flatmap(vectors), LOGITS)
+def test_the_average_over_cyclic_orders_takes_a_bias_out_of_equal_options(bias, content):
+    scores = scores_of_places(np.full(len(bias), content), bias)
+    orders = cyclic_orders(len(bias))
+    average = cyclic_average([by_option(s, o) for s, o in zip(scores, orders, strict=True)])
+    assert softmax(average) == pytest.approx(np.full(len(bias), 1 / len(bias)))
+
+
+@given(vectors(2), vectors(2))
+def test_of_two_options_the_average_likes_the_better_one(content, bias):
+    scores = scores_of_places(content, bias)
+    average = softmax(
+        cyclic_average([by_option(s, o) for s, o in zip(scores, cyclic_orders(2), strict=True)])
+    )
+    if abs(content[0] - content[1]) > 1e-6:
+        assert average[content.argmax()] > 0.5 - 1e-12

@@ -12,7 +12,7 @@ from trueodds_demo.world.example import Draft
 from trueodds_demo.world.partition import is_held_out, key
 from trueodds_demo.world.prose import listing
 from trueodds_demo.world.tasks import COMPOSERS
-from trueodds_service.prompts.formats import Format, render
+from trueodds_service.prompts.formats import BUILT_IN, PAREN, Format, render
 from trueodds_service.prompts.question import Shot, letters
 
 OPTIONS = {task: 2 if task in {"toxicity", "sentiment"} else 4 for task in TASKS}
@@ -96,7 +96,7 @@ def test_training_never_shows_a_held_out_question() -> None:
 def test_documents_never_show_a_held_out_question() -> None:
     """The rendered text itself: no held-out passage and question stand in any document."""
     rendered = {
-        render(each.question, (), Format.PAREN).partition("\nA. ")[0]: each
+        render(each.question, (), PAREN).partition("\nA. ")[0]: each
         for task in TASKS
         if task != "knowledge"  # there the options are part of what is held out
         for each in held_out(task, 1000)
@@ -143,7 +143,7 @@ def test_shots_are_fixed_and_from_the_training_part(task: str) -> None:
     assert not any(is_held_out(draft_of(each)) for each in worked)
 
 
-@pytest.mark.parametrize("answer_format", list(Format))
+@pytest.mark.parametrize("answer_format", BUILT_IN.values(), ids=BUILT_IN)
 def test_documents_read_as_the_service_renders_shots(answer_format: Format) -> None:
     examples = shots("openbook", 3)
     document = "\n\n".join(answered(each, answer_format) for each in examples)

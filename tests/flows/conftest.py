@@ -14,8 +14,9 @@ from trueodds_service.flows.calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog, ModelEntry, ServedModel
 from trueodds_service.flows.fit import FitQuery, FitQuestions, fit
 from trueodds_service.flows.score import ScoreQuery, score
-from trueodds_service.prompts.formats import FORMAT_VERSION, Format
+from trueodds_service.prompts.formats import FORMAT_VERSION
 from trueodds_service.prompts.question import Question, letters
+from trueodds_service.prompts.reading import Reading
 from trueodds_service.prompts.tokenizer import PromptTokenizer
 from trueodds_service.store import Calibrator, Scope, SqlCalibratorStore, upgrade
 
@@ -62,7 +63,7 @@ class House:
 
     async def score(self, *asked: Question, **query):
         """The outcomes of a query of the aligned model."""
-        defaults = {"model": "aligned", "task": "task", "format": Format.PAREN, "shots": ()}
+        defaults = {"model": "aligned", "task": "task", "reading": Reading(), "shots": ()}
         query = ScoreQuery(**{**defaults, "calibrator": None, "questions": asked, **query})
         return (await score(query, self.catalog, self.calibrators)).outcomes
 
@@ -74,7 +75,7 @@ class House:
         defaults = {
             "model": "aligned",
             "task": "task",
-            "format": Format.PAREN,
+            "reading": Reading(),
             "method": Method.TEACHER_KL,
             "temperature": 2.5,
             "teacher": None,
@@ -107,8 +108,8 @@ def house(migrated, tokenizer, tmp_path) -> Iterator[House]:
     path = tmp_path / "store.sqlite"
     path.write_bytes(migrated.read_bytes())
     entries = {
-        "aligned": ModelEntry("aligned", REVISIONS["aligned"], teacher="base"),
-        "base": ModelEntry("base", REVISIONS["base"], teacher=None),
+        "aligned": ModelEntry("aligned", REVISIONS["aligned"], "t" * 16, teacher="base"),
+        "base": ModelEntry("base", REVISIONS["base"], "t" * 16, teacher=None),
     }
     for name, sharpness in {"aligned": SHARPNESS, "base": 1.0}.items():
         engine = FakeEngine(seed=7, sharpness=sharpness)

@@ -10,8 +10,9 @@ from trueodds_service.engine.base import TokenScore
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.errors import InvalidInput, NotFound, NotReady, Unavailable
 from trueodds_service.flows.fit import FitQuestions, FitScores, NoData, Progress
-from trueodds_service.prompts.formats import Format
-from trueodds_service.prompts.question import Shot
+from trueodds_service.prompts.formats import LETTER, TEXT
+from trueodds_service.prompts.question import ChatPrompt, Question, Shot, TextPrompt, TokenIdPrompt
+from trueodds_service.prompts.reading import Normalization, OrderCorrection, Reading
 from trueodds_service.store import Calibrator
 
 SHARPNESS = 3.0
@@ -45,8 +46,9 @@ def nll(logprobs, answers, temperature):
     return float((np.logaddexp.reduce(scaled, axis=1) - right).mean())
 
 
-async def scores_of(house, questions, model="aligned"):
-    return np.stack([each.logprobs for each in await house.score(*questions, model=model)])
+async def scores_of(house, questions, model="aligned", **query):
+    answers = await house.score(*questions, model=model, **query)
+    return np.stack([each.read.scores for each in answers])
 
 
 async def test_a_teacher_needs_no_answers_and_gives_its_temperature(house, make_questions):
@@ -110,10 +112,10 @@ async def test_a_temperature_can_be_had_without_data(house, method, temperature,
 
 
 async def test_a_calibrator_says_what_it_is_for_and_from(house):
-    *_, calibrator = await house.fit(task="own", format=Format.LETTER)
+    *_, calibrator = await house.fit(task="own", reading=Reading(LETTER))
     scope, provenance = calibrator.scope, calibrator.provenance
     assert (scope.model, scope.task, scope.options) == ("aligned", "own", 4)
-    assert (scope.format, scope.format_version) == ("letter", 1)
+    assert (scope.reading, scope.format_version) == ("letter", 1)
     assert scope.revision == house.catalog.find("aligned").revision
     assert provenance.teacher == "base"
     assert provenance.teacher_revision == house.catalog.find("base").revision
@@ -131,6 +133,55 @@ async def test_scores_that_the_caller_has_give_what_the_service_would_have_fitte
     assert from_scores.temperature == from_questions.temperature
     assert from_scores.provenance.data_hash == from_questions.provenance.data_hash
     assert from_scores.provenance.teacher == "", "nobody knows whose scores they are"
+
+
+CHAT = ChatPrompt((("user", "Which?"),))
+PRIOR = (0.1, 0.2, 0.3, 0.4)
+READINGS = {
+    "text": (Reading(TEXT), None),
+    "text+bytes": (Reading(TEXT, Normalization.BYTES), None),
+    "text+tokens+variants": (Reading(TEXT, Normalization.TOKENS, variants=True), None),
+    "text+pmi": (Reading(TEXT, Normalization.PMI, TextPrompt("Answer:")), None),
+    "letter+cyclic": (Reading(LETTER, order=OrderCorrection.CYCLIC), None),
+    "paren+prior": (Reading(order=OrderCorrection.PRIOR, label_prior=PRIOR), None),
+    "prompt+paren": (Reading(), TextPrompt),
+    "chat+letter": (Reading(LETTER), lambda text: ChatPrompt((("user", text),))),
+    "tokens+letter": (Reading(LETTER), lambda text: TokenIdPrompt(tuple(text.encode()))),
+}
+
+
+def prompted(count, make):
+    """Questions that differ, with the prompts that ``make`` makes of a text."""
+    options = ("tin", "gold or silver", "oak", "ash tree")
+    return tuple(
+        Question(
+            "" if make else f"{number}?",
+            options,
+            ("A", "B", "C", "D"),
+            prompt=make and make(f"{number}?"),
+            option_ids=((80,), (81, 82), (83,), (84,))
+            if make and "Token" in str(make("x"))
+            else (),
+        )
+        for number in range(count)
+    )
+
+
+@pytest.mark.parametrize("name", READINGS)
+async def test_a_fit_is_of_the_scores_that_will_be_calibrated(house, name):
+    """Of the way of reading, its normalization and its correction; and it answers there."""
+    reading, make = READINGS[name]
+    questions = prompted(70, make)
+    source = FitQuestions((), questions, np.full(70, -1))
+    *_, calibrator = await house.fit(source, reading=reading, activate=True)
+    assert calibrator.scope.reading.startswith(name)
+    student = await scores_of(house, questions, reading=reading)
+    teacher = await scores_of(house, questions, "base", reading=reading)
+    [from_scores] = await house.fit(FitScores(student, teacher, source.answers))
+    assert calibrator.provenance.data_hash == from_scores.provenance.data_hash
+    assert calibrator.temperature == from_scores.temperature
+    [answer] = await house.score(questions[0], reading=reading)
+    assert answer.calibrator == calibrator
 
 
 async def test_the_same_fit_is_the_same_calibrator(house, stored):
@@ -223,7 +274,7 @@ class Massless(FakeEngine):
 
     async def score(self, prompts):
         scores = await super().score(prompts)
-        return [*scores[:-1], TokenScore(np.full(4, -np.inf), 0.0)]
+        return [*scores[:-1], TokenScore(np.full(4, -np.inf))]
 
 
 class TestNothingIsStored:
@@ -259,13 +310,24 @@ class TestNothingIsStored:
         house.serve(model, Massless())
         error = await refused(NotReady)
         assert error.reason == "NO_OPTION_MASS"
-        assert error.message.startswith("questions.items[19].question: ")
+        assert error.message.startswith(f"questions.items[19].question, models/{model}: ")
 
     async def test_when_a_question_cannot_be_asked(self, refused, make_questions):
         questions = list(make_questions(70))
         questions[66] = replace(questions[66], text="long " * 500)
         error = await refused(InvalidInput, FitQuestions((), tuple(questions), np.full(70, -1)))
         assert error.field == "questions.items[66].question.text"
+
+    async def test_when_its_questions_are_not_read_in_one_way(self, refused, make_questions):
+        questions = list(make_questions(3))
+        questions[2] = replace(questions[2], text="", prompt=CHAT)
+        error = await refused(InvalidInput, FitQuestions((), tuple(questions), np.full(3, -1)))
+        assert error.field == "questions.items[2].question.prompt"
+
+    async def test_when_the_unconditional_prompt_is_wrong(self, refused):
+        reading = Reading(TEXT, Normalization.PMI, TokenIdPrompt((10**6,)))
+        error = await refused(InvalidInput, reading=reading)
+        assert error.field == "reading.unconditional_prompt.token_ids"
 
     @pytest.mark.parametrize(("method", "count"), [(Method.TEACHER_KL, 1), (Method.TEMPERATURE, 4)])
     @pytest.mark.parametrize("field", ["questions.items", "scores.items"])

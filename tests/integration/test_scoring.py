@@ -44,7 +44,7 @@ async def test_concurrent_callers_get_their_own_answers(server: str) -> None:
 
         async def ask(task: str, model: str, answer_format: Format) -> list[list[float]]:
             answers = await client.score_batch(
-                scored_questions(task, 10), model=model, format=answer_format, shots=shots(task)
+                scored_questions(task, 10), model=model, reading=answer_format, shots=shots(task)
             )
             return [logprobs(answer) for answer in answers]
 

@@ -64,7 +64,7 @@ def test_option_logprobs_agree_with_transformers(
     tasks = ("knowledge", "logic", "openbook", "sentiment")
     for task, worked in zip(tasks, (shots, shots, lambda _: [], lambda _: []), strict=True):
         asked = scored_questions(task, QUESTIONS)
-        answers = client.score_batch(asked, model=model, format=answer_format, shots=worked(task))
+        answers = client.score_batch(asked, model=model, reading=answer_format, shots=worked(task))
         for question, answer in zip(asked, answers, strict=True):
             assert isinstance(answer, Answer)
             text = prompt_text(question, worked(task), answer_format)

@@ -1,6 +1,7 @@
 """Tokenizers of the families that models come with, small; all but the demo's are made here."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from string import ascii_letters, ascii_uppercase, printable
 
@@ -8,6 +9,7 @@ import pytest
 from tokenizers import (
     Regex,
     Tokenizer,
+    decoders,
     models,
     normalizers,
     pre_tokenizers,
@@ -17,7 +19,8 @@ from tokenizers import (
 from transformers import PreTrainedTokenizerFast
 
 import trueodds_demo
-from trueodds_service.prompts.tokenizer import PromptTokenizer
+from trueodds_service.errors import InvalidInput
+from trueodds_service.prompts.tokenizer import Prepared, PromptTokenizer
 
 _CORPUS = [
     f"Which one is it?\n\nA. one\nB. two\nAnswer: {letter}\n\nAnswer: ({letter})\n"
@@ -31,6 +34,7 @@ _MODERN = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|
 def _trained(pre_tokenizer, corpus=_CORPUS, vocab_size=400):
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizer
+    tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
         show_progress=False,
@@ -161,41 +165,117 @@ def stripping():
     return tokenizer
 
 
-def chatty():
-    """ChatML, as Qwen: two special tokens around a turn, and a switch for thinking."""
-    tokenizer = byte_level()
-    tokenizer.add_special_tokens(["<|im_start|>", "<|im_end|>"])
-    return tokenizer
+CHATML = """\
+{%- for message in messages %}
+{%- if message.role == 'robot' %}{{ raise_exception(message.content) }}{% endif %}
+{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}
+{%- endfor %}
+{%- if add_generation_prompt %}
+{{- '<|im_start|>assistant\\n' }}
+{%- if enable_thinking is defined and not enable_thinking %}
+{{- '<think>\\n\\n</think>\\n\\n' }}
+{%- endif %}
+{%- endif %}"""
+CHAT_TOKENS = ["<|im_start|>", "<|im_end|>"]
 
 
-CHAT_TEMPLATE = """\
-{% for message in messages %}\
-{% if message.role not in ("system", "user", "assistant") %}\
-{{ raise_exception("no such role: " + message.content) }}{% endif %}\
-<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}\
-{% if add_generation_prompt %}<|im_start|>assistant\n\
-{% if enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}{% endif %}"""
+@dataclass(frozen=True)
+class Family:
+    """A tokenizer, and what is made of it."""
+
+    tokenizer: Tokenizer
+
+    def encode(self, text: str, *, special: bool = False, bare: bool = False) -> tuple[int, ...]:
+        """The reference: the tokens of the whole text, by the tokenizer itself."""
+        self.tokenizer.encode_special_tokens = not special
+        return tuple(self.tokenizer.encode(text, add_special_tokens=not bare).ids)
+
+    def prompts(
+        self, max_prompt_tokens: int = 10_000, *, chat_template: str | None = CHATML
+    ) -> PromptTokenizer:
+        fast = PreTrainedTokenizerFast(tokenizer_object=self.tokenizer, chat_template=chat_template)
+        return PromptTokenizer(fast, max_prompt_tokens)
 
 
-def fast(tokenizer: Tokenizer) -> PreTrainedTokenizerFast:
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, split_special_tokens=True)
+def _with_chat(maker: Callable[[], Tokenizer]) -> Family:
+    tokenizer = maker()
+    tokenizer.add_special_tokens(CHAT_TOKENS)
+    return Family(tokenizer)
 
 
 @pytest.fixture(scope="session", params=FAMILIES, ids=lambda family: family.__name__)
-def family(request) -> PreTrainedTokenizerFast:
-    """A tokenizer of each family."""
-    return fast(request.param())
+def family(request) -> Family:
+    """A tokenizer of each family, with the special tokens of a conversation."""
+    return _with_chat(request.param)
 
 
 @pytest.fixture(scope="session")
-def odd() -> Callable[[str], PromptTokenizer]:
-    """A tokenizer with something odd about it, by the name of its maker here."""
-    return lambda name: PromptTokenizer(fast(globals()[name]()), 1000)
+def gpt2() -> Family:
+    """The family for what does not depend on it."""
+    return _with_chat(byte_level)
 
 
-@pytest.fixture
-def chat() -> tuple[PromptTokenizer, PreTrainedTokenizerFast]:
-    """A tokenizer with a chat template, and what it is made of."""
-    own = PreTrainedTokenizerFast(tokenizer_object=chatty())
-    own.chat_template = CHAT_TEMPLATE
-    return PromptTokenizer(own, 1000), own
+@pytest.fixture(scope="session")
+def odd() -> Callable[..., PromptTokenizer]:
+    """A tokenizer that some format or label does not go with, by the name of its maker here."""
+    return lambda name, **options: Family(globals()[name]()).prompts(1000, **options)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What joint tokenisation says: the tokens of prompt, identifier and options."""
+
+    prompt: tuple[int, ...]
+    identifier: tuple[int, ...]
+    options: tuple[tuple[int, ...], ...]
+
+
+Refusal = tuple[str, str]
+"""The field and the reason."""
+
+
+def _expect(
+    family: Family,
+    text: str,
+    identifier: str,
+    options: Sequence[str],
+    *,
+    source: str = "text",
+    read: str = "label",
+    **kind: bool,
+) -> Expected | Refusal:
+    prompt = family.encode(text, **kind)
+    if not prompt:
+        return source, "EMPTY_PROMPT"
+    before = family.encode(text + identifier, **kind)
+    if before[: len(prompt)] != prompt:
+        return "text", "FORMAT_CHANGES_PROMPT"
+    added = []
+    for index, option in enumerate(options):
+        whole = family.encode(text + identifier + option, **kind)
+        if whole[: len(before)] != before or whole == before:
+            return f"options[{index}].{read}", "OPTION_CHANGES_PROMPT"
+        added.append(whole[len(before) :])
+    for index, each in enumerate(added):
+        if each in added[:index]:
+            return f"options[{index}].{read}", "OPTIONS_SAME_TOKENS"
+    return Expected(prompt, before[len(prompt) :], tuple(added))
+
+
+def _found(outcome: Prepared | InvalidInput) -> Expected | Refusal:
+    if isinstance(outcome, InvalidInput):
+        return outcome.field, outcome.reason
+    prompt = outcome.prompt
+    return Expected(prompt.prompt, prompt.identifier, prompt.continuations)
+
+
+@pytest.fixture(scope="session")
+def expect() -> Callable[..., Expected | Refusal]:
+    """What the tokenizer itself says of a prompt, its identifier and its options."""
+    return _expect
+
+
+@pytest.fixture(scope="session")
+def found() -> Callable[[Prepared | InvalidInput], Expected | Refusal]:
+    """An outcome of ``prepare``, as ``expect`` writes it."""
+    return _found

@@ -6,17 +6,11 @@ from dataclasses import replace
 import pytest
 
 from trueodds_service.prompts.formats import BUILT_IN, LETTER, PAREN, TEXT, Format, answer, render
-from trueodds_service.prompts.question import (
-    ChatPrompt,
-    Question,
-    Shot,
-    TextPrompt,
-    TokenIdPrompt,
-    letters,
-)
-from trueodds_service.prompts.reading import Normalization, OrderCorrection, Reading
+from trueodds_service.prompts.question import Question, Shot, letters
 
 QUESTION = Question("Which is a mammal?", ("trout", "bat", "wren"), ("A", "B", "C"))
+OTHER = Question("2 + 2?", ("3", "4"), ("x", "y"))
+
 PROMPT = """\
 Which is a mammal?
 A. trout
@@ -24,16 +18,21 @@ B. bat
 C. wren
 Answer:"""
 
-SENTIMENT = Format(
-    question="Review: {text}\nSentiment:",
-    identifier=" It is",
-    answer=" {label}.",
-    separator="\n#\n",
+# Everything about it departs from the built-in formats.
+OWN = Format(
+    question="{options}Context: {passage}Q: {text} =>",
+    option="({label}) {text}; ",
+    identifier=" the",
+    answer=" one called {text}.",
+    separator="\n###\n",
 )
+
+WRITTEN = {LETTER: " B", PAREN: " (B)", TEXT: " bat", OWN: " the one called bat."}
 
 
 @pytest.mark.parametrize("answer_format", BUILT_IN.values(), ids=BUILT_IN)
 def test_a_question_ends_where_its_answer_begins(answer_format):
+    """Built-in formats share the prompt, so that only the answer differs."""
     assert render(QUESTION, [], answer_format) == PROMPT
 
 
@@ -42,82 +41,68 @@ def test_a_passage_comes_first():
     assert render(question, [], PAREN) == f"Of animals.\n{PROMPT}"
 
 
-@pytest.mark.parametrize(
-    ("answer_format", "written"), [(LETTER, " B"), (PAREN, " (B)"), (TEXT, " bat")]
-)
+@pytest.mark.parametrize(("answer_format", "written"), WRITTEN.items(), ids=str)
 def test_a_shot_is_answered_in_the_format(answer_format, written):
     assert answer(QUESTION, 1, answer_format) == written
-    prompt = render(QUESTION, [Shot(QUESTION, 1)], answer_format)
-    assert prompt == f"{PROMPT}{written}\n\n{PROMPT}"
+    asked = render(QUESTION, [], answer_format)
+    shown = render(QUESTION, [Shot(QUESTION, 1)], answer_format)
+    assert shown == f"{asked}{written}{answer_format.separator}{asked}"
 
 
 def test_shots_keep_their_order_and_their_own_labels():
-    other = Question("2 + 2?", ("3", "4"), ("x", "y"))
-    prompt = render(QUESTION, [Shot(QUESTION, 0), Shot(other, 1)], PAREN)
+    prompt = render(QUESTION, [Shot(QUESTION, 0), Shot(OTHER, 1)], PAREN)
     assert prompt == f"{PROMPT} (A)\n\n2 + 2?\nx. 3\ny. 4\nAnswer: (y)\n\n{PROMPT}"
 
 
-def test_a_format_of_the_callers_own():
-    shot = Shot(Question("Dull.", ("no", "yes"), ("bad", "good")), 0)
-    asked = Question("Funny.", ("no", "yes"), ("bad", "good"))
-    assert render(asked, [shot], SENTIMENT) == (
-        "Review: Dull.\nSentiment: It is bad.\n#\nReview: Funny.\nSentiment:"
-    )
-    assert (SENTIMENT.lead, SENTIMENT.reads_text) == (" ", False)
+@pytest.mark.parametrize(
+    ("passage", "written"),
+    [
+        ("", "(x) 3; (y) 4; Context: Q: 2 + 2? =>"),
+        ("Sums.", "(x) 3; (y) 4; Context: Sums.\nQ: 2 + 2? =>"),
+    ],
+)
+def test_a_custom_format_is_written_as_it_says(passage, written):
+    assert render(replace(OTHER, passage=passage), [], OWN) == written
 
 
-def test_what_a_question_says_is_never_a_template():
-    question = Question("{options} {label}?", ("{text}", "{passage}"), ("A", "B"), "{text}")
+@pytest.mark.parametrize(
+    "part", ["{options}", "{text}", "{label}", "{passage}", "{0}", "{", "\\1", "{{text}}"]
+)
+def test_what_a_question_says_is_no_template(part):
+    question = Question(f"t{part}", (f"o{part}", f"p{part}"), (f"a{part}", "b"), f"P{part}")
     assert render(question, [], LETTER) == (
-        "{text}\n{options} {label}?\nA. {text}\nB. {passage}\nAnswer:"
+        f"P{part}\nt{part}\na{part}. o{part}\nb. p{part}\nAnswer:"
     )
+    assert answer(question, 0, TEXT) == f" o{part}"
 
 
-def test_other_braces_stand_for_themselves():
-    own = Format(question='{"q": {text}} {}\n{options}:')
-    assert render(QUESTION, [], own).startswith('{"q": Which is a mammal?} {}\nA. trout')
+def test_other_braces_of_a_template_stand_for_themselves():
+    odd = Format(question='{"q": "{text}", {} {0} {{label}}', option="{text}", answer="{{text}}")
+    assert render(OTHER, [], odd) == '{"q": "2 + 2?", {} {0} {{label}}'
+    assert answer(OTHER, 1, odd) == "{4}"
 
 
-def test_keys_are_part_of_stored_scopes():
+@pytest.mark.parametrize(
+    ("written", "lead", "reads_text"),
+    [
+        (" {label}", " ", False),
+        ("{label})", "", False),
+        (": '{text}'.", ": '", True),
+        ("{ {label}", "{ ", False),
+    ],
+)
+def test_what_is_read_ends_with_the_label_or_the_text(written, lead, reads_text):
+    own = Format(answer=written)
+    assert (own.lead, own.reads_text) == (lead, reads_text)
+
+
+def test_the_names_of_formats_are_part_of_stored_scopes():
     assert {name: each.key for name, each in BUILT_IN.items()} == {
         "letter": "letter",
         "paren": "paren",
         "text": "text",
     }
-    assert Format().key == "letter"
-    assert SENTIMENT.key == "custom-67c50d46225ef171"
-
-
-READINGS = [
-    Reading(),
-    Reading(LETTER),
-    Reading(TEXT),
-    Reading(SENTIMENT),
-    Reading(replace(SENTIMENT, separator="\n")),
-    *(Reading(TEXT, each) for each in Normalization if each is not Normalization.SUM),
-    Reading(TEXT, Normalization.PMI, TextPrompt("Answer:")),
-    Reading(TEXT, Normalization.PMI, TextPrompt("Answer:", special=True)),
-    Reading(variants=True),
-    Reading(order=OrderCorrection.CYCLIC),
-    Reading(order=OrderCorrection.PRIOR),
-    Reading(order=OrderCorrection.PRIOR, label_prior=(0.5, 0.5)),
-    Reading(order=OrderCorrection.PRIOR, label_prior=(0.4, 0.6)),
-]
-PROMPTS = [None, TextPrompt("x"), TokenIdPrompt((1,)), ChatPrompt((("user", "x"),))]
-
-
-def test_every_way_of_reading_has_a_key_of_its_own():
-    keys = [
-        reading.key(replace(QUESTION, prompt=prompt)) for reading in READINGS for prompt in PROMPTS
-    ]
-    assert len(set(keys)) == len(keys)
-    assert Reading().key() == Reading().key(QUESTION) == "paren"
-    assert Reading(TEXT, Normalization.BYTES).key() == "text+bytes"
-
-
-def test_a_key_does_not_tell_one_prompt_from_another():
-    one, other = (replace(QUESTION, prompt=TextPrompt(text)) for text in ("one", "other"))
-    assert Reading().key(one) == Reading().key(other) == "prompt+paren"
+    assert Format(identifier="The answer is").key == "custom-4fb5377478247ec3"
 
 
 def test_letters_are_the_alphabet():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from trueodds.v1 import calibration_pb2 as pb
-from trueodds.v1 import question_pb2
+from trueodds.v1 import reading_pb2
 from trueodds.v1.model_pb2 import ListModelsRequest as ListModels
 
 TEACHER_KL, TEMPERATURE = pb.METHOD_TEACHER_KL, pb.METHOD_TEMPERATURE
@@ -82,7 +82,7 @@ def test_a_calibrator_says_what_it_is_for_and_from(fit, taught, service, task, c
         model="models/aligned",
         model_revision=models["models/aligned"].revision,
         task=task,
-        format=question_pb2.FORMAT_PAREN,
+        reading="paren",
         format_version=1,
         options=4,
     )
@@ -218,7 +218,7 @@ def test_other_weights_are_not_answered_by_the_old_calibrator(
 def test_a_named_calibrator_has_to_match(service, question, task, constant, refused, details):
     name = constant().name
     assert service.score(question(), task=task, calibrator=name).calibrator == name
-    for wrong in ({"task": "other"}, {"task": task, "format": question_pb2.FORMAT_LETTER}):
+    for wrong in ({"task": "other"}, {"task": task, "format": reading_pb2.FORMAT_LETTER}):
         with refused(FAILED_PRECONDITION, reason="SCOPE_MISMATCH"):
             service.score(question(), calibrator=name, **wrong)
     with refused(FAILED_PRECONDITION, reason="SCOPE_MISMATCH"):

@@ -193,17 +193,6 @@ def test_what_is_not_served_says_so(service, refused, path):
     assert caught.value.details() == expected
 
 
-def test_the_text_format_is_not_served(service, question, refused):
-    text = question_pb2.FORMAT_TEXT
-    for call in (
-        lambda: service.score(question(), format=text),
-        lambda: service.batch([question()], format=text),
-        lambda: list(service.calibration.FitCalibrator(fit_request([question()], format=text))),
-    ):
-        with refused(UNIMPLEMENTED, reason="NOT_SERVED"):
-            call()
-
-
 def test_a_method_that_is_not_there(service):
     with pytest.raises(grpc.RpcError) as caught:
         service.channel.unary_unary("/trueodds.v1.ScoringService/Guess")(b"")

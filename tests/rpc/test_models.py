@@ -5,7 +5,7 @@ import pytest
 from grpc_status import rpc_status
 
 from trueodds.v1 import model_pb2 as pb
-from trueodds.v1 import question_pb2
+from trueodds.v1 import reading_pb2
 from trueodds_service.engine.fake import FakeEngine
 
 
@@ -25,14 +25,20 @@ def test_a_model_says_what_it_is(service, question):
     assert model.state == pb.STATE_READY
     assert model.teacher == "models/base"
     assert models(service)["models/base"].teacher == ""
-    assert {*model.formats} == {question_pb2.FORMAT_LETTER, question_pb2.FORMAT_PAREN}
+    assert {*model.formats} == set(reading_pb2.Format.values()) - {reading_pb2.FORMAT_UNSPECIFIED}
     assert (model.engine, model.dtype) == ("fake 1", "float64")
-    assert model.revision == service.score(question()).model_revision
+    identity = service.score(question()).identity
+    assert model.revision == identity.model_revision
+    assert model.tokenizer_revision == identity.tokenizer_revision
+    assert (identity.engine, identity.dtype) == (model.engine, model.dtype)
 
 
 def test_a_format_that_a_model_has_is_served(service, question):
     for answer_format in models(service)["models/base"].formats:
-        assert service.score(question(), model="models/base", format=answer_format).options
+        reading = reading_pb2.Reading(format=answer_format)
+        if answer_format == reading_pb2.FORMAT_CUSTOM:
+            reading.custom_format.SetInParent()
+        assert service.score(question(), model="models/base", reading=reading).options
 
 
 def test_the_limits_are_those_that_hold(start_service, question, refused):

@@ -5,13 +5,15 @@ import math
 import grpc
 import pytest
 
-from trueodds.v1 import calibration_pb2, model_pb2, question_pb2, scoring_pb2
+from trueodds.v1 import calibration_pb2, model_pb2, question_pb2, reading_pb2, scoring_pb2
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 TEMPERATURE = calibration_pb2.METHOD_TEMPERATURE
 TEACHER_KL = calibration_pb2.METHOD_TEACHER_KL
 CONSTANT = calibration_pb2.METHOD_CONSTANT
 IDENTITY = calibration_pb2.METHOD_IDENTITY
+CYCLIC = reading_pb2.ORDER_CORRECTION_CYCLIC
+PRIOR = reading_pb2.ORDER_CORRECTION_PRIOR
 CALIBRATOR = "models/{}/calibrators/0123456789abcdef"
 
 
@@ -55,6 +57,14 @@ def _labels(*labels):
     return change
 
 
+def _token_ids(message):
+    message.options[1].token_ids.append(5)
+
+
+def _prompt(**source):
+    return lambda message: message.prompt.CopyFrom(question_pb2.Prompt(**source))
+
+
 QUESTION_RULES = {
     "text required": (_clear("text"), "text"),
     "text not blank": (_set("text", " \n\t"), "text"),
@@ -68,7 +78,8 @@ QUESTION_RULES = {
     "label printable": (_labels("A", "B\n", "C", "D"), "options[1].label"),
     "label without space": (_labels(" A", "B", "C", "D"), "options[0].label"),
     "label not too long": (_labels("A", "B", "C", "D" * 65), "options[3].label"),
-    "label one token": (_labels("A", "B", "C", "not one token"), "options[3].label"),
+    "tokens for a prompt of tokens only": (_token_ids, "options[1].token_ids"),
+    "a prompt instead of a text": (_prompt(text="Answer:"), "text"),
     "prompt not too long": (_set("text", "long " * 2000), "text"),
 }
 
@@ -108,7 +119,7 @@ SHOT_RULES = {
     name: rule
     for name, rule in QUESTION_RULES.items()
     # What only the tokens of a whole prompt tell is said of the question that is asked.
-    if name not in ("label one token", "prompt not too long")
+    if name != "prompt not too long" and "prompt of" not in name and "a prompt" not in name
 }
 
 
@@ -153,7 +164,11 @@ SETTINGS_RULES = {
     "task not too long": ({"task": "t" * 201}, "task"),
     "task printable": ({"task": "a\nb"}, "task"),
     "task without space": ({"task": " a"}, "task"),
-    "a known format": ({"format": 99}, "format"),
+    "a known format": ({"format": 99}, "reading.format"),
+    "option mass a probability": ({"min_option_mass": 1.1}, "min_option_mass"),
+    "option mass a number": ({"min_option_mass": math.nan}, "min_option_mass"),
+    "not too many top tokens": ({"top_tokens": 21}, "top_tokens"),
+    "no negative top tokens": ({"top_tokens": -1}, "top_tokens"),
     "calibrator a resource name": ({"calibrator": "0123456789abcdef"}, "calibrator"),
     "calibrator in hexadecimal": ({"calibrator": CALIBRATOR.format("x") + "g"}, "calibrator"),
     "calibrator of the model": ({"calibrator": CALIBRATOR.format("base")}, "calibrator"),
@@ -172,8 +187,108 @@ class TestSettings:
 
 
 def test_a_request_without_anything(service, refused):
-    with refused(INVALID, field="question.text"):
+    with refused(INVALID, field="settings.model"):
         service.scoring.Score(scoring_pb2.ScoreRequest())
+    settings = scoring_pb2.ScoreSettings(model="models/aligned")
+    with refused(INVALID, field="question.text"):
+        service.scoring.Score(scoring_pb2.ScoreRequest(settings=settings))
+
+
+PMI = reading_pb2.NORMALIZATION_PMI
+BYTES = reading_pb2.NORMALIZATION_BYTES
+CUSTOM = reading_pb2.FORMAT_CUSTOM
+HALVES = [0.25] * 4
+
+READING_RULES = {
+    "a known normalization": ({"normalization": 99}, "normalization"),
+    "a known correction": ({"order_correction": 99}, "order_correction"),
+    "a custom format": ({"format": CUSTOM}, "custom_format"),
+    "a custom format for CUSTOM only": ({"custom_format": {}}, "custom_format"),
+    "a place for the text": (
+        {"format": CUSTOM, "custom_format": {"question": "{passage}"}},
+        "custom_format.question",
+    ),
+    "something to read": (
+        {"format": CUSTOM, "custom_format": {"answer": " yes"}},
+        "custom_format.answer",
+    ),
+    "one thing to read": (
+        {"format": CUSTOM, "custom_format": {"answer": "{label}{text}"}},
+        "custom_format.answer",
+    ),
+    "templates not too long": (
+        {"format": CUSTOM, "custom_format": {"separator": "-" * 10_001}},
+        "custom_format.separator",
+    ),
+    "a prompt for PMI": ({"normalization": PMI}, "unconditional_prompt.source"),
+    "a prompt for PMI only": (
+        {"normalization": BYTES, "unconditional_prompt": {"text": "Answer:"}},
+        "unconditional_prompt",
+    ),
+    "a prompt for PMI that says something": (
+        {"normalization": PMI, "unconditional_prompt": {"text": ""}},
+        "unconditional_prompt.text",
+    ),
+    "known tokens for PMI": (
+        {"normalization": PMI, "unconditional_prompt": {"token_ids": {"ids": [10**6]}}},
+        "unconditional_prompt.token_ids",
+    ),
+    "a prior for PRIOR only": ({"label_prior": HALVES}, "label_prior"),
+    "a prior of probabilities": (
+        {"order_correction": PRIOR, "label_prior": [0.5, 0.5, 0.0, 0.0]},
+        "label_prior[2]",
+    ),
+    "a prior of numbers": (
+        {"order_correction": PRIOR, "label_prior": [0.5, math.nan]},
+        "label_prior[1]",
+    ),
+    "a prior that sums to one": (
+        {"order_correction": PRIOR, "label_prior": [0.5, 0.4]},
+        "label_prior",
+    ),
+    "a prior of two labels": ({"order_correction": PRIOR, "label_prior": [1.0]}, "label_prior"),
+}
+
+
+@pytest.mark.parametrize(("reading", "field"), READING_RULES.values(), ids=READING_RULES)
+def test_a_reading(service, question, refused, reading, field):
+    with refused(INVALID, field=f"settings.reading.{field}"):
+        service.score(question(), reading=reading_pb2.Reading(**reading))
+
+
+PROMPT_RULES = {
+    "a source": ({}, {}, "prompt.source"),
+    "a text": ({"text": ""}, {}, "prompt.text"),
+    "a special text": ({"special_text": ""}, {}, "prompt.special_text"),
+    "tokens": ({"token_ids": {}}, {}, "prompt.token_ids.ids"),
+    "known tokens": ({"token_ids": {"ids": [5, 10**6]}}, {"tokens": True}, "prompt.token_ids"),
+    "tokens of the options": ({"token_ids": {"ids": [5]}}, {}, "options[0].token_ids"),
+    "messages": ({"chat": {}}, {}, "prompt.chat.messages"),
+    "a role": ({"chat": {"messages": [{"content": "a"}]}}, {}, "prompt.chat.messages[0].role"),
+    "no shots": ({"text": "Answer:"}, {"shots": 1}, "prompt"),
+    "one order": (
+        {"text": "Answer:"},
+        {"reading": reading_pb2.Reading(order_correction=CYCLIC)},
+        "prompt",
+    ),
+    "texts that are read": (
+        {"text": "Answer:"},
+        {"reading": reading_pb2.Reading(format=reading_pb2.FORMAT_TEXT)},
+        "options[0].text",
+    ),
+}
+
+
+@pytest.mark.parametrize(("source", "others", "field"), PROMPT_RULES.values(), ids=PROMPT_RULES)
+def test_a_prompt_of_the_callers_own(service, question, refused, source, others, field):
+    message = question_pb2.Question(prompt=question_pb2.Prompt(**source))
+    for index in range(2):
+        message.options.add(token_ids=[7 + index] if others.get("tokens") else [])
+    settings = {name: value for name, value in others.items() if name == "reading"}
+    if others.get("shots"):
+        settings["shots"] = [question_pb2.Shot(question=question(options=2), answer=0)]
+    with refused(INVALID, field=f"question.{field}"):
+        service.score(message, **settings)
 
 
 @pytest.mark.parametrize("count", [0, 9])
@@ -200,7 +315,8 @@ def _score(logprobs=(-1, -2), teacher=(-1, -1), **others):
 FIT_RULES = {
     "model required": ({"model": ""}, "model"),
     "task printable": ({"task": "\0"}, "task"),
-    "a known format": ({"format": 99}, "format"),
+    "a known format": ({"reading": {"format": 99}}, "reading.format"),
+    "a prior of its own": ({"reading": {"order_correction": PRIOR}}, "reading.label_prior"),
     "method required": ({"method": 0}, "method"),
     "a known method": ({"method": 99}, "method"),
     "temperature for CONSTANT only": ({"method": IDENTITY, "temperature": 2}, "temperature"),
@@ -220,10 +336,10 @@ FIT_RULES = {
     "data for TEACHER_KL": ({"method": TEACHER_KL}, "source"),
     "data for TEMPERATURE": ({"method": TEMPERATURE}, "source"),
     "two options": ({"options": 1}, "options"),
-    "not too many options": ({"options": 27}, "options"),
+    "not too many options": ({"options": 129}, "options"),
     "a score": (_scores(), "scores.items"),
     "two logprobs": (_scores(_score([-1], [-1])), "scores.items[0].logprobs"),
-    "not too many logprobs": (_scores(_score([-1] * 27, [-1] * 27)), "scores.items[0].logprobs"),
+    "not too many logprobs": (_scores(_score([-1] * 129, [-1] * 129)), "scores.items[0].logprobs"),
     "one number of logprobs": (
         _scores(_score(), _score([-1, -2, -3], [-1, -2, -3])),
         "scores.items[1].logprobs",

@@ -111,7 +111,7 @@ def test_every_part_of_a_scope_separates(store, a, make):
         replace(a.scope, model="other"),
         replace(a.scope, revision="other"),
         replace(a.scope, task="other"),
-        replace(a.scope, format="letter"),
+        replace(a.scope, reading="letter"),
         replace(a.scope, format_version=2),
         replace(a.scope, options=5),
     ]
