@@ -14,7 +14,7 @@ PROTOS := $(wildcard proto/trueodds/v1/*.proto)
 STUBS  := clients/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format proto proto-check buf bench train lock clean
+.PHONY: help setup demo test lint format proto proto-check buf bench verify train lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ buf: $(TOOLS)/ready  ## lint the contract
 
 bench: $(READY)  ## measure the service against the bare engine, side by side
 	$(BIN)/python -m benchmarks.throughput
+
+verify: $(READY)  ## compare every number with transformers and lm-eval (some minutes)
+	$(BIN)/python -m verification.scoring
 
 train: $(READY)  ## train the demo pair again (minutes on a GPU, hours on a CPU)
 	$(BIN)/python -m trueodds_demo.training

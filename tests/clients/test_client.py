@@ -11,17 +11,25 @@ import pytest
 from trueodds import (
     Answer,
     AsyncClient,
+    Chat,
     Client,
+    CustomFormat,
     DeadlineExceeded,
     Example,
     FailedPrecondition,
     Format,
     InvalidRequest,
     Method,
+    Normalization,
     NotFound,
     NotServed,
+    OrderCorrection,
     Question,
+    Reading,
+    Text,
+    TokenIds,
     Unavailable,
+    _messages,
 )
 from trueodds.v1 import question_pb2, reading_pb2
 from trueodds_service.engine.base import TokenScore
@@ -92,6 +100,101 @@ def test_format_and_shots_reach_the_service(client, service, question, ask):
     )
     assert answer.confidence == said.confidence
     assert answer.prompt_tokens == said.prompt_tokens
+
+
+MESSAGES = [{"role": "user", "content": "Which one is it?"}]
+ASKED = {
+    "text": Question(prompt="Which one is it?\n\nAnswer:", options=["tin", "oak"]),
+    "special text": Question(
+        prompt=Text("Which one is it?<|end|>assistant:", special_tokens=True),
+        options=["tin", "oak"],
+    ),
+    "token ids": Question(prompt=TokenIds([70, 71, 72]), option_ids=[[80], [81, 82]]),
+    "chat": Question(prompt=Chat(MESSAGES, "It is"), options=["tin", "oak"]),
+}
+
+
+@pytest.mark.parametrize("question", ASKED.values(), ids=ASKED)
+def test_a_prompt_of_ones_own_reaches_the_service(client, service, question):
+    message = _messages.question_message(question)
+    said = service.score(message, format=reading_pb2.FORMAT_LETTER)
+    answer = client.score(question, model="aligned", reading=Format.LETTER)
+    assert answer == _messages.answer_of(said)
+    assert answer.prompt_tokens > 2
+
+
+def test_a_conversation_is_the_text_that_its_template_makes(client):
+    chat = Question(prompt=Chat(MESSAGES, " It is"), options=["tin", "oak"])
+    text = Text("user: Which one is it?<|end|>assistant: It is", special_tokens=True)
+    rendered = Question(prompt=text, options=["tin", "oak"])
+    assert client.score(chat, model="aligned") == client.score(rendered, model="aligned")
+
+
+READINGS = {
+    "custom": Reading(CustomFormat(question="{text} =>", identifier=" the", answer=" {text}")),
+    "bytes": Reading(Format.TEXT, Normalization.BYTES),
+    "pmi": Reading(Format.TEXT, Normalization.PMI, "Answer:"),
+    "variants": Reading(Format.LETTER, sum_variants=True),
+    "cyclic": Reading(order_correction=OrderCorrection.CYCLIC),
+    "prior": Reading(order_correction=OrderCorrection.PRIOR),
+    "given prior": Reading(
+        order_correction=OrderCorrection.PRIOR, label_prior=(0.1, 0.2, 0.3, 0.4)
+    ),
+}
+
+
+@pytest.mark.parametrize("reading", READINGS.values(), ids=READINGS)
+def test_a_reading_reaches_the_service(client, ask, reading):
+    """And each is told by what only it has."""
+    plain = client.score(ask(), model="aligned")
+    answer = client.score(ask(), model="aligned", reading=reading)
+    [batched, _] = client.score_batch([ask(), ask()], model="aligned", reading=reading)
+    assert [each.logprob for each in batched.options] == [each.logprob for each in answer.options]
+    probabilities = [option.probability for option in answer.options]
+    assert probabilities != pytest.approx([option.probability for option in plain.options])
+    first = answer.options[0]
+    assert (first.score != first.logprob) == (reading.normalization is not Normalization.SUM)
+    assert (first.unconditional_logprob is not None) == (reading.normalization is Normalization.PMI)
+    assert (len(first.variants) == 2) == reading.sum_variants
+    assert len(answer.permutations) == (
+        4 if reading.order_correction is OrderCorrection.CYCLIC else 0
+    )
+    assert len(answer.label_prior) == (
+        4 if reading.order_correction is OrderCorrection.PRIOR else 0
+    )
+
+
+def test_top_tokens_and_abstention_are_asked_for(client, ask):
+    plain = client.score(ask(), model="aligned")
+    assert (plain.abstained, plain.top_tokens) == (False, ())
+    least = min(1.0, plain.option_mass * 1.01)
+    [told, _] = client.score_batch(
+        [ask(), ask()], model="aligned", min_option_mass=least, top_tokens=5
+    )
+    assert told == client.score(ask(), model="aligned", min_option_mass=least, top_tokens=5)
+    assert told.abstained
+    assert len(told.top_tokens) == 5
+    assert told.options == plain.options
+
+
+def test_shared_options_are_answered_as_ones_own(start_service, connect, ask):
+    """Over several messages, and where the last question has others."""
+    client = connect(start_service(limits={"max_items": 2}).app.address)
+    shared = [ask(f"{number}?") for number in range(5)]
+    together = client.score_batch(shared, model="aligned")
+    apart = client.score_batch([*shared, ask(options=3)], model="aligned")
+    assert together == apart[:5]
+    assert len(apart[5].options) == 3
+
+
+def test_a_reading_is_fitted_and_answers(client, ask, task):
+    reading = Reading(Format.TEXT, Normalization.BYTES)
+    items = [ask(f"Fit {number}?") for number in range(9)]
+    calibrator = client.fit(items, model="aligned", task=task, reading=reading, activate=True)
+    assert calibrator.reading == "text+bytes"
+    asked = {"model": "aligned", "task": task}
+    assert client.score(ask(), reading=reading, **asked).calibrator == calibrator.name
+    assert client.score(ask(), reading=Format.TEXT, **asked).calibrator is None
 
 
 def test_a_shot_without_its_answer_names_the_field(client, ask):

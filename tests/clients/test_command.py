@@ -11,6 +11,10 @@ from trueodds import Client, Method
 from trueodds.cli.main import app
 
 TIN = {"question": "Is tin a metal?", "options": ["yes", "no"]}
+CHAT = {
+    "messages": [{"role": "user", "content": "Is tin a metal?"}],
+    "options": ["yes", "no"],
+}
 NOBODY = "models/aligned/calibrators/0123456789abcdef"
 COMMANDS = {
     (): "score",
@@ -89,6 +93,10 @@ def test_the_version(command):
         (["score", "aligned", "x.jsonl", "-o", "yes"], "a file of questions, or one with"),
         (["score", "aligned", "-", "--shots", "-"], "cannot both come from stdin"),
         (["score", "aligned", "-q", "Tin?", "--format", "prose"], "'prose' is not one of"),
+        (["score", "aligned", "-q", "Tin?", "--normalization", "x"], "'x' is not one of"),
+        (["score", "aligned", "-q", "Tin?", "--order", "x"], "'x' is not one of"),
+        (["score", "aligned", "-q", "Tin?", "--top-tokens", "21"], "value for '--top-tokens'"),
+        (["score", "aligned", "-q", "Tin?", "--min-option-mass", "2"], "'--min-option-mass'"),
         (["fit", "aligned", "--method", "magic"], "'magic' is not one of"),
         (["fit", "aligned", "-", "--shots", "-"], "cannot both come from stdin"),
         (["fit", "aligned", "--options", "1"], "Invalid value for '--options'"),
@@ -171,6 +179,56 @@ def test_shots_format_and_calibrator_are_used(command, write, activated, task):
     assert calibrated["calibrated_confidence"] < plain["calibrated_confidence"]
 
 
+READING_OPTIONS = {
+    "normalization": (["--format", "text", "--normalization", "bytes"], "text+bytes"),
+    "pmi": (
+        ["--format", "text", "--normalization", "pmi", "--unconditional-prompt", "Answer:"],
+        "text+pmi-",
+    ),
+    "order": (["--order", "cyclic"], "paren+cyclic"),
+    "variants": (["--format", "letter", "--sum-variants"], "letter+variants"),
+}
+
+
+@pytest.mark.parametrize(("options", "reading"), READING_OPTIONS.values(), ids=READING_OPTIONS)
+def test_a_way_of_reading_is_used_by_score_and_fit(command, write, task, options, reading):
+    """What was fitted for it answers with it, and not without."""
+    asked = write(*({**TIN, "question": f"Is {number} a metal?"} for number in range(9)))
+    fitted = command("fit", "aligned", asked, "--task", task, "--activate", *options)
+    assert fitted.exit_code == 0, fitted.stderr
+    shown = command("calibrators", "show", fitted.stdout.strip()).stdout
+    [line] = [line for line in shown.splitlines() if line.startswith("reading")]
+    assert line.split()[1].startswith(reading)
+    args = ["score", "aligned", asked, "--task", task]
+    assert {row["calibrator"] for row in rows(command(*args, *options))} == {fitted.stdout.strip()}
+    assert {row["calibrator"] for row in rows(command(*args))} == {None}
+
+
+def test_top_tokens_and_abstention(command, write):
+    args = ["score", "aligned", write(TIN)]
+    [plain] = rows(command(*args))
+    [told] = rows(command(*args, "--top-tokens", 3, "--min-option-mass", 1))
+    assert [set(token) for token in told["top_tokens"]] == [{"text", "logprob"}] * 3
+    assert (plain["abstained"], told["abstained"]) == (False, True)
+    assert "top_tokens" not in plain
+    assert told["probabilities"] == plain["probabilities"]
+    table = command(*args, "--min-option-mass", 1, "--table").stdout
+    assert "abstained" in table
+
+
+def test_prompts_of_ones_own_stand_in_a_file(command, write):
+    """The prompt that the service writes, written by hand; and a conversation."""
+    prompt = "Is tin a metal?\nA. yes\nB. no\nAnswer:"
+    begun = {**CHAT, "answer_prefix": "It is"}
+    result = command(
+        "score", "aligned", write(TIN, {"prompt": prompt, "options": ["yes", "no"]}, CHAT, begun)
+    )
+    assert result.exit_code == 0, result.stdout
+    asked, prompted, chat, prefixed = rows(result)
+    assert prompted == asked
+    assert chat["probabilities"] != prefixed["probabilities"] != asked["probabilities"]
+
+
 def test_a_question_that_fails_keeps_its_place_and_the_status_says_so(command, write):
     result = command("score", "aligned", write(TIN, {"question": "?", "options": []}, TIN))
     assert result.exit_code == 1
@@ -204,6 +262,17 @@ def test_a_table_shows_why_there_is_no_answer(command):
         ({"options": ["a", "b"]}, "question is missing"),
         ({"question": "?"}, "options is missing"),
         ({**TIN, "labls": []}, "unknown key 'labls'; known are question, prompt"),
+        ({**TIN, "prompt": "Tin?"}, "prompt is one too many"),
+        ({**CHAT, "prompt": "Tin?"}, "messages is one too many"),
+        ({**TIN, "answer_prefix": "It is"}, "answer_prefix goes with messages only"),
+        ({**CHAT, "answer_prefix": 7}, "answer_prefix has to be a string, not 7"),
+        (
+            {**CHAT, "messages": "Tin?"},
+            "messages has to be a list of objects with role and content",
+        ),
+        ({**CHAT, "messages": ["Tin?"]}, "messages has to be a list of objects with role and"),
+        ({**CHAT, "messages": [{"role": "user"}]}, "messages[0] has to have role and content"),
+        ({"prompt": 7, "options": ["a", "b"]}, "prompt has to be a string, not 7"),
         ({**TIN, "question": 7}, "question has to be a string, not 7"),
         ({**TIN, "options": "ab"}, "options has to be a list of strings, not 'ab'"),
         ({**TIN, "options": {"a": 1}}, "options has to be a list of strings"),

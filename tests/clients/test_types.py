@@ -5,7 +5,19 @@ import pickle
 import numpy as np
 import pytest
 
-from trueodds import Example, InvalidRequest, Question
+from trueodds import (
+    Chat,
+    CustomFormat,
+    Example,
+    Format,
+    InvalidRequest,
+    Normalization,
+    OrderCorrection,
+    Question,
+    Reading,
+    Text,
+    TokenIds,
+)
 
 YES_NO = Question("Is tin a metal?", ("yes", "no"))
 
@@ -29,6 +41,12 @@ def test_any_sequence_of_strings_becomes_a_tuple():
         ({"text": None}, TypeError, "text has to be a string, not None"),
         ({"passage": 1.5}, TypeError, "passage has to be a string, not 1.5"),
         ({"text": "\ud800"}, ValueError, "text: half a surrogate pair"),
+        ({"option_ids": [[1]]}, ValueError, "option_ids: 1 for 2 options"),
+        ({"option_ids": [[1], "2"]}, TypeError, r"option_ids\[1\] has to be a list of token ids"),
+        ({"option_ids": [[1], [0.5]]}, TypeError, r"option_ids\[1\] has to be a list of token"),
+        ({"option_ids": [[1], 2]}, TypeError, r"option_ids\[1\] has to be a list of token ids"),
+        ({"option_ids": [[-1], [2]]}, ValueError, r"option_ids\[0\]: a token id is from 0 to"),
+        ({"option_ids": [[1], [2**32]]}, ValueError, r"option_ids\[1\]: a token id is from 0 to"),
     ],
 )
 def test_a_wrong_question_names_its_field(fields, kind, message):
@@ -57,3 +75,77 @@ def test_an_error_crosses_processes_whole():
     error = pickle.loads(pickle.dumps(InvalidRequest("no", reason="WHY", field="a.b")))  # noqa: S301
     assert isinstance(error, ValueError)
     assert (str(error), error.reason, error.field) == ("no", "WHY", "a.b")
+
+
+# Prompts
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "message"),
+    [
+        (lambda: Text(7), TypeError, "text has to be a string, not 7"),
+        (lambda: Text("\ud800"), ValueError, "text: half a surrogate pair"),
+        (lambda: TokenIds("12"), TypeError, "ids has to be a list of token ids"),
+        (lambda: TokenIds([1.0]), TypeError, "ids has to be a list of token ids"),
+        (lambda: TokenIds(5), TypeError, "ids has to be a list of token ids"),
+        (lambda: TokenIds([-1]), ValueError, f"ids: a token id is from 0 to {2**32 - 1}"),
+        (lambda: TokenIds([2**32]), ValueError, f"ids: a token id is from 0 to {2**32 - 1}"),
+        (
+            lambda: Chat([{"role": "user"}]),
+            ValueError,
+            r"messages\[0\] has to have role and content",
+        ),
+        (
+            lambda: Chat(
+                [{"role": "user", "content": "a"}, {"role": "a", "content": "b", "x": "c"}]
+            ),
+            ValueError,
+            r"messages\[1\] has to have role and content, nothing else",
+        ),
+        (
+            lambda: Chat([{"role": "user", "content": 1}]),
+            TypeError,
+            r"messages\[0\]\.content has to be a string, not 1",
+        ),
+        (
+            lambda: Chat([{"role": "user", "content": "a"}], answer_prefix=None),
+            TypeError,
+            "answer_prefix has to be a string, not None",
+        ),
+    ],
+)
+def test_a_wrong_prompt_names_its_field(make, kind, message):
+    with pytest.raises(kind, match=f"^{message}"):
+        make()
+
+
+def test_token_ids_may_be_of_numpy():
+    question = Question(prompt=TokenIds(np.array([1, 2])), option_ids=np.array([[3, 4], [5, 6]]))
+    assert question.prompt == TokenIds([1, 2])
+    assert question.option_ids == ((3, 4), (5, 6))
+    assert {type(each) for ids in (question.prompt.ids, *question.option_ids) for each in ids} == {
+        int
+    }
+
+
+def test_options_of_token_ids_need_no_texts():
+    question = Question(prompt=TokenIds([1]), option_ids=[[2], [3, 4], [5]])
+    assert question.options == ("", "", "")
+    assert Example(question, 2).answer == 2
+
+
+def test_what_is_asked_cannot_change():
+    ids, messages = [1, 2], [{"role": "user", "content": "Tin?"}]
+    tokens, chat = TokenIds(ids), Chat(messages)
+    ids.append(3)
+    messages.append(messages[0])
+    assert tokens.ids == (1, 2)
+    assert len(chat.messages) == 1
+
+
+def test_a_reading_is_plain_unless_told():
+    reading = Reading()
+    assert (reading.format, reading.normalization) == (Format.PAREN, Normalization.SUM)
+    assert reading.order_correction is OrderCorrection.NONE
+    assert reading == Reading(Format.PAREN)
+    assert Reading(CustomFormat(answer=" {text}")) != Reading(Format.TEXT)

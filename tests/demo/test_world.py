@@ -12,7 +12,7 @@ from trueodds_demo.world.example import Draft
 from trueodds_demo.world.partition import is_held_out, key
 from trueodds_demo.world.prose import listing
 from trueodds_demo.world.tasks import COMPOSERS
-from trueodds_service.prompts.formats import BUILT_IN, PAREN, Format, render
+from trueodds_service.prompts.formats import BUILT_IN, PAREN, TEXT, Format, render
 from trueodds_service.prompts.question import Shot, letters
 
 OPTIONS = {task: 2 if task in {"toxicity", "sentiment"} else 4 for task in TASKS}
@@ -156,7 +156,7 @@ def test_documents_read_as_the_service_renders_shots(answer_format: Format) -> N
 
 def test_an_answer_in_words_is_the_option_itself() -> None:
     example = shots("completion", 1)[0]
-    said = answered(example, None).rpartition("Answer: ")[2]
+    said = answered(example, TEXT).rpartition("Answer: ")[2]
     assert said == example.question.options[example.answer]
 
 

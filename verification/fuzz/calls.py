@@ -1,7 +1,7 @@
 """Calls of every method of the contract, with bytes of any kind, and how they end."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -95,7 +95,7 @@ def send(channel: grpc.Channel, calls: Sequence[Call]) -> list[Ending]:
     return [_ending(call.method, each) for call, each in zip(calls, running, strict=True)]
 
 
-def _start(channel: grpc.Channel, call: Call) -> Any:
+def _start(channel: Any, call: Call) -> Any:
     method = call.method
     decode = method.response.FromString
     if method.streams_requests:
@@ -111,18 +111,13 @@ def _start(channel: grpc.Channel, call: Call) -> Any:
 def _ending(method: Method, running: Any) -> Ending:
     responses: list[Any] = []
     with suppress(grpc.RpcError, grpc.FutureCancelledError):
-        _collect(running if method.streams_responses else _only(running), responses)
+        # What came before an error stays in the list.
+        responses.extend(running if method.streams_responses else _result(running))
     return Ending(running.code(), _status(running), tuple(responses))
 
 
-def _only(running: Any) -> Iterable[Any]:
+def _result(running: Any) -> Iterator[Any]:
     yield running.result()
-
-
-def _collect(stream: Iterable[Any], into: list[Any]) -> None:
-    """What came before an error counts too."""
-    for response in stream:
-        into.append(response)  # noqa: PERF402
 
 
 def _status(running: Any) -> status_pb2.Status | None:

@@ -66,5 +66,3 @@ def numbers(channel: grpc.Channel, models: tuple[str, ...]) -> list[float]:
         for option in answer.options:
             found += [option.logprob, option.score, option.probability]
     return found
-
-

@@ -69,6 +69,8 @@ def _example(row: Any) -> Example:
         raise ValueError(
             "question is missing" if not asked_by else f"{asked_by[1]} is one too many"
         )
+    if "answer_prefix" in row and "messages" not in row:
+        raise ValueError("answer_prefix goes with messages only")
     if "options" not in row:
         raise ValueError("options is missing")
     for key in ("question", "prompt"):

@@ -1,0 +1,215 @@
+"""What the service promises of every request: how it ends, what it tells, what it never tells."""
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+from trueodds.v1 import calibration_pb2, reading_pb2, scoring_pb2
+from verification.fuzz.calls import Call, Ending
+from verification.fuzz.known import MARKER
+
+_CODES = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "UNIMPLEMENTED"}
+_LEFT = {"CANCELLED", "DEADLINE_EXCEEDED"}
+_SUM_TOLERANCE = 1e-9
+# What a log could still be searched for.
+_TELLTALE = MARKER[:10]
+_STEP = re.compile(r"(\w+)(?:\[(\d+)\])?")
+
+
+def broken_promises(call: Call, ending: Ending) -> Iterator[str]:
+    """Each in a few words, the same for the same fault."""
+    if not call.is_patient and ending.code.name in _LEFT:
+        return
+    request = call.message()
+    if ending.code is not grpc.StatusCode.OK:
+        yield from _of_status(ending.code.name, ending.status, request)
+    elif request is None:
+        yield "answers what is no message"
+    else:
+        yield from _of_responses(request, ending.responses)
+
+
+def _of_responses(request: Any, responses: tuple[Any, ...]) -> Iterator[str]:
+    match request:
+        case scoring_pb2.ScoreRequest():
+            yield from _of_answer(responses[0].answer, request.settings, request.question)
+        case scoring_pb2.BatchScoreRequest():
+            yield from _of_batch(responses[0].outcomes, request)
+        case calibration_pb2.FitCalibratorRequest():
+            yield from _of_fit(responses)
+        case calibration_pb2.ListCalibratorsRequest():
+            yield from _of_list(responses[0], request)
+
+
+def _of_status(
+    code: str, status: status_pb2.Status | None, request: Message | None
+) -> Iterator[str]:
+    """Of an error, a call's or an item's."""
+    if code not in _CODES:
+        yield f"{code}"
+    if status is None:
+        yield f"{code} without details"
+        return
+    if _TELLTALE.encode() in status.SerializeToString():
+        yield f"{code} tells a prompt"
+    info = _detail(status, error_details_pb2.ErrorInfo())
+    if not (info.reason and info.domain):
+        yield f"{code} without a reason"
+    if code == "INVALID_ARGUMENT":
+        violations = _detail(status, error_details_pb2.BadRequest()).field_violations
+        if [bool(each.field) for each in violations] != [True]:
+            yield f"{code} without a field"
+        elif not _is_field(violations[0].field, request):
+            yield f"{code} ({info.reason}) at {_pattern(violations[0].field)}: no such field"
+
+
+def _detail(status: status_pb2.Status, detail: Any) -> Any:
+    for box in status.details:
+        if box.Unpack(detail):
+            break
+    return detail
+
+
+def _is_field(path: str, request: Any) -> bool:
+    """Whether a path such as questions[3].options[1].label leads to a field of the request."""
+    if request is None:
+        return path == "request"
+    parent = request
+    for step in path.split("."):
+        match = _STEP.fullmatch(step)
+        if match is None or not isinstance(parent, Message):
+            return False
+        name, index = match.groups()
+        if name in parent.DESCRIPTOR.oneofs_by_name and index is None:
+            parent = None
+        elif name not in parent.DESCRIPTOR.fields_by_name:
+            return False
+        else:
+            items = parent = getattr(parent, name)
+            if index is not None:
+                if name == "options" and not items:
+                    items = _shared_options(request)
+                if not 0 <= int(index) < len(items):
+                    return False
+                parent = items[int(index)]
+    return True
+
+
+def _shared_options(request: Any) -> Any:
+    """Those of every question that has none of its own."""
+    if isinstance(request, calibration_pb2.FitCalibratorRequest):
+        return request.questions.options
+    return request.settings.options
+
+
+def _pattern(path: str) -> str:
+    return re.sub(r"\d+", "*", path)
+
+
+def _of_batch(
+    outcomes: list[scoring_pb2.Outcome], request: scoring_pb2.BatchScoreRequest
+) -> Iterator[str]:
+    if len(outcomes) != len(request.questions):
+        yield "not one outcome a question"
+        return
+    for outcome, question in zip(outcomes, request.questions, strict=True):
+        match outcome.WhichOneof("outcome"):
+            case "answer":
+                yield from _of_answer(outcome.answer, request.settings, question)
+            case "error":
+                code = code_pb2.Code.Name(outcome.error.code)
+                for broken in _of_status(code, outcome.error, request):
+                    yield f"an item's {broken}"
+            case _:
+                yield "an outcome without anything"
+
+
+def _of_answer(
+    answer: scoring_pb2.Answer, settings: scoring_pb2.ScoreSettings, question: Any
+) -> Iterator[str]:
+    options = question.options or settings.options
+    count = len(options)
+    if len(answer.options) != count:
+        yield "not one score an option"
+        return
+    yield from _of_options(answer, settings.reading)
+    facts = {
+        "format probability": 0 <= answer.format_probability <= 1,
+        "option mass": 0 <= answer.option_mass <= 1,
+        "entropy": 0 <= answer.entropy <= math.log(count) + _SUM_TOLERANCE,
+        "abstention": answer.abstained == (answer.option_mass < settings.min_option_mass),
+        "calibrator's name": answer.calibrated == bool(answer.calibrator),
+        "identity": bool(answer.identity.model_revision and answer.identity.engine),
+        "prompt tokens": answer.prompt_tokens > 0,
+        "number of permutations": len(answer.permutations)
+        == count * (settings.reading.order_correction == reading_pb2.ORDER_CORRECTION_CYCLIC),
+        "label prior": len(answer.label_prior)
+        == count * (settings.reading.order_correction == reading_pb2.ORDER_CORRECTION_PRIOR),
+        "number of top tokens": len(answer.top_tokens) == settings.top_tokens,
+        "top tokens": _is_falling([token.logprob for token in answer.top_tokens]),
+    }
+    yield from (f"an answer's {fact} is wrong" for fact, holds in facts.items() if not holds)
+
+
+def _of_options(answer: scoring_pb2.Answer, reading: reading_pb2.Reading) -> Iterator[str]:
+    before = [option.probability for option in answer.options]
+    after = [option.calibrated_probability for option in answer.options]
+    pmi = reading.normalization == reading_pb2.NORMALIZATION_PMI
+    facts = {
+        "probabilities": _is_distribution(before),
+        "calibrated probabilities": _is_distribution(after),
+        "choice": before[answer.choice] == max(before) and after[answer.choice] == max(after),
+        "confidence": answer.confidence == before[answer.choice],
+        "calibrated confidence": answer.calibrated_confidence == after[answer.choice],
+        "calibration": answer.calibrated or before == after,
+        "logprobs": all(option.logprob <= 0 for option in answer.options),
+        "scores": all(option.score < math.inf for option in answer.options),
+        "token counts": all(option.tokens > 0 for option in answer.options),
+        "unconditional logprobs": all(
+            option.HasField("unconditional_logprob") == pmi and option.unconditional_logprob <= 0
+            for option in answer.options
+        ),
+    }
+    yield from (f"an answer's {fact}: wrong" for fact, holds in facts.items() if not holds)
+
+
+def _is_distribution(probabilities: list[float]) -> bool:
+    # Written so that NaN fails.
+    inside = all(0 <= each <= 1 for each in probabilities)
+    return inside and abs(math.fsum(probabilities) - 1) <= _SUM_TOLERANCE
+
+
+def _is_falling(logprobs: list[float]) -> bool:
+    pairs = zip([0.0, *logprobs], logprobs, strict=False)
+    return all(after <= before for before, after in pairs)
+
+
+def _of_fit(events: tuple[calibration_pb2.FitCalibratorResponse, ...]) -> Iterator[str]:
+    kinds = [event.WhichOneof("event") for event in events]
+    if kinds != ["progress"] * (len(kinds) - 1) + ["calibrator"]:
+        yield "a fit's events: not progress and then a calibrator"
+        return
+    done = [event.progress.done for event in events[:-1]]
+    if done != sorted(done) or any(each.progress.done > each.progress.total for each in events):
+        yield "a fit's progress goes back, or beyond its end"
+    calibrator = events[-1].calibrator
+    if not 0.05 <= calibrator.temperature <= 20:
+        yield "a fit's temperature: wrong"
+    if any(math.isnan(value) for value in calibrator.metrics.values()):
+        yield "a fit's metrics: NaN"
+
+
+def _of_list(
+    response: calibration_pb2.ListCalibratorsResponse,
+    request: calibration_pb2.ListCalibratorsRequest,
+) -> Iterator[str]:
+    found = response.calibrators
+    if len(found) > (request.page_size or 50):
+        yield "a page holds more than was asked for"
+    if any(each.scope.model != request.model for each in found):
+        yield "a page holds another model's calibrators"

@@ -1,0 +1,200 @@
+"""Requests that nothing is wrong with, small enough for a real engine."""
+
+from collections.abc import Callable
+from typing import Any
+
+from google.protobuf.message import Message
+from hypothesis import strategies as st
+
+from trueodds.v1 import calibration_pb2 as fits
+from trueodds.v1 import model_pb2 as models
+from trueodds.v1 import question_pb2 as questions
+from trueodds.v1 import reading_pb2 as readings
+from trueodds.v1 import scoring_pb2 as scores
+from verification.fuzz.known import MARKER, TASK, Known
+
+Draw = st.DrawFn
+
+_PROMPTS = ("text", "special_text", "token_ids", "chat")
+_CUSTOM: list[dict[str, str]] = [
+    {},
+    {"answer": " {text}"},
+    {"identifier": " (", "answer": "{label})"},
+    {"question": "{passage}Q: {text}\n{options}A:", "option": "- {label} {text}\n"},
+    {"question": "{text}", "separator": "\n---\n", "answer": "\n{text}"},
+]
+
+
+@st.composite
+def requests(draw: Draw, method: str, known: Known) -> Any:
+    """A request of the method."""
+    return _REQUESTS[method](draw, known)
+
+
+def _score(draw: Draw, known: Known) -> scores.ScoreRequest:
+    settings, question = _settings_and_question(draw, known)
+    return scores.ScoreRequest(settings=settings, question=question)
+
+
+def _batch(draw: Draw, known: Known) -> scores.BatchScoreRequest:
+    settings, question = _settings_and_question(draw, known)
+    count = draw(st.integers(1, 3))
+    return scores.BatchScoreRequest(settings=settings, questions=[question] * count)
+
+
+def _stream(draw: Draw, known: Known) -> scores.StreamScoreRequest:
+    settings, question = _settings_and_question(draw, known)
+    return scores.StreamScoreRequest(settings=settings, batch_id="1", questions=[question])
+
+
+def _settings_and_question(
+    draw: Draw, known: Known
+) -> tuple[scores.ScoreSettings, questions.Question]:
+    options = draw(st.integers(2, 4))
+    source = draw(st.sampled_from([None, None, *_PROMPTS]))
+    reading = _reading(draw, options, rendered=source is None)
+    question = _question(draw, options, source)
+    model = draw(st.sampled_from(known.models))
+    settings = scores.ScoreSettings(
+        model=model,
+        task=draw(st.sampled_from(["", TASK])),
+        reading=reading,
+        shots=_shots(draw, options) if source is None else [],
+        min_option_mass=draw(st.sampled_from([0.0, 0.5, 1.0])),
+        top_tokens=draw(st.sampled_from([0, 1, 20])),
+    )
+    if draw(st.booleans()):
+        settings.options.extend(question.options)
+        del question.options[:]
+    if draw(st.integers(0, 9)) == 9:
+        settings.calibrator = draw(st.sampled_from(known.calibrators))
+    return settings, question
+
+
+def _question(draw: Draw, options: int, source: str | None) -> questions.Question:
+    question = questions.Question(options=_options(draw, options, source))
+    if source is not None:
+        question.prompt.CopyFrom(_prompt(source))
+        return question
+    question.text = f"Which one is {MARKER}?"
+    if draw(st.booleans()):
+        question.passage = f"Of {MARKER}."
+    return question
+
+
+def _options(draw: Draw, count: int, source: str | None) -> list[questions.Option]:
+    labelled = draw(st.booleans())
+    return [
+        questions.Option(
+            text=f"{MARKER} {index}",
+            label=f"{index + 1}{MARKER}" if labelled else "",
+            token_ids=[40 + index, 7] if source == "token_ids" else [],
+        )
+        for index in range(count)
+    ]
+
+
+def _prompt(source: str) -> questions.Prompt:
+    text = f"What is {MARKER}?\nAnswer:"
+    match source:
+        case "token_ids":
+            return questions.Prompt(token_ids=questions.TokenIds(ids=[50, 51, 52]))
+        case "chat":
+            messages = [questions.ChatMessage(role="user", content=text)]
+            return questions.Prompt(chat=questions.Chat(messages=messages))
+        case "special_text":
+            return questions.Prompt(special_text=text)
+    return questions.Prompt(text=text)
+
+
+def _shots(draw: Draw, options: int) -> list[questions.Shot]:
+    return [
+        questions.Shot(question=_question(draw, options, None), answer=draw(st.integers(0, 1)))
+        for _ in range(draw(st.sampled_from([0, 0, 1, 2])))
+    ]
+
+
+def _reading(draw: Draw, options: int, *, rendered: bool) -> readings.Reading:
+    reading = readings.Reading(
+        format=draw(st.sampled_from(readings.Format.values())),
+        normalization=draw(st.sampled_from(readings.Normalization.values())),
+        sum_variants=draw(st.booleans()),
+    )
+    if reading.format == readings.FORMAT_CUSTOM:
+        custom = draw(st.sampled_from(_CUSTOM))
+        reading.custom_format.CopyFrom(readings.CustomFormat(**custom))
+    if reading.normalization == readings.NORMALIZATION_PMI:
+        reading.unconditional_prompt.text = "Answer:"
+    if rendered:
+        reading.order_correction = draw(st.sampled_from(readings.OrderCorrection.values()))
+    if reading.order_correction == readings.ORDER_CORRECTION_PRIOR and draw(st.booleans()):
+        reading.label_prior.extend([1 / options] * options)
+    return reading
+
+
+def _fit(draw: Draw, known: Known) -> fits.FitCalibratorRequest:
+    options = draw(st.integers(2, 3))
+    method = draw(st.sampled_from(fits.Method.values()[1:]))
+    request = fits.FitCalibratorRequest(
+        model=draw(st.sampled_from(known.models)),
+        task=TASK,
+        reading=_reading(draw, options, rendered=False),
+        method=method,
+        activate=draw(st.booleans()),
+    )
+    if method in (fits.METHOD_IDENTITY, fits.METHOD_CONSTANT):
+        request.options = options
+        if method == fits.METHOD_CONSTANT and draw(st.booleans()):
+            request.temperature = draw(st.sampled_from([0.05, 1.5, 20.0]))
+    elif draw(st.booleans()):
+        request.scores.items.extend(_fit_score(draw, options) for _ in range(5))
+    else:
+        request.teacher = draw(st.sampled_from(["", *known.models]))
+        if method == fits.METHOD_TEMPERATURE:
+            request.teacher = ""
+        question = _question(draw, options, None)
+        answer = draw(st.integers(0, options - 1))
+        for _ in range(5):
+            request.questions.items.add(question=question, answer=answer)
+    return request
+
+
+def _fit_score(draw: Draw, options: int) -> fits.FitScore:
+    row = st.lists(st.floats(-20, 0), min_size=options, max_size=options)
+    return fits.FitScore(logprobs=draw(row), teacher_logprobs=draw(row), answer=0)
+
+
+def _list(draw: Draw, known: Known) -> fits.ListCalibratorsRequest:
+    page_size = draw(st.sampled_from([0, 1, 2]))
+    return fits.ListCalibratorsRequest(
+        model=draw(st.sampled_from(known.models)), task=TASK, page_size=page_size
+    )
+
+
+def _named(kind: Callable[..., Message]) -> Callable[[Draw, Known], Message]:
+    """Requests that hold only a calibrator's name."""
+    return lambda draw, known: kind(name=draw(st.sampled_from(known.calibrators)))
+
+
+def _of_model(kind: Callable[..., Message], field: str) -> Callable[[Draw, Known], Message]:
+    """Requests that hold only a model's name."""
+    return lambda draw, known: kind(**{field: draw(st.sampled_from(known.models))})
+
+
+_REQUESTS: dict[str, Callable[[Draw, Known], Any]] = {
+    "Score": _score,
+    "BatchScore": _batch,
+    "StreamScore": _stream,
+    "FitCalibrator": _fit,
+    "ListCalibrators": _list,
+    "GetCalibrator": _named(fits.GetCalibratorRequest),
+    "ActivateCalibrator": _named(fits.ActivateCalibratorRequest),
+    "RollbackCalibrator": _named(fits.RollbackCalibratorRequest),
+    "EvaluateCalibrator": _named(fits.EvaluateCalibratorRequest),
+    "Calibrate": _named(fits.CalibrateRequest),
+    "DeleteCalibrator": _named(fits.DeleteCalibratorRequest),
+    "RecordOutcomes": _of_model(fits.RecordOutcomesRequest, "model"),
+    "GetDrift": _of_model(fits.GetDriftRequest, "model"),
+    "ListModels": lambda draw, known: models.ListModelsRequest(),
+    "GetModel": _of_model(models.GetModelRequest, "name"),
+}

@@ -1,0 +1,145 @@
+"""lm-eval beside the service: its own model, its own tasks, the same contexts and choices."""
+
+import json
+import logging
+from collections.abc import Sequence
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from io import StringIO
+from itertools import islice
+from pathlib import Path
+from random import Random
+
+from datasets import Dataset
+from lm_eval import simple_evaluate
+from lm_eval.api.task import ConfigurableTask
+from lm_eval.models.huggingface import HFLM
+
+from trueodds import (
+    Answer,
+    Client,
+    Format,
+    Normalization,
+    Question,
+    Reading,
+    TokenIds,
+)
+from trueodds_demo.world.documents import documents
+from verification.comparison import Comparison
+
+_TASK = "verification"
+METRICS = {
+    "acc": Normalization.SUM,
+    "acc_norm": Normalization.CHARACTERS,
+    "acc_bytes": Normalization.BYTES,
+    "acc_mutual_info": Normalization.PMI,
+}
+
+
+@dataclass(frozen=True)
+class Item:
+    """A context, its possible continuations, and the index of the right one."""
+
+    context: str
+    choices: tuple[str, ...]
+    gold: int
+
+
+def agieval(path: Path) -> list[Item]:
+    """A set of AGIEval, as lm-eval's own tasks of that name ask it."""
+    items = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        choices = tuple(row["options"])
+        last = "ABCDE"[len(choices) - 1]
+        context = (
+            f"{row['passage'] or ''}Q: {row['question']} Answer Choices: {' '.join(choices)}\n"
+            f"A: Among A through {last}, the answer is"
+        )
+        items.append(Item(context, choices, "ABCDE".index(row["label"])))
+    return items
+
+
+def sentence_endings(count: int) -> list[Item]:
+    """As HellaSwag asks: a text's beginning, its next sentence, and three of other texts."""
+    rng = Random(4)
+    sentences = [
+        sentence
+        for document in islice(documents(rng), 8 * count)
+        for sentence in document.replace("\n", " ").split(". ")
+        if 20 < len(sentence) < 200
+    ]
+    items = []
+    for place in range(count):
+        start = 3 * place
+        choices = list(dict.fromkeys([sentences[start + 2], *rng.sample(sentences, 6)]))[:4]
+        gold = rng.randrange(len(choices))
+        choices[0], choices[gold] = choices[gold], choices[0]
+        items.append(Item(". ".join(sentences[start : start + 2]) + ".", tuple(choices), gold))
+    return items
+
+
+class Harness:
+    """lm-eval's ``hf`` backend on one model, in fp32."""
+
+    def __init__(self, weights: Path) -> None:
+        for name in ("lm_eval", "lm-eval"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        self._model = HFLM(pretrained=str(weights), device="cpu", dtype="float32", batch_size=16)
+
+    def compare(
+        self,
+        client: Client,
+        model: str,
+        items: Sequence[Item],
+        metrics: Sequence[str] = tuple(METRICS),
+    ) -> Comparison:
+        """Logprobs of every option, the mean of every metric, and every single item's."""
+        with redirect_stderr(StringIO()):  # its progress bars
+            results = simple_evaluate(
+                self._model, tasks=[_task(items, metrics)], log_samples=True, bootstrap_iters=0
+            )
+        samples = sorted(results["samples"][_TASK], key=lambda sample: sample["doc_id"])
+        comparison = Comparison()
+        empty = TokenIds([self._model.prefix_token_id])
+        for metric in metrics:
+            normalization = METRICS[metric]
+            unconditional = empty if normalization is Normalization.PMI else None
+            reading = Reading(Format.TEXT, normalization, unconditional_prompt=unconditional)
+            questions = [Question(prompt=each.context, options=each.choices) for each in items]
+            outcomes = client.score_batch(questions, model=model, reading=reading)
+            right = []
+            for item, sample, outcome in zip(items, samples, outcomes, strict=True):
+                if not isinstance(outcome, Answer):
+                    raise outcome
+                count = len(item.choices)
+                theirs = [logprob for logprob, _ in sample["filtered_resps"]]
+                comparison.numbers([o.logprob for o in outcome.options], theirs[:count])
+                if unconditional is not None:
+                    found = [option.unconditional_logprob for option in outcome.options]
+                    comparison.numbers(found, theirs[count:])
+                right.append(outcome.choice == item.gold)
+                comparison.agree(right[-1] == bool(sample[metric]))
+            comparison.numbers(sum(right) / len(right), results["results"][_TASK][f"{metric},none"])
+        comparison.n = len(items)
+        return comparison
+
+
+def _task(items: Sequence[Item], metrics: Sequence[str]) -> ConfigurableTask:
+    rows = [vars(item) for item in items]
+    return ConfigurableTask(
+        config={
+            "task": _TASK,
+            "custom_dataset": lambda **_: {"test": Dataset.from_list(rows)},
+            "test_split": "test",
+            "output_type": "multiple_choice",
+            "doc_to_text": "context",
+            "doc_to_choice": "choices",
+            "doc_to_target": "gold",
+            "metric_list": [
+                {"metric": metric, "aggregation": "mean", "higher_is_better": True}
+                for metric in metrics
+            ],
+            "metadata": {"version": 1},
+        }
+    )
