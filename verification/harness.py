@@ -2,13 +2,14 @@
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
 from itertools import islice
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from datasets import Dataset
 from lm_eval import simple_evaluate
@@ -101,28 +102,43 @@ class Harness:
             )
         samples = sorted(results["samples"][_TASK], key=lambda sample: sample["doc_id"])
         comparison = Comparison()
-        empty = TokenIds([self._model.prefix_token_id])
-        for metric in metrics:
-            normalization = METRICS[metric]
-            unconditional = empty if normalization is Normalization.PMI else None
-            reading = Reading(Format.TEXT, normalization, unconditional_prompt=unconditional)
-            questions = [Question(prompt=each.context, options=each.choices) for each in items]
-            outcomes = client.score_batch(questions, model=model, reading=reading)
-            right = []
-            for item, sample, outcome in zip(items, samples, outcomes, strict=True):
-                if not isinstance(outcome, Answer):
-                    raise outcome
-                count = len(item.choices)
-                theirs = [logprob for logprob, _ in sample["filtered_resps"]]
-                comparison.numbers([o.logprob for o in outcome.options], theirs[:count])
-                if unconditional is not None:
-                    found = [option.unconditional_logprob for option in outcome.options]
-                    comparison.numbers(found, theirs[count:])
-                right.append(outcome.choice == item.gold)
-                comparison.agree(right[-1] == bool(sample[metric]))
-            comparison.numbers(sum(right) / len(right), results["results"][_TASK][f"{metric},none"])
         comparison.n = len(items)
+        for metric in metrics:
+            answers = self._ask(client, model, items, METRICS[metric])
+            for item, sample, answer in zip(items, samples, answers, strict=True):
+                _compare(comparison, item, sample, answer)
+                comparison.agree((answer.choice == item.gold) == bool(sample[metric]))
+            right = [
+                answer.choice == item.gold for item, answer in zip(items, answers, strict=True)
+            ]
+            ours = sum(right) / len(right)
+            comparison.numbers(ours, results["results"][_TASK][f"{metric},none"])
         return comparison
+
+    def _ask(
+        self, client: Client, model: str, items: Sequence[Item], normalization: Normalization
+    ) -> list[Answer]:
+        # lm-eval's unconditional prompt is the token that it puts before any text.
+        empty = TokenIds([self._model.prefix_token_id])
+        unconditional = empty if normalization is Normalization.PMI else None
+        reading = Reading(Format.TEXT, normalization, unconditional_prompt=unconditional)
+        questions = [Question(prompt=each.context, options=each.choices) for each in items]
+        answers = []
+        for outcome in client.score_batch(questions, model=model, reading=reading):
+            if not isinstance(outcome, Answer):
+                raise outcome
+            answers.append(outcome)
+        return answers
+
+
+def _compare(comparison: Comparison, item: Item, sample: Mapping[str, Any], answer: Answer) -> None:
+    """The options' logprobs; where PMI asked for them, lm-eval's unconditional ones come after."""
+    theirs = [logprob for logprob, _ in sample["filtered_resps"]]
+    count = len(item.choices)
+    comparison.numbers([option.logprob for option in answer.options], theirs[:count])
+    unconditional = [option.unconditional_logprob for option in answer.options]
+    if unconditional[0] is not None:
+        comparison.numbers(unconditional, theirs[count:])
 
 
 def _task(items: Sequence[Item], metrics: Sequence[str]) -> ConfigurableTask:

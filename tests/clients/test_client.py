@@ -130,16 +130,15 @@ def test_a_conversation_is_the_text_that_its_template_makes(client):
     assert client.score(chat, model="aligned") == client.score(rendered, model="aligned")
 
 
+CYCLIC, PRIOR = OrderCorrection.CYCLIC, OrderCorrection.PRIOR
 READINGS = {
     "custom": Reading(CustomFormat(question="{text} =>", identifier=" the", answer=" {text}")),
     "bytes": Reading(Format.TEXT, Normalization.BYTES),
     "pmi": Reading(Format.TEXT, Normalization.PMI, "Answer:"),
     "variants": Reading(Format.LETTER, sum_variants=True),
-    "cyclic": Reading(order_correction=OrderCorrection.CYCLIC),
-    "prior": Reading(order_correction=OrderCorrection.PRIOR),
-    "given prior": Reading(
-        order_correction=OrderCorrection.PRIOR, label_prior=(0.1, 0.2, 0.3, 0.4)
-    ),
+    "cyclic": Reading(order_correction=CYCLIC),
+    "prior": Reading(order_correction=PRIOR),
+    "given prior": Reading(order_correction=PRIOR, label_prior=(0.1, 0.2, 0.3, 0.4)),
 }
 
 

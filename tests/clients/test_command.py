@@ -268,7 +268,7 @@ def test_a_table_shows_why_there_is_no_answer(command):
         ({**CHAT, "answer_prefix": 7}, "answer_prefix has to be a string, not 7"),
         (
             {**CHAT, "messages": "Tin?"},
-            "messages has to be a list of objects with role and content",
+            "messages has to be a list of objects",
         ),
         ({**CHAT, "messages": ["Tin?"]}, "messages has to be a list of objects with role and"),
         ({**CHAT, "messages": [{"role": "user"}]}, "messages[0] has to have role and content"),

@@ -20,7 +20,7 @@ from trueodds_service.engine.vllm import VllmEngine
 WEIGHTS = MODELS / "base"
 VOCABULARY = 1280
 # vLLM's LoRA kernels on a GPU take 16-bit numbers only, and its float32 is TF32 inside.
-ON_GPU = torch.cuda.is_available()
+ON_GPU = torch.version.cuda is not None
 DTYPE = "float16" if ON_GPU else "float32"
 CLOSE = {"rel": 5e-3, "abs": 0.05} if ON_GPU else {"rel": 0.0, "abs": 1e-4}
 

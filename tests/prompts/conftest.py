@@ -144,6 +144,12 @@ def splitting_answer():
     return _trained(one, [": (", ": A", ": B"] * 90 + ["Answer"] * 60 + ["Answer:"] * 20)
 
 
+def across_lines():
+    """ "x" and a line break are one token, and else the break and "A" are."""
+    one = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    return _trained(one, ["x\n"] * 90 + ["\nA"] * 20)
+
+
 def lower_case():
     """BERT, uncased: "A" and "a" are one token."""
     tokenizer = byte_level()

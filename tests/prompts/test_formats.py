@@ -5,7 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from trueodds_service.prompts.formats import BUILT_IN, LETTER, PAREN, TEXT, Format, answer, render
+from trueodds_service.prompts.formats import (
+    BUILT_IN,
+    LETTER,
+    PAREN,
+    TEXT,
+    Format,
+    answer,
+    asked_length,
+    render,
+    worked_length,
+)
 from trueodds_service.prompts.question import Question, Shot, letters
 
 QUESTION = Question("Which is a mammal?", ("trout", "bat", "wren"), ("A", "B", "C"))
@@ -80,6 +90,22 @@ def test_other_braces_of_a_template_stand_for_themselves():
     odd = Format(question='{"q": "{text}", {} {0} {{label}}', option="{text}", answer="{{text}}")
     assert render(OTHER, [], odd) == '{"q": "2 + 2?", {} {0} {{label}}'
     assert answer(OTHER, 1, odd) == "{4}"
+
+
+@pytest.mark.parametrize(
+    "answer_format",
+    [*WRITTEN, Format(question="{options}{text}{text}{passage}{label}", option="{text}{text}{x}")],
+    ids=str,
+)
+@pytest.mark.parametrize("passage", ["", "Of {text} and animals."])
+def test_a_length_is_told_without_writing(answer_format, passage):
+    """What is far too long is refused before it costs anything."""
+    question = replace(QUESTION, text="{options}?", passage=passage)
+    shots = [Shot(question, 2), Shot(OTHER, 0)]
+    assert asked_length(question, answer_format) == len(render(question, [], answer_format))
+    assert worked_length(shots, answer_format) + asked_length(question, answer_format) == len(
+        render(question, shots, answer_format)
+    )
 
 
 @pytest.mark.parametrize(

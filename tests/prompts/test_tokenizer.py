@@ -286,6 +286,14 @@ def test_what_the_last_line_tells_is_what_the_whole_prompt_tells(
     assert found(outcome) == expect(family, question.text, "", labels)
 
 
+def test_a_token_may_reach_across_the_last_line_break(odd):
+    """So the last line alone would tell of a token that the prompt does not have."""
+    own = Reading(Format(question="{text}", answer="{label}"))
+    joined, apart = odd("across_lines").prepare([asked("y\n"), asked("x\n")], [], own)
+    assert (joined.field, joined.reason) == ("options[0].label", "OPTION_CHANGES_PROMPT")
+    assert [len(each) for each in apart.prompt.continuations] == [1, 1]
+
+
 # Special tokens
 
 

@@ -50,7 +50,7 @@ _TEXTS = st.sampled_from(
 _LONG_TEXTS = st.builds(
     lambda piece, length: MARKER + (piece * (length // len(piece) + 1))[:length],
     st.sampled_from(["x", " ", "\n", "ab ", "é", "👩‍👩‍👧", "{text}", "0", "<|end|>"]),
-    st.sampled_from([65, 201, 2_000, 10_001, _LONG]),
+    st.sampled_from([65, 201, 3_000, 10_001, _LONG]),
 )
 TEXTS: Values = _TEXTS | _TEXTS | st.text(max_size=8) | _LONG_TEXTS
 
