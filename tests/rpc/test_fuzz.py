@@ -2,8 +2,10 @@
 
 import logging
 
+import grpc
 from verification.fuzz import MARKER, calls, fuzz
 
+from trueodds.v1 import reading_pb2
 from trueodds_service.engine.fake import FakeEngine
 
 VOCABULARY = 400
@@ -53,3 +55,16 @@ def test_each_broken_promise_is_told_with_its_smallest_request(start_service):
     assert "top_tokens: 1\n" in report.broken["Score: INTERNAL"]
     assert "shots" not in report.broken["Score: INTERNAL"]
     assert "a plain question has another answer" in report.broken
+
+
+def test_a_little_that_would_become_a_lot_is_never_written(service, question, refused):
+    """Its prompt would have two gigabytes."""
+    custom = reading_pb2.CustomFormat(
+        question="{text}" + "{options}" * 1000, option="{label}{text}" + "{text}" * 1000
+    )
+    reading = reading_pb2.Reading(format=reading_pb2.FORMAT_CUSTOM, custom_format=custom)
+    message = question("x", options=2)
+    for option in message.options:
+        option.text = "long" * 250
+    with refused(grpc.StatusCode.INVALID_ARGUMENT, field="question.text", reason="PROMPT_TOO_LONG"):
+        service.score(message, reading=reading)
