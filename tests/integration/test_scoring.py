@@ -74,11 +74,11 @@ def test_over_long_input_is_refused_and_never_cut(client: Client) -> None:
 
 def test_a_wrong_question_fails_alone(client: Client) -> None:
     good = scored_questions("truth", 3)
-    bad = Question("Which?", ("a", "b"), labels=("extraordinarily long", "B"))
+    bad = Question("Which?", ("a", "b"), labels=("A", "A"))
     outcomes = client.score_batch([*good, bad, *good], model=BASE)
     assert [isinstance(o, Answer) for o in outcomes] == [True] * 3 + [False] + [True] * 3
     assert isinstance(outcomes[3], InvalidRequest)
-    assert outcomes[3].field == "questions[3].options[0].label"
+    assert outcomes[3].field == "questions[3].options[1].label"
 
 
 def test_a_cancelled_call_leaves_the_engine_answering(server: str, client: Client) -> None:

@@ -56,7 +56,7 @@ def next_token_logprobs(model: str, text: str) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("model", [BASE, ALIGNED])
-@pytest.mark.parametrize("answer_format", list(Format))
+@pytest.mark.parametrize("answer_format", [Format.LETTER, Format.PAREN])
 def test_option_logprobs_agree_with_transformers(
     client: Client, model: str, answer_format: Format
 ) -> None:
