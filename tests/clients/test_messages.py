@@ -141,7 +141,9 @@ def test_settings_are_sent_whole():
     unsent = {each.name for each in message.DESCRIPTOR.fields} - {
         descriptor.name for descriptor, _ in message.ListFields()
     }
-    assert unsent == {"options"}, "options are sent where all questions share them"
+    assert unsent == {"options", "min_confidence", "answer_set"}, (
+        "options are sent where all questions share them"
+    )
 
 
 class TestSharedOptions:

@@ -134,7 +134,7 @@ def _reading(draw: Draw, options: int, *, rendered: bool) -> readings.Reading:
 
 def _fit(draw: Draw, known: Known) -> fits.FitCalibratorRequest:
     options = draw(st.integers(2, 3))
-    method = draw(st.sampled_from(fits.Method.values()[1:]))
+    method = draw(st.sampled_from(fits.Method.values()[1:5]))
     request = fits.FitCalibratorRequest(
         model=draw(st.sampled_from(known.models)),
         task=TASK,
@@ -197,4 +197,5 @@ _REQUESTS: dict[str, Callable[[Draw, Known], Any]] = {
     "GetDrift": _of_model(fits.GetDriftRequest, "model"),
     "ListModels": lambda draw, known: models.ListModelsRequest(),
     "GetModel": _of_model(models.GetModelRequest, "name"),
+    "Tokenize": _of_model(models.TokenizeRequest, "name"),
 }

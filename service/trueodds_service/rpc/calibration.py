@@ -82,8 +82,9 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
 
     async def EvaluateCalibrator(
         self, request: pb.EvaluateCalibratorRequest, context: Context
-    ) -> pb.EvaluateCalibratorResponse:
+    ) -> AsyncIterator[pb.EvaluateCalibratorResponse]:
         _not_served("EvaluateCalibrator")
+        yield pb.EvaluateCalibratorResponse()
 
     async def Calibrate(
         self, request: pb.CalibrateRequest, context: Context

@@ -4,6 +4,7 @@ from trueodds.v1 import model_pb2 as pb
 from trueodds.v1 import model_pb2_grpc, scoring_pb2
 from trueodds_service.config import Limits
 from trueodds_service.engine.base import MAX_TOP_TOKENS
+from trueodds_service.errors import NotServed
 from trueodds_service.flows.catalog import Catalog, ModelEntry, ServedModel
 from trueodds_service.prompts.formats import FORMAT_VERSION
 from trueodds_service.rpc.names import model_name, parse_model
@@ -26,6 +27,9 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
     async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.GetModelResponse:
         entry = self._catalog.find(parse_model(request.name, "name"))
         return pb.GetModelResponse(model=self._message(entry))
+
+    async def Tokenize(self, request: pb.TokenizeRequest, context: Context) -> pb.TokenizeResponse:
+        raise NotServed("Tokenize is in the contract and not served by this version")
 
     def _message(self, entry: ModelEntry) -> pb.Model:
         message = pb.Model(

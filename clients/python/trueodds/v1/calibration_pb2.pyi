@@ -10,9 +10,11 @@ import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import google.protobuf.timestamp_pb2
+import google.rpc.status_pb2
 import sys
 import trueodds.v1.question_pb2
 import trueodds.v1.reading_pb2
+import trueodds.v1.scoring_pb2
 import typing
 
 if sys.version_info >= (3, 10):
@@ -41,11 +43,31 @@ class _MethodEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTyp
     """The T that brings the model nearest, in Kullback-Leibler divergence, to its pre-trained
     counterpart, the teacher (He et al. 2023, equation 6). Needs no answers.
     """
+    METHOD_AUTO: _Method.ValueType  # 5
+    """Chooses among the methods that the data allow, by cross-validation where there are answers;
+    Calibrator.selection tells what was compared.
+    """
+    METHOD_AGREEMENT_KL: _Method.ValueType  # 6
+    """TEACHER_KL over the items on which the two models choose the same option (Luo et al. 2025)."""
+    METHOD_TEACHER_POOLED: _Method.ValueType  # 7
+    """TEACHER_KL drawn towards the temperatures of the model's other tasks, the more so the fewer
+    the items.
+    """
+    METHOD_KDE: _Method.ValueType  # 8
+    """The densities of the confidence of right and of wrong answers (He et al. 2023, equation 5)."""
+    METHOD_VECTOR: _Method.ValueType  # 9
+    """A scale and a bias for each label."""
+    METHOD_MATRIX: _Method.ValueType  # 10
+    """Dirichlet calibration: a regularised matrix and a bias (Kull et al. 2019)."""
+    METHOD_ISOTONIC: _Method.ValueType  # 11
+    """A rising step function of the confidence."""
+    METHOD_BETA: _Method.ValueType  # 12
+    """Beta calibration of the confidence (Kull et al. 2017)."""
+    METHOD_SCALING_BINNING: _Method.ValueType  # 13
+    """Temperature scaling, then the mean of each bin (Kumar et al. 2019)."""
 
 class Method(_Method, metaclass=_MethodEnumTypeWrapper):
-    """How a calibrator is fitted. Each ends in one temperature T: the calibrated distribution is
-    softmax(logprobs / T).
-    """
+    """How a calibrator is fitted. docs/calibration.md has what each needs and where it comes from."""
 
 METHOD_UNSPECIFIED: Method.ValueType  # 0
 METHOD_IDENTITY: Method.ValueType  # 1
@@ -60,7 +82,55 @@ METHOD_TEACHER_KL: Method.ValueType  # 4
 """The T that brings the model nearest, in Kullback-Leibler divergence, to its pre-trained
 counterpart, the teacher (He et al. 2023, equation 6). Needs no answers.
 """
+METHOD_AUTO: Method.ValueType  # 5
+"""Chooses among the methods that the data allow, by cross-validation where there are answers;
+Calibrator.selection tells what was compared.
+"""
+METHOD_AGREEMENT_KL: Method.ValueType  # 6
+"""TEACHER_KL over the items on which the two models choose the same option (Luo et al. 2025)."""
+METHOD_TEACHER_POOLED: Method.ValueType  # 7
+"""TEACHER_KL drawn towards the temperatures of the model's other tasks, the more so the fewer
+the items.
+"""
+METHOD_KDE: Method.ValueType  # 8
+"""The densities of the confidence of right and of wrong answers (He et al. 2023, equation 5)."""
+METHOD_VECTOR: Method.ValueType  # 9
+"""A scale and a bias for each label."""
+METHOD_MATRIX: Method.ValueType  # 10
+"""Dirichlet calibration: a regularised matrix and a bias (Kull et al. 2019)."""
+METHOD_ISOTONIC: Method.ValueType  # 11
+"""A rising step function of the confidence."""
+METHOD_BETA: Method.ValueType  # 12
+"""Beta calibration of the confidence (Kull et al. 2017)."""
+METHOD_SCALING_BINNING: Method.ValueType  # 13
+"""Temperature scaling, then the mean of each bin (Kumar et al. 2019)."""
 global___Method = Method
+
+class _BiasCorrection:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _BiasCorrectionEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_BiasCorrection.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    BIAS_CORRECTION_UNSPECIFIED: _BiasCorrection.ValueType  # 0
+    """Nothing."""
+    BIAS_CORRECTION_BATCH: _BiasCorrection.ValueType  # 1
+    """The mean logprob of each label over the items (Zhou et al. 2024)."""
+    BIAS_CORRECTION_CONTEXTUAL: _BiasCorrection.ValueType  # 2
+    """The logprobs of the labels after questions without content (Zhao et al. 2021)."""
+
+class BiasCorrection(_BiasCorrection, metaclass=_BiasCorrectionEnumTypeWrapper):
+    """What is taken off the scores of the labels before the method. PriDe's prior belongs to the
+    reading.
+    """
+
+BIAS_CORRECTION_UNSPECIFIED: BiasCorrection.ValueType  # 0
+"""Nothing."""
+BIAS_CORRECTION_BATCH: BiasCorrection.ValueType  # 1
+"""The mean logprob of each label over the items (Zhou et al. 2024)."""
+BIAS_CORRECTION_CONTEXTUAL: BiasCorrection.ValueType  # 2
+"""The logprobs of the labels after questions without content (Zhao et al. 2021)."""
+global___BiasCorrection = BiasCorrection
 
 @typing.final
 class Calibrator(google.protobuf.message.Message):
@@ -84,6 +154,24 @@ class Calibrator(google.protobuf.message.Message):
         ) -> None: ...
         def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
 
+    @typing.final
+    class ParametersEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        @property
+        def value(self) -> global___Numbers: ...
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: global___Numbers | None = ...,
+        ) -> None: ...
+        def HasField(self, field_name: typing.Literal["value", b"value"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     NAME_FIELD_NUMBER: builtins.int
     SCOPE_FIELD_NUMBER: builtins.int
     METHOD_FIELD_NUMBER: builtins.int
@@ -94,16 +182,27 @@ class Calibrator(google.protobuf.message.Message):
     METRICS_FIELD_NUMBER: builtins.int
     CREATE_TIME_FIELD_NUMBER: builtins.int
     ACTIVE_FIELD_NUMBER: builtins.int
+    PARAMETERS_FIELD_NUMBER: builtins.int
+    FALLBACK_FIELD_NUMBER: builtins.int
+    SELECTION_FIELD_NUMBER: builtins.int
+    KEEPS_CHOICE_FIELD_NUMBER: builtins.int
+    BIAS_CORRECTION_FIELD_NUMBER: builtins.int
     name: builtins.str
     """models/{model}/calibrators/{calibrator}; the last part is a hash of the content."""
     method: global___Method.ValueType
     temperature: builtins.float
+    """softmax(logprobs / T), where the method ends in one temperature."""
     at_bound: builtins.bool
     """The temperature ran into the bounds of the search: the data did not determine it."""
     undetermined: builtins.bool
     """The data hold no information about the temperature; it was left at 1."""
     active: builtins.bool
     """Whether this calibrator answers in its scope now."""
+    fallback: builtins.str
+    """What was done instead where the items were too few for the method, and why; else empty."""
+    keeps_choice: builtins.bool
+    """Whether it never changes which option is the likeliest."""
+    bias_correction: global___BiasCorrection.ValueType
     @property
     def scope(self) -> global___Scope: ...
     @property
@@ -117,24 +216,110 @@ class Calibrator(google.protobuf.message.Message):
 
     @property
     def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    @property
+    def parameters(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___Numbers]:
+        """Everything that applying it takes, by name; docs/calibration.md has the formulas."""
+
+    @property
+    def selection(self) -> global___Selection:
+        """What METHOD_AUTO compared; absent with any other method."""
+
     def __init__(
         self,
         *,
         name: builtins.str = ...,
         scope: global___Scope | None = ...,
         method: global___Method.ValueType = ...,
-        temperature: builtins.float = ...,
+        temperature: builtins.float | None = ...,
         at_bound: builtins.bool = ...,
         undetermined: builtins.bool = ...,
         provenance: global___Provenance | None = ...,
         metrics: collections.abc.Mapping[builtins.str, builtins.float] | None = ...,
         create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
         active: builtins.bool = ...,
+        parameters: collections.abc.Mapping[builtins.str, global___Numbers] | None = ...,
+        fallback: builtins.str = ...,
+        selection: global___Selection | None = ...,
+        keeps_choice: builtins.bool = ...,
+        bias_correction: global___BiasCorrection.ValueType = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["create_time", b"create_time", "provenance", b"provenance", "scope", b"scope"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["active", b"active", "at_bound", b"at_bound", "create_time", b"create_time", "method", b"method", "metrics", b"metrics", "name", b"name", "provenance", b"provenance", "scope", b"scope", "temperature", b"temperature", "undetermined", b"undetermined"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_temperature", b"_temperature", "create_time", b"create_time", "provenance", b"provenance", "scope", b"scope", "selection", b"selection", "temperature", b"temperature"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_temperature", b"_temperature", "active", b"active", "at_bound", b"at_bound", "bias_correction", b"bias_correction", "create_time", b"create_time", "fallback", b"fallback", "keeps_choice", b"keeps_choice", "method", b"method", "metrics", b"metrics", "name", b"name", "parameters", b"parameters", "provenance", b"provenance", "scope", b"scope", "selection", b"selection", "temperature", b"temperature", "undetermined", b"undetermined"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_temperature", b"_temperature"]) -> typing.Literal["temperature"] | None: ...
 
 global___Calibrator = Calibrator
+
+@typing.final
+class Numbers(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VALUES_FIELD_NUMBER: builtins.int
+    @property
+    def values(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]: ...
+    def __init__(
+        self,
+        *,
+        values: collections.abc.Iterable[builtins.float] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["values", b"values"]) -> None: ...
+
+global___Numbers = Numbers
+
+@typing.final
+class Selection(google.protobuf.message.Message):
+    """How METHOD_AUTO came to its method."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CRITERION_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    CANDIDATES_FIELD_NUMBER: builtins.int
+    criterion: builtins.str
+    """By what the candidates were compared, such as "nll, 5-fold, 10 times"."""
+    reason: builtins.str
+    @property
+    def candidates(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Candidate]: ...
+    def __init__(
+        self,
+        *,
+        criterion: builtins.str = ...,
+        reason: builtins.str = ...,
+        candidates: collections.abc.Iterable[global___Candidate] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["candidates", b"candidates", "criterion", b"criterion", "reason", b"reason"]) -> None: ...
+
+global___Selection = Selection
+
+@typing.final
+class Candidate(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    METHOD_FIELD_NUMBER: builtins.int
+    SCORE_FIELD_NUMBER: builtins.int
+    STANDARD_ERROR_FIELD_NUMBER: builtins.int
+    EXCLUDED_FIELD_NUMBER: builtins.int
+    method: global___Method.ValueType
+    score: builtins.float
+    """The criterion's mean and standard error, lower being better; absent where it was not measured."""
+    standard_error: builtins.float
+    excluded: builtins.str
+    """Why it was left out; else empty."""
+    def __init__(
+        self,
+        *,
+        method: global___Method.ValueType = ...,
+        score: builtins.float | None = ...,
+        standard_error: builtins.float | None = ...,
+        excluded: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_score", b"_score", "_standard_error", b"_standard_error", "score", b"score", "standard_error", b"standard_error"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_score", b"_score", "_standard_error", b"_standard_error", "excluded", b"excluded", "method", b"method", "score", b"score", "standard_error", b"standard_error"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_score", b"_score"]) -> typing.Literal["score"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_standard_error", b"_standard_error"]) -> typing.Literal["standard_error"] | None: ...
+
+global___Candidate = Candidate
 
 @typing.final
 class Scope(google.protobuf.message.Message):
@@ -202,15 +387,29 @@ class Provenance(google.protobuf.message.Message):
     ITEMS_FIELD_NUMBER: builtins.int
     DATA_HASH_FIELD_NUMBER: builtins.int
     VERSIONS_FIELD_NUMBER: builtins.int
+    LABELLED_FIELD_NUMBER: builtins.int
+    TEACHER_READING_FIELD_NUMBER: builtins.int
+    PRIOR_FIELD_NUMBER: builtins.int
+    PROMPTS_HASH_FIELD_NUMBER: builtins.int
     teacher: builtins.str
     """The teacher, as models/{model}, and its revision; empty without one."""
     teacher_revision: builtins.str
     items: builtins.int
     data_hash: builtins.str
     """Hash of the scores and answers that were fitted."""
+    labelled: builtins.int
+    """How many of the items have an answer."""
+    teacher_reading: builtins.str
+    """How the teacher was read, as Scope.reading; empty without one."""
+    prompts_hash: builtins.str
+    """Hash of the prompts that were scored; empty where the caller had the scores."""
     @property
     def versions(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
         """Versions of the software that fitted it, by name."""
+
+    @property
+    def prior(self) -> global___Prior:
+        """TEACHER_POOLED only: what the other tasks told."""
 
     def __init__(
         self,
@@ -220,10 +419,41 @@ class Provenance(google.protobuf.message.Message):
         items: builtins.int = ...,
         data_hash: builtins.str = ...,
         versions: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+        labelled: builtins.int = ...,
+        teacher_reading: builtins.str = ...,
+        prior: global___Prior | None = ...,
+        prompts_hash: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["data_hash", b"data_hash", "items", b"items", "teacher", b"teacher", "teacher_revision", b"teacher_revision", "versions", b"versions"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["prior", b"prior"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["data_hash", b"data_hash", "items", b"items", "labelled", b"labelled", "prior", b"prior", "prompts_hash", b"prompts_hash", "teacher", b"teacher", "teacher_reading", b"teacher_reading", "teacher_revision", b"teacher_revision", "versions", b"versions"]) -> None: ...
 
 global___Provenance = Provenance
+
+@typing.final
+class Prior(google.protobuf.message.Message):
+    """What the model's other tasks tell of a temperature: ln T is normal."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MEAN_FIELD_NUMBER: builtins.int
+    STANDARD_DEVIATION_FIELD_NUMBER: builtins.int
+    CALIBRATORS_FIELD_NUMBER: builtins.int
+    mean: builtins.float
+    standard_deviation: builtins.float
+    @property
+    def calibrators(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """The calibrators that it comes from."""
+
+    def __init__(
+        self,
+        *,
+        mean: builtins.float = ...,
+        standard_deviation: builtins.float = ...,
+        calibrators: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["calibrators", b"calibrators", "mean", b"mean", "standard_deviation", b"standard_deviation"]) -> None: ...
+
+global___Prior = Prior
 
 @typing.final
 class FitCalibratorRequest(google.protobuf.message.Message):
@@ -239,28 +469,46 @@ class FitCalibratorRequest(google.protobuf.message.Message):
     SCORES_FIELD_NUMBER: builtins.int
     OPTIONS_FIELD_NUMBER: builtins.int
     ACTIVATE_FIELD_NUMBER: builtins.int
+    REQUEST_ID_FIELD_NUMBER: builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: builtins.int
+    BIAS_CORRECTION_FIELD_NUMBER: builtins.int
+    TEACHER_READING_FIELD_NUMBER: builtins.int
     model: builtins.str
     """The model to calibrate, as models/{model}. Required."""
     task: builtins.str
     """The task to calibrate it for; empty for the model's default."""
     method: global___Method.ValueType
-    """Required."""
+    """Required. METHOD_AUTO chooses."""
     temperature: builtins.float
     """CONSTANT only: the temperature, in [0.05, 20]; 2.5 when absent."""
     teacher: builtins.str
-    """TEACHER_KL with questions only: the teacher, as models/{model}; the one that the
-    service's configuration names for the model when empty.
+    """With questions, and a method that needs a teacher: the teacher, as models/{model}; the one
+    that the service's configuration names for the model when empty.
     """
     options: builtins.int
     """IDENTITY and CONSTANT only, which need no data: the number of options."""
     activate: builtins.bool
     """Activate the calibrator when it is stored."""
+    request_id: builtins.str
+    """A name of the caller's own, at most 128 characters: the same request with the same name does
+    nothing a second time and gives the same calibrator; another request with it is
+    INVALID_ARGUMENT.
+    """
+    validate_only: builtins.bool
+    """Do everything but store and activate: the calibrator that comes back is the one that would
+    have been.
+    """
+    bias_correction: global___BiasCorrection.ValueType
     @property
     def reading(self) -> trueodds.v1.reading_pb2.Reading: ...
     @property
     def questions(self) -> global___FitQuestions: ...
     @property
     def scores(self) -> global___FitScores: ...
+    @property
+    def teacher_reading(self) -> trueodds.v1.reading_pb2.Reading:
+        """How the teacher is read; as the model when absent."""
+
     def __init__(
         self,
         *,
@@ -274,9 +522,13 @@ class FitCalibratorRequest(google.protobuf.message.Message):
         scores: global___FitScores | None = ...,
         options: builtins.int = ...,
         activate: builtins.bool = ...,
+        request_id: builtins.str = ...,
+        validate_only: builtins.bool = ...,
+        bias_correction: global___BiasCorrection.ValueType = ...,
+        teacher_reading: trueodds.v1.reading_pb2.Reading | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_temperature", b"_temperature", "options", b"options", "questions", b"questions", "reading", b"reading", "scores", b"scores", "source", b"source", "temperature", b"temperature"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_temperature", b"_temperature", "activate", b"activate", "method", b"method", "model", b"model", "options", b"options", "questions", b"questions", "reading", b"reading", "scores", b"scores", "source", b"source", "task", b"task", "teacher", b"teacher", "temperature", b"temperature"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_temperature", b"_temperature", "options", b"options", "questions", b"questions", "reading", b"reading", "scores", b"scores", "source", b"source", "teacher_reading", b"teacher_reading", "temperature", b"temperature"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_temperature", b"_temperature", "activate", b"activate", "bias_correction", b"bias_correction", "method", b"method", "model", b"model", "options", b"options", "questions", b"questions", "reading", b"reading", "request_id", b"request_id", "scores", b"scores", "source", b"source", "task", b"task", "teacher", b"teacher", "teacher_reading", b"teacher_reading", "temperature", b"temperature", "validate_only", b"validate_only"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_temperature", b"_temperature"]) -> typing.Literal["temperature"] | None: ...
     @typing.overload
@@ -293,9 +545,10 @@ class FitQuestions(google.protobuf.message.Message):
     SHOTS_FIELD_NUMBER: builtins.int
     ITEMS_FIELD_NUMBER: builtins.int
     OPTIONS_FIELD_NUMBER: builtins.int
+    TEACHER_SHOTS_FIELD_NUMBER: builtins.int
     @property
     def shots(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trueodds.v1.question_pb2.Shot]:
-        """Worked examples, shown to the model and to the teacher before each question."""
+        """Worked examples, shown before each question."""
 
     @property
     def items(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___FitQuestion]: ...
@@ -303,14 +556,19 @@ class FitQuestions(google.protobuf.message.Message):
     def options(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trueodds.v1.question_pb2.Option]:
         """The options of every question that has none of its own."""
 
+    @property
+    def teacher_shots(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trueodds.v1.question_pb2.Shot]:
+        """What the teacher is shown instead of shots; the same when empty."""
+
     def __init__(
         self,
         *,
         shots: collections.abc.Iterable[trueodds.v1.question_pb2.Shot] | None = ...,
         items: collections.abc.Iterable[global___FitQuestion] | None = ...,
         options: collections.abc.Iterable[trueodds.v1.question_pb2.Option] | None = ...,
+        teacher_shots: collections.abc.Iterable[trueodds.v1.question_pb2.Shot] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["items", b"items", "options", b"options", "shots", b"shots"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["items", b"items", "options", b"options", "shots", b"shots", "teacher_shots", b"teacher_shots"]) -> None: ...
 
 global___FitQuestions = FitQuestions
 
@@ -321,7 +579,9 @@ class FitQuestion(google.protobuf.message.Message):
     QUESTION_FIELD_NUMBER: builtins.int
     ANSWER_FIELD_NUMBER: builtins.int
     answer: builtins.int
-    """The index of the right option, from 0. Only TEMPERATURE needs it; others measure by it."""
+    """The index of the right option, from 0. Methods that need answers use the items that have one;
+    the others measure by it.
+    """
     @property
     def question(self) -> trueodds.v1.question_pb2.Question: ...
     def __init__(
@@ -343,16 +603,40 @@ class FitScores(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ITEMS_FIELD_NUMBER: builtins.int
+    CONTENT_FREE_FIELD_NUMBER: builtins.int
     @property
     def items(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___FitScore]: ...
+    @property
+    def content_free(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___OptionScores]:
+        """BIAS_CORRECTION_CONTEXTUAL only: the model's scores after questions without content."""
+
     def __init__(
         self,
         *,
         items: collections.abc.Iterable[global___FitScore] | None = ...,
+        content_free: collections.abc.Iterable[global___OptionScores] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["items", b"items"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["content_free", b"content_free", "items", b"items"]) -> None: ...
 
 global___FitScores = FitScores
+
+@typing.final
+class OptionScores(google.protobuf.message.Message):
+    """Scores of the options of one question."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LOGPROBS_FIELD_NUMBER: builtins.int
+    @property
+    def logprobs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]: ...
+    def __init__(
+        self,
+        *,
+        logprobs: collections.abc.Iterable[builtins.float] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["logprobs", b"logprobs"]) -> None: ...
+
+global___OptionScores = OptionScores
 
 @typing.final
 class FitScore(google.protobuf.message.Message):
@@ -361,8 +645,11 @@ class FitScore(google.protobuf.message.Message):
     LOGPROBS_FIELD_NUMBER: builtins.int
     TEACHER_LOGPROBS_FIELD_NUMBER: builtins.int
     ANSWER_FIELD_NUMBER: builtins.int
+    TEACHER_FORMAT_PROBABILITY_FIELD_NUMBER: builtins.int
     answer: builtins.int
-    """The index of the right option, from 0. Only TEMPERATURE needs it; others measure by it."""
+    """The index of the right option, from 0, as FitQuestion.answer."""
+    teacher_format_probability: builtins.float
+    """The probability that the teacher answers in the format, in [0, 1], where it is known."""
     @property
     def logprobs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
         """The model's scores of the options, as OptionScore.score tells them: raw logprobs (or
@@ -371,7 +658,7 @@ class FitScore(google.protobuf.message.Message):
 
     @property
     def teacher_logprobs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
-        """The teacher's; only TEACHER_KL needs them."""
+        """The teacher's, where the method needs a teacher."""
 
     def __init__(
         self,
@@ -379,10 +666,14 @@ class FitScore(google.protobuf.message.Message):
         logprobs: collections.abc.Iterable[builtins.float] | None = ...,
         teacher_logprobs: collections.abc.Iterable[builtins.float] | None = ...,
         answer: builtins.int | None = ...,
+        teacher_format_probability: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_answer", b"_answer", "answer", b"answer"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_answer", b"_answer", "answer", b"answer", "logprobs", b"logprobs", "teacher_logprobs", b"teacher_logprobs"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_answer", b"_answer", "_teacher_format_probability", b"_teacher_format_probability", "answer", b"answer", "teacher_format_probability", b"teacher_format_probability"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_answer", b"_answer", "_teacher_format_probability", b"_teacher_format_probability", "answer", b"answer", "logprobs", b"logprobs", "teacher_format_probability", b"teacher_format_probability", "teacher_logprobs", b"teacher_logprobs"]) -> None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_answer", b"_answer"]) -> typing.Literal["answer"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_teacher_format_probability", b"_teacher_format_probability"]) -> typing.Literal["teacher_format_probability"] | None: ...
 
 global___FitScore = FitScore
 
@@ -582,13 +873,44 @@ class EvaluateCalibratorRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
+    QUESTIONS_FIELD_NUMBER: builtins.int
+    SCORES_FIELD_NUMBER: builtins.int
+    TARGET_RISKS_FIELD_NUMBER: builtins.int
+    MISCOVERAGES_FIELD_NUMBER: builtins.int
+    READING_FIELD_NUMBER: builtins.int
     name: builtins.str
+    """models/{model}/calibrators/{calibrator}. Required."""
+    @property
+    def questions(self) -> global___FitQuestions: ...
+    @property
+    def scores(self) -> global___FitScores: ...
+    @property
+    def target_risks(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
+        """The risks, in (0, 1), to find abstention thresholds for; 0.01, 0.05, 0.1 and 0.2 when empty."""
+
+    @property
+    def miscoverages(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
+        """The probabilities, in (0, 1), with which an answer set may miss the right option; 0.1 when
+        empty.
+        """
+
+    @property
+    def reading(self) -> trueodds.v1.reading_pb2.Reading:
+        """How the questions are read; has to match the calibrator's scope."""
+
     def __init__(
         self,
         *,
         name: builtins.str = ...,
+        questions: global___FitQuestions | None = ...,
+        scores: global___FitScores | None = ...,
+        target_risks: collections.abc.Iterable[builtins.float] | None = ...,
+        miscoverages: collections.abc.Iterable[builtins.float] | None = ...,
+        reading: trueodds.v1.reading_pb2.Reading | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["name", b"name"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["questions", b"questions", "reading", b"reading", "scores", b"scores", "source", b"source"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["miscoverages", b"miscoverages", "name", b"name", "questions", b"questions", "reading", b"reading", "scores", b"scores", "source", b"source", "target_risks", b"target_risks"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["source", b"source"]) -> typing.Literal["questions", "scores"] | None: ...
 
 global___EvaluateCalibratorRequest = EvaluateCalibratorRequest
 
@@ -596,24 +918,309 @@ global___EvaluateCalibratorRequest = EvaluateCalibratorRequest
 class EvaluateCalibratorResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    PROGRESS_FIELD_NUMBER: builtins.int
+    REPORT_FIELD_NUMBER: builtins.int
+    @property
+    def progress(self) -> global___FitProgress: ...
+    @property
+    def report(self) -> global___Report: ...
     def __init__(
         self,
+        *,
+        progress: global___FitProgress | None = ...,
+        report: global___Report | None = ...,
     ) -> None: ...
+    def HasField(self, field_name: typing.Literal["event", b"event", "progress", b"progress", "report", b"report"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["event", b"event", "progress", b"progress", "report", b"report"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["progress", "report"] | None: ...
 
 global___EvaluateCalibratorResponse = EvaluateCalibratorResponse
 
 @typing.final
+class Report(google.protobuf.message.Message):
+    """What a calibrator does, measured on labelled questions."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CALIBRATOR_FIELD_NUMBER: builtins.int
+    ITEMS_FIELD_NUMBER: builtins.int
+    BEFORE_FIELD_NUMBER: builtins.int
+    AFTER_FIELD_NUMBER: builtins.int
+    ABSTENTIONS_FIELD_NUMBER: builtins.int
+    ANSWER_SETS_FIELD_NUMBER: builtins.int
+    DATA_HASH_FIELD_NUMBER: builtins.int
+    items: builtins.int
+    data_hash: builtins.str
+    """Hash of the scores and answers that were measured on, as Provenance.data_hash. The same as
+    the calibrator's: measured on what it was fitted on, which flatters.
+    """
+    @property
+    def calibrator(self) -> global___Calibrator: ...
+    @property
+    def before(self) -> global___Evaluation:
+        """The answer distribution, and the calibrated one."""
+
+    @property
+    def after(self) -> global___Evaluation: ...
+    @property
+    def abstentions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___AbstentionRule]:
+        """One a target risk and one a miscoverage and method, of the calibrated distribution."""
+
+    @property
+    def answer_sets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___AnswerSetCalibration]: ...
+    def __init__(
+        self,
+        *,
+        calibrator: global___Calibrator | None = ...,
+        items: builtins.int = ...,
+        before: global___Evaluation | None = ...,
+        after: global___Evaluation | None = ...,
+        abstentions: collections.abc.Iterable[global___AbstentionRule] | None = ...,
+        answer_sets: collections.abc.Iterable[global___AnswerSetCalibration] | None = ...,
+        data_hash: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["after", b"after", "before", b"before", "calibrator", b"calibrator"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["abstentions", b"abstentions", "after", b"after", "answer_sets", b"answer_sets", "before", b"before", "calibrator", b"calibrator", "data_hash", b"data_hash", "items", b"items"]) -> None: ...
+
+global___Report = Report
+
+@typing.final
+class Evaluation(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class MetricsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        @property
+        def value(self) -> global___Estimate: ...
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: global___Estimate | None = ...,
+        ) -> None: ...
+        def HasField(self, field_name: typing.Literal["value", b"value"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    METRICS_FIELD_NUMBER: builtins.int
+    EQUAL_WIDTH_FIELD_NUMBER: builtins.int
+    EQUAL_MASS_FIELD_NUMBER: builtins.int
+    RISK_COVERAGE_FIELD_NUMBER: builtins.int
+    @property
+    def metrics(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___Estimate]:
+        """By name, such as "nll", "brier", "ece" and, the ECE of a perfectly calibrated model with the
+        same confidences, "null_ece"; docs/calibration.md lists them.
+        """
+
+    @property
+    def equal_width(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ReliabilityBin]:
+        """Bins of equal width and of equal mass; those that hold nothing are left out."""
+
+    @property
+    def equal_mass(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ReliabilityBin]: ...
+    @property
+    def risk_coverage(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___RiskCoverage]:
+        """By falling confidence, at most 200 points."""
+
+    def __init__(
+        self,
+        *,
+        metrics: collections.abc.Mapping[builtins.str, global___Estimate] | None = ...,
+        equal_width: collections.abc.Iterable[global___ReliabilityBin] | None = ...,
+        equal_mass: collections.abc.Iterable[global___ReliabilityBin] | None = ...,
+        risk_coverage: collections.abc.Iterable[global___RiskCoverage] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["equal_mass", b"equal_mass", "equal_width", b"equal_width", "metrics", b"metrics", "risk_coverage", b"risk_coverage"]) -> None: ...
+
+global___Evaluation = Evaluation
+
+@typing.final
+class Estimate(google.protobuf.message.Message):
+    """A number, and the bounds of its 95 % interval by the bootstrap; equal to it where there is none."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: builtins.int
+    LOWER_FIELD_NUMBER: builtins.int
+    UPPER_FIELD_NUMBER: builtins.int
+    value: builtins.float
+    lower: builtins.float
+    upper: builtins.float
+    def __init__(
+        self,
+        *,
+        value: builtins.float = ...,
+        lower: builtins.float = ...,
+        upper: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["lower", b"lower", "upper", b"upper", "value", b"value"]) -> None: ...
+
+global___Estimate = Estimate
+
+@typing.final
+class ReliabilityBin(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LOWER_FIELD_NUMBER: builtins.int
+    UPPER_FIELD_NUMBER: builtins.int
+    COUNT_FIELD_NUMBER: builtins.int
+    CONFIDENCE_FIELD_NUMBER: builtins.int
+    ACCURACY_FIELD_NUMBER: builtins.int
+    ACCURACY_LOWER_FIELD_NUMBER: builtins.int
+    ACCURACY_UPPER_FIELD_NUMBER: builtins.int
+    lower: builtins.float
+    """The bin's edges."""
+    upper: builtins.float
+    count: builtins.int
+    confidence: builtins.float
+    """The mean confidence and the share of right answers, with its 95 % interval (Wilson)."""
+    accuracy: builtins.float
+    accuracy_lower: builtins.float
+    accuracy_upper: builtins.float
+    def __init__(
+        self,
+        *,
+        lower: builtins.float = ...,
+        upper: builtins.float = ...,
+        count: builtins.int = ...,
+        confidence: builtins.float = ...,
+        accuracy: builtins.float = ...,
+        accuracy_lower: builtins.float = ...,
+        accuracy_upper: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["accuracy", b"accuracy", "accuracy_lower", b"accuracy_lower", "accuracy_upper", b"accuracy_upper", "confidence", b"confidence", "count", b"count", "lower", b"lower", "upper", b"upper"]) -> None: ...
+
+global___ReliabilityBin = ReliabilityBin
+
+@typing.final
+class RiskCoverage(google.protobuf.message.Message):
+    """What happens if only answers of at least this confidence are given."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MIN_CONFIDENCE_FIELD_NUMBER: builtins.int
+    COVERAGE_FIELD_NUMBER: builtins.int
+    RISK_FIELD_NUMBER: builtins.int
+    min_confidence: builtins.float
+    coverage: builtins.float
+    """The share of questions that are answered, and the share of wrong ones among these."""
+    risk: builtins.float
+    def __init__(
+        self,
+        *,
+        min_confidence: builtins.float = ...,
+        coverage: builtins.float = ...,
+        risk: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["coverage", b"coverage", "min_confidence", b"min_confidence", "risk", b"risk"]) -> None: ...
+
+global___RiskCoverage = RiskCoverage
+
+@typing.final
+class AbstentionRule(google.protobuf.message.Message):
+    """The least ScoreSettings.min_confidence that keeps a risk."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TARGET_RISK_FIELD_NUMBER: builtins.int
+    MIN_CONFIDENCE_FIELD_NUMBER: builtins.int
+    COVERAGE_FIELD_NUMBER: builtins.int
+    RISK_FIELD_NUMBER: builtins.int
+    RISK_UPPER_BOUND_FIELD_NUMBER: builtins.int
+    target_risk: builtins.float
+    min_confidence: builtins.float
+    """Absent where no threshold keeps the risk on so many items."""
+    coverage: builtins.float
+    risk: builtins.float
+    risk_upper_bound: builtins.float
+    """The 95 % upper bound of the risk; at most the target."""
+    def __init__(
+        self,
+        *,
+        target_risk: builtins.float = ...,
+        min_confidence: builtins.float | None = ...,
+        coverage: builtins.float = ...,
+        risk: builtins.float = ...,
+        risk_upper_bound: builtins.float = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_min_confidence", b"_min_confidence", "min_confidence", b"min_confidence"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_min_confidence", b"_min_confidence", "coverage", b"coverage", "min_confidence", b"min_confidence", "risk", b"risk", "risk_upper_bound", b"risk_upper_bound", "target_risk", b"target_risk"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_min_confidence", b"_min_confidence"]) -> typing.Literal["min_confidence"] | None: ...
+
+global___AbstentionRule = AbstentionRule
+
+@typing.final
+class AnswerSetCalibration(google.protobuf.message.Message):
+    """A threshold for ScoreSettings.answer_set."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MISCOVERAGE_FIELD_NUMBER: builtins.int
+    RULE_FIELD_NUMBER: builtins.int
+    MEAN_SIZE_FIELD_NUMBER: builtins.int
+    COVERAGE_FIELD_NUMBER: builtins.int
+    SINGLETONS_FIELD_NUMBER: builtins.int
+    miscoverage: builtins.float
+    mean_size: builtins.float
+    """Over the items that the threshold comes from: the mean number of options, the share of sets
+    that hold the right one, and the share of sets of one option.
+    """
+    coverage: builtins.float
+    singletons: builtins.float
+    @property
+    def rule(self) -> trueodds.v1.scoring_pb2.AnswerSetRule: ...
+    def __init__(
+        self,
+        *,
+        miscoverage: builtins.float = ...,
+        rule: trueodds.v1.scoring_pb2.AnswerSetRule | None = ...,
+        mean_size: builtins.float = ...,
+        coverage: builtins.float = ...,
+        singletons: builtins.float = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["rule", b"rule"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["coverage", b"coverage", "mean_size", b"mean_size", "miscoverage", b"miscoverage", "rule", b"rule", "singletons", b"singletons"]) -> None: ...
+
+global___AnswerSetCalibration = AnswerSetCalibration
+
+@typing.final
 class CalibrateRequest(google.protobuf.message.Message):
+    """Names a calibrator, or the scope whose active one is wanted."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
+    MODEL_FIELD_NUMBER: builtins.int
+    TASK_FIELD_NUMBER: builtins.int
+    READING_FIELD_NUMBER: builtins.int
+    ITEMS_FIELD_NUMBER: builtins.int
     name: builtins.str
+    """models/{model}/calibrators/{calibrator}; else model, task and reading decide."""
+    model: builtins.str
+    """models/{model}: the active calibrator of the task, else the model's default."""
+    task: builtins.str
+    """Together with name, task and reading have to match its scope."""
+    @property
+    def reading(self) -> trueodds.v1.reading_pb2.Reading: ...
+    @property
+    def items(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___OptionScores]:
+        """At least one; at most as many as the model's limits say."""
+
     def __init__(
         self,
         *,
         name: builtins.str = ...,
+        model: builtins.str = ...,
+        task: builtins.str = ...,
+        reading: trueodds.v1.reading_pb2.Reading | None = ...,
+        items: collections.abc.Iterable[global___OptionScores] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["name", b"name"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["reading", b"reading"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["items", b"items", "model", b"model", "name", b"name", "reading", b"reading", "task", b"task"]) -> None: ...
 
 global___CalibrateRequest = CalibrateRequest
 
@@ -621,11 +1228,79 @@ global___CalibrateRequest = CalibrateRequest
 class CalibrateResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    OUTCOMES_FIELD_NUMBER: builtins.int
+    CALIBRATOR_FIELD_NUMBER: builtins.int
+    calibrator: builtins.str
+    """The calibrator that was applied."""
+    @property
+    def outcomes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___CalibratedOutcome]:
+        """One an item, in the order of the request."""
+
     def __init__(
         self,
+        *,
+        outcomes: collections.abc.Iterable[global___CalibratedOutcome] | None = ...,
+        calibrator: builtins.str = ...,
     ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["calibrator", b"calibrator", "outcomes", b"outcomes"]) -> None: ...
 
 global___CalibrateResponse = CalibrateResponse
+
+@typing.final
+class CalibratedOutcome(google.protobuf.message.Message):
+    """What became of one item."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    SCORES_FIELD_NUMBER: builtins.int
+    ERROR_FIELD_NUMBER: builtins.int
+    @property
+    def scores(self) -> global___CalibratedScores: ...
+    @property
+    def error(self) -> google.rpc.status_pb2.Status: ...
+    def __init__(
+        self,
+        *,
+        scores: global___CalibratedScores | None = ...,
+        error: google.rpc.status_pb2.Status | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["error", b"error", "outcome", b"outcome", "scores", b"scores"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["error", b"error", "outcome", b"outcome", "scores", b"scores"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["outcome", b"outcome"]) -> typing.Literal["scores", "error"] | None: ...
+
+global___CalibratedOutcome = CalibratedOutcome
+
+@typing.final
+class CalibratedScores(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROBABILITIES_FIELD_NUMBER: builtins.int
+    CALIBRATED_PROBABILITIES_FIELD_NUMBER: builtins.int
+    CHOICE_FIELD_NUMBER: builtins.int
+    CONFIDENCE_FIELD_NUMBER: builtins.int
+    CALIBRATED_CONFIDENCE_FIELD_NUMBER: builtins.int
+    choice: builtins.int
+    """As in Answer."""
+    confidence: builtins.float
+    calibrated_confidence: builtins.float
+    @property
+    def probabilities(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
+        """The answer distribution and the calibrated one, an entry an option."""
+
+    @property
+    def calibrated_probabilities(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]: ...
+    def __init__(
+        self,
+        *,
+        probabilities: collections.abc.Iterable[builtins.float] | None = ...,
+        calibrated_probabilities: collections.abc.Iterable[builtins.float] | None = ...,
+        choice: builtins.int = ...,
+        confidence: builtins.float = ...,
+        calibrated_confidence: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["calibrated_confidence", b"calibrated_confidence", "calibrated_probabilities", b"calibrated_probabilities", "choice", b"choice", "confidence", b"confidence", "probabilities", b"probabilities"]) -> None: ...
+
+global___CalibratedScores = CalibratedScores
 
 @typing.final
 class DeleteCalibratorRequest(google.protobuf.message.Message):

@@ -40,7 +40,7 @@ class CalibrationServiceStub(object):
                 request_serializer=trueodds_dot_v1_dot_calibration__pb2.FitCalibratorRequest.SerializeToString,
                 response_deserializer=trueodds_dot_v1_dot_calibration__pb2.FitCalibratorResponse.FromString,
                 _registered_method=True)
-        self.EvaluateCalibrator = channel.unary_unary(
+        self.EvaluateCalibrator = channel.unary_stream(
                 '/trueodds.v1.CalibrationService/EvaluateCalibrator',
                 request_serializer=trueodds_dot_v1_dot_calibration__pb2.EvaluateCalibratorRequest.SerializeToString,
                 response_deserializer=trueodds_dot_v1_dot_calibration__pb2.EvaluateCalibratorResponse.FromString,
@@ -99,14 +99,15 @@ class CalibrationServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def EvaluateCalibrator(self, request, context):
-        """Measures a calibrator on labelled questions. Not served yet: UNIMPLEMENTED.
+        """Measures a calibrator on labelled questions that it was not fitted on: what to know before it
+        is activated. Progress comes first, the report last.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Calibrate(self, request, context):
-        """Applies a calibrator to scores that the caller has. Not served yet: UNIMPLEMENTED.
+        """Applies a calibrator to scores that the caller has.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -169,7 +170,7 @@ def add_CalibrationServiceServicer_to_server(servicer, server):
                     request_deserializer=trueodds_dot_v1_dot_calibration__pb2.FitCalibratorRequest.FromString,
                     response_serializer=trueodds_dot_v1_dot_calibration__pb2.FitCalibratorResponse.SerializeToString,
             ),
-            'EvaluateCalibrator': grpc.unary_unary_rpc_method_handler(
+            'EvaluateCalibrator': grpc.unary_stream_rpc_method_handler(
                     servicer.EvaluateCalibrator,
                     request_deserializer=trueodds_dot_v1_dot_calibration__pb2.EvaluateCalibratorRequest.FromString,
                     response_serializer=trueodds_dot_v1_dot_calibration__pb2.EvaluateCalibratorResponse.SerializeToString,
@@ -264,7 +265,7 @@ class CalibrationService(object):
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_unary(
+        return grpc.experimental.unary_stream(
             request,
             target,
             '/trueodds.v1.CalibrationService/EvaluateCalibrator',

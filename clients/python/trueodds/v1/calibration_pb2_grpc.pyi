@@ -27,17 +27,19 @@ class CalibrationServiceStub:
     ]
     """Fits a calibrator and stores it. Progress comes first, the calibrator last."""
 
-    EvaluateCalibrator: grpc.UnaryUnaryMultiCallable[
+    EvaluateCalibrator: grpc.UnaryStreamMultiCallable[
         trueodds.v1.calibration_pb2.EvaluateCalibratorRequest,
         trueodds.v1.calibration_pb2.EvaluateCalibratorResponse,
     ]
-    """Measures a calibrator on labelled questions. Not served yet: UNIMPLEMENTED."""
+    """Measures a calibrator on labelled questions that it was not fitted on: what to know before it
+    is activated. Progress comes first, the report last.
+    """
 
     Calibrate: grpc.UnaryUnaryMultiCallable[
         trueodds.v1.calibration_pb2.CalibrateRequest,
         trueodds.v1.calibration_pb2.CalibrateResponse,
     ]
-    """Applies a calibrator to scores that the caller has. Not served yet: UNIMPLEMENTED."""
+    """Applies a calibrator to scores that the caller has."""
 
     GetCalibrator: grpc.UnaryUnaryMultiCallable[
         trueodds.v1.calibration_pb2.GetCalibratorRequest,
@@ -91,17 +93,19 @@ class CalibrationServiceAsyncStub:
     ]
     """Fits a calibrator and stores it. Progress comes first, the calibrator last."""
 
-    EvaluateCalibrator: grpc.aio.UnaryUnaryMultiCallable[
+    EvaluateCalibrator: grpc.aio.UnaryStreamMultiCallable[
         trueodds.v1.calibration_pb2.EvaluateCalibratorRequest,
         trueodds.v1.calibration_pb2.EvaluateCalibratorResponse,
     ]
-    """Measures a calibrator on labelled questions. Not served yet: UNIMPLEMENTED."""
+    """Measures a calibrator on labelled questions that it was not fitted on: what to know before it
+    is activated. Progress comes first, the report last.
+    """
 
     Calibrate: grpc.aio.UnaryUnaryMultiCallable[
         trueodds.v1.calibration_pb2.CalibrateRequest,
         trueodds.v1.calibration_pb2.CalibrateResponse,
     ]
-    """Applies a calibrator to scores that the caller has. Not served yet: UNIMPLEMENTED."""
+    """Applies a calibrator to scores that the caller has."""
 
     GetCalibrator: grpc.aio.UnaryUnaryMultiCallable[
         trueodds.v1.calibration_pb2.GetCalibratorRequest,
@@ -162,8 +166,10 @@ class CalibrationServiceServicer(metaclass=abc.ABCMeta):
         self,
         request: trueodds.v1.calibration_pb2.EvaluateCalibratorRequest,
         context: _ServicerContext,
-    ) -> typing.Union[trueodds.v1.calibration_pb2.EvaluateCalibratorResponse, collections.abc.Awaitable[trueodds.v1.calibration_pb2.EvaluateCalibratorResponse]]:
-        """Measures a calibrator on labelled questions. Not served yet: UNIMPLEMENTED."""
+    ) -> typing.Union[collections.abc.Iterator[trueodds.v1.calibration_pb2.EvaluateCalibratorResponse], collections.abc.AsyncIterator[trueodds.v1.calibration_pb2.EvaluateCalibratorResponse]]:
+        """Measures a calibrator on labelled questions that it was not fitted on: what to know before it
+        is activated. Progress comes first, the report last.
+        """
 
     @abc.abstractmethod
     def Calibrate(
@@ -171,7 +177,7 @@ class CalibrationServiceServicer(metaclass=abc.ABCMeta):
         request: trueodds.v1.calibration_pb2.CalibrateRequest,
         context: _ServicerContext,
     ) -> typing.Union[trueodds.v1.calibration_pb2.CalibrateResponse, collections.abc.Awaitable[trueodds.v1.calibration_pb2.CalibrateResponse]]:
-        """Applies a calibrator to scores that the caller has. Not served yet: UNIMPLEMENTED."""
+        """Applies a calibrator to scores that the caller has."""
 
     @abc.abstractmethod
     def GetCalibrator(

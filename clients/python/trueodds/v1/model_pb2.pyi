@@ -10,6 +10,7 @@ import google.protobuf.internal.containers
 import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import sys
+import trueodds.v1.question_pb2
 import trueodds.v1.reading_pb2
 import typing
 
@@ -55,6 +56,7 @@ class Model(google.protobuf.message.Message):
     DTYPE_FIELD_NUMBER: builtins.int
     TOKENIZER_REVISION_FIELD_NUMBER: builtins.int
     BASE_FIELD_NUMBER: builtins.int
+    PREFIX_TOKEN_ID_FIELD_NUMBER: builtins.int
     name: builtins.str
     """models/{model}."""
     state: global___State.ValueType
@@ -69,6 +71,10 @@ class Model(google.protobuf.message.Message):
     """Hash of the tokenizer and the chat template."""
     base: builtins.str
     """The model over whose weights this one's adapter runs, as models/{model}; else empty."""
+    prefix_token_id: builtins.int
+    """The token before a text that has nothing before it: the beginning of a text, or else its end;
+    absent where the tokenizer has neither.
+    """
     @property
     def formats(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[trueodds.v1.reading_pb2.Format.ValueType]: ...
     @property
@@ -86,9 +92,11 @@ class Model(google.protobuf.message.Message):
         dtype: builtins.str = ...,
         tokenizer_revision: builtins.str = ...,
         base: builtins.str = ...,
+        prefix_token_id: builtins.int | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["limits", b"limits"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["base", b"base", "dtype", b"dtype", "engine", b"engine", "formats", b"formats", "limits", b"limits", "name", b"name", "revision", b"revision", "state", b"state", "teacher", b"teacher", "tokenizer_revision", b"tokenizer_revision"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_prefix_token_id", b"_prefix_token_id", "limits", b"limits", "prefix_token_id", b"prefix_token_id"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_prefix_token_id", b"_prefix_token_id", "base", b"base", "dtype", b"dtype", "engine", b"engine", "formats", b"formats", "limits", b"limits", "name", b"name", "prefix_token_id", b"prefix_token_id", "revision", b"revision", "state", b"state", "teacher", b"teacher", "tokenizer_revision", b"tokenizer_revision"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_prefix_token_id", b"_prefix_token_id"]) -> typing.Literal["prefix_token_id"] | None: ...
 
 global___Model = Model
 
@@ -103,6 +111,7 @@ class Limits(google.protobuf.message.Message):
     MAX_ITEMS_FIELD_NUMBER: builtins.int
     MAX_SHOTS_FIELD_NUMBER: builtins.int
     MAX_TOP_TOKENS_FIELD_NUMBER: builtins.int
+    MAX_STREAM_BATCHES_FIELD_NUMBER: builtins.int
     max_prompt_tokens: builtins.int
     """Prompt tokens, shots and format identifier included."""
     max_options: builtins.int
@@ -110,6 +119,8 @@ class Limits(google.protobuf.message.Message):
     """Questions of a batch, or items of a fit."""
     max_shots: builtins.int
     max_top_tokens: builtins.int
+    max_stream_batches: builtins.int
+    """Batches of one StreamScore that are under way at once."""
     def __init__(
         self,
         *,
@@ -118,8 +129,9 @@ class Limits(google.protobuf.message.Message):
         max_items: builtins.int = ...,
         max_shots: builtins.int = ...,
         max_top_tokens: builtins.int = ...,
+        max_stream_batches: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["max_items", b"max_items", "max_options", b"max_options", "max_prompt_tokens", b"max_prompt_tokens", "max_shots", b"max_shots", "max_top_tokens", b"max_top_tokens"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["max_items", b"max_items", "max_options", b"max_options", "max_prompt_tokens", b"max_prompt_tokens", "max_shots", b"max_shots", "max_stream_batches", b"max_stream_batches", "max_top_tokens", b"max_top_tokens"]) -> None: ...
 
 global___Limits = Limits
 
@@ -181,3 +193,45 @@ class GetModelResponse(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["model", b"model"]) -> None: ...
 
 global___GetModelResponse = GetModelResponse
+
+@typing.final
+class TokenizeRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    PROMPTS_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """models/{model}. Required."""
+    @property
+    def prompts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trueodds.v1.question_pb2.Prompt]:
+        """At least one; at most as many as the model's max_items. Longer ones than the model reads are
+        tokenised all the same.
+        """
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        prompts: collections.abc.Iterable[trueodds.v1.question_pb2.Prompt] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "prompts", b"prompts"]) -> None: ...
+
+global___TokenizeRequest = TokenizeRequest
+
+@typing.final
+class TokenizeResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROMPTS_FIELD_NUMBER: builtins.int
+    @property
+    def prompts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trueodds.v1.question_pb2.TokenIds]:
+        """One a prompt, in the order of the request."""
+
+    def __init__(
+        self,
+        *,
+        prompts: collections.abc.Iterable[trueodds.v1.question_pb2.TokenIds] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["prompts", b"prompts"]) -> None: ...
+
+global___TokenizeResponse = TokenizeResponse

@@ -45,6 +45,11 @@ class ModelServiceStub(object):
                 request_serializer=trueodds_dot_v1_dot_model__pb2.GetModelRequest.SerializeToString,
                 response_deserializer=trueodds_dot_v1_dot_model__pb2.GetModelResponse.FromString,
                 _registered_method=True)
+        self.Tokenize = channel.unary_unary(
+                '/trueodds.v1.ModelService/Tokenize',
+                request_serializer=trueodds_dot_v1_dot_model__pb2.TokenizeRequest.SerializeToString,
+                response_deserializer=trueodds_dot_v1_dot_model__pb2.TokenizeResponse.FromString,
+                _registered_method=True)
 
 
 class ModelServiceServicer(object):
@@ -63,6 +68,13 @@ class ModelServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Tokenize(self, request, context):
+        """Prompts as the tokens that the model reads. The order is kept.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ModelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -75,6 +87,11 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.GetModel,
                     request_deserializer=trueodds_dot_v1_dot_model__pb2.GetModelRequest.FromString,
                     response_serializer=trueodds_dot_v1_dot_model__pb2.GetModelResponse.SerializeToString,
+            ),
+            'Tokenize': grpc.unary_unary_rpc_method_handler(
+                    servicer.Tokenize,
+                    request_deserializer=trueodds_dot_v1_dot_model__pb2.TokenizeRequest.FromString,
+                    response_serializer=trueodds_dot_v1_dot_model__pb2.TokenizeResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -132,6 +149,33 @@ class ModelService(object):
             '/trueodds.v1.ModelService/GetModel',
             trueodds_dot_v1_dot_model__pb2.GetModelRequest.SerializeToString,
             trueodds_dot_v1_dot_model__pb2.GetModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Tokenize(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trueodds.v1.ModelService/Tokenize',
+            trueodds_dot_v1_dot_model__pb2.TokenizeRequest.SerializeToString,
+            trueodds_dot_v1_dot_model__pb2.TokenizeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -31,6 +31,12 @@ class ModelServiceStub:
         trueodds.v1.model_pb2.GetModelResponse,
     ]
 
+    Tokenize: grpc.UnaryUnaryMultiCallable[
+        trueodds.v1.model_pb2.TokenizeRequest,
+        trueodds.v1.model_pb2.TokenizeResponse,
+    ]
+    """Prompts as the tokens that the model reads. The order is kept."""
+
 class ModelServiceAsyncStub:
     """Tells which models are served, and what they can do."""
 
@@ -43,6 +49,12 @@ class ModelServiceAsyncStub:
         trueodds.v1.model_pb2.GetModelRequest,
         trueodds.v1.model_pb2.GetModelResponse,
     ]
+
+    Tokenize: grpc.aio.UnaryUnaryMultiCallable[
+        trueodds.v1.model_pb2.TokenizeRequest,
+        trueodds.v1.model_pb2.TokenizeResponse,
+    ]
+    """Prompts as the tokens that the model reads. The order is kept."""
 
 class ModelServiceServicer(metaclass=abc.ABCMeta):
     """Tells which models are served, and what they can do."""
@@ -60,5 +72,13 @@ class ModelServiceServicer(metaclass=abc.ABCMeta):
         request: trueodds.v1.model_pb2.GetModelRequest,
         context: _ServicerContext,
     ) -> typing.Union[trueodds.v1.model_pb2.GetModelResponse, collections.abc.Awaitable[trueodds.v1.model_pb2.GetModelResponse]]: ...
+
+    @abc.abstractmethod
+    def Tokenize(
+        self,
+        request: trueodds.v1.model_pb2.TokenizeRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[trueodds.v1.model_pb2.TokenizeResponse, collections.abc.Awaitable[trueodds.v1.model_pb2.TokenizeResponse]]:
+        """Prompts as the tokens that the model reads. The order is kept."""
 
 def add_ModelServiceServicer_to_server(servicer: ModelServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -30,7 +30,9 @@ class Question(google.protobuf.message.Message):
     """Text to read before the question."""
     @property
     def options(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Option]:
-        """At least two options; those of the request's settings when empty."""
+        """At least two options, or one after a prompt of the caller's own; those of the request's
+        settings when empty.
+        """
 
     @property
     def prompt(self) -> global___Prompt:

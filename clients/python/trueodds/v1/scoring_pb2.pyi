@@ -7,13 +7,45 @@ import builtins
 import collections.abc
 import google.protobuf.descriptor
 import google.protobuf.internal.containers
+import google.protobuf.internal.enum_type_wrapper
 import google.protobuf.message
 import google.rpc.status_pb2
+import sys
 import trueodds.v1.question_pb2
 import trueodds.v1.reading_pb2
 import typing
 
+if sys.version_info >= (3, 10):
+    import typing as typing_extensions
+else:
+    import typing_extensions
+
 DESCRIPTOR: google.protobuf.descriptor.FileDescriptor
+
+class _AnswerSetMethod:
+    ValueType = typing.NewType("ValueType", builtins.int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _AnswerSetMethodEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[_AnswerSetMethod.ValueType], builtins.type):
+    DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+    ANSWER_SET_METHOD_UNSPECIFIED: _AnswerSetMethod.ValueType  # 0
+    ANSWER_SET_METHOD_LAC: _AnswerSetMethod.ValueType  # 1
+    """Every option whose probability is at least 1 less the threshold (Sadinle et al. 2019)."""
+    ANSWER_SET_METHOD_APS: _AnswerSetMethod.ValueType  # 2
+    """The likeliest options, as many as it takes to hold the threshold between them, without
+    randomisation (Romano et al. 2020).
+    """
+
+class AnswerSetMethod(_AnswerSetMethod, metaclass=_AnswerSetMethodEnumTypeWrapper): ...
+
+ANSWER_SET_METHOD_UNSPECIFIED: AnswerSetMethod.ValueType  # 0
+ANSWER_SET_METHOD_LAC: AnswerSetMethod.ValueType  # 1
+"""Every option whose probability is at least 1 less the threshold (Sadinle et al. 2019)."""
+ANSWER_SET_METHOD_APS: AnswerSetMethod.ValueType  # 2
+"""The likeliest options, as many as it takes to hold the threshold between them, without
+randomisation (Romano et al. 2020).
+"""
+global___AnswerSetMethod = AnswerSetMethod
 
 @typing.final
 class ScoreSettings(google.protobuf.message.Message):
@@ -29,6 +61,8 @@ class ScoreSettings(google.protobuf.message.Message):
     CALIBRATOR_FIELD_NUMBER: builtins.int
     MIN_OPTION_MASS_FIELD_NUMBER: builtins.int
     TOP_TOKENS_FIELD_NUMBER: builtins.int
+    MIN_CONFIDENCE_FIELD_NUMBER: builtins.int
+    ANSWER_SET_FIELD_NUMBER: builtins.int
     model: builtins.str
     """The model, as models/{model}. Required."""
     task: builtins.str
@@ -43,6 +77,10 @@ class ScoreSettings(google.protobuf.message.Message):
     """Abstain where the option mass is below this, in [0, 1]."""
     top_tokens: builtins.int
     """How many of the likeliest tokens to tell at the place of the answer; at most 20."""
+    min_confidence: builtins.float
+    """Abstain where the calibrated confidence is below this, in [0, 1]; EvaluateCalibrator tells
+    the least that keeps a target risk.
+    """
     @property
     def reading(self) -> trueodds.v1.reading_pb2.Reading: ...
     @property
@@ -52,6 +90,10 @@ class ScoreSettings(google.protobuf.message.Message):
     @property
     def options(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trueodds.v1.question_pb2.Option]:
         """The options of every question that has none of its own."""
+
+    @property
+    def answer_set(self) -> global___AnswerSetRule:
+        """Tell the answer set by this rule. A threshold is for one calibrator: calibrator is required."""
 
     def __init__(
         self,
@@ -64,11 +106,36 @@ class ScoreSettings(google.protobuf.message.Message):
         calibrator: builtins.str = ...,
         min_option_mass: builtins.float = ...,
         top_tokens: builtins.int = ...,
+        min_confidence: builtins.float = ...,
+        answer_set: global___AnswerSetRule | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["reading", b"reading"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["calibrator", b"calibrator", "min_option_mass", b"min_option_mass", "model", b"model", "options", b"options", "reading", b"reading", "shots", b"shots", "task", b"task", "top_tokens", b"top_tokens"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["answer_set", b"answer_set", "reading", b"reading"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["answer_set", b"answer_set", "calibrator", b"calibrator", "min_confidence", b"min_confidence", "min_option_mass", b"min_option_mass", "model", b"model", "options", b"options", "reading", b"reading", "shots", b"shots", "task", b"task", "top_tokens", b"top_tokens"]) -> None: ...
 
 global___ScoreSettings = ScoreSettings
+
+@typing.final
+class AnswerSetRule(google.protobuf.message.Message):
+    """How the calibrated probabilities become a set of options that holds the right one with a given
+    probability, over questions like those that the threshold comes from.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    METHOD_FIELD_NUMBER: builtins.int
+    THRESHOLD_FIELD_NUMBER: builtins.int
+    method: global___AnswerSetMethod.ValueType
+    threshold: builtins.float
+    """As EvaluateCalibrator tells it, in [0, 1]."""
+    def __init__(
+        self,
+        *,
+        method: global___AnswerSetMethod.ValueType = ...,
+        threshold: builtins.float = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["method", b"method", "threshold", b"threshold"]) -> None: ...
+
+global___AnswerSetRule = AnswerSetRule
 
 @typing.final
 class ScoreRequest(google.protobuf.message.Message):
@@ -166,11 +233,15 @@ class StreamScoreRequest(google.protobuf.message.Message):
     BATCH_ID_FIELD_NUMBER: builtins.int
     QUESTIONS_FIELD_NUMBER: builtins.int
     batch_id: builtins.str
-    """The caller's own name for this message's batch."""
+    """The caller's own name for this message's batch; comes back with its outcomes."""
     @property
-    def settings(self) -> global___ScoreSettings: ...
+    def settings(self) -> global___ScoreSettings:
+        """Required in the first message of a stream; where absent later, those of the message before."""
+
     @property
-    def questions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trueodds.v1.question_pb2.Question]: ...
+    def questions(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trueodds.v1.question_pb2.Question]:
+        """At least one question; at most as many as the model's limits say."""
+
     def __init__(
         self,
         *,
@@ -189,16 +260,29 @@ class StreamScoreResponse(google.protobuf.message.Message):
 
     BATCH_ID_FIELD_NUMBER: builtins.int
     OUTCOMES_FIELD_NUMBER: builtins.int
+    ERROR_FIELD_NUMBER: builtins.int
+    TIMINGS_FIELD_NUMBER: builtins.int
     batch_id: builtins.str
     @property
-    def outcomes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Outcome]: ...
+    def outcomes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Outcome]:
+        """One a question, in the order of the batch; none where the batch failed as a whole."""
+
+    @property
+    def error(self) -> google.rpc.status_pb2.Status:
+        """Why the batch failed as a whole, such as by its settings; the stream goes on."""
+
+    @property
+    def timings(self) -> global___Timings: ...
     def __init__(
         self,
         *,
         batch_id: builtins.str = ...,
         outcomes: collections.abc.Iterable[global___Outcome] | None = ...,
+        error: google.rpc.status_pb2.Status | None = ...,
+        timings: global___Timings | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["batch_id", b"batch_id", "outcomes", b"outcomes"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["error", b"error", "timings", b"timings"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["batch_id", b"batch_id", "error", b"error", "outcomes", b"outcomes", "timings", b"timings"]) -> None: ...
 
 global___StreamScoreResponse = StreamScoreResponse
 
@@ -247,12 +331,15 @@ class Answer(google.protobuf.message.Message):
     LABEL_PRIOR_FIELD_NUMBER: builtins.int
     IDENTITY_FIELD_NUMBER: builtins.int
     PROMPT_TOKENS_FIELD_NUMBER: builtins.int
+    ANSWER_SET_FIELD_NUMBER: builtins.int
     choice: builtins.int
-    """The index of the likeliest option, from 0; the first of equals."""
+    """The index of the option with the largest calibrated probability, from 0; the first of equals.
+    A calibrator that keeps the choice leaves it where the largest answer probability is.
+    """
     confidence: builtins.float
-    """The largest answer probability, in (0, 1]."""
+    """The answer probability of the choice, in (0, 1]."""
     calibrated_confidence: builtins.float
-    """The largest calibrated probability, in (0, 1]; equals confidence when not calibrated."""
+    """The calibrated probability of the choice, in (0, 1]; equals confidence when not calibrated."""
     calibrated: builtins.bool
     """Whether a calibrator was applied."""
     calibrator: builtins.str
@@ -266,7 +353,9 @@ class Answer(google.protobuf.message.Message):
     entropy: builtins.float
     """Entropy of the answer distribution, in nats, from 0 to the logarithm of the option count."""
     abstained: builtins.bool
-    """Whether the option mass is below the least that the request asked for."""
+    """Whether the option mass or the calibrated confidence is below the least that the request
+    asked for.
+    """
     prompt_tokens: builtins.int
     """Tokens of the prompt, shots and format identifier included."""
     @property
@@ -289,6 +378,12 @@ class Answer(google.protobuf.message.Message):
     def identity(self) -> global___Identity:
         """What answered."""
 
+    @property
+    def answer_set(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
+        """The options of the answer set, as indices from 0, the likeliest first, where asked for. May be
+        empty with LAC.
+        """
+
     def __init__(
         self,
         *,
@@ -307,9 +402,10 @@ class Answer(google.protobuf.message.Message):
         label_prior: collections.abc.Iterable[builtins.float] | None = ...,
         identity: global___Identity | None = ...,
         prompt_tokens: builtins.int = ...,
+        answer_set: collections.abc.Iterable[builtins.int] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["identity", b"identity"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["abstained", b"abstained", "calibrated", b"calibrated", "calibrated_confidence", b"calibrated_confidence", "calibrator", b"calibrator", "choice", b"choice", "confidence", b"confidence", "entropy", b"entropy", "format_probability", b"format_probability", "identity", b"identity", "label_prior", b"label_prior", "option_mass", b"option_mass", "options", b"options", "permutations", b"permutations", "prompt_tokens", b"prompt_tokens", "top_tokens", b"top_tokens"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["abstained", b"abstained", "answer_set", b"answer_set", "calibrated", b"calibrated", "calibrated_confidence", b"calibrated_confidence", "calibrator", b"calibrator", "choice", b"choice", "confidence", b"confidence", "entropy", b"entropy", "format_probability", b"format_probability", "identity", b"identity", "label_prior", b"label_prior", "option_mass", b"option_mass", "options", b"options", "permutations", b"permutations", "prompt_tokens", b"prompt_tokens", "top_tokens", b"top_tokens"]) -> None: ...
 
 global___Answer = Answer
 
@@ -328,6 +424,7 @@ class OptionScore(google.protobuf.message.Message):
     BYTES_FIELD_NUMBER: builtins.int
     UNCONDITIONAL_LOGPROB_FIELD_NUMBER: builtins.int
     VARIANTS_FIELD_NUMBER: builtins.int
+    GREEDY_FIELD_NUMBER: builtins.int
     label: builtins.str
     logprob: builtins.float
     """ln p(option | prompt) over the whole vocabulary, raw: the sum over the option's tokens, in
@@ -346,6 +443,10 @@ class OptionScore(google.protobuf.message.Message):
     bytes: builtins.int
     unconditional_logprob: builtins.float
     """ln p(option | unconditional prompt), where NORMALIZATION_PMI asked for it."""
+    greedy: builtins.bool
+    """Whether greedy decoding would write the option: each of its tokens is the likeliest at its
+    place.
+    """
     @property
     def variants(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Everything that counts as the option, where variants are summed."""
@@ -362,9 +463,10 @@ class OptionScore(google.protobuf.message.Message):
         bytes: builtins.int = ...,
         unconditional_logprob: builtins.float | None = ...,
         variants: collections.abc.Iterable[builtins.str] | None = ...,
+        greedy: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_unconditional_logprob", b"_unconditional_logprob", "unconditional_logprob", b"unconditional_logprob"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_unconditional_logprob", b"_unconditional_logprob", "bytes", b"bytes", "calibrated_probability", b"calibrated_probability", "label", b"label", "logprob", b"logprob", "probability", b"probability", "score", b"score", "tokens", b"tokens", "unconditional_logprob", b"unconditional_logprob", "variants", b"variants"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_unconditional_logprob", b"_unconditional_logprob", "bytes", b"bytes", "calibrated_probability", b"calibrated_probability", "greedy", b"greedy", "label", b"label", "logprob", b"logprob", "probability", b"probability", "score", b"score", "tokens", b"tokens", "unconditional_logprob", b"unconditional_logprob", "variants", b"variants"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_unconditional_logprob", b"_unconditional_logprob"]) -> typing.Literal["unconditional_logprob"] | None: ...
 
 global___OptionScore = OptionScore

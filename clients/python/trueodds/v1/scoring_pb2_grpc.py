@@ -72,7 +72,9 @@ class ScoringServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def StreamScore(self, request_iterator, context):
-        """Scores a stream of batches. Not served yet: UNIMPLEMENTED.
+        """Scores a stream of batches: one response a request, as each is done, in any order. Reading
+        pauses while as many batches as the model's limits say are under way, and so does answering
+        while the caller does not read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -39,7 +39,10 @@ class ScoringServiceStub:
         trueodds.v1.scoring_pb2.StreamScoreRequest,
         trueodds.v1.scoring_pb2.StreamScoreResponse,
     ]
-    """Scores a stream of batches. Not served yet: UNIMPLEMENTED."""
+    """Scores a stream of batches: one response a request, as each is done, in any order. Reading
+    pauses while as many batches as the model's limits say are under way, and so does answering
+    while the caller does not read.
+    """
 
 class ScoringServiceAsyncStub:
     """Scores multiple-choice questions: how likely is each option, and how sure may one be?"""
@@ -62,7 +65,10 @@ class ScoringServiceAsyncStub:
         trueodds.v1.scoring_pb2.StreamScoreRequest,
         trueodds.v1.scoring_pb2.StreamScoreResponse,
     ]
-    """Scores a stream of batches. Not served yet: UNIMPLEMENTED."""
+    """Scores a stream of batches: one response a request, as each is done, in any order. Reading
+    pauses while as many batches as the model's limits say are under way, and so does answering
+    while the caller does not read.
+    """
 
 class ScoringServiceServicer(metaclass=abc.ABCMeta):
     """Scores multiple-choice questions: how likely is each option, and how sure may one be?"""
@@ -91,6 +97,9 @@ class ScoringServiceServicer(metaclass=abc.ABCMeta):
         request_iterator: _MaybeAsyncIterator[trueodds.v1.scoring_pb2.StreamScoreRequest],
         context: _ServicerContext,
     ) -> typing.Union[collections.abc.Iterator[trueodds.v1.scoring_pb2.StreamScoreResponse], collections.abc.AsyncIterator[trueodds.v1.scoring_pb2.StreamScoreResponse]]:
-        """Scores a stream of batches. Not served yet: UNIMPLEMENTED."""
+        """Scores a stream of batches: one response a request, as each is done, in any order. Reading
+        pauses while as many batches as the model's limits say are under way, and so does answering
+        while the caller does not read.
+        """
 
 def add_ScoringServiceServicer_to_server(servicer: ScoringServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
