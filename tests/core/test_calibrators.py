@@ -78,5 +78,5 @@ def test_refuses_what_is_no_temperature(temperature: float) -> None:
 
 
 def test_refuses_a_question_without_mass() -> None:
-    with pytest.raises(ValueError, match="option_logprobs has a row of -inf only"):
+    with pytest.raises(ValueError, match="scores has a row of -inf only"):
         TemperatureScaling(2.0).apply([-np.inf, -np.inf])

@@ -12,20 +12,11 @@ from numpy.typing import NDArray
 from scipy import special
 from sklearn.metrics import log_loss
 
-from trueodds_service.core.calibrators import Method
+from trueodds_service.core.calibrators import TemperatureScaling
+from trueodds_service.core.data import FitData
 from trueodds_service.core.distributions import log_softmax, softmax
-from trueodds_service.core.fits import (
-    CONSTANT_TEMPERATURE,
-    MIN_LABELLED,
-    MIN_TAUGHT,
-    Fit,
-    FitError,
-    fit,
-    fit_constant,
-    fit_identity,
-    fit_teacher_kl,
-    fit_temperature_scaling,
-)
+from trueodds_service.core.fits import CONSTANT_TEMPERATURE, FitError, Fitted, fit
+from trueodds_service.core.methods import MIN_LABELLED, MIN_TAUGHT, Method
 from trueodds_service.core.solver import Bound
 
 Array = NDArray[np.float64]
@@ -41,20 +32,33 @@ def overconfident(
     return log_softmax(honest * temperature), np.array(labels)
 
 
+def from_labels(z: Array, labels: Any, method: Method = Method.TEMPERATURE) -> Fitted:
+    return fit(method, FitData(z, labels))
+
+
+def from_teacher(z: Array, teacher: Array, method: Method = Method.TEACHER_KL) -> Fitted:
+    return fit(method, FitData(z, teacher_logprobs=teacher))
+
+
+def temperature_of(fitted: Fitted) -> float:
+    (temperature,) = fitted.calibrator.parameters["temperature"]
+    return temperature
+
+
 def test_identity_leaves_the_answer_distribution() -> None:
-    assert fit_identity() == Fit(Method.IDENTITY, 1.0)
+    assert fit(Method.IDENTITY) == Fitted(Method.IDENTITY, TemperatureScaling(1.0))
 
 
 def test_the_constant_is_the_papers_unless_given() -> None:
-    assert fit_constant() == Fit(Method.CONSTANT, CONSTANT_TEMPERATURE)
-    assert fit_constant(1.7).temperature == 1.7
+    assert temperature_of(fit(Method.CONSTANT)) == CONSTANT_TEMPERATURE
+    assert temperature_of(fit(Method.CONSTANT, temperature=1.7)) == 1.7
     with pytest.raises(ValueError, match="temperature must be finite"):
-        fit_constant(0.0)
+        fit(Method.CONSTANT, temperature=0.0)
 
 
 def test_labels_find_the_temperature_of_many_items() -> None:
-    result = fit_temperature_scaling(*overconfident(seed=0, n=20_000))
-    assert result.temperature == pytest.approx(2.5, rel=0.03)
+    result = from_labels(*overconfident(seed=0, n=20_000))
+    assert temperature_of(result) == pytest.approx(2.5, rel=0.03)
     assert (result.method, result.n_items) == (Method.TEMPERATURE, 20_000)
     assert (result.at_bound, result.undetermined) == (Bound.NONE, False)
 
@@ -62,10 +66,11 @@ def test_labels_find_the_temperature_of_many_items() -> None:
 @given(st.integers(0, 2**32 - 1), st.integers(MIN_LABELLED, 60))
 def test_the_objective_with_labels_is_scikit_learns_log_loss(seed: int, n: int) -> None:
     z, labels = overconfident(seed, n, temperature=1.5)
-    result = fit_temperature_scaling(z, labels, bounds=(0.5, 20))
+    result = from_labels(z, labels)
     assert result.objective_before is not None
     assert result.objective_after is not None
-    # Within these bounds no probability reaches the clipping of log_loss.
+    if result.at_bound is Bound.LOWER:
+        return  # probabilities reach the clipping of log_loss
     after = log_loss(labels, result.calibrator.apply(z), labels=range(4))
     assert result.objective_before == pytest.approx(log_loss(labels, softmax(z), labels=range(4)))
     assert result.objective_after == pytest.approx(after)
@@ -77,7 +82,7 @@ def test_no_worse_than_netcal_with_labels() -> None:
     reference = NetcalTemperature()
     reference.fit(softmax(z), labels)
     calibrated = reference.transform(softmax(z))
-    result = fit_temperature_scaling(z, labels)
+    result = from_labels(z, labels)
     assert result.objective_after is not None
     # netcal computes in float32 and stops early: near, and never better.
     np.testing.assert_allclose(result.calibrator.apply(z), calibrated, atol=0.01)
@@ -89,8 +94,8 @@ def test_a_teacher_at_another_temperature_is_matched_exactly(
     seed: int, n: int, planted: float
 ) -> None:
     z, _ = overconfident(seed, n, temperature=planted)
-    result = fit_teacher_kl(z, z / planted)
-    assert result.temperature == pytest.approx(planted, rel=1e-6)
+    result = from_teacher(z, z / planted)
+    assert temperature_of(result) == pytest.approx(planted, rel=1e-6)
     assert result.objective_after == pytest.approx(0, abs=1e-12)
     assert (result.method, result.n_items) == (Method.TEACHER_KL, n)
 
@@ -98,7 +103,7 @@ def test_a_teacher_at_another_temperature_is_matched_exactly(
 def test_the_objective_with_a_teacher_is_the_divergence() -> None:
     z, _ = overconfident(seed=2, n=30)
     teacher = np.random.default_rng(3).normal(0, 1, z.shape)
-    result = fit_teacher_kl(z, teacher)
+    result = from_teacher(z, teacher)
     p = softmax(teacher)
 
     def divergence(q: Array) -> float:
@@ -114,75 +119,35 @@ def test_few_items_say_more_with_a_teacher_than_with_labels() -> None:
     for seed in range(200):
         z, labels = overconfident(seed, n=MIN_LABELLED)
         noise = np.random.default_rng(seed).normal(0, 0.5, z.shape)
-        taught.append(math.log(fit_teacher_kl(z, z / 2.5 + noise).temperature / 2.5))
-        labelled.append(math.log(fit_temperature_scaling(z, labels).temperature / 2.5))
+        taught.append(math.log(temperature_of(from_teacher(z, z / 2.5 + noise)) / 2.5))
+        labelled.append(math.log(temperature_of(from_labels(z, labels)) / 2.5))
     assert np.std(taught) < np.std(labelled) / 3
 
 
 def test_degenerate_data_are_flagged() -> None:
     z, _ = overconfident(seed=4, n=10)
     right, wrong = z.argmax(axis=1), z.argmin(axis=1)
-    assert fit_temperature_scaling(z, right).at_bound is Bound.LOWER
-    assert fit_temperature_scaling(z, wrong).at_bound is Bound.UPPER
-    assert fit_teacher_kl(z, -z).at_bound is Bound.UPPER
-    flat = fit_teacher_kl(np.zeros_like(z), z)
-    assert (flat.undetermined, flat.temperature) == (True, 1.0)
+    assert from_labels(z, right).at_bound is Bound.LOWER
+    assert from_labels(z, wrong).at_bound is Bound.UPPER
+    assert from_teacher(z, -z).at_bound is Bound.UPPER
+    flat = from_teacher(np.zeros_like(z), z)
+    assert (flat.undetermined, temperature_of(flat)) == (True, 1.0)
 
 
 def test_the_minimum_counts_are_enough_and_one_less_is_not() -> None:
     z, labels = overconfident(seed=5, n=MIN_LABELLED)
-    assert fit_temperature_scaling(z, labels).n_items == MIN_LABELLED
-    assert fit_teacher_kl(z[:MIN_TAUGHT], z[:MIN_TAUGHT]).n_items == MIN_TAUGHT
+    assert from_labels(z, labels).n_items == MIN_LABELLED
+    assert from_teacher(z[:MIN_TAUGHT], z[:MIN_TAUGHT]).n_items == MIN_TAUGHT
     with pytest.raises(FitError, match="temperature needs at least 5 labelled items, got 4"):
-        fit_temperature_scaling(z[1:], labels[1:])
+        from_labels(z[1:], labels[1:])
     with pytest.raises(FitError, match="teacher_kl needs at least 2 items, got 1"):
-        fit_teacher_kl(z[:1], z[:1])
+        from_teacher(z[:1], z[:1])
 
 
-def test_the_dispatch_reaches_every_method() -> None:
-    z, labels = overconfident(seed=6, n=20)
-    teacher = z / 3
-    data = {"labels": labels, "teacher_logprobs": teacher}
-    expected = {
-        Method.IDENTITY: fit_identity(),
-        Method.CONSTANT: fit_constant(1.5),
-        Method.TEMPERATURE: fit_temperature_scaling(z, labels),
-        Method.TEACHER_KL: fit_teacher_kl(z, teacher),
-    }
-    assert {m: fit(m, z, temperature=1.5, **data) for m in Method} == expected
-
-
-def test_the_dispatch_names_what_is_missing() -> None:
-    with pytest.raises(ValueError, match="temperature needs logprobs and labels"):
-        fit(Method.TEMPERATURE, np.zeros((9, 4)))
-    with pytest.raises(ValueError, match="teacher_kl needs logprobs and teacher_logprobs"):
-        fit(Method.TEACHER_KL, np.zeros((9, 4)))
-
-
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
-        (np.zeros(5, dtype=int), r"labels must have shape \(6,\)"),
-        (np.zeros((6, 4), dtype=int), r"labels must have shape \(6,\)"),
-        (np.zeros(6), "labels must be integers"),
-        ([0, 1, 2, 3, 4, 0], r"labels must lie in \[0, 4\)"),
-        ([0, 1, 2, 3, -1, 0], r"labels must lie in \[0, 4\)"),
-        (np.full(6, 2**64 - 1, dtype=np.uint64), r"labels must lie in \[0, 4\)"),
-    ],
-)
-def test_refuses_malformed_labels(labels: Any, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        fit(Method.TEMPERATURE, np.zeros((6, 4)), labels=labels)
-
-
-def test_refuses_malformed_logprobs_by_name() -> None:
-    good = np.zeros((6, 4))
-    bad = np.full((6, 4), np.nan)
-    with pytest.raises(ValueError, match=r"^logprobs must not contain NaN"):
-        fit_teacher_kl(bad, good)
-    with pytest.raises(ValueError, match=r"^teacher_logprobs must not contain NaN"):
-        fit_teacher_kl(good, bad)
-    with pytest.raises(ValueError, match=r"^teacher_logprobs must have shape \(6, 4\)"):
-        fit_teacher_kl(good, good[:, :3])
-    with pytest.raises(ValueError, match=r"^logprobs must have shape \(n, k\)"):
-        fit_temperature_scaling(good[0], [0] * 4)
+def test_what_is_missing_is_named() -> None:
+    with pytest.raises(ValueError, match="temperature needs logprobs"):
+        fit(Method.TEMPERATURE)
+    with pytest.raises(ValueError, match="teacher_kl needs teacher_logprobs"):
+        fit(Method.TEACHER_KL, FitData(np.zeros((9, 4))))
+    with pytest.raises(FitError, match="temperature needs at least 5 labelled items, got 0"):
+        fit(Method.TEMPERATURE, FitData(np.zeros((9, 4))))

@@ -1,25 +1,21 @@
-"""The methods that find a calibrator's temperature, from labels, a teacher or neither."""
+"""Every method behind one function: ``fit(method, data)``."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from trueodds_service.core.calibrators import Method, TemperatureScaling
-from trueodds_service.core.checks import as_labels, as_logits, require_items
-from trueodds_service.core.distributions import entropy, softmax
+from trueodds_service.core.bias import Debiased
+from trueodds_service.core.calibrators import Calibrator, TemperatureScaling
+from trueodds_service.core.data import FitData
+from trueodds_service.core.distributions import choice, entropy, softmax
+from trueodds_service.core.methods import MIN_TAUGHT, SPECS, Method
+from trueodds_service.core.pooling import Prior, pooled_temperature
 from trueodds_service.core.solver import DEFAULT_BOUNDS, Bound, TemperatureFit, fit_temperature
 
 # The label-free constant that He et al. 2023 (section 5) compare against.
 CONSTANT_TEMPERATURE = 2.5
-
-# The paper's five held-out examples a task. Fewer are right or wrong throughout so often that
-# the fit is a bound rather than a temperature.
-MIN_LABELLED = 5
-
-# One question is matched by a temperature of its own whatever the teacher says; from two on, T
-# is a compromise and the divergence left after the fit tells how good a one.
-MIN_TAUGHT = 2
 
 
 class FitError(ValueError):
@@ -27,119 +23,58 @@ class FitError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Fit:
-    """A calibrator's temperature with what a reader needs to judge it.
+class Fitted:
+    """A calibrator with what a reader needs to judge it.
 
     Attributes
     ----------
-    method, temperature
-        What was fitted, and T > 0.
+    method, calibrator
+        What was asked for, and what came of it.
     n_items
-        Items the temperature was fitted on; 0 for methods that look at none.
+        Items that were used; 0 for methods that look at none.
     at_bound, undetermined
         As in ``solver.TemperatureFit``: either one set means that T is not to be trusted.
+    fallback
+        Empty, or what was done instead of the method, and why.
     objective_before, objective_after
-        In-sample, at T = 1 and at ``temperature``, in nats an item: the NLL for TEMPERATURE, the
-        divergence KL(teacher ‖ calibrated) for TEACHER_KL, None for methods without data.
+        In-sample, without and with the calibrator, in nats an item: the NLL for methods that
+        need labels, the divergence KL(teacher ‖ calibrated) for those that need a teacher, None
+        for methods without data.
     """
 
     method: Method
-    temperature: float
+    calibrator: Calibrator
     n_items: int = 0
     at_bound: Bound = Bound.NONE
     undetermined: bool = False
+    fallback: str = ""
     objective_before: float | None = None
     objective_after: float | None = None
-
-    @property
-    def calibrator(self) -> TemperatureScaling:
-        """What applies this temperature."""
-        return TemperatureScaling(self.temperature)
-
-
-def fit_identity() -> Fit:
-    """T = 1: the answer distribution as the model has it."""
-    return Fit(Method.IDENTITY, 1.0)
-
-
-def fit_constant(temperature: float = CONSTANT_TEMPERATURE) -> Fit:
-    """A temperature given by the caller, finite and above zero (else ValueError)."""
-    return Fit(Method.CONSTANT, TemperatureScaling(temperature).temperature)
-
-
-def fit_temperature_scaling(
-    logprobs: ArrayLike, labels: ArrayLike, bounds: tuple[float, float] = DEFAULT_BOUNDS
-) -> Fit:
-    """Minimise the NLL of the right options over T (Guo et al. 2017; He et al. 2023, Eq. 4).
-
-    Parameters
-    ----------
-    logprobs
-        Raw option logprobs, shape (n, k).
-    labels
-        Indices of the right options, shape (n,), integers in [0, k).
-    bounds
-        Lowest and highest T.
-
-    Raises
-    ------
-    FitError
-        If n < ``MIN_LABELLED``.
-    ValueError
-        If an argument is malformed.
-    """
-    array = _items(logprobs, "logprobs")
-    n, k = array.shape
-    right = as_labels(labels, n, k)
-    if n < MIN_LABELLED:
-        raise FitError(f"temperature needs at least {MIN_LABELLED} labelled items, got {n}")
-    solution = fit_temperature(array, np.eye(k)[right], bounds)
-    return _fit(Method.TEMPERATURE, n, solution, constant=0.0)
-
-
-def fit_teacher_kl(
-    logprobs: ArrayLike, teacher_logprobs: ArrayLike, bounds: tuple[float, float] = DEFAULT_BOUNDS
-) -> Fit:
-    """Minimise KL(p_teacher ‖ softmax(logprobs / T)) over T; needs no labels.
-
-    He et al. 2023 (arXiv 2310.11732), Eq. 6. The result is as calibrated as the teacher is on
-    this task: a pre-trained model with worked examples, in the paper.
-
-    Parameters
-    ----------
-    logprobs, teacher_logprobs
-        Raw option logprobs of the aligned model and of the teacher, shape (n, k), for the same
-        questions and options in the same order.
-    bounds
-        Lowest and highest T.
-
-    Raises
-    ------
-    FitError
-        If n < ``MIN_TAUGHT``.
-    ValueError
-        If an argument is malformed.
-    """
-    array = _items(logprobs, "logprobs")
-    teacher = _items(teacher_logprobs, "teacher_logprobs")
-    if teacher.shape != array.shape:
-        raise ValueError(f"teacher_logprobs must have shape {array.shape}, got {teacher.shape}")
-    if len(array) < MIN_TAUGHT:
-        raise FitError(f"teacher_kl needs at least {MIN_TAUGHT} items, got {len(array)}")
-    target = softmax(teacher)
-    solution = fit_temperature(array, target, bounds)
-    return _fit(Method.TEACHER_KL, len(array), solution, constant=float(entropy(target).mean()))
 
 
 def fit(
     method: Method,
-    logprobs: ArrayLike | None = None,
+    data: FitData | None = None,
     *,
-    labels: ArrayLike | None = None,
-    teacher_logprobs: ArrayLike | None = None,
     temperature: float = CONSTANT_TEMPERATURE,
-) -> Fit:
-    """Fit by any method; arguments that the method has no use for are ignored.
+    prior: Prior | None = None,
+    log_prior: ArrayLike | None = None,
+) -> Fitted:
+    """Fit by any method; what the method has no use for is ignored.
+
+    Methods that need labels use the items that have one, others use all.
+
+    Parameters
+    ----------
+    data
+        None only for methods that need none.
+    temperature
+        Of CONSTANT, finite and above zero.
+    prior
+        Of TEACHER_POOLED.
+    log_prior
+        A bias of each option, (k,), that is subtracted from the scores before the method sees
+        them, and by the calibrator too (see ``bias``).
 
     Raises
     ------
@@ -148,36 +83,98 @@ def fit(
     ValueError
         If an argument that the method needs is missing or malformed.
     """
+    if log_prior is not None:
+        bias = tuple(float(value) for value in np.asarray(log_prior))
+        without = None if data is None else data.less(bias)
+        fitted = fit(method, without, temperature=temperature, prior=prior)
+        return replace(fitted, calibrator=Debiased(bias, fitted.calibrator))
     match method:
         case Method.IDENTITY:
-            return fit_identity()
+            return Fitted(method, TemperatureScaling(1.0))
         case Method.CONSTANT:
-            return fit_constant(temperature)
-        case Method.TEMPERATURE:
-            if logprobs is None or labels is None:
-                raise ValueError("temperature needs logprobs and labels")
-            return fit_temperature_scaling(logprobs, labels)
-        case Method.TEACHER_KL:
-            if logprobs is None or teacher_logprobs is None:
-                raise ValueError("teacher_kl needs logprobs and teacher_logprobs")
-            return fit_teacher_kl(logprobs, teacher_logprobs)
+            return Fitted(method, TemperatureScaling(temperature))
+        case Method.TEACHER_POOLED:
+            return _teacher_pooled(method, _usable(method, data), prior)
+        case _:
+            return _FITS[method](method, _usable(method, data))
 
 
-def _items(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    array = as_logits(values, name)
-    require_items(array, name)
-    return array
+def _usable(method: Method, data: FitData | None) -> FitData:
+    """The items that the method can learn from."""
+    spec = SPECS[method]
+    if data is None:
+        raise ValueError(f"{method} needs logprobs")
+    if spec.needs_teacher and data.teacher_logprobs is None:
+        raise ValueError(f"{method} needs teacher_logprobs")
+    count = int(data.known.sum()) if spec.needs_labels else len(data.logprobs)
+    if count < spec.min_items:
+        kind = "labelled items" if spec.needs_labels else "items"
+        raise FitError(f"{method} needs at least {spec.min_items} {kind}, got {count}")
+    return data.take(data.known) if spec.needs_labels else data
 
 
-def _fit(method: Method, n: int, solution: TemperatureFit, constant: float) -> Fit:
+def _temperature(method: Method, data: FitData) -> Fitted:
+    """Minimise the NLL of the right options over T (Guo et al. 2017; He et al. 2023, Eq. 4)."""
+    target = np.eye(data.logprobs.shape[1])[data.right]
+    solution = fit_temperature(data.logprobs, target, DEFAULT_BOUNDS, data.weights)
+    return _fitted(method, len(target), solution, constant=0.0)
+
+
+def _teacher_kl(method: Method, data: FitData) -> Fitted:
+    """Minimise KL(p_teacher ‖ softmax(logprobs / T)) over T; needs no labels.
+
+    He et al. 2023 (arXiv 2310.11732), Eq. 6. The result is as calibrated as the teacher is on
+    this task: a pre-trained model with worked examples, in the paper.
+    """
+    target = softmax(data.taught)
+    solution = fit_temperature(data.logprobs, target, DEFAULT_BOUNDS, data.weights)
+    constant = float(np.average(entropy(target), weights=data.weights))
+    return _fitted(method, len(target), solution, constant)
+
+
+def _agreement_kl(method: Method, data: FitData) -> Fitted:
+    """The same on the items where teacher and model choose the same option (DACA)."""
+    agreed = (choice(data.logprobs) == choice(data.taught)) & (data.counts > 0)
+    if agreed.sum() < MIN_TAUGHT:
+        reason = f"teacher_kl on all items: model and teacher agree on {agreed.sum()} only"
+        return replace(_teacher_kl(method, data), fallback=reason)
+    return _teacher_kl(method, data.take(agreed))
+
+
+def _teacher_pooled(method: Method, data: FitData, prior: Prior | None) -> Fitted:
+    fitted = _teacher_kl(method, data)
+    temperature = pooled_temperature(data, prior)
+    if temperature is None:
+        return replace(fitted, fallback="teacher_kl: nothing to pool with")
+    return replace(fitted, calibrator=TemperatureScaling(temperature))
+
+
+def _fitted(method: Method, n: int, solution: TemperatureFit, constant: float) -> Fitted:
     """``constant`` is the part of the cross-entropy that the method's objective leaves out."""
-    return Fit(
+    return Fitted(
         method,
-        solution.temperature,
+        TemperatureScaling(solution.temperature),
         n,
         solution.at_bound,
         solution.undetermined,
         # Neither objective is negative but by the rounding of this difference.
-        max(solution.cross_entropy_at_one - constant, 0.0),
-        max(solution.cross_entropy - constant, 0.0),
+        objective_before=max(solution.cross_entropy_at_one - constant, 0.0),
+        objective_after=max(solution.cross_entropy - constant, 0.0),
     )
+
+
+def _not_yet(method: Method, data: FitData) -> Fitted:
+    return replace(_temperature(method, data), fallback="temperature: not available yet")
+
+
+_FITS: dict[Method, Callable[[Method, FitData], Fitted]] = {
+    Method.TEMPERATURE: _temperature,
+    Method.KDE: _not_yet,
+    Method.TEACHER_KL: _teacher_kl,
+    Method.AGREEMENT_KL: _agreement_kl,
+    Method.VECTOR: _not_yet,
+    Method.MATRIX: _not_yet,
+    Method.ISOTONIC: _not_yet,
+    Method.BETA: _not_yet,
+    Method.SCALING_BINNING: _not_yet,
+}

@@ -74,7 +74,10 @@ class TemperatureFit:
 
 
 def fit_temperature(
-    logits: ArrayLike, target: ArrayLike, bounds: tuple[float, float] = DEFAULT_BOUNDS
+    logits: ArrayLike,
+    target: ArrayLike,
+    bounds: tuple[float, float] = DEFAULT_BOUNDS,
+    weights: ArrayLike | None = None,
 ) -> TemperatureFit:
     """Minimise the mean cross-entropy of softmax(logits / T) against ``target`` over T.
 
@@ -89,13 +92,15 @@ def fit_temperature(
         Shape (n, k): distributions over the options.
     bounds
         Lowest and highest T, 0 < lowest < highest < ∞.
+    weights
+        Shape (n,), ≥ 0, of the items in the mean; None for equal ones.
 
     Raises
     ------
     ValueError
         If a shape, a value or the bounds are not as described.
     """
-    objective = _Objective.of(logits, target)
+    objective = _Objective.of(logits, target, weights)
     lowest, highest = bounds
     if not 0 < lowest < highest < math.inf:
         raise ValueError(f"bounds must satisfy 0 < lowest < highest < inf, got {bounds}")
@@ -137,9 +142,10 @@ class _Objective:
     # The same with 0 for −inf, whose weight and target are zero: 0 · −inf would be NaN.
     finite: NDArray[np.float64]
     target: NDArray[np.float64]
+    share: NDArray[np.float64]
 
     @classmethod
-    def of(cls, logits: ArrayLike, target: ArrayLike) -> "_Objective":
+    def of(cls, logits: ArrayLike, target: ArrayLike, weights: ArrayLike | None) -> "_Objective":
         array = as_logits(logits, "logits")
         require_items(array, "logits")
         wanted = as_probabilities(target, "target")
@@ -152,7 +158,10 @@ class _Objective:
         floor = np.minimum(finite.min(axis=-1, keepdims=True), LOG_FLOOR)
         impossible = without_mass & (wanted > 0)
         shifted, finite = (np.where(impossible, floor, z) for z in (shifted, finite))
-        return cls(shifted, finite, wanted / wanted.sum(axis=-1, keepdims=True))
+        share = np.ones(len(array)) if weights is None else np.asarray(weights, dtype=np.float64)
+        return cls(
+            shifted, finite, wanted / wanted.sum(axis=-1, keepdims=True), share / share.sum()
+        )
 
     def is_flat(self) -> bool:
         return bool(self.finite.min() >= -_FLAT)
@@ -164,9 +173,9 @@ class _Objective:
 
     def value(self, beta: float) -> float:
         log_totals = np.log(self.weights(beta).sum(axis=-1))
-        return float(np.mean(log_totals - beta * (self.finite * self.target).sum(axis=-1)))
+        return float(self.share @ (log_totals - beta * (self.finite * self.target).sum(axis=-1)))
 
     def slope(self, beta: float) -> float:
         weights = self.weights(beta)
         probs = weights / weights.sum(axis=-1, keepdims=True)
-        return float(np.mean((self.finite * (probs - self.target)).sum(axis=-1)))
+        return float(self.share @ (self.finite * (probs - self.target)).sum(axis=-1))

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueodds_service.core import fits
-from trueodds_service.core.calibrators import Method
+from trueodds_service.core.data import DataError, FitData
 from trueodds_service.core.distributions import answer_distribution
+from trueodds_service.core.methods import Method
 from trueodds_service.core.metrics import evaluate
 from trueodds_service.core.solver import Bound
 from trueodds_service.errors import InvalidInput, NotReady, ServiceError
@@ -164,7 +165,7 @@ def _calibrator(
     return Calibrator(
         scope=Scope(model.name, model.revision, query.task, key, FORMAT_VERSION, options),
         method=query.method.value,
-        temperature=fitted.temperature,
+        temperature=fitted.calibrator.parameters["temperature"][0],
         at_bound=fitted.at_bound is not Bound.NONE,
         undetermined=fitted.undetermined,
         provenance=Provenance(
@@ -178,21 +179,21 @@ def _calibrator(
     )
 
 
-def _fitted(query: FitQuery, data: FitScores) -> fits.Fit:
+def _fitted(query: FitQuery, data: FitScores) -> fits.Fitted:
     field = "scores.items" if isinstance(query.source, FitScores) else "questions.items"
     try:
-        return fits.fit(
-            query.method,
-            data.logprobs,
-            labels=data.answers,
-            teacher_logprobs=data.teacher_logprobs,
-            temperature=query.temperature,
-        )
+        items = None
+        if len(data.logprobs):
+            items = FitData(data.logprobs, data.answers, data.teacher_logprobs)
+        return fits.fit(query.method, items, temperature=query.temperature)
+    except DataError as error:
+        at = field if error.item is None else f"{field}[{error.item}].{error.argument}"
+        raise InvalidInput(at, error.reason) from error
     except fits.FitError as error:
         raise InvalidInput(field, str(error), reason="TOO_FEW_ITEMS") from error
 
 
-def _metrics(fitted: fits.Fit, data: FitScores) -> dict[str, float]:
+def _metrics(fitted: fits.Fitted, data: FitScores) -> dict[str, float]:
     """Measured on the items of the fit itself, so they flatter: a check, no promise."""
     metrics: dict[str, float] = {}
     kl_before, kl_after = fitted.objective_before, fitted.objective_after

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds_service.config import Limits
-from trueodds_service.core.calibrators import Method
 from trueodds_service.core.fits import CONSTANT_TEMPERATURE
+from trueodds_service.core.methods import Method
 from trueodds_service.core.solver import DEFAULT_BOUNDS
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.fit import FitQuery, FitQuestions, FitScores, NoData

@@ -1,0 +1,81 @@
+"""What a model gives each label whatever the question, as a ``log_prior`` to be subtracted.
+
+Each corrects which option is likely and none how sure the model is: calibrate after it.
+PriDe's prior, of positions, is ``order.label_prior``.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from trueodds_service.core.calibrators import Calibrator, Parameters
+from trueodds_service.core.checks import as_logits, require_items
+from trueodds_service.core.distributions import below_maximum, log_softmax
+
+
+def batch_prior(logprobs: ArrayLike) -> NDArray[np.float64]:
+    """Mean log-probability of each option over items, (n, k) → (k,), with mean zero.
+
+    Batch calibration (Zhou et al. 2024, arXiv 2309.17249). It takes the items' right answers to be
+    spread evenly over the labels: on a small or skewed batch it does harm.
+
+    Raises
+    ------
+    ValueError
+        If ``logprobs`` are not finite or not of shape (n, k), n ≥ 1.
+    """
+    array = as_logits(logprobs, "logprobs")
+    require_items(array, "logprobs")
+    if not np.isfinite(array).all():
+        raise ValueError("logprobs must be finite: a label without any mass has no prior")
+    mean: NDArray[np.float64] = log_softmax(array).mean(axis=0)
+    return np.asarray(mean - mean.mean())
+
+
+def contextual_prior(content_free: ArrayLike) -> NDArray[np.float64]:
+    """Log of the mean distribution of questions without content, (m, k) → (k,), mean zero.
+
+    Contextual calibration (Zhao et al. 2021, arXiv 2102.09690), which asks with "N/A", "[MASK]"
+    and the empty text in place of the question, and averages the probabilities.
+
+    Raises
+    ------
+    ValueError
+        As ``batch_prior``.
+    """
+    array = as_logits(content_free, "content_free")
+    require_items(array, "content_free")
+    if not np.isfinite(array).all():
+        raise ValueError("content_free must be finite: a label without any mass has no prior")
+    mean: NDArray[np.float64] = np.logaddexp.reduce(log_softmax(array), axis=0)
+    return np.asarray(mean - mean.mean())
+
+
+@dataclass(frozen=True, slots=True)
+class Debiased:
+    """A calibrator of scores less ``log_prior``, (k,), finite; it may change the choice.
+
+    Raises
+    ------
+    ValueError
+        If ``log_prior`` is empty or not finite.
+    """
+
+    log_prior: tuple[float, ...]
+    calibrator: Calibrator
+
+    def __post_init__(self) -> None:
+        if not self.log_prior or not np.isfinite(self.log_prior).all():
+            raise ValueError(f"log_prior must be finite, got {self.log_prior}")
+
+    @property
+    def parameters(self) -> Parameters:
+        return {**self.calibrator.parameters, "log_prior": self.log_prior}
+
+    def apply(self, scores: ArrayLike) -> NDArray[np.float64]:
+        """As ``Calibrator.apply``."""
+        array = as_logits(scores, "scores")
+        if array.shape[-1] != len(self.log_prior):
+            raise ValueError(f"scores must have {len(self.log_prior)} options, got {array.shape}")
+        return self.calibrator.apply(below_maximum(array) - np.array(self.log_prior))

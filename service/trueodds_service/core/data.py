@@ -1,0 +1,153 @@
+"""What a fit learns from: scores of items, and what is known about them."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_ITEM_AXES = 2  # item, option
+
+UNKNOWN = -1
+
+
+class DataError(ValueError):
+    """Malformed data of a fit: which argument, and of which item (None: of no single one)."""
+
+    def __init__(self, argument: str, item: int | None, reason: str) -> None:
+        super().__init__(f"{argument}{'' if item is None else f'[{item}]'} {reason}")
+        self.argument, self.item, self.reason = argument, item, reason
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FitData:
+    """n ≥ 1 items with k ≥ 1 options each, checked and converted when it is made.
+
+    Attributes
+    ----------
+    logprobs
+        Option scores of the model that is to be calibrated, (n, k), finite, each row up to a
+        constant of its own.
+    labels
+        Indices of the right options, (n,), −1 where unknown; None is −1 throughout.
+    teacher_logprobs
+        The teacher's scores of the same options in the same order, (n, k), finite.
+    teacher_format
+        How likely the teacher answers in this format at all, p(F | x), (n,), in [0, 1].
+    weights
+        (n,), finite, ≥ 0, with a positive sum. An item of weight 2 counts as two items of
+        weight 1; None is 1 throughout.
+
+    Raises
+    ------
+    DataError
+        If an argument is not as described; it names the first item that is not.
+    """
+
+    logprobs: NDArray[np.float64]
+    labels: NDArray[np.int64] | None = None
+    teacher_logprobs: NDArray[np.float64] | None = None
+    teacher_format: NDArray[np.float64] | None = None
+    weights: NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        logprobs = _scores(self.logprobs, "logprobs")
+        n, k = logprobs.shape
+
+        def put(name: str, values: ArrayLike) -> None:
+            object.__setattr__(self, name, values)
+
+        put("logprobs", logprobs)
+        if self.labels is not None:
+            put("labels", _labels(self.labels, n, k))
+        if self.teacher_logprobs is not None:
+            teacher = _scores(self.teacher_logprobs, "teacher_logprobs")
+            if teacher.shape != (n, k):
+                raise DataError(
+                    "teacher_logprobs", None, f"must have shape {(n, k)}, got {teacher.shape}"
+                )
+            put("teacher_logprobs", teacher)
+        if self.teacher_format is not None:
+            put("teacher_format", _reals(self.teacher_format, "teacher_format", n, highest=1.0))
+        if self.weights is not None:
+            weights = _reals(self.weights, "weights", n)
+            if not 0 < weights.sum() < np.inf:
+                raise DataError("weights", None, "must have a finite sum above zero")
+            put("weights", weights)
+
+    @property
+    def right(self) -> NDArray[np.int64]:
+        """``labels``, −1 throughout where there are none."""
+        return np.full(len(self.logprobs), UNKNOWN) if self.labels is None else self.labels
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Which items have a label, (n,)."""
+        return np.asarray(self.right != UNKNOWN)
+
+    @property
+    def taught(self) -> NDArray[np.float64]:
+        """``teacher_logprobs``; a ValueError where there are none."""
+        if self.teacher_logprobs is None:
+            raise ValueError("teacher_logprobs are needed")
+        return self.teacher_logprobs
+
+    @property
+    def counts(self) -> NDArray[np.float64]:
+        """``weights``, 1 throughout where there are none."""
+        return np.ones(len(self.logprobs)) if self.weights is None else self.weights
+
+    def take(self, items: NDArray[np.bool_] | NDArray[np.intp]) -> "FitData":
+        """The items of a mask or of indices, (m,)."""
+
+        def of(array: NDArray[np.generic] | None) -> NDArray[np.generic] | None:
+            return None if array is None else array[items]
+
+        return FitData(
+            self.logprobs[items],
+            of(self.labels),  # type: ignore[arg-type]
+            of(self.teacher_logprobs),  # type: ignore[arg-type]
+            of(self.teacher_format),  # type: ignore[arg-type]
+            of(self.weights),  # type: ignore[arg-type]
+        )
+
+    def less(self, log_prior: ArrayLike) -> "FitData":
+        """The same with a bias of each option, (k,), subtracted from the model's scores."""
+        return replace(self, logprobs=self.logprobs - np.asarray(log_prior, dtype=np.float64))
+
+
+def _scores(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != _ITEM_AXES or 0 in array.shape:
+        raise DataError(name, None, f"must have shape (n, k), n and k >= 1, got {array.shape}")
+    finite = np.isfinite(array)
+    if not finite.all():
+        item, option = np.argwhere(~finite)[0]
+        raise DataError(
+            name, int(item), f"must be finite, but option {option} has {array[item, option]}"
+        )
+    return array
+
+
+def _labels(values: ArrayLike, n: int, k: int) -> NDArray[np.int64]:
+    array = np.asarray(values)
+    if array.shape != (n,):
+        raise DataError("labels", None, f"must have shape ({n},), got {array.shape}")
+    if not np.issubdtype(array.dtype, np.integer):
+        raise DataError("labels", None, f"must be integers, got {array.dtype}")
+    # Compared before the conversion: a huge unsigned label must not wrap into range.
+    wrong = (array < UNKNOWN) | (array >= k)
+    if wrong.any():
+        item = int(wrong.argmax())
+        raise DataError("labels", item, f"must lie in [0, {k}), or be -1, got {array[item]}")
+    return array.astype(np.int64)
+
+
+def _reals(values: ArrayLike, name: str, n: int, highest: float = np.inf) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64)
+    if array.shape != (n,):
+        raise DataError(name, None, f"must have shape ({n},), got {array.shape}")
+    right = np.isfinite(array) & (array >= 0) & (array <= highest)
+    if not right.all():
+        item = int(right.argmin())
+        raise DataError(name, item, f"must lie in [0, {highest:g}], got {array[item]}")
+    return array
