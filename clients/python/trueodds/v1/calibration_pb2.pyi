@@ -942,6 +942,24 @@ class Report(google.protobuf.message.Message):
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    @typing.final
+    class DifferencesEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        @property
+        def value(self) -> global___Estimate: ...
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: global___Estimate | None = ...,
+        ) -> None: ...
+        def HasField(self, field_name: typing.Literal["value", b"value"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     CALIBRATOR_FIELD_NUMBER: builtins.int
     ITEMS_FIELD_NUMBER: builtins.int
     BEFORE_FIELD_NUMBER: builtins.int
@@ -949,6 +967,7 @@ class Report(google.protobuf.message.Message):
     ABSTENTIONS_FIELD_NUMBER: builtins.int
     ANSWER_SETS_FIELD_NUMBER: builtins.int
     DATA_HASH_FIELD_NUMBER: builtins.int
+    DIFFERENCES_FIELD_NUMBER: builtins.int
     items: builtins.int
     data_hash: builtins.str
     """Hash of the scores and answers that were measured on, as Provenance.data_hash. The same as
@@ -968,6 +987,12 @@ class Report(google.protobuf.message.Message):
 
     @property
     def answer_sets(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___AnswerSetCalibration]: ...
+    @property
+    def differences(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___Estimate]:
+        """After less before, by the name of a metric, with the interval over the same draws of items
+        for both: where it holds zero, the items do not tell the two apart.
+        """
+
     def __init__(
         self,
         *,
@@ -978,9 +1003,10 @@ class Report(google.protobuf.message.Message):
         abstentions: collections.abc.Iterable[global___AbstentionRule] | None = ...,
         answer_sets: collections.abc.Iterable[global___AnswerSetCalibration] | None = ...,
         data_hash: builtins.str = ...,
+        differences: collections.abc.Mapping[builtins.str, global___Estimate] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["after", b"after", "before", b"before", "calibrator", b"calibrator"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["abstentions", b"abstentions", "after", b"after", "answer_sets", b"answer_sets", "before", b"before", "calibrator", b"calibrator", "data_hash", b"data_hash", "items", b"items"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["abstentions", b"abstentions", "after", b"after", "answer_sets", b"answer_sets", "before", b"before", "calibrator", b"calibrator", "data_hash", b"data_hash", "differences", b"differences", "items", b"items"]) -> None: ...
 
 global___Report = Report
 
