@@ -9,7 +9,9 @@ from trueodds import errors
 from trueodds._channel import BATCH_BYTES
 from trueodds.types import (
     Answer,
+    BiasCorrection,
     Calibrator,
+    Candidate,
     Chat,
     CustomFormat,
     Example,
@@ -20,8 +22,10 @@ from trueodds.types import (
     Normalization,
     OptionScore,
     OrderCorrection,
+    Prior,
     Question,
     Reading,
+    Selection,
     Text,
     TokenIds,
     TopToken,
@@ -48,13 +52,13 @@ _ORDERS = {
     OrderCorrection.CYCLIC: reading_pb2.ORDER_CORRECTION_CYCLIC,
     OrderCorrection.PRIOR: reading_pb2.ORDER_CORRECTION_PRIOR,
 }
-_METHODS = {
-    Method.IDENTITY: calibration_pb2.METHOD_IDENTITY,
-    Method.CONSTANT: calibration_pb2.METHOD_CONSTANT,
-    Method.TEMPERATURE: calibration_pb2.METHOD_TEMPERATURE,
-    Method.TEACHER_KL: calibration_pb2.METHOD_TEACHER_KL,
-}
+_METHODS = {method: calibration_pb2.Method.Value(f"METHOD_{method.name}") for method in Method}
 _METHOD_NAMES = {message: name for name, message in _METHODS.items()}
+_CORRECTIONS = {
+    calibration_pb2.BIAS_CORRECTION_UNSPECIFIED: BiasCorrection.NONE,
+    calibration_pb2.BIAS_CORRECTION_BATCH: BiasCorrection.BATCH,
+    calibration_pb2.BIAS_CORRECTION_CONTEXTUAL: BiasCorrection.CONTEXTUAL,
+}
 
 
 def model_name(model: str) -> str:
@@ -215,8 +219,8 @@ def calibrator_of(message: calibration_pb2.Calibrator) -> Calibrator:
         task=scope.task,
         reading=scope.reading,
         options=scope.options,
-        method=_known(_METHOD_NAMES, message.method, "method"),
-        temperature=message.temperature,
+        method=known(_METHOD_NAMES, message.method, "method"),
+        temperature=message.temperature if message.HasField("temperature") else None,
         at_bound=message.at_bound,
         undetermined=message.undetermined,
         teacher=provenance.teacher or None,
@@ -225,7 +229,36 @@ def calibrator_of(message: calibration_pb2.Calibrator) -> Calibrator:
         active=message.active,
         metrics=dict(message.metrics),
         versions=dict(provenance.versions),
+        format_version=scope.format_version,
+        parameters={name: tuple(each.values) for name, each in message.parameters.items()},
+        keeps_choice=message.keeps_choice,
+        bias_correction=known(_CORRECTIONS, message.bias_correction, "bias correction"),
+        fallback=message.fallback,
+        selection=_selection_of(message.selection) if message.HasField("selection") else None,
+        labelled=provenance.labelled,
+        data_hash=provenance.data_hash,
+        prompts_hash=provenance.prompts_hash,
+        teacher_revision=provenance.teacher_revision or None,
+        teacher_reading=provenance.teacher_reading or None,
+        prior=_prior_of(provenance.prior) if provenance.HasField("prior") else None,
     )
+
+
+def _selection_of(message: calibration_pb2.Selection) -> Selection:
+    candidates = tuple(
+        Candidate(
+            method=known(_METHOD_NAMES, each.method, "method"),
+            score=each.score if each.HasField("score") else None,
+            standard_error=each.standard_error if each.HasField("standard_error") else None,
+            excluded=each.excluded,
+        )
+        for each in message.candidates
+    )
+    return Selection(message.criterion, message.reason, candidates)
+
+
+def _prior_of(message: calibration_pb2.Prior) -> Prior:
+    return Prior(message.mean, message.standard_deviation, tuple(message.calibrators))
 
 
 def model_of(message: model_pb2.Model) -> Model:
@@ -294,7 +327,7 @@ def _shot_message(shot: Example) -> question_pb2.Shot:
     return question_pb2.Shot(question=question_message(shot.question), answer=shot.answer)
 
 
-def _known(names: Mapping[Value, Name], value: Value, what: str) -> Name:
+def known(names: Mapping[Value, Name], value: Value, what: str) -> Name:
     """The name of an enum's value, which a newer server may have more of."""
     if value not in names:
         raise errors.NotServed(f"the server knows a {what} that this client does not: upgrade it")

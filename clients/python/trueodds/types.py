@@ -121,8 +121,25 @@ class Reading:
     label_prior: Sequence[float] = ()
 
 
+class AnswerSetMethod(Enum):
+    """How the calibrated probabilities become a set of options."""
+
+    LAC = "lac"
+    """Every option whose probability is at least 1 less the threshold."""
+    APS = "aps"
+    """The likeliest options, as many as it takes to hold the threshold between them."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSetRule:
+    """What makes an answer set: a method and its threshold, in [0, 1]."""
+
+    method: AnswerSetMethod
+    threshold: float
+
+
 class Method(Enum):
-    """How a calibrator's temperature is found."""
+    """How a calibrator is fitted."""
 
     IDENTITY = "identity"
     """T = 1."""
@@ -132,6 +149,34 @@ class Method(Enum):
     """The T with the least negative log-likelihood of the right answers; needs them."""
     TEACHER_KL = "teacher_kl"
     """The T that brings the model nearest to its pre-trained counterpart; needs no answers."""
+    AUTO = "auto"
+    """Chooses among those that the data allow."""
+    AGREEMENT_KL = "agreement_kl"
+    """TEACHER_KL over the items on which both models choose the same option."""
+    TEACHER_POOLED = "teacher_pooled"
+    """TEACHER_KL drawn towards the temperatures of the model's other tasks."""
+    KDE = "kde"
+    """The densities of the confidence of right and of wrong answers; needs answers."""
+    VECTOR = "vector"
+    """A scale and a bias for each label; needs answers."""
+    MATRIX = "matrix"
+    """Dirichlet calibration; needs answers."""
+    ISOTONIC = "isotonic"
+    """A rising step function of the confidence; needs answers."""
+    BETA = "beta"
+    """Beta calibration of the confidence; needs answers."""
+    SCALING_BINNING = "scaling_binning"
+    """Temperature scaling, then the mean of each bin; needs answers."""
+
+
+class BiasCorrection(Enum):
+    """What is taken off the scores of the labels before the method."""
+
+    NONE = "none"
+    BATCH = "batch"
+    """The mean logprob of each label over the items."""
+    CONTEXTUAL = "contextual"
+    """The logprobs of the labels after questions without content."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,14 +316,52 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Calibrator:
-    """An immutable fitted temperature, and the scope that it was fitted for.
+class Candidate:
+    """A method that AUTO compared; lower scores are better.
 
-    The calibrated distribution is softmax(logprobs / ``temperature``). ``at_bound`` or
-    ``undetermined`` mean that the data did not settle the temperature: do not trust it.
+    ``excluded`` says why it was left out, and is empty where it was not; ``score`` and
+    ``standard_error`` are None where it was not measured.
+    """
+
+    method: Method
+    score: float | None = None
+    standard_error: float | None = None
+    excluded: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """How AUTO came to its method: by what ``criterion``, why, and what was compared."""
+
+    criterion: str
+    reason: str
+    candidates: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Prior:
+    """What the model's other tasks tell of a temperature: ln T is normal."""
+
+    mean: float
+    standard_deviation: float
+    calibrators: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Calibrator:
+    """An immutable fitted record, and the scope that it was fitted for.
+
+    Where the method ends in one ``temperature``, the calibrated distribution is
+    softmax(logprobs / ``temperature``); else that is None. ``parameters`` are all that applying
+    it takes. ``at_bound`` or ``undetermined`` mean that the data did not settle the temperature:
+    do not trust it. ``fallback`` says what was done instead, and why, where the items were too
+    few. ``keeps_choice`` is whether it never changes which option is the likeliest.
+
     ``task`` is empty for a model's default. ``reading`` names the way of reading, such as
-    "paren" or "text+bytes"; ``options`` is their number, ``items`` how many questions it was
-    fitted on. ``metrics`` were measured on the items of the fit.
+    "paren" or "text+bytes"; ``options`` is their number. ``items`` is how many questions it was
+    fitted on, ``labelled`` how many of these have an answer, and ``data_hash`` that of their
+    scores and answers. ``metrics`` were measured on the items of the fit. ``selection`` is
+    AUTO's, ``prior`` TEACHER_POOLED's.
     """
 
     name: str
@@ -288,7 +371,7 @@ class Calibrator:
     reading: str
     options: int
     method: Method
-    temperature: float
+    temperature: float | None
     at_bound: bool
     undetermined: bool
     teacher: str | None
@@ -297,6 +380,18 @@ class Calibrator:
     active: bool
     metrics: Mapping[str, float] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
+    format_version: int = 0
+    parameters: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+    keeps_choice: bool = False
+    bias_correction: BiasCorrection = BiasCorrection.NONE
+    fallback: str = ""
+    selection: Selection | None = None
+    labelled: int = 0
+    data_hash: str = ""
+    prompts_hash: str = ""
+    teacher_revision: str | None = None
+    teacher_reading: str | None = None
+    prior: Prior | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ def task_result(
         ece_before=before.ece,
         ece_after=after.ece,
         teacher_ece=teaching.ece,
-        temperature=calibrator.temperature,
+        temperature=calibrator.temperature or 1.0,  # TEACHER_KL always ends in one
         calibrator=calibrator.name,
         null_ece_before=before.null_ece,
         null_ece_after=after.null_ece,

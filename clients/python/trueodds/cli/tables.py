@@ -96,6 +96,8 @@ def calibrator_table(calibrator: Calibrator) -> Table:
 
 def temperature_text(calibrator: Calibrator) -> str:
     """The temperature, and what a reader has to know before trusting it."""
+    if calibrator.temperature is None:
+        return "–"
     trust = " (at bound)" if calibrator.at_bound else ""
     if calibrator.undetermined:
         trust = " (undetermined)"

@@ -1,0 +1,89 @@
+"""Messages → reports, for both clients."""
+
+from collections.abc import Iterable, Mapping
+
+from trueodds import _messages
+from trueodds.evaluation import (
+    AbstentionRule,
+    AnswerSetCalibration,
+    Estimate,
+    Evaluation,
+    ReliabilityBin,
+    Report,
+    RiskCoverage,
+)
+from trueodds.types import AnswerSetMethod, AnswerSetRule
+from trueodds.v1 import calibration_pb2, scoring_pb2
+
+_SET_METHODS = {
+    scoring_pb2.ANSWER_SET_METHOD_LAC: AnswerSetMethod.LAC,
+    scoring_pb2.ANSWER_SET_METHOD_APS: AnswerSetMethod.APS,
+}
+
+
+def report_of(message: calibration_pb2.Report) -> Report:
+    return Report(
+        calibrator=_messages.calibrator_of(message.calibrator),
+        items=message.items,
+        before=_evaluation_of(message.before),
+        after=_evaluation_of(message.after),
+        differences=_estimates_of(message.differences),
+        abstentions=tuple(_abstention_of(each) for each in message.abstentions),
+        answer_sets=tuple(_answer_set_of(each) for each in message.answer_sets),
+        data_hash=message.data_hash,
+    )
+
+
+def _evaluation_of(message: calibration_pb2.Evaluation) -> Evaluation:
+    return Evaluation(
+        metrics=_estimates_of(message.metrics),
+        equal_width=_bins_of(message.equal_width),
+        equal_mass=_bins_of(message.equal_mass),
+        risk_coverage=tuple(
+            RiskCoverage(each.min_confidence, each.coverage, each.risk)
+            for each in message.risk_coverage
+        ),
+    )
+
+
+def _estimates_of(messages: Mapping[str, calibration_pb2.Estimate]) -> dict[str, Estimate]:
+    return {
+        name: Estimate(each.value, each.lower, each.upper)
+        for name, each in sorted(messages.items())
+    }
+
+
+def _bins_of(messages: Iterable[calibration_pb2.ReliabilityBin]) -> tuple[ReliabilityBin, ...]:
+    return tuple(
+        ReliabilityBin(
+            lower=each.lower,
+            upper=each.upper,
+            count=each.count,
+            confidence=each.confidence,
+            accuracy=each.accuracy,
+            accuracy_lower=each.accuracy_lower,
+            accuracy_upper=each.accuracy_upper,
+        )
+        for each in messages
+    )
+
+
+def _abstention_of(message: calibration_pb2.AbstentionRule) -> AbstentionRule:
+    return AbstentionRule(
+        target_risk=message.target_risk,
+        min_confidence=message.min_confidence if message.HasField("min_confidence") else None,
+        coverage=message.coverage,
+        risk=message.risk,
+        risk_upper_bound=message.risk_upper_bound,
+    )
+
+
+def _answer_set_of(message: calibration_pb2.AnswerSetCalibration) -> AnswerSetCalibration:
+    method = _messages.known(_SET_METHODS, message.rule.method, "kind of answer set")
+    return AnswerSetCalibration(
+        miscoverage=message.miscoverage,
+        rule=AnswerSetRule(method, message.rule.threshold),
+        mean_size=message.mean_size,
+        coverage=message.coverage,
+        singletons=message.singletons,
+    )

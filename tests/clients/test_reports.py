@@ -1,0 +1,263 @@
+"""A calibrator and its report: read whole from the messages, and kept whole in JSON."""
+
+import json
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+
+import pytest
+
+from trueodds import (
+    AbstentionRule,
+    AnswerSetMethod,
+    AnswerSetRule,
+    BiasCorrection,
+    Calibrator,
+    Candidate,
+    Estimate,
+    Method,
+    Prior,
+    ReliabilityBin,
+    Report,
+    RiskCoverage,
+    Selection,
+    _messages,
+    _reports,
+)
+from trueodds.v1 import calibration_pb2 as pb
+
+CREATED = datetime(2026, 11, 5, 12, 30, tzinfo=UTC)
+CALIBRATOR = {
+    "name": "models/a/calibrators/0",
+    "scope": {
+        "model": "models/a",
+        "model_revision": "r",
+        "task": "reviews",
+        "reading": "paren",
+        "format_version": 1,
+        "options": 4,
+    },
+    "method": "METHOD_TEACHER_POOLED",
+    "temperature": 2.5,
+    "at_bound": True,
+    "undetermined": True,
+    "provenance": {
+        "teacher": "models/t",
+        "teacher_revision": "u",
+        "items": 5,
+        "data_hash": "d",
+        "versions": {"trueodds": "1"},
+        "labelled": 3,
+        "teacher_reading": "letter",
+        "prior": {
+            "mean": 1.0,
+            "standard_deviation": 0.5,
+            "calibrators": ["models/a/calibrators/1"],
+        },
+        "prompts_hash": "p",
+    },
+    "metrics": {"kl_before": 0.5},
+    "create_time": CREATED,
+    "active": True,
+    "parameters": {"temperature": {"values": [2.5]}},
+    "fallback": "too few items",
+    "selection": {
+        "criterion": "nll",
+        "reason": "it won",
+        "candidates": [
+            {"method": "METHOD_KDE", "excluded": "too few items"},
+            {"method": "METHOD_VECTOR", "score": 0.5, "standard_error": 0.125},
+        ],
+    },
+    "keeps_choice": True,
+    "bias_correction": "BIAS_CORRECTION_BATCH",
+}
+BIN = {
+    "lower": 0.5,
+    "upper": 0.625,
+    "count": 7,
+    "confidence": 0.5625,
+    "accuracy": 0.25,
+    "accuracy_lower": 0.125,
+    "accuracy_upper": 0.375,
+}
+EVALUATION = {
+    "metrics": {"nll": {"value": 0.5, "lower": 0.25, "upper": 0.75}},
+    "equal_width": [BIN],
+    "equal_mass": [{**BIN, "count": 8}],
+    "risk_coverage": [{"min_confidence": 0.75, "coverage": 0.5, "risk": 0.125}],
+}
+REPORT = {
+    "calibrator": CALIBRATOR,
+    "items": 9,
+    "before": EVALUATION,
+    "after": {"metrics": {"nll": {"value": 0.25, "lower": 0.125, "upper": 0.5}}},
+    "abstentions": [
+        {
+            "target_risk": 0.25,
+            "min_confidence": 0.75,
+            "coverage": 0.5,
+            "risk": 0.125,
+            "risk_upper_bound": 0.1875,
+        },
+        {"target_risk": 0.125},
+    ],
+    "answer_sets": [
+        {
+            "miscoverage": 0.125,
+            "rule": {"method": "ANSWER_SET_METHOD_APS", "threshold": 0.75},
+            "mean_size": 1.5,
+            "coverage": 0.875,
+            "singletons": 0.5,
+        }
+    ],
+    "data_hash": "d",
+    "differences": {"nll": {"value": -0.25, "lower": -0.5, "upper": -0.125}},
+}
+
+
+@pytest.fixture
+def report():
+    return _reports.report_of(pb.Report(**REPORT))
+
+
+def test_a_calibrator_is_read_whole():
+    assert _messages.calibrator_of(pb.Calibrator(**CALIBRATOR)) == Calibrator(
+        name="models/a/calibrators/0",
+        model="models/a",
+        model_revision="r",
+        task="reviews",
+        reading="paren",
+        options=4,
+        method=Method.TEACHER_POOLED,
+        temperature=2.5,
+        at_bound=True,
+        undetermined=True,
+        teacher="models/t",
+        items=5,
+        created=CREATED,
+        active=True,
+        metrics={"kl_before": 0.5},
+        versions={"trueodds": "1"},
+        format_version=1,
+        parameters={"temperature": (2.5,)},
+        keeps_choice=True,
+        bias_correction=BiasCorrection.BATCH,
+        fallback="too few items",
+        selection=Selection(
+            "nll",
+            "it won",
+            (
+                Candidate(Method.KDE, excluded="too few items"),
+                Candidate(Method.VECTOR, 0.5, 0.125),
+            ),
+        ),
+        labelled=3,
+        data_hash="d",
+        prompts_hash="p",
+        teacher_revision="u",
+        teacher_reading="letter",
+        prior=Prior(1.0, 0.5, ("models/a/calibrators/1",)),
+    )
+
+
+def test_what_a_calibrator_does_not_say_is_none():
+    calibrator = _messages.calibrator_of(pb.Calibrator(method=pb.METHOD_ISOTONIC))
+    assert calibrator.method is Method.ISOTONIC
+    assert calibrator.temperature is None
+    assert (calibrator.selection, calibrator.prior, calibrator.teacher) == (None, None, None)
+    assert calibrator.bias_correction is BiasCorrection.NONE
+
+
+def test_a_report_is_read_whole(report):
+    assert report.calibrator == _messages.calibrator_of(pb.Calibrator(**CALIBRATOR))
+    assert (report.items, report.data_hash) == (9, "d")
+    before, after = report.before, report.after
+    assert before.metrics == {"nll": Estimate(0.5, 0.25, 0.75)}
+    assert after.metrics == {"nll": Estimate(0.25, 0.125, 0.5)}
+    assert report.differences == {"nll": Estimate(-0.25, -0.5, -0.125)}
+    bins = ReliabilityBin(**BIN)
+    assert before.equal_width == (bins,)
+    assert before.equal_mass == (replace(bins, count=8),)
+    assert before.risk_coverage == (RiskCoverage(0.75, 0.5, 0.125),)
+    assert (after.equal_width, after.equal_mass, after.risk_coverage) == ((), (), ())
+    assert report.abstentions == (
+        AbstentionRule(0.25, 0.75, 0.5, 0.125, 0.1875),
+        AbstentionRule(0.125, None, 0.0, 0.0, 0.0),
+    )
+    [answer_set] = report.answer_sets
+    assert answer_set.rule == AnswerSetRule(AnswerSetMethod.APS, 0.75)
+    assert asdict(answer_set) | {"rule": None} == {**REPORT["answer_sets"][0], "rule": None}
+
+
+def test_every_field_of_a_report_is_in_this_test():
+    """A field that the contract gets later is read, or left out on purpose."""
+    for kind, said in (
+        (pb.Report, REPORT),
+        (pb.Evaluation, EVALUATION),
+        (pb.ReliabilityBin, BIN),
+        (pb.RiskCoverage, EVALUATION["risk_coverage"][0]),
+        (pb.AbstentionRule, REPORT["abstentions"][0]),
+        (pb.AnswerSetCalibration, REPORT["answer_sets"][0]),
+        (pb.Estimate, REPORT["differences"]["nll"]),
+        (pb.Calibrator, CALIBRATOR),
+        (pb.Scope, CALIBRATOR["scope"]),
+        (pb.Provenance, CALIBRATOR["provenance"]),
+        (pb.Prior, CALIBRATOR["provenance"]["prior"]),
+        (pb.Selection, CALIBRATOR["selection"]),
+        (pb.Candidate, {**CALIBRATOR["selection"]["candidates"][1], "excluded": ""}),
+    ):
+        assert {each.name for each in kind.DESCRIPTOR.fields} == said.keys()
+
+
+def test_a_report_tells_the_items_of_the_fit(report):
+    assert report.in_sample
+    assert not replace(report, data_hash="e").in_sample
+    unknown = replace(report, data_hash="", calibrator=replace(report.calibrator, data_hash=""))
+    assert not unknown.in_sample
+
+
+def test_a_report_survives_json(report):
+    text = report.to_json()
+    assert Report.from_json(text) == report
+    assert Report.from_json(text.encode()) == report
+    assert json.loads(text)["calibrator"]["method"] == "teacher_pooled"
+    assert Report.from_json(text).to_json() == text
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"items": None}, "items: None is not what belongs here"),
+        ({"items": True}, "items: True is not what"),
+        ({"before": {"metrics": {"nll": {"value": 1, "lower": 0}}}},
+         r"before.metrics\['nll'\].upper is missing"),
+        ({"before": {"equal_width": [3]}}, r"before.equal_width\[0\]: 3 is not"),
+        ({"extra": 1}, "extra is not known"),
+        ({"calibrator": {}}, "calibrator.name is missing"),
+        ({"after": []}, r"after: \[\] is not"),
+    ],
+)  # fmt: skip
+def test_json_that_is_no_report_says_where(report, change, message):
+    content = {**json.loads(report.to_json()), **change}
+    with pytest.raises(ValueError, match=message):
+        Report.from_json(json.dumps(content))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "NaN", "{", "1", "[" * 100_000])
+def test_what_is_no_json_object_is_refused(text):
+    with pytest.raises(ValueError, match="is"):
+        Report.from_json(text)
+
+
+def test_a_method_or_a_time_that_nobody_knows_is_refused(report):
+    text = report.to_json()
+    with pytest.raises(ValueError, match=r"calibrator.method: 'magic' is no Method"):
+        Report.from_json(text.replace("teacher_pooled", "magic"))
+    with pytest.raises(ValueError, match=r"calibrator.created: 'soon' is no datetime"):
+        Report.from_json(text.replace(CREATED.isoformat(), "soon"))
+
+
+def test_a_number_that_is_none_is_not_written(report):
+    broken = replace(report, differences={"nll": Estimate(float("nan"), 0.0, 0.0)})
+    with pytest.raises(ValueError, match="JSON compliant"):
+        broken.to_json()
