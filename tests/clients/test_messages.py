@@ -310,6 +310,7 @@ def test_a_model_is_read_whole():
             engine="fake 1",
             dtype="float64",
             limits={"max_prompt_tokens": 1, "max_options": 2, "max_items": 3},
+            prefix_token_id=0,
         )
     )
     assert asdict(model) == {
@@ -324,5 +325,7 @@ def test_a_model_is_read_whole():
         "max_items": 3,
         "engine": "fake 1",
         "dtype": "float64",
+        "prefix_token_id": 0,
     }
-    assert _messages.model_of(model_pb2.Model()).base is None
+    bare = _messages.model_of(model_pb2.Model())
+    assert (bare.base, bare.prefix_token_id) == (None, None)

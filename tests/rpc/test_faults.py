@@ -36,7 +36,6 @@ NOT_SERVED = {
     "DeleteCalibrator",
     "RecordOutcomes",
     "GetDrift",
-    "Tokenize",
 }
 
 

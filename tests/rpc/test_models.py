@@ -3,9 +3,10 @@
 import grpc
 import pytest
 from grpc_status import rpc_status
+from transformers import AutoTokenizer
 
 from trueodds.v1 import model_pb2 as pb
-from trueodds.v1 import reading_pb2
+from trueodds.v1 import question_pb2, reading_pb2
 from trueodds_service.engine.fake import FakeEngine
 
 
@@ -84,3 +85,69 @@ def test_a_model_comes_back_after_its_engine_was_lost(start_service, question, r
     assert service.score(question(), model="models/base")
     service.model_ready("aligned", FakeEngine(seed=7, sharpness=3.0))
     assert service.score(question()) == served
+
+
+# Tokens
+
+
+def tokens(service, *prompts, model="models/aligned"):
+    prompts = [question_pb2.Prompt(**prompt) for prompt in prompts]
+    request = pb.TokenizeRequest(name=model, prompts=prompts)
+    return [list(each.ids) for each in service.models.Tokenize(request).prompts]
+
+
+def test_prompts_of_every_kind_are_tokenized_as_transformers_does(service, weights):
+    reference = AutoTokenizer.from_pretrained(weights)
+    text = "Which one? <|end|>  A"
+    chat = [{"role": "user", "content": "Which one?"}]
+    found = tokens(
+        service,
+        {"text": text},
+        {"special_text": text},
+        {"token_ids": {"ids": [5, 6, 7]}},
+        {"chat": {"messages": chat, "answer_prefix": " A"}},
+    )
+    rendered = reference.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+    assert found == [
+        reference.encode(text, split_special_tokens=True),
+        reference.encode(text),
+        [5, 6, 7],
+        reference.encode(f"{rendered} A"),
+    ]
+    assert found[0] != found[1], "only one of them reads the special token"
+
+
+def test_a_prompt_may_be_longer_than_the_model_reads(start_service, weights):
+    text = "one two " * 1000
+    expected = AutoTokenizer.from_pretrained(weights).encode(text)
+    assert tokens(start_service(max_tokens=32), {"text": text}) == [expected]
+
+
+def test_what_is_no_prompt_is_named(service, refused):
+    known = {"token_ids": {"ids": [1]}}
+    for prompt, field in [
+        ({}, "prompts[1].source"),
+        ({"text": ""}, "prompts[1].text"),
+        ({"token_ids": {"ids": [10**6]}}, "prompts[1].token_ids"),
+        (
+            {"chat": {"messages": [{"role": "user", "content": "<|end|>"}]}},
+            "prompts[1].chat.messages[0].content",
+        ),
+    ]:
+        with refused(grpc.StatusCode.INVALID_ARGUMENT, field=field):
+            tokens(service, known, prompt)
+
+
+def test_prompts_are_counted_and_need_a_model(start_service, refused):
+    service = start_service(limits={"max_items": 2})
+    for count in (0, 3):
+        with refused(grpc.StatusCode.INVALID_ARGUMENT, field="prompts"):
+            tokens(service, *[{"text": "x"}] * count)
+    with refused(grpc.StatusCode.NOT_FOUND):
+        tokens(service, {"text": "x"}, model="models/other")
+
+
+def test_the_token_before_a_text_is_that_of_the_tokenizer(service, weights):
+    reference = AutoTokenizer.from_pretrained(weights)
+    assert reference.bos_token_id is None
+    assert models(service)["models/aligned"].prefix_token_id == reference.eos_token_id

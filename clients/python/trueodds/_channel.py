@@ -17,6 +17,10 @@ BATCH = 128
 BATCH_BYTES = 4 * 2**20
 # Messages under way at once: the engine works on one while another is converted.
 WINDOW = 3
+# Of a stream, which has no round trip to wait for; and for how many seconds it may do without a
+# server, which can be as long as an engine takes to load.
+STREAM_WINDOW = 8
+PATIENCE = 300.0
 
 # Every call can be repeated: scores and fits give the same again, an activation of what is
 # active changes nothing, and a rollback names what it takes back.

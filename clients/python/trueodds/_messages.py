@@ -6,7 +6,7 @@ from datetime import UTC
 from typing import TypeVar
 
 from trueodds import errors
-from trueodds._channel import BATCH_BYTES
+from trueodds._channel import BATCH, BATCH_BYTES
 from trueodds.types import (
     Answer,
     BiasCorrection,
@@ -118,6 +118,38 @@ def batch_messages(
         yield message
 
 
+def stream_messages(
+    settings: scoring_pb2.ScoreSettings, first: int, questions: Sequence[Question]
+) -> Iterator[tuple[int, scoring_pb2.StreamScoreRequest]]:
+    """The same for a stream, each with the index of its first question; ``first`` is that of all.
+
+    Every message has the settings: it may be the first of a stream, when another one broke.
+    """
+    own = scoring_pb2.ScoreSettings()
+    own.CopyFrom(settings)
+    for message in batch_messages(own, questions, BATCH):
+        yield (
+            first,
+            scoring_pb2.StreamScoreRequest(settings=message.settings, questions=message.questions),
+        )
+        first += len(message.questions)
+
+
+def tokenize_messages(
+    model: str, prompts: Iterable[str | Text | TokenIds | Chat]
+) -> Iterator[model_pb2.TokenizeRequest]:
+    """The prompts in messages of at most so many of them, and of so many bytes."""
+    message, held = model_pb2.TokenizeRequest(name=model_name(model)), 0
+    for prompt in map(_prompt_message, prompts):
+        held += prompt.ByteSize()
+        if message.prompts and (len(message.prompts) == BATCH or held > BATCH_BYTES):
+            yield message
+            message, held = model_pb2.TokenizeRequest(name=message.name), prompt.ByteSize()
+        message.prompts.append(prompt)
+    if message.prompts:
+        yield message
+
+
 def fit_message(
     model: str,
     task: str,
@@ -199,7 +231,7 @@ def _option_of(message: scoring_pb2.OptionScore) -> OptionScore:
 
 
 def outcomes_of(
-    message: scoring_pb2.BatchScoreResponse, first: int
+    message: scoring_pb2.BatchScoreResponse | scoring_pb2.StreamScoreResponse, first: int
 ) -> list[Answer | errors.TrueoddsError]:
     """One outcome a question; ``first`` is the index of the message's first among all."""
     return [
@@ -272,6 +304,7 @@ def model_of(message: model_pb2.Model) -> Model:
         max_prompt_tokens=message.limits.max_prompt_tokens,
         max_options=message.limits.max_options,
         max_items=message.limits.max_items,
+        prefix_token_id=message.prefix_token_id if message.HasField("prefix_token_id") else None,
         engine=message.engine,
         dtype=message.dtype,
     )

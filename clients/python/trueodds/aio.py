@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
@@ -11,19 +11,23 @@ from typing import Self
 import grpc
 
 from trueodds import _messages, errors
+from trueodds._astreams import stream_batches
 from trueodds._channel import (
     ATTEMPT_TIMEOUT,
     BATCH,
     FIT_TIMEOUT,
     OPTIONS,
+    PATIENCE,
+    STREAM_WINDOW,
     TIMEOUT,
     WINDOW,
     server_address,
 )
-from trueodds.client import Progress, Request, Response
+from trueodds.client import Key, Progress, Request, Response
 from trueodds.types import (
     Answer,
     Calibrator,
+    Chat,
     CustomFormat,
     Example,
     Format,
@@ -31,6 +35,8 @@ from trueodds.types import (
     Model,
     Question,
     Reading,
+    Text,
+    TokenIds,
 )
 from trueodds.v1 import (
     calibration_pb2,
@@ -124,6 +130,57 @@ class AsyncClient:
                 task_left.cancel()
             await asyncio.gather(*under_way, return_exceptions=True)
         return outcomes
+
+    async def score_stream(
+        self,
+        questions: Iterable[Question] | AsyncIterable[Question],
+        *,
+        model: str,
+        task: str = "",
+        reading: Reading | Format | CustomFormat = Format.PAREN,
+        shots: Sequence[Example] = (),
+        calibrator: str | None = None,
+        min_option_mass: float = 0.0,
+        top_tokens: int = 0,
+        ordered: bool = True,
+    ) -> AsyncIterator[tuple[int, Answer | errors.TrueoddsError]]:
+        """Answers any number of questions, as a stream; see ``Client.score_stream``."""
+        settings = _messages.settings_message(
+            model, task, reading, shots, calibrator, min_option_mass, top_tokens
+        )
+        batches = _batches(settings, questions)
+        async for first, response in self.stream(batches, ordered=ordered):
+            if response.HasField("error"):
+                raise errors.from_status(response.error)
+            for index, outcome in enumerate(_messages.outcomes_of(response, first), first):
+                yield index, outcome
+
+    def stream(
+        self,
+        batches: AsyncIterator[tuple[Key, scoring_pb2.StreamScoreRequest]],
+        *,
+        ordered: bool = True,
+    ) -> AsyncIterator[tuple[Key, scoring_pb2.StreamScoreResponse]]:
+        """Messages of the contract, each with a key of yours; see ``Client.stream``."""
+        return stream_batches(
+            self._scoring,
+            batches,
+            server=self.server,
+            window=STREAM_WINDOW,
+            timeout=self._timeout,
+            patience=PATIENCE,
+            ordered=ordered,
+        )
+
+    async def tokenize(
+        self, prompts: Iterable[str | Text | TokenIds | Chat], *, model: str
+    ) -> list[tuple[int, ...]]:
+        """The tokens of prompts as the model reads them, in their order."""
+        tokens: list[tuple[int, ...]] = []
+        for request in _messages.tokenize_messages(model, prompts):
+            response = await self._ask(self._models.Tokenize, request)
+            tokens += [tuple(each.ids) for each in response.prompts]
+        return tokens
 
     async def fit(
         self,
@@ -245,3 +302,26 @@ class AsyncClient:
             yield
         except grpc.RpcError as error:
             raise errors.from_rpc(error, self.server) from None
+
+
+async def _batches(
+    settings: scoring_pb2.ScoreSettings, questions: Iterable[Question] | AsyncIterable[Question]
+) -> AsyncIterator[tuple[int, scoring_pb2.StreamScoreRequest]]:
+    """Questions as messages, no further read than is needed."""
+    source = aiter(questions if isinstance(questions, AsyncIterable) else _awaited(questions))
+    first, ended = 0, False
+    while not ended:
+        chunk: list[Question] = []
+        while len(chunk) < BATCH and not ended:
+            try:
+                chunk.append(await anext(source))
+            except StopAsyncIteration:
+                ended = True
+        for message in _messages.stream_messages(settings, first, chunk) if chunk else ():
+            yield message
+        first += len(chunk)
+
+
+async def _awaited(questions: Iterable[Question]) -> AsyncIterator[Question]:
+    for question in questions:
+        yield question

@@ -4,6 +4,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -15,13 +16,17 @@ from trueodds._channel import (
     BATCH,
     FIT_TIMEOUT,
     OPTIONS,
+    PATIENCE,
+    STREAM_WINDOW,
     TIMEOUT,
     WINDOW,
     server_address,
 )
+from trueodds._streams import stream_batches
 from trueodds.types import (
     Answer,
     Calibrator,
+    Chat,
     CustomFormat,
     Example,
     Format,
@@ -29,6 +34,8 @@ from trueodds.types import (
     Model,
     Question,
     Reading,
+    Text,
+    TokenIds,
 )
 from trueodds.v1 import (
     calibration_pb2,
@@ -41,6 +48,7 @@ from trueodds.v1 import (
 
 Request = TypeVar("Request")
 Response = TypeVar("Response")
+Key = TypeVar("Key")
 
 Progress = Callable[[int, int], None]
 """Called with how many are done, and of how many."""
@@ -136,6 +144,65 @@ class Client:
             for call in under_way:
                 call.cancel()
         return outcomes
+
+    def score_stream(
+        self,
+        questions: Iterable[Question],
+        *,
+        model: str,
+        task: str = "",
+        reading: Reading | Format | CustomFormat = Format.PAREN,
+        shots: Sequence[Example] = (),
+        calibrator: str | None = None,
+        min_option_mass: float = 0.0,
+        top_tokens: int = 0,
+        ordered: bool = True,
+    ) -> Iterator[tuple[int, Answer | errors.TrueoddsError]]:
+        """Answers any number of questions of one task, as a stream.
+
+        Reads ``questions`` as they are sent, and yields the index of each, from 0, with its answer
+        or its error: in their order, or with ``ordered=False`` as they come. Any number of
+        questions takes the same memory. A server that restarts or loses an engine is waited for,
+        up to 300 seconds, and asked again only for what it has not answered; ``timeout`` bounds
+        the wait for the next answer. What is wrong with all questions is raised. The other
+        arguments are those of ``score``.
+        """
+        settings = _messages.settings_message(
+            model, task, reading, shots, calibrator, min_option_mass, top_tokens
+        )
+        for first, response in self.stream(_batches(settings, questions), ordered=ordered):
+            if response.HasField("error"):
+                raise errors.from_status(response.error)
+            yield from enumerate(_messages.outcomes_of(response, first), first)
+
+    def stream(
+        self,
+        batches: Iterable[tuple[Key, scoring_pb2.StreamScoreRequest]],
+        *,
+        ordered: bool = True,
+    ) -> Iterator[tuple[Key, scoring_pb2.StreamScoreResponse]]:
+        """What ``score_stream`` is made of: messages of the contract, each with a key of yours.
+
+        Each message needs its settings; its ``batch_id`` is overwritten. A batch that fails as a
+        whole is yielded with its error.
+        """
+        return stream_batches(
+            self._scoring,
+            batches,
+            server=self.server,
+            window=STREAM_WINDOW,
+            timeout=self._timeout,
+            patience=PATIENCE,
+            ordered=ordered,
+        )
+
+    def tokenize(
+        self, prompts: Iterable[str | Text | TokenIds | Chat], *, model: str
+    ) -> list[tuple[int, ...]]:
+        """The tokens of prompts as the model reads them, in their order."""
+        requests = _messages.tokenize_messages(model, prompts)
+        responses = (self._ask(self._models.Tokenize, request) for request in requests)
+        return [tuple(each.ids) for response in responses for each in response.prompts]
 
     def fit(
         self,
@@ -277,3 +344,13 @@ class Client:
             yield
         except grpc.RpcError as error:
             raise errors.from_rpc(error, self.server) from None
+
+
+def _batches(
+    settings: scoring_pb2.ScoreSettings, questions: Iterable[Question]
+) -> Iterator[tuple[int, scoring_pb2.StreamScoreRequest]]:
+    """Questions as messages, no further read than is needed."""
+    source, first = iter(questions), 0
+    while chunk := list(islice(source, BATCH)):
+        yield from _messages.stream_messages(settings, first, chunk)
+        first += len(chunk)

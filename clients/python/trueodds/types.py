@@ -400,7 +400,8 @@ class Model:
 
     ``max_prompt_tokens`` is 0 until then. ``base`` is the model over whose weights an adapter
     runs. ``max_items`` bounds the items of a fit; batches of
-    questions are cut to it by the client.
+    questions are cut to it by the client. ``prefix_token_id`` is the token before a text that
+    has nothing before it, None where the tokenizer has none.
     """
 
     name: str
@@ -414,6 +415,7 @@ class Model:
     max_items: int
     engine: str
     dtype: str
+    prefix_token_id: int | None = None
 
 
 def _texts(value: Sequence[str], name: str) -> tuple[str, ...]:

@@ -104,6 +104,34 @@ class PromptTokenizer:
         _check_not_empty(ids, "source")
         return ids
 
+    def tokenize(self, prompts: Sequence[Prompt]) -> list[tuple[int, ...]]:
+        """The tokens of prompts of any length and kind; the order is kept.
+
+        Raises InvalidInput, whose field is relative to ``prompts``.
+        """
+        texts: list[_Text | None] = []
+        for index, prompt in enumerate(prompts):
+            with field(f"prompts[{index}]"):
+                if isinstance(prompt, TokenIdPrompt):
+                    self._check_ids(prompt.ids, "token_ids")
+                    texts.append(None)
+                else:
+                    texts.append(self._own_text(prompt))
+        encoded = iter(self._encode([text for text in texts if text is not None]))
+        return [
+            prompt.ids if isinstance(prompt, TokenIdPrompt) else next(encoded) for prompt in prompts
+        ]
+
+    @property
+    def prefix_token_id(self) -> int | None:
+        """What stands before a text that has nothing before it; None where there is no such token.
+
+        The beginning of a text, or else its end: the rule of lm-eval.
+        """
+        first = self._plain.bos_token_id
+        found = self._plain.eos_token_id if first is None else first
+        return None if found is None else int(found)
+
     def token_text(self, token: int) -> str:
         """A token as the tokenizer writes it by itself."""
         return str(self._plain.decode([token]))

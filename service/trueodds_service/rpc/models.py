@@ -1,14 +1,16 @@
 """ModelService: which models are served, and what they can do."""
 
+import asyncio
+
 from trueodds.v1 import model_pb2 as pb
-from trueodds.v1 import model_pb2_grpc, scoring_pb2
+from trueodds.v1 import model_pb2_grpc, question_pb2, scoring_pb2
 from trueodds_service.config import Limits
 from trueodds_service.engine.base import MAX_TOP_TOKENS
-from trueodds_service.errors import NotServed
+from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.catalog import Catalog, ModelEntry, ServedModel
 from trueodds_service.prompts.formats import FORMAT_VERSION
 from trueodds_service.rpc.names import model_name, parse_model
-from trueodds_service.rpc.reading import FORMATS_SERVED
+from trueodds_service.rpc.reading import FORMATS_SERVED, parse_prompt
 from trueodds_service.rpc.status import Context
 
 
@@ -29,7 +31,18 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
         return pb.GetModelResponse(model=self._message(entry))
 
     async def Tokenize(self, request: pb.TokenizeRequest, context: Context) -> pb.TokenizeResponse:
-        raise NotServed("Tokenize is in the contract and not served by this version")
+        served = self._catalog.find(parse_model(request.name, "name")).ready()
+        count = len(request.prompts)
+        if not 1 <= count <= self._limits.max_items:
+            raise InvalidInput(
+                "prompts", f"has {count} prompts; from 1 to {self._limits.max_items}"
+            )
+        prompts = []
+        for index, message in enumerate(request.prompts):
+            with field(f"prompts[{index}]"):
+                prompts.append(parse_prompt(message))
+        tokens = await asyncio.to_thread(served.tokenizer.tokenize, prompts)
+        return pb.TokenizeResponse(prompts=[question_pb2.TokenIds(ids=ids) for ids in tokens])
 
     def _message(self, entry: ModelEntry) -> pb.Model:
         message = pb.Model(
@@ -52,6 +65,9 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
             message.limits.max_prompt_tokens = entry.served.max_prompt_tokens
             message.engine = _engine_name(entry.served)
             message.dtype = entry.served.info.dtype
+            prefix = entry.served.tokenizer.prefix_token_id
+            if prefix is not None:
+                message.prefix_token_id = prefix
         return message
 
 

@@ -1,0 +1,145 @@
+"""What of a stream is under way, with a clock of the test's own."""
+
+import pytest
+from google.rpc import code_pb2, status_pb2
+
+from trueodds import Unavailable
+from trueodds._flight import FIRST_PAUSE, LONGEST_PAUSE, Flight
+from trueodds.errors import InvalidRequest
+from trueodds.v1 import scoring_pb2
+
+LOST = Unavailable("gone")
+AWAY = status_pb2.Status(code=code_pb2.UNAVAILABLE)
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def flight(clock):
+    return lambda window=3, patience=60.0, ordered=True: Flight(
+        window, patience, ordered=ordered, clock=clock
+    )
+
+
+def sent(flight, *keys):
+    return [flight.add(key, scoring_pb2.StreamScoreRequest()).batch_id for key in keys]
+
+
+def answer(batch_id, **parts):
+    return scoring_pb2.StreamScoreResponse(batch_id=batch_id, **parts)
+
+
+def keys(answered):
+    return [key for key, _ in answered]
+
+
+def test_no_more_than_the_window_goes(flight):
+    flight = flight(window=2)
+    first, _ = sent(flight, "a", "b")
+    assert not flight.has_room
+    flight.answered(answer(first))
+    assert flight.has_room
+
+
+def test_answers_wait_for_those_before_them_and_take_room(flight):
+    flight = flight(window=2)
+    first, second = sent(flight, "a", "b")
+    assert flight.answered(answer(second)) == []
+    for _ in range(7):
+        assert flight.has_room
+        [later] = sent(flight, "later")
+        flight.answered(answer(later))
+    assert not flight.has_room, "one that does not come back must not pile up the others"
+    assert keys(flight.answered(answer(first))) == ["a", "b"] + ["later"] * 7
+    assert not flight
+
+
+def test_answers_come_as_they_are_where_order_does_not_matter(flight):
+    flight = flight(ordered=False)
+    first, second = sent(flight, "a", "b")
+    assert keys(flight.answered(answer(second))) == ["b"]
+    assert keys(flight.answered(answer(first))) == ["a"]
+
+
+def test_a_broken_stream_sends_again_only_what_has_no_answer(flight, clock):
+    flight = flight()
+    first, second, third = sent(flight, "a", "b", "c")
+    flight.answered(answer(second))
+    flight.lost(LOST)
+    assert flight.again() == []
+    assert flight.pause() == pytest.approx(FIRST_PAUSE)
+    clock.now += FIRST_PAUSE
+    assert [each.batch_id for each in flight.again()] == [first, third]
+    assert flight.again() == []
+    assert flight.pause() is None
+
+
+def test_an_answer_that_comes_twice_is_given_once(flight):
+    flight = flight(ordered=False)
+    [first] = sent(flight, "a")
+    assert keys(flight.answered(answer(first))) == ["a"]
+    assert flight.answered(answer(first)) == []
+
+
+@pytest.mark.parametrize("parts", [{"error": AWAY}, {"outcomes": [{"error": AWAY}]}])
+def test_a_batch_that_found_nobody_goes_again(flight, clock, parts):
+    flight = flight()
+    first, _ = sent(flight, "a", "b")
+    assert flight.answered(answer(first, **parts)) == []
+    clock.now += FIRST_PAUSE
+    assert [each.batch_id for each in flight.again()] == [first]
+
+
+def test_another_error_is_an_answer(flight):
+    flight = flight()
+    [first] = sent(flight, "a")
+    wrong = status_pb2.Status(code=code_pb2.INVALID_ARGUMENT)
+    assert keys(flight.answered(answer(first, error=wrong))) == ["a"]
+
+
+def test_pauses_grow_to_a_bound_and_begin_anew_after_an_answer(flight, clock):
+    flight = flight(patience=1000.0)
+    first, _ = sent(flight, "a", "b")
+    pauses = []
+    for _ in range(8):
+        flight.lost(LOST)
+        flight.lost(LOST)  # what fails together counts once
+        pauses.append(flight.pause())
+        clock.now += pauses[-1]
+        flight.again()
+    assert pauses[:3] == pytest.approx([FIRST_PAUSE, 2 * FIRST_PAUSE, 4 * FIRST_PAUSE])
+    assert pauses[-1] == pytest.approx(LONGEST_PAUSE)
+    flight.answered(answer(first))
+    flight.lost(LOST)
+    assert flight.pause() == pytest.approx(FIRST_PAUSE)
+
+
+def test_patience_ends_unless_something_comes_back(flight, clock):
+    flight = flight(patience=60.0)
+    first, _ = sent(flight, "a", "b")
+    flight.lost(LOST)
+    clock.now += 59
+    flight.lost(LOST)
+    flight.answered(answer(first))
+    clock.now += 59
+    flight.lost(LOST)
+    clock.now += 61
+    with pytest.raises(Unavailable, match="gone"):
+        flight.lost(LOST)
+
+
+def test_what_cannot_be_mended_is_raised_at_once(flight):
+    flight = flight()
+    sent(flight, "a")
+    with pytest.raises(InvalidRequest):
+        flight.lost(InvalidRequest("no"))

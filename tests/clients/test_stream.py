@@ -1,0 +1,213 @@
+"""Streams of both clients, to a server that breaks them off: each test holds for both."""
+
+import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+from google.rpc import code_pb2, status_pb2
+from grpc_status import rpc_status
+
+from trueodds import (
+    Answer,
+    AsyncClient,
+    DeadlineExceeded,
+    Format,
+    InvalidRequest,
+    NotFound,
+    Question,
+    TokenIds,
+)
+from trueodds._channel import BATCH, STREAM_WINDOW
+from trueodds.v1 import scoring_pb2, scoring_pb2_grpc
+
+AWAY = status_pb2.Status(code=code_pb2.UNAVAILABLE)
+
+
+class Relay(scoring_pb2_grpc.ScoringServiceServicer):
+    """Answers a stream by the service's BatchScore, and does to it what a test asks for.
+
+    ``received`` are the numbers of questions of each message, over all streams.
+    """
+
+    def __init__(self, service):
+        self._service = service
+        self._lock = threading.Lock()
+        self.received = []
+        self.streams = 0
+        self.break_after = []
+        """After how many answers each stream breaks off, the first ones first."""
+        self.refuse = 0
+        """How many batches are told to come back."""
+        self.backwards = False
+        self.silent = threading.Event()
+
+    def StreamScore(self, request_iterator, context):  # noqa: N802
+        self.streams += 1
+        left = self.break_after.pop(0) if self.break_after else None
+        for group in self._groups(request_iterator):
+            for request in group:
+                self.received.append(len(request.questions))
+                if self.silent.is_set():
+                    continue
+                if left == 0:
+                    context.abort(grpc.StatusCode.UNAVAILABLE, "breaks off")
+                yield self._answer(request)
+                left = None if left is None else left - 1
+
+    def _groups(self, requests):
+        if not self.backwards:
+            return ([each] for each in requests)
+        return (group[::-1] for group in iter(lambda: [*itertools.islice(requests, 3)], []))
+
+    def _answer(self, request):
+        if self.refuse:
+            self.refuse -= 1
+            return scoring_pb2.StreamScoreResponse(batch_id=request.batch_id, error=AWAY)
+        batch = scoring_pb2.BatchScoreRequest(
+            settings=request.settings, questions=request.questions
+        )
+        try:
+            response = self._service.scoring.BatchScore(batch)
+        except grpc.RpcError as error:
+            status = rpc_status.from_call(error)
+            return scoring_pb2.StreamScoreResponse(batch_id=request.batch_id, error=status)
+        return scoring_pb2.StreamScoreResponse(
+            batch_id=request.batch_id, outcomes=response.outcomes
+        )
+
+
+@pytest.fixture
+def relay(service):
+    """A server with a Relay; ``address`` is where it listens."""
+    relay = Relay(service)
+    server = grpc.server(ThreadPoolExecutor(4))
+    scoring_pb2_grpc.add_ScoringServiceServicer_to_server(relay, server)
+    relay.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    yield relay
+    server.stop(None)
+
+
+@pytest.fixture
+def questions():
+    return [Question(f"Is {number} even?", ("yes", "no")) for number in range(5 * BATCH + 3)]
+
+
+def both(client, questions, **options):
+    return list(client.score_stream(questions, model="aligned", **options))
+
+
+def test_a_stream_answers_as_a_batch_does(relay, client, connect, questions):
+    expected = client.score_batch(questions, model="aligned", task="t", reading=Format.LETTER)
+    found = both(connect(relay.address), questions, task="t", reading=Format.LETTER)
+    assert found == list(enumerate(expected))
+    assert relay.received == [BATCH] * 5 + [3]
+
+
+def test_order_is_kept_unless_told_otherwise(relay, connect, questions):
+    relay.backwards = True
+    client = connect(relay.address)
+    assert [index for index, _ in both(client, questions)] == list(range(len(questions)))
+    as_they_come = [index for index, _ in both(client, questions, ordered=False)]
+    assert as_they_come[0] == 2 * BATCH
+    assert sorted(as_they_come) == list(range(len(questions)))
+
+
+def test_a_stream_that_breaks_goes_on_where_it_was(relay, client, connect, questions):
+    relay.break_after = [2, 0, 1]
+    found = both(connect(relay.address), questions)
+    assert found == list(enumerate(client.score_batch(questions, model="aligned")))
+    assert relay.streams == 4
+    # Three answers came before the last stream: what they are for did not travel again.
+    assert relay.received[-3:] == [BATCH, BATCH, 3]
+
+
+def test_a_batch_that_is_told_to_come_back_does(relay, connect, questions):
+    relay.refuse = 3
+    found = both(connect(relay.address), questions)
+    assert [index for index, _ in found] == list(range(len(questions)))
+    assert all(isinstance(outcome, Answer) for _, outcome in found)
+
+
+def test_a_question_that_cannot_be_scored_has_its_error_in_its_place(relay, connect, questions):
+    questions[BATCH + 1] = Question("", ("yes", "no"))
+    found = dict(both(connect(relay.address), questions))
+    error = found.pop(BATCH + 1)
+    assert isinstance(error, InvalidRequest)
+    assert error.field == f"questions[{BATCH + 1}].text"
+    assert all(isinstance(outcome, Answer) for outcome in found.values())
+
+
+def test_what_is_wrong_with_all_is_raised(relay, connect, questions):
+    with pytest.raises(NotFound):
+        list(connect(relay.address).score_stream(questions, model="nobody"))
+
+
+def test_a_server_that_says_nothing_is_given_up(relay, connect, questions):
+    relay.silent.set()
+    with pytest.raises(DeadlineExceeded, match="raise the timeout"):
+        both(connect(relay.address, timeout=0.3), questions)
+
+
+def test_no_questions_are_no_answers(relay, connect):
+    assert both(connect(relay.address), []) == []
+
+
+def test_questions_are_read_as_they_are_needed(relay, run):
+    read = []
+
+    def endless():
+        for number in itertools.count():
+            read.append(number)
+            yield Question(f"Is {number} even?", ("yes", "no"))
+
+    async def take(count):
+        async with AsyncClient(relay.address) as client:
+            stream = client.score_stream(endless(), model="aligned")
+            taken = [await anext(stream) for _ in range(count)]
+            await stream.aclose()
+            return taken
+
+    assert [index for index, _ in run(take(10))] == list(range(10))
+    assert len(read) <= (STREAM_WINDOW + 1) * BATCH
+
+
+def test_asyncio_takes_questions_from_an_asynchronous_iterator(relay, run):
+    async def source():
+        for number in range(3):
+            yield Question(f"Is {number} even?", ("yes", "no"))
+
+    async def ask():
+        async with AsyncClient(relay.address) as client:
+            return [index async for index, _ in client.score_stream(source(), model="aligned")]
+
+    assert run(ask()) == [0, 1, 2]
+
+
+def test_what_fails_in_the_source_comes_out(relay, connect):
+    def source():
+        yield Question("Is 1 even?", ("yes", "no"))
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        both(connect(relay.address), source())
+
+
+# Tokens
+
+
+def test_prompts_are_tokenized_in_their_order(client):
+    prompts = [f"Is {number} even?" for number in range(BATCH + 5)]
+    found = client.tokenize([*prompts, TokenIds([3, 4])], model="aligned")
+    assert found[-1] == (3, 4)
+    assert len(found) == len(prompts) + 1
+    assert found[7] == client.tokenize(prompts[7:8], model="aligned")[0]
+    assert len({*found}) == len(found)
+
+
+def test_a_prompt_that_is_none_is_named(client):
+    with pytest.raises(InvalidRequest) as caught:
+        client.tokenize(["x", ""], model="aligned")
+    assert caught.value.field == "prompts[1].text"
