@@ -59,7 +59,9 @@ class House:
 
     def stored(self, temperature=2.0, **scope) -> Calibrator:
         scope = replace(OWN_SCOPE, **scope)
-        return self.store.put(Calibrator(scope=scope, method="constant", temperature=temperature))
+        return self.store.put(
+            Calibrator(scope=scope, method="constant", parameters={"temperature": (temperature,)})
+        )
 
     async def score(self, *asked: Question, **query):
         """The outcomes of a query of the aligned model."""

@@ -135,6 +135,8 @@ TRANSLATED = {
     errors.CalibratorNotFound: (NotFound, "CALIBRATOR_NOT_FOUND"),
     errors.NothingActive: (NotReady, "CALIBRATOR_NOT_ACTIVE"),
     errors.NotActive: (NotReady, "CALIBRATOR_NOT_ACTIVE"),
+    errors.StillActive: (NotReady, "CALIBRATOR_ACTIVE"),
+    errors.RequestReused: (InvalidInput, "REQUEST_ID_REUSED"),
     errors.BadPageToken: (InvalidInput, "INVALID_FIELD"),
     errors.StoreCorrupt: (NotReady, "CALIBRATOR_DAMAGED"),
     errors.SchemaTooNew: (Unavailable, "STORE_UNAVAILABLE"),

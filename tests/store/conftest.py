@@ -19,7 +19,7 @@ def _make(temperature: float = 1.7, *, model: str = "demo-aligned", task: str = 
     return Calibrator(
         scope=Scope(model, "3f2a", task, "paren", 1, 4),
         method="teacher_kl",
-        temperature=temperature,
+        parameters={"temperature": (temperature,)},
         provenance=Provenance("demo-base", "77c1", 512, "sha256:ab12", {"trueodds": "0.1.0"}),
         metrics={"nll_before": 1.25, "nll_after": 0.1 + 0.2},
         created_at=datetime(2025, 3, 1, 12, 30, 15, 123457, tzinfo=UTC),

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from trueodds_service.store import Provenance, Scope
+from trueodds_service.store import Candidate, Prior, Provenance, Scope, Selection
 
+SELECTION = Selection("nll", "the least", (Candidate("vector", 0.7, 0.01),))
 SCOPE_CHANGES = {
     "model": "other",
     "revision": "other",
@@ -22,14 +23,26 @@ PROVENANCE_CHANGES = {
     "items": 513,
     "data_hash": "other",
     "versions": {"trueodds": "0.1.1"},
+    "labelled": 1,
+    "teacher_reading": "text",
+    "prior": Prior(0.0, 1.0, ("0f",)),
+    "prompts_hash": "other",
 }
 CHANGES = {
     "scope": [{key: value} for key, value in SCOPE_CHANGES.items()],
     "method": ["temperature"],
-    "temperature": [1.7000000000000002],
+    "parameters": [
+        {"temperature": (1.7000000000000002,)},
+        {"temperature": (1.7,), "bias": ()},
+        {"t": (1.7,)},
+    ],
     "at_bound": [True],
     "undetermined": [True],
     "provenance": [{key: value} for key, value in PROVENANCE_CHANGES.items()],
+    "fallback": ["temperature: too few items"],
+    "selection": [SELECTION, replace(SELECTION, candidates=())],
+    "keeps_choice": [False],
+    "bias_correction": ["batch"],
     "metrics": [{}, {"nll_before": 1.25}, {"nll_before": 1.25, "nll_after": 0.3}],
 }
 
@@ -80,7 +93,9 @@ def test_a_calibrator_cannot_change(make):
     given["nll"] = 2.0
     assert copy.metrics == {"nll": 1.0}
     with pytest.raises(FrozenInstanceError):
-        calibrator.temperature = 2.0
+        calibrator.method = "constant"
+    with pytest.raises(TypeError):
+        calibrator.parameters["temperature"] = (2.0,)
     with pytest.raises(TypeError):
         calibrator.metrics["nll"] = 0.0
     with pytest.raises(TypeError):
@@ -97,6 +112,20 @@ def test_a_calibrator_travels_to_another_process_and_can_be_a_key(make):
 def test_a_temperature_that_cannot_be_applied_is_refused(make, temperature):
     with pytest.raises(ValueError, match="temperature"):
         make(temperature)
+
+
+def test_a_calibrator_that_ends_in_one_temperature_tells_it(make):
+    assert make(1.5).temperature == 1.5
+    debiased = {"temperature": (1.5,), "log_prior": (0.1, -0.1)}
+    assert replace(make(), parameters=debiased).temperature == 1.5
+    assert replace(make(), parameters={**debiased, "bins": (0.5,)}).temperature is None
+    assert replace(make(), parameters={"scale": (1.5,)}).temperature is None
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_parameters_that_cannot_be_kept_are_refused_by_name(make, value):
+    with pytest.raises(ValueError, match="scale"):
+        replace(make(), parameters={"scale": (1.0, value), "bias": (0.0,)})
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("-inf")])

@@ -40,7 +40,9 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule(scope=scopes, temperature=temperatures)
     def activate(self, scope, temperature):
-        calibrator = Calibrator(scope=scope, method="constant", temperature=temperature)
+        calibrator = Calibrator(
+            scope=scope, method="constant", parameters={"temperature": (temperature,)}
+        )
         kept = self.store.put(calibrator)
         assert kept.id == calibrator.id
         if kept not in self.order:

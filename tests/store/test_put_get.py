@@ -8,7 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trueodds_service.store import CalibratorNotFound, SqlCalibratorStore, StoreCorrupt
+from trueodds_service.store import (
+    CalibratorNotFound,
+    Candidate,
+    Prior,
+    Selection,
+    SqlCalibratorStore,
+    StoreCorrupt,
+)
 
 
 def test_put_then_get(store, make):
@@ -27,19 +34,54 @@ def test_putting_the_same_fit_again_returns_the_one_kept(store, make):
 
 
 positive = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
+names = st.text("abc_é", max_size=4)
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
 
 @settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-@given(temperature=positive, metrics=st.dictionaries(st.text("abc_é", max_size=4), finite))
-def test_numbers_come_back_bit_for_bit(store, make, temperature, metrics):
-    calibrator = replace(make(temperature), metrics=metrics)
+@given(
+    temperature=positive,
+    metrics=st.dictionaries(names, finite),
+    bias=st.lists(finite, max_size=5),
+)
+def test_numbers_come_back_bit_for_bit(store, make, temperature, metrics, bias):
+    parameters = {"temperature": (temperature,), "bias": bias}
+    calibrator = replace(make(), parameters=parameters, metrics=metrics)
     store.put(calibrator)
     kept = store.get("demo-aligned", calibrator.id)
-    assert kept.temperature.hex() == temperature.hex()
+    assert kept.parameters["temperature"][0].hex() == temperature.hex()
+    assert [each.hex() for each in kept.parameters["bias"]] == [each.hex() for each in bias]
     assert {k: v.hex() for k, v in kept.metrics.items()} == {k: v.hex() for k, v in metrics.items()}
+
+
+def test_all_that_a_calibrator_tells_comes_back(store, make):
+    calibrator = replace(
+        make(),
+        method="vector",
+        parameters={"scale": (1, 2.5), "bias": (-0.5, 0)},
+        fallback="temperature: too few items",
+        selection=Selection(
+            "nll, 5-fold",
+            "the least",
+            (Candidate("vector", 0.7, 0.01), Candidate("kde", None, None, "few")),
+        ),
+        keeps_choice=False,
+        bias_correction="batch",
+        provenance=replace(
+            make().provenance,
+            labelled=500,
+            teacher_reading="text",
+            prior=Prior(0.7, 0.2, ("0f", "1f")),
+            prompts_hash="ab",
+        ),
+    )
+    store.put(calibrator)
+    kept = store.get("demo-aligned", calibrator.id)
+    assert kept == calibrator
+    assert kept.temperature is None
+    assert kept.parameters == {"scale": (1.0, 2.5), "bias": (-0.5, 0.0)}
 
 
 def test_an_unknown_id_is_not_found(store):
@@ -56,7 +98,19 @@ def test_a_calibrator_of_another_model_is_not_found(store, make):
     assert store.version() == 0
 
 
-@pytest.mark.parametrize("change", ["temperature = 2.5", "metrics = '[]'", "temperature = -1"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        """parameters = '{"temperature": [2.5]}'""",
+        """parameters = '{"temperature": [-1]}'""",
+        "parameters = '5'",
+        "metrics = '[]'",
+        "fallback = 'none'",
+        "selection = '[]'",
+        """provenance = '{"prior": {}}'""",
+        "keeps_choice = 0",
+    ],
+)
 def test_a_record_altered_behind_the_store_is_never_served(url, make, change):
     store = SqlCalibratorStore(url)
     calibrator = store.put(make())

@@ -42,6 +42,37 @@ def test_the_migrations_form_one_line_and_the_database_is_at_its_end(connection)
     assert MigrationContext.configure(connection).get_current_heads() == (head,)
 
 
+OLD = Path(__file__).with_name("0001.sql")
+
+
+@pytest.fixture
+def old_url(tmp_path):
+    """A database that the first version of the service has written."""
+    with closing(sqlite3.connect(tmp_path / "store.db")) as database:
+        database.executescript(OLD.read_text())
+    return f"sqlite:///{tmp_path}/store.db"
+
+
+def test_calibrators_of_the_first_version_keep_their_ids_and_answer(old_url, make):
+    upgrade(old_url)
+    store = SqlCalibratorStore(old_url)
+    default, task = make(), make(0.1 + 0.2, task="anatomy")
+    kept = {each.id: each for each in store.list("demo-aligned", page_size=10).calibrators}
+    assert kept == {default.id: default, task.id: task}
+    assert store.snapshot().active == {task.scope: task}
+    assert store.version() == 1
+    assert store.put(make()).created_at == default.created_at, "it is the one that is kept"
+    assert store.activate("demo-aligned", default.id).sequence == 2
+
+
+def test_an_upgraded_database_has_the_tables_of_a_new_one(old_url):
+    upgrade(old_url)
+    engine = open_engine(old_url)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Row.metadata) == []
+    engine.dispose()
+
+
 def test_upgrading_again_changes_nothing(url, make):
     store = SqlCalibratorStore(url)
     kept = store.put(make())

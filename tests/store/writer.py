@@ -19,7 +19,11 @@ def main(url: str, threads: int, count: int, tag: str) -> None:
 
     def write(thread: int) -> None:
         for number in range(count):
-            calibrator = Calibrator(scope=SCOPE, method=f"{tag}-{thread}", temperature=1.0 + number)
+            calibrator = Calibrator(
+                scope=SCOPE,
+                method=f"{tag}-{thread}",
+                parameters={"temperature": (1.0 + number,)},
+            )
             store.put(calibrator)
             activation = store.activate("demo-aligned", calibrator.id)
             print(f"{activation.sequence} {calibrator.id}\n", end="", flush=True)

@@ -100,13 +100,25 @@ def _translated(error: store_errors.StoreError) -> ServiceError:
     match error:
         case store_errors.CalibratorNotFound():
             return NotFound("there is no such calibrator", reason="CALIBRATOR_NOT_FOUND")
-        case store_errors.NothingActive() | store_errors.NotActive():
-            return NotReady(
-                "the calibrator is not the active one of its scope", reason="CALIBRATOR_NOT_ACTIVE"
-            )
         case store_errors.BadPageToken():
             return InvalidInput("page_token", "is not a token of this listing")
-        case store_errors.StoreCorrupt():
-            return NotReady("the stored calibrator is damaged", reason="CALIBRATOR_DAMAGED")
-        case _:
-            return Unavailable("the calibrator store does not answer", reason="STORE_UNAVAILABLE")
+        case store_errors.RequestReused():
+            return InvalidInput(
+                "request_id", "is that of another request", reason="REQUEST_ID_REUSED"
+            )
+    for kind, (message, reason) in _NOT_READY.items():
+        if isinstance(error, kind):
+            return NotReady(message, reason=reason)
+    return Unavailable("the calibrator store does not answer", reason="STORE_UNAVAILABLE")
+
+
+_NOT_ACTIVE = ("the calibrator is not the active one of its scope", "CALIBRATOR_NOT_ACTIVE")
+_NOT_READY: dict[type[store_errors.StoreError], tuple[str, str]] = {
+    store_errors.NothingActive: _NOT_ACTIVE,
+    store_errors.NotActive: _NOT_ACTIVE,
+    store_errors.StillActive: (
+        "the calibrator is active: roll it back, or activate another",
+        "CALIBRATOR_ACTIVE",
+    ),
+    store_errors.StoreCorrupt: ("the stored calibrator is damaged", "CALIBRATOR_DAMAGED"),
+}

@@ -165,7 +165,7 @@ def _calibrator(
     return Calibrator(
         scope=Scope(model.name, model.revision, query.task, key, FORMAT_VERSION, options),
         method=query.method.value,
-        temperature=fitted.calibrator.parameters["temperature"][0],
+        parameters=fitted.calibrator.parameters,
         at_bound=fitted.at_bound is not Bound.NONE,
         undetermined=fitted.undetermined,
         provenance=Provenance(

@@ -116,7 +116,7 @@ def _answers(
     calibrated = (
         probabilities
         if calibrator is None
-        else TemperatureScaling(calibrator.temperature).apply(scores)
+        else TemperatureScaling(*calibrator.parameters["temperature"]).apply(scores)
     )
     entropies = entropy(probabilities)
     masses = [each.as_asked.option_mass for each in group]

@@ -11,12 +11,22 @@ from trueodds_service.store.errors import (
     CalibratorNotFound,
     NotActive,
     NothingActive,
+    RequestReused,
     SchemaTooNew,
+    StillActive,
     StoreCorrupt,
     StoreError,
     StoreUnavailable,
 )
-from trueodds_service.store.records import Activation, Provenance, Scope
+from trueodds_service.store.records import (
+    Activation,
+    Candidate,
+    FitRequest,
+    Prior,
+    Provenance,
+    Scope,
+    Selection,
+)
 from trueodds_service.store.sql import SqlCalibratorStore
 from trueodds_service.store.upgrade import upgrade
 from trueodds_service.store.views import Page, Snapshot
@@ -27,14 +37,20 @@ __all__ = [
     "Calibrator",
     "CalibratorNotFound",
     "CalibratorStore",
+    "Candidate",
+    "FitRequest",
     "NotActive",
     "NothingActive",
     "Page",
+    "Prior",
     "Provenance",
+    "RequestReused",
     "SchemaTooNew",
     "Scope",
+    "Selection",
     "Snapshot",
     "SqlCalibratorStore",
+    "StillActive",
     "StoreCorrupt",
     "StoreError",
     "StoreUnavailable",

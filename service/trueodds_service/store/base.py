@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from trueodds_service.store.calibrator import Calibrator
-from trueodds_service.store.records import Activation, Scope
+from trueodds_service.store.records import Activation, FitRequest, Scope
 from trueodds_service.store.views import Page, Snapshot
 
 
@@ -15,8 +15,25 @@ class CalibratorStore(Protocol):
     can raise ``StoreUnavailable``, and each that returns calibrators ``StoreCorrupt``.
     """
 
-    def put(self, calibrator: Calibrator) -> Calibrator:
-        """Keep a calibrator; return the one kept, which is the older where the id is known."""
+    def put(
+        self, calibrator: Calibrator, *, activate: bool = False, request: FitRequest | None = None
+    ) -> Calibrator:
+        """Keep a calibrator; return the one kept, which is the older where the id is known.
+
+        With ``activate`` it answers in its scope from the same moment on. A ``request`` that
+        was put before is one that was answered: nothing is done, and its calibrator returned.
+
+        Raises:
+            RequestReused: another request has the same id.
+        """
+        ...
+
+    def fitted_by(self, request: FitRequest) -> Calibrator | None:
+        """The calibrator that was put with the same request; ``None`` where none was.
+
+        Raises:
+            RequestReused: another request has the same id.
+        """
         ...
 
     def get(self, model: str, calibrator_id: str) -> Calibrator:
@@ -38,6 +55,17 @@ class CalibratorStore(Protocol):
         Raises:
             BadPageToken: the token is not from a listing of this model and task.
             ValueError: ``page_size`` is below 1.
+        """
+        ...
+
+    def delete(self, model: str, calibrator_id: str) -> None:
+        """Forget a calibrator; a rollback passes over it. Putting it again brings it back.
+
+        Requests that gave it are forgotten as well, so that they can be made again.
+
+        Raises:
+            CalibratorNotFound: the model has none of that id.
+            StillActive: it is active in its scope.
         """
         ...
 

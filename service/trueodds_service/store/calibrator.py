@@ -3,15 +3,17 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from trueodds_service.store.frozen import FrozenMapping
-from trueodds_service.store.records import Provenance, Scope
+from trueodds_service.store.records import ADDED, Provenance, Scope, Selection
 
 _ID_DIGITS = 16
 _NOT_CONTENT = {"id", "created_at"}
+_TEMPERATURE = "temperature"
 
 
 def _now() -> datetime:
@@ -20,11 +22,13 @@ def _now() -> datetime:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibrator:
-    """A fitted temperature, what it is for, and where it comes from.
+    """A fitted calibrator, what it is for, and where it comes from.
 
     ``id`` follows from everything but ``created_at``: the same fit of the same data by the same
-    software has the same id, and any other fit has another. ``temperature`` is finite and above
-    0, ``metrics`` are finite: a value that JSON or a database cannot keep exactly is refused.
+    software has the same id, and any other fit has another. ``parameters`` are all that applying
+    it takes, finite numbers by name; ``metrics`` are finite as well: a value that JSON or a
+    database cannot keep exactly is refused. ``fallback`` says what was done instead of ``method``,
+    ``selection`` how the method was chosen, where it was.
 
     Raises:
         ValueError: a number is out of its range, or ``created_at`` has no time zone.
@@ -33,26 +37,38 @@ class Calibrator:
     id: str = field(init=False)
     scope: Scope
     method: str
-    temperature: float
+    parameters: Mapping[str, Sequence[float]]
     at_bound: bool = False
     undetermined: bool = False
     provenance: Provenance = field(default_factory=Provenance)
     metrics: Mapping[str, float] = field(default_factory=dict)
+    fallback: str = field(default="", metadata=ADDED)
+    selection: Selection | None = field(default=None, metadata=ADDED)
+    keeps_choice: bool = field(default=True, metadata=ADDED)
+    bias_correction: str = field(default="", metadata=ADDED)
     created_at: datetime = field(default_factory=_now)
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.temperature) and self.temperature > 0):
-            raise ValueError(f"temperature is {self.temperature}, not a finite number above 0")
-        if unfit := [name for name, value in self.metrics.items() if not math.isfinite(value)]:
-            raise ValueError(f"metrics are not finite: {', '.join(sorted(unfit))}")
+        # 1 and 1.0 are one number, and have to give one id.
+        parameters = {name: tuple(map(float, each)) for name, each in self.parameters.items()}
+        metrics = {name: float(value) for name, value in self.metrics.items()}
+        _check_finite("parameters", parameters)
+        _check_finite("metrics", {name: (value,) for name, value in metrics.items()})
+        if any(value <= 0 for value in parameters.get(_TEMPERATURE, ())):
+            raise ValueError("temperature is not above 0")
         if self.created_at.tzinfo is None:
             raise ValueError("created_at has no time zone")
-        # 1 and 1.0 are one temperature, and have to give one id.
-        metrics = {name: float(value) for name, value in self.metrics.items()}
-        object.__setattr__(self, "temperature", float(self.temperature))
+        object.__setattr__(self, "parameters", FrozenMapping(parameters))
         object.__setattr__(self, "metrics", FrozenMapping(metrics))
         object.__setattr__(self, "created_at", self.created_at.astimezone(UTC))
         object.__setattr__(self, "id", _content_id(self))
+
+    @property
+    def temperature(self) -> float | None:
+        """The temperature that the method ends in; ``None`` where it is more than that."""
+        if self.parameters.keys() <= {_TEMPERATURE, "log_prior"}:
+            return next(iter(self.parameters.get(_TEMPERATURE, ())), None)
+        return None
 
     @property
     def name(self) -> str:
@@ -60,26 +76,35 @@ class Calibrator:
         return f"models/{self.scope.model}/calibrators/{self.id}"
 
 
+def _check_finite(what: str, numbers: Mapping[str, Sequence[float]]) -> None:
+    if unfit := [name for name, each in numbers.items() if not all(map(math.isfinite, each))]:
+        raise ValueError(f"{what} are not finite: {', '.join(sorted(unfit))}")
+
+
 def _content_id(calibrator: Calibrator) -> str:
     """The first digits of the SHA-256 of the content's canonical JSON.
 
     Every field takes part unless it is named as no content, so a new field cannot be forgotten.
     """
-    content = {
-        each.name: getattr(calibrator, each.name)
-        for each in fields(calibrator)
-        if each.name not in _NOT_CONTENT
-    }
+    content = _plain(calibrator)
+    if calibrator.parameters.keys() == {_TEMPERATURE}:
+        # As it was written when a temperature was all that there was.
+        (content[_TEMPERATURE],) = content.pop("parameters")[_TEMPERATURE]
     canonical = json.dumps(
         content, default=_plain, sort_keys=True, separators=(",", ":"), allow_nan=False
     )
     return hashlib.sha256(canonical.encode()).hexdigest()[:_ID_DIGITS]
 
 
-def _plain(part: object) -> dict[str, object]:
+def _plain(part: Any) -> dict[str, Any]:
     """A record or a mapping inside the content, as the dictionary that JSON knows."""
     if isinstance(part, Mapping):
         return dict(part)
-    if is_dataclass(part):
-        return {each.name: getattr(part, each.name) for each in fields(part)}
-    raise TypeError(f"{type(part).__name__} cannot be part of a calibrator's content")
+    if not is_dataclass(part):
+        raise TypeError(f"{type(part).__name__} cannot be part of a calibrator's content")
+    return {
+        each.name: getattr(part, each.name)
+        for each in fields(part)
+        if each.name not in _NOT_CONTENT
+        and not ("added" in each.metadata and getattr(part, each.name) == each.default)
+    }

@@ -1,11 +1,22 @@
 """Rows ↔ records."""
 
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from datetime import UTC, datetime
+from typing import Any
 
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.errors import StoreCorrupt
-from trueodds_service.store.records import Activation, Provenance, Scope
-from trueodds_service.store.rows import ActivationRow, CalibratorRow, ScopeRow
+from trueodds_service.store.records import (
+    Activation,
+    Candidate,
+    FitRequest,
+    Prior,
+    Provenance,
+    Scope,
+    Selection,
+)
+from trueodds_service.store.rows import ActivationRow, CalibratorRow, FitRequestRow, ScopeRow
 
 
 def scope_row(scope: Scope) -> ScopeRow:
@@ -15,23 +26,35 @@ def scope_row(scope: Scope) -> ScopeRow:
 
 def calibrator_row(calibrator: Calibrator, scope: ScopeRow) -> CalibratorRow:
     """A new row for a calibrator whose scope has the given row."""
-    provenance = calibrator.provenance
+    provenance, selection = calibrator.provenance, calibrator.selection
     return CalibratorRow(
         id=calibrator.id,
         scope=scope,
         method=calibrator.method,
-        temperature=calibrator.temperature,
+        parameters=dict(calibrator.parameters),
         at_bound=calibrator.at_bound,
         undetermined=calibrator.undetermined,
         provenance={
-            "teacher": provenance.teacher,
-            "teacher_revision": provenance.teacher_revision,
-            "items": provenance.items,
-            "data_hash": provenance.data_hash,
+            **{each.name: getattr(provenance, each.name) for each in fields(provenance)},
             "versions": dict(provenance.versions),
+            "prior": None if provenance.prior is None else asdict(provenance.prior),
         },
         metrics=dict(calibrator.metrics),
+        fallback=calibrator.fallback,
+        selection=None if selection is None else asdict(selection),
+        keeps_choice=calibrator.keeps_choice,
+        bias_correction=calibrator.bias_correction,
         created_at=calibrator.created_at,
+    )
+
+
+def fit_request_row(request: FitRequest, calibrator: CalibratorRow) -> FitRequestRow:
+    """A new row for a request that gave the calibrator of the given row."""
+    return FitRequestRow(
+        id=request.id,
+        fingerprint=request.fingerprint,
+        calibrator_id=calibrator.id,
+        created_at=datetime.now(UTC),
     )
 
 
@@ -57,14 +80,18 @@ def calibrator_record(row: CalibratorRow) -> Calibrator:
         calibrator = Calibrator(
             scope=scope_record(row.scope),
             method=row.method,
-            temperature=row.temperature,
+            parameters=dict(row.parameters),
             at_bound=row.at_bound,
             undetermined=row.undetermined,
-            provenance=Provenance(**row.provenance),
+            provenance=_provenance(row.provenance),
             metrics=dict(row.metrics),
+            fallback=row.fallback,
+            selection=None if row.selection is None else _selection(**row.selection),
+            keeps_choice=row.keeps_choice,
+            bias_correction=row.bias_correction,
             created_at=row.created_at,
         )
-    except (TypeError, ValueError) as error:
+    except (AttributeError, TypeError, ValueError) as error:
         raise StoreCorrupt(f"calibrator {row.id} cannot be read: {error}") from error
     if calibrator.id != row.id:
         raise StoreCorrupt(f"calibrator {row.id} holds the content of {calibrator.id}")
@@ -80,3 +107,13 @@ def activation_record(row: ActivationRow) -> Activation:
         parent=row.parent,
         created_at=row.created_at,
     )
+
+
+def _provenance(kept: Mapping[str, Any]) -> Provenance:
+    provenance = Provenance(**kept)
+    prior = provenance.prior
+    return replace(provenance, prior=Prior(**prior)) if isinstance(prior, Mapping) else provenance
+
+
+def _selection(criterion: str, reason: str, candidates: Sequence[Mapping[str, Any]]) -> Selection:
+    return Selection(criterion, reason, tuple(Candidate(**each) for each in candidates))

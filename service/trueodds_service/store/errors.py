@@ -4,6 +4,8 @@ StoreError
 ├── CalibratorNotFound    the model has no calibrator of that id
 ├── NothingActive         a rollback where nothing is active
 ├── NotActive             a rollback of a calibrator that is not the active one
+├── StillActive           a deletion of the active calibrator of a scope
+├── RequestReused         a name of a request to fit that another request has
 ├── BadPageToken          a page token that this listing did not give (a ValueError as well)
 ├── SchemaTooNew          the database was migrated by a newer version of the service
 ├── StoreCorrupt          a stored calibrator is not what its id says
@@ -27,6 +29,14 @@ class NothingActive(StoreError):
 
 class NotActive(StoreError):
     """The calibrator to take back is not the one that is active in its scope."""
+
+
+class StillActive(StoreError):
+    """The calibrator to delete is active in its scope."""
+
+
+class RequestReused(StoreError):
+    """Another request to fit has that name already."""
 
 
 class BadPageToken(StoreError, ValueError):

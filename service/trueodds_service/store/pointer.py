@@ -1,7 +1,8 @@
 """The pointer from a scope to its calibrator, moved by appending to the scope's history.
 
 Read along ``parent``, the history is a stack. An activation lies on the one in force before it;
-a rollback repeats the row below, with that row's own parent, so the next one goes deeper.
+a rollback repeats the row below, with that row's own parent, so the next one goes deeper. Rows of
+deleted calibrators are passed over.
 """
 
 from datetime import UTC, datetime
@@ -66,10 +67,18 @@ def pop(session: Session, scope: ScopeRow, expected_id: str | None) -> Activatio
         raise NothingActive(f"nothing is active for {scope.model}, task {scope.task!r}")
     if expected_id not in (None, current.calibrator_id):
         raise NotActive(f"calibrator {expected_id} is not active; {current.calibrator_id} is")
-    if current.parent is None:
-        return _append(session, scope, None, None)
-    below = session.get_one(ActivationRow, current.parent)
-    return _append(session, scope, below.calibrator_id, below.parent)
+    parent = current.parent
+    while parent is not None:
+        below = session.get_one(ActivationRow, parent)
+        if not _deleted(session, below):
+            return _append(session, scope, below.calibrator_id, below.parent)
+        parent = below.parent
+    return _append(session, scope, None, None)
+
+
+def _deleted(session: Session, row: ActivationRow) -> bool:
+    query = select(CalibratorRow.deleted).filter_by(id=row.calibrator_id)
+    return session.scalars(query).one()
 
 
 def _append(

@@ -3,8 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 
 from trueodds_service.store.frozen import FrozenMapping
+
+# Metadata of a field that records from before it do not have. It is content only where it
+# departs from its default, so that their ids stay what they were.
+ADDED: Mapping[str, bool] = MappingProxyType({"added": True})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +30,24 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class Prior:
+    """What a model's other tasks tell of ln T: a normal, and the ids that it comes from."""
+
+    mean: float
+    standard_deviation: float
+    calibrators: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "calibrators", tuple(self.calibrators))
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
     """What a calibrator was fitted from.
 
-    ``teacher`` and ``teacher_revision`` are empty where no teacher was needed, ``items`` is 0 and
-    ``data_hash`` empty where no data was. ``versions`` maps software to its version.
+    ``teacher`` and all about it are empty where no teacher was needed, ``items`` is 0 and
+    ``data_hash`` empty where no data was; ``prompts_hash`` is empty where the caller had the
+    scores. ``labelled`` counts the items with an answer. ``versions`` maps software to its version.
     """
 
     teacher: str = ""
@@ -37,9 +55,43 @@ class Provenance:
     items: int = 0
     data_hash: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
+    labelled: int = field(default=0, metadata=ADDED)
+    teacher_reading: str = field(default="", metadata=ADDED)
+    prior: Prior | None = field(default=None, metadata=ADDED)
+    prompts_hash: str = field(default="", metadata=ADDED)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "versions", FrozenMapping(self.versions))
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A method that was compared: its mean score and the standard error, lower being better.
+
+    Both are ``None`` where it was not measured; ``excluded`` says why, where it was left out.
+    """
+
+    method: str
+    score: float | None = None
+    standard_error: float | None = None
+    excluded: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """How a method was chosen: by what, why, and among which."""
+
+    criterion: str
+    reason: str
+    candidates: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FitRequest:
+    """The caller's name for a request to fit, and a hash of what it asks for."""
+
+    id: str
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)

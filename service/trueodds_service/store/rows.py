@@ -7,12 +7,13 @@ from sqlalchemy import (
     JSON,
     DateTime,
     Dialect,
-    Double,
     ForeignKey,
     Index,
     MetaData,
     TypeDecorator,
     UniqueConstraint,
+    false,
+    true,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -81,7 +82,10 @@ class ScopeRow(Row):
 
 
 class CalibratorRow(Row):
-    """A calibrator; written once. ``position`` is the order in which they came."""
+    """A calibrator; written once. ``position`` is the order in which they came.
+
+    One that is ``deleted`` stays for the sake of the histories that name it.
+    """
 
     __tablename__ = "calibrators"
     __table_args__ = (UniqueConstraint("id"), {"sqlite_autoincrement": True})
@@ -90,11 +94,16 @@ class CalibratorRow(Row):
     id: Mapped[str]
     scope_id: Mapped[int] = mapped_column(ForeignKey("scopes.id"))
     method: Mapped[str]
-    temperature: Mapped[float] = mapped_column(Double)
+    parameters: Mapped[dict[str, Any]] = mapped_column(JSON, server_default="{}")
     at_bound: Mapped[bool]
     undetermined: Mapped[bool]
     provenance: Mapped[dict[str, Any]] = mapped_column(JSON)
     metrics: Mapped[dict[str, float]] = mapped_column(JSON)
+    fallback: Mapped[str] = mapped_column(server_default="")
+    selection: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    keeps_choice: Mapped[bool] = mapped_column(server_default=true())
+    bias_correction: Mapped[str] = mapped_column(server_default="")
+    deleted: Mapped[bool] = mapped_column(server_default=false(), default=False)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     scope: Mapped[ScopeRow] = relationship(lazy="joined", innerjoin=True)
@@ -113,3 +122,14 @@ class ActivationRow(Row):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     scope: Mapped[ScopeRow] = relationship(lazy="joined", innerjoin=True)
+
+
+class FitRequestRow(Row):
+    """A request to fit that a caller has named, and the calibrator that it gave; written once."""
+
+    __tablename__ = "fit_requests"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    fingerprint: Mapped[str]
+    calibrator_id: Mapped[str] = mapped_column(ForeignKey("calibrators.id"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from trueodds_service.store import pointer
@@ -12,13 +12,25 @@ from trueodds_service.store.convert import (
     activation_record,
     calibrator_record,
     calibrator_row,
+    fit_request_row,
     scope_row,
 )
 from trueodds_service.store.database import Database
-from trueodds_service.store.errors import CalibratorNotFound, NothingActive
+from trueodds_service.store.errors import (
+    CalibratorNotFound,
+    NothingActive,
+    RequestReused,
+    StillActive,
+)
 from trueodds_service.store.paging import make_token, read_token
-from trueodds_service.store.records import Activation, Scope
-from trueodds_service.store.rows import ActivationRow, CalibratorRow, ClockRow, ScopeRow
+from trueodds_service.store.records import Activation, FitRequest, Scope
+from trueodds_service.store.rows import (
+    ActivationRow,
+    CalibratorRow,
+    ClockRow,
+    FitRequestRow,
+    ScopeRow,
+)
 from trueodds_service.store.views import Page, Snapshot
 
 
@@ -36,15 +48,29 @@ class SqlCalibratorStore(CalibratorStore):
         """
         self._database = Database(url)
 
-    def put(self, calibrator: Calibrator) -> Calibrator:
+    def put(
+        self, calibrator: Calibrator, *, activate: bool = False, request: FitRequest | None = None
+    ) -> Calibrator:
         with self._database.writing() as session:
+            if request is not None and (answered := _fitted_by(session, request)):
+                return calibrator_record(answered)
             row = session.scalars(select(CalibratorRow).filter_by(id=calibrator.id)).one_or_none()
             if row is None:
                 scope = pointer.find_scope(session, calibrator.scope)
                 row = calibrator_row(calibrator, scope or scope_row(calibrator.scope))
                 session.add(row)
-                session.flush()
+            row.deleted = False
+            session.flush()
+            if request is not None:
+                session.add(fit_request_row(request, row))
+            if activate:
+                pointer.push(session, row)
             return calibrator_record(row)
+
+    def fitted_by(self, request: FitRequest) -> Calibrator | None:
+        with self._database.reading() as session:
+            row = _fitted_by(session, request)
+            return None if row is None else calibrator_record(row)
 
     def get(self, model: str, calibrator_id: str) -> Calibrator:
         with self._database.reading() as session:
@@ -55,7 +81,9 @@ class SqlCalibratorStore(CalibratorStore):
     ) -> Page:
         if page_size < 1:
             raise ValueError(f"page_size is {page_size}, below 1")
-        query = select(CalibratorRow).where(CalibratorRow.scope.has(ScopeRow.model == model))
+        query = select(CalibratorRow).where(
+            CalibratorRow.scope.has(ScopeRow.model == model), CalibratorRow.deleted.is_(False)
+        )
         if task is not None:
             query = query.where(CalibratorRow.scope.has(ScopeRow.task == task))
         if page_token:
@@ -68,6 +96,15 @@ class SqlCalibratorStore(CalibratorStore):
             more = len(rows) > page_size
             token = make_token(model, task, page[-1].position) if more else ""
             return Page([calibrator_record(row) for row in page], token)
+
+    def delete(self, model: str, calibrator_id: str) -> None:
+        with self._database.writing() as session:
+            row = _find(session, model, calibrator_id)
+            current = pointer.in_force(session, row.scope)
+            if current is not None and current.calibrator_id == row.id:
+                raise StillActive(f"models/{model}/calibrators/{calibrator_id} is active")
+            row.deleted = True
+            session.execute(delete(FitRequestRow).filter_by(calibrator_id=row.id))
 
     def activate(self, model: str, calibrator_id: str) -> Activation:
         with self._database.writing() as session:
@@ -122,9 +159,18 @@ class SqlCalibratorStore(CalibratorStore):
 def _find(session: Session, model: str, calibrator_id: str) -> CalibratorRow:
     query = select(CalibratorRow).filter_by(id=calibrator_id)
     row = session.scalars(query).one_or_none()
-    if row is None or row.scope.model != model:
+    if row is None or row.deleted or row.scope.model != model:
         raise CalibratorNotFound(f"models/{model}/calibrators/{calibrator_id} does not exist")
     return row
+
+
+def _fitted_by(session: Session, request: FitRequest) -> CalibratorRow | None:
+    row = session.get(FitRequestRow, request.id)
+    if row is None:
+        return None
+    if row.fingerprint != request.fingerprint:
+        raise RequestReused(f"request {request.id} asked for something else")
+    return session.scalars(select(CalibratorRow).filter_by(id=row.calibrator_id)).one()
 
 
 def _version(session: Session) -> int:
