@@ -67,10 +67,12 @@ HOMES = {
 
 CLIENT_LIBRARIES = {"google", "grpc", "grpc_status", "rich", "typer"}
 
-# Two commands hand over to a program of another package, when they are called.
+# Two commands hand over to a program of another package, when they are called, and a picture to
+# the library of an extra.
 HANDED_OVER = {
     ("cli.serve", "trueodds_service"),
     ("cli.demo", "trueodds_demo"),
+    ("report.png", "resvg_py"),
 }
 
 

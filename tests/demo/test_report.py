@@ -11,12 +11,13 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from trueodds.report.bins import ece
+from trueodds.report.diagram import marks
+from trueodds.report.geometry import Frame, Scale
+from trueodds.report.panel import FRAME, callout, common_scale
+from trueodds.report.text import decimal, duration, esc, percent, px
 from trueodds_demo.report import Bin, Example, Report, TaskResult, hero_svg, render
-from trueodds_demo.report.diagram import marks
-from trueodds_demo.report.geometry import Frame, Scale
-from trueodds_demo.report.panel import FRAME, callout, common_scale
-from trueodds_demo.report.summary import ece, pool, summarise
-from trueodds_demo.report.text import decimal, duration, esc, percent, px
+from trueodds_demo.report.summary import pool, summarise
 
 SPEC = {  # options, sharpness of the truth, overconfidence
     "knowledge": (4, 0.55, 2.4),

@@ -70,12 +70,14 @@ def connected(server: str | None, timeout: float | None = None) -> Iterator[Clie
 
 
 @contextmanager
-def extras() -> Iterator[None]:
+def extras(*names: str) -> Iterator[None]:
     """What a plain installation lacks ends the command with a sentence that says how to get it."""
     try:
         yield
     except ModuleNotFoundError as error:
-        fail(f"{error.name} is missing: pip install 'trueodds[cpu]' (or 'trueodds[cuda]')")
+        [name, *others] = names or ("cpu", "cuda")
+        others = [f" (or 'trueodds[{other}]')" for other in others]
+        fail(f"{error.name} is missing: pip install 'trueodds[{name}]'{''.join(others)}")
 
 
 @contextmanager

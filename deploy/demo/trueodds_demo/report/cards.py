@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from trueodds_demo.report.diagram import MINI, MINI_RADIUS, MINI_WIDTH, field, marks, mini
-from trueodds_demo.report.geometry import Scale
+from collections.abc import Sequence
+
+from trueodds.report.diagram import describe, field, marks
+from trueodds.report.geometry import Frame, Scale
+from trueodds.report.svg import inline
+from trueodds.report.text import decimal, esc, percent
 from trueodds_demo.report.model import Bin, Example, Report, TaskResult
-from trueodds_demo.report.text import decimal, esc, percent
+
+MINI = Frame(left=10.0, top=10.0, size=130.0)
+MINI_RADIUS = 9.0
+MINI_WIDTH = 11.5
 
 SERIES = (
     ("true", "True odds", "the odds the label was drawn from"),
@@ -26,7 +33,7 @@ def multiples(report: Report) -> str:
 def _multiple(task: TaskResult, index: int, scale: Scale) -> str:
     figures = "".join(
         "<figure>"
-        + mini(bins, scale, key=f"m{index}-{side}", title=f"{task.task}, {side}", side=side)
+        + _mini(bins, scale, key=f"m{index}-{side}", title=f"{task.task}, {side}", side=side)
         + f'<figcaption class="{css}">{decimal(ece)}</figcaption></figure>'
         for side, css, bins, ece in (
             ("before", "was", task.bins_before, task.ece_before),
@@ -38,6 +45,12 @@ def _multiple(task: TaskResult, index: int, scale: Scale) -> str:
         f"<p>T = {decimal(task.temperature, 2)}</p></header>"
         f'<div class="pair">{figures}</div></article>'
     )
+
+
+def _mini(bins: Sequence[Bin], scale: Scale, *, key: str, title: str, side: str) -> str:
+    body = field(MINI, (0.5,)) + marks(bins, MINI, scale)
+    return inline(body, key=key, title=title, desc=describe(bins), box=(150, 150),
+                  css=f"dia mini {side}")  # fmt: skip
 
 
 def _key() -> str:

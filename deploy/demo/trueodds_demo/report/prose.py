@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from trueodds.report.page import facts, notes
+from trueodds.report.text import count, decimal, duration, esc, percent, plural, word
 from trueodds_demo.report.model import Report
 from trueodds_demo.report.summary import Summary
-from trueodds_demo.report.text import count, decimal, duration, esc, percent, plural, word
+
+FOOT = (
+    "Reproduce it with <code>make demo</code>: it serves the pair of models, fits the "
+    "temperatures, scores the tasks and writes this page, on a GPU or on a laptop."
+)
 
 
 def headline(report: Report, summary: Summary) -> str:
@@ -39,7 +43,7 @@ def lede(report: Report, summary: Summary) -> str:
 
 def how_to_read() -> str:
     """Explain the large diagram."""
-    notes = (
+    told = (
         ("A dot", "gathers the questions answered with about the same confidence. Its area is "
          "their number. Across: how sure the model said it was. Up: how often it was right."),
         ("The dotted diagonal", "is where the two agree: of the answers given at "
@@ -49,12 +53,12 @@ def how_to_read() -> str:
         ("The strip below", "shows how often each confidence was voiced, and marks the mean: "
          "what the model said, and how often it was right."),
     )  # fmt: skip
-    return _notes(notes)
+    return notes(told)
 
 
 def table_notes(report: Report) -> str:
     """Explain the table's columns."""
-    notes = (
+    told = (
         ("Calibration error", "(ECE) is the mean distance between confidence and accuracy over "
          f"{word(len(report.tasks[0].bins_after))} bins of confidence. In the drawing beside it, a "
          'dot <b class="was">before</b> and a dot <b class="now">after</b>; it starts at zero.'),
@@ -64,7 +68,7 @@ def table_notes(report: Report) -> str:
         ("The teacher’s ECE", "is that of the pre-trained model with worked examples in its "
          "prompt. The repair leans on it, and is as good as the teacher is calibrated."),
     )  # fmt: skip
-    return _notes(notes)
+    return notes(told)
 
 
 def how_it_works(report: Report) -> str:
@@ -99,32 +103,16 @@ def how_it_works(report: Report) -> str:
     return f'{source}<ol class="steps">{items}</ol>'
 
 
-def facts(report: Report, summary: Summary) -> str:
-    """List what ran, and how to run it again."""
-    pairs = (
+def this_run(report: Report) -> str:
+    """List what ran."""
+    return facts((
         ("Aligned model", esc(report.aligned_model)),
         ("Teacher", esc(report.teacher_model)),
         ("Engine", esc(report.engine)),
         ("Questions", f"{count(report.total_questions)} in {duration(report.seconds)}"),
         ("Throughput", f"{count(report.questions_per_second)} questions a second"),
         ("Fitted from", f"{plural(report.fit_questions, 'unlabelled question')} a task"),
-    )
-    items = "".join(f"<div><dt>{name}</dt><dd>{value}</dd></div>" for name, value in pairs)
-    return f'<dl class="facts">{items}</dl>'
-
-
-def footer() -> str:
-    """Say how to reproduce the page."""
-    return (
-        "<footer><p>Reproduce it with <code>make demo</code>: it serves the pair of models, fits "
-        "the temperatures, scores the tasks and writes this page, on a GPU or on a laptop.</p>"
-        "</footer>"
-    )
-
-
-def _notes(notes: Sequence[tuple[str, str]]) -> str:
-    items = "".join(f"<p><b>{head}</b> {text}</p>" for head, text in notes)
-    return f'<div class="notes">{items}</div>'
+    ))  # fmt: skip
 
 
 def _formula(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from trueodds.report.bins import ece
 from trueodds_demo.report.model import Bin, Report
 
 REPAIRED = 0.4
@@ -58,19 +59,6 @@ def _merge(lower: float, upper: float, bins: Sequence[Bin]) -> Bin:
     confidence = sum(b.count * b.confidence for b in bins) / total
     accuracy = sum(b.count * b.accuracy for b in bins) / total
     return Bin(lower, upper, total, min(confidence, 1.0), min(accuracy, 1.0))
-
-
-def ece(bins: Sequence[Bin]) -> float:
-    """Give the expected calibration error that the bins hold."""
-    total = sum(b.count for b in bins)
-    return sum(b.count * abs(b.confidence - b.accuracy) for b in bins) / max(total, 1)
-
-
-def means(bins: Sequence[Bin]) -> tuple[float, float]:
-    """Give the mean confidence and the accuracy that the bins hold."""
-    total = max(sum(b.count for b in bins), 1)
-    confidence = sum(b.count * b.confidence for b in bins) / total
-    return confidence, sum(b.count * b.accuracy for b in bins) / total
 
 
 def summarise(report: Report) -> Summary:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from trueodds.report.page import change, table
+from trueodds.report.text import decimal, esc, percent, px
 from trueodds_demo.report.model import Report, TaskResult
 from trueodds_demo.report.summary import Summary
-from trueodds_demo.report.text import ARROW, decimal, esc, percent, px
 
 RANGE_WIDTH, RANGE_HEIGHT, RANGE_INSET = 190.0, 22.0, 7.0
 
@@ -23,8 +22,8 @@ def results_table(report: Report, summary: Summary) -> str:
         (
             _name(task),
             _accuracy(task.accuracy_before, task.accuracy_after),
-            _change(percent(task.confidence_before, 1), percent(task.confidence_after, 1)),
-            _change(decimal(task.ece_before), decimal(task.ece_after)),
+            change(percent(task.confidence_before, 1), percent(task.confidence_after, 1)),
+            change(decimal(task.ece_before), decimal(task.ece_after)),
             ece_range(task, top),
             decimal(task.null_ece_after),
             decimal(task.teacher_ece),
@@ -36,14 +35,14 @@ def results_table(report: Report, summary: Summary) -> str:
     total = (
         "All tasks <small>mean</small>",
         _accuracy(before.accuracy, after.accuracy),
-        _change(percent(before.confidence, 1), percent(after.confidence, 1)),
-        _change(decimal(before.mean_ece), decimal(after.mean_ece)),
+        change(percent(before.confidence, 1), percent(after.confidence, 1)),
+        change(decimal(before.mean_ece), decimal(after.mean_ece)),
         "",
         decimal(after.mean_floor),
         decimal(sum(t.teacher_ece for t in report.tasks) / len(report.tasks)),
         "",
     )
-    return _table("Results by task, before and after calibration", head, rows, total)
+    return table("Results by task, before and after calibration", head, rows, total)
 
 
 def scores_table(report: Report) -> str:
@@ -55,8 +54,8 @@ def scores_table(report: Report) -> str:
     rows = [
         (
             _name(task),
-            _change(decimal(task.nll_before), decimal(task.nll_after)),
-            _change(decimal(task.brier_before), decimal(task.brier_after)),
+            change(decimal(task.nll_before), decimal(task.nll_after)),
+            change(decimal(task.brier_before), decimal(task.brier_after)),
             percent(task.format_probability, 1),
             percent(task.teacher_accuracy, 1),
             f"{task.n:,}",
@@ -64,7 +63,7 @@ def scores_table(report: Report) -> str:
         )
         for task in report.tasks
     ]
-    return _table("Proper scores, format probability and calibrator by task", head, rows)
+    return table("Proper scores, format probability and calibrator by task", head, rows)
 
 
 def ece_range(task: TaskResult, top: float) -> str:
@@ -91,38 +90,4 @@ def _name(task: TaskResult) -> str:
 
 def _accuracy(before: float, after: float) -> str:
     first, second = percent(before, 1), percent(after, 1)
-    return first if first == second else _change(first, second)
-
-
-def _change(before: str, after: str) -> str:
-    return (
-        f'<span class="was">{before}</span> <span class="to">{ARROW}</span> '
-        f'<span class="now">{after}</span>'
-    )
-
-
-def _table(
-    caption: str,
-    head: Sequence[tuple[str, str]],
-    rows: Sequence[Sequence[str]],
-    total: Sequence[str] | None = None,
-) -> str:
-    heads = "".join(
-        f'<th scope="col" class="{css}">{text}</th>' if text else f'<td class="{css}"></td>'
-        for text, css in head
-    )
-    kinds = [css for _, css in head]
-    body = "".join(_row(row, kinds) for row in rows)
-    foot = f"<tfoot>{_row(total, kinds)}</tfoot>" if total else ""
-    return (
-        f'<div class="scroll" role="region" aria-label="{caption}" tabindex="0"><table>'
-        f'<caption class="hidden">{caption}</caption><thead><tr>{heads}</tr></thead>'
-        f"<tbody>{body}</tbody>{foot}</table></div>"
-    )
-
-
-def _row(cells: Sequence[str], kinds: Sequence[str]) -> str:
-    rest = "".join(
-        f'<td class="{css}">{cell}</td>' for cell, css in zip(cells[1:], kinds[1:], strict=True)
-    )
-    return f'<tr><th scope="row">{cells[0]}</th>{rest}</tr>'
+    return first if first == second else change(first, second)
