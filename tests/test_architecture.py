@@ -17,7 +17,7 @@ SERVICE, CLIENT = (Path(package.__file__).parent for package in (trueodds_servic
 ARROWS = {
     "serving": {"app", "config", "engine", "errors"},
     "app": {"config", "engine", "errors", "flows", "prompts", "revision", "rpc", "store"},
-    "rpc": {"config", "core", "engine", "errors", "flows", "prompts", "store"},
+    "rpc": {"concurrency", "config", "core", "engine", "errors", "flows", "prompts", "store"},
     "flows": {"core", "engine", "errors", "prompts", "store"},
     "engine": {"concurrency", "config", "errors"},
     "prompts": {"engine", "errors"},

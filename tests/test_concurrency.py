@@ -1,10 +1,10 @@
-"""gather_or_cancel: all results in order, or one error and nothing left running."""
+"""All results in order, or each as it is done; after an error nothing is left running."""
 
 import asyncio
 
 import pytest
 
-from trueodds_service.concurrency import gather_or_cancel
+from trueodds_service.concurrency import as_completed, gather_or_cancel
 
 
 async def test_results_are_in_the_order_of_the_calls():
@@ -60,3 +60,73 @@ async def test_nothing_runs_on_after_an_error_or_a_cancellation(cause):
     with pytest.raises(ValueError if cause == "error" else asyncio.CancelledError):
         await whole
     assert sorted(ended) == ["a", "b"]
+
+
+async def each(calls):
+    for call in calls:
+        yield call
+
+
+async def test_results_come_as_they_are_done():
+    async def call(seconds):
+        await asyncio.sleep(seconds)
+        return seconds
+
+    calls = each([call(0.05), call(0), call(0.1)])
+    assert [result async for result in as_completed(calls, 3)] == [0, 0.05, 0.1]
+
+
+async def test_no_call_is_taken_beyond_the_limit_until_a_result_is_taken():
+    taken = []
+
+    async def calls():
+        for number in range(6):
+            taken.append(number)
+            yield asyncio.sleep(0)
+
+    results = as_completed(calls(), 2)
+    await anext(results)
+    await asyncio.sleep(0.05)
+    # One result is in the taker's hands, and its place is free once it asks for the next.
+    assert taken == [0, 1, 2][: len(taken)]
+    assert len(taken) == 2
+    await anext(results)
+    await asyncio.sleep(0.05)
+    assert len(taken) == 3
+    await results.aclose()
+
+
+@pytest.mark.parametrize("end", ["error of a call", "error of the source", "leaving"])
+async def test_whatever_ends_it_nothing_runs_on(end):
+    ended = []
+
+    async def last():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.append("last")
+
+    async def fail():
+        await asyncio.sleep(0.01)
+        raise KeyError
+
+    async def calls():
+        yield last()
+        if end == "error of a call":
+            yield fail()
+        elif end == "leaving":
+            yield asyncio.sleep(0, "result")
+            await asyncio.Event().wait()
+        else:
+            await asyncio.sleep(0.01)
+            raise KeyError
+
+    results = as_completed(calls(), 5)
+    if end == "leaving":
+        assert await anext(results) == "result"
+        await results.aclose()
+    else:
+        with pytest.raises(KeyError):
+            await anext(results)
+    assert ended == ["last"]

@@ -1,7 +1,7 @@
 """Small tools for asyncio that the standard library lacks."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -20,3 +20,42 @@ async def gather_or_cancel(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def as_completed(
+    calls: AsyncIterator[Coroutine[Any, Any, T]], limit: int
+) -> AsyncIterator[T]:
+    """Runs calls as they come, ``limit`` of them at once; their results as each is done.
+
+    No further call is taken while so many run or wait for their result to be taken. When one
+    fails, or whoever takes the results leaves, the others are cancelled and awaited.
+    """
+    ended: asyncio.Queue[asyncio.Task[Any]] = asyncio.Queue()
+    room = asyncio.Semaphore(limit)
+    running: set[asyncio.Task[Any]] = set()
+
+    def start(call: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        task = asyncio.create_task(call)
+        running.add(task)
+        task.add_done_callback(ended.put_nowait)
+        return task
+
+    async def take() -> None:
+        await room.acquire()
+        async for call in calls:
+            start(call)
+            await room.acquire()
+
+    taking = start(take())
+    try:
+        while running:
+            task = await ended.get()
+            running.discard(task)
+            result = task.result()
+            if task is not taking:
+                yield result
+                room.release()
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)

@@ -87,6 +87,8 @@ class Limits(_Settings):
     """Questions of a batch, or items of a fit."""
     max_options: int = Field(default=128, ge=2, le=128)
     max_shots: int = Field(default=64, ge=0)
+    max_stream_batches: int = Field(default=32, ge=1)
+    """Batches of one stream that are under way at once; its next message waits unread."""
     max_message_mib: int = Field(default=16, ge=1, le=512)
     max_concurrent_requests: int = Field(default=256, ge=1)
     """Requests that a gateway works on at once; to more it answers UNAVAILABLE at once."""

@@ -58,6 +58,7 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
                 max_items=self._limits.max_items,
                 max_shots=self._limits.max_shots,
                 max_top_tokens=MAX_TOP_TOKENS,
+                max_stream_batches=self._limits.max_stream_batches,
             ),
         )
         if entry.served is not None:

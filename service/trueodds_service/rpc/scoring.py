@@ -1,15 +1,17 @@
 """ScoringService: messages in, answers out."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import replace
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from trueodds.v1 import question_pb2, scoring_pb2, scoring_pb2_grpc
+from trueodds_service.concurrency import as_completed
 from trueodds_service.config import Limits
 from trueodds_service.engine.base import MAX_TOP_TOKENS
-from trueodds_service.errors import InvalidInput, NotServed, ServiceError, field
+from trueodds_service.errors import InvalidInput, ServiceError, field
 from trueodds_service.flows.calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog, ModelEntry
 from trueodds_service.flows.score import Answer, ScoreQuery, ScoreResult, score
@@ -18,7 +20,7 @@ from trueodds_service.rpc.models import identity_message
 from trueodds_service.rpc.names import parse_calibrator, parse_model
 from trueodds_service.rpc.questions import QuestionParser, parse_task
 from trueodds_service.rpc.reading import parse_reading
-from trueodds_service.rpc.status import Context, to_status
+from trueodds_service.rpc.status import Context, of_any, to_status
 
 
 class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
@@ -50,13 +52,65 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         self, request: scoring_pb2.BatchScoreRequest, context: Context
     ) -> scoring_pb2.BatchScoreResponse:
         arrived = time.perf_counter()
-        count = len(request.questions)
+        self._check_count(request.questions)
+        outcomes, timings = await self._batch(
+            self._query(request.settings), request.questions, arrived
+        )
+        return scoring_pb2.BatchScoreResponse(outcomes=outcomes, timings=timings)
+
+    def StreamScore(
+        self, request_iterator: AsyncIterator[scoring_pb2.StreamScoreRequest], context: Context
+    ) -> AsyncIterator[scoring_pb2.StreamScoreResponse]:
+        batches = self._stream_batches(request_iterator)
+        return as_completed(batches, self._limits.max_stream_batches)
+
+    async def _stream_batches(
+        self, requests: AsyncIterator[scoring_pb2.StreamScoreRequest]
+    ) -> AsyncIterator[Coroutine[Any, Any, scoring_pb2.StreamScoreResponse]]:
+        """What answers each message of a stream; settings hold until others come."""
+        settings: _Parsed | ServiceError = InvalidInput(
+            "settings", "is required in the first message of a stream"
+        )
+        async for request in requests:
+            if isinstance(request, ServiceError):  # bytes that are no message
+                raise request
+            if request.HasField("settings"):
+                try:
+                    settings = self._query(request.settings)
+                except ServiceError as error:
+                    settings = error
+            yield self._stream_batch(settings, request)
+
+    async def _stream_batch(
+        self, settings: "_Parsed | ServiceError", request: scoring_pb2.StreamScoreRequest
+    ) -> scoring_pb2.StreamScoreResponse:
+        """A batch that fails as a whole says why, and the stream goes on."""
+        arrived = time.perf_counter()
+        response = scoring_pb2.StreamScoreResponse(batch_id=request.batch_id)
+        try:
+            if isinstance(settings, ServiceError):
+                raise settings
+            self._check_count(request.questions)
+            outcomes, timings = await self._batch(settings, request.questions, arrived)
+        except Exception as error:
+            response.error.CopyFrom(of_any(error))
+        else:
+            response.outcomes.extend(outcomes)
+            response.timings.CopyFrom(timings)
+        return response
+
+    def _check_count(self, questions: Sequence[question_pb2.Question]) -> None:
+        count = len(questions)
         if not 1 <= count <= self._limits.max_items:
             raise InvalidInput(
                 "questions", f"has {count} questions; from 1 to {self._limits.max_items}"
             )
-        query, parser = self._query(request.settings)
-        parsed = _parsed(request.questions, parser)
+
+    async def _batch(
+        self, settings: "_Parsed", messages: Sequence[question_pb2.Question], arrived: float
+    ) -> tuple[list[scoring_pb2.Outcome], scoring_pb2.Timings]:
+        query, parser = settings
+        parsed = _parsed(messages, parser)
         questions = tuple(question for question in parsed if isinstance(question, Question))
         result = await self._score(query, questions)
         answers = _Answers(result.model)
@@ -65,14 +119,9 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
             answers.outcome(next(scored) if isinstance(question, Question) else question, index)
             for index, question in enumerate(parsed)
         ]
-        return scoring_pb2.BatchScoreResponse(outcomes=outcomes, timings=_timings(result, arrived))
+        return outcomes, _timings(result, arrived)
 
-    def StreamScore(
-        self, request_iterator: AsyncIterator[scoring_pb2.StreamScoreRequest], context: Context
-    ) -> AsyncIterator[scoring_pb2.StreamScoreResponse]:
-        raise NotServed("StreamScore is in the contract and not served by this version")
-
-    def _query(self, settings: scoring_pb2.ScoreSettings) -> tuple[ScoreQuery, QuestionParser]:
+    def _query(self, settings: scoring_pb2.ScoreSettings) -> "_Parsed":
         """The query, as yet without questions, and what parses them."""
         with field("settings"):
             model = parse_model(settings.model, "model")
@@ -93,6 +142,9 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
 
     async def _score(self, query: ScoreQuery, questions: tuple[Question, ...]) -> ScoreResult:
         return await score(replace(query, questions=questions), self._catalog, self._calibrators)
+
+
+_Parsed: TypeAlias = tuple[ScoreQuery, QuestionParser]
 
 
 def _parsed(

@@ -1,15 +1,11 @@
 """The gRPC server: services, health, reflection, and one place where errors become statuses."""
 
-import logging
-import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
-from google.rpc import status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -28,11 +24,9 @@ from trueodds_service.flows.catalog import Catalog
 from trueodds_service.rpc.calibration import CalibrationServicer
 from trueodds_service.rpc.models import ModelServicer
 from trueodds_service.rpc.scoring import ScoringServicer
-from trueodds_service.rpc.status import Context, internal, to_grpc, to_status
+from trueodds_service.rpc.status import Context, of_any, to_grpc
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
-
-_log = logging.getLogger(__name__)
 
 SERVICES = (
     scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name,
@@ -125,21 +119,23 @@ class _Guard(grpc.aio.ServerInterceptor):
                 with self._admitted(request):
                     return await method(request, context)
             except Exception as error:
-                status = _status(error)
+                status = of_any(error)
             # Not while the error is handled: where the caller has left, gRPC logs what it finds.
             return await context.abort_with_status(to_grpc(status))
 
         return call
 
     def _stream(self, method: Any) -> Any:
-        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+        # Writes by itself: a generator would learn only later that the caller has left.
+        async def call(request: Any, context: Context) -> None:
             try:
                 with self._admitted(request):
-                    async for message in method(request, context):
-                        yield message
+                    async with aclosing(method(request, context)) as messages:
+                        async for message in messages:
+                            await context.write(message)
                 return
             except Exception as error:
-                status = _status(error)
+                status = of_any(error)
             await context.abort_with_status(to_grpc(status))
 
         return call
@@ -176,12 +172,3 @@ def _decoder(decode: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | 
             return InvalidInput("request", "is not a message of this method", reason="NO_MESSAGE")
 
     return checked
-
-
-def _status(error: Exception) -> status_pb2.Status:
-    if isinstance(error, ServiceError):
-        return to_status(error)
-    # The message of a foreign error can hold a prompt; its class and place cannot.
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    _log.error("%s at %s:%s", type(error).__name__, Path(place.filename).name, place.lineno)
-    return internal()

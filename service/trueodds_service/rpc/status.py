@@ -1,5 +1,8 @@
 """The error tree as gRPC statuses (AIP-193): a code, a sentence, and details for programs."""
 
+import logging
+import traceback
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import grpc
@@ -17,6 +20,8 @@ from trueodds_service.errors import (
 )
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+_log = logging.getLogger(__name__)
 
 DOMAIN = "trueodds"
 
@@ -48,6 +53,16 @@ def to_status(error: ServiceError) -> status_pb2.Status:
     return status_pb2.Status(
         code=_CODES.get(type(error), code_pb2.INTERNAL), message=text, details=_packed(details)
     )
+
+
+def of_any(error: Exception) -> status_pb2.Status:
+    """The status of whatever was raised: what is no error of the service's is a fault of ours."""
+    if isinstance(error, ServiceError):
+        return to_status(error)
+    # The message of a foreign error can hold a prompt; its class and place cannot.
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    _log.error("%s at %s:%s", type(error).__name__, Path(place.filename).name, place.lineno)
+    return internal()
 
 
 def internal() -> status_pb2.Status:

@@ -1,0 +1,239 @@
+"""StreamScore: batches in, answers out as each is done, and no more under way than the limit."""
+
+import asyncio
+import itertools
+import threading
+import time
+
+import grpc
+import pytest
+
+from trueodds.v1 import scoring_pb2
+from trueodds_service.engine.fake import FakeEngine
+
+LIMIT = 3
+
+
+class Gated(FakeEngine):
+    """Scores when it is told to, and knows who has asked and who has left."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = threading.Semaphore(0)
+        self.calls = 0
+        self.left = 0
+        self._open = []
+
+    async def score(self, prompts, adapter=None):
+        gate = asyncio.Event()
+        self._open.append((asyncio.get_running_loop(), gate))
+        self.calls += 1
+        self.asked.release()
+        try:
+            await gate.wait()
+        except asyncio.CancelledError:
+            self.left += 1
+            raise
+        return await super().score(prompts)
+
+    def wait_for(self, calls):
+        for _ in range(calls):
+            assert self.asked.acquire(timeout=30)
+
+    def answer(self, call):
+        """Lets one call answer, by its number."""
+        loop, gate = self._open[call]
+        loop.call_soon_threadsafe(gate.set)
+
+
+def batch(questions, name="", **settings):
+    message = scoring_pb2.StreamScoreRequest(batch_id=name, questions=questions)
+    if settings:
+        message.settings.CopyFrom(scoring_pb2.ScoreSettings(**settings))
+    return message
+
+
+@pytest.fixture
+def first(question):
+    """The first message of a stream, which holds the settings."""
+    return batch([question("First?")], "first", model="models/aligned")
+
+
+def eventually(condition):
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_every_batch_is_answered_as_batchscore_would(service, question):
+    asked = {
+        name: [question(f"Question {name}{n}?") for n in range(3)] for name in ("a", "b", "a/3")
+    }
+    requests = [batch(each, name) for name, each in asked.items()]
+    requests[0].settings.model = "models/aligned"
+    responses = {each.batch_id: each for each in service.scoring.StreamScore(iter(requests))}
+    assert responses.keys() == asked.keys()
+    for name, questions in asked.items():
+        assert list(responses[name].outcomes) == list(service.batch(questions))
+        assert not responses[name].HasField("error")
+        assert responses[name].timings.total_seconds > 0
+
+
+def test_a_stream_without_batches_ends(service):
+    assert list(service.scoring.StreamScore(iter([]))) == []
+
+
+def test_settings_hold_until_others_come(service, question):
+    requests = [
+        batch([question()], "1", model="models/aligned", task="streams"),
+        batch([question()], "2"),
+        batch([question()], "3", model="models/base"),
+        batch([question()], "4"),
+    ]
+    responses = {each.batch_id: each for each in service.scoring.StreamScore(iter(requests))}
+    confidences = {name: each.outcomes[0].answer.confidence for name, each in responses.items()}
+    aligned = service.score(question()).confidence
+    base = service.score(question(), model="models/base").confidence
+    assert aligned != base
+    assert confidences == {"1": aligned, "2": aligned, "3": base, "4": base}
+
+
+def test_a_bad_question_fails_alone(service, question, details):
+    [response] = service.scoring.StreamScore(
+        iter([batch([question(), question(" ")], model="models/aligned")])
+    )
+    good, bad = response.outcomes
+    assert good.answer.confidence > 0
+    assert details(bad.error)["field"] == "questions[1].text"
+
+
+WRONG = {
+    "no settings": (lambda message: message.ClearField("settings"), "settings"),
+    "no model": (lambda message: message.settings.ClearField("model"), "settings.model"),
+    "top tokens": (
+        lambda message: setattr(message.settings, "top_tokens", 99),
+        "settings.top_tokens",
+    ),
+    "no questions": (lambda message: message.ClearField("questions"), "questions"),
+}
+
+
+@pytest.mark.parametrize(("change", "name"), WRONG.values(), ids=WRONG)
+def test_a_bad_batch_fails_alone_and_the_stream_goes_on(
+    service, question, details, first, change, name
+):
+    change(first)
+    good = batch([question()], "good", model="models/aligned")
+    failed, answered = sorted(
+        service.scoring.StreamScore(iter([first, good])), key=lambda each: each.batch_id != "first"
+    )
+    assert failed.batch_id == "first"
+    assert failed.error.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    assert details(failed.error)["field"] == name
+    assert not failed.outcomes
+    assert answered.outcomes[0].answer.confidence > 0
+
+
+def test_settings_that_failed_fail_whoever_relies_on_them(service, question, details):
+    requests = [batch([question()], model="models/nobody"), batch([question()])]
+    for response in service.scoring.StreamScore(iter(requests)):
+        assert details(response.error)["reason"] == "MODEL_NOT_FOUND"
+
+
+def test_a_fault_of_ours_fails_its_batch_only(start_service, question, details, first, caplog):
+    class Faulty(FakeEngine):
+        async def score(self, prompts, adapter=None):
+            raise ValueError("a prompt")
+
+    service = start_service(engines={"aligned": Faulty()})
+    second = batch([question()], "second", model="models/base")
+    responses = {each.batch_id: each for each in service.scoring.StreamScore(iter([first, second]))}
+    assert details(responses["first"].error)["reason"] == "INTERNAL"
+    assert "a prompt" not in responses["first"].error.message + caplog.text
+    assert responses["second"].outcomes[0].answer.confidence > 0
+
+
+def test_answers_come_as_they_are_done(start_service, question, first):
+    engine = Gated()
+    service = start_service(engines={"aligned": engine})
+    stream = service.scoring.StreamScore(iter([first, batch([question()], "second")]))
+    engine.wait_for(2)
+    engine.answer(1)
+    assert next(stream).batch_id == "second"
+    engine.answer(0)
+    assert next(stream).batch_id == "first"
+    assert list(stream) == []
+
+
+def test_no_more_is_under_way_than_the_limit(start_service, question, first):
+    engine = Gated()
+    service = start_service(engines={"aligned": engine}, limits={"max_stream_batches": LIMIT})
+    rest = [batch([question()], str(number)) for number in range(20)]
+    stream = service.scoring.StreamScore(iter([first, *rest]))
+    engine.wait_for(LIMIT)
+    time.sleep(0.3)
+    assert engine.calls == LIMIT
+    engine.answer(0)
+    assert next(stream).batch_id == "first"
+    engine.wait_for(1)
+    assert engine.calls == LIMIT + 1
+    stream.cancel()
+
+
+def test_a_caller_that_does_not_read_stops_the_reading(start_service, question):
+    """Far more than fits into the connection's buffers is never asked of the engine."""
+    asked = itertools.count(1)
+    latest = 0
+
+    class Counting(FakeEngine):
+        async def score(self, prompts, adapter=None):
+            nonlocal latest
+            latest = next(asked)
+            return await super().score(prompts)
+
+    engine = Counting(max_tokens=20_000)
+    service = start_service(engines={"aligned": engine}, limits={"max_stream_batches": LIMIT})
+    # An answer of about 10 kB: labels come back.
+    labels = [f"{number:02}" + "x" * 60 for number in range(100)]
+    wide = question(options=100, labels=labels)
+    sent = 0
+
+    def requests():
+        nonlocal sent
+        for sent in range(2000):
+            yield batch([wide], str(sent), model="models/aligned")
+
+    stream = service.scoring.StreamScore(requests())
+    assert next(stream).outcomes[0].answer.options
+    eventually(lambda: latest > 1)
+    before = -1
+    while before != latest:
+        before = latest
+        time.sleep(1)
+    assert latest < 1000
+    stream.cancel()
+
+
+@pytest.mark.parametrize("end", ["deadline", "cancellation"])
+def test_who_leaves_takes_the_prompts_along(start_service, question, first, end):
+    engine = Gated()
+    service = start_service(engines={"aligned": engine})
+    timeout = 1 if end == "deadline" else None
+    requests = iter([first, batch([question()])])
+    stream = service.scoring.StreamScore(requests, timeout=timeout)
+    engine.wait_for(2)
+    if end == "cancellation":
+        stream.cancel()
+    eventually(lambda: engine.left == 2)
+    expected = {"deadline": "DEADLINE_EXCEEDED", "cancellation": "CANCELLED"}[end]
+    assert stream.code() is grpc.StatusCode[expected]
+    assert service.score(question(), model="models/base").options
+
+
+def test_bytes_that_are_no_message_end_the_stream(service, first):
+    path = "/trueodds.v1.ScoringService/StreamScore"
+    contents = iter([first.SerializeToString(), b"\x0a\xff\xff"])
+    with pytest.raises(grpc.RpcError) as caught:
+        list(service.channel.stream_stream(path)(contents))
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
