@@ -8,6 +8,7 @@ import typer
 from trueodds.cli.calibrators import calibrators_app, fit
 from trueodds.cli.console import Server, connected, out
 from trueodds.cli.demo import demo
+from trueodds.cli.report import report
 from trueodds.cli.score import score
 from trueodds.cli.serve import serve
 from trueodds.cli.tables import models_table
@@ -23,6 +24,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(score)
 app.command()(fit)
+app.command()(report)
 app.add_typer(calibrators_app, name="calibrators")
 
 
