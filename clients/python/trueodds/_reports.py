@@ -1,6 +1,6 @@
-"""Python ↔ messages of an evaluation, for both clients."""
+"""Messages → reports, for both clients."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from trueodds import _messages
 from trueodds.evaluation import (
@@ -12,36 +12,13 @@ from trueodds.evaluation import (
     Report,
     RiskCoverage,
 )
-from trueodds.types import AnswerSetMethod, AnswerSetRule, CustomFormat, Example, Format, Reading
+from trueodds.types import AnswerSetMethod, AnswerSetRule
 from trueodds.v1 import calibration_pb2, scoring_pb2
 
 _SET_METHODS = {
     scoring_pb2.ANSWER_SET_METHOD_LAC: AnswerSetMethod.LAC,
     scoring_pb2.ANSWER_SET_METHOD_APS: AnswerSetMethod.APS,
 }
-
-
-def evaluate_message(
-    name: str,
-    items: Iterable[Example],
-    reading: Reading | Format | CustomFormat,
-    shots: Sequence[Example],
-    target_risks: Sequence[float],
-    miscoverages: Sequence[float],
-) -> calibration_pb2.EvaluateCalibratorRequest:
-    message = calibration_pb2.EvaluateCalibratorRequest(
-        name=name,
-        reading=_messages.reading_message(reading),
-        target_risks=target_risks,
-        miscoverages=miscoverages,
-    )
-    message.questions.shots.extend(_messages.shot_message(shot) for shot in shots)
-    for item in items:
-        question = _messages.question_message(item.question)
-        message.questions.items.append(
-            calibration_pb2.FitQuestion(question=question, answer=item.answer)
-        )
-    return message
 
 
 def report_of(message: calibration_pb2.Report) -> Report:
