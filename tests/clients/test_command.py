@@ -4,10 +4,20 @@ import json
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 
-from trueodds import Client, Method
+from trueodds import (
+    Calibrator,
+    Client,
+    Estimate,
+    Evaluation,
+    Method,
+    ReliabilityBin,
+    Report,
+    RiskCoverage,
+)
 from trueodds.cli.main import app
 
 TIN = {"question": "Is tin a metal?", "options": ["yes", "no"]}
@@ -20,7 +30,9 @@ COMMANDS = {
     (): "score",
     ("serve",): "trueodds serve serve.yaml",
     ("score",): "trueodds score demo-aligned -q",
+    ("bulk",): "trueodds bulk demo-aligned questions.jsonl",
     ("fit",): "trueodds fit demo-aligned questions.jsonl",
+    ("report",): "trueodds report demo-aligned 0f3a",
     ("calibrators",): "rollback",
     ("calibrators", "list"): "trueodds calibrators list demo-aligned",
     ("calibrators", "show"): "trueodds calibrators show models/",
@@ -100,6 +112,10 @@ def test_the_version(command):
         (["fit", "aligned", "--method", "magic"], "'magic' is not one of"),
         (["fit", "aligned", "-", "--shots", "-"], "cannot both come from stdin"),
         (["fit", "aligned", "--options", "1"], "Invalid value for '--options'"),
+        (["report"], "give MODEL, CALIBRATOR and QUESTIONS, or --from"),
+        (["report", "aligned", "0f3a"], "give MODEL, CALIBRATOR and QUESTIONS, or --from"),
+        (["report", "aligned", "--from", "x.json"], "give MODEL, CALIBRATOR and QUESTIONS, or"),
+        (["report", "aligned", "0f3a", "-", "--shots", "-"], "cannot both come from stdin"),
         (["calibrators", "list"], "MODEL"),
         (["calibrators", "show"], "NAME"),
         (["serve"], "config"),
@@ -530,3 +546,63 @@ def trueodds(*args):
         text=True,
         check=False,
     )
+
+
+# Report
+
+
+@pytest.fixture
+def numbers(tmp_path):
+    """A file of a report's numbers."""
+    calibrator = Calibrator(
+        name=NOBODY, model="models/aligned", model_revision="r", task="", reading="paren",
+        options=2, method=Method.CONSTANT, temperature=2.0, at_bound=False, undetermined=False,
+        teacher=None, items=0, created=datetime(2026, 11, 5, tzinfo=UTC), active=False,
+    )  # fmt: skip
+    bins = (ReliabilityBin(0.8, 0.9, 40, 0.85, 0.75, 0.6, 0.86),)
+    side = Evaluation({"nll": Estimate(0.7, 0.6, 0.8)}, bins, bins, (RiskCoverage(0.8, 1.0, 0.25),))
+    path = tmp_path / "numbers.json"
+    path.write_text(Report(calibrator, 40, side, side).to_json(), encoding="utf-8")
+    return path
+
+
+def test_a_report_is_drawn_from_its_numbers_without_a_server(command, numbers, tmp_path):
+    page, folder, again = tmp_path / "a/report.html", tmp_path / "figures", tmp_path / "again.json"
+    result = command(
+        "report", "--from", numbers, "-o", page, "--svg", folder, "--json", again,
+        "--server", "localhost:1",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == f"{page}\n"
+    assert "What it changes may be chance" in result.stderr
+    assert page.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert again.read_text(encoding="utf-8") == numbers.read_text(encoding="utf-8")
+    assert {path.name for path in folder.iterdir()} == {
+        "reliability.svg", "reliability-equal-mass.svg", "risk-coverage.svg",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"{", "is not JSON"),
+        (b"\xff", "is not JSON"),
+        (b"{}", "calibrator is missing"),
+    ],
+)
+def test_numbers_that_are_none_are_named(command, tmp_path, content, said):
+    path = tmp_path / "numbers.json"
+    if content is not None:
+        path.write_bytes(content)
+    result = command("report", "--from", path, "-o", tmp_path / "report.html")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error: {path}")
+    assert said in result.stderr
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_place_that_cannot_be_written_is_named(command, numbers):
+    result = command("report", "--from", numbers, "-o", numbers / "report.html")
+    assert result.exit_code == 1
+    assert "report.html cannot be written" in result.stderr

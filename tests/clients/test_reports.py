@@ -14,8 +14,13 @@ from trueodds import (
     Calibrator,
     Candidate,
     Estimate,
+    Example,
+    Format,
     Method,
+    Normalization,
     Prior,
+    Question,
+    Reading,
     ReliabilityBin,
     Report,
     RiskCoverage,
@@ -24,6 +29,7 @@ from trueodds import (
     _reports,
 )
 from trueodds.v1 import calibration_pb2 as pb
+from trueodds.v1 import reading_pb2
 
 CREATED = datetime(2026, 11, 5, 12, 30, tzinfo=UTC)
 CALIBRATOR = {
@@ -118,6 +124,27 @@ REPORT = {
 @pytest.fixture
 def report():
     return _reports.report_of(pb.Report(**REPORT))
+
+
+def test_an_evaluation_is_asked_for_whole():
+    oak = Question("Oak?", ["yes", "no"])
+    message = _reports.evaluate_message(
+        "models/a/calibrators/0",
+        items=[Example(Question("Tin?", ["yes", "no"]), 0), Example(oak)],
+        reading=Reading(Format.TEXT, Normalization.BYTES),
+        shots=[Example(oak, 1)],
+        target_risks=[0.25],
+        miscoverages=[0.125, 0.5],
+    )
+    assert message.name == "models/a/calibrators/0"
+    assert message.reading == reading_pb2.Reading(
+        format=reading_pb2.FORMAT_TEXT, normalization=reading_pb2.NORMALIZATION_BYTES
+    )
+    tin, last = message.questions.items
+    assert (tin.question.text, tin.answer) == ("Tin?", 0)
+    assert not last.HasField("answer"), "the server says that it is missing"
+    assert [shot.answer for shot in message.questions.shots] == [1]
+    assert (message.target_risks, message.miscoverages) == ([0.25], [0.125, 0.5])
 
 
 def test_a_calibrator_is_read_whole():

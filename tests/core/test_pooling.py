@@ -175,8 +175,8 @@ def test_the_temperature_lies_between_the_tasks_own_and_the_priors(seed: int, pr
 
 def test_many_items_outweigh_the_prior_and_few_do_not() -> None:
     prior = Prior(math.log(2.5), 0.05, 6)
-    own = [estimate(3, n, temperature=2.75).log_t for n in (5, 20_000)]
-    few, many = (pooled_temperature(task(3, n, temperature=2.75), prior) for n in (5, 20_000))
+    own = [estimate(0, n, temperature=2.75).log_t for n in (5, 20_000)]
+    few, many = (pooled_temperature(task(0, n, temperature=2.75), prior) for n in (5, 20_000))
     assert few is not None
     assert many is not None
     assert abs(math.log(few) - prior.mean) < abs(own[0] - prior.mean) / 2

@@ -22,6 +22,8 @@ def loads(kind: type[Record], text: str | bytes) -> Record:
         content = json.loads(text, parse_constant=_refuse)
     except json.JSONDecodeError as error:
         raise ValueError(f"is not JSON ({error.msg}, line {error.lineno})") from error
+    except UnicodeDecodeError as error:
+        raise ValueError("is not JSON (not UTF-8)") from error
     except RecursionError as error:
         raise ValueError("is nested too deeply") from error
     record: Record = _read(kind, content, "")

@@ -78,8 +78,8 @@ def settings_message(
     return scoring_pb2.ScoreSettings(
         model=model_name(model),
         task=task,
-        reading=_reading_message(reading),
-        shots=[_shot_message(shot) for shot in shots],
+        reading=reading_message(reading),
+        shots=[shot_message(shot) for shot in shots],
         calibrator=calibrator or "",
         min_option_mass=min_option_mass,
         top_tokens=top_tokens,
@@ -165,7 +165,7 @@ def fit_message(
     message = calibration_pb2.FitCalibratorRequest(
         model=model_name(model),
         task=task,
-        reading=_reading_message(reading),
+        reading=reading_message(reading),
         method=_METHODS[Method(method)],
         teacher=model_name(teacher) if teacher else "",
         temperature=temperature,
@@ -177,7 +177,7 @@ def fit_message(
             raise errors.InvalidRequest("options: items have their own", field="options")
         message.options = options
         return message
-    message.questions.shots.extend(_shot_message(shot) for shot in shots)
+    message.questions.shots.extend(shot_message(shot) for shot in shots)
     for item in items:
         question, answer = (
             (item, None) if isinstance(item, Question) else (item.question, item.answer)
@@ -311,7 +311,7 @@ def model_of(message: model_pb2.Model) -> Model:
     )
 
 
-def _reading_message(reading: Reading | Format | CustomFormat) -> reading_pb2.Reading:
+def reading_message(reading: Reading | Format | CustomFormat) -> reading_pb2.Reading:
     if not isinstance(reading, Reading):
         reading = Reading(reading)
     message = reading_pb2.Reading(
@@ -355,7 +355,7 @@ def _option_messages(question: Question) -> list[question_pb2.Option]:
     ]
 
 
-def _shot_message(shot: Example) -> question_pb2.Shot:
+def shot_message(shot: Example) -> question_pb2.Shot:
     if shot.answer is None:
         raise errors.InvalidRequest("shots: each needs its answer", field="shots")
     return question_pb2.Shot(question=question_message(shot.question), answer=shot.answer)

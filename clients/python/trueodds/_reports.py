@@ -1,6 +1,6 @@
-"""Messages → reports, for both clients."""
+"""Python ↔ messages of an evaluation, for both clients."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from trueodds import _messages
 from trueodds.evaluation import (
@@ -12,13 +12,36 @@ from trueodds.evaluation import (
     Report,
     RiskCoverage,
 )
-from trueodds.types import AnswerSetMethod, AnswerSetRule
+from trueodds.types import AnswerSetMethod, AnswerSetRule, CustomFormat, Example, Format, Reading
 from trueodds.v1 import calibration_pb2, scoring_pb2
 
 _SET_METHODS = {
     scoring_pb2.ANSWER_SET_METHOD_LAC: AnswerSetMethod.LAC,
     scoring_pb2.ANSWER_SET_METHOD_APS: AnswerSetMethod.APS,
 }
+
+
+def evaluate_message(
+    name: str,
+    items: Iterable[Example],
+    reading: Reading | Format | CustomFormat,
+    shots: Sequence[Example],
+    target_risks: Sequence[float],
+    miscoverages: Sequence[float],
+) -> calibration_pb2.EvaluateCalibratorRequest:
+    message = calibration_pb2.EvaluateCalibratorRequest(
+        name=name,
+        reading=_messages.reading_message(reading),
+        target_risks=target_risks,
+        miscoverages=miscoverages,
+    )
+    message.questions.shots.extend(_messages.shot_message(shot) for shot in shots)
+    for item in items:
+        question = _messages.question_message(item.question)
+        message.questions.items.append(
+            calibration_pb2.FitQuestion(question=question, answer=item.answer)
+        )
+    return message
 
 
 def report_of(message: calibration_pb2.Report) -> Report:

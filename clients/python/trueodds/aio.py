@@ -10,7 +10,7 @@ from typing import Self
 
 import grpc
 
-from trueodds import _messages, errors
+from trueodds import _messages, _reports, errors
 from trueodds._astreams import stream_batches
 from trueodds._channel import (
     ATTEMPT_TIMEOUT,
@@ -24,6 +24,7 @@ from trueodds._channel import (
     server_address,
 )
 from trueodds.client import Key, Progress, Request, Response
+from trueodds.evaluation import Report
 from trueodds.types import (
     Answer,
     Calibrator,
@@ -209,6 +210,28 @@ class AsyncClient:
                 if progress is not None:
                     progress(event.progress.done, event.progress.total)
         raise errors.ServiceFailed("the fit ended without a calibrator")
+
+    async def evaluate(
+        self,
+        name: str,
+        items: Iterable[Example],
+        *,
+        reading: Reading | Format | CustomFormat = Format.PAREN,
+        shots: Sequence[Example] = (),
+        target_risks: Sequence[float] = (),
+        miscoverages: Sequence[float] = (),
+        progress: Progress | None = None,
+        timeout: float = FIT_TIMEOUT,  # noqa: ASYNC109
+    ) -> Report:
+        """Measures a calibrator on examples, which need their answers; see ``Client.evaluate``."""
+        request = _reports.evaluate_message(name, items, reading, shots, target_risks, miscoverages)
+        with self._errors():
+            async for event in self._calibration.EvaluateCalibrator(request, timeout=timeout):
+                if event.HasField("report"):
+                    return _reports.report_of(event.report)
+                if progress is not None:
+                    progress(event.progress.done, event.progress.total)
+        raise errors.ServiceFailed("the evaluation ended without a report")
 
     async def calibrators(
         self, model: str, *, task: str | None = None

@@ -10,7 +10,7 @@ from typing import Self, TypeVar
 
 import grpc
 
-from trueodds import _messages, errors
+from trueodds import _messages, _reports, errors
 from trueodds._channel import (
     ATTEMPT_TIMEOUT,
     BATCH,
@@ -23,6 +23,7 @@ from trueodds._channel import (
     server_address,
 )
 from trueodds._streams import stream_batches
+from trueodds.evaluation import Report
 from trueodds.types import (
     Answer,
     Calibrator,
@@ -240,6 +241,36 @@ class Client:
                 if progress is not None:
                     progress(event.progress.done, event.progress.total)
         raise errors.ServiceFailed("the fit ended without a calibrator")
+
+    def evaluate(
+        self,
+        name: str,
+        items: Iterable[Example],
+        *,
+        reading: Reading | Format | CustomFormat = Format.PAREN,
+        shots: Sequence[Example] = (),
+        target_risks: Sequence[float] = (),
+        miscoverages: Sequence[float] = (),
+        progress: Progress | None = None,
+        timeout: float = FIT_TIMEOUT,
+    ) -> Report:
+        """Measures a calibrator on labelled questions: what to know before it is activated.
+
+        ``name`` is ``models/{model}/calibrators/{id}``. The examples need their answers, and
+        should not be those of the fit, which flatter. ``reading`` and ``shots`` are those of the
+        answers that the calibrator is for. ``target_risks`` are risks, in (0, 1), to find
+        abstention thresholds for, ``miscoverages`` the shares, in (0, 1), of answer sets that
+        may miss the right option; the server has its own when they are empty. ``progress``
+        counts prompts scored. ``timeout`` bounds the whole evaluation, in seconds.
+        """
+        request = _reports.evaluate_message(name, items, reading, shots, target_risks, miscoverages)
+        with self._errors():
+            for event in self._calibration.EvaluateCalibrator(request, timeout=timeout):
+                if event.HasField("report"):
+                    return _reports.report_of(event.report)
+                if progress is not None:
+                    progress(event.progress.done, event.progress.total)
+        raise errors.ServiceFailed("the evaluation ended without a report")
 
     def calibrators(self, model: str, *, task: str | None = None) -> Iterator[Calibrator]:
         """A model's calibrators, the newest first; of one ``task`` ("": the default), or of all.

@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
+from trueodds.cli.bulk import bulk
 from trueodds.cli.calibrators import calibrators_app, fit
 from trueodds.cli.console import Server, connected, out
 from trueodds.cli.demo import demo
+from trueodds.cli.report import report
 from trueodds.cli.score import score
 from trueodds.cli.serve import serve
 from trueodds.cli.tables import models_table
@@ -22,7 +24,9 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(score)
+app.command()(bulk)
 app.command()(fit)
+app.command()(report)
 app.add_typer(calibrators_app, name="calibrators")
 
 

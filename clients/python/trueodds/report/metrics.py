@@ -57,14 +57,13 @@ def difference(report: Report, name: str) -> Estimate | None:
 
     Where the report has no paired interval, the widest that the two intervals allow.
     """
-    if name in report.differences:
-        return report.differences[name]
     before, after = report.before.metrics.get(name), report.after.metrics.get(name)
     if before is None or after is None:
         return None
-    return Estimate(
+    widest = Estimate(
         after.value - before.value, after.lower - before.upper, after.upper - before.lower
     )
+    return report.differences.get(name, widest)
 
 
 def effect(estimate: Estimate | None, sign: int) -> int:

@@ -1,0 +1,134 @@
+"""`trueodds report`: what a calibrator does, to be read before it is activated."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trueodds._channel import FIT_TIMEOUT
+from trueodds._messages import model_name
+from trueodds.cli.console import (
+    AnswerFormat,
+    Normalized,
+    Order,
+    Server,
+    Shots,
+    Unconditional,
+    Variants,
+    connected,
+    err,
+    extras,
+    fail,
+    progress_bar,
+)
+from trueodds.cli.files import STDIN, read_examples
+from trueodds.evaluation import Report
+from trueodds.report import pictures, render
+from trueodds.report.png import png
+from trueodds.report.verdict import verdict
+from trueodds.types import Format, Normalization, OrderCorrection, Reading
+
+
+def report(
+    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="The model.")] = None,
+    calibrator: Annotated[
+        str | None, typer.Argument(metavar="CALIBRATOR", help="Its name, or the last part of it.")
+    ] = None,
+    questions: Annotated[
+        Path | None,
+        typer.Argument(metavar="QUESTIONS", help="With answers, JSON Lines; - for stdin."),
+    ] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The page.")] = Path("report.html"),
+    svg: Annotated[Path | None, typer.Option(help="A folder for the figures as SVG.")] = None,
+    png_folder: Annotated[
+        Path | None, typer.Option("--png", help="A folder for the figures as PNG.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="A file for the numbers.")] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Draw these numbers; asks no server.")
+    ] = None,
+    target_risk: Annotated[
+        list[float] | None, typer.Option(help="A risk to find a threshold for; repeatable.")
+    ] = None,
+    miscoverage: Annotated[
+        list[float] | None, typer.Option(help="How often answer sets may miss; repeatable.")
+    ] = None,
+    answer_format: AnswerFormat = Format.PAREN,
+    normalization: Normalized = Normalization.SUM,
+    unconditional_prompt: Unconditional = None,
+    order: Order = OrderCorrection.NONE,
+    sum_variants: Variants = False,
+    shots: Shots = None,
+    timeout: Annotated[
+        float, typer.Option(min=0.001, help="Seconds that the evaluation may take.")
+    ] = FIT_TIMEOUT,
+    server: Server = None,
+) -> None:
+    """Measure a calibrator on questions with answers, and draw a page to decide by.
+
+    The questions should not be those of the fit. `trueodds score --help` shows a line of the
+    file; each needs its "answer". --from draws again what --json wrote.
+
+    Example: trueodds report demo-aligned 0f3a9c81d2b4e576 labelled.jsonl -o report.html
+    """
+    if source is not None and model is None:
+        found = _read(source)
+    elif source is not None or model is None or calibrator is None or questions is None:
+        raise typer.BadParameter("give MODEL, CALIBRATOR and QUESTIONS, or --from")
+    elif questions == shots == STDIN:
+        raise typer.BadParameter("questions and shots cannot both come from stdin")
+    else:
+        with connected(server) as client:
+            items, worked = read_examples(questions), read_examples(shots)
+            with progress_bar("measuring") as progress:
+                found = client.evaluate(
+                    calibrator_name(model, calibrator),
+                    items,
+                    reading=Reading(
+                        answer_format, normalization, unconditional_prompt, sum_variants, order
+                    ),
+                    shots=worked,
+                    target_risks=target_risk or (),
+                    miscoverages=miscoverage or (),
+                    progress=progress,
+                    timeout=timeout,
+                )
+    _write(found, output, svg, png_folder, json)
+    err.print(" ".join(verdict(found).value))
+    typer.echo(output)
+
+
+def calibrator_name(model: str, calibrator: str) -> str:
+    """``models/m/calibrators/c``, from that or from ``m`` and ``c``."""
+    if "/" in calibrator:
+        return calibrator
+    return f"{model_name(model)}/calibrators/{calibrator}"
+
+
+def _read(path: Path) -> Report:
+    try:
+        return Report.from_json(path.read_bytes())
+    except OSError as error:
+        fail(f"{path} cannot be read: {error.strerror}")
+    except ValueError as error:
+        fail(f"{path}: {error}")
+
+
+def _write(
+    report: Report, output: Path, svg: Path | None, png_folder: Path | None, json: Path | None
+) -> None:
+    drawn = pictures(report) if svg or png_folder else {}
+    files: dict[Path, str | bytes] = {output: render(report)}
+    if json:
+        files[json] = report.to_json()
+    if svg:
+        files |= {svg / f"{name}.svg": picture for name, picture in drawn.items()}
+    if png_folder:
+        with extras("report"):
+            files |= {png_folder / f"{name}.png": png(each) for name, each in drawn.items()}
+    for path, content in files.items():
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content.encode() if isinstance(content, str) else content)
+        except OSError as error:
+            fail(f"{path} cannot be written: {error.strerror}")

@@ -1,0 +1,140 @@
+"""Where the numbers lie on the drawings, and what chance would do to them."""
+
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+from scipy.stats import binom
+
+from trueodds import AbstentionRule, Evaluation, ReliabilityBin, RiskCoverage
+from trueodds.report import pictures
+from trueodds.report.bins import consistency
+from trueodds.report.curve import Plot, curve, plot_of
+from trueodds.report.diagram import band, whiskers
+from trueodds.report.geometry import Frame
+from trueodds.report.metrics import difference
+from trueodds.report.tables import interval
+from trueodds.report.text import brief, signed, upwards
+
+SVG = "{http://www.w3.org/2000/svg}"
+FRAME = Frame(left=50, top=20, size=400)
+
+
+def parsed(picture):
+    return ET.fromstring(picture)  # noqa: S314
+
+
+def of_class(root, name):
+    return [each for each in root.iter() if name in (each.get("class") or "").split()]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 100, 3_000, 1_000_000])
+@pytest.mark.parametrize("confidence", [1e-9, 0.02, 0.25, 0.5, 0.9, 0.999])
+def test_chance_is_the_binomial_of_scipy(count, confidence):
+    low, high = binom.ppf([0.025, 0.975], count, confidence)
+    assert consistency(count, confidence) == (low / count, high / count)
+
+
+@pytest.mark.parametrize("confidence", [0.0, 1.0])
+def test_what_is_certain_leaves_nothing_to_chance(confidence):
+    assert consistency(5, confidence) == (confidence, confidence)
+
+
+def test_a_grey_box_spans_its_bin_and_what_chance_does_in_it():
+    drawn = band([ReliabilityBin(0.5, 0.75, 10, 0.6, 0.6, 0.3, 0.8)], FRAME)
+    low, high = binom.ppf([0.025, 0.975], 10, 0.6) / 10
+    [box] = re.findall(r'x="(.*?)" y="(.*?)" width="(.*?)" height="(.*?)"', drawn)
+    expected = (250, 420 - 400 * high, 100, 400 * (high - low))
+    assert tuple(map(float, box)) == pytest.approx(expected, abs=0.051)
+
+
+def test_a_line_is_the_interval_of_the_accuracy():
+    drawn = whiskers([ReliabilityBin(0.5, 0.75, 10, 0.6, 0.5, 0.25, 0.75)], FRAME)
+    assert 'd="M290 120V320"' in drawn
+
+
+def test_every_dot_lies_within_its_interval(simulate):
+    """In the pictures as they are written, with their rounding."""
+    for name, picture in pictures(simulate(n=300)).items():
+        root = parsed(picture)
+        dots, lines = of_class(root, "dot"), of_class(root, "whisker")
+        assert len(dots) == len(lines)
+        assert dots or name == "risk-coverage"
+        spans = {}
+        for line in lines:
+            x, top, bottom = map(float, re.findall(r"[\d.]+", line.get("d")))
+            spans.setdefault(x, []).append((top, bottom))
+        for dot in dots:
+            x, y = float(dot.get("cx")), float(dot.get("cy"))
+            assert any(top - 0.1 <= y <= bottom + 0.1 for top, bottom in spans[x])
+
+
+def test_a_calibrated_model_lies_within_chance(simulate):
+    """19 boxes of 20 hold their dot; here with many fewer misses than that allows."""
+    bins = simulate(n=3000, over=1.0, temperature=1.0, seed=3).before.equal_mass
+    inside = 0
+    for each in bins:
+        low, high = consistency(each.count, each.confidence)
+        inside += low <= each.accuracy <= high
+    assert inside >= len(bins) - 1
+
+
+# Risk and coverage
+
+
+def test_a_point_of_the_curve_lies_at_its_coverage_and_risk():
+    plot = Plot(top=0.5, left=100, right=300, upper=0, lower=200)
+    assert (plot.x(0.25), plot.y(0.1)) == (150, 160)
+    assert (plot.x(1.0), plot.y(0.9)) == (300, 0), "what is above the plot lies on its edge"
+
+
+def test_the_scale_holds_all_but_the_first_few_answers(simulate):
+    report = simulate(n=500)
+    top = plot_of(report).top
+    for side in (report.before, report.after):
+        assert all(point.risk <= top for point in side.risk_coverage if point.coverage >= 0.05)
+    assert all(rule.risk_upper_bound <= top for rule in report.abstentions)
+
+
+@pytest.mark.parametrize(
+    ("risk", "top"), [(0.0, 0.01), (0.003, 0.01), (0.04, 0.04), (0.21, 0.25), (0.7, 0.8), (1, 1)]
+)
+def test_the_scale_ends_at_a_round_risk(simulate, risk, top):
+    side = Evaluation(risk_coverage=(RiskCoverage(0.5, 1.0, risk),))
+    report = simulate(n=20, abstentions=(), before=side, after=side)
+    assert plot_of(report).top == pytest.approx(top)
+
+
+def test_a_threshold_lies_at_its_coverage_and_risk_under_its_bound(simulate):
+    rules = (AbstentionRule(0.05, 0.8, 0.5, 0.03, 0.05), AbstentionRule(0.01, None, 0, 0, 0))
+    report = simulate(n=50, abstentions=rules)
+    drawn, plot = curve(report), plot_of(report)
+    [(x, y)] = re.findall(r'class="rule" cx="([\d.]+)" cy="([\d.]+)" r="5"><title', drawn)
+    assert (float(x), float(y)) == pytest.approx((plot.x(0.5), plot.y(0.03)), abs=0.051)
+    [bound] = re.findall(r'class="bound" d="M[\d.]+ ([\d.]+)H', drawn)
+    assert float(bound) == pytest.approx(plot.y(0.05), abs=0.051)
+
+
+# Numbers
+
+
+def test_a_difference_is_drawn_on_its_side_of_zero(simulate):
+    drawn = interval(difference(simulate(), "nll"), -1)
+    [cx] = re.findall(r'cx="([\d.]+)"', drawn)
+    assert float(cx) < 60
+    assert "now" in drawn
+
+
+def test_a_threshold_is_rounded_to_its_safe_side():
+    assert upwards(0.7612341) == "0.761235"
+    assert upwards(0.5) == "0.500000"
+    assert upwards(0.1 + 0.2) == "0.300000", "not by an error of the arithmetic"
+
+
+def test_counts_stay_short_and_differences_have_a_sign():
+    assert [brief(n) for n in (0, 9_999, 12_345, 999_999, 12_000_000)] == [
+        "0", "9,999", "12k", "1000k", "12M",
+    ]  # fmt: skip
+    assert [signed(v) for v in (0.25, -0.25, 0.0, -0.0001, 0.0001)] == [
+        "+0.250", "−0.250", "0.000", "0.000", "0.000",
+    ]  # fmt: skip
