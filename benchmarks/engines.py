@@ -12,8 +12,7 @@ from unittest import mock
 
 from benchmarks.workload import Task
 from trueodds_service.config import VllmSettings
-from trueodds_service.engine.launch import engine_arguments
-from trueodds_service.engine.vllm import VllmEngine
+from trueodds_service.engine.vllm import VllmEngine, engine_arguments
 
 
 class System(Protocol):

@@ -12,6 +12,11 @@ TEMPERATURE = calibration_pb2.METHOD_TEMPERATURE
 TEACHER_KL = calibration_pb2.METHOD_TEACHER_KL
 CONSTANT = calibration_pb2.METHOD_CONSTANT
 IDENTITY = calibration_pb2.METHOD_IDENTITY
+AUTO = calibration_pb2.METHOD_AUTO
+BATCH = calibration_pb2.BIAS_CORRECTION_BATCH
+CONTEXTUAL = calibration_pb2.BIAS_CORRECTION_CONTEXTUAL
+LABELLED = ("TEMPERATURE", "KDE", "VECTOR", "MATRIX", "ISOTONIC", "BETA", "SCALING_BINNING")
+TAUGHT = ("TEACHER_KL", "AGREEMENT_KL", "TEACHER_POOLED")
 CYCLIC = reading_pb2.ORDER_CORRECTION_CYCLIC
 PRIOR = reading_pb2.ORDER_CORRECTION_PRIOR
 CALIBRATOR = "models/{}/calibrators/0123456789abcdef"
@@ -299,11 +304,16 @@ def test_the_number_of_questions(start_service, question, refused, count):
         service.batch([question()] * count)
 
 
-def _scores(*items, method=TEACHER_KL):
+def _scores(*items, method=TEACHER_KL, content_free=(), every=None):
+    """``every`` is how likely the teacher answers in its format, where an item does not say."""
     return {
         "method": method,
         "scores": calibration_pb2.FitScores(
-            items=[calibration_pb2.FitScore(**item) for item in items]
+            items=[
+                calibration_pb2.FitScore(**{"teacher_format_probability": every, **item})
+                for item in items
+            ],
+            content_free=[calibration_pb2.OptionScores(logprobs=row) for row in content_free],
         ),
     }
 
@@ -332,7 +342,39 @@ FIT_RULES = {
     "teacher of no scores": ({"teacher": "models/base", **_scores(_score())}, "teacher"),
     "teacher a resource name": ({"teacher": "base"}, "teacher"),
     "a source": ({"options": None}, "source"),
-    "options for CONSTANT": (_scores(_score(), method=CONSTANT), "source"),
+    "options to choose": ({"method": AUTO}, "source"),
+    "a known bias correction": ({"bias_correction": 9}, "bias_correction"),
+    "data for a bias correction": ({"bias_correction": BATCH}, "bias_correction"),
+    "rows for CONTEXTUAL": (
+        {**_scores(_score(), _score()), "bias_correction": CONTEXTUAL},
+        "scores.content_free",
+    ),
+    "content-free rows for CONTEXTUAL only": (
+        _scores(_score(), _score(), content_free=[[-1, -2]]),
+        "scores.content_free",
+    ),
+    "content-free rows as long": (
+        {
+            **_scores(_score(), _score(), content_free=[[-1, -2], [-1]]),
+            "bias_correction": CONTEXTUAL,
+        },
+        "scores.content_free[1].logprobs",
+    ),
+    "a request id of some length": ({"request_id": "x" * 129}, "request_id"),
+    "a request id printable": ({"request_id": "\n"}, "request_id"),
+    "a reading of a teacher only": ({"teacher_reading": {}}, "teacher_reading"),
+    "a teacher's format, of all": (
+        _scores(_score(teacher_format_probability=1), _score()),
+        "scores.items[1].teacher_format_probability",
+    ),
+    "a teacher's format, a probability": (
+        _scores(_score(), _score(), _score(teacher_format_probability=1.1), every=0.5),
+        "scores.items[2].teacher_format_probability",
+    ),
+    "a teacher of all or none to choose": (
+        _scores(_score(), _score(teacher=[]), method=AUTO),
+        "scores.items[1].teacher_logprobs",
+    ),
     "data for TEACHER_KL": ({"method": TEACHER_KL}, "source"),
     "data for TEMPERATURE": ({"method": TEMPERATURE}, "source"),
     "two options": ({"options": 1}, "options"),
@@ -348,16 +390,17 @@ FIT_RULES = {
     "logprobs not +inf": (_scores(_score([-1, math.inf])), "scores.items[0].logprobs"),
     "logprobs not huge": (_scores(_score([0, -1.1e100])), "scores.items[0].logprobs"),
     "teacher not huge": (_scores(_score(teacher=[0, 1.1e100])), "scores.items[0].teacher_logprobs"),
+    "logprobs finite": (_scores(_score([-1, -math.inf])), "scores.items[0].logprobs"),
+    "teacher finite": (
+        _scores(_score(), _score(teacher=[-1, -math.inf])),
+        "scores.items[1].teacher_logprobs",
+    ),
     "logprobs with mass": (_scores(_score([-math.inf] * 2)), "scores.items[0].logprobs"),
     "teacher required": (_scores(_score(teacher=[])), "scores.items[0].teacher_logprobs"),
     "teacher as long": (_scores(_score(teacher=[-1] * 3)), "scores.items[0].teacher_logprobs"),
     "teacher not NaN": (
         _scores(_score(), _score(teacher=[-1, math.nan])),
         "scores.items[1].teacher_logprobs",
-    ),
-    "answer for TEMPERATURE": (
-        _scores(_score(answer=0), _score(), method=TEMPERATURE),
-        "scores.items[1].answer",
     ),
     "answer an option": (
         _scores(_score(answer=0), _score(answer=2), method=TEMPERATURE),
@@ -367,11 +410,17 @@ FIT_RULES = {
         _scores(_score(answer=-1), method=TEMPERATURE),
         "scores.items[0].answer",
     ),
-    "five answers for TEMPERATURE": (
-        _scores(*[_score(answer=0)] * 4, method=TEMPERATURE),
-        "scores.items",
-    ),
-    "two items for TEACHER_KL": (_scores(_score()), "scores.items"),
+    **{
+        f"five answers for {name}": (
+            _scores(*[_score(answer=0)] * 4, *[_score()] * 9, method=f"METHOD_{name}"),
+            "scores.items",
+        )
+        for name in LABELLED
+    },
+    **{
+        f"two items for {name}": (_scores(_score(), method=f"METHOD_{name}"), "scores.items")
+        for name in TAUGHT
+    },
 }
 
 
@@ -416,9 +465,45 @@ class TestFitQuestions:
         with refused(INVALID, field="questions.items[1].question.options"):
             self.fit(service, [question(options=4), question(options=3)])
 
-    def test_an_answer_each_for_temperature(self, service, question, refused):
-        with refused(INVALID, field="questions.items[1].answer"):
-            self.fit(service, [question()] * 6, method=TEMPERATURE, answers=[0])
+    @pytest.mark.parametrize("method", LABELLED)
+    def test_enough_answers_for_the_method(self, service, question, refused, method):
+        with refused(INVALID, field="questions.items", reason="TOO_FEW_ITEMS"):
+            self.fit(service, [question()] * 9, method=f"METHOD_{method}", answers=[0] * 4)
+
+    def test_a_text_for_what_asks_without_content(self, service, question, refused):
+        prompted = question()
+        prompted.text = ""
+        prompted.prompt.text = "Which?"
+        with refused(INVALID, field="bias_correction"):
+            self.fit(service, [prompted] * 3, bias_correction=CONTEXTUAL)
+
+    def test_shots_of_a_teacher_where_there_is_one(self, service, question, refused):
+        request = calibration_pb2.FitCalibratorRequest(model="models/aligned", method=TEMPERATURE)
+        request.questions.items.add(question=question(), answer=0)
+        request.questions.teacher_shots.add(question=question(), answer=0)
+        with refused(INVALID, field="questions.teacher_shots"):
+            list(service.calibration.FitCalibrator(request))
+
+    def test_shots_of_a_teacher_are_checked(self, service, question, refused):
+        request = calibration_pb2.FitCalibratorRequest(model="models/aligned", method=TEACHER_KL)
+        request.questions.items.add(question=question())
+        request.questions.teacher_shots.add(question=question())
+        with refused(INVALID, field="questions.teacher_shots[0].answer"):
+            list(service.calibration.FitCalibrator(request))
+
+    def test_the_reading_of_a_teacher_is_checked(self, service, question, refused):
+        with refused(INVALID, field="teacher_reading.format"):
+            self.fit(service, [question()] * 3, teacher_reading={"format": 99})
+
+    def test_a_question_that_the_teacher_cannot_be_asked(self, service, question, refused):
+        letters = question()
+        letters.text = ""
+        letters.prompt.text = "Which?"
+        for option in letters.options:
+            option.text = ""
+        text = {"format": "FORMAT_TEXT"}
+        with refused(INVALID, field="questions.items[0].question.options[0].text"):
+            self.fit(service, [letters] * 3, teacher_reading=text)
 
     @pytest.mark.parametrize("answer", [-1, 4])
     def test_an_answer_is_an_option(self, service, question, refused, answer):

@@ -38,26 +38,23 @@ class FakeEngine:
         # Options share their beginnings: each step is drawn once.
         steps: dict[tuple[int, ...], NDArray[np.float64]] = {}
 
-        def read(before: tuple[int, ...], tokens: tuple[int, ...]) -> tuple[float, bool]:
-            total, greedy = 0.0, True
+        def logprob(before: tuple[int, ...], tokens: tuple[int, ...]) -> float:
+            total = 0.0
             for place, token in enumerate(tokens):
                 context = before + tokens[:place]
                 if context not in steps:
                     steps[context] = self._step(context)
-                logprob = steps[context][token % _VOCABULARY]
-                total += logprob
-                greedy &= bool(logprob == steps[context].max())
-            return total, greedy
+                total += steps[context][token % _VOCABULARY]
+            return total
 
         read_at = prompt.prompt + prompt.identifier
-        totals, greedy = zip(*(read(read_at, each) for each in prompt.continuations), strict=True)
+        continuations = [logprob(read_at, each) for each in prompt.continuations]
         top: tuple[tuple[int, float], ...] = ()
         if prompt.top_tokens:
             step = steps[read_at]
             likeliest = np.argsort(-step)[: prompt.top_tokens]
             top = tuple((int(token), float(step[token])) for token in likeliest)
-        identifier, _ = read(prompt.prompt, prompt.identifier)
-        return TokenScore(np.array(totals), identifier, top, greedy=np.array(greedy))
+        return TokenScore(np.array(continuations), logprob(prompt.prompt, prompt.identifier), top)
 
     def _step(self, context: tuple[int, ...]) -> NDArray[np.float64]:
         """ln p(token | context) of every token, shape (vocabulary,)."""

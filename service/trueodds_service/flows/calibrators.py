@@ -3,14 +3,17 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
+from trueodds_service.core.calibrators import Calibrator as Applied
+from trueodds_service.core.methods import Method
+from trueodds_service.core.restore import calibrator_of
 from trueodds_service.errors import InvalidInput, NotFound, NotReady, ServiceError, Unavailable
 from trueodds_service.store import errors as store_errors
 from trueodds_service.store.base import CalibratorStore
 from trueodds_service.store.calibrator import Calibrator
-from trueodds_service.store.records import Scope
+from trueodds_service.store.records import FitRequest, Scope
 from trueodds_service.store.views import Snapshot
 
 T = TypeVar("T")
@@ -19,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 # "Every replica serves it within a second": two polls fit into one.
 _POLL_SECONDS = 0.4
+_PAGE = 1000
 
 
 class Calibrators:
@@ -33,6 +37,7 @@ class Calibrators:
         self._snapshot = Snapshot(version=-1, active={})
         self._turns = itertools.count(1)
         self._taken = 0
+        self._applied: dict[str, Applied] = {}
 
     async def refresh(self) -> None:
         """Takes over what is active now."""
@@ -44,6 +49,7 @@ class Calibrators:
             # Versions do not tell: a database restored from a backup counts on from less.
             if turn > self._taken:
                 self._snapshot, self._taken = snapshot, turn
+                self._applied = {}
 
     async def follow(self) -> None:
         """Refreshes until cancelled. While the store is away the last snapshot answers."""
@@ -62,6 +68,17 @@ class Calibrators:
         active = self._snapshot.active
         return active.get(scope) or active.get(default)
 
+    def applied(self, calibrator: Calibrator) -> Applied | NotReady:
+        """What applies a calibrator, made once; or that it cannot be made of what is stored."""
+        made = self._applied.get(calibrator.id)
+        if made is None:
+            try:
+                made = calibrator_of(Method(calibrator.method), calibrator.parameters)
+            except ValueError:
+                return NotReady("the stored calibrator is damaged", reason="CALIBRATOR_DAMAGED")
+            self._applied[calibrator.id] = made
+        return made
+
     def is_active(self, calibrator: Calibrator) -> bool:
         """Whether it is what its own scope points to."""
         current = self._snapshot.active.get(calibrator.scope)
@@ -70,6 +87,30 @@ class Calibrators:
     async def get(self, model: str, calibrator_id: str) -> Calibrator:
         """Raises NotFound."""
         return await self.ask(self.store.get, model, calibrator_id)
+
+    async def all_of(self, model: str) -> AsyncIterator[Calibrator]:
+        """A model's calibrators, the newest first."""
+        token = ""
+        while True:
+            page = await self.ask(self.store.list, model, page_size=_PAGE, page_token=token)
+            for calibrator in page.calibrators:
+                yield calibrator
+            token = page.next_page_token
+            if not token:
+                return
+
+    async def answered(self, request: FitRequest) -> Calibrator | None:
+        """What the same request gave before. Raises InvalidInput if another had its name."""
+        return await self.ask(self.store.fitted_by, request)
+
+    async def keep(
+        self, calibrator: Calibrator, activate: bool, request: FitRequest | None
+    ) -> Calibrator:
+        """Stores a calibrator, and activates it where asked; the one that is kept."""
+        kept = await self.ask(self.store.put, calibrator, activate=activate, request=request)
+        if activate:
+            await self.refresh()
+        return kept
 
     async def activate(self, calibrator: Calibrator) -> None:
         await self.ask(self.store.activate, calibrator.scope.model, calibrator.id)

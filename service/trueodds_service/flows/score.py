@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trueodds_service.core.calibrators import TemperatureScaling
+from trueodds_service.core.calibrators import Calibrator as Applied
 from trueodds_service.core.distributions import answer_distribution, entropy
 from trueodds_service.errors import NotReady, ServiceError, field
 from trueodds_service.flows.calibrators import Calibrators
@@ -23,7 +23,8 @@ from trueodds_service.store.records import Scope
 class ScoreQuery:
     """Questions of one task for one model. ``calibrator`` is an id; None for the active one.
 
-    An answer abstains where the options hold less than ``min_option_mass``.
+    An answer abstains where the options hold less than ``min_option_mass``, or where the
+    calibrated confidence is below ``min_confidence``.
     """
 
     model: str
@@ -33,6 +34,7 @@ class ScoreQuery:
     calibrator: str | None
     questions: tuple[Question, ...]
     min_option_mass: float = 0.0
+    min_confidence: float = 0.0
     top_tokens: int = 0
 
 
@@ -41,22 +43,18 @@ class Answer:
     """The answer to a question of k options.
 
     ``probabilities`` and ``calibrated``, shape (k,), each sum to one, and are the same where
-    ``calibrator`` is None. ``entropy`` is that of ``probabilities``, in nats. ``read`` holds
-    what they were made of.
+    ``calibrator`` is None. ``choice`` is the option with the largest of ``calibrated``.
+    ``entropy`` is that of ``probabilities``, in nats. ``read`` holds what they were made of.
     """
 
     read: Read
     probabilities: NDArray[np.float64]
     calibrated: NDArray[np.float64]
+    choice: int
     entropy: float
     option_mass: float
     abstained: bool
     calibrator: Calibrator | None
-
-    @property
-    def choice(self) -> int:
-        """The likeliest option. A temperature keeps the order, so there is one choice."""
-        return int(self.read.scores.argmax())
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +88,12 @@ async def score(query: ScoreQuery, catalog: Catalog, calibrators: Calibrators) -
     for scope, placed in by_scope.items():
         # One calibrator a scope, so one array.
         calibrator = named or calibrators.active(scope)
-        answers = _answers([each for _, each in placed], scope, calibrator, query.min_option_mass)
+        applied = _applied(calibrator, scope, calibrators)
+        answers: Sequence[Answer | ServiceError]
+        if isinstance(applied, ServiceError):
+            answers = [applied] * len(placed)
+        else:
+            answers = _answers([each for _, each in placed], calibrator, applied, query)
         for (place, _), answer in zip(placed, answers, strict=True):
             outcomes[place] = answer
     return ScoreResult(model, [outcome for outcome in outcomes if outcome is not None], timings)
@@ -101,23 +104,29 @@ def scope_of(model: ModelEntry, task: str, read: Read) -> Scope:
     return Scope(model.name, model.revision, task, read.key, FORMAT_VERSION, len(read.scores))
 
 
+def _applied(
+    calibrator: Calibrator | None, scope: Scope, calibrators: Calibrators
+) -> Applied | ServiceError | None:
+    """What applies a calibrator in a scope, or why it cannot be applied there."""
+    if calibrator is None:
+        return None
+    if calibrator.scope.options != scope.options:
+        return _mismatch(f"{calibrator.scope.options} options, not {scope.options}")
+    if calibrator.scope.reading != scope.reading:
+        return _mismatch("another way of reading")
+    return calibrators.applied(calibrator)
+
+
 def _answers(
-    group: Sequence[Read], scope: Scope, calibrator: Calibrator | None, min_option_mass: float
-) -> Sequence[Answer | ServiceError]:
+    group: Sequence[Read], calibrator: Calibrator | None, applied: Applied | None, query: ScoreQuery
+) -> Sequence[Answer]:
     """The answers to questions of one scope, with k options each, as one (n, k) array."""
-    if calibrator is not None:
-        if calibrator.scope.options != scope.options:
-            mismatch = _mismatch(f"{calibrator.scope.options} options, not {scope.options}")
-            return [mismatch] * len(group)
-        if calibrator.scope.reading != scope.reading:
-            return [_mismatch("another way of reading")] * len(group)
     scores = np.stack([each.scores for each in group])
     probabilities = answer_distribution(scores)
-    calibrated = (
-        probabilities
-        if calibrator is None
-        else TemperatureScaling(*calibrator.parameters["temperature"]).apply(scores)
-    )
+    calibrated = probabilities if applied is None else applied.apply(scores)
+    # Where the order stays, scores tell options apart that are equal once rounded.
+    keeps_order = calibrator is None or calibrator.keeps_choice
+    choices = (scores if keeps_order else calibrated).argmax(axis=1).tolist()
     entropies = entropy(probabilities)
     masses = [each.as_asked.option_mass for each in group]
     return [
@@ -125,9 +134,13 @@ def _answers(
             read=each,
             probabilities=probabilities[row],
             calibrated=calibrated[row],
+            choice=choices[row],
             entropy=float(entropies[row]),
             option_mass=masses[row],
-            abstained=masses[row] < min_option_mass,
+            abstained=(
+                masses[row] < query.min_option_mass
+                or calibrated[row, choices[row]] < query.min_confidence
+            ),
             calibrator=calibrator,
         )
         for row, each in enumerate(group)

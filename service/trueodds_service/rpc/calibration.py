@@ -9,7 +9,8 @@ from trueodds_service.config import Limits
 from trueodds_service.errors import InvalidInput, NotServed
 from trueodds_service.flows.calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog
-from trueodds_service.flows.fit import Progress, fit
+from trueodds_service.flows.fit import fit
+from trueodds_service.flows.items import Progress
 from trueodds_service.rpc.calibrators import calibrator_message
 from trueodds_service.rpc.fits import parse_fit
 from trueodds_service.rpc.names import parse_calibrator, parse_model

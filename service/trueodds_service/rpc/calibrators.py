@@ -4,20 +4,20 @@ from google.protobuf import timestamp_pb2
 
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds_service.core.methods import Method
-from trueodds_service.rpc.names import model_name
+from trueodds_service.flows.record import Bias
+from trueodds_service.rpc.names import calibrator_name, model_name
 from trueodds_service.store.calibrator import Calibrator
-from trueodds_service.store.records import Scope
+from trueodds_service.store.records import Prior, Provenance, Scope, Selection
 
-METHOD_MESSAGES = {
-    Method.IDENTITY: pb.METHOD_IDENTITY,
-    Method.CONSTANT: pb.METHOD_CONSTANT,
-    Method.TEMPERATURE: pb.METHOD_TEMPERATURE,
-    Method.TEACHER_KL: pb.METHOD_TEACHER_KL,
+METHOD_MESSAGES = {method: pb.Method.Value(f"METHOD_{method.name}") for method in Method}
+BIAS_MESSAGES = {
+    Bias.NONE: pb.BIAS_CORRECTION_UNSPECIFIED,
+    Bias.BATCH: pb.BIAS_CORRECTION_BATCH,
+    Bias.CONTEXTUAL: pb.BIAS_CORRECTION_CONTEXTUAL,
 }
 
 
 def calibrator_message(calibrator: Calibrator, *, active: bool) -> pb.Calibrator:
-    provenance = calibrator.provenance
     created = timestamp_pb2.Timestamp()
     created.FromDatetime(calibrator.created_at)
     return pb.Calibrator(
@@ -27,16 +27,17 @@ def calibrator_message(calibrator: Calibrator, *, active: bool) -> pb.Calibrator
         temperature=calibrator.temperature,
         at_bound=calibrator.at_bound,
         undetermined=calibrator.undetermined,
-        provenance=pb.Provenance(
-            teacher=model_name(provenance.teacher) if provenance.teacher else "",
-            teacher_revision=provenance.teacher_revision,
-            items=provenance.items,
-            data_hash=provenance.data_hash,
-            versions=provenance.versions,
-        ),
+        provenance=_provenance(calibrator.provenance, calibrator.scope.model),
         metrics=calibrator.metrics,
         create_time=created,
         active=active,
+        parameters={
+            name: pb.Numbers(values=values) for name, values in calibrator.parameters.items()
+        },
+        fallback=calibrator.fallback,
+        selection=None if calibrator.selection is None else _selection(calibrator.selection),
+        keeps_choice=calibrator.keeps_choice,
+        bias_correction=BIAS_MESSAGES[Bias(calibrator.bias_correction)],
     )
 
 
@@ -48,4 +49,42 @@ def _scope(scope: Scope) -> pb.Scope:
         reading=scope.reading,
         format_version=scope.format_version,
         options=scope.options,
+    )
+
+
+def _provenance(provenance: Provenance, model: str) -> pb.Provenance:
+    return pb.Provenance(
+        teacher=model_name(provenance.teacher) if provenance.teacher else "",
+        teacher_revision=provenance.teacher_revision,
+        teacher_reading=provenance.teacher_reading,
+        items=provenance.items,
+        labelled=provenance.labelled,
+        data_hash=provenance.data_hash,
+        prompts_hash=provenance.prompts_hash,
+        prior=None if provenance.prior is None else _prior(provenance.prior, model),
+        versions=provenance.versions,
+    )
+
+
+def _prior(prior: Prior, model: str) -> pb.Prior:
+    return pb.Prior(
+        mean=prior.mean,
+        standard_deviation=prior.standard_deviation,
+        calibrators=[calibrator_name(model, each) for each in prior.calibrators],
+    )
+
+
+def _selection(selection: Selection) -> pb.Selection:
+    return pb.Selection(
+        criterion=selection.criterion,
+        reason=selection.reason,
+        candidates=[
+            pb.Candidate(
+                method=METHOD_MESSAGES[Method(each.method)],
+                score=each.score,
+                standard_error=each.standard_error,
+                excluded=each.excluded,
+            )
+            for each in selection.candidates
+        ],
     )

@@ -1,55 +1,86 @@
 """FitCalibratorRequest → FitQuery, checked: every error names its field."""
 
-import math
-from collections.abc import Sequence
-
-import numpy as np
-from numpy.typing import NDArray
+import hashlib
 
 from trueodds.v1 import calibration_pb2 as pb
+from trueodds.v1 import reading_pb2
 from trueodds_service.config import Limits
 from trueodds_service.core.fits import CONSTANT_TEMPERATURE
-from trueodds_service.core.methods import Method
+from trueodds_service.core.methods import SPECS, Method
 from trueodds_service.core.solver import DEFAULT_BOUNDS
 from trueodds_service.errors import InvalidInput, field
-from trueodds_service.flows.fit import FitQuery, FitQuestions, FitScores, NoData
-from trueodds_service.prompts.question import Question
+from trueodds_service.flows.fit import FitQuery
+from trueodds_service.flows.items import FitQuestions, FitScores, NoData
+from trueodds_service.flows.record import Bias
 from trueodds_service.prompts.reading import OrderCorrection, Reading
-from trueodds_service.rpc.calibrators import METHOD_MESSAGES
+from trueodds_service.rpc.calibrators import BIAS_MESSAGES, METHOD_MESSAGES
+from trueodds_service.rpc.items import parse_questions, parse_scores
 from trueodds_service.rpc.names import parse_model
-from trueodds_service.rpc.questions import QuestionParser, parse_answer, parse_task
+from trueodds_service.rpc.questions import parse_task
 from trueodds_service.rpc.reading import parse_reading
+from trueodds_service.store.records import FitRequest
 
 _METHODS = {message: method for method, message in METHOD_MESSAGES.items()}
-_UNKNOWN = -1
-_NEED_DATA = (Method.TEMPERATURE, Method.TEACHER_KL)
-
-# Sums of larger scores would not be finite, and no model gives any as large.
-_MAX_SCORE = 1e100
+_BIASES = {message: bias for bias, message in BIAS_MESSAGES.items()}
+_MAX_REQUEST_ID = 128
 
 
 def parse_fit(request: pb.FitCalibratorRequest, limits: Limits) -> FitQuery:
     """Raises InvalidInput."""
     model = parse_model(request.model, "model")
-    method = _METHODS.get(request.method)
-    if method is None:
-        raise InvalidInput("method", "is required: IDENTITY, CONSTANT, TEMPERATURE or TEACHER_KL")
-    reading = _reading(request, limits)
+    task = parse_task(request.task, "task")
+    method = _method(request.method)
+    bias = _BIASES.get(request.bias_correction)
+    if bias is None:
+        raise InvalidInput("bias_correction", f"{request.bias_correction} is not a correction")
+    reading = _fit_reading(request.reading, "reading", limits)
+    # A teacher's own fields make sense where the service asks it.
+    asks_teacher = _may_teach(method) and request.WhichOneof("source") == "questions"
+    if request.teacher and not asks_teacher:
+        raise InvalidInput("teacher", "goes with questions and a method that has a teacher only")
+    if request.HasField("teacher_reading") and not asks_teacher:
+        raise InvalidInput(
+            "teacher_reading", "goes with questions and a method that has a teacher only"
+        )
+    teacher_reading = None
+    if asks_teacher:
+        teacher_reading = reading
+        if request.HasField("teacher_reading"):
+            teacher_reading = _fit_reading(request.teacher_reading, "teacher_reading", limits)
     return FitQuery(
         model=model,
-        task=parse_task(request.task, "task"),
+        task=task,
         reading=reading,
         method=method,
         temperature=_temperature(request, method),
-        teacher=_teacher(request, method),
-        source=_source(request, method, reading, limits),
+        teacher=parse_model(request.teacher, "teacher") if request.teacher else None,
+        source=_source(request, method, bias, (reading, teacher_reading), limits),
         activate=request.activate,
+        teacher_reading=teacher_reading,
+        bias=bias,
+        request=_named(request),
+        validate_only=request.validate_only,
     )
 
 
-def _reading(request: pb.FitCalibratorRequest, limits: Limits) -> Reading:
-    with field("reading"):
-        reading = parse_reading(request.reading, limits)
+def _method(message: pb.Method.ValueType) -> Method | None:
+    """None to choose one."""
+    if message == pb.METHOD_AUTO:
+        return None
+    method = _METHODS.get(message)
+    if method is None:
+        names = ", ".join(pb.Method.keys()[1:])
+        raise InvalidInput("method", f"is required: one of {names}")
+    return method
+
+
+def _may_teach(method: Method | None) -> bool:
+    return method is None or SPECS[method].needs_teacher
+
+
+def _fit_reading(message: reading_pb2.Reading, name: str, limits: Limits) -> Reading:
+    with field(name):
+        reading = parse_reading(message, limits)
         if reading.order is OrderCorrection.PRIOR and not reading.label_prior:
             raise InvalidInput(
                 "label_prior", "is required for a fit: a calibrator is for scores of one prior"
@@ -57,7 +88,7 @@ def _reading(request: pb.FitCalibratorRequest, limits: Limits) -> Reading:
     return reading
 
 
-def _temperature(request: pb.FitCalibratorRequest, method: Method) -> float:
+def _temperature(request: pb.FitCalibratorRequest, method: Method | None) -> float:
     if not request.HasField("temperature"):
         return CONSTANT_TEMPERATURE
     if method is not Method.CONSTANT:
@@ -68,102 +99,53 @@ def _temperature(request: pb.FitCalibratorRequest, method: Method) -> float:
     return request.temperature
 
 
-def _teacher(request: pb.FitCalibratorRequest, method: Method) -> str | None:
-    if not request.teacher:
-        return None
-    if method is not Method.TEACHER_KL or request.WhichOneof("source") != "questions":
-        raise InvalidInput("teacher", "goes with METHOD_TEACHER_KL and questions only")
-    return parse_model(request.teacher, "teacher")
-
-
 def _source(
-    request: pb.FitCalibratorRequest, method: Method, reading: Reading, limits: Limits
+    request: pb.FitCalibratorRequest,
+    method: Method | None,
+    bias: Bias,
+    readings: tuple[Reading, Reading | None],
+    limits: Limits,
 ) -> FitQuestions | FitScores | NoData:
     source = request.WhichOneof("source")
-    if source == "options" and method not in _NEED_DATA:
-        if not 2 <= request.options <= limits.max_options:  # noqa: PLR2004
-            raise InvalidInput("options", f"has to be from 2 to {limits.max_options}")
-        return NoData(request.options)
-    if source == "questions" and method in _NEED_DATA:
+    if source == "questions":
+        reading, teacher_reading = readings
         with field("questions"):
-            return _questions(request.questions, method, reading, limits)
-    if source == "scores" and method in _NEED_DATA:
+            questions = parse_questions(
+                request.questions, reading, limits, teacher_reading=teacher_reading
+            )
+        if bias is Bias.CONTEXTUAL and any(each.prompt for each in questions.questions):
+            raise InvalidInput(
+                "bias_correction", "CONTEXTUAL needs questions with a text, not with a prompt"
+            )
+        return questions
+    if source == "scores":
+        taught = None if method is None else SPECS[method].needs_teacher
+        contextual = bias is Bias.CONTEXTUAL
         with field("scores"):
-            return _scores(request.scores, method, limits)
-    wanted = "questions or scores" if method in _NEED_DATA else "options"
-    raise InvalidInput("source", f"METHOD_{method.name} is fitted from {wanted}")
+            return parse_scores(request.scores, limits, taught=taught, content_free=contextual)
+    needs_data = method is None or SPECS[method].min_items > 0
+    if source is None or needs_data:
+        name = "METHOD_AUTO" if method is None else f"METHOD_{method.name}"
+        wanted = "questions or scores" if needs_data else "options, questions or scores"
+        raise InvalidInput("source", f"{name} is fitted from {wanted}")
+    if bias is not Bias.NONE:
+        raise InvalidInput("bias_correction", "needs questions or scores")
+    if not 2 <= request.options <= limits.max_options:  # noqa: PLR2004 (a choice needs two)
+        raise InvalidInput("options", f"has to be from 2 to {limits.max_options}")
+    return NoData(request.options)
 
 
-def _questions(
-    message: pb.FitQuestions, method: Method, reading: Reading, limits: Limits
-) -> FitQuestions:
-    _check_count(len(message.items), limits)
-    parser = QuestionParser(reading, limits, message.options)
-    questions: list[Question] = []
-    answers: list[int] = []
-    for index, item in enumerate(message.items):
-        with field(f"items[{index}]"):
-            with field("question"):
-                question = parser.question(item.question)
-                if questions and len(question.options) != len(questions[0].options):
-                    raise InvalidInput("options", _same_count(len(questions[0].options)))
-            answer = _UNKNOWN
-            if item.HasField("answer"):
-                answer = parse_answer(item.answer, question)
-            elif method is Method.TEMPERATURE:
-                raise InvalidInput("answer", "METHOD_TEMPERATURE needs it")
-        questions.append(question)
-        answers.append(answer)
-    shots = parser.shots(message.shots, "shots")
-    return FitQuestions(shots, tuple(questions), np.array(answers, dtype=np.int64))
-
-
-def _scores(message: pb.FitScores, method: Method, limits: Limits) -> FitScores:
-    _check_count(len(message.items), limits)
-    count = len(message.items[0].logprobs)
-    if not 2 <= count <= limits.max_options:  # noqa: PLR2004
-        raise InvalidInput("items[0].logprobs", f"has {count}; from 2 to {limits.max_options}")
-    for index, item in enumerate(message.items):
-        with field(f"items[{index}]"):
-            _check_logprobs(item.logprobs, count, "logprobs")
-            if method is Method.TEACHER_KL:
-                _check_logprobs(item.teacher_logprobs, count, "teacher_logprobs")
-            if method is Method.TEMPERATURE and not item.HasField("answer"):
-                raise InvalidInput("answer", "METHOD_TEMPERATURE needs it")
-            if item.HasField("answer") and not 0 <= item.answer < count:
-                raise InvalidInput("answer", f"{item.answer} is no option; from 0 to {count - 1}")
-    teacher = [item.teacher_logprobs for item in message.items]
-    return FitScores(
-        logprobs=_array([item.logprobs for item in message.items]),
-        teacher_logprobs=_array(teacher) if method is Method.TEACHER_KL else None,
-        answers=np.array(
-            [item.answer if item.HasField("answer") else _UNKNOWN for item in message.items],
-            dtype=np.int64,
-        ),
-    )
-
-
-def _check_count(count: int, limits: Limits) -> None:
-    if not 1 <= count <= limits.max_items:
-        raise InvalidInput("items", f"has {count} items; from 1 to {limits.max_items}")
-
-
-def _check_logprobs(values: Sequence[float], count: int, name: str) -> None:
-    if len(values) != count:
-        raise InvalidInput(name, _same_count(count))
-    if any(math.isnan(value) or value == math.inf for value in values):
-        raise InvalidInput(name, "holds NaN or +inf")
-    if any(math.isfinite(value) and abs(value) > _MAX_SCORE for value in values):
-        raise InvalidInput(name, f"holds a number beyond ±{_MAX_SCORE:g}")
-    if all(value == -math.inf for value in values):
-        raise InvalidInput(name, "gives no option any probability")
-
-
-def _same_count(count: int) -> str:
-    return (
-        f"has to be {count} long, as in the first item: a calibrator is for one number of options"
-    )
-
-
-def _array(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
-    return np.array([list(row) for row in rows], dtype=np.float64)
+def _named(request: pb.FitCalibratorRequest) -> FitRequest | None:
+    """The caller's name for the request, and a hash of all else that it says."""
+    if not request.request_id:
+        return None
+    name = request.request_id
+    if len(name) > _MAX_REQUEST_ID or not name.isprintable():
+        raise InvalidInput(
+            "request_id", f"has to be printable and at most {_MAX_REQUEST_ID} characters long"
+        )
+    asked = pb.FitCalibratorRequest()
+    asked.CopyFrom(request)
+    asked.ClearField("request_id")
+    asked.ClearField("validate_only")
+    return FitRequest(name, hashlib.sha256(asked.SerializeToString(deterministic=True)).hexdigest())

@@ -12,6 +12,10 @@ def model_name(model: str) -> str:
     return f"models/{model}"
 
 
+def calibrator_name(model: str, calibrator_id: str) -> str:
+    return f"models/{model}/calibrators/{calibrator_id}"
+
+
 def parse_model(name: str, field: str) -> str:
     """The model's own name. Raises InvalidInput at ``field``."""
     match = _MODEL.fullmatch(name)

@@ -127,7 +127,7 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
             model = parse_model(settings.model, "model")
             with field("reading"):
                 reading = parse_reading(settings.reading, self._limits)
-            parser = QuestionParser(reading, self._limits, settings.options, single=True)
+            parser = QuestionParser(reading, self._limits, settings.options)
             query = ScoreQuery(
                 model=model,
                 task=parse_task(settings.task, "task"),
@@ -135,7 +135,8 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
                 shots=parser.shots(settings.shots, "shots"),
                 calibrator=_calibrator_id(settings.calibrator, model),
                 questions=(),
-                min_option_mass=_min_option_mass(settings.min_option_mass),
+                min_option_mass=_share(settings.min_option_mass, "min_option_mass"),
+                min_confidence=_share(settings.min_confidence, "min_confidence"),
                 top_tokens=_top_tokens(settings.top_tokens),
             )
         return query, parser
@@ -203,13 +204,7 @@ class _Answers:
 def _option_messages(answer: Answer) -> list[scoring_pb2.OptionScore]:
     read = answer.read
     as_asked = read.as_asked
-    names = zip(
-        read.question.labels,
-        as_asked.token_counts,
-        as_asked.byte_counts,
-        as_asked.greedy.tolist(),
-        strict=True,
-    )
+    names = zip(read.question.labels, as_asked.token_counts, as_asked.byte_counts, strict=True)
     numbers = zip(
         # Rounding can put the logprob of a certainty above zero.
         np.minimum(as_asked.logprobs, 0.0).tolist(),
@@ -227,9 +222,8 @@ def _option_messages(answer: Answer) -> list[scoring_pb2.OptionScore]:
             score=score,
             tokens=tokens,
             bytes=size,
-            greedy=greedy,
         )
-        for (label, tokens, size, greedy), (logprob, score, probability, calibrated) in zip(
+        for (label, tokens, size), (logprob, score, probability, calibrated) in zip(
             names, numbers, strict=True
         )
     ]
@@ -251,9 +245,9 @@ def _calibrator_id(name: str, model: str) -> str | None:
     return calibrator_id
 
 
-def _min_option_mass(value: float) -> float:
+def _share(value: float, name: str) -> float:
     if not 0 <= value <= 1:
-        raise InvalidInput("min_option_mass", "has to be from 0 to 1")
+        raise InvalidInput(name, "has to be from 0 to 1")
     return value
 
 

@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from trueodds.cli.bulk import bulk
 from trueodds.cli.calibrators import calibrators_app, fit
 from trueodds.cli.console import Server, connected, out
 from trueodds.cli.demo import demo
@@ -24,7 +23,6 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(score)
-app.command()(bulk)
 app.command()(fit)
 app.command()(report)
 app.add_typer(calibrators_app, name="calibrators")

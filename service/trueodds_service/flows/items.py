@@ -1,0 +1,153 @@
+"""The items of a fit or an evaluation: what the caller gives, and what models say of it."""
+
+import hashlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trueodds_service.errors import InvalidInput, NotReady, ServiceError
+from trueodds_service.flows.catalog import ModelEntry
+from trueodds_service.flows.read import Read, read
+from trueodds_service.prompts.question import Question, Shot
+from trueodds_service.prompts.reading import Reading
+
+# Prompts scored between two reports of progress.
+_CHUNK = 64
+
+
+@dataclass(frozen=True, slots=True)
+class FitQuestions:
+    """Questions for the service to score, and their answers, (n,): -1 where one is not known.
+
+    ``teacher_shots`` are what the teacher is shown instead of ``shots``; empty for the same.
+    """
+
+    shots: tuple[Shot, ...]
+    questions: tuple[Question, ...]
+    answers: NDArray[np.int64]
+    teacher_shots: tuple[Shot, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FitScores:
+    """Option scores, (n, k) each, and the answers, (n,): -1 where one is not known.
+
+    A score is what the answer distribution is the softmax of: the raw logprob, unless the
+    reading normalizes or corrects it. ``teacher_format``, (n,), is how likely the teacher answers
+    in its format; ``content_free``, (m, k), what the model says to questions without content.
+    """
+
+    logprobs: NDArray[np.float64]
+    teacher_logprobs: NDArray[np.float64] | None
+    answers: NDArray[np.int64]
+    teacher_format: NDArray[np.float64] | None = None
+    content_free: NDArray[np.float64] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoData:
+    """For methods that need none: only the number of options that the calibrator is for."""
+
+    options: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Prompts scored so far, and in all."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Questions for one model. ``field`` is where they are in the request, by their index.
+
+    ``finite`` refuses a question one of whose options has no probability at all.
+    """
+
+    entry: ModelEntry
+    questions: Sequence[Question]
+    shots: tuple[Shot, ...]
+    reading: Reading
+    field: str = "questions.items[{}].question"
+    finite: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Option scores, (n, k), and how likely the model answers in the format, (n,)."""
+
+    scores: NDArray[np.float64]
+    format_probability: NDArray[np.float64]
+
+
+async def ask(asked: Sequence[Asked]) -> AsyncIterator[Progress | list[Said]]:
+    """What each model says: progress first, then all of it.
+
+    Raises a ServiceError that names the item, for one that cannot be read fails all.
+    """
+    total = sum(len(each.questions) for each in asked)
+    done = 0
+    said: list[Said] = []
+    for each in asked:
+        reads: list[Read] = []
+        for start in range(0, len(each.questions), _CHUNK):
+            reads += await _chunk(each, start)
+            yield Progress(done + len(reads), total)
+        done += len(reads)
+        formats = [one.as_asked.format_probability for one in reads]
+        said.append(Said(np.stack([one.scores for one in reads]), np.array(formats)))
+    yield said
+
+
+async def _chunk(asked: Asked, start: int) -> list[Read]:
+    questions = asked.questions[start : start + _CHUNK]
+    outcomes, _ = await read(asked.entry.ready(), questions, asked.shots, asked.reading)
+    reads = []
+    for place, outcome in enumerate(outcomes, start):
+        item = asked.field.format(place)
+        if isinstance(outcome, InvalidInput):
+            raise outcome.under(item)
+        if isinstance(outcome, ServiceError):
+            raise NotReady(
+                f"{item}, models/{asked.entry.name}: {outcome.message}", reason=outcome.reason
+            )
+        if asked.finite and not np.isfinite(outcome.scores).all():
+            option = int(np.isfinite(outcome.scores).argmin())
+            raise NotReady(
+                f"{item}, models/{asked.entry.name}: option {option} has no probability at all",
+                reason="INFINITE_SCORE",
+            )
+        reads.append(outcome)
+    return reads
+
+
+def common_key(questions: Sequence[Question], reading: Reading) -> str:
+    """The way of reading of all questions, as a scope names it. Raises InvalidInput."""
+    keys = [reading.key(question) for question in questions]
+    for place, key in enumerate(keys):
+        if key != keys[0]:
+            raise InvalidInput(
+                f"questions.items[{place}].question.prompt",
+                "has to be of the same kind in all items: a calibrator is for one way of reading",
+            )
+    return keys[0]
+
+
+def data_hash(logprobs: NDArray[np.float64], answers: NDArray[np.int64]) -> str:
+    """SHA-256 over a model's scores and the answers, by which an evaluation on them is known."""
+    digest = hashlib.sha256()
+    for array in (logprobs, answers):
+        digest.update(repr(array.shape).encode() + array.dtype.str.encode() + array.tobytes())
+    return digest.hexdigest()
+
+
+def prompts_hash(asked: Sequence[Asked]) -> str:
+    """SHA-256 over everything that the prompts were made of."""
+    digest = hashlib.sha256()
+    for each in asked:
+        digest.update(repr((each.reading, each.shots, tuple(each.questions))).encode())
+    return digest.hexdigest()

@@ -1,0 +1,132 @@
+"""Scores of items → what a fitted calibrator's record holds, but for its provenance."""
+
+from dataclasses import replace
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trueodds_service.core import fits, pooling
+from trueodds_service.core.bias import batch_prior, contextual_prior
+from trueodds_service.core.data import DataError, FitData
+from trueodds_service.core.distributions import answer_distribution
+from trueodds_service.core.methods import SPECS, Method
+from trueodds_service.core.metrics import evaluate
+from trueodds_service.core.solver import Bound
+from trueodds_service.errors import InvalidInput, NotServed
+from trueodds_service.flows.items import FitScores
+from trueodds_service.store.calibrator import Calibrator
+from trueodds_service.store.records import Prior, Provenance, Scope, Selection
+
+# What the items alone tell of a temperature, with a teacher: ln T and its standard error.
+ESTIMATE = ("log_t", "log_t_error")
+
+
+class Bias(StrEnum):
+    """What is taken off the scores before the method. The values are part of stored records."""
+
+    NONE = ""
+    BATCH = "batch"
+    CONTEXTUAL = "contextual"
+
+
+def fitted_record(
+    scope: Scope,
+    method: Method | None,
+    data: FitScores,
+    bias: Bias,
+    temperature: float,
+    provenance: Provenance,
+) -> Calibrator:
+    """Fits and measures; blocks, for long where a method is to be chosen.
+
+    Raises InvalidInput, whose field is relative to the source of the items.
+    """
+    try:
+        items = _items(data)
+        log_prior = _log_prior(bias, data)
+        fitted, selection = _fitted(method, items, log_prior, temperature, provenance.prior)
+    except DataError as error:
+        at = "items" if error.item is None else f"items[{error.item}].{error.argument}"
+        raise InvalidInput(at, error.reason) from error
+    except fits.FitError as error:
+        raise InvalidInput("items", str(error), reason="TOO_FEW_ITEMS") from error
+    parameters = fitted.calibrator.parameters
+    pooled = fitted.method is Method.TEACHER_POOLED
+    # A fallback may promise what the method does not.
+    keeps = SPECS[fitted.method].keeps_choice or parameters.keys() == {"temperature"}
+    return Calibrator(
+        scope=scope,
+        method=fitted.method.value,
+        parameters=parameters,
+        at_bound=fitted.at_bound is not Bound.NONE,
+        undetermined=fitted.undetermined,
+        provenance=provenance if pooled else replace(provenance, prior=None),
+        metrics=_metrics(fitted, items, log_prior),
+        fallback=fitted.fallback,
+        selection=selection,
+        keeps_choice=keeps and bias is Bias.NONE,
+        bias_correction=bias.value,
+    )
+
+
+def _items(data: FitScores) -> FitData | None:
+    if not len(data.logprobs):
+        return None
+    return FitData(data.logprobs, data.answers, data.teacher_logprobs, data.teacher_format)
+
+
+def _log_prior(bias: Bias, data: FitScores) -> NDArray[np.float64] | None:
+    if bias is Bias.BATCH:
+        return batch_prior(data.logprobs)
+    if bias is Bias.CONTEXTUAL and data.content_free is not None:
+        return contextual_prior(data.content_free)
+    return None
+
+
+def _fitted(
+    method: Method | None,
+    items: FitData | None,
+    log_prior: NDArray[np.float64] | None,
+    temperature: float,
+    prior: Prior | None,
+) -> tuple[fits.Fitted, Selection | None]:
+    told = None
+    if prior is not None:
+        told = pooling.Prior(prior.mean, prior.standard_deviation, len(prior.calibrators))
+    if method is None:
+        raise NotServed("METHOD_AUTO is in the contract and not served by this version")
+    fitted = fits.fit(method, items, temperature=temperature, prior=told, log_prior=log_prior)
+    return fitted, None
+
+
+def _metrics(
+    fitted: fits.Fitted, items: FitData | None, log_prior: NDArray[np.float64] | None
+) -> dict[str, float]:
+    """Measured on the items of the fit itself, so they flatter: a check, no promise."""
+    metrics: dict[str, float] = {}
+    if items is None:
+        return metrics
+    if items.teacher_logprobs is not None:
+        metrics |= _taught(fitted, items if log_prior is None else items.less(log_prior))
+    if items.known.any():
+        known = items.take(items.known)
+        before = evaluate(answer_distribution(known.logprobs), known.right)
+        after = evaluate(fitted.calibrator.apply(known.logprobs), known.right)
+        metrics |= {"labelled": before.n, "accuracy": before.accuracy}
+        for name in ("confidence", "ece", "null_ece", "nll", "brier"):
+            metrics[f"{name}_before"] = getattr(before, name)
+            metrics[f"{name}_after"] = getattr(after, name)
+    return metrics
+
+
+def _taught(fitted: fits.Fitted, items: FitData) -> dict[str, float]:
+    """How far from the teacher, and what other tasks can learn from this one."""
+    metrics: dict[str, float] = {}
+    kl_before, kl_after = fitted.objective_before, fitted.objective_after
+    if SPECS[fitted.method].needs_teacher and kl_before is not None and kl_after is not None:
+        metrics |= {"kl_before": kl_before, "kl_after": kl_after}
+    own = pooling.task_estimate(items)
+    if own is not None:
+        metrics |= dict(zip(ESTIMATE, (own.log_t, own.standard_error), strict=True))
+    return metrics

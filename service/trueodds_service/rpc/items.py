@@ -1,0 +1,177 @@
+"""Messages → the items of a fit or an evaluation, checked: every error names its field."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trueodds.v1 import calibration_pb2 as pb
+from trueodds_service.config import Limits
+from trueodds_service.errors import InvalidInput, field
+from trueodds_service.flows.items import FitQuestions, FitScores
+from trueodds_service.prompts.question import Question
+from trueodds_service.prompts.reading import Reading
+from trueodds_service.rpc.questions import QuestionParser, parse_answer
+
+_UNKNOWN = -1
+
+# Sums of larger scores would not be finite, and no model gives any as large.
+_MAX_SCORE = 1e100
+
+
+def parse_questions(
+    message: pb.FitQuestions,
+    reading: Reading,
+    limits: Limits,
+    *,
+    teacher_reading: Reading | None = None,
+    all_answered: bool = False,
+) -> FitQuestions:
+    """Raises InvalidInput; its field is relative to the message.
+
+    ``teacher_reading`` is how a teacher reads the same questions, where there is one.
+    """
+    _check_count(len(message.items), limits)
+    parser = QuestionParser(reading, limits, message.options)
+    taught = parser
+    if teacher_reading is not None:
+        taught = QuestionParser(teacher_reading, limits, message.options)
+    elif message.teacher_shots:
+        raise InvalidInput("teacher_shots", "go with a method that has a teacher only")
+    questions: list[Question] = []
+    answers: list[int] = []
+    for index, item in enumerate(message.items):
+        with field(f"items[{index}]"):
+            with field("question"):
+                question = parser.question(item.question)
+                if taught is not parser:
+                    taught.question(item.question)
+                if questions and len(question.options) != len(questions[0].options):
+                    raise InvalidInput("options", _same_count(len(questions[0].options)))
+            answer = _UNKNOWN
+            if item.HasField("answer"):
+                answer = parse_answer(item.answer, question)
+            elif all_answered:
+                raise InvalidInput("answer", "is required")
+        questions.append(question)
+        answers.append(answer)
+    return FitQuestions(
+        parser.shots(message.shots, "shots"),
+        tuple(questions),
+        np.array(answers, dtype=np.int64),
+        taught.shots(message.teacher_shots, "teacher_shots"),
+    )
+
+
+def parse_scores(
+    message: pb.FitScores,
+    limits: Limits,
+    *,
+    taught: bool | None = False,
+    content_free: bool = False,
+    finite: bool = True,
+    all_answered: bool = False,
+) -> FitScores:
+    """Raises InvalidInput; its field is relative to the message.
+
+    With ``taught`` every item has to have its teacher's scores; where it is None, all or none.
+    Without ``finite`` an option may have no probability: -inf.
+    """
+    _check_count(len(message.items), limits)
+    count = len(message.items[0].logprobs)
+    if not 2 <= count <= limits.max_options:  # noqa: PLR2004 (a choice needs two)
+        raise InvalidInput("items[0].logprobs", f"has {count}; from 2 to {limits.max_options}")
+    if taught is None:
+        taught = any(item.teacher_logprobs for item in message.items)
+    answers: list[int] = []
+    for index, item in enumerate(message.items):
+        with field(f"items[{index}]"):
+            check_logprobs(item.logprobs, count, "logprobs", finite=finite)
+            if taught:
+                check_logprobs(item.teacher_logprobs, count, "teacher_logprobs")
+            answers.append(_answer(item, count, all_answered))
+    return FitScores(
+        logprobs=score_array([item.logprobs for item in message.items]),
+        teacher_logprobs=(
+            score_array([item.teacher_logprobs for item in message.items]) if taught else None
+        ),
+        answers=np.array(answers, dtype=np.int64),
+        teacher_format=_teacher_format(message.items) if taught else None,
+        content_free=_content_free(message, count, content_free, limits),
+    )
+
+
+def _answer(item: pb.FitScore, count: int, required: bool) -> int:
+    if not item.HasField("answer"):
+        if required:
+            raise InvalidInput("answer", "is required")
+        return _UNKNOWN
+    if not 0 <= item.answer < count:
+        raise InvalidInput("answer", f"{item.answer} is no option; from 0 to {count - 1}")
+    return item.answer
+
+
+def _content_free(
+    message: pb.FitScores, count: int, wanted: bool, limits: Limits
+) -> NDArray[np.float64] | None:
+    given = len(message.content_free)
+    if not wanted:
+        if given:
+            raise InvalidInput("content_free", "goes with BIAS_CORRECTION_CONTEXTUAL only")
+        return None
+    if not 1 <= given <= limits.max_items:
+        raise InvalidInput("content_free", f"has {given}; from 1 to {limits.max_items}")
+    for index, each in enumerate(message.content_free):
+        with field(f"content_free[{index}]"):
+            check_logprobs(each.logprobs, count, "logprobs")
+    return score_array([each.logprobs for each in message.content_free])
+
+
+def _teacher_format(items: Sequence[pb.FitScore]) -> NDArray[np.float64] | None:
+    """Of all items or of none."""
+    known = [item.HasField("teacher_format_probability") for item in items]
+    if not any(known):
+        return None
+    for index, item in enumerate(items):
+        with field(f"items[{index}]"):
+            if not known[index]:
+                raise InvalidInput(
+                    "teacher_format_probability", "is missing; give it for all or for none"
+                )
+            if not 0 <= item.teacher_format_probability <= 1:
+                raise InvalidInput("teacher_format_probability", "has to be from 0 to 1")
+    return np.array([item.teacher_format_probability for item in items])
+
+
+def _check_count(count: int, limits: Limits) -> None:
+    if not 1 <= count <= limits.max_items:
+        raise InvalidInput("items", f"has {count} items; from 1 to {limits.max_items}")
+
+
+def check_logprobs(values: Sequence[float], count: int, name: str, *, finite: bool = True) -> None:
+    """Raises InvalidInput at ``name`` unless there are ``count`` scores of options.
+
+    Without ``finite`` some may be -inf.
+    """
+    if len(values) != count:
+        raise InvalidInput(name, _same_count(count))
+    if any(math.isnan(value) or value == math.inf for value in values):
+        raise InvalidInput(name, "holds NaN or +inf")
+    if any(math.isfinite(value) and abs(value) > _MAX_SCORE for value in values):
+        raise InvalidInput(name, f"holds a number beyond ±{_MAX_SCORE:g}")
+    if all(value == -math.inf for value in values):
+        raise InvalidInput(name, "gives no option any probability")
+    if finite and any(value == -math.inf for value in values):
+        raise InvalidInput(name, "holds -inf: a fit needs finite scores of all options")
+
+
+def score_array(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
+    """Rows of scores, as many in each, (n, k)."""
+    return np.array([list(row) for row in rows], dtype=np.float64)
+
+
+def _same_count(count: int) -> str:
+    return (
+        f"has to be {count} long, as in the first item: a calibrator is for one number of options"
+    )
