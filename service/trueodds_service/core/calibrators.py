@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trueodds_service.core.checks import as_logits
-from trueodds_service.core.distributions import below_maximum, softmax
+from trueodds_service.core.distributions import below_maximum, softmax_of_shifted
 
 Parameters = Mapping[str, tuple[float, ...]]
 
@@ -66,4 +66,5 @@ class TemperatureScaling:
         # and never +inf.
         shifted = below_maximum(as_logits(scores, "scores"))
         with np.errstate(over="ignore"):
-            return softmax(shifted / self.temperature)
+            shifted /= self.temperature
+        return softmax_of_shifted(shifted)

@@ -21,6 +21,8 @@ def as_logits(values: ArrayLike, name: str) -> NDArray[np.float64]:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim == 0 or array.shape[-1] == 0:
         raise ValueError(f"{name} must have at least one option, got shape {array.shape}")
+    if np.isfinite(array).all():
+        return array
     if np.isnan(array).any():
         raise ValueError(f"{name} must not contain NaN")
     if np.isposinf(array).any():

@@ -20,7 +20,8 @@ def below_maximum(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     With the maximum at zero ``exp`` cannot overflow, and the sum of a row is at least one, so its
     logarithm is finite (Blanchard et al. 2021, IMA Journal of Numerical Analysis).
     """
-    highest: NDArray[np.float64] = logits.max(axis=-1, keepdims=True)
+    # Over rows of memory: several times as fast as over a short last axis.
+    highest = np.moveaxis(logits, -1, 0).copy("C").max(axis=0)[..., np.newaxis]
     # Two finite logits further apart than float64 reaches differ by −inf: no mass, as it should be.
     with np.errstate(over="ignore"):
         shifted: NDArray[np.float64] = logits - highest
@@ -48,9 +49,14 @@ def softmax(logits: ArrayLike) -> NDArray[np.float64]:
     ValueError
         As ``log_softmax``.
     """
-    weights = np.exp(below_maximum(as_logits(logits, "logits")))
-    total: NDArray[np.float64] = weights.sum(axis=-1, keepdims=True)
-    return weights / total
+    return softmax_of_shifted(below_maximum(as_logits(logits, "logits")))
+
+
+def softmax_of_shifted(shifted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``softmax`` of what ``below_maximum`` gave, or a positive multiple of it; unchecked."""
+    weights = np.exp(shifted)
+    weights /= weights.sum(axis=-1, keepdims=True)
+    return weights
 
 
 def answer_distribution(option_logprobs: ArrayLike) -> NDArray[np.float64]:

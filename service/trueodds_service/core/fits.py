@@ -110,14 +110,13 @@ def _usable(method: Method, data: FitData | None) -> FitData:
     if count < spec.min_items:
         kind = "labelled items" if spec.needs_labels else "items"
         raise FitError(f"{method} needs at least {spec.min_items} {kind}, got {count}")
-    return data.take(data.known) if spec.needs_labels else data
+    return data.take(data.known) if spec.needs_labels and not data.known.all() else data
 
 
 def _temperature(method: Method, data: FitData) -> Fitted:
     """Minimise the NLL of the right options over T (Guo et al. 2017; He et al. 2023, Eq. 4)."""
-    target = np.eye(data.logprobs.shape[1])[data.right]
-    solution = fit_temperature(data.logprobs, target, DEFAULT_BOUNDS, data.weights)
-    return _fitted(method, len(target), solution, constant=0.0)
+    solution = fit_temperature(data.logprobs, data.right, DEFAULT_BOUNDS, data.weights)
+    return _fitted(method, len(data.logprobs), solution, constant=0.0)
 
 
 def _teacher_kl(method: Method, data: FitData) -> Fitted:

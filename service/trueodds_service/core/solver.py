@@ -8,10 +8,11 @@ is convex, being a log-sum-exp less a linear term, so its slope
 
     f'(β) = mean_i ⟨z_i, softmax(β z_i) − t_i⟩
 
-never decreases and bisection finds its zero: no learning rate, no starting point, no way to
-diverge or to return a negative T. With one-hot targets f is the NLL of labels (Guo et al. 2017,
-arXiv 1706.04599); with a teacher's distributions it is KL(teacher ‖ softmax(z/T)) plus the
-teacher's entropy, a constant (He et al. 2023, arXiv 2310.11732, Eq. 6).
+never decreases, and its zero is found by Newton steps in log β within a bracket that is halved
+where a step leaves it or is slow: no learning rate, no way to diverge or to return a negative T.
+With one-hot targets f is the NLL of labels (Guo et al. 2017, arXiv 1706.04599); with a teacher's
+distributions it is KL(teacher ‖ softmax(z/T)) plus the teacher's entropy, a constant (He et al.
+2023, arXiv 2310.11732, Eq. 6).
 """
 
 import math
@@ -21,8 +22,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueodds_service.core.checks import as_logits, as_probabilities, require_items
-from trueodds_service.core.distributions import below_maximum
+from trueodds_service.core.checks import as_labels, as_logits, as_probabilities, require_items
 
 # The paper's temperatures lie between 1.25 and 3.62. A fit that leaves this much wider interval
 # has met degenerate data: stopping there keeps T usable, and a flag says so.
@@ -36,9 +36,17 @@ LOG_FLOOR = math.log(float(np.finfo(np.float32).tiny))  # −87.3 nats
 # temperature within the default bounds moves a probability by more than 1e-5.
 _FLAT = 1e-6
 
-# Halvings of log T: the default interval, 6 wide, ends below float64's resolution. A count and not
-# a tolerance, so that no bounds can keep the loop from ending.
-_HALVINGS = 56
+# A Newton step in log β below this is the last one: its error is of the order of its square.
+_STEP = 1e-7
+
+# Each pair of steps at least halves the bracket, which no bounds in float64 can outlast.
+_MOST_STEPS = 140
+
+# Items of the sample that says where to start on all: a few steps are then enough.
+_SAMPLE = 2**16
+
+# Items at a time, so that what is computed of them stays in the processor's cache.
+_CHUNK = 8192
 
 
 class Bound(StrEnum):
@@ -89,7 +97,7 @@ def fit_temperature(
         then it counts as ``LOG_FLOOR`` below the row's maximum, or as the row's lowest finite
         logit if that is further below.
     target
-        Shape (n, k): distributions over the options.
+        Distributions over the options, shape (n, k), or indices of one option each, shape (n,).
     bounds
         Lowest and highest T, 0 < lowest < highest < ∞.
     weights
@@ -100,82 +108,140 @@ def fit_temperature(
     ValueError
         If a shape, a value or the bounds are not as described.
     """
-    objective = _Objective.of(logits, target, weights)
     lowest, highest = bounds
     if not 0 < lowest < highest < math.inf:
         raise ValueError(f"bounds must satisfy 0 < lowest < highest < inf, got {bounds}")
-
-    def stop_at(temperature: float, bound: Bound, undetermined: bool = False) -> TemperatureFit:
-        after = objective.value(1 / temperature)
-        return TemperatureFit(temperature, bound, undetermined, objective.value(1.0), after)
-
+    objective = _Objective.of(logits, target, weights)
+    before = objective.at(1.0)
     if objective.is_flat():
-        return stop_at(1.0, Bound.NONE, undetermined=True)
-    if objective.slope(1 / highest) >= 0:
-        return stop_at(highest, Bound.UPPER)
-    if objective.slope(1 / lowest) <= 0:
-        return stop_at(lowest, Bound.LOWER)
-    return stop_at(_bisect(objective, lowest, highest), Bound.NONE)
+        return TemperatureFit(1.0, Bound.NONE, True, before.value, before.value)
+    start = 0.0
+    stride = len(objective.share) // _SAMPLE
+    if stride > 1:
+        start, _, _ = _minimum(objective.every(stride), lowest, highest, start)
+    log_beta, bound, after = _minimum(objective, lowest, highest, start)
+    held = {Bound.LOWER: lowest, Bound.UPPER: highest}
+    temperature = held.get(bound, math.exp(-log_beta))
+    return TemperatureFit(temperature, bound, False, before.value, after.value)
 
 
-def _bisect(objective: "_Objective", lowest: float, highest: float) -> float:
-    """The T at which the slope changes sign; on log T, for temperatures compare by ratio."""
-    low, high = math.log(lowest), math.log(highest)
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        if objective.slope(math.exp(-middle)) > 0:  # β is too large, so T is too small
-            low = middle
-        else:
-            high = middle
-    return math.exp((low + high) / 2)
+def _minimum(
+    objective: "_Objective", lowest: float, highest: float, start: float
+) -> tuple[float, Bound, "_Point"]:
+    """log β at the minimum between two temperatures, the bound that holds it there, and f."""
+    low, high = first, last = -math.log(highest), -math.log(lowest)
+    x, moved = min(max(start, first), last), math.inf
+    unseen = {first, last} - {x}
+    here = objective.at(math.exp(x))
+    for _ in range(_MOST_STEPS):
+        if x == first and here.slope >= 0:
+            return x, Bound.UPPER, here
+        if x == last and here.slope <= 0:
+            return x, Bound.LOWER, here
+        low, high = (low, x) if here.slope > 0 else (x, high)
+        bend = math.exp(x) * here.curvature
+        step = -here.slope / bend if bend > 0 else math.copysign(math.inf, -here.slope)
+        if abs(step) <= _STEP:
+            return min(max(x + step, low), high), Bound.NONE, here
+        goal = min(max(x + step, first), last)
+        if goal in unseen:
+            unseen.remove(goal)
+        elif not (low < goal < high and abs(step) < moved / 2):
+            goal = (low + high) / 2
+        x, moved = goal, abs(goal - x)
+        here = objective.at(math.exp(x))
+    return x, Bound.NONE, here
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """f, f' and f'' at one β."""
+
+    value: float
+    slope: float
+    curvature: float
 
 
 @dataclass(frozen=True, slots=True)
 class _Objective:
-    """f(β) and f'(β), on logits shifted so that every row's maximum is zero.
+    """f on logits shifted so that every row's maximum is zero.
 
-    The shift cancels in f, and makes every term of the slope's two inner products ≤ 0: where all
-    answers are right, the slope cannot turn positive by rounding.
+    The shift cancels in f, and makes both inner products of the slope ≤ 0, the second exactly 0
+    where all answers are right: the slope cannot turn positive there by rounding.
     """
 
+    # Both (k, n): operations along the options then run over whole rows of memory.
     shifted: NDArray[np.float64]
     # The same with 0 for −inf, whose weight and target are zero: 0 · −inf would be NaN.
     finite: NDArray[np.float64]
-    target: NDArray[np.float64]
+    # ⟨z_i, t_i⟩, (n,): all that f needs of the target.
+    inner: NDArray[np.float64]
     share: NDArray[np.float64]
 
     @classmethod
     def of(cls, logits: ArrayLike, target: ArrayLike, weights: ArrayLike | None) -> "_Objective":
         array = as_logits(logits, "logits")
         require_items(array, "logits")
-        wanted = as_probabilities(target, "target")
-        if wanted.shape != array.shape:
-            raise ValueError(f"target must have shape {array.shape}, got {wanted.shape}")
-        shifted = below_maximum(array)
-        without_mass = np.isneginf(shifted)
-        finite = np.where(without_mass, 0.0, shifted)
-        # Never above a finite logit of the row: a miss by no mass is no better than one by little.
-        floor = np.minimum(finite.min(axis=-1, keepdims=True), LOG_FLOOR)
-        impossible = without_mass & (wanted > 0)
-        shifted, finite = (np.where(impossible, floor, z) for z in (shifted, finite))
-        share = np.ones(len(array)) if weights is None else np.asarray(weights, dtype=np.float64)
-        return cls(
-            shifted, finite, wanted / wanted.sum(axis=-1, keepdims=True), share / share.sum()
-        )
+        n, k = array.shape
+        wanted = np.asarray(target)
+        labels = as_labels(wanted, n, k) if wanted.ndim == 1 else None
+        if labels is None:
+            wanted = as_probabilities(wanted, "target")
+            if wanted.shape != array.shape:
+                raise ValueError(f"target must have shape {array.shape}, got {wanted.shape}")
+            wanted = wanted.T / wanted.sum(axis=-1)
+        shifted = _rows_below_maximum(array)
+        finite = shifted
+        if np.isneginf(shifted.min()):
+            without_mass = np.isneginf(shifted)
+            finite = np.where(without_mass, 0.0, shifted)
+            missed = wanted > 0 if labels is None else np.arange(k)[:, np.newaxis] == labels
+            # Never above a finite logit of the row: a miss by no mass is no better than one by
+            # little.
+            floor = np.minimum(finite.min(axis=0), LOG_FLOOR)
+            shifted, finite = (np.where(without_mass & missed, floor, z) for z in (shifted, finite))
+        if labels is None:
+            inner = (finite * wanted).sum(axis=0)
+        else:
+            inner = finite[labels, np.arange(n)]
+        counts = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
+        share = counts / counts.sum()
+        return cls(shifted, finite, inner, share)
+
+    def every(self, stride: int) -> "_Objective":
+        """The same of every so-manieth item, up to a factor."""
+        arrays = (self.shifted, self.finite, self.inner, self.share)
+        return _Objective(*(np.ascontiguousarray(array[..., ::stride]) for array in arrays))
 
     def is_flat(self) -> bool:
-        return bool(self.finite.min() >= -_FLAT)
+        # An item without weight may be as steep as it likes.
+        return bool((self.finite.min(axis=0) * (self.share > 0)).min() >= -_FLAT)
 
-    def weights(self, beta: float) -> NDArray[np.float64]:
-        # A product too large for float64 is −inf, whose weight of zero is right.
+    def at(self, beta: float) -> _Point:
+        value = slope = curvature = 0.0
+        room = np.empty((len(self.shifted), min(len(self.share), _CHUNK)))
+        for start in range(0, len(self.share), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            finite, inner, share = self.finite[:, part], self.inner[part], self.share[part]
+            terms = room[:, : len(share)]
+            # A product too large for float64 is −inf, whose weight of zero is right.
+            with np.errstate(over="ignore"):
+                np.multiply(beta, self.shifted[:, part], out=terms)
+            total = np.exp(terms, out=terms).sum(axis=0)
+            mean = np.multiply(terms, finite, out=terms).sum(axis=0) / total
+            square = np.multiply(terms, finite, out=terms).sum(axis=0) / total
+            value += float(share @ (np.log(total) - beta * inner))
+            slope += float(share @ (mean - inner))
+            curvature += float(share @ (square - mean * mean))
+        return _Point(value, slope, curvature)
+
+
+def _rows_below_maximum(array: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``distributions.below_maximum``, (n, k) → (k, n), a chunk at a time."""
+    rows = np.empty(array.shape[::-1])
+    for start in range(0, len(array), _CHUNK):
+        part = rows[:, start : start + _CHUNK]
+        part[...] = array[start : start + _CHUNK].T
         with np.errstate(over="ignore"):
-            return np.exp(beta * self.shifted)
-
-    def value(self, beta: float) -> float:
-        log_totals = np.log(self.weights(beta).sum(axis=-1))
-        return float(self.share @ (log_totals - beta * (self.finite * self.target).sum(axis=-1)))
-
-    def slope(self, beta: float) -> float:
-        weights = self.weights(beta)
-        probs = weights / weights.sum(axis=-1, keepdims=True)
-        return float(self.share @ (self.finite * (probs - self.target)).sum(axis=-1))
+            part -= part.max(axis=0)
+    return rows
