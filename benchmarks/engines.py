@@ -12,7 +12,8 @@ from unittest import mock
 
 from benchmarks.workload import Task
 from trueodds_service.config import VllmSettings
-from trueodds_service.engine.vllm import VllmEngine, engine_arguments
+from trueodds_service.engine.launch import engine_arguments
+from trueodds_service.engine.vllm import VllmEngine
 
 
 class System(Protocol):

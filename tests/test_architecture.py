@@ -18,7 +18,7 @@ ARROWS = {
     "serving": {"app", "config", "engine", "errors"},
     "app": {"config", "engine", "errors", "flows", "prompts", "revision", "rpc", "store"},
     "rpc": {"concurrency", "config", "core", "engine", "errors", "flows", "prompts", "store"},
-    "flows": {"core", "engine", "errors", "prompts", "store"},
+    "flows": {"concurrency", "core", "engine", "errors", "prompts", "store"},
     "engine": {"concurrency", "config", "errors"},
     "prompts": {"engine", "errors"},
     "store": set(),
@@ -61,7 +61,7 @@ HOMES = {
     "transformers": {"prompts.tokenizer"},
     "trueodds.v1": {"rpc"},
     "torch": {"engine.forced"},
-    "vllm": {"engine.forced", "engine.vllm"},
+    "vllm": {"engine.forced", "engine.launch", "engine.steps", "engine.vllm"},
     "yaml": {"config"},
 }
 
@@ -74,6 +74,10 @@ HANDED_OVER = {
     ("cli.demo", "trueodds_demo"),
     ("report.png", "resvg_py"),
 }
+
+
+# Packages of the client that an extra is for, and its library: nothing else loads them at import.
+EXTRAS = {"bulk": "pyarrow"}
 
 
 def modules(root):
@@ -173,12 +177,31 @@ def test_the_client_needs_nothing_of_the_service():
     beyond = {
         (module, name.split(".")[0], lazy)
         for module, name, lazy in CLIENT_FOUND
-        if not within(name, allowed)
+        if not within(name, [*allowed, EXTRAS.get(module.split(".")[0], "trueodds")])
     }
     assert beyond == {(*each, True) for each in HANDED_OVER}
 
 
-HEAVY = {"ray", "vllm", "torch", "transformers", "sqlalchemy", "pydantic", "trueodds_service"}
+@pytest.mark.parametrize("extra", EXTRAS)
+def test_what_needs_an_extra_is_loaded_when_it_is_asked_for(extra):
+    eager = {
+        module
+        for module, name, lazy in CLIENT_FOUND
+        if within(name, [f"trueodds.{extra}"]) and not lazy and not within(module, [extra])
+    }
+    assert eager == set()
+
+
+HEAVY = {
+    "pyarrow",
+    "ray",
+    "vllm",
+    "torch",
+    "transformers",
+    "sqlalchemy",
+    "pydantic",
+    "trueodds_service",
+}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from trueodds_service.config import FakeSettings, Limits, VllmSettings, load
+from trueodds_service.config import MAX_LORA_RANK, FakeSettings, Limits, VllmSettings, load
 from trueodds_service.errors import ConfigError
 
 MODEL = {"name": "aligned", "weights": "weights"}
@@ -215,3 +215,33 @@ def test_an_address_of_the_command_goes_before_the_files(write):
     assert load(path, listen="localhost:2").listen == "localhost:2"
     with pytest.raises(ConfigError, match="listen: 'nowhere' is not ADDRESS:PORT"):
         load(path, listen="nowhere")
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "lacks an adapter_config.json"),
+        ("{", "tells no rank"),
+        ("[]", "tells no rank"),
+        ('{"peft_type": "LORA"}', "tells no rank"),
+        (f'{{"r": {MAX_LORA_RANK + 1}}}', f"rank {MAX_LORA_RANK + 1}; vLLM takes at most"),
+        ('{"r": 0}', "rank 0"),
+        ('{"r": "8"}', "rank 8"),
+    ],
+)
+def test_an_adapter_that_vllm_cannot_take_is_named(write, tmp_path, content, why):
+    (tmp_path / "lora").mkdir()
+    if content is not None:
+        (tmp_path / "lora" / "adapter_config.json").write_text(content)
+    adapted = {"name": "adapted", "base": "aligned", "adapter": "lora"}
+    with pytest.raises(ConfigError, match="'adapted'") as caught:
+        load(write({"models": [MODEL, adapted]}))
+    assert why in str(caught.value)
+
+
+def test_an_adapter_of_the_largest_rank_is_fine(write, tmp_path):
+    (tmp_path / "lora").mkdir()
+    (tmp_path / "lora" / "adapter_config.json").write_text(f'{{"r": {MAX_LORA_RANK}}}')
+    adapted = {"name": "adapted", "base": "aligned", "adapter": "lora"}
+    settings = load(write({"models": [MODEL, adapted]}))
+    assert settings.models[1].adapter == tmp_path / "lora"

@@ -1,5 +1,6 @@
 """The service's configuration: one YAML file, validated whole before anything starts."""
 
+import json
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from trueodds_service.errors import ConfigError
 
+MAX_LORA_RANK = 512
 MODEL_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
 
 
@@ -177,6 +179,19 @@ def _first_problem(error: ValidationError) -> str:
     return f"{field}: {message}" if field else message
 
 
+def _check_adapter(name: str, path: Path) -> None:
+    try:
+        rank = json.loads(path.read_text(encoding="utf-8"))["r"]
+    except OSError as error:
+        raise ConfigError(f"models: {name!r} lacks an adapter_config.json") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigError(f"models: the adapter_config.json of {name!r} tells no rank") from error
+    if not isinstance(rank, int) or not 1 <= rank <= MAX_LORA_RANK:
+        raise ConfigError(
+            f"models: the adapter {name!r} has rank {rank}; vLLM takes at most {MAX_LORA_RANK}"
+        )
+
+
 def _absolute(settings: Settings, root: Path) -> Settings:
     models = []
     for model in settings.models:
@@ -186,8 +201,7 @@ def _absolute(settings: Settings, root: Path) -> Settings:
         update = {"weights": weights}
         if model.adapter is not None:
             update["adapter"] = adapter = (root / model.adapter).resolve()
-            if not (adapter / "adapter_config.json").is_file():
-                raise ConfigError(f"models: {model.name!r} lacks an adapter_config.json")
+            _check_adapter(model.name, adapter / "adapter_config.json")
         models.append(model.model_copy(update=update))
     store = settings.store
     prefix = "sqlite:///"

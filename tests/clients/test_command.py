@@ -30,6 +30,7 @@ COMMANDS = {
     (): "score",
     ("serve",): "trueodds serve serve.yaml",
     ("score",): "trueodds score demo-aligned -q",
+    ("bulk",): "trueodds bulk demo-aligned questions.jsonl",
     ("fit",): "trueodds fit demo-aligned questions.jsonl",
     ("report",): "trueodds report demo-aligned 0f3a",
     ("calibrators",): "rollback",

@@ -234,6 +234,7 @@ OPTION = {
     "bytes": 7,
     "unconditional_logprob": -1.0,
     "variants": [" A", "A"],
+    "greedy": True,
 }
 ANSWER = {
     "options": [OPTION, {**OPTION, "label": "B"}],

@@ -1,13 +1,8 @@
 """Streams of both clients, to a server that breaks them off: each test holds for both."""
 
 import itertools
-import threading
-from concurrent.futures import ThreadPoolExecutor
 
-import grpc
 import pytest
-from google.rpc import code_pb2, status_pb2
-from grpc_status import rpc_status
 
 from trueodds import (
     Answer,
@@ -20,74 +15,6 @@ from trueodds import (
     TokenIds,
 )
 from trueodds._channel import BATCH, STREAM_WINDOW
-from trueodds.v1 import scoring_pb2, scoring_pb2_grpc
-
-AWAY = status_pb2.Status(code=code_pb2.UNAVAILABLE)
-
-
-class Relay(scoring_pb2_grpc.ScoringServiceServicer):
-    """Answers a stream by the service's BatchScore, and does to it what a test asks for.
-
-    ``received`` are the numbers of questions of each message, over all streams.
-    """
-
-    def __init__(self, service):
-        self._service = service
-        self._lock = threading.Lock()
-        self.received = []
-        self.streams = 0
-        self.break_after = []
-        """After how many answers each stream breaks off, the first ones first."""
-        self.refuse = 0
-        """How many batches are told to come back."""
-        self.backwards = False
-        self.silent = threading.Event()
-
-    def StreamScore(self, request_iterator, context):  # noqa: N802
-        self.streams += 1
-        left = self.break_after.pop(0) if self.break_after else None
-        for group in self._groups(request_iterator):
-            for request in group:
-                self.received.append(len(request.questions))
-                if self.silent.is_set():
-                    continue
-                if left == 0:
-                    context.abort(grpc.StatusCode.UNAVAILABLE, "breaks off")
-                yield self._answer(request)
-                left = None if left is None else left - 1
-
-    def _groups(self, requests):
-        if not self.backwards:
-            return ([each] for each in requests)
-        return (group[::-1] for group in iter(lambda: [*itertools.islice(requests, 3)], []))
-
-    def _answer(self, request):
-        if self.refuse:
-            self.refuse -= 1
-            return scoring_pb2.StreamScoreResponse(batch_id=request.batch_id, error=AWAY)
-        batch = scoring_pb2.BatchScoreRequest(
-            settings=request.settings, questions=request.questions
-        )
-        try:
-            response = self._service.scoring.BatchScore(batch)
-        except grpc.RpcError as error:
-            status = rpc_status.from_call(error)
-            return scoring_pb2.StreamScoreResponse(batch_id=request.batch_id, error=status)
-        return scoring_pb2.StreamScoreResponse(
-            batch_id=request.batch_id, outcomes=response.outcomes
-        )
-
-
-@pytest.fixture
-def relay(service):
-    """A server with a Relay; ``address`` is where it listens."""
-    relay = Relay(service)
-    server = grpc.server(ThreadPoolExecutor(4))
-    scoring_pb2_grpc.add_ScoringServiceServicer_to_server(relay, server)
-    relay.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-    server.start()
-    yield relay
-    server.stop(None)
 
 
 @pytest.fixture

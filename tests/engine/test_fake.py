@@ -26,7 +26,8 @@ quick = settings(deadline=None, max_examples=40)
 
 
 def numbers(score):
-    return score.continuations.tolist(), score.identifier, score.top_tokens
+    read = score.continuations.tolist(), score.greedy.tolist()
+    return *read, score.identifier, score.top_tokens
 
 
 async def scored(prompts, **of_the_engine):
@@ -79,10 +80,26 @@ async def test_top_tokens_are_the_likeliest(prompt):
     assert all(step.continuations[token] == logprob for token, logprob in score.top_tokens)
 
 
+@quick
+@given(prompt=sequences(1, 8), other=st.tuples(st.integers(0, 2), TOKENS))
+async def test_greedy_is_what_the_likeliest_tokens_make(prompt, other):
+    [first] = await FakeEngine().score([TokenPrompt(prompt, ((1,),), top_tokens=1)])
+    likeliest = first.top_tokens[0][0]
+    [second] = await FakeEngine().score([TokenPrompt((*prompt, likeliest), ((1,),), top_tokens=1)])
+    best = (likeliest, second.top_tokens[0][0])
+    place, token = other
+    changed = (*best[:place], token, *best[place + 1 :])
+    asked = TokenPrompt(prompt, tuple(dict.fromkeys([best, best[:1], changed])))
+    [score] = await FakeEngine().score([asked])
+    assert score.greedy.tolist() == [
+        each[:2] == best[: len(each)] and len(each) < 3 for each in asked.continuations
+    ]
+
+
 async def test_other_tokens_and_other_seeds_get_other_scores():
     prompts = [TokenPrompt(prompt, ((1,), (2,))) for prompt in [(1,), (2,), (1, 2), (2, 1)]]
     drawn = [*await scored(prompts), *await scored(prompts, seed=1)]
-    assert len({tuple(continuations) for continuations, _, _ in drawn}) == 8
+    assert len({tuple(continuations) for continuations, *_ in drawn}) == 8
 
 
 @quick

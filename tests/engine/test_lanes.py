@@ -39,10 +39,31 @@ async def test_one_kind_drives_side_by_side():
     await asyncio.gather(*tasks)
 
 
-async def test_the_other_kind_waits_until_the_road_is_empty_and_keeps_its_turn():
+async def test_the_other_kind_waits_until_the_road_is_empty_and_then_goes_together():
     road = Road()
     await asyncio.gather(*road.start("a1", "a2", "b1", "a3", "b2", "a4"))
-    assert road.entered == ["a1", "a2", "b1", "a3", "b2", "a4"]
+    assert road.entered == ["a1", "a2", "b1", "b2", "a3", "a4"]
+
+
+async def test_a_kind_that_keeps_coming_lets_the_other_through():
+    road = Road()
+    tasks = road.start("a0", "b")
+    for number in range(1, 50):
+        await asyncio.sleep(0.001)
+        tasks += road.start(f"a{number}", seconds=0.005)
+    await asyncio.gather(*tasks)
+    assert road.entered[:2] == ["a0", "b"]
+
+
+async def test_who_gives_up_keeps_nobody_of_the_kind_inside_waiting():
+    road = Road()
+    inside, gone, behind = road.start("a1", "b", "a2", seconds=60)
+    await asyncio.sleep(0)
+    gone.cancel()
+    await asyncio.sleep(0.01)
+    assert road.entered == ["a1", "a2"]
+    for each in (inside, behind):
+        each.cancel()
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -276,7 +276,7 @@ class Massless(FakeEngine):
 
     async def score(self, prompts):
         scores = await super().score(prompts)
-        return [*scores[:-1], TokenScore(np.full(4, -np.inf))]
+        return [*scores[:-1], TokenScore(np.full(4, -np.inf), greedy=np.full(4, fill_value=False))]
 
 
 class TestNothingIsStored:

@@ -66,14 +66,14 @@ class Counting(FakeEngine):
 
 @pytest.fixture
 def asked(house):
-    """The prompts of the one call to the engine that a query makes."""
+    """The prompts that a query asks the engine: in one call, and for PMI in a second one."""
 
     async def asked(*questions, **query):
         engine = Counting()
         house.serve("aligned", engine)
         await house.score(*questions, **query)
-        [prompts] = engine.calls
-        return prompts
+        assert len(engine.calls) == 1 + (query["reading"].normalization is PMI)
+        return [prompt for call in engine.calls for prompt in call]
 
     return asked
 
@@ -244,7 +244,8 @@ class Opinionated(FakeEngine):
         logits = np.array([self._content[text] for _, text in lines]) + bias
         logprobs = dict(zip([label for label, _ in lines], logits - 3.0, strict=True))
         labels = [self._decode(each).strip() for each in prompt.continuations]
-        return TokenScore(np.array([logprobs[label] for label in labels]) - 3.0)
+        read = np.array([logprobs[label] for label in labels]) - 3.0
+        return TokenScore(read, greedy=read == read.max())
 
 
 CONTENT = {"zero": 0.0, "one": 0.4, "two": -1.0, "three": 0.3, "four": 0.7}

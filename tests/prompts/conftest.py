@@ -227,6 +227,12 @@ def odd() -> Callable[..., PromptTokenizer]:
     return lambda name, **options: Family(globals()[name]()).prompts(1000, **options)
 
 
+@pytest.fixture(scope="session")
+def odd_tokenizer() -> Callable[[str], Tokenizer]:
+    """A tokenizer by the name of its maker here, as the library has it."""
+    return lambda name: globals()[name]()
+
+
 @dataclass(frozen=True)
 class Expected:
     """What joint tokenisation says: the tokens of prompt, identifier and options."""

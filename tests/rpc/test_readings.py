@@ -2,6 +2,7 @@
 
 import math
 
+import grpc
 import numpy as np
 import pytest
 
@@ -54,6 +55,31 @@ def test_the_score_is_what_the_normalization_makes_of_the_logprob(service, norma
     assert [option.bytes for option in answer.options] == [len(text.encode()) for text in TEXTS]
     assert min(option.tokens for option in answer.options) >= 1
     assert max(option.tokens for option in answer.options) > 1
+
+
+def test_one_option_after_a_prompt_of_its_own_is_scored(service):
+    both = question_pb2.Question(options=[{"text": "tin"}, {"text": "an oak"}])
+    both.prompt.text = "What is a metal?"
+    alone = question_pb2.Question(options=[{"text": "an oak"}], prompt=both.prompt)
+    answer = service.score(alone, format=TEXT)
+    expected = service.score(both, format=TEXT).options[1]
+    assert [option.logprob for option in answer.options] == [expected.logprob]
+    assert answer.options[0].probability == answer.confidence == 1
+    assert (answer.choice, answer.entropy) == (0, 0)
+
+
+def test_a_fit_needs_two_options_all_the_same(service, refused, task):
+    alone = question_pb2.Question(options=[{"text": "an oak"}])
+    alone.prompt.text = "What is a metal?"
+    request = calibration_pb2.FitCalibratorRequest(
+        model="models/aligned",
+        task=task,
+        reading=reading_pb2.Reading(format=TEXT),
+        method=calibration_pb2.METHOD_TEACHER_KL,
+        questions={"items": [{"question": alone}]},
+    )
+    with refused(grpc.StatusCode.INVALID_ARGUMENT, field="questions.items[0].question.options"):
+        list(service.calibration.FitCalibrator(request))
 
 
 def test_pmi_is_against_the_same_options_alone(service):

@@ -20,7 +20,11 @@ class Scripted(FakeEngine):
 
     async def score(self, prompts):
         return [
-            TokenScore(self._logprobs, None if prompt.identifier is None else math.log(0.5))
+            TokenScore(
+                self._logprobs,
+                None if prompt.identifier is None else math.log(0.5),
+                greedy=self._logprobs > math.log(0.5),
+            )
             for prompt in prompts
         ]
 
@@ -143,6 +147,12 @@ def test_an_option_without_any_probability_stays_in_the_answer(start_service, qu
     assert sum(option.probability for option in answer.options) == pytest.approx(1)
 
 
+def test_an_option_is_greedy_where_the_engine_says_so(start_service, question):
+    service = start_service(engines={"aligned": Scripted(-3.0, -0.1, -4.0)})
+    answer = service.score(question(options=3))
+    assert [option.greedy for option in answer.options] == [False, True, False]
+
+
 @pytest.mark.parametrize("nothing", [-math.inf, math.nan])
 def test_a_question_without_any_probability_fails_alone(
     start_service, question, refused, details, nothing
@@ -150,7 +160,10 @@ def test_a_question_without_any_probability_fails_alone(
     class Lost(FakeEngine):
         async def score(self, prompts):
             scores = await super().score(prompts)
-            return [TokenScore(np.full(4, nothing)), *scores[1:]]
+            return [
+                TokenScore(np.full(4, nothing), greedy=np.full(4, fill_value=False)),
+                *scores[1:],
+            ]
 
     service = start_service(engines={"aligned": Lost()})
     lost, fine = service.batch([question("Lost?"), question("Fine?")])

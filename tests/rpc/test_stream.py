@@ -185,12 +185,14 @@ def test_a_caller_that_does_not_read_stops_the_reading(start_service, question):
     """Far more than fits into the connection's buffers is never asked of the engine."""
     asked = itertools.count(1)
     latest = 0
+    scores = []
 
     class Counting(FakeEngine):
         async def score(self, prompts, adapter=None):
-            nonlocal latest
+            nonlocal latest, scores
             latest = next(asked)
-            return await super().score(prompts)
+            scores = scores or await super().score(prompts)
+            return scores
 
     engine = Counting(max_tokens=20_000)
     service = start_service(engines={"aligned": engine}, limits={"max_stream_batches": LIMIT})

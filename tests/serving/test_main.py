@@ -35,3 +35,10 @@ def test_an_address_of_another_machine_is_named(serve, address):
     status, said = serve(address)
     assert status == 1
     assert said.startswith(f"error: listen: {address} cannot be listened on (")
+
+
+def test_port_0_becomes_a_port_that_stays():
+    host, _, port = main._free_address("127.0.0.1:0").rpartition(":")
+    assert host == "127.0.0.1"
+    assert 0 < int(port) < 2**16
+    assert main._free_address(f"{host}:{port}") == f"{host}:{port}"

@@ -227,6 +227,7 @@ def _option_of(message: scoring_pb2.OptionScore) -> OptionScore:
             message.unconditional_logprob if message.HasField("unconditional_logprob") else None
         ),
         variants=tuple(message.variants),
+        greedy=message.greedy,
     )
 
 

@@ -181,7 +181,7 @@ class BiasCorrection(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A multiple-choice question with at least two options.
+    """A multiple-choice question with at least two options, or one after a ``prompt``.
 
     ``options`` and ``labels`` take any sequence of strings and become tuples. ``passage`` is
     text to read before the question. ``labels`` are what the options are called in the prompt,
@@ -242,7 +242,8 @@ class OptionScore:
     It is -inf where the model rules the option out. ``score`` is what the normalization makes of
     it. ``probability`` and ``calibrated_probability`` are over the options, and each sums to
     one. ``tokens`` and ``bytes`` are the option's length. ``unconditional_logprob`` is for PMI,
-    and ``variants`` are all ways to write the option that were summed.
+    and ``variants`` are all ways to write the option that were summed. ``greedy`` is whether
+    greedy decoding would write it.
     """
 
     label: str
@@ -254,6 +255,7 @@ class OptionScore:
     bytes: int
     unconditional_logprob: float | None = None
     variants: tuple[str, ...] = ()
+    greedy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

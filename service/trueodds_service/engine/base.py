@@ -1,7 +1,7 @@
 """What the service asks of an engine: log-likelihoods of token sequences after a prompt."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -40,12 +40,14 @@ class TokenScore:
     """Raw logprobs over the whole vocabulary, in nats.
 
     ``continuations`` has shape (k,): the sum over its tokens of ln p(token | all before it),
-    the first one after prompt and identifier. ``identifier`` is ln p(identifier | prompt), the
-    same sum over the identifier's tokens; 0 where it has none. ``top_tokens`` are token ids and
-    their logprobs, the likeliest first.
+    the first one after prompt and identifier. ``greedy``, shape (k,), is whether each of these
+    tokens is likelier than any other at its place: what greedy decoding would write.
+    ``identifier`` is ln p(identifier | prompt), the same sum over the identifier's tokens; 0
+    where it has none. ``top_tokens`` are token ids and their logprobs, the likeliest first.
     """
 
     continuations: NDArray[np.float64]
+    greedy: NDArray[np.bool_] = field(kw_only=True)
     identifier: float = 0.0
     top_tokens: tuple[tuple[int, float], ...] = ()
 

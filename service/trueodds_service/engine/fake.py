@@ -38,23 +38,26 @@ class FakeEngine:
         # Options share their beginnings: each step is drawn once.
         steps: dict[tuple[int, ...], NDArray[np.float64]] = {}
 
-        def logprob(before: tuple[int, ...], tokens: tuple[int, ...]) -> float:
-            total = 0.0
+        def read(before: tuple[int, ...], tokens: tuple[int, ...]) -> tuple[float, bool]:
+            total, greedy = 0.0, True
             for place, token in enumerate(tokens):
                 context = before + tokens[:place]
                 if context not in steps:
                     steps[context] = self._step(context)
-                total += steps[context][token % _VOCABULARY]
-            return total
+                logprob = steps[context][token % _VOCABULARY]
+                total += logprob
+                greedy &= bool(logprob == steps[context].max())
+            return total, greedy
 
         read_at = prompt.prompt + prompt.identifier
-        continuations = [logprob(read_at, each) for each in prompt.continuations]
+        totals, greedy = zip(*(read(read_at, each) for each in prompt.continuations), strict=True)
         top: tuple[tuple[int, float], ...] = ()
         if prompt.top_tokens:
             step = steps[read_at]
             likeliest = np.argsort(-step)[: prompt.top_tokens]
             top = tuple((int(token), float(step[token])) for token in likeliest)
-        return TokenScore(np.array(continuations), logprob(prompt.prompt, prompt.identifier), top)
+        identifier, _ = read(prompt.prompt, prompt.identifier)
+        return TokenScore(np.array(totals), identifier, top, greedy=np.array(greedy))
 
     def _step(self, context: tuple[int, ...]) -> NDArray[np.float64]:
         """ln p(token | context) of every token, shape (vocabulary,)."""

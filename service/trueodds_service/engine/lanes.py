@@ -1,4 +1,4 @@
-"""Two kinds of request that must never be in an engine at once."""
+"""Kinds of request that must never be in an engine at once."""
 
 import asyncio
 from collections import deque
@@ -7,9 +7,11 @@ from contextlib import asynccontextmanager
 
 
 class Lanes:
-    """Lets any number of callers in, but of one kind at a time, in the order of their arrival.
+    """Lets any number of callers in, but of one kind at a time.
 
-    Whoever comes after a waiting caller of another kind waits behind it: neither kind starves.
+    While a caller of another kind waits, whoever comes waits too. Once everybody inside has
+    left, all who wait and are of the longest waiting one's kind enter: no kind starves, and
+    kinds that come in turn still go together.
     """
 
     def __init__(self) -> None:
@@ -39,15 +41,22 @@ class Lanes:
 
     def _leave(self) -> None:
         self._inside -= 1
-        self._admit()
+        if not self._inside:
+            self._admit()
 
     def _admit(self) -> None:
-        while self._waiting:
-            kind, turn = self._waiting[0]
-            if not turn.cancelled():
-                if self._inside and kind != self._kind:
-                    return
-                self._kind = kind
+        """Lets in whom it may, after the last one has left or a waiting one has given up."""
+        waiting = [each for each in self._waiting if not each[1].cancelled()]
+        kinds = {kind for kind, _ in waiting}
+        if waiting and not self._inside:
+            self._kind = waiting[0][0]
+        elif kinds != {self._kind}:
+            # Callers of another kind are inside, or wait and are not to be overtaken for ever.
+            return
+        self._waiting.clear()
+        for kind, turn in waiting:
+            if kind == self._kind:
                 self._inside += 1
                 turn.set_result(None)
-            self._waiting.popleft()
+            else:
+                self._waiting.append((kind, turn))

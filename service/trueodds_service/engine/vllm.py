@@ -1,18 +1,13 @@
-"""vLLM as an engine: exact logprobs of given tokens. The only home of vllm, with ``forced``.
+"""vLLM as an engine: exact logprobs of given tokens. With its helpers, the only home of vllm.
 
 A question whose options are one token each is one request with ``logprob_token_ids``: vLLM
 returns raw logprobs over the whole vocabulary for just these tokens, and its prefix cache stays
-on. Longer options begin with the same request, which reads their first tokens. The rest of each
-is then scored as part of a prompt, in one step on top of the cached prefix. Where the cache
-already holds some of the option, so that vLLM would not compute its logprobs, or where it cannot
-tell those of a prompt, its tokens are forced one after another (``forced.py``).
+on. Longer options begin with the same request, which reads their first tokens and leaves their
+context in the cache. The rest of each is then scored as the end of a prompt, in one step.
 benchmarks/README.md has the figures.
 """
 
-import functools
 import itertools
-import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,51 +16,30 @@ import numpy as np
 
 from trueodds_service.concurrency import gather_or_cancel
 from trueodds_service.config import VllmSettings
-from trueodds_service.engine.base import (
-    MAX_TOP_TOKENS,
-    EngineDied,
-    EngineInfo,
-    TokenPrompt,
-    TokenScore,
-)
+from trueodds_service.engine.base import EngineDied, EngineInfo, TokenPrompt, TokenScore
 from trueodds_service.engine.lanes import Lanes
+from trueodds_service.engine.launch import GPU_BLOCK_TOKENS, engine_arguments
 from trueodds_service.engine.prefix import PrefixGate, shared_prefix
+from trueodds_service.engine.steps import (
+    MOST_TOKENS_READ,
+    Read,
+    Steps,
+    prompt_sampling,
+    sampling,
+    top_sampling,
+)
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
     from vllm.lora.request import LoRARequest
     from vllm.v1.engine.async_llm import AsyncLLM
 
-_CPU_DEFAULT_KV_GIB = 1.0
-# The smallest block that vLLM's CPU attention takes: short shared prefixes still hit the cache.
-_CPU_BLOCK_TOKENS = 32
-_GPU_BLOCK_TOKENS = 16
-# vLLM's own default is meant for an engine alone on its GPU, as one started by hand is.
-_GPU_MEMORY = 0.9
+# A step that forces one token takes about as long as computing so many tokens of a prompt.
+_STEP_TOKENS = 64
+# Tokens whose logprobs vLLM computes at most in a step: each is a row of the vocabulary's size.
+_PIECE_TOKENS = 1024
 
-# Where the sampling parameters of a request hold its forced tokens, in ``extra_args``.
-FORCED = "trueodds_forced"
-
-_LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
-# vLLM's own limit to ``logprob_token_ids``.
-_MOST_TOKENS_READ = 128
-
-_ENVIRONMENT = {
-    # One runner for all versions and machines: V2 takes other logits processors.
-    "VLLM_USE_V2_MODEL_RUNNER": "0",
-    # Binding threads to cores fails in containers and slows a machine with few cores.
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    "VLLM_LOGGING_LEVEL": "WARNING",
-    "VLLM_NO_USAGE_STATS": "1",
-    # flashinfer is not among the requirements, and greedy scoring samples nothing.
-    "VLLM_USE_FLASHINFER_SAMPLER": "0",
-}
-_CPU_ENVIRONMENT = {
-    # Without this vLLM overrules the executor below, and a model takes one process more.
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    # Threads that spin while they wait take their cores from the gateway and from other engines.
-    "OMP_WAIT_POLICY": "passive",
-}
+_Tokens = tuple[int, ...]
 
 
 class VllmEngine:
@@ -82,7 +56,7 @@ class VllmEngine:
     ) -> None:
         self.info = info
         self._llm = llm
-        self._request_ids = itertools.count()
+        self._numbers = itertools.count()
         self._block_tokens = block_tokens
         self._gate = PrefixGate()
         self._lanes = Lanes()
@@ -118,7 +92,7 @@ class VllmEngine:
             name: LoRARequest(name, number, str(path))
             for number, (name, path) in enumerate(adapters.items(), 1)
         }
-        block_tokens = arguments["block_size"] or _GPU_BLOCK_TOKENS
+        block_tokens = arguments["block_size"] or GPU_BLOCK_TOKENS
         return cls(llm, info, block_tokens, requests, on_cpu=current_platform.is_cpu())
 
     async def score(
@@ -139,7 +113,7 @@ class VllmEngine:
 
     async def _score(self, prompt: TokenPrompt, lora: "LoRARequest | None") -> TokenScore:
         identifier, firsts = await self._first_tokens(prompt, lora)
-        logprobs = np.array([firsts[tokens[0]] for tokens in prompt.continuations])
+        reads = [firsts[tokens[0]] for tokens in prompt.continuations]
         longer = [place for place, tokens in enumerate(prompt.continuations) if len(tokens) > 1]
         if longer:
             read_at = prompt.prompt + prompt.identifier
@@ -147,57 +121,98 @@ class VllmEngine:
                 self._rest(read_at + tokens[:1], tokens[1:], lora)
                 for tokens in (prompt.continuations[place] for place in longer)
             )
-            logprobs[longer] += rests
+            for place, rest in zip(longer, rests, strict=True):
+                reads[place] = reads[place].then(rest)
         top = await self._top_tokens(prompt, lora) if prompt.top_tokens else ()
-        return TokenScore(logprobs, identifier, top)
+        return TokenScore(
+            continuations=np.array([read.logprob for read in reads]),
+            greedy=np.array([read.greedy for read in reads]),
+            identifier=identifier,
+            top_tokens=top,
+        )
 
     async def _first_tokens(
         self, prompt: TokenPrompt, lora: "LoRARequest | None"
-    ) -> tuple[float, dict[int, float]]:
-        """ln p of the identifier, and of the first token of every continuation after it."""
+    ) -> tuple[float, dict[int, Read]]:
+        """ln p(identifier), and each first token of the continuations after it."""
         wanted = tuple(dict.fromkeys(tokens[0] for tokens in prompt.continuations))
         identifier = 0.0
-        firsts: dict[int, float] = {}
-        for start in range(0, len(wanted), _MOST_TOKENS_READ):
-            part = wanted[start : start + _MOST_TOKENS_READ]
-            steps = await self._read(prompt.prompt, _sampling(prompt.identifier, part), lora)
-            identifier = _sum(steps, prompt.identifier)
-            firsts |= {token: float(steps[-1][token].logprob) for token in part}
+        firsts: dict[int, Read] = {}
+        for start in range(0, len(wanted), MOST_TOKENS_READ):
+            part = wanted[start : start + MOST_TOKENS_READ]
+            steps = await self._steps(prompt.prompt, sampling(prompt.identifier, part), lora)
+            identifier = steps.chosen(0, len(prompt.identifier)).logprob
+            firsts |= steps.wanted(part)
         return identifier, firsts
 
-    async def _rest(
-        self, before: tuple[int, ...], tokens: tuple[int, ...], lora: "LoRARequest | None"
-    ) -> float:
-        """ln p(tokens | before)."""
+    async def _rest(self, before: _Tokens, tokens: _Tokens, lora: "LoRARequest | None") -> Read:
+        """The tokens after ``before``."""
         # vLLM's V1 runner fails at the logprobs of a prompt where adapters are on.
-        if len(tokens) > 1 and not self._adapters:
-            output = await self._output(before + tokens, _prompt_sampling(), lora)
-            # The logprob of a token comes from the place before it; what is cached has none.
-            if (output.num_cached_tokens or 0) < len(before):
-                return _sum(output.prompt_logprobs[len(before) :], tokens)
-        return await self._forced(before, tokens, lora)
+        if len(tokens) == 1 or self._adapters:
+            return await self._forced(before, tokens, lora)
+        if len(tokens) > _PIECE_TOKENS:
+            return await self._in_pieces(before, tokens)
+        missing, read = await self._as_prompt(before, tokens)
+        if not missing:
+            return read
+        head = tokens[:missing]
+        if len(before) < min(missing * _STEP_TOKENS, _PIECE_TOKENS):
+            still_missing, anew = await self._as_prompt(before, head, self._next_id())
+            if not still_missing:
+                return anew.then(read)
+        return (await self._forced(before, head, lora)).then(read)
 
-    async def _forced(
-        self, before: tuple[int, ...], tokens: tuple[int, ...], lora: "LoRARequest | None"
-    ) -> float:
-        """ln p(tokens | before)."""
+    async def _in_pieces(self, before: _Tokens, tokens: _Tokens) -> Read:
+        """A long text after ``before``, so that vLLM never holds many rows of its vocabulary."""
+        whole, salt = before + tokens, self._next_id()
+        read, done = Read(0.0, True), len(before)
+        # A piece that ended with a cache block would leave its last place in the cache.
+        for end in (*range(_PIECE_TOKENS - 1, len(whole), _PIECE_TOKENS), len(whole)):
+            missing, part = await self._as_prompt(whole[: min(done, end)], whole[done:end], salt)
+            if missing:
+                return await self._forced(before, tokens, None)
+            read, done = read.then(part), max(done, end)
+        return read
+
+    async def _as_prompt(
+        self, before: _Tokens, tokens: _Tokens, salt: str | None = None
+    ) -> tuple[int, Read]:
+        """How many of the tokens vLLM tells nothing of, from the first on, and all the others.
+
+        A token's logprob comes from the place before it, and for what is cached there is none;
+        with a ``salt``, only what had the same is. A prompt that vLLM put off and took up again
+        may lack some more: those are left at what was in the memory before, and so are of other
+        tokens.
+        """
+        output = await self._output(before + tokens, prompt_sampling(), None, salt)
+        steps = Steps(output.prompt_logprobs)
+        missing = max((output.num_cached_tokens or 0) + 1 - len(before), 0)
+        if not steps.are_of(len(before) + missing, tokens[missing:]):
+            missing = len(tokens)
+        return missing, steps.chosen(len(before) + missing, len(tokens) - missing)
+
+    async def _forced(self, before: _Tokens, tokens: _Tokens, lora: "LoRARequest | None") -> Read:
+        """The tokens after ``before``, one a step (``forced.py``)."""
         # The last token is not forced, only read.
-        steps = await self._read(before, _sampling(tokens[:-1], tokens[-1:]), lora)
-        return _sum(steps, tokens)
+        steps = await self._steps(before, sampling(tokens[:-1], tokens[-1:]), lora)
+        return steps.chosen(0, len(tokens) - 1).then(steps.wanted(tokens[-1:])[tokens[-1]])
 
     async def _top_tokens(
         self, prompt: TokenPrompt, lora: "LoRARequest | None"
     ) -> tuple[tuple[int, float], ...]:
         before = prompt.prompt + prompt.identifier
-        [step] = await self._read(before, _top_sampling(prompt.top_tokens), lora)
-        likeliest = sorted(step.items(), key=lambda item: -item[1].logprob)
-        return tuple((token, float(read.logprob)) for token, read in likeliest[: prompt.top_tokens])
+        steps = await self._steps(before, top_sampling(prompt.top_tokens), lora)
+        likeliest = sorted(steps.last().items(), key=lambda item: -item[1])
+        return tuple(likeliest[: prompt.top_tokens])
 
-    async def _read(
-        self, tokens: tuple[int, ...], params: "SamplingParams", lora: "LoRARequest | None"
-    ) -> Any:
-        """vLLM's logprobs by token, one mapping a step."""
-        return (await self._output(tokens, params, lora)).outputs[0].logprobs
+    async def _steps(
+        self, tokens: _Tokens, params: "SamplingParams", lora: "LoRARequest | None"
+    ) -> Steps:
+        """What vLLM tells of each token that it chose after ``tokens``."""
+        return Steps((await self._output(tokens, params, lora)).outputs[0].logprobs)
+
+    def _next_id(self) -> str:
+        return str(next(self._numbers))
 
     def _lane(self, params: "SamplingParams", lora: "LoRARequest | None") -> str:
         """Requests that differ in this must not share a batch of vLLM's V1 runner.
@@ -209,125 +224,23 @@ class VllmEngine:
         return f"{lane}, adapted" if lora is not None and self._on_cpu else lane
 
     async def _output(
-        self, tokens: tuple[int, ...], params: "SamplingParams", lora: "LoRARequest | None"
+        self,
+        tokens: _Tokens,
+        params: "SamplingParams",
+        lora: "LoRARequest | None",
+        salt: str | None = None,
     ) -> Any:
         from vllm.inputs import TokensPrompt  # noqa: PLC0415
         from vllm.v1.engine.exceptions import EngineDeadError  # noqa: PLC0415
 
         async with self._lanes.of(self._lane(params, lora)):
             generation = self._llm.generate(
-                TokensPrompt(prompt_token_ids=list(tokens)),
+                TokensPrompt(prompt_token_ids=list(tokens), cache_salt=salt),
                 params,
-                str(next(self._request_ids)),
+                self._next_id(),
                 lora_request=lora,
             )
             try:
                 return [output async for output in generation][-1]
             except EngineDeadError as error:
                 raise EngineDied("vLLM's engine process is gone") from error
-
-
-def engine_arguments(
-    weights: Path, settings: VllmSettings, adapters: Mapping[str, Path] | None = None
-) -> dict[str, Any]:
-    """vLLM's arguments for a model on this machine. Sets the environment that they rely on."""
-    _set_environment(_ENVIRONMENT)
-    from vllm.platforms import current_platform  # noqa: PLC0415
-
-    on_cpu = current_platform.is_cpu()
-    if on_cpu:
-        _set_environment(_CPU_ENVIRONMENT)
-    kv_gib = settings.kv_cache_gib or (_CPU_DEFAULT_KV_GIB if on_cpu else None)
-    return {
-        "model": str(weights),
-        "load_format": settings.load_format,
-        "skip_tokenizer_init": True,
-        "trust_remote_code": False,
-        "dtype": "float32" if on_cpu and settings.dtype == "auto" else settings.dtype,
-        "max_model_len": settings.max_tokens,
-        "max_num_batched_tokens": settings.max_batch_tokens,
-        "max_num_seqs": settings.max_sequences,
-        "enable_prefix_caching": True,
-        "block_size": _CPU_BLOCK_TOKENS if on_cpu else None,
-        "kv_cache_memory_bytes": int(kv_gib * 2**30) if kv_gib else None,
-        "gpu_memory_utilization": settings.gpu_memory_fraction or _GPU_MEMORY,
-        "enforce_eager": on_cpu if settings.eager is None else settings.eager,
-        # One process a model; vLLM would add a second one on a CPU.
-        "distributed_executor_backend": "uni" if on_cpu else None,
-        "disable_log_stats": True,
-        "max_logprobs": MAX_TOP_TOKENS,
-        "logits_processors": ["trueodds_service.engine.forced:ForcedTokens"],
-        **_lora_arguments(adapters or {}),
-    }
-
-
-def _lora_arguments(adapters: Mapping[str, Path]) -> dict[str, Any]:
-    if not adapters:
-        return {}
-    ranks = [
-        json.loads((path / "adapter_config.json").read_text(encoding="utf-8"))["r"]
-        for path in adapters.values()
-    ]
-    return {
-        "enable_lora": True,
-        "max_loras": len(adapters),
-        # vLLM takes some ranks only.
-        "max_lora_rank": next(rank for rank in _LORA_RANKS if rank >= max(ranks)),
-    }
-
-
-@functools.lru_cache(maxsize=4096)
-def _sampling(forced: tuple[int, ...], wanted: tuple[int, ...]) -> "SamplingParams":
-    """The forced tokens, one a step, and one step more that reads the wanted ones.
-
-    A forced token is chosen, and vLLM always tells the logprob of what it chose: so the first
-    steps tell p(forced) and the last one the wanted tokens given them, from one prompt.
-    """
-    from vllm import SamplingParams  # noqa: PLC0415
-
-    return SamplingParams(
-        max_tokens=len(forced) + 1,
-        logprob_token_ids=list(wanted),
-        extra_args={FORCED: list(forced)} if forced else None,
-        **_greedy(),
-    )
-
-
-@functools.lru_cache(maxsize=1)
-def _prompt_sampling() -> "SamplingParams":
-    """Logprobs of the prompt's own tokens, from the first that is not cached."""
-    from vllm import SamplingParams  # noqa: PLC0415
-
-    return SamplingParams(
-        max_tokens=1, prompt_logprobs=0, skip_reading_prefix_cache=False, **_greedy()
-    )
-
-
-@functools.lru_cache(maxsize=32)
-def _top_sampling(count: int) -> "SamplingParams":
-    from vllm import SamplingParams  # noqa: PLC0415
-
-    return SamplingParams(max_tokens=1, logprobs=count, **_greedy())
-
-
-def _greedy() -> dict[str, Any]:
-    from vllm.sampling_params import RequestOutputKind  # noqa: PLC0415
-
-    return {
-        "temperature": 0.0,
-        "ignore_eos": True,
-        "detokenize": False,
-        "output_kind": RequestOutputKind.FINAL_ONLY,
-        "skip_clone": True,
-    }
-
-
-def _sum(steps: Any, tokens: tuple[int, ...]) -> float:
-    """The logprobs of one token a step, summed; the rest of the steps is left."""
-    return sum(float(step[token].logprob) for step, token in zip(steps, tokens, strict=False))
-
-
-def _set_environment(values: Mapping[str, str]) -> None:
-    """What vLLM takes from its environment only. The operator's own values win."""
-    for name, value in values.items():
-        os.environ.setdefault(name, value)

@@ -5,11 +5,13 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trueodds_service.concurrency import gather_or_cancel
 from trueodds_service.core.options import option_logprobs, union_mass
 from trueodds_service.core.order import (
     Order,
@@ -36,14 +38,16 @@ class OptionReads:
     """What was read of a question's k options under one order, as arrays of shape (k,).
 
     ``logprobs`` are raw and in nats, ``scores`` what the normalization makes of them.
-    ``unconditional`` are the logprobs after the unconditional prompt, for PMI.
-    ``byte_counts`` are those of what names each option, in UTF-8.
+    ``unconditional`` are the logprobs after the unconditional prompt, for PMI. ``greedy`` is
+    whether greedy decoding would write the option, in one of its ways. ``byte_counts`` are
+    those of what names each option, in UTF-8.
     """
 
     logprobs: NDArray[np.float64]
     scores: NDArray[np.float64]
     byte_counts: tuple[int, ...]
     unconditional: NDArray[np.float64] | None
+    greedy: NDArray[np.bool_]
     prepared: Prepared
     engine: TokenScore
 
@@ -115,10 +119,11 @@ async def read(
         for each in prepared
         if isinstance(each, Prepared)
     ]
-    # One call for both: the engine sees all that there is to share.
-    scores = await served.engine.score([*good, *unconditional.values()])
-    scored = iter(scores[: len(good)])
-    without_question = dict(zip(unconditional, scores[len(good) :], strict=True))
+    # Prompts of a call begin alike, so that the engine sees what they share.
+    calls = [good, list(unconditional.values())] if unconditional else [good]
+    scores, *without = await gather_or_cancel(served.engine.score(each) for each in calls)
+    scored = iter(scores)
+    without_question = dict(zip(unconditional, chain(*without), strict=True))
     reads: list[dict[Order, OptionReads] | ServiceError] = [{} for _ in questions]
     for ask, question, each in zip(asks, shown, prepared, strict=True):
         outcome = (
@@ -224,7 +229,8 @@ def _option_reads(
         scores = np.where(ruled_out, -np.inf, logprobs - np.where(ruled_out, 0.0, unconditional))
     if not np.isfinite(scores.max()):
         return NotReady("the model gives no option any probability", reason="NO_OPTION_MASS")
-    return OptionReads(logprobs, scores, byte_counts, unconditional, prepared, score)
+    greedy = np.array([score.greedy[ways].any() for ways in places])
+    return OptionReads(logprobs, scores, byte_counts, unconditional, greedy, prepared, score)
 
 
 def _corrected(

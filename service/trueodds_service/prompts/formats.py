@@ -63,13 +63,28 @@ BUILT_IN = {"letter": LETTER, "paren": PAREN, "text": TEXT}
 
 def render(question: Question, shots: Sequence[Shot], answer_format: Format) -> str:
     """The prompt of a question after its worked examples, up to the answer."""
-    worked = (
-        _ask(shot.question, answer_format)
+    return worked(shots, answer_format) + ask(question, answer_format)
+
+
+def worked(shots: Sequence[Shot], answer_format: Format) -> str:
+    """The worked examples, as they stand before a question."""
+    return "".join(
+        ask(shot.question, answer_format)
         + answer(shot.question, shot.answer, answer_format)
         + answer_format.separator
         for shot in shots
     )
-    return "".join(worked) + _ask(question, answer_format)
+
+
+def ask(question: Question, answer_format: Format) -> str:
+    """The prompt of a question without worked examples, up to the answer."""
+    options = "".join(
+        _fill(answer_format.option, {"label": label, "text": option})
+        for label, option in zip(question.labels, question.options, strict=True)
+    )
+    passage = f"{question.passage}\n" if question.passage else ""
+    parts = {"passage": passage, "text": question.text, "options": options}
+    return _fill(answer_format.question, parts)
 
 
 def worked_length(shots: Sequence[Shot], answer_format: Format) -> int:
@@ -97,16 +112,6 @@ def answer(question: Question, option: int, answer_format: Format) -> str:
     """A whole answer as it follows the prompt, such as `` A`` or `` (A)``."""
     parts = {"label": question.labels[option], "text": question.options[option]}
     return answer_format.identifier + _fill(answer_format.answer, parts)
-
-
-def _ask(question: Question, answer_format: Format) -> str:
-    options = "".join(
-        _fill(answer_format.option, {"label": label, "text": option})
-        for label, option in zip(question.labels, question.options, strict=True)
-    )
-    passage = f"{question.passage}\n" if question.passage else ""
-    parts = {"passage": passage, "text": question.text, "options": options}
-    return _fill(answer_format.question, parts)
 
 
 def _fill(template: str, parts: Mapping[str, str]) -> str:

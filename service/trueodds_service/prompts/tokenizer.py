@@ -15,7 +15,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.errors import InvalidInput, field
-from trueodds_service.prompts.formats import asked_length, render, worked_length
+from trueodds_service.prompts.encoding import Encoder
+from trueodds_service.prompts.formats import ask, asked_length, worked, worked_length
 from trueodds_service.prompts.question import (
     ChatPrompt,
     Prompt,
@@ -49,6 +50,7 @@ class PromptTokenizer:
         self._plain.split_special_tokens = True
         self._special = copy.deepcopy(tokenizer)
         self._special.split_special_tokens = False
+        self._encoders = {False: Encoder(self._plain), True: Encoder(self._special)}
         self._special_names = tuple(
             str(token) for token in tokenizer.added_tokens_decoder.values() if token.special
         )
@@ -76,7 +78,10 @@ class PromptTokenizer:
         """
         outcomes: list[Prepared | InvalidInput | None] = [None] * len(questions)
         written: dict[int, _Written] = {}
+        examples = ""
         shots_length = worked_length(shots, reading.format)
+        if shots_length <= self._max_characters:
+            examples = worked(shots, reading.format)
         for place, question in enumerate(questions):
             try:
                 if shots and question.prompt is not None:
@@ -84,13 +89,14 @@ class PromptTokenizer:
                 if isinstance(question.prompt, TokenIdPrompt):
                     outcomes[place] = self._of_tokens(question, question.prompt)
                 else:
-                    written[place] = self._write(
-                        question, question.prompt, shots, shots_length, reading
-                    )
+                    self._check_characters(shots_length, "text")
+                    written[place] = self._write(question, question.prompt, examples, reading)
             except InvalidInput as error:
                 outcomes[place] = error
-        for place, prepared in zip(written, self._of_text(list(written.values())), strict=True):
-            outcomes[place] = prepared
+        # Where there are shots, every prompt begins with them.
+        prepared = self._of_text(list(written.values()), len(examples))
+        for place, each in zip(written, prepared, strict=True):
+            outcomes[place] = each
         return [outcome for outcome in outcomes if outcome is not None]
 
     def encode(self, prompt: Prompt) -> tuple[int, ...]:
@@ -140,17 +146,16 @@ class PromptTokenizer:
         self,
         question: Question,
         prompt: TextPrompt | ChatPrompt | None,
-        shots: Sequence[Shot],
-        shots_length: int,
+        examples: str,
         reading: Reading,
     ) -> "_Written":
         suffixes = _suffixes(question, reading)
         longest = max(map(len, suffixes.texts))
         if prompt is None:
             # Before it is written: places that come again and again make a little a lot.
-            length = shots_length + asked_length(question, reading.format)
+            length = len(examples) + asked_length(question, reading.format)
             self._check_characters(length + longest, suffixes.prompt)
-            return _Written(_Text(render(question, shots, reading.format)), suffixes)
+            return _Written(_Text(examples + ask(question, reading.format)), suffixes)
         with field("prompt"):
             text = self._own_text(prompt)
         self._check_characters(len(text.text) + longest, suffixes.prompt)
@@ -222,8 +227,8 @@ class PromptTokenizer:
                 reason="PROMPT_TOO_LONG",
             )
 
-    def _of_text(self, written: Sequence["_Written"]) -> list[Prepared | InvalidInput]:
-        whole = self._encode([each.text for each in written])
+    def _of_text(self, written: Sequence["_Written"], shared: int) -> list[Prepared | InvalidInput]:
+        whole = self._encode([each.text for each in written], shared)
         lines = self._encode_unique(each.text.line for each in written)
         stems: list[tuple[_Text, tuple[int, ...]]] = []
         for each, ids in zip(written, whole, strict=True):
@@ -296,22 +301,21 @@ class PromptTokenizer:
         unique = list(dict.fromkeys(texts))
         return dict(zip(unique, self._encode(unique), strict=True))
 
-    def _encode(self, texts: Sequence["_Text"]) -> list[tuple[int, ...]]:
-        """The tokens of texts, in their order; those of a kind are tokenised together."""
+    def _encode(self, texts: Sequence["_Text"], shared: int = 0) -> list[tuple[int, ...]]:
+        """The tokens of texts, in their order; those of a kind are tokenised together.
+
+        ``shared`` characters at their beginnings are known to be the same.
+        """
         encoded: list[tuple[int, ...]] = [()] * len(texts)
         kinds: dict[tuple[bool, bool], list[int]] = {}
         for place, text in enumerate(texts):
             kinds.setdefault((text.special, text.bare), []).append(place)
         for (special, bare), places in kinds.items():
-            tokenizer = self._special if special else self._plain
-            # Over-long input is refused above, so the tokenizer's own warning would be noise.
-            ids = tokenizer(
-                [texts[place].text for place in places],
-                add_special_tokens=not bare,
-                verbose=False,
-            )["input_ids"]
+            ids = self._encoders[special].encode(
+                [texts[place].text for place in places], bare=bare, shared=shared
+            )
             for place, each in zip(places, ids, strict=True):
-                encoded[place] = tuple(each)
+                encoded[place] = each
         return encoded
 
 

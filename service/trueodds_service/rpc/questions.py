@@ -24,14 +24,23 @@ def parse_task(task: str, name: str) -> str:
 
 
 class QuestionParser:
-    """Checks the questions of a request: its reading and its shared options go for all."""
+    """Checks the questions of a request: its reading and its shared options go for all.
+
+    With ``single`` a question with a prompt of its own may have one option only.
+    """
 
     def __init__(
-        self, reading: Reading, limits: Limits, shared_options: Sequence[pb.Option] = ()
+        self,
+        reading: Reading,
+        limits: Limits,
+        shared_options: Sequence[pb.Option] = (),
+        *,
+        single: bool = False,
     ) -> None:
         self._reading = reading
         self._limits = limits
         self._shared = shared_options
+        self._single = single
 
     def question(self, message: pb.Question) -> Question:
         """Raises InvalidInput; its field is relative to the question."""
@@ -68,9 +77,10 @@ class QuestionParser:
     def _question(self, message: pb.Question) -> Question:
         options = message.options or self._shared
         count = len(options)
-        if not 2 <= count <= self._limits.max_options:  # noqa: PLR2004 (a choice needs two)
+        least = 1 if self._single and message.HasField("prompt") else 2
+        if not least <= count <= self._limits.max_options:
             raise InvalidInput(
-                "options", f"has {count} options; from 2 to {self._limits.max_options}"
+                "options", f"has {count} options; from {least} to {self._limits.max_options}"
             )
         prompt = None
         if message.HasField("prompt"):

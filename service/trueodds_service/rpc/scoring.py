@@ -127,7 +127,7 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
             model = parse_model(settings.model, "model")
             with field("reading"):
                 reading = parse_reading(settings.reading, self._limits)
-            parser = QuestionParser(reading, self._limits, settings.options)
+            parser = QuestionParser(reading, self._limits, settings.options, single=True)
             query = ScoreQuery(
                 model=model,
                 task=parse_task(settings.task, "task"),
@@ -204,7 +204,13 @@ class _Answers:
 def _option_messages(answer: Answer) -> list[scoring_pb2.OptionScore]:
     read = answer.read
     as_asked = read.as_asked
-    names = zip(read.question.labels, as_asked.token_counts, as_asked.byte_counts, strict=True)
+    names = zip(
+        read.question.labels,
+        as_asked.token_counts,
+        as_asked.byte_counts,
+        as_asked.greedy.tolist(),
+        strict=True,
+    )
     numbers = zip(
         # Rounding can put the logprob of a certainty above zero.
         np.minimum(as_asked.logprobs, 0.0).tolist(),
@@ -222,8 +228,9 @@ def _option_messages(answer: Answer) -> list[scoring_pb2.OptionScore]:
             score=score,
             tokens=tokens,
             bytes=size,
+            greedy=greedy,
         )
-        for (label, tokens, size), (logprob, score, probability, calibrated) in zip(
+        for (label, tokens, size, greedy), (logprob, score, probability, calibrated) in zip(
             names, numbers, strict=True
         )
     ]

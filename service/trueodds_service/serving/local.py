@@ -24,6 +24,14 @@ _OBJECT_STORE_BYTES = 128 * 2**20
 # Serve's defaults (5 at a time) are for models that take seconds; here the engine batches.
 _MANY = 100_000
 
+_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Ray's workers give way to every other program by default: on a loaded machine they starve.
+    "RAY_worker_niceness": "0",
+    # Nor is an engine killed because other programs have filled the machine's memory.
+    "RAY_memory_monitor_refresh_ms": "0",
+}
+
 # How long a replica may take to finish its requests, and how often it looks whether it has.
 _DRAINING = {"graceful_shutdown_timeout_s": 20, "graceful_shutdown_wait_loop_s": 0.2}
 
@@ -71,7 +79,8 @@ def serving(settings: Settings) -> Iterator[str]:
     On leaving, everything that was started is stopped, requests under way after a grace.
     """
     # Before Ray starts: its processes take their environment from this one.
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     context = ray.init(
         include_dashboard=False,

@@ -21,7 +21,7 @@ def run(path: Path, *, listen: str | None = None) -> int:
     _stop_on_signals(stop)
     try:
         settings = config.load(path, listen=listen)
-        _check_address(settings.listen)
+        settings = settings.model_copy(update={"listen": _free_address(settings.listen)})
         # Ray and vLLM take seconds to import: a wrong configuration should not wait for them.
         from trueodds_service.serving import local  # noqa: PLC0415
 
@@ -43,8 +43,11 @@ def run(path: Path, *, listen: str | None = None) -> int:
     return 0
 
 
-def _check_address(listen: str) -> None:
-    """Raises ConfigError where nobody could listen: known at once, not once Ray has started."""
+def _free_address(listen: str) -> str:
+    """The address with its port: port 0 is made one, so that a gateway that is replaced keeps it.
+
+    Raises ConfigError where nobody could listen: known at once, not once Ray has started.
+    """
     host, _, port = listen.rpartition(":")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -54,6 +57,7 @@ def _check_address(listen: str) -> None:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind(address)
             trial.listen()
+            return f"{host}:{trial.getsockname()[1]}"
     except OSError as error:
         raise ConfigError(f"listen: {listen} cannot be listened on ({error.strerror})") from error
 

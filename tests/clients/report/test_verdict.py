@@ -46,7 +46,7 @@ def test_the_proper_scores_decide(report, nll, brier, expected):
 def test_a_simulated_repair_is_one_and_a_simulated_harm_is_none(simulate):
     assert verdict(simulate(n=1000, over=2.5, temperature=2.5)) is Verdict.BETTER
     assert verdict(simulate(n=1000, over=1.0, temperature=3.0)) is Verdict.WORSE
-    assert verdict(simulate(n=1000, over=1.0, temperature=1.0)) is Verdict.OPEN
+    assert verdict(simulate(n=1000, over=1.0, temperature=1.0)) is Verdict.SAME
     assert verdict(simulate(n=8, over=1.2, temperature=1.2)) is Verdict.OPEN
 
 

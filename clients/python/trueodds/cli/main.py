@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from trueodds.cli.bulk import bulk
 from trueodds.cli.calibrators import calibrators_app, fit
 from trueodds.cli.console import Server, connected, out
 from trueodds.cli.demo import demo
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(score)
+app.command()(bulk)
 app.command()(fit)
 app.command()(report)
 app.add_typer(calibrators_app, name="calibrators")

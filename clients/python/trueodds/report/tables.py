@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from trueodds.evaluation import Estimate, Evaluation, ReliabilityBin, Report
 from trueodds.report.metrics import NULL, Metric, difference, effect, listed
 from trueodds.report.page import table
-from trueodds.report.text import count, decimal, esc, percent, px, signed, upwards
+from trueodds.report.text import NARROW, count, decimal, esc, percent, px, signed, upwards
 from trueodds.types import AnswerSetMethod
 
 WIDTH, HEIGHT, INSET = 120.0, 22.0, 6.0
@@ -62,6 +62,7 @@ def _change(change: Estimate, *, share: bool) -> str:
     value, lower, upper = (
         signed(scale * each, decimals) for each in (change.value, change.lower, change.upper)
     )
+    value += f"{NARROW}pp" if share else ""
     return value if change.lower == change.upper else f"{value} <small>{lower} to {upper}</small>"
 
 

@@ -18,6 +18,7 @@ class Verdict(Enum):
     BETTER = ("Its probabilities are better, by more than chance:", "activate it.")
     WORSE = ("Its probabilities are worse, by more than chance:", "do not activate it.")
     MIXED = ("One score gets better and the other worse:", "look closer before you decide.")
+    SAME = ("It changes nothing on these questions:", "nothing here speaks for activating it.")
     OPEN = ("What it changes may be chance:", "nothing here speaks for activating it.")
     FLATTERED = ("It was measured on the questions that it was fitted on:",
                  "measure it on others before you decide.")  # fmt: skip
@@ -27,7 +28,10 @@ def verdict(report: Report) -> Verdict:
     """Judge by the proper scores, log loss and Brier score, and by their intervals."""
     if report.in_sample:
         return Verdict.FLATTERED
-    effects = {effect(difference(report, name), -1) for name in ("nll", "brier")}
+    changes = [difference(report, name) for name in ("nll", "brier")]
+    if changes == [Estimate(0.0, 0.0, 0.0)] * 2:
+        return Verdict.SAME
+    effects = {effect(change, -1) for change in changes}
     if effects == {1, -1}:
         return Verdict.MIXED
     if 1 in effects:
@@ -38,7 +42,9 @@ def verdict(report: Report) -> Verdict:
 def headline(report: Report) -> str:
     """Say the verdict in a sentence."""
     first, second = verdict(report).value
-    css = {Verdict.BETTER: "now", Verdict.OPEN: "to"}.get(verdict(report), "was")
+    css = {Verdict.BETTER: "now", Verdict.SAME: "to", Verdict.OPEN: "to"}.get(
+        verdict(report), "was"
+    )
     return f'<h1>{first} <span class="second {css}">{second}</span></h1>'
 
 

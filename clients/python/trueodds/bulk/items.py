@@ -1,0 +1,102 @@
+"""A row as a question."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+from trueodds.bulk.cells import answer_index, cell, option_texts, text, without_letters
+from trueodds.bulk.columns import Columns
+from trueodds.bulk.errors import BadRow, BulkError
+from trueodds.bulk.source import Row, Source
+from trueodds.types import Example, Question
+
+_MAX_TASK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What a row asks; ``error`` where it is no question. ``answer`` is the right option's index,
+    where the row says it; ``task`` is the row's own, None where it is the run's.
+    """
+
+    question: Question | None = None
+    answer: int | None = None
+    id: str | None = None
+    task: str | None = None
+    error: BadRow | None = None
+
+
+def read_item(row: Row, columns: Columns) -> Item:
+    """Never raises: what is wrong with a row is in its item."""
+    if isinstance(row, BadRow):
+        return Item(error=row)
+    name = None
+    try:
+        name = _id(row, columns)
+        task = _task(row, columns)
+        texts, labels = option_texts(row, columns.options)
+        bare = without_letters(texts) if columns.letters else None
+        question = Question(
+            text(row, columns.question),
+            bare or texts,
+            passage=_passage(row, columns),
+            labels=labels,
+        )
+        return Item(question, _answer(row, columns, question, labels), name, task)
+    except BadRow as error:
+        return Item(id=name, error=error)
+    except (TypeError, ValueError) as error:  # half a character, say
+        return Item(id=name, error=BadRow(str(error)))
+
+
+def read_shots(source: Source, columns: Columns, most: int) -> list[Example]:
+    """A file of worked examples, of which each has its answer. Raises BulkError."""
+    shots = []
+    for number, row in enumerate(islice(source.rows(), most), 1):
+        item = read_item(row, columns)
+        why = item.error or (BadRow("is missing", columns.answer or "answer"))
+        if item.question is None or item.answer is None:
+            raise BulkError(f"{source.path}, row {number}: {why}")
+        shots.append(Example(item.question, item.answer))
+    return shots
+
+
+def sample(rows: Iterable[Row], count: int = 64) -> list[dict[str, object]]:
+    """The first rows that are rows."""
+    return [row for row in islice(rows, count) if isinstance(row, dict)]
+
+
+def _id(row: dict[str, object], columns: Columns) -> str | None:
+    value = None if columns.id is None else cell(row, columns.id)
+    return None if value is None else str(value)
+
+
+def _task(row: dict[str, object], columns: Columns) -> str | None:
+    if columns.task is None:
+        return None
+    task = text(row, columns.task)
+    if len(task) > _MAX_TASK or not task.isprintable() or task != task.strip():
+        raise BadRow(
+            f"has to be printable, without space around it, of at most {_MAX_TASK} characters",
+            columns.task,
+        )
+    return task
+
+
+def _passage(row: dict[str, object], columns: Columns) -> str:
+    value = None if columns.passage is None else cell(row, columns.passage)
+    if value is not None and not isinstance(value, str):
+        raise BadRow("is not text", columns.passage or "")
+    return value or ""
+
+
+def _answer(
+    row: dict[str, object], columns: Columns, question: Question, labels: tuple[str, ...] | None
+) -> int | None:
+    if columns.answer is None:
+        return None
+    value = cell(row, columns.answer)
+    try:
+        return answer_index(value, tuple(question.options), labels, columns.first_answer)
+    except BadRow as error:
+        raise BadRow(str(error), columns.answer) from None

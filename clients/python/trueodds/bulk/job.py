@@ -1,0 +1,163 @@
+"""A run: rows to questions, a stream of them to the service, and their answers to parts."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TypeAlias
+
+from google.protobuf.json_format import MessageToDict
+from google.rpc import code_pb2
+from pyarrow import parquet
+
+from trueodds import _messages, errors
+from trueodds.bulk.columns import Columns
+from trueodds.bulk.items import Item, read_item
+from trueodds.bulk.parts import Parts
+from trueodds.bulk.source import Source
+from trueodds.bulk.table import Result, part_table
+from trueodds.client import Client
+from trueodds.v1 import scoring_pb2
+
+# Rows of a part: what an interruption can cost at most, but for what is under way.
+_PART = 1024
+
+# What fails a batch as a whole, but for these, is wrong with the run and ends it.
+_OF_THE_BATCH = (code_pb2.INTERNAL, code_pb2.UNKNOWN, code_pb2.DATA_LOSS)
+
+Progress = Callable[[int, int], None]
+"""Called with how many rows are done, and how many of them are errors."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """``rows`` of the output, ``errors`` among them, and how many were ``resumed``."""
+
+    rows: int
+    errors: int
+    resumed: int
+
+
+@dataclass(slots=True)
+class _Part:
+    first: int
+    items: list[Item]
+    results: list[Result]
+    unanswered: int = 0
+    """Of its messages."""
+
+
+_Batch: TypeAlias = tuple[tuple[_Part, list[int]], scoring_pb2.StreamScoreRequest]
+
+
+def score_file(
+    client: Client,
+    source: Source,
+    columns: Columns,
+    output: Path,
+    settings: scoring_pb2.ScoreSettings,
+    progress: Progress = lambda done, errors: None,
+) -> Summary:
+    """Scores every row of a file into a Parquet file, and goes on where an earlier run ended.
+
+    Raises BulkError where the output is another run's, and the client's errors where the service
+    cannot go on; what is done is kept, and the same call goes on with the rest.
+    """
+    served = client.model(settings.model)
+    parts = Parts(
+        output,
+        {
+            "input": {"digest": source.digest, "rows": source.count},
+            "columns": asdict(columns),
+            "settings": MessageToDict(settings),
+            "model": {"revision": served.revision, "tokenizer": served.tokenizer_revision},
+        },
+    )
+    if parts.finished():
+        return Summary(source.count, _errors(output), source.count)
+    with parts.opened() as resumed:
+        done, failed = resumed, 0
+        progress(done, failed)
+        under_way: deque[_Part] = deque()
+
+        def batches() -> Iterator[_Batch]:
+            for part in _parts(source, columns, resumed):
+                asked = _batches(part, settings)
+                under_way.append(part)
+                yield from asked
+
+        def keep() -> None:
+            nonlocal done, failed
+            while under_way and not under_way[0].unanswered:
+                part = under_way.popleft()
+                failed += _keep(parts, part, settings.task)
+                done = part.first + len(part.items)
+
+        for (part, places), response in client.stream(batches()):
+            _settle(part, places, response)
+            keep()
+            progress(max(done, part.first + places[-1] + 1), failed)
+        keep()
+        progress(done, failed)
+        parts.merge()
+    return Summary(source.count, _errors(output), resumed)
+
+
+def _parts(source: Source, columns: Columns, start: int) -> Iterator[_Part]:
+    """The rows from ``start`` in parts."""
+    rows = source.rows(start)
+    while items := [read_item(row, columns) for row in islice(rows, _PART)]:
+        yield _Part(start, items, [None] * len(items))
+        start += len(items)
+
+
+def _batches(part: _Part, settings: scoring_pb2.ScoreSettings) -> list[_Batch]:
+    """The messages of a part, and of each the places of its questions in the part."""
+    by_task: dict[str, list[int]] = {}
+    for place, item in enumerate(part.items):
+        if item.question is not None:
+            task = settings.task if item.task is None else item.task
+            by_task.setdefault(task, []).append(place)
+    batches: list[_Batch] = []
+    for task, places in by_task.items():
+        own = scoring_pb2.ScoreSettings()
+        own.CopyFrom(settings)
+        own.task = task
+        questions = [question for place in places if (question := part.items[place].question)]
+        for first, message in _messages.stream_messages(own, 0, questions):
+            asked = places[first : first + len(message.questions)]
+            batches.append(((part, asked), message))
+    part.unanswered = len(batches)
+    return batches
+
+
+def _settle(part: _Part, places: Sequence[int], response: scoring_pb2.StreamScoreResponse) -> None:
+    """Puts a message's outcomes in their places. Raises what is wrong with the whole run."""
+    part.unanswered -= 1
+    if response.HasField("error"):
+        if response.error.code not in _OF_THE_BATCH:
+            raise errors.from_status(response.error)
+        for place in places:
+            part.results[place] = response.error
+        return
+    for place, outcome in zip(places, response.outcomes, strict=True):
+        answered = outcome.HasField("answer")
+        part.results[place] = outcome.answer if answered else outcome.error
+
+
+def _keep(parts: Parts, part: _Part, task: str) -> int:
+    """How many of its rows are errors."""
+    table = part_table(part.first, part.items, part.results, task)
+    parts.add(part.first, table)
+    return int(table.num_rows - table["error_code"].null_count)
+
+
+def _errors(output: Path) -> int:
+    """How many rows of an output are errors."""
+    with parquet.ParquetFile(output) as file:
+        groups = (
+            file.read_row_group(place, ["error_code"])["error_code"]
+            for place in range(file.num_row_groups)
+        )
+        return sum(len(column) - int(column.null_count) for column in groups)

@@ -1,0 +1,105 @@
+"""The columns of the output, and the rows of a part as an Arrow table."""
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+from google.rpc import code_pb2, status_pb2
+
+from trueodds import errors
+from trueodds.bulk.items import Item
+from trueodds.v1 import scoring_pb2
+
+# What became of a row: an answer, or why there is none.
+Result: TypeAlias = scoring_pb2.Answer | status_pb2.Status | None
+
+_NUMBERS = pa.list_(pa.float64())
+
+SCHEMA = pa.schema(
+    [
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("id", pa.string()),
+        pa.field("task", pa.string(), nullable=False),
+        pa.field("options", pa.list_(pa.string())),
+        pa.field("labels", pa.list_(pa.string())),
+        pa.field("logprobs", _NUMBERS),
+        pa.field("scores", _NUMBERS),
+        pa.field("probabilities", _NUMBERS),
+        pa.field("calibrated_probabilities", _NUMBERS),
+        pa.field("choice", pa.int32()),
+        pa.field("confidence", pa.float64()),
+        pa.field("calibrated_confidence", pa.float64()),
+        pa.field("option_mass", pa.float64()),
+        pa.field("format_probability", pa.float64()),
+        pa.field("entropy", pa.float64()),
+        pa.field("abstained", pa.bool_()),
+        pa.field("calibrator", pa.string()),
+        pa.field("prompt_tokens", pa.int32()),
+        pa.field("answer", pa.int32()),
+        pa.field("correct", pa.bool_()),
+        pa.field("error_code", pa.string()),
+        pa.field("error_reason", pa.string()),
+        pa.field("error_field", pa.string()),
+        pa.field("error", pa.string()),
+    ]
+)
+
+
+def part_table(first: int, items: Sequence[Item], results: Sequence[Result], task: str) -> pa.Table:
+    """Rows ``first`` and on, one an item. A number that an error leaves open is null."""
+    rows = [
+        {
+            "row": first + place,
+            "id": item.id,
+            "task": task if item.task is None else item.task,
+            "options": None if item.question is None else item.question.options,
+            "answer": item.answer,
+            **_outcome(item, result),
+        }
+        for place, (item, result) in enumerate(zip(items, results, strict=True))
+    ]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
+
+
+def _outcome(item: Item, result: Result) -> dict[str, Any]:
+    if isinstance(result, scoring_pb2.Answer):
+        return _answer(item, result)
+    if result is not None:
+        error = errors.from_status(result)
+        # Where the question was in its message is of no use here.
+        place, _, field = error.field.partition(".")
+        at_question = place.startswith("questions[")
+        return {
+            "error_code": code_pb2.Code.Name(result.code),
+            "error_reason": error.reason,
+            "error_field": field if at_question else error.field,
+            "error": str(error).removeprefix(f"{place}.") if at_question else str(error),
+        }
+    wrong = item.error
+    return {
+        "error_code": "INVALID_ARGUMENT",
+        "error_reason": "BAD_ROW",
+        "error_field": "" if wrong is None else wrong.field,
+        "error": str(wrong),
+    }
+
+
+def _answer(item: Item, answer: scoring_pb2.Answer) -> dict[str, Any]:
+    options = answer.options
+    return {
+        "labels": [each.label for each in options],
+        "logprobs": [each.logprob for each in options],
+        "scores": [each.score for each in options],
+        "probabilities": [each.probability for each in options],
+        "calibrated_probabilities": [each.calibrated_probability for each in options],
+        "choice": answer.choice,
+        "confidence": answer.confidence,
+        "calibrated_confidence": answer.calibrated_confidence,
+        "option_mass": answer.option_mass,
+        "format_probability": answer.format_probability,
+        "entropy": answer.entropy,
+        "abstained": answer.abstained,
+        "calibrator": answer.calibrator or None,
+        "prompt_tokens": answer.prompt_tokens,
+        "correct": None if item.answer is None else answer.choice == item.answer,
+    }

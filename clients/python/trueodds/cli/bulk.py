@@ -1,0 +1,183 @@
+"""`trueodds bulk`: a file of any size, scored into Parquet. Needs the extra bulk."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from trueodds import _messages
+from trueodds._channel import TIMEOUT
+from trueodds.cli.console import (
+    AnswerFormat,
+    ModelName,
+    Normalized,
+    Order,
+    Server,
+    Task,
+    Unconditional,
+    Variants,
+    connected,
+    err,
+    extras,
+    fail,
+)
+from trueodds.types import Format, Normalization, OrderCorrection, Reading
+
+BAD_ROWS = 3
+"""The exit status when the output is whole and some of its rows are errors."""
+
+_LINE_SECONDS = 30.0
+_MOST_SHOTS = 64
+
+Column = Annotated[str | None, typer.Option(metavar="COLUMN")]
+
+
+def bulk(
+    model: ModelName,
+    questions: Annotated[Path, typer.Argument(metavar="INPUT", help="JSONL, CSV or Parquet.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The Parquet file to write.")],
+    question: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="The column of the question.")
+    ] = None,
+    options: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN[,COLUMN…]", help="Of the options: one, or one each."),
+    ] = None,
+    answer: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help='Of the right option, which is not asked; "": none.'),
+    ] = None,
+    passage: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help='Of the text before; "": none.')
+    ] = None,
+    id_column: Annotated[
+        str | None, typer.Option("--id", metavar="COLUMN", help='Copied to the output; "": none.')
+    ] = None,
+    task_column: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Of each row's task, instead of --task.")
+    ] = None,
+    first_answer: Annotated[
+        int | None, typer.Option(min=0, help="The number of the first option in the answers.")
+    ] = None,
+    task: Task = "",
+    answer_format: AnswerFormat = Format.PAREN,
+    normalization: Normalized = Normalization.SUM,
+    unconditional_prompt: Unconditional = None,
+    order: Order = OrderCorrection.NONE,
+    sum_variants: Variants = False,
+    min_option_mass: Annotated[
+        float, typer.Option(min=0, max=1, help="Abstain where the options hold less.")
+    ] = 0.0,
+    shots: Annotated[
+        Path | None, typer.Option(help="Worked examples: a file like INPUT, with answers.")
+    ] = None,
+    calibrator: Annotated[
+        str | None, typer.Option(help="This calibrator rather than the active one.")
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option(min=0.001, help="Seconds to wait for the next answer.")
+    ] = TIMEOUT,
+    server: Server = None,
+) -> None:
+    """Score a whole file into Parquet: resumed after any interruption, bad rows reported.
+
+    Columns are found by the layouts of common benchmarks, and the choice is printed; the options
+    name what is found wrongly. What is finished is kept in OUTPUT.parts: run the same command
+    again to go on. The exit status is 3 when the output is whole and some rows are errors, and 1
+    when it is not whole.
+
+    Example: trueodds bulk demo-aligned questions.jsonl -o answers.parquet --task reviews
+    """
+    if output.suffix != ".parquet":
+        raise typer.BadParameter("the output is Parquet: name it so", param_hint="--output")
+    with extras("bulk"), connected(server, timeout) as client:
+        from trueodds import bulk as files  # noqa: PLC0415 (the extra bulk)
+
+        try:
+            source = files.open_source(questions)
+            wanted = files.Wanted(
+                question=question,
+                options=options.split(",") if options else (),
+                answer=answer,
+                passage=passage,
+                id=id_column,
+                task=task_column,
+                first_answer=first_answer,
+            )
+            columns = files.find_columns(files.sample(source.rows()), wanted)
+            err.print(str(columns), soft_wrap=True)
+            settings = _messages.settings_message(
+                model,
+                task,
+                Reading(answer_format, normalization, unconditional_prompt, sum_variants, order),
+                files.read_shots(files.open_source(shots), columns, _MOST_SHOTS) if shots else (),
+                calibrator,
+                min_option_mass,
+                0,
+            )
+            with _progress(source.count) as progress:
+                done = files.score_file(client, source, columns, output, settings, progress)
+        except files.BulkError as error:
+            fail(str(error))
+        except KeyboardInterrupt:
+            err.print("stopped; the same command goes on from here", soft_wrap=True)
+            raise typer.Exit(130) from None
+    resumed = f", {done.resumed:,} of them from before" if done.resumed else ""
+    err.print(f"{output}: {done.rows:,} rows{resumed}; {done.errors:,} errors", soft_wrap=True)
+    if done.errors:
+        raise typer.Exit(BAD_ROWS)
+
+
+@contextmanager
+def _progress(total: int) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal; elsewhere a line now and then."""
+    if not sys.stderr.isatty():
+        yield _lines(total)
+        return
+    with Progress(
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]} rows/s"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[errors]}"),
+        console=err,
+        transient=True,
+    ) as bar:
+        row = bar.add_task("", total=total, rate="–", errors="")
+
+        def update(done: int, errors: int) -> None:
+            if bar.tasks[0].completed == 0 and done:
+                bar.reset(row, completed=done)
+            speed = bar.tasks[0].speed
+            bar.update(
+                row,
+                completed=done,
+                rate="–" if speed is None else f"{speed:,.0f}",
+                errors=f"{errors:,} errors" if errors else "",
+            )
+
+        yield update
+
+
+def _lines(total: int) -> Callable[[int, int], None]:
+    began: list[Any] = []
+    said = time.monotonic()
+
+    def update(done: int, errors: int) -> None:
+        nonlocal said
+        now = time.monotonic()
+        if not began:
+            began.extend((now, done))
+        if now - said < _LINE_SECONDS or done == began[1]:
+            return
+        said = now
+        rate = (done - began[1]) / (now - began[0])
+        left = time.strftime("%H:%M:%S", time.gmtime((total - done) / rate))
+        err.print(f"{done:,} of {total:,} rows, {rate:,.0f} a second, {left} left", soft_wrap=True)
+
+    return update

@@ -1,0 +1,109 @@
+"""What is asked of vLLM for a score, and how its answer is read."""
+
+import functools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from vllm import SamplingParams
+    from vllm.logprobs import FlatLogprobs
+
+# Where the sampling parameters of a request hold its forced tokens, in ``extra_args``.
+FORCED = "trueodds_forced"
+
+# vLLM's own limit to ``logprob_token_ids``.
+MOST_TOKENS_READ = 128
+
+
+@functools.lru_cache(maxsize=4096)
+def sampling(forced: tuple[int, ...], wanted: tuple[int, ...]) -> "SamplingParams":
+    """The forced tokens, one a step, and one step more that reads the wanted ones.
+
+    A forced token is chosen, and vLLM always tells the logprob of what it chose: so the first
+    steps tell p(forced) and the last one the wanted tokens given them, from one prompt.
+    """
+    from vllm import SamplingParams  # noqa: PLC0415
+
+    return SamplingParams(
+        max_tokens=len(forced) + 1,
+        logprob_token_ids=list(wanted),
+        extra_args={FORCED: list(forced)} if forced else None,
+        **_greedy(),
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def prompt_sampling() -> "SamplingParams":
+    """Logprobs of the prompt's own tokens, from the first that is not cached."""
+    from vllm import SamplingParams  # noqa: PLC0415
+
+    return SamplingParams(
+        max_tokens=1, prompt_logprobs=0, skip_reading_prefix_cache=False, **_greedy()
+    )
+
+
+@functools.lru_cache(maxsize=32)
+def top_sampling(count: int) -> "SamplingParams":
+    """The likeliest tokens after the prompt."""
+    from vllm import SamplingParams  # noqa: PLC0415
+
+    return SamplingParams(max_tokens=1, logprobs=count, **_greedy())
+
+
+def _greedy() -> dict[str, Any]:
+    from vllm.sampling_params import RequestOutputKind  # noqa: PLC0415
+
+    return {
+        "temperature": 0.0,
+        "ignore_eos": True,
+        "detokenize": False,
+        "output_kind": RequestOutputKind.FINAL_ONLY,
+        "skip_clone": True,
+        "flat_logprobs": True,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Tokens in a row: ln p of them all, and whether each is likelier than any other."""
+
+    logprob: float
+    greedy: bool
+
+    def then(self, other: "Read") -> "Read":
+        """These tokens and those after them."""
+        return Read(self.logprob + other.logprob, self.greedy and other.greedy)
+
+
+class Steps:
+    """vLLM's logprobs, step by step: of the token that stands there first, then of others.
+
+    Only the first one's rank is told: how many tokens are as likely, itself included.
+    """
+
+    def __init__(self, flat: "FlatLogprobs") -> None:
+        self._flat = flat
+
+    def are_of(self, step: int, tokens: tuple[int, ...]) -> bool:
+        """Whether these tokens stand at the steps from ``step`` on."""
+        starts = self._flat.start_indices[step : step + len(tokens)]
+        return tuple(self._flat.token_ids[start] for start in starts) == tokens
+
+    def chosen(self, step: int, count: int) -> Read:
+        """The tokens that stand at ``count`` steps from ``step`` on."""
+        starts = self._flat.start_indices[step : step + count]
+        return Read(
+            logprob=sum(self._flat.logprobs[start] for start in starts),
+            greedy=all(self._flat.ranks[start] == 1 for start in starts),
+        )
+
+    def last(self) -> dict[int, float]:
+        """Every logprob of the last step, by its token."""
+        start = self._flat.start_indices[-1]
+        return dict(zip(self._flat.token_ids[start:], self._flat.logprobs[start:], strict=True))
+
+    def wanted(self, tokens: tuple[int, ...]) -> dict[int, Read]:
+        """Tokens that the last step was asked for. Greedy sampling has chosen the likeliest."""
+        start, logprobs = self._flat.start_indices[-1], self.last()
+        likeliest = self._flat.token_ids[start] if self._flat.ranks[start] == 1 else None
+        return {token: Read(logprobs[token], token == likeliest) for token in tokens}

@@ -1,0 +1,179 @@
+"""Texts to token ids, fast: what texts begin with alike is tokenised once.
+
+The tokens of a text are those of two halves of it only where no token can reach across the cut,
+and neither half looks at the other. That is certain for a cut between a line break and an ASCII
+letter or digit, if the tokenizer splits texts by the patterns below: none of their alternatives
+goes on from a line break to a letter or a digit, none looks behind itself, and none looks ahead
+further than one character, which both halves agree on. Unicode's composition (NFC) joins nothing
+to a line break. Other tokenizers, such as SentencePiece's, get every text whole.
+"""
+
+import json
+import re
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+Ids = tuple[int, ...]
+
+_CONTRACTIONS = (
+    "'s|'t|'re|'ve|'m|'ll|'d",
+    "(?i:'s|'t|'re|'ve|'m|'ll|'d)",
+    "'(?i:[sdmt]|ll|ve|re)",
+)
+_UPPER, _LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+# The alternatives that GPT-2, GPT-4, Llama 3, Qwen and those after them are made of.
+_ALTERNATIVES = {
+    *_CONTRACTIONS[0].split("|"),
+    *_CONTRACTIONS,
+    r" ?\p{L}+",
+    r" ?\p{N}+",
+    r" ?[^\s\p{L}\p{N}]+",
+    r"\s+(?!\S)",
+    r"\s+",
+    r"\s*[\r\n]+",
+    r"\s*[\r\n]",
+    r"[^\r\n\p{L}\p{N}]?\p{L}+",
+    r"\p{N}",
+    r"\p{N}{1,3}",
+    r" ?[^\s\p{L}\p{N}]+[\r\n]*",
+    r" ?[^\s\p{L}\p{N}]+[\r\n/]*",
+    rf"[^\r\n\p{{L}}\p{{N}}]?{_UPPER}*{_LOWER}+{_CONTRACTIONS[1]}?",
+    rf"[^\r\n\p{{L}}\p{{N}}]?{_UPPER}+{_LOWER}*{_CONTRACTIONS[1]}?",
+}
+_BY_LENGTH = sorted(_ALTERNATIVES, key=len, reverse=True)
+
+_LINE_START = re.compile(r"\n[0-9A-Za-z]")
+# Of what texts share, less is not worth the second look.
+_WORTH_CHARACTERS = 200
+# Heads are as long as prompts: few are kept.
+_KEPT_HEADS = 64
+
+
+class Encoder:
+    """One of transformers' tokenizers; it is the encoder's own from here on. Thread-safe."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+        # That of the tokenizers library, without what transformers puts around it.
+        self._fast = getattr(tokenizer, "backend_tokenizer", None)
+        self._can_cut = False
+        if self._fast is not None:
+            self._fast.no_truncation()
+            self._fast.no_padding()
+            self._fast.encode_special_tokens = tokenizer.split_special_tokens
+            self._can_cut = can_cut(json.loads(self._fast.to_str())) and self._adds_in_front_only()
+        # By the head, and whether the tokenizer's own tokens go before it.
+        self._heads: OrderedDict[tuple[str, bool], Ids] = OrderedDict()
+
+    def encode(self, texts: Sequence[str], *, bare: bool, shared: int = 0) -> list[Ids]:
+        """The tokens of each text, as if it were the only one.
+
+        ``bare`` leaves out what the tokenizer puts around every text. All texts begin with the
+        same ``shared`` characters; where none are told, it looks by itself.
+        """
+        cut = self._cut(texts, shared)
+        if not cut:
+            return self._whole(texts, bare=bare)
+        head = self._head(texts[0][:cut], bare=bare)
+        return [head + tail for tail in self._whole([text[cut:] for text in texts], bare=True)]
+
+    def _whole(self, texts: Sequence[str], *, bare: bool) -> list[Ids]:
+        if self._fast is None:
+            # Over-long input is refused elsewhere, so the tokenizer's warning would be noise.
+            encoded = self._tokenizer(texts, add_special_tokens=not bare, verbose=False)
+            return [tuple(ids) for ids in encoded["input_ids"]]
+        encodings = self._fast.encode_batch_fast(texts, add_special_tokens=not bare)
+        return [tuple(each.ids) for each in encodings]
+
+    def _head(self, head: str, *, bare: bool) -> Ids:
+        key = (head, bare)
+        if (kept := self._heads.get(key)) is not None:
+            return kept
+        [ids] = self._whole([head], bare=bare)
+        self._heads[key] = ids
+        if len(self._heads) > _KEPT_HEADS:
+            self._heads.popitem(last=False)
+        return ids
+
+    def _cut(self, texts: Sequence[str], shared: int) -> int:
+        """Where the head that all texts share may end; 0 where they are to be left whole."""
+        if not self._can_cut or not texts:
+            return 0
+        if not shared and len(texts) > 1 and len(texts[0]) > _WORTH_CHARACTERS:
+            shared = shared_length(texts)
+        return line_start(texts[0], shared) if shared > _WORTH_CHARACTERS else 0
+
+    def _adds_in_front_only(self) -> bool:
+        [plain], [added] = self._whole(["a"], bare=True), self._whole(["a"], bare=False)
+        return added[len(added) - len(plain) :] == plain
+
+
+def shared_length(texts: Sequence[str]) -> int:
+    """With how many characters all of the texts begin alike."""
+    low, high = min(texts), max(texts)  # what these share, all share
+    least, most = 0, min(len(low), len(high))
+    while least < most:
+        middle = (least + most + 1) // 2
+        if low[:middle] == high[:middle]:
+            least = middle
+        else:
+            most = middle - 1
+    return least
+
+
+def line_start(text: str, end: int) -> int:
+    """The last line before ``end`` that begins with an ASCII letter or digit; 0 if there is none.
+
+    That character is before ``end`` as well.
+    """
+    while (end := text.rfind("\n", 0, end - 1)) >= 0:
+        if _LINE_START.match(text, end):
+            return end + 1
+        end += 1
+    return 0
+
+
+def can_cut(tokenizer: dict[str, Any]) -> bool:
+    """Whether texts may be cut at line starts, for a tokenizer as its JSON."""
+    normalizer, model = tokenizer.get("normalizer"), tokenizer["model"]
+    return (
+        (normalizer is None or normalizer == {"type": "NFC"})
+        and not model.get("dropout")
+        and _splits_lines(tokenizer.get("pre_tokenizer"))
+        and not any(
+            # These look at what stands around them, or reach across.
+            token["lstrip"] or token["single_word"] or _LINE_START.search(token["content"])
+            for token in tokenizer.get("added_tokens", ())
+        )
+    )
+
+
+def _splits_lines(pre_tokenizer: Any) -> bool:
+    match pre_tokenizer:
+        case {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}:
+            return True
+        case {
+            "type": "Sequence",
+            "pretokenizers": [
+                {
+                    "type": "Split",
+                    "pattern": {"Regex": str(pattern)},
+                    "behavior": "Isolated",
+                    "invert": False,
+                },
+                {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False},
+            ],
+        }:
+            return _is_made_of_alternatives(pattern)
+        case _:
+            return False
+
+
+def _is_made_of_alternatives(pattern: str) -> bool:
+    while pattern:
+        known = next((each for each in _BY_LENGTH if f"{pattern}|".startswith(f"{each}|")), None)
+        if known is None:
+            return False
+        pattern = pattern[len(known) + 1 :]
+    return True

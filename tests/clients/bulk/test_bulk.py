@@ -1,0 +1,274 @@
+"""`trueodds bulk` over a real channel: whole, resumed, with bad rows, and never twice."""
+
+import json
+import math
+import sys
+from pathlib import Path
+
+import pytest
+from pyarrow import parquet
+
+import trueodds
+from trueodds import Client, Example, Format, Question, _messages, bulk
+from trueodds.bulk import job
+from trueodds.bulk.parts import Parts
+from trueodds.cli.bulk import BAD_ROWS
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    """So that few rows make many parts, and parts many messages."""
+    monkeypatch.setattr(job, "_PART", 40)
+    monkeypatch.setattr("trueodds._messages.BATCH", 16)
+
+
+def row(number):
+    options = ["yes", "no"] if number % 3 else ["yes", "no", "never"]
+    return {"id": f"q{number}", "question": f"Is {number} even?", "options": options, "answer": 0}
+
+
+def question(number):
+    return Question(row(number)["question"], row(number)["options"])
+
+
+@pytest.fixture
+def run_bulk(relay, command, monkeypatch):
+    """Runs the command against the relay."""
+
+    def run(*args):
+        monkeypatch.setenv("TRUEODDS_SERVER", relay.address)
+        return command("bulk", "aligned", *args)
+
+    return run
+
+
+@pytest.fixture
+def output(tmp_path):
+    return tmp_path / "answers.parquet"
+
+
+def rows_of(path):
+    return parquet.read_table(path).to_pylist()
+
+
+def parts_of(output):
+    return output.with_name(f"{output.name}.parts")
+
+
+def test_every_row_is_answered_as_the_client_answers_it(run_bulk, client, write, output):
+    path = write(*(row(number) for number in range(130)))
+    result = run_bulk(path, "-o", output, "--task", "t", "--format", "letter")
+    assert result.exit_code == 0, result.stderr
+    assert "question: question; options: options; answer: answer" in result.stderr
+    assert "130 rows; 0 errors" in result.stderr
+    expected = client.score_batch(
+        [question(number) for number in range(130)],
+        model="aligned",
+        task="t",
+        reading=Format.LETTER,
+    )
+    found = rows_of(output)
+    assert [each["row"] for each in found] == list(range(130))
+    assert [each["id"] for each in found] == [f"q{number}" for number in range(130)]
+    for got, answer in zip(found, expected, strict=True):
+        options = answer.options
+        assert got["task"] == "t"
+        assert got["labels"] == [each.label for each in options]
+        assert got["logprobs"] == [each.logprob for each in options]
+        assert got["probabilities"] == [each.probability for each in options]
+        assert got["calibrated_probabilities"] == [each.calibrated_probability for each in options]
+        assert (got["choice"], got["confidence"]) == (answer.choice, answer.confidence)
+        assert got["option_mass"] == answer.option_mass
+        assert got["format_probability"] == answer.format_probability
+        assert got["correct"] is (answer.choice == 0)
+        assert got["error_code"] is None
+    assert not parts_of(output).exists()
+
+
+def test_bad_rows_are_reported_and_cost_no_other(run_bulk, write, output):
+    path = write(row(0), '{"question": 3}', row(2), "no JSON", row(4))
+    result = run_bulk(path, "-o", output)
+    assert result.exit_code == BAD_ROWS
+    assert "5 rows; 2 errors" in result.stderr
+    found = rows_of(output)
+    wrong = "INVALID_ARGUMENT"
+    assert [each["error_code"] for each in found] == [None, wrong, None, wrong, None]
+    assert (found[1]["error_reason"], found[1]["error_field"]) == ("BAD_ROW", "options")
+    assert found[3]["error"] == "is not JSON"
+    assert found[1]["choice"] is None
+    assert math.isclose(sum(found[2]["probabilities"]), 1)
+
+
+def test_what_the_service_says_of_a_row_names_its_field_within_the_row(run_bulk, write, output):
+    long = {**row(1), "question": "word " * 3000}
+    assert run_bulk(write(row(0), long, row(2)), "-o", output).exit_code == BAD_ROWS
+    found = rows_of(output)[1]
+    assert found["error_reason"] == "PROMPT_TOO_LONG"
+    assert found["error_field"] == "text"
+    assert found["error"].startswith("text: ")
+    assert found["id"] == "q1"
+
+
+def test_rows_may_have_tasks_of_their_own(run_bulk, client, write, output):
+    rows = [{**row(number), "kind": f"kind{number % 2}"} for number in range(90)]
+    assert run_bulk(write(*rows), "-o", output, "--task-column", "kind").exit_code == 0
+    found = rows_of(output)
+    assert [each["task"] for each in found] == [each["kind"] for each in rows]
+    expected = client.score_batch([question(number) for number in range(90)], model="aligned")
+    assert [each["confidence"] for each in found] == [each.confidence for each in expected]
+
+
+def test_shots_come_from_a_file_of_the_same_kind(run_bulk, client, write, output):
+    shots = write(row(100), row(101), name="shots.jsonl")
+    assert run_bulk(write(row(1), row(2)), "-o", output, "--shots", shots).exit_code == 0
+    worked = [Example(question(100), 0), Example(question(101), 0)]
+    expected = client.score_batch([question(1), question(2)], model="aligned", shots=worked)
+    assert [each["confidence"] for each in rows_of(output)] == [
+        each.confidence for each in expected
+    ]
+    without = write({**row(100), "answer": None}, name="without.jsonl")
+    result = run_bulk(write(row(1)), "-o", output.with_stem("other"), "--shots", without)
+    assert result.exit_code == 1
+    assert "row 1" in result.stderr
+
+
+class Killed(BaseException):
+    """What a kill -9 is to a test in this process: nothing runs after it."""
+
+
+@pytest.mark.parametrize("moment", range(12))
+def test_a_run_goes_on_wherever_it_was_cut_off(run_bulk, write, output, monkeypatch, moment):
+    """Each file that a run writes, renames or removes is a moment to die at."""
+    path = write(*(row(number) for number in range(130)))
+    whole = output.with_stem("whole")
+    assert run_bulk(path, "-o", whole).exit_code == 0
+    dies_at(monkeypatch, moment)
+    cut_off = False
+    try:
+        run_bulk(path, "-o", output)
+    except (Killed, AssertionError):
+        cut_off = True
+    monkeypatch.undo()
+    assert cut_off or moment > 5
+    monkeypatch.setenv("COLUMNS", "200")
+    result = run_bulk(path, "-o", output)
+    assert result.exit_code == 0, result.stderr
+    assert rows_of(output) == rows_of(whole)
+    assert not parts_of(output).exists()
+
+
+def dies_at(monkeypatch, moment):
+    """The process dies before, or right after, a file gets its name: there are two moments each."""
+    left = [moment]
+    renamed = Path.replace
+
+    def replace(self, target):
+        if left[0] == 0:
+            raise Killed
+        found = renamed(self, target)
+        if left[0] == 1:
+            raise Killed
+        left[0] -= 2
+        return found
+
+    monkeypatch.setattr(Path, "replace", replace)
+
+
+def test_what_is_finished_is_not_asked_again(run_bulk, relay, write, output):
+    path = write(*(row(number) for number in range(130)))
+    relay.break_after = [4, 0, 0, 0]
+    assert run_bulk(path, "-o", output).exit_code == 0
+    asked = len(relay.received)
+    result = run_bulk(path, "-o", output)
+    assert result.exit_code == 0
+    assert "130 of them from before" in result.stderr
+    assert len(relay.received) == asked
+
+
+@pytest.mark.parametrize(
+    "change", [["--task", "other"], ["--format", "letter"], ["--answer", ""], ["--shots"]]
+)
+def test_other_settings_are_refused(run_bulk, relay, write, output, change):
+    path = write(*(row(number) for number in range(50)))
+    other = [*change, write(row(7), name="shots.jsonl")] if change == ["--shots"] else change
+    relay.silent.set()
+    assert run_bulk(path, "-o", output, "--timeout", "0.3").exit_code == 1
+    relay.silent.clear()
+    result = run_bulk(path, "-o", output, *other)
+    assert result.exit_code == 1
+    assert "other settings" in result.stderr
+    assert run_bulk(path, "-o", output).exit_code == 0
+    result = run_bulk(path, "-o", output, *other)
+    assert result.exit_code == 1
+    assert "other settings" in result.stderr
+    path.write_text(path.read_text() + json.dumps(row(50)) + "\n")
+    assert "input" in run_bulk(path, "-o", output).stderr
+
+
+def test_a_file_of_somebody_else_is_left_alone(run_bulk, write, output):
+    output.write_bytes(b"mine")
+    result = run_bulk(write(row(0)), "-o", output)
+    assert result.exit_code == 1
+    assert output.read_bytes() == b"mine"
+
+
+def test_two_runs_do_not_write_one_output(run_bulk, service, write, output):
+    path = write(row(0))
+    settings = {}
+    with Parts(output, settings).opened():
+        manifest = parts_of(output) / "manifest.json"
+        assert json.loads(manifest.read_text()) == settings
+        result = run_bulk(path, "-o", output)
+    assert result.exit_code == 1
+    assert "another run" in result.stderr
+
+
+def test_what_is_wrong_with_all_rows_ends_the_run(relay, command, write, output, monkeypatch):
+    monkeypatch.setenv("TRUEODDS_SERVER", relay.address)
+    result = command("bulk", "nobody", write(row(0)), "-o", output)
+    assert result.exit_code == 1
+    assert "models/nobody" in result.stderr
+
+
+def test_a_server_that_restarts_is_waited_for(run_bulk, relay, write, output):
+    relay.break_after, relay.refuse = [1, 0, 2], 2
+    path = write(*(row(number) for number in range(130)))
+    assert run_bulk(path, "-o", output).exit_code == 0
+    assert [each["row"] for each in rows_of(output)] == list(range(130))
+
+
+def test_the_output_is_parquet(run_bulk, write, output):
+    result = run_bulk(write(row(0)), "-o", output.with_suffix(".csv"))
+    assert result.exit_code == 2
+    assert "Parquet" in result.stderr
+
+
+def test_without_pyarrow_it_says_what_to_install(run_bulk, write, output, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delattr(trueodds, "bulk")
+    for name in [each for each in sys.modules if each.startswith("trueodds.bulk")]:
+        monkeypatch.delitem(sys.modules, name)
+    result = run_bulk(write(row(0)), "-o", output)
+    assert result.exit_code == 1
+    assert "pip install 'trueodds[bulk]'" in result.stderr
+
+
+def test_any_number_of_rows_that_ask_nothing(run_bulk, write, output):
+    path = write(row(0), *["no JSON"] * 100, row(101))
+    assert run_bulk(path, "-o", output).exit_code == BAD_ROWS
+    found = rows_of(output)
+    assert len(found) == 102
+    assert [each["error_code"] is None for each in found] == [True] + [False] * 100 + [True]
+
+
+def test_the_client_need_not_be_a_command(relay, write, output):
+    with Client(relay.address) as client:
+        source = bulk.open_source(write(row(0), row(1)))
+        columns = bulk.find_columns(bulk.sample(source.rows()), bulk.Wanted())
+        settings = _messages.settings_message("aligned", "", Format.PAREN, (), None, 0.0, 0)
+        seen = []
+        summary = bulk.score_file(
+            client, source, columns, output, settings, lambda *each: seen.append(each)
+        )
+    assert (summary.rows, summary.errors, summary.resumed) == (2, 0, 0)
+    assert seen[-1] == (2, 0)
