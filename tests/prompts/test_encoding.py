@@ -50,8 +50,11 @@ VARIANTS = {
 
 # What tokenizers treat in ways of their own: marks to compose, contractions, runs of all kinds.
 PIECES = st.sampled_from(
-    [*"\n\t A\u00e9e\u0301'4)(/\u4e00\U0001f642", "\n\n", "\r\n", "  ", "ll", "'s", "123", "x\ny"]
-    + ["Answer:", " Answer", "<s>", "<|im_end|>", "\nAnswer: (A)\n\n"]  # noqa: RUF005 (columns)
+    [
+        *"\n\t A\u00e9e\u0301'4)(/\u4e00\U0001f642",
+        *("\n\n", "\r\n", "  ", "ll", "'s", "123", "x\ny"),
+        *("Answer:", " Answer", "<s>", "<|im_end|>", "\nAnswer: (A)\n\n"),
+    ]
 )
 TEXTS = st.lists(PIECES, max_size=12).map("".join)
 

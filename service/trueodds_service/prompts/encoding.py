@@ -127,7 +127,7 @@ def line_start(text: str, end: int) -> int:
 
     That character is before ``end`` as well.
     """
-    while (end := text.rfind("\n", 0, end - 1)) >= 0:
+    while (end := text.rfind("\n", 0, max(end - 1, 0))) >= 0:
         if _LINE_START.match(text, end):
             return end + 1
         end += 1
