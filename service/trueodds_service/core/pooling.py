@@ -59,7 +59,8 @@ class Prior:
 def task_estimate(data: FitData) -> TaskEstimate | None:
     """log T of ``teacher_kl`` and its standard error; None without a temperature to speak of.
 
-    That is: the fit stopped at a bound, nothing prefers any option, or there is one item only.
+    That is: the fit stopped at a bound, no T near the one found changes anything, or there is one
+    item only.
     The error is the sandwich estimate of an M-estimator (White 1982, Econometrica): an item's
     score is ⟨z, softmax(βz) − teacher⟩, the curvature the variance of z under softmax(βz).
     """
@@ -72,7 +73,9 @@ def task_estimate(data: FitData) -> TaskEstimate | None:
     probs = softmax(z)
     mean = (z * probs).sum(axis=1)
     scores = mean - (z * target).sum(axis=1)
-    curvature = counts @ ((z**2 * probs).sum(axis=1) - mean**2)
+    curvature = counts @ ((z - mean[:, None]) ** 2 * probs).sum(axis=1)
+    if curvature == 0:  # every item is so sure that its confidence has rounded to one
+        return None
     # n / (n − 1): the scores' mean has been fitted to be zero.
     error = math.sqrt(counts @ scores**2 * total / (total - 1)) / curvature
     return TaskEstimate(math.log(fit.temperature), max(float(error), _LEAST_ERROR))
