@@ -37,7 +37,7 @@ class _MethodEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTyp
     """A temperature of the caller's own, 2.5 unless told. Needs no data."""
     METHOD_TEMPERATURE: _Method.ValueType  # 3
     """Temperature scaling: the T with the least negative log-likelihood of the answers.
-    Every item needs its answer.
+    Needs answers.
     """
     METHOD_TEACHER_KL: _Method.ValueType  # 4
     """The T that brings the model nearest, in Kullback-Leibler divergence, to its pre-trained
@@ -76,7 +76,7 @@ METHOD_CONSTANT: Method.ValueType  # 2
 """A temperature of the caller's own, 2.5 unless told. Needs no data."""
 METHOD_TEMPERATURE: Method.ValueType  # 3
 """Temperature scaling: the T with the least negative log-likelihood of the answers.
-Every item needs its answer.
+Needs answers.
 """
 METHOD_TEACHER_KL: Method.ValueType  # 4
 """The T that brings the model nearest, in Kullback-Leibler divergence, to its pre-trained
@@ -209,9 +209,10 @@ class Calibrator(google.protobuf.message.Message):
     def provenance(self) -> global___Provenance: ...
     @property
     def metrics(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
-        """Measured on the items of the fit, so they flatter: kl_before and kl_after (TEACHER_KL), and
-        from the items with answers labelled (how many), accuracy, and _before and _after of
-        confidence, ece, null_ece, nll and brier.
+        """Measured on the items of the fit, so they flatter: with a teacher kl_before and kl_after, and
+        log_t and log_t_error, what the items alone tell of ln T and its standard error; from the
+        items with answers labelled (how many), accuracy, and _before and _after of confidence, ece,
+        null_ece, nll and brier.
         """
 
     @property

@@ -142,7 +142,8 @@ class CalibrationServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCalibrator(self, request, context):
-        """Deletes a calibrator that is not active. Not served yet: UNIMPLEMENTED.
+        """Deletes a calibrator that is not active; FAILED_PRECONDITION while it is. A rollback passes
+        over it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -70,7 +70,9 @@ class CalibrationServiceStub:
         trueodds.v1.calibration_pb2.DeleteCalibratorRequest,
         trueodds.v1.calibration_pb2.DeleteCalibratorResponse,
     ]
-    """Deletes a calibrator that is not active. Not served yet: UNIMPLEMENTED."""
+    """Deletes a calibrator that is not active; FAILED_PRECONDITION while it is. A rollback passes
+    over it.
+    """
 
     RecordOutcomes: grpc.UnaryUnaryMultiCallable[
         trueodds.v1.calibration_pb2.RecordOutcomesRequest,
@@ -136,7 +138,9 @@ class CalibrationServiceAsyncStub:
         trueodds.v1.calibration_pb2.DeleteCalibratorRequest,
         trueodds.v1.calibration_pb2.DeleteCalibratorResponse,
     ]
-    """Deletes a calibrator that is not active. Not served yet: UNIMPLEMENTED."""
+    """Deletes a calibrator that is not active; FAILED_PRECONDITION while it is. A rollback passes
+    over it.
+    """
 
     RecordOutcomes: grpc.aio.UnaryUnaryMultiCallable[
         trueodds.v1.calibration_pb2.RecordOutcomesRequest,
@@ -218,7 +222,9 @@ class CalibrationServiceServicer(metaclass=abc.ABCMeta):
         request: trueodds.v1.calibration_pb2.DeleteCalibratorRequest,
         context: _ServicerContext,
     ) -> typing.Union[trueodds.v1.calibration_pb2.DeleteCalibratorResponse, collections.abc.Awaitable[trueodds.v1.calibration_pb2.DeleteCalibratorResponse]]:
-        """Deletes a calibrator that is not active. Not served yet: UNIMPLEMENTED."""
+        """Deletes a calibrator that is not active; FAILED_PRECONDITION while it is. A rollback passes
+        over it.
+        """
 
     @abc.abstractmethod
     def RecordOutcomes(
