@@ -48,6 +48,12 @@ def test_a_grey_box_spans_its_bin_and_what_chance_does_in_it():
     assert tuple(map(float, box)) == pytest.approx(expected, abs=0.051)
 
 
+@pytest.mark.parametrize(("count", "boxes"), [(0, 0), (1, 0), (2, 0), (50, 1)])
+def test_a_bin_too_small_to_tell_has_no_grey_box(count, boxes):
+    drawn = band([ReliabilityBin(0.5, 0.75, count, 0.6, 0.6, 0.3, 0.8)], FRAME)
+    assert drawn.count("<rect") == boxes
+
+
 def test_a_line_is_the_interval_of_the_accuracy():
     drawn = whiskers([ReliabilityBin(0.5, 0.75, 10, 0.6, 0.5, 0.25, 0.75)], FRAME)
     assert 'd="M290 120V320"' in drawn

@@ -118,7 +118,8 @@ def _how_to_read() -> str:
         ("The dotted diagonal", f"is where the two agree: of the answers given at {percent(0.7)}, "
          "seven in ten are right. The coloured area between it and the dots is the error."),
         ("The grey boxes", "are chance: the dots of a perfectly calibrated model would lie in "
-         "them 95 times in a hundred. The line through a dot is its own 95 % interval."),
+         "them 95 times in a hundred; a bin too small to tell has none. The line through a dot is "
+         "its own 95 % interval."),
         ("The strip below", "is the histogram of confidence with the number of questions in each "
          "bin, and marks what the model said on average and how often it was right."),
     ))  # fmt: skip

@@ -23,15 +23,18 @@ def field(frame: Frame, ticks: Sequence[float], chance: str = "") -> str:
 
 
 def band(bins: Sequence[Bin], frame: Frame) -> str:
-    """Shade where each bin's dot would lie, 95 times in a hundred, if it were calibrated."""
+    """Shade where each bin's dot would lie, 95 times in a hundred, if it were calibrated.
+
+    A bin so small that this is anywhere is left out.
+    """
     out = []
     for item in bins:
-        if not item.count:
+        low, high = consistency(item.count, item.confidence) if item.count else (0.0, 1.0)
+        if (low, high) == (0.0, 1.0):
             continue
-        low, high = consistency(item.count, item.confidence)
         out.append(f'<rect class="chance" x="{px(frame.x(item.lower))}" y="{px(frame.y(high))}" '
                    f'width="{px((item.upper - item.lower) * frame.size)}" '
-                   f'height="{px(max(high - low, 0.0) * frame.size)}"/>')  # fmt: skip
+                   f'height="{px((high - low) * frame.size)}"/>')  # fmt: skip
     return "".join(out)
 
 
