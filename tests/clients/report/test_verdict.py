@@ -92,3 +92,21 @@ def test_the_error_of_chance_is_beside_the_error(report):
     chance = report.after.metrics["null_ece"].value
     assert f"would show {chance:.3f} on so many questions" in lede(report)
     assert not [metric for metric in listed(report) if metric.name == "null_ece"]
+
+
+@pytest.mark.parametrize(
+    ("active", "nll", "command"),
+    [
+        (False, BETTER, "trueodds calibrators activate models/"),
+        (False, WORSE, None),
+        (False, CHANCE, None),
+        (True, BETTER, None),
+        (True, WORSE, "trueodds calibrators rollback models/"),
+    ],
+)
+def test_the_next_step_is_to_be_copied(report, active, nll, command):
+    calibrator = replace(report.calibrator, active=active)
+    page = render(replace(report, calibrator=calibrator, differences={"nll": nll, "brier": nll}))
+    assert ("It is active now." in page) == active
+    found = [each for each in ("activate", "rollback") if f"calibrators {each} models/" in page]
+    assert found == ([command.split()[2]] if command else [])

@@ -13,7 +13,7 @@ from trueodds.report.panel import FRAME
 from trueodds.report.record import provenance, temperature
 from trueodds.report.tables import abstention_table, answer_set_table, bin_tables, metrics_table
 from trueodds.report.text import count, decimal, esc, percent
-from trueodds.report.verdict import headline, lede, warnings
+from trueodds.report.verdict import Verdict, headline, lede, verdict, warnings
 
 TITLE = "reliability"
 FOOT = (
@@ -93,7 +93,6 @@ def _warnings(report: Report) -> str:
 
 def _subject(report: Report) -> str:
     calibrator = report.calibrator
-    command = f"trueodds calibrators activate {calibrator.name}"
     pairs = [
         ("Model", esc(calibrator.model)),
         ("Task", esc(calibrator.task) or "the model’s default"),
@@ -103,12 +102,21 @@ def _subject(report: Report) -> str:
         ("Measured on", f"{count(report.items)} questions"),
     ]
     told = facts([pair for pair in pairs if pair[1]])
-    state = (
-        "It is active now."
-        if calibrator.active
-        else f"To let it answer: <code>{esc(command)}</code>"
-    )
-    return f'<div class="subject">{told}</div><p class="state">{state}</p>'
+    return f'<div class="subject">{told}</div>{_next_step(report)}'
+
+
+def _next_step(report: Report) -> str:
+    said, name = verdict(report), report.calibrator.name
+    if report.calibrator.active:
+        text, command = "It is active now.", ""
+        if said is Verdict.WORSE:
+            text += " To take it back:"
+            command = f"trueodds calibrators rollback {name}"
+    elif said in (Verdict.BETTER, Verdict.MIXED):
+        text, command = "To let it answer:", f"trueodds calibrators activate {name}"
+    else:
+        return ""
+    return f'<p class="state">{text} <code>{esc(command)}</code></p>'
 
 
 def _how_to_read() -> str:

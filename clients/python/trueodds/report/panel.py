@@ -15,6 +15,8 @@ STRIP_TOP, STRIP_BOTTOM = 492.0, 552.0
 TICKS = (0.0, 0.25, 0.5, 0.75, 1.0)
 RADIUS, BAR = 18.0, 34.0
 LABEL = 74.0
+SPOKEN = 30
+"""Questions below which a dot is not read aloud: its accuracy is mostly chance."""
 
 
 def common_scale(*sides: Sequence[Bin]) -> Scale:
@@ -47,7 +49,7 @@ def panel(
         field(FRAME, TICKS[1:-1], band(bins, FRAME)),
         _axes(),
         marks(bins, FRAME, scale, intervals),
-        callout(bins, scale),
+        callout(bins, scale) if max((b.count for b in bins), default=0) >= SPOKEN else "",
         _strip(strip),
         _means(*means(bins)),
     ))  # fmt: skip

@@ -47,8 +47,8 @@ def how_to_read() -> str:
         ("A dot", "gathers the questions answered with about the same confidence. Its area is "
          "their number. Across: how sure the model said it was. Up: how often it was right."),
         ("The dotted diagonal", "is where the two agree: of the answers given at "
-         f"{percent(0.7)}, seven in ten are right. Below it the model is too sure of itself. The grey boxes are "
-         "what chance would make of it."),
+         f"{percent(0.7)}, seven in ten are right. Below it the model is too sure of itself. The "
+         "grey boxes are what chance would make of it."),
         ("The shaded bars", "join each dot to the diagonal, as wide as the dot has questions. "
          "So the shaded area is the calibration error itself, here that of all tasks pooled."),
         ("The strip below", "shows how often each confidence was voiced, and marks the mean: "
