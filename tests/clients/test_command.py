@@ -1,24 +1,31 @@
 """The `trueodds` command, as a user sees it: what it prints, and how it ends."""
 
+import io
 import json
+import re
 import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
 
 import pytest
+from rich.console import Console
 
 from trueodds import (
     Calibrator,
+    Candidate,
     Client,
     Estimate,
     Evaluation,
     Method,
+    Prior,
     ReliabilityBin,
     Report,
     RiskCoverage,
+    Selection,
 )
 from trueodds.cli.main import app
+from trueodds.cli.tables import calibrator_table
 
 TIN = {"question": "Is tin a metal?", "options": ["yes", "no"]}
 CHAT = {
@@ -546,6 +553,39 @@ def trueodds(*args):
         text=True,
         check=False,
     )
+
+
+# Calibrators as they are shown
+
+
+def test_all_that_a_calibrator_tells_is_shown():
+    calibrator = Calibrator(
+        name=NOBODY, model="models/aligned", model_revision="r1", task="reviews", reading="paren",
+        options=2, method=Method.TEACHER_POOLED, temperature=None, at_bound=False,
+        undetermined=False, teacher="models/base", items=5,
+        created=datetime(2026, 11, 5, tzinfo=UTC), active=True, metrics={"kl_before": 0.125},
+        versions={"numpy": "2.3.4"}, parameters={"scale": (0.5, 1.5), "bias": (0.0,) * 9},
+        fallback="too few items", selection=Selection(
+            "nll, 5-fold", "the least",
+            (Candidate(Method.KDE, excluded="needs answers"), Candidate(Method.BETA, 0.75, 0.01)),
+        ), labelled=3, data_hash="d1", prompts_hash="p1", teacher_revision="t1",
+        teacher_reading="letter", prior=Prior(0.25, 0.5, ("models/a/calibrators/1",)),
+    )  # fmt: skip
+    console = Console(width=200, file=io.StringIO())
+    console.print(calibrator_table(calibrator))
+    shown = {
+        tuple(re.split(r"\s{2,}", line.strip(), maxsplit=1))
+        for line in console.file.getvalue().splitlines()
+    }
+    assert shown >= {
+        ("task", "reviews"), ("method", "teacher_pooled"), ("temperature", "–"),
+        ("scale", "0.5 1.5"), ("bias", "0 0 0 0 0 0 0 0 … (9)"), ("fallback", "too few items"),
+        ("teacher revision", "t1"), ("teacher reading", "letter"),
+        ("items", "5, 3 with an answer"), ("chosen by", "nll, 5-fold"),
+        ("chosen because", "the least"), ("kde", "needs answers"), ("beta", "0.75 ± 0.01"),
+        ("prior", "ln T = 0.2500 ± 0.5000, from 1 calibrators"), ("data", "d1"),
+        ("prompts", "p1"), ("kl_before", "0.125"), ("numpy", "2.3.4"),
+    }  # fmt: skip
 
 
 # Report

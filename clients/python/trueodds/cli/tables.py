@@ -6,7 +6,10 @@ from rich.table import Table
 from rich.text import Text
 
 from trueodds.errors import TrueoddsError
-from trueodds.types import Answer, Calibrator, Model, Question
+from trueodds.types import Answer, Calibrator, Model, Prior, Question, Selection
+
+_SHOWN = 8
+"""Numbers of a parameter that are written out."""
 
 
 def answer_table(question: Question, outcome: Answer | TrueoddsError) -> Table:
@@ -83,15 +86,52 @@ def calibrator_table(calibrator: Calibrator) -> Table:
         "options": str(calibrator.options),
         "method": calibrator.method.value,
         "temperature": temperature_text(calibrator),
-        "teacher": calibrator.teacher or "–",
-        "items": str(calibrator.items),
+        **_parameters(calibrator),
+        "fallback": calibrator.fallback,
+        "bias correction": calibrator.bias_correction.value,
+        "keeps the choice": "yes" if calibrator.keeps_choice else "no",
+        "teacher": calibrator.teacher or "",
+        "teacher revision": calibrator.teacher_revision or "",
+        "teacher reading": calibrator.teacher_reading or "",
+        "items": f"{calibrator.items}, {calibrator.labelled} with an answer",
+        **_selection(calibrator.selection),
+        **_prior(calibrator.prior),
+        "data": calibrator.data_hash,
+        "prompts": calibrator.prompts_hash,
         "created": f"{calibrator.created:%Y-%m-%d %H:%M:%S} UTC",
         **{name: f"{value:.6g}" for name, value in sorted(calibrator.metrics.items())},
         **dict(sorted(calibrator.versions.items())),
     }
     for name, value in lines.items():
-        table.add_row(name, value)
+        if value:
+            table.add_row(name, value)
     return table
+
+
+def _parameters(calibrator: Calibrator) -> dict[str, str]:
+    return {
+        name: " ".join(f"{value:.6g}" for value in values[:_SHOWN])
+        + (f" … ({len(values)})" if len(values) > _SHOWN else "")
+        for name, values in sorted(calibrator.parameters.items())
+        if name != "temperature"
+    }
+
+
+def _selection(selection: Selection | None) -> dict[str, str]:
+    if selection is None:
+        return {}
+    return {"chosen by": selection.criterion, "chosen because": selection.reason} | {
+        f"  {each.method.value}": each.excluded
+        or ("" if each.score is None else f"{each.score:.6g} ± {each.standard_error or 0:.2g}")
+        for each in selection.candidates
+    }
+
+
+def _prior(prior: Prior | None) -> dict[str, str]:
+    if prior is None:
+        return {}
+    told = f"ln T = {prior.mean:.4f} ± {prior.standard_deviation:.4f}"
+    return {"prior": f"{told}, from {len(prior.calibrators)} calibrators"}
 
 
 def temperature_text(calibrator: Calibrator) -> str:
