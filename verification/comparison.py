@@ -20,6 +20,7 @@ class Result:
 
     ``max_abs_diff`` is the largest difference of two numbers, and ``at`` the reference's one
     there; None where the case has no numbers. ``choice_agreement`` is a share, outside ties.
+    ``ratio`` is a figure of the service's over the reference's, where that is what counts.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Result:
     choice_agreement: float | None
     passed: bool
     note: str = ""
+    ratio: float | None = None
 
 
 class Comparison:

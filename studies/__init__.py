@@ -1,0 +1,1 @@
+"""Experiments: how calibrators behave from a handful of questions. See studies/README.md."""
