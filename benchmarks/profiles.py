@@ -48,7 +48,8 @@ def cpu(sizes: Sizes, answer_format: Format, engine: dict[str, Any], lanes: int)
         found.rounds(tasks, sizes.questions, sizes.alone, sizes.rounds + 1, lane)
         for lane in range(lanes)
     ]
-    about = {"model": "demo-aligned", "questions": found.__name__.rpartition(".")[2]}
+    questions = "agieval" if found is agieval else "the demo's own: no AGIEval here"
+    about = {"model": "demo-aligned", "questions": questions}
     settings = VllmSettings.model_validate({"max_tokens": shapes.CONTEXT, **engine})
     return Prepared(weights, settings, work, "float32", {**about, **_lengths(work[0])})
 

@@ -85,6 +85,8 @@ def report(result: dict[str, Any], output: Path) -> None:
 
 def _table(result: dict[str, Any]) -> Table:
     title = f"{result['items']} questions a round, median of {result['rounds']}"
+    if "questions" in result:
+        title = f"{result['model']}, {result['questions']}: {title}"
     table = Table(title=title, title_justify="left")
     table.add_column("", no_wrap=True)
     for name in ("× offline", "from … to", "per s", "p50, p99 ms"):
