@@ -21,12 +21,18 @@ def as_confidence(values: ArrayLike) -> NDArray[np.float64]:
     return array
 
 
-def edges_of(confidence: NDArray[np.float64], bins: int, binning: Binning) -> NDArray[np.float64]:
+def edges_of(
+    confidence: NDArray[np.float64],
+    bins: int,
+    binning: Binning,
+    counts: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64]:
     """Edges, ascending from 0 to 1, shape (bins + 1,).
 
     "equal_width" spaces them evenly. "equal_mass" takes quantiles of ``confidence``, so that
     counts differ by at most one. Ties share a bin all the same: some bins are then fuller, others
-    empty, and those between equal edges are left out.
+    empty, and those between equal edges are left out. ``counts``, (n,), says how many items each
+    stands for; None is 1.
 
     Raises
     ------
@@ -41,8 +47,10 @@ def edges_of(confidence: NDArray[np.float64], bins: int, binning: Binning) -> ND
         case "equal_mass":
             # Items themselves are the edges, found by whole numbers: an interpolated quantile may
             # come to lie a rounding above the item that it should equal.
-            starts = confidence.size * np.arange(1, bins) // bins
-            inner = np.sort(confidence)[starts]
+            order = confidence.argsort()
+            upto = np.cumsum(np.ones(confidence.size) if counts is None else counts[order])
+            starts = np.searchsorted(upto, upto[-1] * np.arange(1, bins) / bins, side="right")
+            inner = confidence[order[np.minimum(starts, confidence.size - 1)]]
             return np.unique(np.concatenate(([0.0], inner, [1.0])))
         case _:
             raise ValueError(f"binning must be equal_width or equal_mass, got {binning!r}")

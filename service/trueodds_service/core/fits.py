@@ -8,9 +8,18 @@ from numpy.typing import ArrayLike
 
 from trueodds_service.core.bias import Debiased
 from trueodds_service.core.calibrators import Calibrator, TemperatureScaling
+from trueodds_service.core.confidence_fits import (
+    correct_of,
+    fit_beta,
+    fit_isotonic,
+    fit_kde,
+    fit_scaling_binning,
+)
 from trueodds_service.core.data import FitData
 from trueodds_service.core.distributions import choice, entropy, softmax
+from trueodds_service.core.linear import MAX_MATRIX_OPTIONS, fit_matrix, fit_vector
 from trueodds_service.core.methods import MIN_TAUGHT, SPECS, Method
+from trueodds_service.core.metrics import mean_nll
 from trueodds_service.core.pooling import Prior, pooled_temperature
 from trueodds_service.core.solver import DEFAULT_BOUNDS, Bound, TemperatureFit, fit_temperature
 
@@ -96,7 +105,15 @@ def fit(
         case Method.TEACHER_POOLED:
             return _teacher_pooled(method, _usable(method, data), prior)
         case _:
-            return _FITS[method](method, _usable(method, data))
+            return _by_labels_or_teacher(method, _usable(method, data))
+
+
+def _by_labels_or_teacher(method: Method, data: FitData) -> Fitted:
+    own, count = SPECS[method].own_items, len(data.logprobs)
+    if count < own:
+        reason = f"temperature: {count} labelled items, and {method} needs {own} of its own"
+        return replace(_temperature(method, data), fallback=reason)
+    return _FITS[method](method, data)
 
 
 def _usable(method: Method, data: FitData | None) -> FitData:
@@ -162,18 +179,69 @@ def _fitted(method: Method, n: int, solution: TemperatureFit, constant: float) -
     )
 
 
-def _not_yet(method: Method, data: FitData) -> Fitted:
-    return replace(_temperature(method, data), fallback="temperature: not available yet")
+def _vector(method: Method, data: FitData) -> Fitted:
+    """A weight and a bias for each option, held near temperature scaling."""
+    base = _temperature(method, data)
+    return _measured(base, fit_vector(data, _t(base)), data)
+
+
+def _matrix(method: Method, data: FitData) -> Fitted:
+    """Dirichlet calibration, held near temperature scaling."""
+    base, options = _temperature(method, data), data.logprobs.shape[1]
+    if options > MAX_MATRIX_OPTIONS:
+        reason = f"vector: {options} options, and a matrix is for {MAX_MATRIX_OPTIONS} at most"
+        return replace(_vector(method, data), fallback=reason)
+    return _measured(base, fit_matrix(data, _t(base)), data)
+
+
+def _isotonic(method: Method, data: FitData) -> Fitted:
+    return _measured(_free_of_temperature(method, data), fit_isotonic(data), data)
+
+
+def _kde(method: Method, data: FitData) -> Fitted:
+    calibrator = fit_kde(data)
+    if calibrator is None:
+        one = "right" if correct_of(data).any() else "wrong"
+        reason = f"temperature: every answer is {one}, which leaves one of two densities empty"
+        return replace(_temperature(method, data), fallback=reason)
+    return _measured(_free_of_temperature(method, data), calibrator, data)
+
+
+def _beta(method: Method, data: FitData) -> Fitted:
+    return _measured(_free_of_temperature(method, data), fit_beta(data), data)
+
+
+def _scaling_binning(method: Method, data: FitData) -> Fitted:
+    base = _temperature(method, data)
+    return _measured(base, fit_scaling_binning(data, _t(base)), data)
+
+
+def _t(fitted: Fitted) -> float:
+    return fitted.calibrator.parameters["temperature"][0]
+
+
+def _free_of_temperature(method: Method, data: FitData) -> Fitted:
+    """A result whose calibrator is still to come, of a method that bounds its own numbers."""
+    return Fitted(method, TemperatureScaling(1.0), len(data.logprobs))
+
+
+def _measured(fitted: Fitted, calibrator: Calibrator, data: FitData) -> Fitted:
+    """With the calibrator, and the NLL without and with it."""
+    before, after = (
+        mean_nll(probs, data.right, data.weights)
+        for probs in (softmax(data.logprobs), calibrator.apply(data.logprobs))
+    )
+    return replace(fitted, calibrator=calibrator, objective_before=before, objective_after=after)
 
 
 _FITS: dict[Method, Callable[[Method, FitData], Fitted]] = {
     Method.TEMPERATURE: _temperature,
-    Method.KDE: _not_yet,
+    Method.KDE: _kde,
     Method.TEACHER_KL: _teacher_kl,
     Method.AGREEMENT_KL: _agreement_kl,
-    Method.VECTOR: _not_yet,
-    Method.MATRIX: _not_yet,
-    Method.ISOTONIC: _not_yet,
-    Method.BETA: _not_yet,
-    Method.SCALING_BINNING: _not_yet,
+    Method.VECTOR: _vector,
+    Method.MATRIX: _matrix,
+    Method.ISOTONIC: _isotonic,
+    Method.BETA: _beta,
+    Method.SCALING_BINNING: _scaling_binning,
 }

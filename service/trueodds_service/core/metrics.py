@@ -92,9 +92,18 @@ def nll(probs: ArrayLike, labels: ArrayLike) -> float:
     A right option of probability zero costs 87.3 nats (−``solver.LOG_FLOOR``) rather than ∞, so
     that one item cannot hide all others.
     """
-    array, right = _check(probs, labels)
-    at_label = array[np.arange(len(array)), right]
-    return float(np.mean(-np.log(np.clip(at_label, np.exp(LOG_FLOOR), 1.0))))
+    return mean_nll(*_check(probs, labels))
+
+
+def mean_nll(
+    probs: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    weights: NDArray[np.float64] | None = None,
+) -> float:
+    """``nll`` of arrays that are known to be right, with weights, (n,), of the items."""
+    at_label = probs[np.arange(len(probs)), labels]
+    losses = -np.log(np.clip(at_label, np.exp(LOG_FLOOR), 1.0))
+    return float(np.average(losses, weights=weights))
 
 
 def brier(probs: ArrayLike, labels: ArrayLike) -> float:

@@ -4,9 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 
 from trueodds_service.core.bias import Debiased
 from trueodds_service.core.calibrators import Calibrator, TemperatureScaling
+from trueodds_service.core.confidence_maps import BetaMap, BinnedScaling, CurveMap
+from trueodds_service.core.linear import LinearScaling
 from trueodds_service.core.methods import Method
 
 Stored = Mapping[str, Sequence[float]]
+_Given = Mapping[str, tuple[float, ...]]
 
 
 def calibrator_of(method: Method, parameters: Stored) -> Calibrator:
@@ -19,20 +22,49 @@ def calibrator_of(method: Method, parameters: Stored) -> Calibrator:
     ValueError
         If the parameters are not those of the method, or not well formed.
     """
-    del method
     given = {name: tuple(float(value) for value in values) for name, values in parameters.items()}
     log_prior = given.pop("log_prior", None)
-    build = _BUILDERS.get(frozenset(given))
+    build = _BUILDERS.get(method, _ONE).get(frozenset(given))
     if build is None:
-        raise ValueError(f"no method has the parameters {sorted(given)}")
+        raise ValueError(f"{method} does not have the parameters {sorted(given)}")
     calibrator = build(given)
     return calibrator if log_prior is None else Debiased(log_prior, calibrator)
 
 
-def _temperature(given: Mapping[str, tuple[float, ...]]) -> Calibrator:
+def _temperature(given: _Given) -> Calibrator:
     return TemperatureScaling(*given["temperature"])
 
 
-_BUILDERS: dict[frozenset[str], Callable[[Mapping[str, tuple[float, ...]]], Calibrator]] = {
-    frozenset({"temperature"}): _temperature,
+def _linear(given: _Given) -> Calibrator:
+    return LinearScaling(given["weights"], given["bias"])
+
+
+def _curve(given: _Given) -> Calibrator:
+    return CurveMap(given["confidence"], given["calibrated"])
+
+
+def _beta(given: _Given) -> Calibrator:
+    (a,), (b,), (shift,) = given["a"], given["b"], given["shift"]
+    return BetaMap(a, b, shift)
+
+
+def _binned(given: _Given) -> Calibrator:
+    (temperature,) = given["temperature"]
+    return BinnedScaling(temperature, given["edges"], given["calibrated"])
+
+
+_Builder = Callable[[_Given], Calibrator]
+
+_ONE: dict[frozenset[str], _Builder] = {frozenset({"temperature"}): _temperature}
+_LINEAR = {**_ONE, frozenset({"weights", "bias"}): _linear}
+_CURVE = {**_ONE, frozenset({"confidence", "calibrated"}): _curve}
+
+# By their names, the sets of parameters that a method may have.
+_BUILDERS: dict[Method, dict[frozenset[str], _Builder]] = {
+    Method.VECTOR: _LINEAR,
+    Method.MATRIX: _LINEAR,
+    Method.ISOTONIC: _CURVE,
+    Method.KDE: _CURVE,
+    Method.BETA: {**_ONE, frozenset({"a", "b", "shift"}): _beta},
+    Method.SCALING_BINNING: {**_ONE, frozenset({"temperature", "edges", "calibrated"}): _binned},
 }

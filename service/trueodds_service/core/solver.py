@@ -140,7 +140,9 @@ def _minimum(
             return x, Bound.LOWER, here
         low, high = (low, x) if here.slope > 0 else (x, high)
         bend = math.exp(x) * here.curvature
-        step = -here.slope / bend if bend > 0 else math.copysign(math.inf, -here.slope)
+        step = math.inf if here.slope <= 0 else -math.inf
+        if bend > 0:
+            step = -here.slope / bend
         if abs(step) <= _STEP:
             return min(max(x + step, low), high), Bound.NONE, here
         goal = min(max(x + step, first), last)
@@ -200,10 +202,7 @@ class _Objective:
             # little.
             floor = np.minimum(finite.min(axis=0), LOG_FLOOR)
             shifted, finite = (np.where(without_mass & missed, floor, z) for z in (shifted, finite))
-        if labels is None:
-            inner = (finite * wanted).sum(axis=0)
-        else:
-            inner = finite[labels, np.arange(n)]
+        inner = (finite * wanted).sum(axis=0) if labels is None else finite[labels, np.arange(n)]
         counts = np.ones(n) if weights is None else np.asarray(weights, dtype=np.float64)
         share = counts / counts.sum()
         return cls(shifted, finite, inner, share)

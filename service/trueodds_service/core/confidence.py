@@ -1,0 +1,94 @@
+"""A distribution as its choice's confidence and the rest, and the same with another confidence."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from trueodds_service.core.checks import as_logits
+from trueodds_service.core.distributions import below_maximum, softmax
+from trueodds_service.core.solver import LOG_FLOOR
+
+# Weights of the others that sum to less have lost their proportions to underflow.
+_UNDERFLOW = 1e-280
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Answer distributions, shape (..., k), told apart into choice and others.
+
+    Attributes
+    ----------
+    shifted
+        Logits, at most zero.
+    weights
+        exp of them: the choice has 1.
+    top
+        Where that is, at every one of tied options.
+    ties
+        How many those are, (...).
+    others
+        Weight of all options but one of the likeliest, (...): confidence is 1 / (1 + others).
+    """
+
+    shifted: NDArray[np.float64]
+    weights: NDArray[np.float64]
+    top: NDArray[np.bool_]
+    ties: NDArray[np.float64]
+    others: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, scores: ArrayLike, temperature: float = 1.0) -> "Split":
+        """Of option scores, as ``Calibrator.apply`` takes them, at a temperature."""
+        shifted = below_maximum(as_logits(scores, "scores"))
+        with np.errstate(over="ignore"):
+            shifted /= temperature
+        weights = np.exp(shifted)
+        top = shifted == 0
+        ties = np.asarray(top.sum(axis=-1), dtype=np.float64)
+        below = np.where(top, 0.0, weights)
+        return cls(shifted, weights, top, ties, below.sum(axis=-1) + (ties - 1))
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """Probability of the choice, (...), in [1/k, 1]."""
+        return np.asarray(1 / (1 + self.others))
+
+    @property
+    def log_odds_parts(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """ln c and ln(1 − c), (...) each, exact near one; at least ``LOG_FLOOR``."""
+        log_total = np.log1p(self.others)
+        floor = np.exp(LOG_FLOOR)
+        return -log_total, np.log(np.maximum(self.others, floor)) - log_total
+
+    def with_confidence(self, confidence: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Probabilities, shape (..., k), whose choice has this confidence, (...).
+
+        The others keep their proportions: p_j · (1 − c') / (1 − c). Of tied options any could be
+        the choice, so that each gets the mean of what it would have as the choice and as another.
+        An only option with mass keeps all of it.
+        """
+        lost = self.others < _UNDERFLOW
+        left = 1 - confidence
+        with np.errstate(divide="ignore", invalid="ignore"):
+            share = left / self.others
+            probs = self.weights * share[..., np.newaxis]
+            choice = (confidence + (self.ties - 1) * share) / self.ties
+        probs = np.where(self.top, choice[..., np.newaxis], probs)
+        if lost.any():
+            probs[lost] = _from_logs(self.shifted[lost], self.top[lost], confidence[lost])
+        return probs
+
+
+def _from_logs(
+    shifted: NDArray[np.float64], top: NDArray[np.bool_], confidence: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The same for rows whose other options have weights too small for float64, (m, k)."""
+    others = np.where(top, -np.inf, shifted)
+    alone = np.isneginf(others).all(axis=-1)
+    probs = np.asarray(top, dtype=np.float64)
+    held = ~alone
+    if held.any():
+        rest = softmax(others[held]) * (1 - confidence[held])[:, np.newaxis]
+        probs[held] = np.where(top[held], confidence[held][:, np.newaxis], rest)
+    return probs

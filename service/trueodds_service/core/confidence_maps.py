@@ -1,0 +1,128 @@
+"""Calibrators of the choice's confidence: c → c', the other options in proportion."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from trueodds_service.core.binning import bin_of
+from trueodds_service.core.calibrators import Parameters, TemperatureScaling
+from trueodds_service.core.confidence import Split
+
+_Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class CurveMap:
+    """c' by linear interpolation between knots, level beyond them: ISOTONIC and KDE.
+
+    Raises
+    ------
+    ValueError
+        If there is no knot, their numbers differ, a number is outside [0, 1], or ``confidence``
+        does not ascend.
+    """
+
+    confidence: tuple[float, ...]
+    calibrated: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.confidence) == len(self.calibrated):
+            raise ValueError("confidence and calibrated must be as many, at least one")
+        _check_ascending("confidence", self.confidence)
+        _check_unit("calibrated", self.calibrated)
+
+    @property
+    def parameters(self) -> Parameters:
+        return {"confidence": self.confidence, "calibrated": self.calibrated}
+
+    def apply(self, scores: ArrayLike) -> _Array:
+        """As ``Calibrator.apply``."""
+        split = Split.of(scores)
+        return split.with_confidence(
+            np.asarray(np.interp(split.confidence, self.confidence, self.calibrated))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BetaMap:
+    """logit c' = a ln c − b ln(1 − c) + shift, ascending: Kull et al. 2017 (AISTATS).
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite, or ``a`` or ``b`` below zero.
+    """
+
+    a: float
+    b: float
+    shift: float
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite([self.a, self.b, self.shift]).all() and self.a >= 0 and self.b >= 0):
+            raise ValueError(
+                f"a, b >= 0 and shift must be finite, got {self.a}, {self.b}, {self.shift}"
+            )
+
+    @property
+    def parameters(self) -> Parameters:
+        return {"a": (self.a,), "b": (self.b,), "shift": (self.shift,)}
+
+    def apply(self, scores: ArrayLike) -> _Array:
+        """As ``Calibrator.apply``."""
+        split = Split.of(scores)
+        log_c, log_rest = split.log_odds_parts
+        with np.errstate(over="ignore"):
+            odds_against = np.exp(self.b * log_rest - self.a * log_c - self.shift)
+        return split.with_confidence(np.asarray(1 / (1 + odds_against)))
+
+
+@dataclass(frozen=True, slots=True)
+class BinnedScaling:
+    """A temperature, then c' of the bin in which the confidence falls: Kumar et al. 2019.
+
+    A bin holds lower ≤ c < upper, the last its upper edge too; ``edges`` has one more number
+    than ``calibrated``.
+
+    Raises
+    ------
+    ValueError
+        As ``TemperatureScaling`` and ``CurveMap``.
+    """
+
+    temperature: float
+    edges: tuple[float, ...]
+    calibrated: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        TemperatureScaling(self.temperature)
+        if not 0 < len(self.calibrated) == len(self.edges) - 1:
+            raise ValueError("edges must be one more than calibrated, at least two")
+        _check_ascending("edges", self.edges)
+        _check_unit("calibrated", self.calibrated)
+
+    @property
+    def parameters(self) -> Parameters:
+        return {
+            "temperature": (self.temperature,),
+            "edges": self.edges,
+            "calibrated": self.calibrated,
+        }
+
+    def apply(self, scores: ArrayLike) -> _Array:
+        """As ``Calibrator.apply``."""
+        split = Split.of(scores, self.temperature)
+        place = bin_of(split.confidence, np.array(self.edges))
+        return split.with_confidence(np.asarray(np.array(self.calibrated)[place]))
+
+
+def _check_unit(name: str, values: tuple[float, ...]) -> None:
+    array = np.array(values)
+    if not ((array >= 0) & (array <= 1)).all():  # written so that NaN fails as well
+        raise ValueError(f"{name} must lie in [0, 1]")
+
+
+def _check_ascending(name: str, values: tuple[float, ...]) -> None:
+    _check_unit(name, values)
+    if (np.diff(values) < 0).any():
+        raise ValueError(f"{name} must ascend")
