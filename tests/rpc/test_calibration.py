@@ -1,5 +1,8 @@
 """CalibrationService: fit, look, activate, take back."""
 
+import asyncio
+import threading
+
 import grpc
 import numpy as np
 import pytest
@@ -7,6 +10,7 @@ import pytest
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds.v1 import reading_pb2
 from trueodds.v1.model_pb2 import ListModelsRequest as ListModels
+from trueodds_service.engine.fake import FakeEngine
 
 TEACHER_KL, TEMPERATURE = pb.METHOD_TEACHER_KL, pb.METHOD_TEMPERATURE
 SHARPNESS = 3.0
@@ -306,3 +310,79 @@ def test_what_needs_no_model_is_served_while_it_starts(start_service, fit):
     service = start_service(ready=False)
     [event] = fit(service, activate=True)
     assert event.calibrator.active
+
+
+NAMES = [value.name for value in pb.Method.DESCRIPTOR.values]
+ANY = [name for name in NAMES if name not in ("METHOD_UNSPECIFIED", "METHOD_AUTO")]
+
+
+@pytest.mark.parametrize("method", ANY)
+def test_every_method_fits_scores_and_answers_with_what_came_of_it(
+    fit, calls, service, question, task, method
+):
+    rng = np.random.default_rng(3)
+    teacher = rng.normal(size=(60, 4))
+    items = [
+        pb.FitScore(logprobs=2 * row, teacher_logprobs=row, answer=rng.choice(4)) for row in teacher
+    ]
+    *_, event = fit(method=method, scores=pb.FitScores(items=items), activate=True)
+    calibrator = event.calibrator
+    assert pb.Method.Name(calibrator.method) == method
+    assert calibrator.parameters
+    assert (calibrator.provenance.items, calibrator.provenance.labelled) == (60, 60)
+    assert calls.get(calibrator.name) == calibrator
+    answer = service.score(question(), task=task)
+    assert answer.calibrator == calibrator.name
+    assert sum(each.calibrated_probability for each in answer.options) == pytest.approx(1)
+    raw = [each.probability for each in answer.options]
+    if calibrator.keeps_choice:
+        assert answer.choice == np.argmax(raw)
+
+
+def test_the_same_name_gives_the_same_calibrator_and_no_other_fit(fit, taught, refused, calls):
+    first = fit(**taught, request_id="nightly")[-1]
+    [again] = fit(**taught, request_id="nightly")
+    assert again == first
+    assert fit(**taught, request_id="nightly", validate_only=True) == [first]
+    for changed in ({"activate": True}, {"task": "other"}):
+        with refused(
+            grpc.StatusCode.INVALID_ARGUMENT, field="request_id", reason="REQUEST_ID_REUSED"
+        ):
+            fit(**taught, request_id="nightly", **changed)
+
+
+def test_a_name_is_remembered_by_the_next_service(start_service, fit, taught):
+    first = fit(start_service(), **taught, request_id="nightly")[-1]
+    assert fit(start_service(), **taught, request_id="nightly") == [first]
+
+
+def test_a_dry_run_stores_nothing(fit, taught, task, calls):
+    dry = fit(**taught, validate_only=True, activate=True)[-1].calibrator
+    assert not calls.list(task=task).calibrators
+    kept = fit(**taught)[-1].calibrator
+    assert kept.name == dry.name
+    assert not dry.active
+
+
+def test_who_leaves_stops_the_engine_and_leaves_nothing(start_service, taught, fit, calls, task):
+    class Slow(FakeEngine):
+        """Never answers; tells when it was asked and when it was told to stop."""
+
+        asked = threading.Event()
+        stopped = threading.Event()
+
+        async def score(self, prompts):
+            self.asked.set()
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                self.stopped.set()
+
+    service = start_service(engines={"aligned": Slow(seed=7)})
+    request = pb.FitCalibratorRequest(model="models/aligned", task=task, activate=True, **taught)
+    call = service.calibration.FitCalibrator(request)
+    assert Slow.asked.wait(30)
+    call.cancel()
+    assert Slow.stopped.wait(30)
+    listing = pb.ListCalibratorsRequest(model="models/aligned")
+    assert not service.calibration.ListCalibrators(listing).calibrators

@@ -31,8 +31,6 @@ METHODS = {
 }
 NOT_SERVED = {
     "EvaluateCalibrator",
-    "Calibrate",
-    "DeleteCalibrator",
     "RecordOutcomes",
     "GetDrift",
 }

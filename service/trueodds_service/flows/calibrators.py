@@ -116,6 +116,10 @@ class Calibrators:
         await self.ask(self.store.activate, calibrator.scope.model, calibrator.id)
         await self.refresh()
 
+    async def delete(self, calibrator: Calibrator) -> None:
+        """Raises NotReady if it is active."""
+        await self.ask(self.store.delete, calibrator.scope.model, calibrator.id)
+
     async def rollback(self, calibrator: Calibrator) -> Calibrator | None:
         """Takes back its activation; what answers then. Raises NotReady if it is not active."""
 

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueodds_service.core.calibrators import Calibrator as Applied
-from trueodds_service.core.distributions import answer_distribution, entropy
-from trueodds_service.errors import NotReady, ServiceError, field
+from trueodds_service.core.distributions import entropy
+from trueodds_service.errors import ServiceError, field
+from trueodds_service.flows.apply import distributions, mismatch, options_mismatch
 from trueodds_service.flows.calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog, ModelEntry
 from trueodds_service.flows.read import Read, Timings, read
@@ -110,10 +111,10 @@ def _applied(
     """What applies a calibrator in a scope, or why it cannot be applied there."""
     if calibrator is None:
         return None
-    if calibrator.scope.options != scope.options:
-        return _mismatch(f"{calibrator.scope.options} options, not {scope.options}")
+    if wrong := options_mismatch(calibrator, scope.options):
+        return wrong
     if calibrator.scope.reading != scope.reading:
-        return _mismatch("another way of reading")
+        return mismatch("another way of reading")
     return calibrators.applied(calibrator)
 
 
@@ -122,24 +123,21 @@ def _answers(
 ) -> Sequence[Answer]:
     """The answers to questions of one scope, with k options each, as one (n, k) array."""
     scores = np.stack([each.scores for each in group])
-    probabilities = answer_distribution(scores)
-    calibrated = probabilities if applied is None else applied.apply(scores)
-    # Where the order stays, scores tell options apart that are equal once rounded.
-    keeps_order = calibrator is None or calibrator.keeps_choice
-    choices = (scores if keeps_order else calibrated).argmax(axis=1).tolist()
-    entropies = entropy(probabilities)
+    found = distributions(scores, calibrator, applied)
+    choices = found.choices.tolist()
+    entropies = entropy(found.answer)
     masses = [each.as_asked.option_mass for each in group]
     return [
         Answer(
             read=each,
-            probabilities=probabilities[row],
-            calibrated=calibrated[row],
+            probabilities=found.answer[row],
+            calibrated=found.calibrated[row],
             choice=choices[row],
             entropy=float(entropies[row]),
             option_mass=masses[row],
-            abstained=(
+            abstained=bool(
                 masses[row] < query.min_option_mass
-                or calibrated[row, choices[row]] < query.min_confidence
+                or found.calibrated[row, choices[row]] < query.min_confidence
             ),
             calibrator=calibrator,
         )
@@ -155,13 +153,9 @@ async def _named_calibrator(
         return None
     named = await calibrators.get(model.name, query.calibrator)
     if named.scope.task and named.scope.task != query.task:
-        raise _mismatch("another task")
+        raise mismatch("another task")
     if named.scope.format_version != FORMAT_VERSION:
-        raise _mismatch("another version of the formats")
+        raise mismatch("another version of the formats")
     if named.scope.revision != model.revision:
-        raise _mismatch("another revision of the model")
+        raise mismatch("another revision of the model")
     return named
-
-
-def _mismatch(fitted_for: str) -> NotReady:
-    return NotReady(f"the calibrator was fitted for {fitted_for}", reason="SCOPE_MISMATCH")

@@ -65,6 +65,11 @@ class Reading:
             parts.append(self.order.value + _digest(self.label_prior))
         return "+".join(parts)
 
+    def is_way(self, key: str) -> bool:
+        """Whether ``key`` is this reading's, of questions with or without prompts of their own."""
+        kind, _, rest = key.partition("+")
+        return (rest if kind in _KINDS.values() else key) == self.key()
+
 
 _KINDS: dict[type[Prompt], str] = {
     TextPrompt: "prompt",

@@ -7,10 +7,12 @@ from trueodds.v1 import calibration_pb2 as pb
 from trueodds.v1 import calibration_pb2_grpc
 from trueodds_service.config import Limits
 from trueodds_service.errors import InvalidInput, NotServed
+from trueodds_service.flows.calibrate import calibrate
 from trueodds_service.flows.calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog
 from trueodds_service.flows.fit import fit
 from trueodds_service.flows.items import Progress
+from trueodds_service.rpc.calibrate import calibrate_response, parse_calibrate
 from trueodds_service.rpc.calibrators import calibrator_message
 from trueodds_service.rpc.fits import parse_fit
 from trueodds_service.rpc.names import parse_calibrator, parse_model
@@ -90,12 +92,14 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
     async def Calibrate(
         self, request: pb.CalibrateRequest, context: Context
     ) -> pb.CalibrateResponse:
-        _not_served("Calibrate")
+        query = parse_calibrate(request, self._limits)
+        return calibrate_response(await calibrate(query, self._catalog, self._calibrators))
 
     async def DeleteCalibrator(
         self, request: pb.DeleteCalibratorRequest, context: Context
     ) -> pb.DeleteCalibratorResponse:
-        _not_served("DeleteCalibrator")
+        await self._calibrators.delete(await self._named(request.name))
+        return pb.DeleteCalibratorResponse()
 
     async def RecordOutcomes(
         self, request: pb.RecordOutcomesRequest, context: Context
