@@ -13,8 +13,9 @@ from trueodds_service.config import VllmSettings
 
 CACHE = Path("build/bench")
 
-GPU_ROWS = "async,batch,stream,unary,async-alone,unary-alone"
-CPU_ROWS = f"{GPU_ROWS},openai,generative-scoring,lm-eval,transformers"
+_ROWS = "async,batch,stream,unary,async-alone,unary-alone"
+GPU_ROWS = f"{_ROWS},offline-defaults"
+CPU_ROWS = f"{_ROWS},openai,generative-scoring,lm-eval,transformers"
 
 
 @dataclass(frozen=True)

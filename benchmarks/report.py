@@ -2,6 +2,7 @@
 
 import json
 import statistics
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from rich.table import Table
 from benchmarks.machine import machine, versions
 from benchmarks.measure import Found
 
-console = Console(highlight=False)
+# Where nobody watches, the table is not cut to fit.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 # Up to which two systems' logprobs are the same but for rounding, in nats.
 _TOLERANCES = {"float32": 2e-3, "bfloat16": 0.1}

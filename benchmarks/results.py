@@ -79,15 +79,36 @@ def _about(result: dict[str, Any]) -> str:
     ]
     if "ceiling_questions_per_second" in result:
         ceiling = result["ceiling_questions_per_second"]
-        best = max(row["questions_per_second"] for row in result["rows"] if _is_service(row))
+        best = max(
+            (row["questions_per_second"] for row in result["rows"] if _is_service(row)), default=0
+        )
         parts.append(
             f"The matrix ceiling ({result['matrix_tflops']:g} TFLOP/s measured) is {ceiling:g} a "
             f"second; the service's best row is at {best / ceiling:.0%} of it."
         )
+    parts += _comparisons(result["rows"])
     again = ", ".join(f"{rate:g}" for rate in result["offline_again"])
     parts.append(f"The baseline beside each group of systems: {again} a second.")
     versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
     return " ".join(parts) + f"\n{versions}."
+
+
+def _comparisons(rows: list[dict[str, Any]]) -> list[str]:
+    """The service beside lm-eval's backend, and its latency beside that of the bare engine."""
+    known = {row["key"]: row for row in rows if "questions_per_second" in row}
+    said = []
+    together = [row for row in known.values() if _is_service(row) and "latency_ms" not in row]
+    if "lm-eval" in known and together:
+        best = max(row["ratio_to_offline"] for row in together)
+        times = best / known["lm-eval"]["ratio_to_offline"]
+        said.append(f"The service's best row is {times:,.1f} times lm-eval's.")
+    if "async-alone" in known and "unary-alone" in known:
+        ours, bare = (known[key]["latency_ms"] for key in ("unary-alone", "async-alone"))
+        said.append(
+            f"One at a time, the service adds {ours['p50'] - bare['p50']:.2f} ms to AsyncLLM at "
+            f"the median and {ours['p99'] - bare['p99']:.2f} ms at the 99th percentile."
+        )
+    return said
 
 
 def _is_service(row: dict[str, Any]) -> bool:

@@ -41,7 +41,7 @@ SYSTEMS: dict[str, Start] = {
 
 ROWS = (
     Row(BASELINE, "LLM.generate, token ids", "offline"),
-    Row("async", "AsyncLLM, token ids", "async", note=f"{IN_FLIGHT} in flight"),
+    Row("async", "AsyncLLM, token ids", "async", note=f"{IN_FLIGHT:,} in flight"),
     Row("batch", "service, BatchScore, text", "service", "batch", note=f"{MESSAGES} in flight"),
     Row("stream", "service, StreamScore, text", "service", "stream", note="one stream"),
     Row("unary", "service, Score, text", "service", "unary", note=f"{CALLS} in flight"),
