@@ -9,6 +9,7 @@ import itertools
 import json
 import shlex
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Sequence
@@ -22,6 +23,9 @@ from benchmarks.machine import machine, versions
 from benchmarks.profiles import CACHE, CPU_ROWS, GPU_ROWS, Prepared, Sizes
 from trueodds import Format
 
+# Rows on work of their own, with a command and a result of their own.
+_APART = {"growth": "benchmarks.growth", "long-options": "benchmarks.long_options"}
+
 
 def main() -> None:
     """The command; `--help` describes its arguments."""
@@ -30,7 +34,15 @@ def main() -> None:
     started = time.perf_counter()
     sizes = Sizes(options.rounds, options.subjects, options.questions, options.alone)
     answer_format = Format(options.format)
-    chosen = rows.chosen((options.rows or (CPU_ROWS if on_cpu else GPU_ROWS)).split(","))
+    keys = (options.rows or (CPU_ROWS if on_cpu else GPU_ROWS)).split(",")
+    for module in [_APART[key] for key in keys if key in _APART]:
+        subprocess.run([sys.executable, "-m", module], check=True)
+    if not (keys := [key for key in keys if key not in _APART]):
+        return
+    try:
+        chosen = rows.chosen(keys)
+    except ValueError as error:
+        sys.exit(f"error: {error}")
     service = [row for row in chosen if row.system == "service"]
     for settings in _variants(options.sweep):
         chosen += rows.variant(service, settings)
@@ -61,7 +73,8 @@ def _options() -> argparse.Namespace:
     add = parser.add_argument
     add("--profile", choices=("cpu", "h200"), default="cpu", help="which model and questions")
     add("--shape", choices=sorted(shapes.SHAPES), default="8b", help="of h200's model")
-    add("--rows", help=f"of {', '.join(row.key for row in rows.ROWS)}; LLM.generate always runs")
+    known = ", ".join([*(row.key for row in rows.ROWS), *_APART])
+    add("--rows", help=f"of {known}; LLM.generate always runs")
     add("--format", choices=("letter", "paren"), default="letter", help="what is read, and how")
     add("--rounds", type=int, default=3, help="measured, after one to warm up")
     add("--subjects", type=int, default=57, help="of a round, in the profile h200")

@@ -23,7 +23,10 @@ def main() -> None:
     parts = [_HEAD]
     for path in sorted(RESULTS.glob("*.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
-        parts.append(_growth(result) if "sizes" in result else _rates(path, result))
+        if "sizes" in result:
+            parts.append(_growth(result))
+        else:
+            parts.append(_rates(path, result) if "profile" in result else _plain(path, result))
     (HERE / "RESULTS.md").write_text("\n".join(parts), encoding="utf-8")
 
 
@@ -119,6 +122,25 @@ def _hardware(result: dict[str, Any]) -> str:
     machine = result["machine"]
     host = f"{machine['processor']}, {machine['cores']} cores"
     return f"{machine['gpu'].partition(',')[0]} ({host})" if machine.get("gpu") else host
+
+
+def _plain(path: Path, result: dict[str, Any]) -> str:
+    """A result that has rates alone."""
+    first = result["rows"][0]["name"]
+    lines = [
+        f"## {path.stem.replace('-', ' ').capitalize()} ({_hardware(result)})",
+        "",
+        f"| | × {first} | items/s |",
+        "|---|---|---|",
+        *(
+            f"| {row['name']} | {row['ratio_to_offline']:.2f} "
+            f"({row['lowest_ratio']:.2f} … {row['highest_ratio']:.2f}) "
+            f"| {row['questions_per_second']:,.1f} |"
+            for row in result["rows"]
+        ),
+        "",
+    ]
+    return "\n".join(lines)
 
 
 def _growth(result: dict[str, Any]) -> str:
