@@ -151,7 +151,10 @@ def _abstention(report: Report) -> str:
         "wrong answers under the risk with 95 % confidence, on questions like these.</p>"
         + abstention_table(report)
     )
-    drawn = f'<div class="wide scroll" tabindex="0">{curve(report)}</div>'
+    drawn = (
+        '<div class="wide scroll" role="region" aria-label="Risk and coverage" tabindex="0">'
+        f"{curve(report)}</div>"
+    )
     return drawn + (told if report.abstentions else "")
 
 
