@@ -13,7 +13,7 @@ from trueodds.report.text import esc, percent
 
 GAP, MARGIN = 28.0, 22.0
 CAPTION = (
-    "dot: questions of like confidence, area by number · coloured area: the calibration error · "
+    "dot: questions of like confidence, area by number · coloured: the calibration error · "
     "grey: chance"
 )
 

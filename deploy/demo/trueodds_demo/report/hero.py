@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trueodds.report.pair import Side, pair, picture
+from trueodds.report.pair import CAPTION, Side, pair, picture
 from trueodds.report.text import count, decimal, plural
 from trueodds_demo.report.model import Report
 from trueodds_demo.report.summary import summarise
@@ -17,10 +17,7 @@ def hero_figures(report: Report) -> str:
 
 def hero_svg(report: Report) -> str:
     """Draw both panels as one file."""
-    caption = (
-        f"{count(summarise(report).questions)} questions, {plural(len(report.tasks), 'task')} · "
-        "dot: questions of like confidence, area by number · coloured area: the calibration error"
-    )
+    caption = f"{count(summarise(report).questions)} questions, {plural(len(report.tasks), 'task')} · {CAPTION}"
     title = "Reliability before and after calibration, all tasks"
     return picture(_sides(report), title=title, caption=caption)
 
