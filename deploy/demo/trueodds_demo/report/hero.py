@@ -17,9 +17,9 @@ def hero_figures(report: Report) -> str:
 
 def hero_svg(report: Report) -> str:
     """Draw both panels as one file."""
-    caption = f"{count(summarise(report).questions)} questions, {plural(len(report.tasks), 'task')} · {CAPTION}"
+    asked = f"{count(summarise(report).questions)} questions, {plural(len(report.tasks), 'task')}"
     title = "Reliability before and after calibration, all tasks"
-    return picture(_sides(report), title=title, caption=caption)
+    return picture(_sides(report), title=title, caption=f"{asked} · {CAPTION}")
 
 
 def _sides(report: Report) -> list[Side]:
