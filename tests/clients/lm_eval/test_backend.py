@@ -1,0 +1,192 @@
+"""The backend for lm-eval against the service in this process; its tokens, against HFLM's."""
+
+import math
+import subprocess
+import sys
+
+import pytest
+import torch
+from lm_eval.api.instance import Instance
+from lm_eval.api.registry import get_model
+from lm_eval.models.huggingface import HFLM
+from tokenizers import processors
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+
+from trueodds import Client, InvalidRequest, Model, NotFound, Question, TokenIds
+from trueodds.lm_eval import TrueoddsLM
+from trueodds.lm_eval.encoder import Encoder
+
+PAIRS = [
+    ("Which one is it?\nAnswer:", " A"),
+    ("Which one is it?\nAnswer:", " B"),
+    ("Which one is it?\nAnswer:", " one or two"),
+    ("Which one is it?\nAnswer: ", "A"),
+    ("Which one is it?\nAnswer:\n\n", "A\n"),
+    ("Answ", "er: A or B"),
+    ("Answe", "r: A or B"),
+    ("", "Answer: A"),
+    ("", "<|end|>Answer"),
+    ("<|end|>Answer:", " A"),
+    ("Which<|end|>one", " A"),
+    ("Is x < y [or not]?", " A"),
+]
+
+
+def requests(*args):
+    return [Instance("loglikelihood", {}, each, 0) for each in args]
+
+
+@pytest.fixture
+def backend(service):
+    return TrueoddsLM("aligned", service.app.address)
+
+
+@pytest.fixture(params=["nothing added", "a token before every text"])
+def tokenizer(request, weights):
+    tokenizer = AutoTokenizer.from_pretrained(weights)
+    if request.param != "nothing added":
+        tokenizer.add_special_tokens({"bos_token": "<|begin|>"})
+        tokenizer.backend_tokenizer.post_processor = processors.TemplateProcessing(
+            single="<|begin|> $A", special_tokens=[("<|begin|>", tokenizer.bos_token_id)]
+        )
+    return tokenizer
+
+
+class Tokenizing:
+    """A client of a service that has nothing but this tokenizer."""
+
+    def __init__(self, tokenizer):
+        self._tokenizer = tokenizer
+
+    def tokenize(self, prompts, *, model):
+        return [
+            tuple(
+                self._tokenizer.encode(prompt, split_special_tokens=True)
+                if isinstance(prompt, str)
+                else self._tokenizer.encode(prompt.text, add_special_tokens=False)
+            )
+            for prompt in prompts
+        ]
+
+
+@pytest.fixture
+def encoder(tokenizer):
+    first = tokenizer.bos_token_id
+    prefix = tokenizer.eos_token_id if first is None else first
+    model = Model("models/x", True, "", None, None, "", 100, 2, 2, "", "", prefix)
+    return Encoder(Tokenizing(tokenizer), model)
+
+
+@pytest.fixture
+def harness(tokenizer):
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=8,
+        intermediate_size=8,
+        num_hidden_layers=1,
+        num_attention_heads=1,
+    )
+    torch.manual_seed(0)
+    return HFLM(pretrained=LlamaForCausalLM(config), tokenizer=tokenizer, device="cpu")
+
+
+def test_tokens_are_those_of_hflm(encoder, harness, monkeypatch):
+    taken = []
+    monkeypatch.setattr(
+        harness, "_loglikelihood_tokens", lambda each, **options: taken.extend(each) or []
+    )
+    pairs = [*PAIRS, ("<|begin|>Answer:", " A"), ("", "<|begin|>Answer: A")]
+    harness.loglikelihood(requests(*pairs), disable_tqdm=True)
+    expected = [(tuple(context), tuple(continuation)) for _, context, continuation in taken]
+    assert encoder.pairs(pairs) == expected
+
+
+def test_whole_texts_are_tokens_as_hflm_has_them(encoder, harness):
+    texts = ["Answer: A", "<|end|>Answer", "<|begin|>Answer", ""]
+    assert encoder.encode(texts) == {text: tuple(harness.tok_encode(text)) for text in texts}
+
+
+def test_log_likelihoods_are_the_service_s_and_cost_a_question_a_context(backend, service):
+    with Client(service.app.address) as client:
+        found = backend.loglikelihood(requests(*PAIRS), disable_tqdm=True)
+        tokens = Encoder(client, client.model("aligned")).pairs(PAIRS)
+        for (context, continuation), (logprob, greedy) in zip(tokens, found, strict=True):
+            question = Question(prompt=TokenIds(context), option_ids=[continuation])
+            [option] = client.score(question, model="aligned").options
+            assert logprob == pytest.approx(option.logprob)
+            assert greedy is option.greedy
+
+
+def test_more_continuations_than_a_question_may_have(start_service):
+    service = start_service(limits={"max_options": 3})
+    backend = TrueoddsLM("aligned", service.app.address)
+    pairs = [("Which one?", f" {number}") for number in range(8)]
+    together = backend.loglikelihood(requests(*pairs), disable_tqdm=True)
+    apart = [backend.loglikelihood(requests(pair), disable_tqdm=True)[0] for pair in pairs]
+    assert [logprob for logprob, _ in together] == pytest.approx([each for each, _ in apart])
+
+
+def test_the_same_request_twice(backend):
+    first, other, again = backend.loglikelihood(
+        requests(PAIRS[0], PAIRS[1], PAIRS[0]), disable_tqdm=True
+    )
+    assert first == again != other
+
+
+def test_what_is_too_long_loses_its_beginning(start_service):
+    backend = TrueoddsLM("aligned", start_service(max_tokens=42).app.address)
+    assert backend.max_length == 40
+    end = "x" * 30
+    long, short = backend.loglikelihood(
+        requests(("y" * 500 + end, "abc"), ("z" * 500 + end, "abc")), disable_tqdm=True
+    )
+    assert long != short, "eight tokens of the beginning are still read"
+    exact = TrueoddsLM("aligned", start_service(max_tokens=42).app.address, max_length=32)
+    long, short = exact.loglikelihood(
+        requests(("y" * 500 + end, "abc"), ("z" * 500 + end, "abc")), disable_tqdm=True
+    )
+    assert long == short, "33 tokens are read, and these are the same"
+
+
+def test_a_whole_text_is_the_sum_of_its_windows(start_service, service):
+    text = "Which one is it? " * 40
+    whole = TrueoddsLM("aligned", service.app.address)
+    narrow = TrueoddsLM("aligned", start_service(max_tokens=34).app.address)
+    args = [Instance("loglikelihood_rolling", {}, (each,), 0) for each in (text, "One.", text)]
+    totals = whole.loglikelihood_rolling(args)
+    assert totals[0] == totals[2]
+    [(expected, _)] = whole.loglikelihood(requests(("", text)), disable_tqdm=True)
+    assert totals[0] == pytest.approx(expected)
+    assert narrow.loglikelihood_rolling(args)[1] == pytest.approx(totals[1])
+    assert narrow.loglikelihood_rolling(args)[0] != pytest.approx(totals[0])
+
+
+def test_nothing_is_generated(backend):
+    with pytest.raises(NotImplementedError, match="generate_until"):
+        backend.generate_until(requests(("x", {})))
+
+
+def test_what_cannot_be_scored_says_why(backend, service):
+    with pytest.raises(ValueError, match="nothing to score"):
+        backend.loglikelihood(requests(("x", "")), disable_tqdm=True)
+    with pytest.raises(ValueError, match="nothing but space"):
+        backend.loglikelihood(requests(("  ", "x")), disable_tqdm=True)
+    with pytest.raises(NotFound):
+        TrueoddsLM("nobody", service.app.address)
+    assert not isinstance(InvalidRequest("x"), NotFound)
+
+
+def test_lm_eval_finds_it_by_its_name_beside_its_own(service):
+    kind = get_model("trueodds")
+    assert kind is TrueoddsLM
+    assert get_model("dummy")
+    arguments = f"target={service.app.address},model=aligned"
+    backend = kind.create_from_arg_string(arguments, {"batch_size": 8, "device": None})
+    [(logprob, _)] = backend.loglikelihood(requests(PAIRS[0]), disable_tqdm=True)
+    assert math.isfinite(logprob)
+
+
+def test_the_command_is_lm_eval_s_own():
+    command = [sys.executable, "-m", "trueodds.lm_eval", "run", "--help"]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "--model_args" in result.stdout
