@@ -11,6 +11,7 @@ import pytest
 from trueodds import (
     Answer,
     AsyncClient,
+    BiasCorrection,
     Chat,
     Client,
     CustomFormat,
@@ -26,6 +27,7 @@ from trueodds import (
     OrderCorrection,
     Question,
     Reading,
+    Scores,
     Text,
     TokenIds,
     Unavailable,
@@ -321,13 +323,121 @@ def test_a_fit_says_what_it_lacks(client, ask, task):
     with pytest.raises(InvalidRequest) as caught:
         client.fit([ask()], model="aligned", task=task, method=Method.TEMPERATURE)
     assert caught.value.field == "questions.items"
-    with pytest.raises(InvalidRequest, match=r"^questions\.items: has 0 items"):
+    with pytest.raises(
+        InvalidRequest, match=r"^source: METHOD_TEACHER_KL is fitted"
+    ):
         client.fit(model="aligned", task=task)
     with pytest.raises(InvalidRequest, match=r"^source: METHOD_CONSTANT is fitted from options"):
         constant(client, task, options=None)
     with pytest.raises(InvalidRequest) as caught:
         constant(client, task, items=[ask()])
     assert caught.value.field == "options"
+
+
+def test_a_fit_from_scores_is_that_from_the_questions(client, ask, task):
+    questions = [ask(f"Fit {number}?") for number in range(20)]
+    own, teachers = (client.score_batch(questions, model=name) for name in ("aligned", "base"))
+    items = [
+        Scores(
+            [option.score for option in answer.options],
+            teacher_logprobs=[option.score for option in teacher.options],
+            teacher_format_probability=teacher.format_probability,
+        )
+        for answer, teacher in zip(own, teachers, strict=True)
+    ]
+    asked = client.fit(questions, model="aligned", task=task)
+    given = client.fit(items, model="aligned", task=task)
+    assert given.parameters == asked.parameters
+    assert given.data_hash == asked.data_hash
+    assert (given.teacher, asked.teacher) == (None, "models/base")
+
+
+def test_everything_about_a_fit_is_kept(client, ask, task):
+    items = [Example(ask(f"Fit {number}?"), number % 4) for number in range(30)]
+    calibrator = client.fit(
+        items,
+        model="aligned",
+        task=task,
+        method=Method.VECTOR,
+        bias_correction=BiasCorrection.CONTEXTUAL,
+    )
+    assert (calibrator.method, calibrator.labelled) == (Method.VECTOR, 30)
+    assert calibrator.bias_correction is BiasCorrection.CONTEXTUAL
+    assert not calibrator.keeps_choice
+    assert len(calibrator.parameters["log_prior"]) == 4
+    assert client.calibrator(calibrator.name) == calibrator
+
+
+def test_a_teacher_is_read_and_shown_as_told(client, ask, task):
+    shots = [Example(ask("Shot?"), 0)]
+    calibrator = client.fit(
+        [ask(f"Fit {number}?") for number in range(5)],
+        model="aligned",
+        task=task,
+        teacher_reading=Format.LETTER,
+        teacher_shots=shots,
+    )
+    assert (calibrator.reading, calibrator.teacher_reading) == ("paren", "letter")
+
+
+def test_a_dry_run_and_a_named_fit(client, ask, task):
+    questions = [ask(f"Fit {number}?") for number in range(5)]
+    dry = client.fit(questions, model="aligned", task=task, validate_only=True)
+    assert not list(client.calibrators("aligned", task=task))
+    first = client.fit(questions, model="aligned", task=task, request_id=task)
+    assert first.name == dry.name
+    assert client.fit(questions, model="aligned", task=task, request_id=task) == first
+    with pytest.raises(InvalidRequest) as caught:
+        client.fit(questions[1:], model="aligned", task=task, request_id=task)
+    assert (caught.value.field, caught.value.reason) == ("request_id", "REQUEST_ID_REUSED")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field"),
+    [
+        ({"items": [Scores([0, 1]), Question("Tin?", ["a", "b"])]}, "items"),
+        ({"shots": [Example(Question("Tin?", ["a", "b"]), 0)]}, "shots"),
+        ({"teacher_shots": [Example(Question("Tin?", ["a", "b"]), 0)]}, "teacher_shots"),
+        ({"items": [Question("Tin?", ["a", "b"])], "content_free": [[0, 1]]}, "content_free"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_fit_of_what_does_not_go_together(client, arguments, field):
+    with pytest.raises(InvalidRequest) as caught:
+        client.fit(**{"items": [Scores([0, 1])], "model": "aligned", **arguments})
+    assert caught.value.field == field
+
+
+def test_scores_are_calibrated_in_their_order(client, task):
+    calibrator = constant(client, task, 2.0, options=2, activate=True)
+    rows = [[0.0, number / 10] for number in range(300)]
+    rows[200] = [0.0, math.nan]
+    for named in ({"name": calibrator.name}, {"model": "aligned", "task": task}):
+        outcomes = client.calibrate(rows, **named)
+        assert len(outcomes) == 300
+        assert outcomes[200].field == "items[200].logprobs"
+        for number in (0, 199, 299):
+            sure = 1 / (1 + math.exp(-number / 20))
+            assert outcomes[number].calibrated_probabilities == pytest.approx((1 - sure, sure))
+    with pytest.raises(InvalidRequest, match=r"^items: has 0 items"):
+        client.calibrate([], name=calibrator.name)
+
+
+def test_a_deleted_calibrator_is_gone(client, task):
+    kept, gone = constant(client, task, 2.0, activate=True), constant(client, task, 3.0)
+    client.delete(gone.name)
+    with pytest.raises(NotFound):
+        client.calibrator(gone.name)
+    with pytest.raises(FailedPrecondition) as caught:
+        client.delete(kept.name)
+    assert caught.value.reason == "CALIBRATOR_ACTIVE"
+
+
+def test_an_answer_abstains_below_a_confidence(client, ask):
+    answer = client.score(ask(), model="aligned")
+    for least, abstained in ((answer.calibrated_confidence, False), (1.0, True)):
+        said = client.score(ask(), model="aligned", min_confidence=least)
+        assert said.abstained == abstained
 
 
 def test_calibrators_are_listed_the_newest_first_over_pages(client, task):

@@ -39,11 +39,13 @@ COMMANDS = {
     ("score",): "trueodds score demo-aligned -q",
     ("bulk",): "trueodds bulk demo-aligned questions.jsonl",
     ("fit",): "trueodds fit demo-aligned questions.jsonl",
+    ("evaluate",): "trueodds evaluate models/",
     ("report",): "trueodds report demo-aligned 0f3a",
     ("calibrators",): "rollback",
     ("calibrators", "list"): "trueodds calibrators list demo-aligned",
     ("calibrators", "show"): "trueodds calibrators show models/",
     ("calibrators", "activate"): "trueodds calibrators activate models/",
+    ("calibrators", "delete"): "trueodds calibrators delete models/",
     ("calibrators", "rollback"): "trueodds calibrators rollback models/",
     ("models",): "trueodds models",
     ("demo",): "trueodds demo",
@@ -358,7 +360,7 @@ def test_without_a_server_it_says_where_it_looked(command, args):
     [
         (["score", "nobody", "-q", "?", "-o", "a", "-o", "b"], "nobody"),
         (["score", "no body", "-q", "?", "-o", "a", "-o", "b"], "model: has to be models/{model}"),
-        (["fit", "aligned"], "questions.items: has 0 items"),
+        (["fit", "aligned"], "METHOD_TEACHER_KL is fitted from questions or scores"),
         (["fit", "aligned", "--method", "constant"], "METHOD_CONSTANT is fitted from options"),
         (["calibrators", "list", "nobody"], "nobody"),
         (["calibrators", "show", NOBODY], "there is no such calibrator"),
@@ -409,7 +411,7 @@ def test_a_fit_prints_the_name_and_says_what_was_found(command, write, task):
     path = write(*({**TIN, "question": f"Is {number} a metal?"} for number in range(9)))
     result = command("fit", "aligned", path, "--task", task, "--activate")
     assert result.exit_code == 0
-    assert result.stderr == "T = 3.0000, active\n"
+    assert result.stderr == "teacher_kl, T = 3.0000, active\n"
     [scored] = rows(command("score", "aligned", write(TIN), "--task", task))
     assert result.stdout == f"{scored['calibrator']}\n"
 
@@ -423,7 +425,47 @@ def test_a_fit_from_answers_and_one_from_nothing(command, write, task):
         assert result.exit_code == 0
         assert result.stdout.startswith("models/aligned/calibrators/")
         assert "not active; see trueodds calibrators activate" in result.stderr
-    assert constant.stderr.startswith("T = 1.5000, ")
+    assert constant.stderr.startswith("constant, T = 1.5000, ")
+
+
+def test_a_dry_run_shows_what_would_be_stored_and_stores_nothing(command, write, task):
+    path = write(*({**TIN, "question": f"Is {number} a metal?"} for number in range(9)))
+    result = command("fit", "aligned", path, "--task", task, "--activate", "--dry-run")
+    assert result.exit_code == 0
+    assert "temperature" in result.stdout
+    assert "nothing is stored" in result.stderr
+    assert "models/" not in command("calibrators", "list", "aligned", "--task", task).stdout
+
+
+def test_a_fit_says_what_it_did_instead(command, write, task):
+    items = [{**TIN, "question": f"Is {number} a metal?", "answer": 0} for number in range(9)]
+    result = command("fit", "aligned", write(*items), "--task", task, "--method", "isotonic")
+    said, why = result.stderr.splitlines()
+    assert said.startswith("isotonic, ")
+    assert why
+    named = ["--request-id", task, "--teacher-format", "letter", "--bias-correction", "batch"]
+    for _ in range(2):
+        again = command("fit", "aligned", write(*items), "--task", task, *named)
+        assert again.exit_code == 0
+    shown = command("calibrators", "show", again.stdout.strip()).stdout
+    assert "letter" in shown
+    assert "batch" in shown
+
+
+def test_a_calibrator_is_deleted(command, activated):
+    active, other = activated(2.0), activated(3.0, activate=False)
+    assert command("calibrators", "delete", other).stdout == f"{other} is deleted\n"
+    assert "there is no such calibrator" in command("calibrators", "show", other).stderr
+    refused = command("calibrators", "delete", active)
+    assert refused.exit_code == 1
+    assert "the calibrator is active" in refused.stderr
+
+
+def test_a_score_abstains_below_a_confidence(command, write):
+    for least, abstained in ((0, False), (1, True)):
+        [row] = rows(command("score", "aligned", write(TIN), "--min-confidence", least))
+        assert row["abstained"] == abstained
+        assert "answer_set" not in row
 
 
 def test_calibrators_are_listed_with_their_whole_names(command, activated, task):

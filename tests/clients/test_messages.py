@@ -5,6 +5,9 @@ from dataclasses import asdict, fields, replace
 import pytest
 
 from trueodds import (
+    AnswerSetMethod,
+    AnswerSetRule,
+    BiasCorrection,
     Chat,
     CustomFormat,
     Example,
@@ -14,8 +17,10 @@ from trueodds import (
     OrderCorrection,
     Question,
     Reading,
+    Scores,
     Text,
     TokenIds,
+    _fits,
     _messages,
 )
 from trueodds.v1 import calibration_pb2, model_pb2, question_pb2, reading_pb2, scoring_pb2
@@ -129,6 +134,8 @@ def test_settings_are_sent_whole():
         shots=[Example(Question("Tin?", ["yes", "no"]), 1)],
         calibrator="models/aligned/calibrators/0",
         min_option_mass=0.5,
+        min_confidence=0.75,
+        answer_set=AnswerSetRule(AnswerSetMethod.APS, 0.875),
         top_tokens=7,
     )
     assert message.model == "models/aligned"
@@ -136,14 +143,16 @@ def test_settings_are_sent_whole():
     assert list(message.reading.label_prior) == [0.25, 0.75]
     assert (message.task, message.min_option_mass, message.top_tokens) == ("reviews", 0.5, 7)
     assert message.calibrator == "models/aligned/calibrators/0"
+    assert message.min_confidence == 0.75
+    assert message.answer_set == scoring_pb2.AnswerSetRule(
+        method=scoring_pb2.ANSWER_SET_METHOD_APS, threshold=0.875
+    )
     [shot] = message.shots
     assert (shot.question.text, shot.answer) == ("Tin?", 1)
     unsent = {each.name for each in message.DESCRIPTOR.fields} - {
         descriptor.name for descriptor, _ in message.ListFields()
     }
-    assert unsent == {"options", "min_confidence", "answer_set"}, (
-        "options are sent where all questions share them"
-    )
+    assert unsent == {"options"}, "options are sent where all questions share them"
 
 
 class TestSharedOptions:
@@ -197,7 +206,7 @@ class TestSharedOptions:
 
 @pytest.mark.parametrize("method", Method)
 def test_a_fit_is_sent_whole(method):
-    message = _messages.fit_message(
+    message = _fits.fit_message(
         model="aligned",
         task="reviews",
         reading=Reading(Format.TEXT, Normalization.BYTES),
@@ -208,7 +217,16 @@ def test_a_fit_is_sent_whole(method):
         shots=[Example(Question("Ash?", ["yes", "no"]), 1)],
         options=None,
         activate=True,
+        teacher_reading=Format.LETTER,
+        teacher_shots=[Example(Question("Elm?", ["yes", "no"]), 0)],
+        bias_correction=BiasCorrection.BATCH,
+        request_id="nightly",
+        validate_only=True,
     )
+    unsent = {each.name for each in message.DESCRIPTOR.fields} - {
+        descriptor.name for descriptor, _ in message.ListFields()
+    }
+    assert unsent == {"scores", "options"}, "the other sources"
     assert calibration_pb2.Method.Name(message.method) == f"METHOD_{method.name}"
     assert message.reading == reading_pb2.Reading(
         format=reading_pb2.FORMAT_TEXT, normalization=reading_pb2.NORMALIZATION_BYTES
@@ -219,6 +237,40 @@ def test_a_fit_is_sent_whole(method):
     assert not first.HasField("answer")
     assert (second.question.text, second.answer) == ("Oak?", 0)
     assert message.questions.shots[0].answer == 1
+    assert message.questions.teacher_shots[0].question.text == "Elm?"
+    assert message.teacher_reading == reading_pb2.Reading(
+        format=reading_pb2.FORMAT_LETTER, normalization=reading_pb2.NORMALIZATION_SUM
+    )
+    assert message.bias_correction == calibration_pb2.BIAS_CORRECTION_BATCH
+    assert (message.request_id, message.validate_only) == ("nightly", True)
+
+
+@pytest.mark.parametrize("correction", BiasCorrection)
+def test_every_correction_of_bias_is_sent(correction):
+    message = fit_of([Scores([0, 1])], bias_correction=correction)
+    name = calibration_pb2.BiasCorrection.Name(message.bias_correction)
+    expected = "UNSPECIFIED" if correction is BiasCorrection.NONE else correction.name
+    assert name == f"BIAS_CORRECTION_{expected}"
+
+
+def test_scores_are_sent_whole():
+    items = [Scores([-1.5, -0.5], 1, [-0.25, -2.0], 0.5), Scores([-1.0, -2.0])]
+    message = fit_of(items, content_free=[[-3.0, -4.0]])
+    first, second = message.scores.items
+    assert list(first.logprobs) == [-1.5, -0.5]
+    assert list(first.teacher_logprobs) == [-0.25, -2.0]
+    assert (first.answer, first.teacher_format_probability) == (1, 0.5)
+    assert not second.HasField("answer")
+    assert not second.HasField("teacher_format_probability")
+    assert [list(row.logprobs) for row in message.scores.content_free] == [[-3.0, -4.0]]
+    assert {each.name for each in first.DESCRIPTOR.fields} == {
+        descriptor.name for descriptor, _ in first.ListFields()
+    }
+
+
+def fit_of(items, **others):
+    arguments = ("aligned", "", Format.PAREN, Method.TEACHER_KL, None, None, items, (), None, False)
+    return _fits.fit_message(*arguments, **others)
 
 
 # Answered
@@ -258,6 +310,7 @@ ANSWER = {
         "dtype": "float64",
     },
     "prompt_tokens": 11,
+    "answer_set": [1, 0],
 }
 
 
@@ -276,6 +329,7 @@ def test_an_answer_is_read_whole():
         ),
         "permutations": ((0, 1), (1, 0)),
         "label_prior": (0.25, 0.75),
+        "answer_set": (1, 0),
     }
 
 

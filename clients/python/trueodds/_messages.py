@@ -9,6 +9,8 @@ from trueodds import errors
 from trueodds._channel import BATCH, BATCH_BYTES
 from trueodds.types import (
     Answer,
+    AnswerSetMethod,
+    AnswerSetRule,
     BiasCorrection,
     Calibrator,
     Candidate,
@@ -52,9 +54,13 @@ _ORDERS = {
     OrderCorrection.CYCLIC: reading_pb2.ORDER_CORRECTION_CYCLIC,
     OrderCorrection.PRIOR: reading_pb2.ORDER_CORRECTION_PRIOR,
 }
-_METHODS = {method: calibration_pb2.Method.Value(f"METHOD_{method.name}") for method in Method}
-_METHOD_NAMES = {message: name for name, message in _METHODS.items()}
-_CORRECTIONS = {
+METHODS = {method: calibration_pb2.Method.Value(f"METHOD_{method.name}") for method in Method}
+METHOD_NAMES = {message: name for name, message in METHODS.items()}
+SET_METHODS = {
+    AnswerSetMethod.LAC: scoring_pb2.ANSWER_SET_METHOD_LAC,
+    AnswerSetMethod.APS: scoring_pb2.ANSWER_SET_METHOD_APS,
+}
+CORRECTIONS = {
     calibration_pb2.BIAS_CORRECTION_UNSPECIFIED: BiasCorrection.NONE,
     calibration_pb2.BIAS_CORRECTION_BATCH: BiasCorrection.BATCH,
     calibration_pb2.BIAS_CORRECTION_CONTEXTUAL: BiasCorrection.CONTEXTUAL,
@@ -74,6 +80,8 @@ def settings_message(
     calibrator: str | None,
     min_option_mass: float,
     top_tokens: int,
+    min_confidence: float = 0.0,
+    answer_set: AnswerSetRule | None = None,
 ) -> scoring_pb2.ScoreSettings:
     return scoring_pb2.ScoreSettings(
         model=model_name(model),
@@ -83,6 +91,14 @@ def settings_message(
         calibrator=calibrator or "",
         min_option_mass=min_option_mass,
         top_tokens=top_tokens,
+        min_confidence=min_confidence,
+        answer_set=None if answer_set is None else _rule_message(answer_set),
+    )
+
+
+def _rule_message(rule: AnswerSetRule) -> scoring_pb2.AnswerSetRule:
+    return scoring_pb2.AnswerSetRule(
+        method=SET_METHODS[AnswerSetMethod(rule.method)], threshold=rule.threshold
     )
 
 
@@ -150,44 +166,6 @@ def tokenize_messages(
         yield message
 
 
-def fit_message(
-    model: str,
-    task: str,
-    reading: Reading | Format | CustomFormat,
-    method: Method,
-    teacher: str | None,
-    temperature: float | None,
-    items: Iterable[Example | Question],
-    shots: Sequence[Example],
-    options: int | None,
-    activate: bool,
-) -> calibration_pb2.FitCalibratorRequest:
-    message = calibration_pb2.FitCalibratorRequest(
-        model=model_name(model),
-        task=task,
-        reading=reading_message(reading),
-        method=_METHODS[Method(method)],
-        teacher=model_name(teacher) if teacher else "",
-        temperature=temperature,
-        activate=activate,
-    )
-    items = list(items)
-    if options is not None:
-        if items:
-            raise errors.InvalidRequest("options: items have their own", field="options")
-        message.options = options
-        return message
-    message.questions.shots.extend(shot_message(shot) for shot in shots)
-    for item in items:
-        question, answer = (
-            (item, None) if isinstance(item, Question) else (item.question, item.answer)
-        )
-        message.questions.items.append(
-            calibration_pb2.FitQuestion(question=question_message(question), answer=answer)
-        )
-    return message
-
-
 def answer_of(message: scoring_pb2.Answer) -> Answer:
     identity = message.identity
     return Answer(
@@ -211,6 +189,7 @@ def answer_of(message: scoring_pb2.Answer) -> Answer:
         top_tokens=tuple(TopToken(top.id, top.text, top.logprob) for top in message.top_tokens),
         permutations=tuple(tuple(order.options) for order in message.permutations),
         label_prior=tuple(message.label_prior),
+        answer_set=tuple(message.answer_set),
     )
 
 
@@ -252,7 +231,7 @@ def calibrator_of(message: calibration_pb2.Calibrator) -> Calibrator:
         task=scope.task,
         reading=scope.reading,
         options=scope.options,
-        method=known(_METHOD_NAMES, message.method, "method"),
+        method=known(METHOD_NAMES, message.method, "method"),
         temperature=message.temperature if message.HasField("temperature") else None,
         at_bound=message.at_bound,
         undetermined=message.undetermined,
@@ -265,7 +244,7 @@ def calibrator_of(message: calibration_pb2.Calibrator) -> Calibrator:
         format_version=scope.format_version,
         parameters={name: tuple(each.values) for name, each in message.parameters.items()},
         keeps_choice=message.keeps_choice,
-        bias_correction=known(_CORRECTIONS, message.bias_correction, "bias correction"),
+        bias_correction=known(CORRECTIONS, message.bias_correction, "bias correction"),
         fallback=message.fallback,
         selection=_selection_of(message.selection) if message.HasField("selection") else None,
         labelled=provenance.labelled,
@@ -280,7 +259,7 @@ def calibrator_of(message: calibration_pb2.Calibrator) -> Calibrator:
 def _selection_of(message: calibration_pb2.Selection) -> Selection:
     candidates = tuple(
         Candidate(
-            method=known(_METHOD_NAMES, each.method, "method"),
+            method=known(METHOD_NAMES, each.method, "method"),
             score=each.score if each.HasField("score") else None,
             standard_error=each.standard_error if each.HasField("standard_error") else None,
             excluded=each.excluded,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from trueodds import _messages
+from trueodds._fits import add_items
 from trueodds.evaluation import (
     AbstentionRule,
     AnswerSetCalibration,
@@ -12,18 +13,15 @@ from trueodds.evaluation import (
     Report,
     RiskCoverage,
 )
-from trueodds.types import AnswerSetMethod, AnswerSetRule, CustomFormat, Example, Format, Reading
-from trueodds.v1 import calibration_pb2, scoring_pb2
+from trueodds.types import AnswerSetRule, CustomFormat, Example, Format, Reading, Scores
+from trueodds.v1 import calibration_pb2
 
-_SET_METHODS = {
-    scoring_pb2.ANSWER_SET_METHOD_LAC: AnswerSetMethod.LAC,
-    scoring_pb2.ANSWER_SET_METHOD_APS: AnswerSetMethod.APS,
-}
+_SET_METHODS = {message: method for method, message in _messages.SET_METHODS.items()}
 
 
 def evaluate_message(
     name: str,
-    items: Iterable[Example],
+    items: Iterable[Example | Scores],
     reading: Reading | Format | CustomFormat,
     shots: Sequence[Example],
     target_risks: Sequence[float],
@@ -35,12 +33,7 @@ def evaluate_message(
         target_risks=target_risks,
         miscoverages=miscoverages,
     )
-    message.questions.shots.extend(_messages.shot_message(shot) for shot in shots)
-    for item in items:
-        question = _messages.question_message(item.question)
-        message.questions.items.append(
-            calibration_pb2.FitQuestion(question=question, answer=item.answer)
-        )
+    add_items(message, list(items), shots)
     return message
 
 

@@ -10,7 +10,7 @@ from typing import Self
 
 import grpc
 
-from trueodds import _messages, _reports, errors
+from trueodds import _fits, _messages, _reports, errors
 from trueodds._astreams import stream_batches
 from trueodds._channel import (
     ATTEMPT_TIMEOUT,
@@ -27,6 +27,9 @@ from trueodds.client import Key, Progress, Request, Response
 from trueodds.evaluation import Report
 from trueodds.types import (
     Answer,
+    AnswerSetRule,
+    BiasCorrection,
+    CalibratedScores,
     Calibrator,
     Chat,
     CustomFormat,
@@ -36,6 +39,7 @@ from trueodds.types import (
     Model,
     Question,
     Reading,
+    Scores,
     Text,
     TokenIds,
 )
@@ -79,11 +83,21 @@ class AsyncClient:
         shots: Sequence[Example] = (),
         calibrator: str | None = None,
         min_option_mass: float = 0.0,
+        min_confidence: float = 0.0,
+        answer_set: AnswerSetRule | None = None,
         top_tokens: int = 0,
     ) -> Answer:
         """Answers one question; see ``Client.score``."""
         settings = _messages.settings_message(
-            model, task, reading, shots, calibrator, min_option_mass, top_tokens
+            model,
+            task,
+            reading,
+            shots,
+            calibrator,
+            min_option_mass,
+            top_tokens,
+            min_confidence,
+            answer_set,
         )
         message = _messages.question_message(question)
         request = scoring_pb2.ScoreRequest(settings=settings, question=message)
@@ -99,13 +113,23 @@ class AsyncClient:
         shots: Sequence[Example] = (),
         calibrator: str | None = None,
         min_option_mass: float = 0.0,
+        min_confidence: float = 0.0,
+        answer_set: AnswerSetRule | None = None,
         top_tokens: int = 0,
         progress: Progress | None = None,
     ) -> list[Answer | errors.TrueoddsError]:
         """Answers many questions of one task, in their order; see ``Client.score_batch``."""
         questions = list(questions)
         settings = _messages.settings_message(
-            model, task, reading, shots, calibrator, min_option_mass, top_tokens
+            model,
+            task,
+            reading,
+            shots,
+            calibrator,
+            min_option_mass,
+            top_tokens,
+            min_confidence,
+            answer_set,
         )
         size = min(BATCH, (await self.model(model)).max_items) if len(questions) > 1 else 1
         outcomes: list[Answer | errors.TrueoddsError] = []
@@ -142,12 +166,22 @@ class AsyncClient:
         shots: Sequence[Example] = (),
         calibrator: str | None = None,
         min_option_mass: float = 0.0,
+        min_confidence: float = 0.0,
+        answer_set: AnswerSetRule | None = None,
         top_tokens: int = 0,
         ordered: bool = True,
     ) -> AsyncIterator[tuple[int, Answer | errors.TrueoddsError]]:
         """Answers any number of questions, as a stream; see ``Client.score_stream``."""
         settings = _messages.settings_message(
-            model, task, reading, shots, calibrator, min_option_mass, top_tokens
+            model,
+            task,
+            reading,
+            shots,
+            calibrator,
+            min_option_mass,
+            top_tokens,
+            min_confidence,
+            answer_set,
         )
         batches = _batches(settings, questions)
         async for first, response in self.stream(batches, ordered=ordered):
@@ -185,7 +219,7 @@ class AsyncClient:
 
     async def fit(
         self,
-        items: Iterable[Example | Question] = (),
+        items: Iterable[Example | Question | Scores] = (),
         *,
         model: str,
         task: str = "",
@@ -195,13 +229,34 @@ class AsyncClient:
         teacher: str | None = None,
         temperature: float | None = None,
         options: int | None = None,
+        teacher_reading: Reading | Format | CustomFormat | None = None,
+        teacher_shots: Sequence[Example] = (),
+        bias_correction: BiasCorrection = BiasCorrection.NONE,
+        content_free: Sequence[Sequence[float]] = (),
         activate: bool = False,
+        request_id: str = "",
+        validate_only: bool = False,
         progress: Progress | None = None,
         timeout: float = FIT_TIMEOUT,  # noqa: ASYNC109
     ) -> Calibrator:
         """Fits a calibrator for a model and task, and stores it; see ``Client.fit``."""
-        request = _messages.fit_message(
-            model, task, reading, method, teacher, temperature, items, shots, options, activate
+        request = _fits.fit_message(
+            model,
+            task,
+            reading,
+            method,
+            teacher,
+            temperature,
+            items,
+            shots,
+            options,
+            activate,
+            teacher_reading,
+            teacher_shots,
+            bias_correction,
+            content_free,
+            request_id,
+            validate_only,
         )
         with self._errors():
             async for event in self._calibration.FitCalibrator(request, timeout=timeout):
@@ -214,7 +269,7 @@ class AsyncClient:
     async def evaluate(
         self,
         name: str,
-        items: Iterable[Example],
+        items: Iterable[Example | Scores],
         *,
         reading: Reading | Format | CustomFormat = Format.PAREN,
         shots: Sequence[Example] = (),
@@ -232,6 +287,23 @@ class AsyncClient:
                 if progress is not None:
                     progress(event.progress.done, event.progress.total)
         raise errors.ServiceFailed("the evaluation ended without a report")
+
+    async def calibrate(
+        self,
+        rows: Iterable[Sequence[float]],
+        *,
+        name: str = "",
+        model: str = "",
+        task: str = "",
+        reading: Reading | Format | CustomFormat | None = None,
+    ) -> list[CalibratedScores | errors.TrueoddsError]:
+        """Applies a calibrator to rows of scores that you have; see ``Client.calibrate``."""
+        requests = _fits.calibrate_messages(name, model, task, reading, list(rows))
+        outcomes: list[CalibratedScores | errors.TrueoddsError] = []
+        for request in requests:
+            response = await self._ask(self._calibration.Calibrate, request)
+            outcomes += _fits.calibrated_of(response, len(outcomes))
+        return outcomes
 
     async def calibrators(
         self, model: str, *, task: str | None = None
@@ -266,6 +338,11 @@ class AsyncClient:
         if not response.HasField("calibrator"):
             return None
         return _messages.calibrator_of(response.calibrator)
+
+    async def delete(self, name: str) -> None:
+        """Deletes a calibrator; see ``Client.delete``."""
+        request = calibration_pb2.DeleteCalibratorRequest(name=name)
+        await self._ask(self._calibration.DeleteCalibrator, request)
 
     async def models(self) -> list[Model]:
         """The models that the server has."""

@@ -10,7 +10,7 @@ from typing import Self, TypeVar
 
 import grpc
 
-from trueodds import _messages, _reports, errors
+from trueodds import _fits, _messages, _reports, errors
 from trueodds._channel import (
     ATTEMPT_TIMEOUT,
     BATCH,
@@ -26,6 +26,9 @@ from trueodds._streams import stream_batches
 from trueodds.evaluation import Report
 from trueodds.types import (
     Answer,
+    AnswerSetRule,
+    BiasCorrection,
+    CalibratedScores,
     Calibrator,
     Chat,
     CustomFormat,
@@ -35,6 +38,7 @@ from trueodds.types import (
     Model,
     Question,
     Reading,
+    Scores,
     Text,
     TokenIds,
 )
@@ -81,6 +85,8 @@ class Client:
         shots: Sequence[Example] = (),
         calibrator: str | None = None,
         min_option_mass: float = 0.0,
+        min_confidence: float = 0.0,
+        answer_set: AnswerSetRule | None = None,
         top_tokens: int = 0,
     ) -> Answer:
         """Answers one question.
@@ -89,10 +95,20 @@ class Client:
         else none; unless ``calibrator`` names one. ``reading`` says how the question is asked
         and its answer read; a format alone will do. ``shots`` are worked examples, shown before
         the question; each needs its answer. The answer abstains where the options hold less
-        than ``min_option_mass`` of the probability, and tells so many ``top_tokens``, at most 20.
+        than ``min_option_mass`` of the probability, or its calibrated confidence is below
+        ``min_confidence``. It tells the ``answer_set`` of a rule, which is for one named
+        ``calibrator``, and so many ``top_tokens``, at most 20.
         """
         settings = _messages.settings_message(
-            model, task, reading, shots, calibrator, min_option_mass, top_tokens
+            model,
+            task,
+            reading,
+            shots,
+            calibrator,
+            min_option_mass,
+            top_tokens,
+            min_confidence,
+            answer_set,
         )
         message = _messages.question_message(question)
         request = scoring_pb2.ScoreRequest(settings=settings, question=message)
@@ -108,6 +124,8 @@ class Client:
         shots: Sequence[Example] = (),
         calibrator: str | None = None,
         min_option_mass: float = 0.0,
+        min_confidence: float = 0.0,
+        answer_set: AnswerSetRule | None = None,
         top_tokens: int = 0,
         progress: Progress | None = None,
     ) -> list[Answer | errors.TrueoddsError]:
@@ -120,7 +138,15 @@ class Client:
         """
         questions = list(questions)
         settings = _messages.settings_message(
-            model, task, reading, shots, calibrator, min_option_mass, top_tokens
+            model,
+            task,
+            reading,
+            shots,
+            calibrator,
+            min_option_mass,
+            top_tokens,
+            min_confidence,
+            answer_set,
         )
         size = min(BATCH, self.model(model).max_items) if len(questions) > 1 else 1
         outcomes: list[Answer | errors.TrueoddsError] = []
@@ -156,6 +182,8 @@ class Client:
         shots: Sequence[Example] = (),
         calibrator: str | None = None,
         min_option_mass: float = 0.0,
+        min_confidence: float = 0.0,
+        answer_set: AnswerSetRule | None = None,
         top_tokens: int = 0,
         ordered: bool = True,
     ) -> Iterator[tuple[int, Answer | errors.TrueoddsError]]:
@@ -169,7 +197,15 @@ class Client:
         arguments are those of ``score``.
         """
         settings = _messages.settings_message(
-            model, task, reading, shots, calibrator, min_option_mass, top_tokens
+            model,
+            task,
+            reading,
+            shots,
+            calibrator,
+            min_option_mass,
+            top_tokens,
+            min_confidence,
+            answer_set,
         )
         for first, response in self.stream(_batches(settings, questions), ordered=ordered):
             if response.HasField("error"):
@@ -207,7 +243,7 @@ class Client:
 
     def fit(
         self,
-        items: Iterable[Example | Question] = (),
+        items: Iterable[Example | Question | Scores] = (),
         *,
         model: str,
         task: str = "",
@@ -217,22 +253,49 @@ class Client:
         teacher: str | None = None,
         temperature: float | None = None,
         options: int | None = None,
+        teacher_reading: Reading | Format | CustomFormat | None = None,
+        teacher_shots: Sequence[Example] = (),
+        bias_correction: BiasCorrection = BiasCorrection.NONE,
+        content_free: Sequence[Sequence[float]] = (),
         activate: bool = False,
+        request_id: str = "",
+        validate_only: bool = False,
         progress: Progress | None = None,
         timeout: float = FIT_TIMEOUT,
     ) -> Calibrator:
         """Fits a calibrator for a model and task, and stores it.
 
-        TEACHER_KL needs a handful of questions, and a ``teacher`` unless the server's
-        configuration names one; TEMPERATURE needs examples with answers. CONSTANT (with
-        ``temperature``, in [0.05, 20]) and IDENTITY need only the number of ``options``. All
-        items have the same number of options. Without ``task`` it is the model's default.
+        ``items`` are questions, with answers or without, for the service to score, or
+        ``Scores``; all have the same number of options. TEACHER_KL, AGREEMENT_KL and
+        TEACHER_POOLED need a handful, and a ``teacher`` unless the server's configuration names
+        one: it is shown ``teacher_shots`` and read by ``teacher_reading`` where these differ.
+        Other methods learn from the items with answers; AUTO chooses. CONSTANT (with
+        ``temperature``, in [0.05, 20]) and IDENTITY need only the number of ``options``.
+        ``content_free`` are scores after questions without content, for CONTEXTUAL and ``Scores``.
+        Without ``task`` it is the model's default.
 
-        It answers at once with ``activate``, else when ``activate()`` names it. ``progress``
-        counts prompts scored. ``timeout`` bounds the whole fit, in seconds.
+        It answers at once with ``activate``, else when ``activate()`` names it. With
+        ``validate_only`` nothing is stored: what comes back is what would have been. The same
+        request with the same ``request_id`` of yours is fitted once, however often it is sent.
+        ``progress`` counts prompts scored. ``timeout`` bounds the whole fit, in seconds.
         """
-        request = _messages.fit_message(
-            model, task, reading, method, teacher, temperature, items, shots, options, activate
+        request = _fits.fit_message(
+            model,
+            task,
+            reading,
+            method,
+            teacher,
+            temperature,
+            items,
+            shots,
+            options,
+            activate,
+            teacher_reading,
+            teacher_shots,
+            bias_correction,
+            content_free,
+            request_id,
+            validate_only,
         )
         with self._errors():
             for event in self._calibration.FitCalibrator(request, timeout=timeout):
@@ -245,7 +308,7 @@ class Client:
     def evaluate(
         self,
         name: str,
-        items: Iterable[Example],
+        items: Iterable[Example | Scores],
         *,
         reading: Reading | Format | CustomFormat = Format.PAREN,
         shots: Sequence[Example] = (),
@@ -256,12 +319,13 @@ class Client:
     ) -> Report:
         """Measures a calibrator on labelled questions: what to know before it is activated.
 
-        ``name`` is ``models/{model}/calibrators/{id}``. The examples need their answers, and
-        should not be those of the fit, which flatter. ``reading`` and ``shots`` are those of the
-        answers that the calibrator is for. ``target_risks`` are risks, in (0, 1), to find
-        abstention thresholds for, ``miscoverages`` the shares, in (0, 1), of answer sets that
-        may miss the right option; the server has its own when they are empty. ``progress``
-        counts prompts scored. ``timeout`` bounds the whole evaluation, in seconds.
+        ``name`` is ``models/{model}/calibrators/{id}``. The items, examples or ``Scores``, need
+        their answers, and should not be those of the fit, which flatter. ``reading`` and
+        ``shots`` are those of the answers that the calibrator is for. ``target_risks`` are
+        risks, in (0, 1), to find abstention thresholds for, ``miscoverages`` the shares, in
+        (0, 1), of answer sets that may miss the right option; the server has its own when they
+        are empty. ``progress`` counts prompts scored. ``timeout`` bounds the whole evaluation,
+        in seconds.
         """
         request = _reports.evaluate_message(name, items, reading, shots, target_risks, miscoverages)
         with self._errors():
@@ -271,6 +335,28 @@ class Client:
                 if progress is not None:
                     progress(event.progress.done, event.progress.total)
         raise errors.ServiceFailed("the evaluation ended without a report")
+
+    def calibrate(
+        self,
+        rows: Iterable[Sequence[float]],
+        *,
+        name: str = "",
+        model: str = "",
+        task: str = "",
+        reading: Reading | Format | CustomFormat | None = None,
+    ) -> list[CalibratedScores | errors.TrueoddsError]:
+        """Applies a calibrator to rows of scores that you have, one a question, in their order.
+
+        It is the one called ``name``, else the active one of the ``task`` of ``model`` and the
+        ``reading``, else the model's default. With a ``name`` these are checked, where given. A
+        row that the calibrator is not for has its error in its place.
+        """
+        requests = _fits.calibrate_messages(name, model, task, reading, list(rows))
+        outcomes: list[CalibratedScores | errors.TrueoddsError] = []
+        for request in requests:
+            response = self._ask(self._calibration.Calibrate, request)
+            outcomes += _fits.calibrated_of(response, len(outcomes))
+        return outcomes
 
     def calibrators(self, model: str, *, task: str | None = None) -> Iterator[Calibrator]:
         """A model's calibrators, the newest first; of one ``task`` ("": the default), or of all.
@@ -312,6 +398,11 @@ class Client:
         if not response.HasField("calibrator"):
             return None
         return _messages.calibrator_of(response.calibrator)
+
+    def delete(self, name: str) -> None:
+        """Deletes a calibrator; raises FailedPrecondition while it is active."""
+        request = calibration_pb2.DeleteCalibratorRequest(name=name)
+        self._ask(self._calibration.DeleteCalibrator, request)
 
     def models(self) -> list[Model]:
         """The models that the server has."""

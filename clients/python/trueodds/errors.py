@@ -78,18 +78,20 @@ def from_rpc(error: grpc.RpcError, server: str) -> TrueoddsError:
     return _from_grpc(call, server) if status is None else from_status(status)
 
 
-def from_status(status: status_pb2.Status, *, index: int | None = None) -> TrueoddsError:
-    """The error of a status: of a call, or of the question at ``index`` of all in a batch.
+def from_status(
+    status: status_pb2.Status, *, index: int | None = None, within: str = "questions"
+) -> TrueoddsError:
+    """The error of a status: of a call, or of the item at ``index`` of all in a batch.
 
-    A batch travels in several messages, and a server counts the questions of each from 0.
+    A batch travels in several messages, and a server counts what is ``within`` each from 0.
     """
     info, request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
     for detail in status.details:
         detail.Unpack(info) or detail.Unpack(request)
     field = request.field_violations[0].field if request.field_violations else ""
     message = status.message
-    if index is not None and field.startswith("questions["):
-        moved = f"questions[{index}]{field.partition(']')[2]}"
+    if index is not None and field.startswith(f"{within}["):
+        moved = f"{within}[{index}]{field.partition(']')[2]}"
         message, field = message.replace(field, moved, 1), moved
     kind = _KINDS.get(_BY_NUMBER.get(status.code, grpc.StatusCode.UNKNOWN), ServiceFailed)
     return kind(message, reason=info.reason, field=field)

@@ -235,6 +235,33 @@ class Example:
 
 
 @dataclass(frozen=True, slots=True)
+class Scores:
+    """Scores that you have of a question's options, for a fit or an evaluation.
+
+    ``logprobs`` are the model's, as ``OptionScore.score`` tells them, and ``teacher_logprobs``
+    the teacher's, where the method needs one. ``answer`` is the index of the right option, from
+    0; None where it is not known. ``teacher_format_probability`` is how likely the teacher
+    answers in the format, in [0, 1], where it is known.
+    """
+
+    logprobs: Sequence[float]
+    answer: int | None = None
+    teacher_logprobs: Sequence[float] = ()
+    teacher_format_probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CalibratedScores:
+    """What a calibrator makes of scores that you have; as in ``Answer``."""
+
+    probabilities: tuple[float, ...]
+    calibrated_probabilities: tuple[float, ...]
+    choice: int
+    confidence: float
+    calibrated_confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class OptionScore:
     """How likely an option is.
 
@@ -286,14 +313,16 @@ class Identity:
 class Answer:
     """The answer to a question: its options scored, in the question's order.
 
-    ``choice`` is the index of the likeliest option, from 0; the first of equals.
+    ``choice`` is the index of the likeliest option once calibrated, from 0; the first of equals.
     ``confidence`` and ``calibrated_confidence`` are the probability of the choice before and
     after the calibrator, in (0, 1]; they are equal where ``calibrator`` is None.
     ``format_probability`` is how likely the model answers in this format at all, and
     ``option_mass`` how much of the probability of what follows the options hold; both in [0, 1].
-    ``abstained`` is whether that is below the least that was asked for. ``entropy`` is that of
-    the answer distribution, in nats. ``calibrator`` names the one that was applied.
-    ``permutations`` are the orders that were averaged, ``label_prior`` is what was divided out.
+    ``abstained`` is whether the option mass or the calibrated confidence is below the least that
+    was asked for. ``entropy`` is that of the answer distribution, in nats. ``calibrator`` names
+    the one that was applied. ``permutations`` are the orders that were averaged, ``label_prior``
+    is what was divided out. ``answer_set`` are the options of the answer set, as indices, the
+    likeliest first; empty where none was asked for, and it may be with LAC.
     """
 
     options: tuple[OptionScore, ...]
@@ -310,6 +339,7 @@ class Answer:
     top_tokens: tuple[TopToken, ...] = ()
     permutations: tuple[tuple[int, ...], ...] = ()
     label_prior: tuple[float, ...] = ()
+    answer_set: tuple[int, ...] = ()
 
     @property
     def calibrated(self) -> bool:

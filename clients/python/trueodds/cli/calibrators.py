@@ -1,5 +1,6 @@
 """`trueodds fit` and `trueodds calibrators …`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -23,10 +24,10 @@ from trueodds.cli.console import (
 )
 from trueodds.cli.files import STDIN, read_examples
 from trueodds.cli.tables import calibrator_table, calibrators_table, temperature_text
-from trueodds.types import Format, Method, Normalization, OrderCorrection, Reading
+from trueodds.types import BiasCorrection, Format, Method, Normalization, OrderCorrection, Reading
 
 calibrators_app = typer.Typer(
-    help="List, show, activate and roll back calibrators.", no_args_is_help=True
+    help="List, show, activate, roll back and delete calibrators.", no_args_is_help=True
 )
 
 Name = Annotated[
@@ -40,9 +41,7 @@ def fit(
         Path | None, typer.Argument(help="Questions, JSON Lines; - for stdin.")
     ] = None,
     task: Task = "",
-    method: Annotated[Method, typer.Option(help="How to find the temperature.")] = (
-        Method.TEACHER_KL
-    ),
+    method: Annotated[Method, typer.Option(help="How to fit; auto chooses.")] = (Method.TEACHER_KL),
     answer_format: AnswerFormat = Format.PAREN,
     normalization: Normalized = Normalization.SUM,
     unconditional_prompt: Unconditional = None,
@@ -52,6 +51,15 @@ def fit(
     teacher: Annotated[
         str | None, typer.Option(help="The pre-trained model; the configured one when left out.")
     ] = None,
+    teacher_shots: Annotated[
+        Path | None, typer.Option(help="What the teacher is shown instead of --shots.")
+    ] = None,
+    teacher_format: Annotated[
+        Format | None, typer.Option(help="How the teacher answers; as the model when left out.")
+    ] = None,
+    bias_correction: Annotated[
+        BiasCorrection, typer.Option(help="What is taken off the scores before.")
+    ] = BiasCorrection.NONE,
     temperature: Annotated[
         float | None, typer.Option(help="For --method constant, from 0.05 to 20.")
     ] = None,
@@ -59,6 +67,12 @@ def fit(
         int | None, typer.Option(min=2, max=128, help="Their number, for constant and identity.")
     ] = None,
     activate: Annotated[bool, typer.Option("--activate", help="Let it answer at once.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would be stored, and store nothing.")
+    ] = False,
+    request_id: Annotated[
+        str, typer.Option(help="Your name for this fit: repeated, it is not done again.")
+    ] = "",
     timeout: Annotated[
         float, typer.Option(min=0.001, help="Seconds that the fit may take.")
     ] = FIT_TIMEOUT,
@@ -66,13 +80,15 @@ def fit(
 ) -> None:
     """Fit a calibrator for a model and task, and print its name.
 
-    teacher_kl needs a handful of questions, temperature questions with answers; constant and
-    identity need --options only. `trueodds score --help` shows a line of the file.
+    teacher_kl, agreement_kl and teacher_pooled need a handful of questions, constant and identity
+    only --options, the other methods questions with answers. `trueodds score --help` shows a
+    line of the file.
 
     Example: trueodds fit demo-aligned questions.jsonl --task reviews --activate
     """
     if questions == shots == STDIN:
         raise typer.BadParameter("questions and shots cannot both come from stdin")
+    reading = Reading(answer_format, normalization, unconditional_prompt, sum_variants, order)
     with connected(server) as client:
         items, worked = read_examples(questions), read_examples(shots)
         with progress_bar("fitting") as progress:
@@ -81,19 +97,31 @@ def fit(
                 model=model,
                 task=task,
                 method=method,
-                reading=Reading(
-                    answer_format, normalization, unconditional_prompt, sum_variants, order
-                ),
+                reading=reading,
                 shots=worked,
                 teacher=teacher,
+                teacher_shots=read_examples(teacher_shots),
+                teacher_reading=teacher_format and replace(reading, format=teacher_format),
+                bias_correction=bias_correction,
                 temperature=temperature,
                 options=options,
                 activate=activate,
+                validate_only=dry_run,
+                request_id=request_id,
                 progress=progress,
                 timeout=timeout,
             )
+    if dry_run:
+        out.print(calibrator_table(calibrator))
+        err.print("a dry run: nothing is stored", soft_wrap=True)
+        return
     state = "active" if calibrator.active else "not active; see trueodds calibrators activate"
-    err.print(f"T = {temperature_text(calibrator)}, {state}", soft_wrap=True)
+    fitted = calibrator.method.value
+    if calibrator.temperature is not None:
+        fitted += f", T = {temperature_text(calibrator)}"
+    err.print(f"{fitted}, {state}", soft_wrap=True)
+    if calibrator.fallback:
+        err.print(calibrator.fallback, soft_wrap=True)
     typer.echo(calibrator.name)
 
 
@@ -131,6 +159,17 @@ def activate(name: Name, server: Server = None) -> None:
     """
     with connected(server) as client:
         out.print(f"{client.activate(name).name} is active", soft_wrap=True)
+
+
+@calibrators_app.command()
+def delete(name: Name, server: Server = None) -> None:
+    """Delete a calibrator that is not active.
+
+    Example: trueodds calibrators delete models/demo-aligned/calibrators/0f3a
+    """
+    with connected(server) as client:
+        client.delete(name)
+    out.print(f"{name} is deleted", soft_wrap=True)
 
 
 @calibrators_app.command()

@@ -9,6 +9,7 @@ from trueodds.cli.bulk import bulk
 from trueodds.cli.calibrators import calibrators_app, fit
 from trueodds.cli.console import Server, connected, out
 from trueodds.cli.demo import demo
+from trueodds.cli.evaluate import evaluate
 from trueodds.cli.report import report
 from trueodds.cli.score import score
 from trueodds.cli.serve import serve
@@ -26,6 +27,7 @@ app.command()(serve)
 app.command()(score)
 app.command()(bulk)
 app.command()(fit)
+app.command()(evaluate)
 app.command()(report)
 app.add_typer(calibrators_app, name="calibrators")
 

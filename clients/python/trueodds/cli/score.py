@@ -26,7 +26,16 @@ from trueodds.cli.console import (
 from trueodds.cli.files import STDIN, read_examples
 from trueodds.cli.tables import answer_table
 from trueodds.errors import TrueoddsError
-from trueodds.types import Answer, Format, Normalization, OrderCorrection, Question, Reading
+from trueodds.types import (
+    Answer,
+    AnswerSetMethod,
+    AnswerSetRule,
+    Format,
+    Normalization,
+    OrderCorrection,
+    Question,
+    Reading,
+)
 
 
 def score(
@@ -47,6 +56,13 @@ def score(
     min_option_mass: Annotated[
         float, typer.Option(min=0, max=1, help="Abstain where the options hold less.")
     ] = 0.0,
+    min_confidence: Annotated[
+        float, typer.Option(min=0, max=1, help="Abstain where the calibrated confidence is less.")
+    ] = 0.0,
+    answer_set: Annotated[
+        tuple[AnswerSetMethod, float] | None,
+        typer.Option(metavar="RULE THRESHOLD", help="As evaluate tells it; needs --calibrator."),
+    ] = None,
     top_tokens: Annotated[
         int, typer.Option(min=0, max=20, help="Tell so many of the likeliest tokens.")
     ] = 0,
@@ -95,6 +111,8 @@ def score(
                 shots=worked,
                 calibrator=calibrator,
                 min_option_mass=min_option_mass,
+                min_confidence=min_confidence,
+                answer_set=answer_set and AnswerSetRule(*answer_set),
                 top_tokens=top_tokens,
                 progress=progress,
             )
@@ -102,7 +120,8 @@ def score(
         if table:
             out.print(answer_table(each, outcome))
         else:
-            typer.echo(json.dumps(_row(outcome), ensure_ascii=False, allow_nan=False))
+            row = _row(outcome, with_set=answer_set is not None)
+            typer.echo(json.dumps(row, ensure_ascii=False, allow_nan=False))
     if any(isinstance(outcome, TrueoddsError) for outcome in outcomes):
         raise typer.Exit(1)
 
@@ -114,7 +133,7 @@ def _question(text: str, options: list[str]) -> Question:
         raise typer.BadParameter(str(error)) from error
 
 
-def _row(outcome: Answer | TrueoddsError) -> dict[str, Any]:
+def _row(outcome: Answer | TrueoddsError, *, with_set: bool) -> dict[str, Any]:
     if isinstance(outcome, TrueoddsError):
         return {
             "error": {"reason": outcome.reason, "field": outcome.field, "message": str(outcome)}
@@ -134,6 +153,7 @@ def _row(outcome: Answer | TrueoddsError) -> dict[str, Any]:
         "option_mass": outcome.option_mass,
         "entropy": outcome.entropy,
         "abstained": outcome.abstained,
+        **({"answer_set": list(outcome.answer_set)} if with_set else {}),
         "calibrator": outcome.calibrator,
         "identity": asdict(outcome.identity),
         **({"top_tokens": top} if top else {}),

@@ -1,0 +1,162 @@
+"""Python ↔ messages of a fit, and of scores that the caller has, for both clients."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from trueodds import errors
+from trueodds._channel import BATCH
+from trueodds._messages import (
+    CORRECTIONS,
+    METHODS,
+    model_name,
+    question_message,
+    reading_message,
+    shot_message,
+)
+from trueodds.types import (
+    BiasCorrection,
+    CalibratedScores,
+    CustomFormat,
+    Example,
+    Format,
+    Method,
+    Question,
+    Reading,
+    Scores,
+)
+from trueodds.v1 import calibration_pb2
+
+_CORRECTIONS = {correction: message for message, correction in CORRECTIONS.items()}
+
+
+def fit_message(
+    model: str,
+    task: str,
+    reading: Reading | Format | CustomFormat,
+    method: Method,
+    teacher: str | None,
+    temperature: float | None,
+    items: Iterable[Example | Question | Scores],
+    shots: Sequence[Example],
+    options: int | None,
+    activate: bool,
+    teacher_reading: Reading | Format | CustomFormat | None = None,
+    teacher_shots: Sequence[Example] = (),
+    bias_correction: BiasCorrection = BiasCorrection.NONE,
+    content_free: Sequence[Sequence[float]] = (),
+    request_id: str = "",
+    validate_only: bool = False,
+) -> calibration_pb2.FitCalibratorRequest:
+    message = calibration_pb2.FitCalibratorRequest(
+        model=model_name(model),
+        task=task,
+        reading=reading_message(reading),
+        method=METHODS[Method(method)],
+        teacher=model_name(teacher) if teacher else "",
+        temperature=temperature,
+        activate=activate,
+        teacher_reading=None if teacher_reading is None else reading_message(teacher_reading),
+        bias_correction=_CORRECTIONS[BiasCorrection(bias_correction)],
+        request_id=request_id,
+        validate_only=validate_only,
+    )
+    items = list(items)
+    if options is not None:
+        if items:
+            raise errors.InvalidRequest("options: items have their own", field="options")
+        message.options = options
+        return message
+    add_items(message, items, shots)
+    # To touch the one source would clear the other.
+    if teacher_shots:
+        if message.WhichOneof("source") == "scores":
+            raise errors.InvalidRequest(
+                "teacher_shots: go with questions, not with scores", field="teacher_shots"
+            )
+        message.questions.teacher_shots.extend(map(shot_message, teacher_shots))
+    if content_free:
+        if message.WhichOneof("source") == "questions":
+            raise errors.InvalidRequest(
+                "content_free: goes with scores, not with questions", field="content_free"
+            )
+        message.scores.content_free.extend(
+            calibration_pb2.OptionScores(logprobs=row) for row in content_free
+        )
+    return message
+
+
+def add_items(
+    message: calibration_pb2.FitCalibratorRequest | calibration_pb2.EvaluateCalibratorRequest,
+    items: Sequence[Example | Question | Scores],
+    shots: Sequence[Example],
+) -> None:
+    """Questions, or scores; raises InvalidRequest for a mixture, or shots beside scores.
+
+    No items are no source, and the server says what it needs.
+    """
+    if not items:
+        return
+    scores = [item for item in items if isinstance(item, Scores)]
+    if not scores:
+        message.questions.shots.extend(shot_message(shot) for shot in shots)
+        message.questions.items.extend(
+            _fit_question(item) for item in items if not isinstance(item, Scores)
+        )
+        return
+    if len(scores) < len(items):
+        raise errors.InvalidRequest("items: either questions or scores", field="items")
+    if shots:
+        raise errors.InvalidRequest("shots: go with questions, not with scores", field="shots")
+    message.scores.items.extend(
+        calibration_pb2.FitScore(
+            logprobs=each.logprobs,
+            teacher_logprobs=each.teacher_logprobs,
+            answer=each.answer,
+            teacher_format_probability=each.teacher_format_probability,
+        )
+        for each in scores
+    )
+
+
+def _fit_question(item: Example | Question) -> calibration_pb2.FitQuestion:
+    example = Example(item) if isinstance(item, Question) else item
+    return calibration_pb2.FitQuestion(
+        question=question_message(example.question), answer=example.answer
+    )
+
+
+def calibrate_messages(
+    name: str,
+    model: str,
+    task: str,
+    reading: Reading | Format | CustomFormat | None,
+    rows: Sequence[Sequence[float]],
+) -> Iterator[calibration_pb2.CalibrateRequest]:
+    """The rows in messages of so many of them; without any one message, which is refused."""
+    for first in range(0, max(len(rows), 1), BATCH):
+        yield calibration_pb2.CalibrateRequest(
+            name=name,
+            model=model and model_name(model),
+            task=task,
+            reading=None if reading is None else reading_message(reading),
+            items=[
+                calibration_pb2.OptionScores(logprobs=row) for row in rows[first : first + BATCH]
+            ],
+        )
+
+
+def calibrated_of(
+    message: calibration_pb2.CalibrateResponse, first: int
+) -> list[CalibratedScores | errors.TrueoddsError]:
+    """One outcome a row; ``first`` is the index of the message's first among all."""
+    return [
+        CalibratedScores(
+            tuple(each.scores.probabilities),
+            tuple(each.scores.calibrated_probabilities),
+            each.scores.choice,
+            each.scores.confidence,
+            each.scores.calibrated_confidence,
+        )
+        if each.HasField("scores")
+        else errors.from_status(each.error, index=index, within="items")
+        for index, each in enumerate(message.outcomes, first)
+    ]

@@ -1,0 +1,125 @@
+"""`trueodds evaluate`: what a calibrator does, in numbers."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from trueodds._channel import FIT_TIMEOUT
+from trueodds.cli.calibrators import Name
+from trueodds.cli.console import (
+    AnswerFormat,
+    Normalized,
+    Order,
+    Server,
+    Shots,
+    Unconditional,
+    Variants,
+    connected,
+    err,
+    out,
+    progress_bar,
+)
+from trueodds.cli.files import STDIN, read_examples
+from trueodds.evaluation import Estimate, Report
+from trueodds.types import Format, Normalization, OrderCorrection, Reading
+
+
+def evaluate(
+    name: Name,
+    questions: Annotated[
+        Path, typer.Argument(help="Questions with answers, JSON Lines; - for stdin.")
+    ],
+    target_risk: Annotated[
+        list[float] | None, typer.Option(help="A risk to find a threshold for; repeatable.")
+    ] = None,
+    miscoverage: Annotated[
+        list[float] | None, typer.Option(help="How often answer sets may miss; repeatable.")
+    ] = None,
+    answer_format: AnswerFormat = Format.PAREN,
+    normalization: Normalized = Normalization.SUM,
+    unconditional_prompt: Unconditional = None,
+    order: Order = OrderCorrection.NONE,
+    sum_variants: Variants = False,
+    shots: Shots = None,
+    json: Annotated[bool, typer.Option("--json", help="The whole report, for programs.")] = False,
+    timeout: Annotated[
+        float, typer.Option(min=0.001, help="Seconds that the evaluation may take.")
+    ] = FIT_TIMEOUT,
+    server: Server = None,
+) -> None:
+    """Measure a calibrator on questions with answers, those of the fit excepted.
+
+    Tells every metric before and after with its 95 % interval, and the thresholds for
+    --min-confidence and --answer-set of `trueodds score`. `trueodds report` draws the same.
+
+    Example: trueodds evaluate models/demo-aligned/calibrators/0f3a labelled.jsonl
+    """
+    if questions == shots == STDIN:
+        raise typer.BadParameter("questions and shots cannot both come from stdin")
+    with connected(server) as client:
+        items, worked = read_examples(questions), read_examples(shots)
+        with progress_bar("measuring") as progress:
+            report = client.evaluate(
+                name,
+                items,
+                reading=Reading(
+                    answer_format, normalization, unconditional_prompt, sum_variants, order
+                ),
+                shots=worked,
+                target_risks=target_risk or (),
+                miscoverages=miscoverage or (),
+                progress=progress,
+                timeout=timeout,
+            )
+    if json:
+        typer.echo(report.to_json())
+        return
+    for table in (_metrics(report), _abstentions(report), _answer_sets(report)):
+        out.print(table)
+    if report.in_sample:
+        err.print("these are the items of the fit: the numbers flatter", soft_wrap=True)
+
+
+def _metrics(report: Report) -> Table:
+    table = Table("metric", "before", "after", "difference", title=f"{report.items} questions")
+    for name in sorted(report.before.metrics.keys() | report.after.metrics.keys()):
+        told = (report.before.metrics, report.after.metrics, report.differences)
+        table.add_row(name, *(_estimate(metrics.get(name)) for metrics in told))
+    return table
+
+
+def _estimate(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return "–"
+    if estimate.lower == estimate.upper:
+        return f"{estimate.value:.4f}"
+    return f"{estimate.value:.4f} ({estimate.lower:.4f} to {estimate.upper:.4f})"
+
+
+def _abstentions(report: Report) -> Table:
+    table = Table("risk at most", "--min-confidence", "answered", "risk", "95 % bound")
+    for rule in report.abstentions:
+        found = rule.min_confidence is not None
+        table.add_row(
+            f"{rule.target_risk:g}",
+            "none keeps it" if rule.min_confidence is None else f"{rule.min_confidence:.6g}",
+            f"{rule.coverage:.1%}" if found else "–",
+            f"{rule.risk:.1%}" if found else "–",
+            f"{rule.risk_upper_bound:.1%}" if found else "–",
+        )
+    return table
+
+
+def _answer_sets(report: Report) -> Table:
+    table = Table("misses at most", "--answer-set", "hold the right one", "options", "of one")
+    for each in report.answer_sets:
+        table.add_row(
+            f"{each.miscoverage:g}",
+            f"{each.rule.method.value} {each.rule.threshold:.6g}",
+            f"{each.coverage:.1%}",
+            f"{each.mean_size:.2f}",
+            f"{each.singletons:.1%}",
+        )
+    return table
