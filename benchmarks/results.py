@@ -20,26 +20,42 @@ baseline tells.
 
 def main() -> None:
     """Writes RESULTS.md, and a chart beside each result of questions a second."""
-    parts = [_HEAD]
+    for path, text in files().items():
+        path.write_text(text, encoding="utf-8")
+
+
+def files() -> dict[Path, str]:
+    """What is made of the results that are there: each file's content."""
+    parts, made = [_HEAD], {}
     for path in sorted(RESULTS.glob("*.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
         if "sizes" in result:
             parts.append(_growth(result))
+        elif "profile" in result:
+            chart = path.with_suffix(".svg")
+            parts.append(_rates(result, chart.name))
+            made[chart] = _chart(result)
         else:
-            parts.append(_rates(path, result) if "profile" in result else _plain(path, result))
-    (HERE / "RESULTS.md").write_text("\n".join(parts), encoding="utf-8")
+            parts.append(_plain(path, result))
+    return {HERE / "RESULTS.md": "\n".join(parts), **made}
 
 
-def _rates(path: Path, result: dict[str, Any]) -> str:
+def _chart(result: dict[str, Any]) -> str:
+    rows = [row for row in result["rows"] if "ratio_to_offline" in row and "latency_ms" not in row]
+    return svg(f"Questions a second, × LLM.generate: {_title(result)}", rows)
+
+
+def _title(result: dict[str, Any]) -> str:
+    return f"{result['model']}, {_hardware(result)}"
+
+
+def _rates(result: dict[str, Any], chart: str) -> str:
     rows = [row for row in result["rows"] if "ratio_to_offline" in row]
-    together = [row for row in rows if "latency_ms" not in row]
-    title = f"{result['model']}, {_hardware(result)}"
-    chart = path.with_suffix(".svg")
-    chart.write_text(svg(f"Questions a second, × LLM.generate: {title}", together), "utf-8")
+    title = _title(result)
     lines = [
         f"## {title}",
         "",
-        f"![{title}](results/{chart.name})",
+        f"![{title}](results/{chart})",
         "",
         "| | × offline | questions/s | p50 ms | p99 ms | largest difference, nats |",
         "|---|---|---|---|---|---|",
