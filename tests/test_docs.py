@@ -1,0 +1,85 @@
+"""What the documents say of methods, metrics, commands and files is so."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from trueodds import Method as ClientMethod
+from trueodds.cli.main import app
+from trueodds.report.metrics import METRICS, NULL
+from trueodds_service.core.methods import SPECS
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMMANDS = typer.main.get_command(app)
+
+
+def table(page, title):
+    """The rows below the table's header that begins with ``title``, as lists of cells."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    [start] = [i for i, line in enumerate(lines) if line.startswith(f"| {title} |")]
+    for line in lines[start + 2 :]:
+        if not line.startswith("|"):
+            return
+        yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def code(pattern):
+    """What the pages' blocks of code hold, line by line."""
+    for page in PAGES:
+        for block in re.findall(r"```\w*\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+            for line in block.replace("\\\n", " ").splitlines():
+                if re.match(pattern, line):
+                    yield page.name, line
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    headings = {
+        re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    }
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("#"):
+            assert target[1:] in headings, target
+        elif not target.startswith("http"):
+            assert (page.parent / target.split("#")[0]).exists(), target
+
+
+@pytest.mark.parametrize("line", [line for _, line in code("trueodds ")])
+def test_a_command_of_the_pages_exists(line):
+    words = shlex.split(line.split(" > ")[0], comments=True)[1:]
+    command = COMMANDS
+    while hasattr(command, "commands"):
+        command = command.commands[words.pop(0)]
+    known = {name for each in command.params for name in each.opts}
+    assert {word for word in words if re.match("--?[a-z]", word)} <= known
+
+
+def test_the_methods_are_those_of_the_service():
+    rows = {re.findall("[A-Z_]+", row[0])[0]: row for row in table(
+        ROOT / "docs/calibration.md", "`Method`")}  # fmt: skip
+    assert set(rows) == {method.name for method in ClientMethod}
+    assert set(rows) - {"AUTO"} == {method.name for method in SPECS}
+    for method, spec in SPECS.items():
+        _, needs, source, numbers, changes = rows[method.name]
+        assert changes == ("no" if spec.keeps_choice else "yes"), method
+        assert numbers == {"n": "grow with n"}.get(spec.parameters, spec.parameters)
+        counts = [int(number) for number in re.findall(r"\d+", needs.split("options")[0])]
+        told = [spec.min_items, spec.own_items] if spec.min_items else []
+        if method.name not in ("CONSTANT", "MATRIX"):
+            assert counts == sorted({*told}), method
+        assert ("teacher" in needs) == spec.needs_teacher
+        assert ("answers" in needs) == spec.needs_labels
+        for year in re.findall(r"\b\d{4}\b", spec.source.split("(")[0]):
+            assert year in source or "He et al. 2023" in source
+
+
+def test_the_metrics_are_those_of_the_report():
+    rows = table(ROOT / "docs/calibration.md", "metric")
+    named = {name for row in rows for name in re.findall("`([a-z_]+)`", row[0])}
+    assert named - {f"{NULL}ece"} == {metric.name for metric in METRICS}
