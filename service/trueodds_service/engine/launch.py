@@ -13,7 +13,6 @@ from trueodds_service.errors import ConfigError
 _CPU_DEFAULT_KV_GIB = 1.0
 # The smallest block that vLLM's CPU attention takes: short shared prefixes still hit the cache.
 _CPU_BLOCK_TOKENS = 32
-GPU_BLOCK_TOKENS = 16
 # vLLM's own default is meant for an engine alone on its GPU, as one started by hand is.
 _GPU_MEMORY = 0.9
 
@@ -59,6 +58,7 @@ def engine_arguments(
         "max_model_len": settings.max_tokens,
         "max_num_batched_tokens": settings.max_batch_tokens,
         "max_num_seqs": settings.max_sequences,
+        "scheduling_policy": "priority" if settings.direct else "fcfs",
         "enable_prefix_caching": True,
         "block_size": _CPU_BLOCK_TOKENS if on_cpu else None,
         "kv_cache_memory_bytes": int(kv_gib * 2**30) if kv_gib else None,

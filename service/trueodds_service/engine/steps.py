@@ -100,7 +100,9 @@ class Steps:
     def last(self) -> dict[int, float]:
         """Every logprob of the last step, by its token."""
         start = self._flat.start_indices[-1]
-        return dict(zip(self._flat.token_ids[start:], self._flat.logprobs[start:], strict=True))
+        rows = zip(self._flat.token_ids[start:], self._flat.logprobs[start:], strict=True)
+        # Rows are as wide as the widest of the engine's step, and filled up with token 0.
+        return dict(reversed(list(rows)))
 
     def wanted(self, tokens: tuple[int, ...]) -> dict[int, Read]:
         """Tokens that the last step was asked for. Greedy sampling has chosen the likeliest."""

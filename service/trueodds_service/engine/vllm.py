@@ -17,9 +17,9 @@ import numpy as np
 from trueodds_service.concurrency import gather_or_cancel
 from trueodds_service.config import VllmSettings
 from trueodds_service.engine.base import EngineDied, EngineInfo, TokenPrompt, TokenScore
+from trueodds_service.engine.direct import Answer, Direct
 from trueodds_service.engine.lanes import Lanes
-from trueodds_service.engine.launch import GPU_BLOCK_TOKENS, engine_arguments
-from trueodds_service.engine.prefix import PrefixGate, shared_prefix
+from trueodds_service.engine.launch import engine_arguments
 from trueodds_service.engine.steps import (
     MOST_TOKENS_READ,
     Read,
@@ -39,6 +39,9 @@ _STEP_TOKENS = 64
 # Tokens whose logprobs vLLM computes at most in a step: each is a row of the vocabulary's size.
 _PIECE_TOKENS = 1024
 
+# Priorities of vLLM's: the least goes first.
+_FIRST, _IN_TURN = -1, 0
+
 _Tokens = tuple[int, ...]
 
 
@@ -49,16 +52,15 @@ class VllmEngine:
         self,
         llm: "AsyncLLM",
         info: EngineInfo,
-        block_tokens: int,
         adapters: "Mapping[str, LoRARequest]",
         *,
         on_cpu: bool,
+        direct: bool,
     ) -> None:
         self.info = info
         self._llm = llm
         self._numbers = itertools.count()
-        self._block_tokens = block_tokens
-        self._gate = PrefixGate()
+        self._direct = Direct(llm) if direct else None
         self._lanes = Lanes()
         self._adapters = adapters
         self._on_cpu = on_cpu
@@ -92,27 +94,49 @@ class VllmEngine:
             name: LoRARequest(name, number, str(path))
             for number, (name, path) in enumerate(adapters.items(), 1)
         }
-        block_tokens = arguments["block_size"] or GPU_BLOCK_TOKENS
-        return cls(llm, info, block_tokens, requests, on_cpu=current_platform.is_cpu())
+        return cls(llm, info, requests, on_cpu=current_platform.is_cpu(), direct=settings.direct)
 
     async def score(
         self, prompts: Sequence[TokenPrompt], adapter: str | None = None
     ) -> list[TokenScore]:
         lora = None if adapter is None else self._adapters[adapter]
-        first: list[TokenScore] = []
-        prefix = shared_prefix([prompt.prompt for prompt in prompts], self._block_tokens)
-        if prefix:
-            async with self._gate.ahead((adapter, prefix)) as ahead:
-                if ahead:
-                    first = [await self._score(prompts[0], lora)]
-        rest = prompts[len(first) :]
-        return first + await gather_or_cancel(self._score(prompt, lora) for prompt in rest)
+        # Who asks one question waits for it; who asks many waits for the last.
+        priority = _FIRST if len(prompts) == 1 else _IN_TURN
+        direct: list[int] = []
+        others: list[int] = []
+        for place, prompt in enumerate(prompts):
+            (direct if self._direct and _is_plain(prompt) else others).append(place)
+        scores = await gather_or_cancel(
+            [
+                self._plain_scores([prompts[place] for place in direct], lora, priority),
+                *(self._scores(prompts[place], lora) for place in others),
+            ]
+        )
+        by_place = dict(zip([*direct, *others], itertools.chain(*scores), strict=True))
+        return [by_place[place] for place in range(len(prompts))]
 
     def close(self) -> None:
         self._llm.shutdown()
 
-    async def _score(self, prompt: TokenPrompt, lora: "LoRARequest | None") -> TokenScore:
-        identifier, firsts = await self._first_tokens(prompt, lora)
+    async def _plain_scores(
+        self, prompts: Sequence[TokenPrompt], lora: "LoRARequest | None", priority: int
+    ) -> list[TokenScore]:
+        """Of prompts with one request each."""
+        if self._direct is None or not prompts:
+            return []
+        requests = [
+            (prompt.prompt, sampling(prompt.identifier, _first_tokens(prompt)))
+            for prompt in prompts
+        ]
+        async with self._lanes.of(self._lane(requests[0][1], lora)):
+            answers = await self._direct.answers(requests, lora, priority=priority)
+        return [
+            _plain_score(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)
+        ]
+
+    async def _scores(self, prompt: TokenPrompt, lora: "LoRARequest | None") -> list[TokenScore]:
+        """Of a prompt that takes more than one request."""
+        identifier, firsts = await self._read_first_tokens(prompt, lora)
         reads = [firsts[tokens[0]] for tokens in prompt.continuations]
         longer = [place for place, tokens in enumerate(prompt.continuations) if len(tokens) > 1]
         if longer:
@@ -124,18 +148,19 @@ class VllmEngine:
             for place, rest in zip(longer, rests, strict=True):
                 reads[place] = reads[place].then(rest)
         top = await self._top_tokens(prompt, lora) if prompt.top_tokens else ()
-        return TokenScore(
+        score = TokenScore(
             continuations=np.array([read.logprob for read in reads]),
             greedy=np.array([read.greedy for read in reads]),
             identifier=identifier,
             top_tokens=top,
         )
+        return [score]
 
-    async def _first_tokens(
+    async def _read_first_tokens(
         self, prompt: TokenPrompt, lora: "LoRARequest | None"
     ) -> tuple[float, dict[int, Read]]:
         """ln p(identifier), and each first token of the continuations after it."""
-        wanted = tuple(dict.fromkeys(tokens[0] for tokens in prompt.continuations))
+        wanted = _first_tokens(prompt)
         identifier = 0.0
         firsts: dict[int, Read] = {}
         for start in range(0, len(wanted), MOST_TOKENS_READ):
@@ -244,3 +269,30 @@ class VllmEngine:
                 return [output async for output in generation][-1]
             except EngineDeadError as error:
                 raise EngineDied("vLLM's engine process is gone") from error
+
+
+def _is_plain(prompt: TokenPrompt) -> bool:
+    """Whether one request tells the whole score."""
+    return (
+        not prompt.top_tokens
+        and len(prompt.continuations) <= MOST_TOKENS_READ
+        and all(len(tokens) == 1 for tokens in prompt.continuations)
+    )
+
+
+def _first_tokens(prompt: TokenPrompt) -> _Tokens:
+    """The first token of every continuation, each once."""
+    return tuple(dict.fromkeys(tokens[0] for tokens in prompt.continuations))
+
+
+def _plain_score(prompt: TokenPrompt, answer: Answer) -> TokenScore:
+    *forced, (ids, logprobs, rank) = answer.steps
+    wanted = [tokens[0] for tokens in prompt.continuations]
+    # Rows are as wide as the widest of the engine's step, and filled up with token 0.
+    by_token = dict(zip(ids[: len(wanted) + 1], logprobs, strict=False))
+    likeliest = ids[0] if rank == 1 else None
+    return TokenScore(
+        continuations=np.array([by_token[token] for token in wanted]),
+        greedy=np.array([token == likeliest for token in wanted]),
+        identifier=sum((step[0] for _, step, _ in forced), 0.0),
+    )
