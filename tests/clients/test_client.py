@@ -323,9 +323,7 @@ def test_a_fit_says_what_it_lacks(client, ask, task):
     with pytest.raises(InvalidRequest) as caught:
         client.fit([ask()], model="aligned", task=task, method=Method.TEMPERATURE)
     assert caught.value.field == "questions.items"
-    with pytest.raises(
-        InvalidRequest, match=r"^source: METHOD_TEACHER_KL is fitted"
-    ):
+    with pytest.raises(InvalidRequest, match=r"^source: METHOD_TEACHER_KL is fitted"):
         client.fit(model="aligned", task=task)
     with pytest.raises(InvalidRequest, match=r"^source: METHOD_CONSTANT is fitted from options"):
         constant(client, task, options=None)

@@ -664,6 +664,15 @@ def test_a_report_is_drawn_from_its_numbers_without_a_server(command, numbers, t
     }  # fmt: skip
 
 
+def test_numbers_come_from_standard_input_too(command, numbers, tmp_path):
+    page = tmp_path / "report.html"
+    content = numbers.read_text(encoding="utf-8")
+    assert command("report", "--from", "-", "-o", page, stdin=content).exit_code == 0
+    assert page.exists()
+    result = command("report", "--from", "-", "-o", page, stdin="{")
+    assert result.stderr.startswith("error: standard input: is not JSON")
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

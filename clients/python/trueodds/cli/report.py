@@ -1,5 +1,6 @@
 """`trueodds report`: what a calibrator does, to be read before it is activated."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +46,7 @@ def report(
     ] = None,
     json: Annotated[Path | None, typer.Option(help="A file for the numbers.")] = None,
     source: Annotated[
-        Path | None, typer.Option("--from", help="Draw these numbers; asks no server.")
+        Path | None, typer.Option("--from", help="Draw these numbers, - for stdin; asks no server.")
     ] = None,
     target_risk: Annotated[
         list[float] | None, typer.Option(help="A risk to find a threshold for; repeatable.")
@@ -106,12 +107,13 @@ def calibrator_name(model: str, calibrator: str) -> str:
 
 
 def _read(path: Path) -> Report:
+    name = "standard input" if path == STDIN else str(path)
     try:
-        return Report.from_json(path.read_bytes())
+        return Report.from_json(sys.stdin.buffer.read() if path == STDIN else path.read_bytes())
     except OSError as error:
-        fail(f"{path} cannot be read: {error.strerror}")
+        fail(f"{name} cannot be read: {error.strerror}")
     except ValueError as error:
-        fail(f"{path}: {error}")
+        fail(f"{name}: {error}")
 
 
 def _write(
