@@ -56,10 +56,10 @@ def measure(plan: Plan, tell: Tell, keep: Keep) -> None:
     """
     tell("starting LLM.generate …")
     baseline = SystemProcess(SYSTEMS[BASELINE], plan.weights, plan.settings)
-    base = Found(ROWS[0], start_seconds=baseline.start_seconds)
-    found = [base]
     drift: list[float] = []
     try:
+        base = Found(ROWS[0], start_seconds=baseline.wait())
+        found = [base]
         names = list(dict.fromkeys(row.system for row in plan.rows))
         for start in range(0, max(len(names), 1), plan.beside):
             together = names[start : start + plan.beside]
@@ -79,19 +79,22 @@ def _beside(
     tell: Tell,
     keep: Callable[[], None],
 ) -> None:
-    systems = {BASELINE: baseline}
+    names = dict.fromkeys(each.row.system for each in found)
+    tell(f"starting {', '.join(names)} …")
+    systems = {BASELINE: baseline} | {
+        name: SystemProcess(SYSTEMS[name], plan.weights, plan.settings) for name in names
+    }
     try:
-        for each in found:
-            name = each.row.system
-            if name not in systems and not each.failure:
-                tell(f"starting {name} …")
-                try:
-                    systems[name] = SystemProcess(SYSTEMS[name], plan.weights, plan.settings)
-                except Failed as error:
-                    for other in found:
-                        other.failure = str(error) if other.row.system == name else other.failure
-            if name in systems:
-                each.start_seconds = systems[name].start_seconds
+        for name in names:
+            its = [each for each in found if each.row.system == name]
+            try:
+                seconds = systems[name].wait()
+                for each in its:
+                    each.start_seconds = seconds
+            except Failed as error:
+                del systems[name]
+                for each in its:
+                    each.failure = str(error)
         baseline.measure("forget", [])
         rounds = _Rounds(plan, systems, [base, *found], tell)
         rounds.compare()

@@ -63,19 +63,22 @@ class SystemProcess:
     """A system in a process. ``start`` runs there, inside its event loop."""
 
     def __init__(self, start: Start, weights: Path, settings: VllmSettings) -> None:
-        """Returns when the system is ready to score. Raises Failed."""
+        """Returns at once; ``wait`` for the system before it is to score."""
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_run, args=(start, weights, settings, theirs))
-        started = time.perf_counter()
+        self._started = time.perf_counter()
         self._process.start()
         theirs.close()
+
+    def wait(self) -> float:
+        """Until the system is ready to score; the seconds since it was started. Raises Failed."""
         try:
             self._answer(_START_SECONDS)
         except Failed:
             self._kill()
             raise
-        self.start_seconds = time.perf_counter() - started
+        return time.perf_counter() - self._started
 
     def measure(self, method: str, tasks: Sequence[Task]) -> Measured:
         """Raises Failed; the system may be asked again."""
