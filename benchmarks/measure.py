@@ -92,6 +92,7 @@ def _beside(
                 for each in its:
                     each.start_seconds = seconds
             except Failed as error:
+                tell(f"{name} did not start:\n{error}")
                 del systems[name]
                 for each in its:
                     each.failure = str(error)
@@ -175,6 +176,7 @@ class _Rounds:
         try:
             return system.measure(each.row.method, self._asked(each, number, lane))
         except Failed as error:
+            self._tell(f"{each.row.name} failed:\n{error}")
             each.failure = str(error)
             return None
 

@@ -21,6 +21,7 @@ from trueodds_service.config import VllmSettings
 _START_SECONDS = 400.0
 _MEASURE_SECONDS = 400.0
 _STOP_SECONDS = 60.0
+_TOLD = 4000
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ LOG = Path("build/bench/systems.log")
 
 class Failed(Exception):
     """The system did not start, or did not score; the message is the end of its trace."""
+
+    def __str__(self) -> str:
+        """With the end of what all systems said: the cause is often in a process behind."""
+        said = LOG.read_text(encoding="utf-8", errors="replace") if LOG.exists() else ""
+        return f"{said[-_TOLD:]}\n{super().__str__()}"
 
 
 class SystemProcess:
