@@ -78,15 +78,15 @@ def _options() -> argparse.Namespace:
     add("--format", choices=("letter", "paren"), default="letter", help="what is read, and how")
     add("--rounds", type=int, default=3, help="measured, after one to warm up")
     add("--subjects", type=int, default=57, help="of a round, in the profile h200")
-    add("--questions", type=int, help="of each subject or task, a round; 40, on a CPU 25")
+    add("--questions", type=int, help="of each subject or task, a round; 40, on a CPU 15")
     add("--alone", type=int, default=4, help="the same, asked one at a time")
-    add("--slow", type=int, help="questions a round for the slow rows; 200, on a CPU 8")
+    add("--slow", type=int, help="questions a round for the slow rows; 200, on a CPU 4")
     add("--beside", type=int, default=2, help="systems that are up beside LLM.generate at once")
     add("--engine", type=json.loads, default={}, help="engine settings of every row, as JSON")
     add("--sweep", action="append", type=_swept, default=[], help=_SWEEP)
     add("--output", type=Path, help="JSON; written after every round")
     options = parser.parse_args()
-    many, few = (25, 8) if options.profile == "cpu" else (40, 200)
+    many, few = (15, 4) if options.profile == "cpu" else (40, 200)
     options.questions = many if options.questions is None else options.questions
     options.slow = few if options.slow is None else options.slow
     return options
