@@ -69,11 +69,12 @@ class SystemProcess:
     """A system in a process. ``start`` runs there, inside its event loop."""
 
     def __init__(self, start: Start, weights: Path, settings: VllmSettings) -> None:
-        """Returns at once; ``wait`` for the system before it is to score."""
+        """Returns at once; the first measurement waits for the system."""
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=_run, args=(start, weights, settings, theirs))
         self._started = time.perf_counter()
+        self._ready = False
         self._process.start()
         theirs.close()
 
@@ -84,10 +85,13 @@ class SystemProcess:
         except Failed:
             self._kill()
             raise
+        self._ready = True
         return time.perf_counter() - self._started
 
     def measure(self, method: str, tasks: Sequence[Task]) -> Measured:
         """Raises Failed; the system may be asked again."""
+        if not self._ready:
+            self.wait()
         self._connection.send((method, tasks))
         return self._answer(_MEASURE_SECONDS)
 
