@@ -61,15 +61,15 @@ def test_the_record_holds_each_metric() -> None:
     correct = (p.argmax(axis=1) == labels).astype(int)
     result = evaluate(p, labels, bins=8, seed=5)
     assert result.n == 320
-    assert result.accuracy == accuracy(p, labels)
+    assert result.accuracy == pytest.approx(accuracy(p, labels))
     assert result.confidence == pytest.approx(confidence.mean())
     assert result.ece == pytest.approx(ECE(8).measure(confidence, correct))
     assert result.ece_equal_mass == pytest.approx(
         ECE(8, equal_intervals=False).measure(confidence, correct)
     )
-    assert result.null_ece == null_ece(confidence, 8, seed=5)
-    assert result.nll == nll(p, labels)
-    assert result.brier == brier(p, labels)
+    assert result.null_ece == pytest.approx(null_ece(confidence, 8, seed=5))
+    assert result.nll == pytest.approx(nll(p, labels))
+    assert result.brier == pytest.approx(brier(p, labels))
 
 
 def test_calibrated_answers_show_only_the_noise_floor() -> None:

@@ -73,3 +73,19 @@ def as_labels(labels: ArrayLike, items: int, options: int) -> NDArray[np.int64]:
     if (array < 0).any() or (array >= options).any():
         raise ValueError(f"labels must lie in [0, {options})")
     return array.astype(np.int64)
+
+
+def as_correct(values: ArrayLike, items: int) -> NDArray[np.float64]:
+    """Whether answers are right, shape (items,), booleans or 0 and 1, as 0.0 and 1.0.
+
+    Raises
+    ------
+    ValueError
+        If the shape differs, or an entry is neither.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    if not np.isin(array, (0.0, 1.0)).all():
+        raise ValueError("correct must be booleans, or 0 and 1")
+    if array.shape != (items,):
+        raise ValueError(f"correct must have shape ({items},), got {array.shape}")
+    return array

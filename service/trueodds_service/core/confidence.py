@@ -45,9 +45,11 @@ class Split:
             shifted /= temperature
         weights = np.exp(shifted)
         top = shifted == 0
-        ties = np.asarray(top.sum(axis=-1), dtype=np.float64)
-        below = np.where(top, 0.0, weights)
-        return cls(shifted, weights, top, ties, below.sum(axis=-1) + (ties - 1))
+        # A product with ones: several times as fast as a sum over a short last axis.
+        ones = np.ones(top.shape[-1])
+        ties = top @ ones
+        others = np.where(top, 0.0, weights) @ ones + (ties - 1)
+        return cls(shifted, weights, top, ties, others)
 
     @property
     def confidence(self) -> NDArray[np.float64]:

@@ -68,8 +68,9 @@ class LinearScaling:
 def floored_log_softmax(array: NDArray[np.float64]) -> NDArray[np.float64]:
     """Log-probabilities over the options, shape (..., k), at least ``LOG_FLOOR``."""
     x = below_maximum(array)
-    x = x - np.log(np.exp(x).sum(axis=-1, keepdims=True))
-    return np.asarray(np.maximum(x, LOG_FLOOR))
+    # A product with ones: several times as fast as a sum over a short last axis.
+    x -= np.log(np.exp(x) @ np.ones(x.shape[-1]))[..., np.newaxis]
+    return np.maximum(x, LOG_FLOOR, out=x)
 
 
 def fit_vector(

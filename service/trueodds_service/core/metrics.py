@@ -8,14 +8,16 @@ from numpy.typing import ArrayLike, NDArray
 from trueodds_service.core.binning import DEFAULT_BINS
 from trueodds_service.core.checks import as_labels, as_probabilities, require_items
 from trueodds_service.core.distributions import choice
-from trueodds_service.core.distributions import confidence as confidence_of
-from trueodds_service.core.reliability import ece, null_ece
-from trueodds_service.core.solver import LOG_FLOOR
+from trueodds_service.core.measures import Answers, losses, measures
+from trueodds_service.core.reliability import null_ece
+
+# Weights of resamples that are in memory at a time.
+_BLOCK = 2**20
 
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Metrics of n answer distributions; lower is better but for accuracy.
+    """Metrics of n answer distributions; lower is better but where it says otherwise.
 
     Attributes
     ----------
@@ -30,7 +32,25 @@ class Metrics:
     nll
         Mean negative log-likelihood of the right options, in nats.
     brier
-        Multi-class Brier score, in [0, 2].
+        Multi-class Brier score, in [0, 2]: reliability − resolution + uncertainty.
+    brier_reliability, brier_resolution, brier_uncertainty
+        Its parts: miscalibration (lower is better), how far answers tell items apart (higher is
+        better), and what the labels alone leave open.
+    ece_debiased
+        Root mean square calibration error without what chance adds, in bins of equal mass.
+    ece_smooth
+        Smooth calibration error, which needs no bins, in [0, 1].
+    ece_classwise
+        Mean over options of the calibration error of their probabilities, in [0, 1].
+    mce
+        The largest gap of a bin of equal width.
+    overconfidence, underconfidence
+        The parts of ``ece`` from bins that claim too much and too little.
+    auroc
+        Probability that a right answer is the more confident of a right and a wrong one, in
+        [0, 1], higher is better; 0.5 where all are right or all wrong.
+    aurc
+        Area under the risk-coverage curve, in [0, 1].
     """
 
     n: int
@@ -41,10 +61,33 @@ class Metrics:
     null_ece: float
     nll: float
     brier: float
+    brier_reliability: float
+    brier_resolution: float
+    brier_uncertainty: float
+    ece_debiased: float
+    ece_smooth: float
+    ece_classwise: float
+    mce: float
+    overconfidence: float
+    underconfidence: float
+    auroc: float
+    aurc: float
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The middle ``level`` of a metric's bootstrap distribution."""
+
+    low: float
+    high: float
 
 
 def evaluate(
-    probs: ArrayLike, labels: ArrayLike, bins: int = DEFAULT_BINS, seed: int = 0
+    probs: ArrayLike,
+    labels: ArrayLike,
+    bins: int = DEFAULT_BINS,
+    seed: int = 0,
+    weights: ArrayLike | None = None,
 ) -> Metrics:
     """All metrics at once.
 
@@ -55,9 +98,11 @@ def evaluate(
     labels
         Indices of the right options, shape (n,), integers in [0, k).
     bins
-        Bins of all three calibration errors, ≥ 1.
+        Bins of the calibration errors, ≥ 1.
     seed
         Of the simulation behind ``null_ece``.
+    weights
+        Shape (n,), ≥ 0, with a positive sum: an item of weight 2 counts as two of weight 1.
 
     Raises
     ------
@@ -65,19 +110,56 @@ def evaluate(
         If an argument is not as described.
     """
     array, right = _check(probs, labels)
-    # A row may sum to one and a little: its confidence is held to what a probability can be.
-    confidence = np.minimum(confidence_of(array), 1.0)
-    correct = choice(array) == right
+    counts = _weights(weights, len(array))
+    answers = Answers.of(array, right)
+    counts = counts[answers.order]
+    found = measures(answers, counts, bins)
     return Metrics(
         n=len(array),
-        accuracy=float(correct.mean()),
-        confidence=float(confidence.mean()),
-        ece=ece(confidence, correct, bins),
-        ece_equal_mass=ece(confidence, correct, bins, "equal_mass"),
-        null_ece=null_ece(confidence, bins, seed=seed),
-        nll=nll(array, right),
-        brier=brier(array, right),
+        null_ece=null_ece(answers.confidence, bins, seed=seed, weights=counts),
+        **{name: float(value) for name, value in found.items()},
     )
+
+
+def intervals(
+    probs: ArrayLike,
+    labels: ArrayLike,
+    bins: int = DEFAULT_BINS,
+    seed: int = 0,
+    weights: ArrayLike | None = None,
+    *,
+    level: float = 0.95,
+    resamples: int = 1000,
+) -> dict[str, Interval]:
+    """Bootstrap percentile intervals of every metric but n and ``null_ece``, by name.
+
+    Items are drawn with replacement, n at a time (Efron and Tibshirani 1993). A plug-in ECE is
+    biased upwards, and its interval with it: read it beside ``null_ece``. The same arguments give
+    the same intervals. Arguments and errors are those of ``evaluate``; ``level`` lies in (0, 1)
+    and ``resamples`` is ≥ 1.
+    """
+    array, right = _check(probs, labels)
+    counts = _weights(weights, len(array))
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie in (0, 1), got {level}")
+    if resamples < 1:
+        raise ValueError(f"resamples must be at least 1, got {resamples}")
+    answers = Answers.of(array, right)
+    counts = counts[answers.order]
+    generator = np.random.default_rng(seed)
+    n, drawn = len(array), []
+    for start in range(0, resamples, max(_BLOCK // n, 1)):
+        size = min(max(_BLOCK // n, 1), resamples - start)
+        items = generator.integers(0, n, (size, n)) + n * np.arange(size)[:, np.newaxis]
+        times = np.bincount(items.ravel(), minlength=size * n).reshape(size, n) * counts
+        # A resample of items without any weight says nothing.
+        drawn.append(measures(answers, times[times.sum(axis=1) > 0], bins))
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    found = {}
+    for name in drawn[0]:
+        low, high = np.quantile(np.concatenate([each[name] for each in drawn]), tails)
+        found[name] = Interval(float(low), float(high))
+    return found
 
 
 def accuracy(probs: ArrayLike, labels: ArrayLike) -> float:
@@ -101,9 +183,7 @@ def mean_nll(
     weights: NDArray[np.float64] | None = None,
 ) -> float:
     """``nll`` of arrays that are known to be right, with weights, (n,), of the items."""
-    at_label = probs[np.arange(len(probs)), labels]
-    losses = -np.log(np.clip(at_label, np.exp(LOG_FLOOR), 1.0))
-    return float(np.average(losses, weights=weights))
+    return float(np.average(losses(probs, labels), weights=weights))
 
 
 def brier(probs: ArrayLike, labels: ArrayLike) -> float:
@@ -120,3 +200,12 @@ def _check(probs: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], ND
     array = as_probabilities(probs, "probs")
     require_items(array, "probs")
     return array, as_labels(labels, *array.shape)
+
+
+def _weights(values: ArrayLike | None, items: int) -> NDArray[np.float64]:
+    weights = np.ones(items) if values is None else np.asarray(values, dtype=np.float64)
+    if weights.shape != (items,):
+        raise ValueError(f"weights must have shape ({items},), got {weights.shape}")
+    if not ((weights >= 0).all() and 0 < weights.sum() < np.inf):
+        raise ValueError("weights must be at least zero, with a finite sum above it")
+    return weights

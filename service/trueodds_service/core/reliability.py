@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trueodds_service.core.binning import DEFAULT_BINS, Binning, as_confidence, bin_of, edges_of
+from trueodds_service.core.checks import as_correct
+from trueodds_service.core.gaps import BinSums
 
 # The standard error of the result is then about 1 % of it, for 50 items as for 5,000.
 _NULL_DRAWS = 500
@@ -61,9 +63,8 @@ def reliability_bins(
     ValueError
         If an argument is not as described.
     """
-    conf, right = as_confidence(confidence), _correct(correct)
-    if right.shape != conf.shape:
-        raise ValueError(f"correct must have shape {conf.shape}, got {right.shape}")
+    conf = as_confidence(confidence)
+    right = as_correct(correct, conf.size)
     edges = edges_of(conf, bins, binning)
     index, size = bin_of(conf, edges), len(edges) - 1
     count = np.bincount(index, minlength=size)
@@ -85,10 +86,11 @@ def ece(
     Naeini et al. 2015 (AAAI), Guo et al. 2017 (arXiv 1706.04599, Eq. 3). Arguments and errors
     are those of ``reliability_bins``.
     """
-    result = reliability_bins(confidence, correct, bins, binning)
-    held = result.count > 0
-    gaps = np.abs(result.accuracy[held] - result.confidence[held])
-    return float(np.average(gaps, weights=result.count[held]))
+    conf = as_confidence(confidence)
+    right = as_correct(correct, conf.size)
+    edges = edges_of(conf, bins, binning)
+    index = bin_of(conf, edges)
+    return float(BinSums.of(conf, right, index, len(edges) - 1, np.ones(conf.size)).ece)
 
 
 def null_ece(
@@ -98,12 +100,14 @@ def null_ece(
     *,
     draws: int = _NULL_DRAWS,
     seed: int = 0,
+    weights: NDArray[np.float64] | None = None,
 ) -> float:
     """Mean ECE of a perfectly calibrated model with exactly these confidences, in [0, 1].
 
     Each draw makes item i right with probability ``confidence[i]`` (the consistency resampling of
     Bröcker and Smith 2007, Weather and Forecasting). An ECE near this value shows no
     miscalibration. The result is a function of the arguments: the same seed, the same number.
+    ``weights``, (n,), are those of the items; None is 1.
 
     Raises
     ------
@@ -113,19 +117,16 @@ def null_ece(
     conf = as_confidence(confidence)
     if draws < 1:
         raise ValueError(f"draws must be at least 1, got {draws}")
-    edges = edges_of(conf, bins, binning)
+    counts = np.ones(conf.size) if weights is None else weights
+    # Sorted, so that the order of the items does not decide which draw meets which.
+    order = conf.argsort(kind="stable")
+    conf, counts = conf[order], counts[order]
+    edges = edges_of(conf, bins, binning, counts)
     index, generator = bin_of(conf, edges), np.random.default_rng(seed)
     total = 0.0
     # One draw at a time: all at once would need draws × n numbers.
     for _ in range(draws):
         right = generator.random(conf.size) < conf
         # n_b |acc_b − conf_b| is the absolute sum of the bin's residuals.
-        total += float(np.abs(np.bincount(index, weights=right - conf)).sum())
-    return total / (draws * conf.size)
-
-
-def _correct(values: ArrayLike) -> NDArray[np.float64]:
-    array = np.asarray(values, dtype=np.float64)
-    if not np.isin(array, (0.0, 1.0)).all():
-        raise ValueError("correct must be booleans, or 0 and 1")
-    return array
+        total += float(np.abs(np.bincount(index, weights=counts * (right - conf))).sum())
+    return total / (draws * float(counts.sum()))

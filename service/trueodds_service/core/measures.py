@@ -1,0 +1,113 @@
+"""Every metric of labelled answers, as a function of the items' weights.
+
+One definition serves both: a metric is its value at weights of one, and its bootstrap interval
+comes from weights that count how often an item was drawn.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trueodds_service.core.binning import bin_of, edges_of
+from trueodds_service.core.distributions import choice
+from trueodds_service.core.gaps import BinSums
+from trueodds_service.core.ranking import aurc, auroc
+from trueodds_service.core.smooth import smooth_ece
+from trueodds_service.core.solver import LOG_FLOOR
+
+_Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Answer distributions, (n, k), and the right options, (n,), by ascending confidence.
+
+    ``order`` is where each stood before. Items [first, after) have the confidence of each one.
+    """
+
+    probs: _Array
+    labels: NDArray[np.int64]
+    order: NDArray[np.intp]
+    confidence: _Array
+    correct: _Array
+    first: NDArray[np.intp]
+    after: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, probs: _Array, labels: NDArray[np.int64]) -> "Answers":
+        # A row may sum to one and a little: its confidence is held to what a probability can be.
+        confidence = np.minimum(probs.max(axis=1), 1.0)
+        order = confidence.argsort(kind="stable")
+        probs, labels, confidence = probs[order], labels[order], confidence[order]
+        return cls(
+            probs,
+            labels,
+            order,
+            confidence,
+            (choice(probs) == labels).astype(np.float64),
+            np.searchsorted(confidence, confidence, side="left"),
+            np.searchsorted(confidence, confidence, side="right"),
+        )
+
+
+def measures(answers: Answers, weights: _Array, bins: int) -> dict[str, _Array]:
+    """Metrics by name, shape (...) each, for weights (..., n) in the order of ``answers``."""
+    conf, correct = answers.confidence, answers.correct
+    total = weights.sum(axis=-1)
+    index = bin_of(conf, edges_of(conf, bins, "equal_width"))
+    width = BinSums.of(conf, correct, index, bins, weights)
+    mass = BinSums.of_equal_mass(conf, correct, answers.first, bins, weights)
+    found = {
+        "accuracy": weights @ correct / total,
+        "confidence": weights @ conf / total,
+        "ece": width.ece,
+        "ece_equal_mass": mass.ece,
+        "ece_debiased": mass.debiased,
+        "ece_smooth": smooth_ece(conf, correct, weights),
+        "mce": width.mce,
+        "overconfidence": width.overconfidence,
+        "underconfidence": width.underconfidence,
+        "nll": weights @ losses(answers.probs, answers.labels) / total,
+        "auroc": auroc(correct, answers.first, answers.after, weights),
+        "aurc": aurc(correct, answers.first, weights),
+    }
+    return found | _by_option(answers, weights, total, bins)
+
+
+def losses(probs: _Array, labels: NDArray[np.int64]) -> _Array:
+    """−ln p(right option) of each item, (n,), at most 87.3 nats (−``LOG_FLOOR``)."""
+    at_label = probs[np.arange(len(probs)), labels]
+    return np.asarray(-np.log(np.clip(at_label, np.exp(LOG_FLOOR), 1.0)))
+
+
+def _by_option(answers: Answers, weights: _Array, total: _Array, bins: int) -> dict[str, _Array]:
+    """What looks at every option's probability, and not only at the choice's.
+
+    Class-wise ECE is the mean over options of their ECE (Kull et al. 2019, arXiv 1910.12656). The
+    Brier score comes apart into reliability − resolution + uncertainty over the same bins (Murphy
+    1973), the resolution being what makes this exact: it contains the variance within bins
+    (Stephenson et al. 2008, Weather and Forecasting).
+    """
+    n, k = answers.probs.shape
+    shape = weights.shape[:-1]
+    classwise, reliability, uncertainty = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    squares = np.zeros(n)
+    for option in range(k):
+        p = np.minimum(answers.probs[:, option], 1.0)
+        hit = (answers.labels == option).astype(np.float64)
+        squares += (answers.probs[:, option] - hit) ** 2
+        sums = BinSums.of(p, hit, bin_of(p, edges_of(p, bins, "equal_width")), bins, weights)
+        held = np.where(sums.count > 0, sums.count, 1.0)
+        classwise += sums.ece / k
+        reliability += (sums.surplus**2 / held).sum(axis=-1) / total
+        rate = weights @ hit / total
+        uncertainty += rate * (1 - rate)
+    brier = weights @ squares / total
+    return {
+        "ece_classwise": classwise,
+        "brier": brier,
+        "brier_reliability": reliability,
+        "brier_resolution": reliability + uncertainty - brier,
+        "brier_uncertainty": uncertainty,
+    }
