@@ -23,7 +23,7 @@ from trueodds.bulk.table import SCHEMA
 
 _NAME = re.compile(r"rows-(\d{12})-(\d{12})\.parquet")
 _KEY = b"trueodds"
-_GROUP_ROWS = 2**16
+_GROUP_ROWS = 2**14
 
 
 class Parts:
