@@ -18,7 +18,14 @@ class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class VllmSettings(_Settings):
+class _EngineSettings(_Settings):
+    processes: int = Field(default=1, ge=1, le=64)
+    """Engine processes that answer for the model, and share what it has of a GPU and its memory.
+    More than one pays where the host's Python is the limit and not the GPU, as with models of
+    about 1B parameters. Prompts that begin alike go to the same one."""
+
+
+class VllmSettings(_EngineSettings):
     """A vLLM engine. What is left out is chosen for the machine, CPU or GPU."""
 
     backend: Literal["vllm"] = "vllm"
@@ -44,7 +51,7 @@ class VllmSettings(_Settings):
     """dummy: random weights in the shape of ``config.json``, to measure speed."""
 
 
-class FakeSettings(_Settings):
+class FakeSettings(_EngineSettings):
     """A deterministic engine without a model, for tests. Needs a tokenizer in ``weights``."""
 
     backend: Literal["fake"]

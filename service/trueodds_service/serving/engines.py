@@ -1,6 +1,7 @@
 """Engines in processes of their own, and the gateway's view of them."""
 
 import asyncio
+import itertools
 import logging
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -11,9 +12,11 @@ from ray.exceptions import RayActorError
 from ray.serve.exceptions import DeploymentUnavailableError, ReplicaUnavailableError
 
 from trueodds_service.app import start_engine
+from trueodds_service.concurrency import gather_or_cancel
 from trueodds_service.config import ModelSettings
 from trueodds_service.engine.base import EngineDied, EngineInfo, TokenPrompt, TokenScore
 from trueodds_service.errors import Unavailable
+from trueodds_service.serving.routing import Router
 
 _log = logging.getLogger(__name__)
 
@@ -57,34 +60,37 @@ class EngineFault(Exception):
 
 
 class RemoteEngine:
-    """An engine behind a DeploymentHandle. One call a batch, never one a prompt.
+    """An engine process behind a DeploymentHandle. One call a batch, never one a prompt.
 
     With ``is_adapter`` the model is an adapter, by its own name, in that engine.
     """
 
-    def __init__(
-        self, name: str, handle: Any, on_lost: Callable[[], Awaitable[None]], *, is_adapter: bool
-    ) -> None:
+    def __init__(self, name: str, handle: Any, *, is_adapter: bool) -> None:
         self._name = name
         self._adapter = name if is_adapter else None
         self._handle = handle
-        self._on_lost = on_lost
-        self.info = EngineInfo(name="", version="", dtype="", max_tokens=0)
+        self._returning: asyncio.Task[EngineInfo] | None = None
 
-    async def connect(self) -> None:
-        """Waits until a replica answers."""
+    @property
+    def is_lost(self) -> bool:
+        """Whether its process is gone, and its replacement does not answer yet."""
+        return self._returning is not None and not self._returning.done()
+
+    async def connect(self) -> EngineInfo:
+        """Waits until the process answers."""
         while True:
             try:
-                self.info = await self._handle.info.remote()
+                return await self._handle.info.remote()  # type: ignore[no-any-return]
             except _LOST:
                 await asyncio.sleep(_PAUSE_SECONDS)
-            else:
-                return
 
     async def score(
-        self, prompts: Sequence[TokenPrompt], adapter: str | None = None
+        self,
+        prompts: Sequence[TokenPrompt],
+        adapter: str | None,
+        on_lost: Callable[[], Awaitable[None]],
     ) -> list[TokenScore]:
-        """Raises Unavailable when replica after replica is lost with the request."""
+        """Raises Unavailable when process after process is lost with the request."""
         for _ in range(_ATTEMPTS):
             call = self._handle.score.remote(prompts, adapter or self._adapter)
             try:
@@ -94,11 +100,64 @@ class RemoteEngine:
                 call.cancel()
                 raise
             except _LOST:
-                await self._on_lost()
-                await self.connect()
+                if self._returning is None or self._returning.done():
+                    self._returning = asyncio.create_task(self.connect())
+                await on_lost()
+                await asyncio.shield(self._returning)
         raise Unavailable(
             f"the engine of models/{self._name} was lost", reason="ENGINE_LOST", retry_seconds=5.0
         )
 
     def close(self) -> None:
-        """Serve stops the replicas."""
+        """Serve stops the process; nobody waits for it any more."""
+        if self._returning is not None:
+            self._returning.cancel()
+
+
+class RemoteEngines:
+    """The processes of one engine as one; prompts that begin alike go to the same.
+
+    ``on_lost`` is called when none of them answers any more.
+    """
+
+    def __init__(
+        self, engines: Sequence[RemoteEngine], on_lost: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._engines = engines
+        self._router = Router(len(engines))
+        self._on_lost = on_lost
+        self.info = EngineInfo(name="", version="", dtype="", max_tokens=0)
+
+    async def connect(self) -> None:
+        """Waits until every process answers."""
+        self.info = (await gather_or_cancel(engine.connect() for engine in self._engines))[0]
+
+    async def score(
+        self, prompts: Sequence[TokenPrompt], adapter: str | None = None
+    ) -> list[TokenScore]:
+        """Raises Unavailable when process after process is lost with the request."""
+        lost = {place for place, engine in enumerate(self._engines) if engine.is_lost}
+        if len(lost) == len(self._engines):
+            lost = set()
+        shares = self._router.assign(prompts, without=lost)
+        try:
+            scores = await gather_or_cancel(
+                self._engines[process].score(
+                    [prompts[place] for place in places], adapter, self._one_lost
+                )
+                for process, places in shares.items()
+            )
+        finally:
+            for process, places in shares.items():
+                self._router.done(process, len(places))
+        order = itertools.chain(*shares.values())
+        by_place = dict(zip(order, itertools.chain(*scores), strict=True))
+        return [by_place[place] for place in range(len(prompts))]
+
+    def close(self) -> None:
+        for engine in self._engines:
+            engine.close()
+
+    async def _one_lost(self) -> None:
+        if all(engine.is_lost for engine in self._engines):
+            await self._on_lost()

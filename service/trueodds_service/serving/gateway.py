@@ -5,12 +5,12 @@ Serve's own gRPC proxy knows neither health checks, deadlines nor streams as gRP
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trueodds_service.app import App
-from trueodds_service.config import Settings
-from trueodds_service.serving.engines import RemoteEngine
+from trueodds_service.config import ModelSettings, Settings
+from trueodds_service.serving.engines import RemoteEngine, RemoteEngines
 
 _log = logging.getLogger(__name__)
 
@@ -21,12 +21,16 @@ class Gateway:
     """Listens from its first second, and takes up each model as its engine answers."""
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it
-        self, settings: Settings, engines: Mapping[str, Any]
+        self, settings: Settings, engines: Mapping[str, Sequence[Any]]
     ) -> None:
         self._app = App(settings)
-        self._handles = engines
-        self._bases = {model.name: model.base for model in settings.models}
-        self._connecting = {name: asyncio.create_task(self._connect(name)) for name in self._bases}
+        self._engines = {
+            model.name: self._engine(model, engines[model.base or model.name])
+            for model in settings.models
+        }
+        self._connecting = {
+            name: asyncio.create_task(self._connect(name)) for name in self._engines
+        }
         await self._app.start()
 
     async def address(self) -> str:
@@ -35,16 +39,23 @@ class Gateway:
     async def __del__(self) -> None:
         for task in self._connecting.values():
             task.cancel()
+        for engine in self._engines.values():
+            engine.close()
         await self._app.stop(_GRACE_SECONDS)
 
-    async def _connect(self, name: str) -> None:
+    def _engine(self, model: ModelSettings, handles: Sequence[Any]) -> RemoteEngines:
+        name, is_adapter = model.name, model.base is not None
+
         async def lost() -> None:
             if self._connecting[name].done():
                 _log.warning("the engine of %s is gone; waiting for its replacement", name)
                 self._connecting[name] = asyncio.create_task(self._connect(name))
                 await self._app.model_lost(name)
 
-        base = self._bases[name]
-        engine = RemoteEngine(name, self._handles[base or name], lost, is_adapter=base is not None)
+        processes = [RemoteEngine(name, handle, is_adapter=is_adapter) for handle in handles]
+        return RemoteEngines(processes, lost)
+
+    async def _connect(self, name: str) -> None:
+        engine = self._engines[name]
         await engine.connect()
         await self._app.model_ready(name, engine, engine.info)

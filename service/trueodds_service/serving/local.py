@@ -51,17 +51,17 @@ def application(settings: Settings) -> serve.Application:
     # An adapter runs in the engine of its base.
     bases = [model for model in settings.models if model.base is None]
     models = place(bases, int(ray.cluster_resources().get("GPU", 0)))
-    engines = {
-        model.name: _engine(
-            model,
-            {
-                other.name: other.adapter
-                for other in settings.models
-                if other.base == model.name and other.adapter is not None
-            },
-        )
-        for model in models
-    }
+    engines = {}
+    for model in models:
+        adapters = {
+            other.name: other.adapter
+            for other in settings.models
+            if other.base == model.name and other.adapter is not None
+        }
+        engines[model.name] = [
+            _engine(model, adapters, f"engine-{model.name}-{number}")
+            for number in range(model.engine.processes)
+        ]
     gateway = serve.deployment(
         Gateway,
         name="gateway",
@@ -137,11 +137,11 @@ def _address(gateway: DeploymentHandle) -> str:
             is_ready()
 
 
-def _engine(model: ModelSettings, adapters: Mapping[str, Path]) -> serve.Application:
+def _engine(model: ModelSettings, adapters: Mapping[str, Path], name: str) -> serve.Application:
     gpus = model.engine.gpus if isinstance(model.engine, VllmSettings) else 0.0
     deployment = serve.deployment(
         EngineReplica,
-        name=f"engine-{model.name}",
+        name=name,
         max_ongoing_requests=_MANY,
         ray_actor_options={"num_cpus": 0, "num_gpus": gpus},
         health_check_period_s=5,

@@ -33,10 +33,13 @@ def place(models: Sequence[ModelSettings], gpus: int) -> tuple[ModelSettings, ..
 
 
 def _placed(model: ModelSettings, share: float) -> ModelSettings:
+    """A model's share, evenly among its processes."""
     engine = model.engine
     if not isinstance(engine, VllmSettings):
         return model
     gpus = share if engine.gpus is None else engine.gpus
     fraction = engine.gpu_memory_fraction or _MEMORY * (gpus or 1.0)
-    update = {"gpus": gpus, "gpu_memory_fraction": fraction}
+    if engine.processes > 1:
+        gpus = math.floor(_STEPS * gpus / engine.processes) / _STEPS
+    update = {"gpus": gpus, "gpu_memory_fraction": fraction / engine.processes}
     return model.model_copy(update={"engine": engine.model_copy(update=update)})
