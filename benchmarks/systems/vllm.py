@@ -116,7 +116,8 @@ class Async:
 def peer_arguments(weights: Path, settings: VllmSettings) -> dict[str, Any]:
     """The service's engine arguments, without what only the service needs."""
     arguments = engine_arguments(weights, settings)
-    del arguments["logits_processors"]
+    for name in ("logits_processors", "scheduling_policy"):
+        arguments.pop(name, None)
     return arguments
 
 
