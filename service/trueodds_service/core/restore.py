@@ -31,8 +31,15 @@ def calibrator_of(method: Method, parameters: Stored) -> Calibrator:
     return calibrator if log_prior is None else Debiased(log_prior, calibrator)
 
 
+def _number(given: _Given, name: str) -> float:
+    values = given[name]
+    if len(values) != 1:
+        raise ValueError(f"{name} must be one number, got {len(values)}")
+    return values[0]
+
+
 def _temperature(given: _Given) -> Calibrator:
-    return TemperatureScaling(*given["temperature"])
+    return TemperatureScaling(_number(given, "temperature"))
 
 
 def _linear(given: _Given) -> Calibrator:
@@ -44,13 +51,11 @@ def _curve(given: _Given) -> Calibrator:
 
 
 def _beta(given: _Given) -> Calibrator:
-    (a,), (b,), (shift,) = given["a"], given["b"], given["shift"]
-    return BetaMap(a, b, shift)
+    return BetaMap(*(_number(given, name) for name in ("a", "b", "shift")))
 
 
 def _binned(given: _Given) -> Calibrator:
-    (temperature,) = given["temperature"]
-    return BinnedScaling(temperature, given["edges"], given["calibrated"])
+    return BinnedScaling(_number(given, "temperature"), given["edges"], given["calibrated"])
 
 
 _Builder = Callable[[_Given], Calibrator]
