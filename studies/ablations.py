@@ -115,7 +115,7 @@ VARIANTS: dict[str, Variant] = {
     "one temperature for all tasks": _one_for_all,
     "weighted by the overlap": _each(_overlap),
     "weighted by the raw overlap": _each(_raw_overlap),
-    "weighted by p(F | x)": _each(_format),
+    "weighted by the format probability": _each(_format),
     "weighted by the teacher's entropy": _each(_doubt),
     "pooled, weighted by the teacher's entropy": _pool(_doubt),
     "the teacher corrected by all tasks' labels": _corrected,

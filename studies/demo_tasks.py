@@ -137,15 +137,15 @@ def _measured(
         known: dict[str, Scores] = {}
         for name, found in fits.items():
             into = result[name]
-            for draw in range(draws):
-                scores = _score(task, found[draw][place].calibrator, known)
-                for each in MEASURES:
-                    into[each][draw, place] = getattr(scores, each)
-                if name not in COMPARED:
-                    continue
-                for each, gaps in (("ece", scores.gaps), ("odds_ece", scores.odds_gaps)):
-                    errors = resampled_errors(gaps, counts)
-                    into[f"resampled_{each}"][:, draw] += errors / len(seven)
+            scores = [_score(task, found[draw][place].calibrator, known) for draw in range(draws)]
+            for each in MEASURES:
+                into[each][:, place] = [getattr(one, each) for one in scores]
+            if name in COMPARED:
+                for each, gaps in (
+                    ("ece", [one.gaps for one in scores]),
+                    ("odds_ece", [one.odds_gaps for one in scores]),
+                ):
+                    into[f"resampled_{each}"] += resampled_errors(gaps, counts) / len(seven)
     return result
 
 

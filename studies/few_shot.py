@@ -6,7 +6,7 @@ a cell. `python -m studies.few_shot` writes `studies/results/few_shot.json`.
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ OTHER_TASKS = 6
 Row = dict[str, Any]
 
 
-def table(fits: int = FITS, seed: int = 0) -> dict[str, Any]:
+def table(fits: int = FITS, sizes: Sequence[int] = SIZES, seed: int = 0) -> dict[str, Any]:
     """Every cell, and the temperature that each is after."""
     world, rng = World(), np.random.default_rng(seed)
     many, odds = world.draw(rng, 200_000, np.log(TEMPERATURE))
@@ -42,7 +42,8 @@ def table(fits: int = FITS, seed: int = 0) -> dict[str, Any]:
     held_out = HeldOut(many.logprobs[:HELD_OUT], many.right[:HELD_OUT], odds[:HELD_OUT])
     raw = held_out.score(fit(Method.IDENTITY).calibrator)
     rows = []
-    for n in SIZES:
+    for n in sizes:
+        rng = np.random.default_rng((seed, n))
         found: dict[str, list[Fitted]] = {}
         for _ in range(fits):
             for name, fitted in _fit_each(world, rng, n):

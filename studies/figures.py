@@ -69,10 +69,10 @@ def demo_tasks() -> Figure:
     raw = [row["ece"] for row in five["uncalibrated"]["by_task"]]
     tasks.plot(raw, names, "x", color="black", label="uncalibrated")
     floor = [each["null_ece"] for each in result["tasks"].values()]
-    tasks.plot(floor, names, "|", color="black", ms=14, label="perfect calibration, at this n")
+    tasks.plot(floor, names, "|", color="black", ms=14, label="null ECE")
     tasks.set(xlabel="held-out ECE, mean of 200 draws of 5 questions", xlim=(0, None))
     tasks.invert_yaxis()
-    tasks.legend(frameon=False, fontsize=8)
+    tasks.legend(frameon=False, fontsize=8, loc="center", bbox_to_anchor=(0.26, 0.5))
     for place, (measure, label, colour) in enumerate(
         (("ece", "against labels", GREY), ("odds_ece", "against the true odds", BLUE))
     ):

@@ -5,6 +5,7 @@ taken draw by draw. Two intervals are told: over the draws, with the held-out qu
 are; and over both, where the held-out questions are drawn anew, too.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,9 +65,13 @@ def _error(gaps: Floats) -> float:
     return float(np.abs(gaps.sum(axis=0)).sum() / len(gaps))
 
 
-def resampled_errors(gaps: Floats, counts: Floats) -> Floats:
-    """ECEs, (resamples,), where question i is met ``counts[r, i]`` times in resample r."""
-    errors: Floats = np.abs(counts @ gaps).sum(axis=1) / counts.sum(axis=1)
+def resampled_errors(gaps: Sequence[Floats], counts: Floats) -> Floats:
+    """ECEs, (resamples, draws), where question i is met ``counts[r, i]`` times in resample r.
+
+    ``gaps`` are those of each draw's calibrator on the same m questions.
+    """
+    sums = (counts @ np.concatenate(gaps, axis=1)).reshape(len(counts), len(gaps), -1)
+    errors: Floats = np.abs(sums).sum(axis=2) / counts.sum(axis=1, keepdims=True)
     return errors
 
 

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from benchmarks.process import Scores
 from benchmarks.workload import Task
 from trueodds import Answer, AsyncClient, Client, Question, _messages
-from trueodds._channel import BATCH
 from trueodds.v1.scoring_pb2 import StreamScoreRequest
 from trueodds_demo.service import running
 from trueodds_service.config import ModelSettings, VllmSettings
@@ -68,7 +67,7 @@ class Service:
                 settings = _messages.settings_message(
                     MODEL, task.name, task.format, task.shots, None, 0.0, 0
                 )
-                for message in _messages.stream_messages(settings, start, task.questions, BATCH):
+                for message in _messages.stream_messages(settings, start, task.questions):
                     yield message
 
         found = [np.empty(0)] * sum(sizes)

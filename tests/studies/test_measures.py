@@ -43,8 +43,9 @@ def test_a_resample_is_the_same_questions_met_more_or_less_often() -> None:
     picked = np.random.default_rng(2).integers(0, 400, 400)
     counts = np.bincount(picked, minlength=400)[None].astype(float)
     anew = HeldOut(questions.logprobs[picked], questions.labels[picked], questions.odds[picked])
-    found = resampled_errors(questions.score(calibrator).gaps, counts)
-    assert found[0] == pytest.approx(anew.score(calibrator).ece)
+    found = resampled_errors([questions.score(calibrator).gaps] * 2, counts)
+    assert found.shape == (1, 2)
+    assert found[0, 1] == pytest.approx(anew.score(calibrator).ece)
 
 
 def test_intervals_agree_with_students_t() -> None:

@@ -1,0 +1,149 @@
+"""The tables of studies/README.md, from the committed results: `python -m studies.tables`."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from studies.results import load
+
+LABEL_FREE = ("teacher_kl", "agreement_kl", "teacher_pooled")
+
+
+def few_shot() -> Iterator[str]:
+    """Every method at every size."""
+    rows = load("few_shot")["rows"]
+    cells = []
+    for row in rows:
+        range_ = row.get("temperature")
+        span = "" if range_ is None else f"{range_['low']:.2f} to {range_['high']:.2f}"
+        numbers = [f"{row[each]:.4f}" for each in ("ece", "odds_ece", "worst_ece", "nll")]
+        cells.append((row["n"], row["method"], span, f"{row['degenerate']:.1%}", *numbers))
+    head = ("n", "method", "T, 95 %", "degenerate", "ECE", "against odds", "97.5 %", "NLL")
+    return _table(head, cells)
+
+
+def demo() -> Iterator[str]:
+    """Means over the demo's tasks."""
+    sizes = load("demo_tasks")["sizes"]
+    measures = ("ece", "odds_ece", "nll")
+    cells = [
+        (
+            name,
+            *(
+                f"{size['methods'][name]['mean'][each]:.4f}"
+                for size in sizes.values()
+                for each in measures
+            ),
+        )
+        for name in sizes["5"]["methods"]
+    ]
+    names = ("ECE", "odds", "NLL")
+    return _table(("method", *(f"{name}, n = {n}" for n in sizes for name in names)), cells)
+
+
+def paired() -> Iterator[str]:
+    """What pooling changes, with both intervals."""
+    cells = []
+    for n, size in load("demo_tasks")["sizes"].items():
+        for other in LABEL_FREE[:2]:
+            for measure, name in (("ece", "labels"), ("odds_ece", "odds")):
+                found = size["pooled_less"][other][measure]
+                spans = [_span(found[each]) for each in ("over_draws", "over_both")]
+                cells.append((n, other, name, _tens(found["mean"]), *spans))
+    head = ("n", "less", "ECE against", "difference", "over draws", "over draws and questions")
+    return _table(head, cells)
+
+
+def by_task() -> Iterator[str]:
+    """ECE of each task at five questions."""
+    result = load("demo_tasks")
+    methods = result["sizes"]["5"]["methods"]
+    cells = [
+        (
+            task,
+            *(f"{found['by_task'][place]['ece']:.3f}" for found in methods.values()),
+            f"{bounds['best_ece']:.3f}",
+            f"{bounds['null_ece']:.3f}",
+        )
+        for place, (task, bounds) in enumerate(result["tasks"].items())
+    ]
+    return _table(("task", *methods, "best T", "null"), cells)
+
+
+def safety() -> Iterator[str]:
+    """Every scenario."""
+    cells = []
+    for name, sizes in load("safety")["scenarios"].items():
+        for n, found in sizes.items():
+            cells.append((name, n, *(cell for each in LABEL_FREE for cell in _safe(found, each))))
+    head = (
+        "temperatures",
+        "n",
+        "teacher_kl",
+        "agreement_kl: less",
+        "worst",
+        "teacher_pooled: less",
+    )
+    return _table((*head, "worst"), cells)
+
+
+def _safe(found: dict[str, Any], method: str) -> tuple[str, ...]:
+    each = found[method]
+    if method == "teacher_kl":
+        return (f"{each['odds_ece']:.4f}",)
+    return (
+        f"{_tens(each['less_teacher_kl'])} ({_span(each['over_draws'])})",
+        _tens(each["worst_task"]),
+    )
+
+
+def ablations() -> Iterator[str]:
+    """Every variant."""
+    sizes = load("ablations")["sizes"]
+    cells = []
+    for name in sizes["5"]:
+        if name == "teacher_kl":
+            continue
+        found = [size[name][each] for size in sizes.values() for each in ("ece", "odds_ece")]
+        told = [f"{_tens(each['less_teacher_kl'])} ({_span(each['over_draws'])})" for each in found]
+        cells.append((name, *told))
+    head = [f"{name}, n = {n}" for n in sizes for name in ("labels", "odds")]
+    return _table(("variant", *head), cells)
+
+
+def formats() -> Iterator[str]:
+    """Means over the tasks, for each model and way of asking."""
+    groups: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
+    for row in load("formats")["rows"]:
+        groups.setdefault((row["model"], row["format"], row["shots"]), []).append(row)
+    measures = ("accuracy", "confidence", "ece", "null_ece", "format_probability")
+    cells = [
+        (*key, *(f"{sum(row[each] for row in rows) / len(rows):.3f}" for each in measures))
+        for key, rows in groups.items()
+    ]
+    head = ("model", "format", "shots", "accuracy", "confidence", "ECE", "null ECE", "p(F given x)")
+    return _table(head, cells)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    for line in (head, ["---"] * len(head), *rows):
+        yield "| " + " | ".join(map(str, line)) + " |"
+
+
+def _tens(value: float) -> str:
+    """A difference × 10,000, with a true minus."""
+    tens = round(1e4 * value, 1)
+    return f"{tens:+.1f}".replace("-", "−") if tens else "0"
+
+
+def _span(ends: Sequence[float]) -> str:
+    return " to ".join(map(_tens, ends))
+
+
+def main() -> None:
+    """Prints them all."""
+    for each in (few_shot, by_task, demo, paired, safety, ablations, formats):
+        print(f"{each.__name__}:", *each(), "", sep="\n")
+
+
+if __name__ == "__main__":
+    main()
