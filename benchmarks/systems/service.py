@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from benchmarks.process import Scores
 from benchmarks.workload import Task
 from trueodds import Answer, AsyncClient, Client, Question, _messages
+from trueodds._channel import BATCH
 from trueodds.v1.scoring_pb2 import StreamScoreRequest
 from trueodds_demo.service import running
 from trueodds_service.config import ModelSettings, VllmSettings
@@ -67,7 +68,7 @@ class Service:
                 settings = _messages.settings_message(
                     MODEL, task.name, task.format, task.shots, None, 0.0, 0
                 )
-                for message in _messages.stream_messages(settings, start, task.questions):
+                for message in _messages.stream_messages(settings, start, task.questions, BATCH):
                     yield message
 
         found = [np.empty(0)] * sum(sizes)

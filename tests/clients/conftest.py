@@ -53,7 +53,11 @@ class Relay(scoring_pb2_grpc.ScoringServiceServicer, model_pb2_grpc.ModelService
         self.silent = threading.Event()
 
     def GetModel(self, request, context):  # noqa: N802
-        return self._service.models.GetModel(request)
+        try:
+            return self._service.models.GetModel(request)
+        except grpc.RpcError as error:
+            status = rpc_status.from_call(error)
+            return context.abort_with_status(rpc_status.to_status(status))
 
     def StreamScore(self, request_iterator, context):  # noqa: N802
         self.streams += 1

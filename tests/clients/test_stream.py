@@ -68,8 +68,12 @@ def test_a_question_that_cannot_be_scored_has_its_error_in_its_place(relay, conn
 
 
 def test_what_is_wrong_with_all_is_raised(relay, connect, questions):
+    client = connect(relay.address)
     with pytest.raises(NotFound):
-        list(connect(relay.address).score_stream(questions, model="nobody"))
+        list(client.score_stream(questions, model="nobody"))
+    with pytest.raises(InvalidRequest) as caught:
+        both(client, questions, task=" x")
+    assert caught.value.field == "settings.task"
 
 
 def test_a_server_that_says_nothing_is_given_up(relay, connect, questions):
@@ -138,3 +142,10 @@ def test_a_prompt_that_is_none_is_named(client):
     with pytest.raises(InvalidRequest) as caught:
         client.tokenize(["x", ""], model="aligned")
     assert caught.value.field == "prompts[1].text"
+
+
+def test_messages_are_as_small_as_the_server_wants_them(start_service, connect):
+    client = connect(start_service(limits={"max_items": 3}).app.address)
+    asked = [Question(f"Is {number} even?", ("yes", "no")) for number in range(8)]
+    assert [index for index, _ in both(client, asked)] == list(range(8))
+    assert len(client.tokenize(["x"] * 8, model="aligned")) == 8

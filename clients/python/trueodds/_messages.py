@@ -6,7 +6,7 @@ from datetime import UTC
 from typing import TypeVar
 
 from trueodds import errors
-from trueodds._channel import BATCH, BATCH_BYTES
+from trueodds._channel import BATCH_BYTES
 from trueodds.types import (
     Answer,
     AnswerSetMethod,
@@ -135,7 +135,7 @@ def batch_messages(
 
 
 def stream_messages(
-    settings: scoring_pb2.ScoreSettings, first: int, questions: Sequence[Question]
+    settings: scoring_pb2.ScoreSettings, first: int, questions: Sequence[Question], size: int
 ) -> Iterator[tuple[int, scoring_pb2.StreamScoreRequest]]:
     """The same for a stream, each with the index of its first question; ``first`` is that of all.
 
@@ -143,7 +143,7 @@ def stream_messages(
     """
     own = scoring_pb2.ScoreSettings()
     own.CopyFrom(settings)
-    for message in batch_messages(own, questions, BATCH):
+    for message in batch_messages(own, questions, size):
         yield (
             first,
             scoring_pb2.StreamScoreRequest(settings=message.settings, questions=message.questions),
@@ -152,13 +152,13 @@ def stream_messages(
 
 
 def tokenize_messages(
-    model: str, prompts: Iterable[str | Text | TokenIds | Chat]
+    model: str, prompts: Iterable[str | Text | TokenIds | Chat], size: int
 ) -> Iterator[model_pb2.TokenizeRequest]:
-    """The prompts in messages of at most so many of them, and of so many bytes."""
+    """The prompts in messages of at most ``size`` of them, and of so many bytes."""
     message, held = model_pb2.TokenizeRequest(name=model_name(model)), 0
     for prompt in map(_prompt_message, prompts):
         held += prompt.ByteSize()
-        if message.prompts and (len(message.prompts) == BATCH or held > BATCH_BYTES):
+        if message.prompts and (len(message.prompts) == size or held > BATCH_BYTES):
             yield message
             message, held = model_pb2.TokenizeRequest(name=message.name), prompt.ByteSize()
         message.prompts.append(prompt)

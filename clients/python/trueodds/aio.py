@@ -131,7 +131,7 @@ class AsyncClient:
             min_confidence,
             answer_set,
         )
-        size = min(BATCH, (await self.model(model)).max_items) if len(questions) > 1 else 1
+        size = await self._batch_size(model) if len(questions) > 1 else 1
         outcomes: list[Answer | errors.TrueoddsError] = []
         under_way: deque[asyncio.Task[scoring_pb2.BatchScoreResponse]] = deque()
 
@@ -183,7 +183,7 @@ class AsyncClient:
             min_confidence,
             answer_set,
         )
-        batches = _batches(settings, questions)
+        batches = _batches(settings, questions, await self._batch_size(model))
         async for first, response in self.stream(batches, ordered=ordered):
             if response.HasField("error"):
                 raise errors.from_status(response.error)
@@ -212,7 +212,8 @@ class AsyncClient:
     ) -> list[tuple[int, ...]]:
         """The tokens of prompts as the model reads them, in their order."""
         tokens: list[tuple[int, ...]] = []
-        for request in _messages.tokenize_messages(model, prompts):
+        size = await self._batch_size(model)
+        for request in _messages.tokenize_messages(model, prompts, size):
             response = await self._ask(self._models.Tokenize, request)
             tokens += [tuple(each.ids) for each in response.prompts]
         return tokens
@@ -384,6 +385,9 @@ class AsyncClient:
     ) -> None:
         await self.close()
 
+    async def _batch_size(self, model: str) -> int:
+        return min(BATCH, (await self.model(model)).max_items)
+
     async def _list_models(self, timeout: float) -> list[Model]:  # noqa: ASYNC109
         request = model_pb2.ListModelsRequest()
         with self._errors():
@@ -405,19 +409,21 @@ class AsyncClient:
 
 
 async def _batches(
-    settings: scoring_pb2.ScoreSettings, questions: Iterable[Question] | AsyncIterable[Question]
+    settings: scoring_pb2.ScoreSettings,
+    questions: Iterable[Question] | AsyncIterable[Question],
+    size: int,
 ) -> AsyncIterator[tuple[int, scoring_pb2.StreamScoreRequest]]:
     """Questions as messages, no further read than is needed."""
     source = aiter(questions if isinstance(questions, AsyncIterable) else _awaited(questions))
     first, ended = 0, False
     while not ended:
         chunk: list[Question] = []
-        while len(chunk) < BATCH and not ended:
+        while len(chunk) < size and not ended:
             try:
                 chunk.append(await anext(source))
             except StopAsyncIteration:
                 ended = True
-        for message in _messages.stream_messages(settings, first, chunk) if chunk else ():
+        for message in _messages.stream_messages(settings, first, chunk, size) if chunk else ():
             yield message
         first += len(chunk)
 

@@ -148,7 +148,7 @@ class Client:
             min_confidence,
             answer_set,
         )
-        size = min(BATCH, self.model(model).max_items) if len(questions) > 1 else 1
+        size = self._batch_size(model) if len(questions) > 1 else 1
         outcomes: list[Answer | errors.TrueoddsError] = []
         under_way: deque[grpc.Future[scoring_pb2.BatchScoreResponse]] = deque()
 
@@ -207,7 +207,8 @@ class Client:
             min_confidence,
             answer_set,
         )
-        for first, response in self.stream(_batches(settings, questions), ordered=ordered):
+        batches = _batches(settings, questions, self._batch_size(model))
+        for first, response in self.stream(batches, ordered=ordered):
             if response.HasField("error"):
                 raise errors.from_status(response.error)
             yield from enumerate(_messages.outcomes_of(response, first), first)
@@ -237,7 +238,7 @@ class Client:
         self, prompts: Iterable[str | Text | TokenIds | Chat], *, model: str
     ) -> list[tuple[int, ...]]:
         """The tokens of prompts as the model reads them, in their order."""
-        requests = _messages.tokenize_messages(model, prompts)
+        requests = _messages.tokenize_messages(model, prompts, self._batch_size(model))
         responses = (self._ask(self._models.Tokenize, request) for request in requests)
         return [tuple(each.ids) for response in responses for each in response.prompts]
 
@@ -448,6 +449,9 @@ class Client:
     ) -> None:
         self.close()
 
+    def _batch_size(self, model: str) -> int:
+        return min(BATCH, self.model(model).max_items)
+
     def _list_models(self, timeout: float) -> list[Model]:
         request = model_pb2.ListModelsRequest()
         with self._errors():
@@ -469,10 +473,10 @@ class Client:
 
 
 def _batches(
-    settings: scoring_pb2.ScoreSettings, questions: Iterable[Question]
+    settings: scoring_pb2.ScoreSettings, questions: Iterable[Question], size: int
 ) -> Iterator[tuple[int, scoring_pb2.StreamScoreRequest]]:
     """Questions as messages, no further read than is needed."""
     source, first = iter(questions), 0
-    while chunk := list(islice(source, BATCH)):
-        yield from _messages.stream_messages(settings, first, chunk)
+    while chunk := list(islice(source, size)):
+        yield from _messages.stream_messages(settings, first, chunk, size)
         first += len(chunk)

@@ -9,7 +9,7 @@ import pytest
 from pyarrow import parquet
 
 import trueodds
-from trueodds import Client, Example, Format, Question, _messages, bulk
+from trueodds import Client, Example, Format, Method, Question, _messages, bulk
 from trueodds.bulk import job
 from trueodds.bulk.parts import Parts
 from trueodds.cli.bulk import BAD_ROWS
@@ -19,7 +19,7 @@ from trueodds.cli.bulk import BAD_ROWS
 def small_parts(monkeypatch):
     """So that few rows make many parts, and parts many messages."""
     monkeypatch.setattr(job, "_PART", 40)
-    monkeypatch.setattr("trueodds._messages.BATCH", 16)
+    monkeypatch.setattr(job, "BATCH", 16)
 
 
 def row(number):
@@ -116,6 +116,21 @@ def test_rows_may_have_tasks_of_their_own(run_bulk, client, write, output):
     assert [each["task"] for each in found] == [each["kind"] for each in rows]
     expected = client.score_batch([question(number) for number in range(90)], model="aligned")
     assert [each["confidence"] for each in found] == [each.confidence for each in expected]
+
+
+def test_answer_sets_and_abstentions_are_told_where_they_are_asked_for(
+    run_bulk, client, write, output, task
+):
+    calibrator = client.fit(model="aligned", task=task, method=Method.CONSTANT, options=2)
+    path = write(row(1), row(2))
+    asked = ["--task", task, "--calibrator", calibrator.name, "--answer-set", "aps", "0.99"]
+    assert run_bulk(path, "-o", output, *asked, "--min-confidence", "1").exit_code == 0
+    for each in rows_of(output):
+        assert each["answer_set"] is not None
+        assert (each["abstained"], each["calibrator"]) == (True, calibrator.name)
+    other = output.with_stem("other")
+    assert run_bulk(path, "-o", other).exit_code == 0
+    assert [each["answer_set"] for each in rows_of(other)] == [None, None]
 
 
 def test_shots_come_from_a_file_of_the_same_kind(run_bulk, client, write, output):

@@ -12,6 +12,7 @@ from google.rpc import code_pb2
 from pyarrow import parquet
 
 from trueodds import _messages, errors
+from trueodds._channel import BATCH
 from trueodds.bulk.columns import Columns
 from trueodds.bulk.items import Item, read_item
 from trueodds.bulk.parts import Parts
@@ -83,7 +84,7 @@ def score_file(
 
         def batches() -> Iterator[_Batch]:
             for part in _parts(source, columns, resumed):
-                asked = _batches(part, settings)
+                asked = _batches(part, settings, min(BATCH, served.max_items))
                 under_way.append(part)
                 yield from asked
 
@@ -91,7 +92,7 @@ def score_file(
             nonlocal done, failed
             while under_way and not under_way[0].unanswered:
                 part = under_way.popleft()
-                failed += _keep(parts, part, settings.task)
+                failed += _keep(parts, part, settings)
                 done = part.first + len(part.items)
 
         for (part, places), response in client.stream(batches()):
@@ -112,7 +113,7 @@ def _parts(source: Source, columns: Columns, start: int) -> Iterator[_Part]:
         start += len(items)
 
 
-def _batches(part: _Part, settings: scoring_pb2.ScoreSettings) -> list[_Batch]:
+def _batches(part: _Part, settings: scoring_pb2.ScoreSettings, size: int) -> list[_Batch]:
     """The messages of a part, and of each the places of its questions in the part."""
     by_task: dict[str, list[int]] = {}
     for place, item in enumerate(part.items):
@@ -125,7 +126,7 @@ def _batches(part: _Part, settings: scoring_pb2.ScoreSettings) -> list[_Batch]:
         own.CopyFrom(settings)
         own.task = task
         questions = [question for place in places if (question := part.items[place].question)]
-        for first, message in _messages.stream_messages(own, 0, questions):
+        for first, message in _messages.stream_messages(own, 0, questions, size):
             asked = places[first : first + len(message.questions)]
             batches.append(((part, asked), message))
     part.unanswered = len(batches)
@@ -146,9 +147,9 @@ def _settle(part: _Part, places: Sequence[int], response: scoring_pb2.StreamScor
         part.results[place] = outcome.answer if answered else outcome.error
 
 
-def _keep(parts: Parts, part: _Part, task: str) -> int:
+def _keep(parts: Parts, part: _Part, settings: scoring_pb2.ScoreSettings) -> int:
     """How many of its rows are errors."""
-    table = part_table(part.first, part.items, part.results, task)
+    table = part_table(part.first, part.items, part.results, settings)
     parts.add(part.first, table)
     return int(table.num_rows - table["error_code"].null_count)
 

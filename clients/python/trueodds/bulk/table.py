@@ -33,6 +33,7 @@ SCHEMA = pa.schema(
         pa.field("format_probability", pa.float64()),
         pa.field("entropy", pa.float64()),
         pa.field("abstained", pa.bool_()),
+        pa.field("answer_set", pa.list_(pa.int32())),
         pa.field("calibrator", pa.string()),
         pa.field("prompt_tokens", pa.int32()),
         pa.field("answer", pa.int32()),
@@ -45,25 +46,32 @@ SCHEMA = pa.schema(
 )
 
 
-def part_table(first: int, items: Sequence[Item], results: Sequence[Result], task: str) -> pa.Table:
-    """Rows ``first`` and on, one an item. A number that an error leaves open is null."""
+def part_table(
+    first: int,
+    items: Sequence[Item],
+    results: Sequence[Result],
+    settings: scoring_pb2.ScoreSettings,
+) -> pa.Table:
+    """Rows ``first`` and on, one an item. What an error leaves open, or nobody asked, is null."""
+    with_set = settings.HasField("answer_set")
     rows = [
         {
             "row": first + place,
             "id": item.id,
-            "task": task if item.task is None else item.task,
+            "task": settings.task if item.task is None else item.task,
             "options": None if item.question is None else item.question.options,
             "answer": item.answer,
-            **_outcome(item, result),
+            **_outcome(item, result, with_set=with_set),
         }
         for place, (item, result) in enumerate(zip(items, results, strict=True))
     ]
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
-def _outcome(item: Item, result: Result) -> dict[str, Any]:
+def _outcome(item: Item, result: Result, *, with_set: bool) -> dict[str, Any]:
     if isinstance(result, scoring_pb2.Answer):
-        return _answer(item, result)
+        told = {"answer_set": list(result.answer_set)} if with_set else {}
+        return _answer(item, result) | told
     if result is not None:
         error = errors.from_status(result)
         # Where the question was in its message is of no use here.

@@ -26,7 +26,14 @@ from trueodds.cli.console import (
     extras,
     fail,
 )
-from trueodds.types import Format, Normalization, OrderCorrection, Reading
+from trueodds.types import (
+    AnswerSetMethod,
+    AnswerSetRule,
+    Format,
+    Normalization,
+    OrderCorrection,
+    Reading,
+)
 
 BAD_ROWS = 3
 """The exit status when the output is whole and some of its rows are errors."""
@@ -73,6 +80,13 @@ def bulk(
     min_option_mass: Annotated[
         float, typer.Option(min=0, max=1, help="Abstain where the options hold less.")
     ] = 0.0,
+    min_confidence: Annotated[
+        float, typer.Option(min=0, max=1, help="Abstain where the calibrated confidence is less.")
+    ] = 0.0,
+    answer_set: Annotated[
+        tuple[AnswerSetMethod, float] | None,
+        typer.Option(metavar="RULE THRESHOLD", help="As evaluate tells it; needs --calibrator."),
+    ] = None,
     shots: Annotated[
         Path | None, typer.Option(help="Worked examples: a file like INPUT, with answers.")
     ] = None,
@@ -119,6 +133,8 @@ def bulk(
                 calibrator,
                 min_option_mass,
                 0,
+                min_confidence,
+                answer_set and AnswerSetRule(*answer_set),
             )
             with _progress(source.count) as progress:
                 done = files.score_file(client, source, columns, output, settings, progress)
