@@ -1,11 +1,14 @@
 """The backend for lm-eval against the service in this process; its tokens, against HFLM's."""
 
+import json
 import math
+import os
 import subprocess
 import sys
 
 import pytest
 import torch
+import yaml
 from lm_eval.api.instance import Instance
 from lm_eval.api.registry import get_model
 from lm_eval.models.huggingface import HFLM
@@ -186,7 +189,38 @@ def test_lm_eval_finds_it_by_its_name_beside_its_own(service):
     assert math.isfinite(logprob)
 
 
-def test_the_command_is_lm_eval_s_own():
-    command = [sys.executable, "-m", "trueodds.lm_eval", "run", "--help"]
-    result = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "--model_args" in result.stdout
+def test_the_command_is_lm_eval_s_own_with_one_model_more(service, tmp_path):
+    rows = [{"question": f"Is {number} even?", "answer": number % 2} for number in range(6)]
+    data = tmp_path / "rows.jsonl"
+    data.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    task = {
+        "task": "even",
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"test": str(data)}},
+        "test_split": "test",
+        "output_type": "multiple_choice",
+        "doc_to_text": "{{question}}\nAnswer:",
+        "doc_to_choice": ["yes", "no"],
+        "doc_to_target": "answer",
+        "metric_list": [{"metric": "acc"}],
+    }
+    (tmp_path / "even.yaml").write_text(yaml.safe_dump(task))
+    command = [sys.executable, "-m", "trueodds.lm_eval", "--model", "trueodds"]
+    arguments = f"--model_args target={service.app.address},model=aligned --tasks even"
+    paths = ["--include_path", str(tmp_path), "--output_path", str(tmp_path / "results")]
+    subprocess.run(
+        [*command, *arguments.split(), *paths],
+        env={**os.environ, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1"},
+        check=True,
+        timeout=200,
+    )
+    [results] = (tmp_path / "results").rglob("results_*.json")
+    found = json.loads(results.read_text())
+    backend = TrueoddsLM("aligned", service.app.address)
+    right = []
+    for row in rows:
+        pairs = [(f"{row['question']}\nAnswer:", choice) for choice in (" yes", " no")]
+        yes, no = backend.loglikelihood(requests(*pairs), disable_tqdm=True)
+        right.append((yes[0] < no[0]) == row["answer"])
+    assert found["results"]["even"]["acc,none"] == sum(right) / len(right)
+    assert found["config"]["model_engine"] == "fake 1"
