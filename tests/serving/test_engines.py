@@ -106,7 +106,7 @@ async def test_no_prompts_ask_nobody():
 
 async def test_a_process_that_dies_is_awaited_and_its_prompts_are_not_lost():
     engines = Engines(2)
-    dead, well = engines.processes
+    dead, _ = engines.processes
     dead.alive = False
     call = asyncio.create_task(engines.firsts())
     await asyncio.sleep(0.05)

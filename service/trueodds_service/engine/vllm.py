@@ -39,8 +39,9 @@ _STEP_TOKENS = 64
 # Tokens whose logprobs vLLM computes at most in a step: each is a row of the vocabulary's size.
 _PIECE_TOKENS = 1024
 
-# Priorities of vLLM's: the least goes first.
+# Priorities of vLLM's: the least goes first. A call of few prompts holds single questions.
 _FIRST, _IN_TURN = -1, 0
+_FEW = 32
 
 _Tokens = tuple[int, ...]
 
@@ -100,8 +101,8 @@ class VllmEngine:
         self, prompts: Sequence[TokenPrompt], adapter: str | None = None
     ) -> list[TokenScore]:
         lora = None if adapter is None else self._adapters[adapter]
-        # Who asks one question waits for it; who asks many waits for the last.
-        priority = _FIRST if len(prompts) == 1 else _IN_TURN
+        # Who asks a question waits for it; who asks many waits for the last.
+        priority = _FIRST if len(prompts) <= _FEW else _IN_TURN
         direct: list[int] = []
         others: list[int] = []
         for place, prompt in enumerate(prompts):

@@ -1,6 +1,8 @@
 """Engines in processes of their own, and the gateway's view of them."""
 
 import asyncio
+import functools
+import gc
 import itertools
 import logging
 import os
@@ -14,8 +16,9 @@ from ray.serve.exceptions import DeploymentUnavailableError, ReplicaUnavailableE
 from trueodds_service.app import start_engine
 from trueodds_service.concurrency import gather_or_cancel
 from trueodds_service.config import ModelSettings
-from trueodds_service.engine.base import EngineDied, EngineInfo, TokenPrompt, TokenScore
+from trueodds_service.engine.base import Engine, EngineDied, EngineInfo, TokenPrompt, TokenScore
 from trueodds_service.errors import Unavailable
+from trueodds_service.serving.coalescing import Coalescing
 from trueodds_service.serving.routing import Router
 
 _log = logging.getLogger(__name__)
@@ -23,6 +26,9 @@ _log = logging.getLogger(__name__)
 # A request whose engine died is sent again, to the replica that takes its place.
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 0.5
+
+# About a step of the engine.
+_WARM_UP_PROMPTS, _WARM_UP_TOKENS = 64, 64
 
 _LOST = (RayActorError, ReplicaUnavailableError, DeploymentUnavailableError)
 
@@ -34,6 +40,11 @@ class EngineReplica:
         self, model: ModelSettings, adapters: Mapping[str, Path]
     ) -> None:
         self._engine = start_engine(model, adapters)
+        for adapter in (None, *adapters):
+            await warm_up(self._engine, adapter)
+        # What is here now stays: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
 
     async def info(self) -> EngineInfo:
         return self._engine.info
@@ -53,6 +64,24 @@ class EngineReplica:
     def __del__(self) -> None:
         if engine := getattr(self, "_engine", None):
             engine.close()
+
+
+async def warm_up(engine: Engine, adapter: str | None) -> None:
+    """Scores once in every way, many prompts at once: what an engine compiles or loads when it
+    is first asked, it has when it is first asked by somebody.
+    """
+    room = engine.info.max_tokens
+    labels = ((1,), (2,))
+    texts = ((1, 2, 3), (2, 3, 4, 5))
+    prompts = [
+        TokenPrompt((number,) * min(_WARM_UP_TOKENS, room - 8), labels, (3,))
+        for number in range(1, _WARM_UP_PROMPTS)
+    ]
+    await engine.score(prompts, adapter)
+    for prompt in prompts[:2]:
+        await engine.score([prompt], adapter)
+        await engine.score([TokenPrompt(prompt.prompt, labels)], adapter)
+        await engine.score([TokenPrompt(prompt.prompt, texts, top_tokens=3)], adapter)
 
 
 class EngineFault(Exception):
@@ -85,14 +114,11 @@ class RemoteEngine:
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def score(
-        self,
-        prompts: Sequence[TokenPrompt],
-        adapter: str | None,
-        on_lost: Callable[[], Awaitable[None]],
+        self, prompts: Sequence[TokenPrompt], on_lost: Callable[[], Awaitable[None]]
     ) -> list[TokenScore]:
         """Raises Unavailable when process after process is lost with the request."""
         for _ in range(_ATTEMPTS):
-            call = self._handle.score.remote(prompts, adapter or self._adapter)
+            call = self._handle.score.remote(prompts, self._adapter)
             try:
                 return await call  # type: ignore[no-any-return]
             except asyncio.CancelledError:
@@ -125,6 +151,10 @@ class RemoteEngines:
     ) -> None:
         self._engines = engines
         self._router = Router(len(engines))
+        self._calls = [
+            Coalescing(functools.partial(engine.score, on_lost=self._one_lost))
+            for engine in engines
+        ]
         self._on_lost = on_lost
         self.info = EngineInfo(name="", version="", dtype="", max_tokens=0)
 
@@ -135,16 +165,17 @@ class RemoteEngines:
     async def score(
         self, prompts: Sequence[TokenPrompt], adapter: str | None = None
     ) -> list[TokenScore]:
-        """Raises Unavailable when process after process is lost with the request."""
+        """Of the model that it was made for, whatever ``adapter`` says.
+
+        Raises Unavailable when process after process is lost with the request.
+        """
         lost = {place for place, engine in enumerate(self._engines) if engine.is_lost}
         if len(lost) == len(self._engines):
             lost = set()
         shares = self._router.assign(prompts, without=lost)
         try:
             scores = await gather_or_cancel(
-                self._engines[process].score(
-                    [prompts[place] for place in places], adapter, self._one_lost
-                )
+                self._calls[process].score([prompts[place] for place in places])
                 for process, places in shares.items()
             )
         finally:
