@@ -72,7 +72,7 @@ def demo_tasks() -> Figure:
     tasks.plot(floor, names, "|", color="black", ms=14, label="null ECE")
     tasks.set(xlabel="held-out ECE, mean of 200 draws of 5 questions", xlim=(0, None))
     tasks.invert_yaxis()
-    tasks.legend(frameon=False, fontsize=8, loc="center", bbox_to_anchor=(0.26, 0.5))
+    tasks.legend(frameon=False, loc="center", bbox_to_anchor=(0.4, 0.5), fontsize=7.5)
     for place, (measure, label, colour) in enumerate(
         (("ece", "against labels", GREY), ("odds_ece", "against the true odds", BLUE))
     ):
