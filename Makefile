@@ -52,6 +52,7 @@ bench: $(READY)  ## measure the service beside vLLM, its server, lm-eval and tra
 	$(BIN)/python -m benchmarks
 
 verify: $(READY)  ## compare every number with transformers and lm-eval (some minutes)
+	$(BIN)/python -m verification.calibration
 	$(BIN)/python -m verification.scoring
 
 train: $(READY)  ## train the demo pair again (minutes on a GPU, hours on a CPU)
