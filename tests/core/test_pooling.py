@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from scipy import integrate, stats
 
 from trueodds_service.core.data import FitData
-from trueodds_service.core.distributions import log_softmax
+from trueodds_service.core.distributions import log_softmax, softmax
+from trueodds_service.core.fits import fit
+from trueodds_service.core.methods import Method
 from trueodds_service.core.pooling import (
     LEAST_SCATTER,
     MIN_TASKS,
@@ -204,3 +206,23 @@ def test_alike_tasks_halve_the_error_and_an_outlier_keeps_its_own() -> None:
 
 def _error(found: list[float], truth: float) -> float:
     return float(np.sqrt(np.mean((np.array(found) - truth) ** 2)))
+
+
+def test_the_fit_tells_the_divergence_of_what_it_found() -> None:
+    data, prior = task(3, 6), Prior(math.log(3.5), 0.05, 6)
+    alone, fitted = fit(Method.TEACHER_KL, data), fit(Method.TEACHER_POOLED, data, prior=prior)
+    assert alone.objective_after is not None
+    teacher, calibrated = softmax(data.taught), fitted.calibrator.apply(data.logprobs)
+    expected = stats.entropy(teacher, calibrated, axis=1).mean()
+    assert fitted.objective_after == pytest.approx(expected)
+    assert expected > alone.objective_after
+    assert fitted.objective_before == alone.objective_before
+
+
+def test_a_fit_without_a_prior_says_that_it_is_teacher_kl() -> None:
+    data = task(3, 6)
+    fitted = fit(Method.TEACHER_POOLED, data)
+    assert "nothing to pool with" in fitted.fallback
+    expected = fit(Method.TEACHER_KL, data)
+    assert fitted.calibrator == expected.calibrator
+    assert fitted.objective_after == expected.objective_after

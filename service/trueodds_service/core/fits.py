@@ -16,7 +16,13 @@ from trueodds_service.core.confidence_fits import (
     fit_scaling_binning,
 )
 from trueodds_service.core.data import FitData
-from trueodds_service.core.distributions import choice, entropy, softmax
+from trueodds_service.core.distributions import (
+    below_maximum,
+    choice,
+    entropy,
+    log_softmax,
+    softmax,
+)
 from trueodds_service.core.linear import MAX_MATRIX_OPTIONS, fit_matrix, fit_vector
 from trueodds_service.core.methods import MIN_TAUGHT, SPECS, Method
 from trueodds_service.core.metrics import mean_nll
@@ -162,7 +168,17 @@ def _teacher_pooled(method: Method, data: FitData, prior: Prior | None) -> Fitte
     temperature = pooled_temperature(data, prior)
     if temperature is None:
         return replace(fitted, fallback="teacher_kl: nothing to pool with")
-    return replace(fitted, calibrator=TemperatureScaling(temperature))
+    after = _divergence(data, temperature)
+    return replace(fitted, calibrator=TemperatureScaling(temperature), objective_after=after)
+
+
+def _divergence(data: FitData, temperature: float) -> float:
+    """Mean KL(p_teacher ‖ softmax(logprobs / T)), in nats, ≥ 0."""
+    target = softmax(data.taught)
+    log_probs = log_softmax(below_maximum(data.logprobs) / temperature)
+    # Finite, so that 0 · ln 0 is 0.
+    missed = -(target * np.maximum(log_probs, np.finfo(np.float64).min)).sum(axis=1)
+    return max(float(np.average(missed - entropy(target), weights=data.weights)), 0.0)
 
 
 def _fitted(method: Method, n: int, solution: TemperatureFit, constant: float) -> Fitted:
