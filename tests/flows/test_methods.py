@@ -2,11 +2,13 @@
 
 import asyncio
 import math
+import threading
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from trueodds_service.core import choosing
 from trueodds_service.core.methods import SPECS, Method
 from trueodds_service.core.restore import calibrator_of
 from trueodds_service.engine.fake import FakeEngine
@@ -284,3 +286,59 @@ async def test_an_option_without_any_probability_is_refused_by_its_item(house, m
         await house.fit(FitQuestions((), make_questions(5), np.full(5, -1)))
     assert caught.value.reason == "INFINITE_SCORE"
     assert caught.value.message.startswith("questions.items[4].question, models/base: option 2 ")
+
+
+class TestAuto:
+    """What the data allow, compared where there are answers enough; and the record says so."""
+
+    async def test_with_answers_methods_are_compared(self, house, data):
+        _, scores = await data()
+        [calibrator] = await house.fit(scores, method=None)
+        selection = calibrator.selection
+        assert calibrator.method in {each.method for each in selection.candidates}
+        measured = [each for each in selection.candidates if each.score is not None]
+        assert len(measured) > 3
+        assert selection.criterion.startswith("nll, ")
+        assert selection.reason
+        for each in selection.candidates:
+            assert (each.score is None) == bool(each.excluded)
+        best = min(each.score for each in measured)
+        [chosen] = [each for each in measured if each.method == calibrator.method]
+        assert chosen.score <= best + chosen.standard_error
+        assert house.store.get("aligned", calibrator.id) == calibrator
+
+    async def test_without_answers_the_teacher_decides(self, house, make_questions):
+        *_, calibrator = await house.fit(method=None)
+        assert calibrator.method == Method.TEACHER_KL
+        assert calibrator.selection.criterion == "what the data allow"
+        assert calibrator.temperature == pytest.approx(SHARPNESS, rel=1e-3)
+
+    async def test_without_a_teacher_or_answers_nothing_is_changed(self, house, make_questions):
+        source = FitQuestions((), make_questions(9), np.full(9, -1))
+        *_, calibrator = await house.fit(source, method=None, model="base")
+        assert (calibrator.method, calibrator.temperature) == (Method.IDENTITY, 1)
+        assert calibrator.provenance.teacher == ""
+
+    async def test_the_same_data_give_the_same_choice(self, house, data, stored):
+        _, scores = await data()
+        for _ in range(2):
+            await house.fit(scores, method=None)
+        assert len(stored()) == 1
+
+    async def test_others_are_answered_meanwhile(self, house, data, make_questions, monkeypatch):
+        """The comparison runs off the event loop."""
+        started, go_on = threading.Event(), threading.Event()
+        choose = choosing.choose
+
+        def slow(*args):
+            started.set()
+            assert go_on.wait(30)
+            return choose(*args)
+
+        monkeypatch.setattr(choosing, "choose", slow)
+        _, scores = await data()
+        fitting = asyncio.create_task(house.fit(scores, method=None))
+        await asyncio.to_thread(started.wait, 30)
+        assert len(await house.score(*make_questions(3))) == 3
+        go_on.set()
+        await fitting

@@ -30,7 +30,6 @@ METHODS = {
     for method in descriptor_pool.Default().FindServiceByName(service).methods
 }
 NOT_SERVED = {
-    "EvaluateCalibrator",
     "RecordOutcomes",
     "GetDrift",
 }

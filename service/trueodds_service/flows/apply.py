@@ -1,11 +1,14 @@
 """Option scores → the answer distribution, the calibrated one, and the choice."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trueodds_service.core import decisions
 from trueodds_service.core.calibrators import Calibrator as Applied
+from trueodds_service.core.decisions import ConformalScore
 from trueodds_service.core.distributions import answer_distribution
 from trueodds_service.errors import NotReady
 from trueodds_service.store.calibrator import Calibrator
@@ -32,6 +35,28 @@ def distributions(
     # Where the order stays, scores tell options apart that are equal once rounded.
     keeps_order = calibrator is None or calibrator.keeps_choice
     return Distributions(answer, calibrated, (scores if keeps_order else calibrated).argmax(axis=1))
+
+
+@dataclass(frozen=True, slots=True)
+class SetRule:
+    """How calibrated probabilities become an answer set; the threshold is in [0, 1]."""
+
+    score: ConformalScore
+    threshold: float
+
+
+def answer_sets(calibrated: NDArray[np.float64], rule: SetRule | None) -> Sequence[tuple[int, ...]]:
+    """The options of each question's set, the likeliest first; none without a rule."""
+    if rule is None:
+        return [()] * len(calibrated)
+    # At 1 every option belongs to the set, whatever a sum of probabilities rounds to.
+    threshold = np.inf if rule.threshold >= 1 else rule.threshold
+    held = decisions.answer_sets(calibrated, threshold, rule.score)
+    order = (-calibrated).argsort(axis=1, kind="stable")
+    return [
+        tuple(option for option in options if inside[option])
+        for options, inside in zip(order.tolist(), held.tolist(), strict=True)
+    ]
 
 
 def mismatch(fitted_for: str) -> NotReady:

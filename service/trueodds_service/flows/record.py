@@ -6,17 +6,17 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from trueodds_service.core import fits, pooling
+from trueodds_service.core import choosing, fits, pooling
 from trueodds_service.core.bias import batch_prior, contextual_prior
 from trueodds_service.core.data import DataError, FitData
 from trueodds_service.core.distributions import answer_distribution
 from trueodds_service.core.methods import SPECS, Method
 from trueodds_service.core.metrics import evaluate
 from trueodds_service.core.solver import Bound
-from trueodds_service.errors import InvalidInput, NotServed
+from trueodds_service.errors import InvalidInput
 from trueodds_service.flows.items import FitScores
 from trueodds_service.store.calibrator import Calibrator
-from trueodds_service.store.records import Prior, Provenance, Scope, Selection
+from trueodds_service.store.records import Candidate, Prior, Provenance, Scope, Selection
 
 # What the items alone tell of a temperature, with a teacher: ln T and its standard error.
 ESTIMATE = ("log_t", "log_t_error")
@@ -94,10 +94,27 @@ def _fitted(
     told = None
     if prior is not None:
         told = pooling.Prior(prior.mean, prior.standard_deviation, len(prior.calibrators))
-    if method is None:
-        raise NotServed("METHOD_AUTO is in the contract and not served by this version")
-    fitted = fits.fit(method, items, temperature=temperature, prior=told, log_prior=log_prior)
-    return fitted, None
+    selection = None
+    if method is None and items is not None:
+        chosen = choosing.choose(items if log_prior is None else items.less(log_prior), told)
+        method, selection = chosen.method, _selection(chosen)
+    fitted = fits.fit(
+        method or Method.IDENTITY, items, temperature=temperature, prior=told, log_prior=log_prior
+    )
+    return fitted, selection
+
+
+def _selection(chosen: choosing.Choice) -> Selection:
+    compared = any(each.score is not None for each in chosen.candidates)
+    criterion = f"nll, {choosing.FOLDS}-fold, {choosing.REPEATS} times"
+    return Selection(
+        criterion if compared else "what the data allow",
+        chosen.reason,
+        tuple(
+            Candidate(each.method.value, each.score, each.standard_error, each.excluded)
+            for each in chosen.candidates
+        ),
+    )
 
 
 def _metrics(

@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 from trueodds_service.core.calibrators import Calibrator as Applied
 from trueodds_service.core.distributions import entropy
 from trueodds_service.errors import ServiceError, field
-from trueodds_service.flows.apply import distributions, mismatch, options_mismatch
+from trueodds_service.flows.apply import (
+    SetRule,
+    answer_sets,
+    distributions,
+    mismatch,
+    options_mismatch,
+)
 from trueodds_service.flows.calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog, ModelEntry
 from trueodds_service.flows.read import Read, Timings, read
@@ -25,7 +31,8 @@ class ScoreQuery:
     """Questions of one task for one model. ``calibrator`` is an id; None for the active one.
 
     An answer abstains where the options hold less than ``min_option_mass``, or where the
-    calibrated confidence is below ``min_confidence``.
+    calibrated confidence is below ``min_confidence``. ``answer_set`` is a rule for the named
+    calibrator.
     """
 
     model: str
@@ -36,6 +43,7 @@ class ScoreQuery:
     questions: tuple[Question, ...]
     min_option_mass: float = 0.0
     min_confidence: float = 0.0
+    answer_set: SetRule | None = None
     top_tokens: int = 0
 
 
@@ -46,6 +54,7 @@ class Answer:
     ``probabilities`` and ``calibrated``, shape (k,), each sum to one, and are the same where
     ``calibrator`` is None. ``choice`` is the option with the largest of ``calibrated``.
     ``entropy`` is that of ``probabilities``, in nats. ``read`` holds what they were made of.
+    ``answer_set`` are the options of the set that was asked for, the likeliest first.
     """
 
     read: Read
@@ -56,6 +65,7 @@ class Answer:
     option_mass: float
     abstained: bool
     calibrator: Calibrator | None
+    answer_set: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +137,7 @@ def _answers(
     choices = found.choices.tolist()
     entropies = entropy(found.answer)
     masses = [each.as_asked.option_mass for each in group]
+    sets = answer_sets(found.calibrated, query.answer_set)
     return [
         Answer(
             read=each,
@@ -140,6 +151,7 @@ def _answers(
                 or found.calibrated[row, choices[row]] < query.min_confidence
             ),
             calibrator=calibrator,
+            answer_set=sets[row],
         )
         for row, each in enumerate(group)
     ]

@@ -10,10 +10,12 @@ from trueodds_service.errors import InvalidInput, NotServed
 from trueodds_service.flows.calibrate import calibrate
 from trueodds_service.flows.calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog
+from trueodds_service.flows.evaluate import evaluate_calibrator
 from trueodds_service.flows.fit import fit
 from trueodds_service.flows.items import Progress
 from trueodds_service.rpc.calibrate import calibrate_response, parse_calibrate
 from trueodds_service.rpc.calibrators import calibrator_message
+from trueodds_service.rpc.evaluations import parse_evaluation, report_message
 from trueodds_service.rpc.fits import parse_fit
 from trueodds_service.rpc.names import parse_calibrator, parse_model
 from trueodds_service.rpc.questions import parse_task
@@ -86,8 +88,14 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
     async def EvaluateCalibrator(
         self, request: pb.EvaluateCalibratorRequest, context: Context
     ) -> AsyncIterator[pb.EvaluateCalibratorResponse]:
-        _not_served("EvaluateCalibrator")
-        yield pb.EvaluateCalibratorResponse()
+        query = parse_evaluation(request, self._limits)
+        async for event in evaluate_calibrator(query, self._catalog, self._calibrators):
+            if isinstance(event, Progress):
+                progress = pb.FitProgress(done=event.done, total=event.total)
+                yield pb.EvaluateCalibratorResponse(progress=progress)
+            else:
+                report = report_message(event, self._message(event.calibrator))
+                yield pb.EvaluateCalibratorResponse(report=report)
 
     async def Calibrate(
         self, request: pb.CalibrateRequest, context: Context

@@ -12,15 +12,19 @@ from trueodds_service.concurrency import as_completed
 from trueodds_service.config import Limits
 from trueodds_service.engine.base import MAX_TOP_TOKENS
 from trueodds_service.errors import InvalidInput, ServiceError, field
+from trueodds_service.flows.apply import SetRule
 from trueodds_service.flows.calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog, ModelEntry
 from trueodds_service.flows.score import Answer, ScoreQuery, ScoreResult, score
 from trueodds_service.prompts.question import Question
+from trueodds_service.rpc.evaluations import SET_METHODS
 from trueodds_service.rpc.models import identity_message
 from trueodds_service.rpc.names import parse_calibrator, parse_model
 from trueodds_service.rpc.questions import QuestionParser, parse_task
 from trueodds_service.rpc.reading import parse_reading
 from trueodds_service.rpc.status import Context, of_any, to_status
+
+_SET_SCORES = {message: score for score, message in SET_METHODS.items()}
 
 
 class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
@@ -137,6 +141,7 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
                 questions=(),
                 min_option_mass=_share(settings.min_option_mass, "min_option_mass"),
                 min_confidence=_share(settings.min_confidence, "min_confidence"),
+                answer_set=_answer_set(settings),
                 top_tokens=_top_tokens(settings.top_tokens),
             )
         return query, parser
@@ -198,6 +203,7 @@ class _Answers:
             label_prior=read.prior,
             identity=self._identity,
             prompt_tokens=as_asked.prepared.prompt.length,
+            answer_set=answer.answer_set,
         )
 
 
@@ -250,6 +256,20 @@ def _calibrator_id(name: str, model: str) -> str | None:
     if owner != model:
         raise InvalidInput("calibrator", f"belongs to models/{owner}, not to the model asked")
     return calibrator_id
+
+
+def _answer_set(settings: scoring_pb2.ScoreSettings) -> SetRule | None:
+    if not settings.HasField("answer_set"):
+        return None
+    rule = settings.answer_set
+    with field("answer_set"):
+        score = _SET_SCORES.get(rule.method)
+        if score is None:
+            raise InvalidInput("method", "is required: LAC or APS")
+        threshold = _share(rule.threshold, "threshold")
+    if not settings.calibrator:
+        raise InvalidInput("calibrator", "is required: a threshold is for one calibrator")
+    return SetRule(score, threshold)
 
 
 def _share(value: float, name: str) -> float:

@@ -1160,7 +1160,7 @@ class AbstentionRule(google.protobuf.message.Message):
     RISK_UPPER_BOUND_FIELD_NUMBER: builtins.int
     target_risk: builtins.float
     min_confidence: builtins.float
-    """Absent where no threshold keeps the risk on so many items."""
+    """Absent where no threshold keeps the risk on so many items; what follows is then 0."""
     coverage: builtins.float
     risk: builtins.float
     risk_upper_bound: builtins.float

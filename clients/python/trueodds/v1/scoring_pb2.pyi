@@ -30,20 +30,24 @@ class _AnswerSetMethodEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     ANSWER_SET_METHOD_UNSPECIFIED: _AnswerSetMethod.ValueType  # 0
     ANSWER_SET_METHOD_LAC: _AnswerSetMethod.ValueType  # 1
-    """Every option whose probability is at least 1 less the threshold (Sadinle et al. 2019)."""
+    """Every option whose probability is at least 1 less the threshold, and the likeliest (Sadinle
+    et al. 2019).
+    """
     ANSWER_SET_METHOD_APS: _AnswerSetMethod.ValueType  # 2
-    """The likeliest options, as many as it takes to hold the threshold between them, without
-    randomisation (Romano et al. 2020).
+    """The likeliest options, as many as hold at most the threshold between them, and at least the
+    likeliest; without randomisation (Romano et al. 2020).
     """
 
 class AnswerSetMethod(_AnswerSetMethod, metaclass=_AnswerSetMethodEnumTypeWrapper): ...
 
 ANSWER_SET_METHOD_UNSPECIFIED: AnswerSetMethod.ValueType  # 0
 ANSWER_SET_METHOD_LAC: AnswerSetMethod.ValueType  # 1
-"""Every option whose probability is at least 1 less the threshold (Sadinle et al. 2019)."""
+"""Every option whose probability is at least 1 less the threshold, and the likeliest (Sadinle
+et al. 2019).
+"""
 ANSWER_SET_METHOD_APS: AnswerSetMethod.ValueType  # 2
-"""The likeliest options, as many as it takes to hold the threshold between them, without
-randomisation (Romano et al. 2020).
+"""The likeliest options, as many as hold at most the threshold between them, and at least the
+likeliest; without randomisation (Romano et al. 2020).
 """
 global___AnswerSetMethod = AnswerSetMethod
 
@@ -126,7 +130,7 @@ class AnswerSetRule(google.protobuf.message.Message):
     THRESHOLD_FIELD_NUMBER: builtins.int
     method: global___AnswerSetMethod.ValueType
     threshold: builtins.float
-    """As EvaluateCalibrator tells it, in [0, 1]."""
+    """As EvaluateCalibrator tells it, in [0, 1]; at 1 every option is in the set."""
     def __init__(
         self,
         *,
@@ -380,9 +384,7 @@ class Answer(google.protobuf.message.Message):
 
     @property
     def answer_set(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
-        """The options of the answer set, as indices from 0, the likeliest first, where asked for. May be
-        empty with LAC.
-        """
+        """The options of the answer set, as indices from 0, the likeliest first, where asked for."""
 
     def __init__(
         self,

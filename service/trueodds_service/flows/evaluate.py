@@ -1,0 +1,245 @@
+"""The path of an evaluation: labelled items → both distributions → what a calibrator does."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trueodds_service.core.binning import Binning
+from trueodds_service.core.decisions import (
+    ConformalScore,
+    abstention_threshold,
+    answer_sets,
+    conformal_threshold,
+)
+from trueodds_service.core.metrics import Interval, evaluate
+from trueodds_service.core.paired import paired_intervals
+from trueodds_service.core.ranking import RiskCoverage, risk_coverage
+from trueodds_service.core.reliability import ReliabilityBins, reliability_bins
+from trueodds_service.errors import ServiceError
+from trueodds_service.flows.apply import Distributions, distributions, mismatch, options_mismatch
+from trueodds_service.flows.calibrators import Calibrators
+from trueodds_service.flows.catalog import Catalog
+from trueodds_service.flows.items import (
+    Asked,
+    FitQuestions,
+    FitScores,
+    Progress,
+    ask,
+    common_key,
+    data_hash,
+)
+from trueodds_service.prompts.formats import FORMAT_VERSION
+from trueodds_service.prompts.reading import Reading
+from trueodds_service.store.calibrator import Calibrator
+
+_MAX_POINTS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluateQuery:
+    """A calibrator, by its model and id, and what to measure it on: every item has its answer.
+
+    ``reading`` is None where the caller has the scores and does not say how they were read.
+    """
+
+    model: str
+    calibrator: str
+    reading: Reading | None
+    source: FitQuestions | FitScores
+    target_risks: tuple[float, ...]
+    miscoverages: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number and its 95 % interval; without one, the interval is the number."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """An answer distribution, measured."""
+
+    metrics: Mapping[str, Estimate]
+    bins: Mapping[Binning, ReliabilityBins]
+    curve: RiskCoverage
+
+
+@dataclass(frozen=True, slots=True)
+class Abstention:
+    """``min_confidence`` is None where no threshold keeps the risk."""
+
+    target_risk: float
+    min_confidence: float | None
+    coverage: float
+    risk: float
+    risk_bound: float
+
+
+@dataclass(frozen=True, slots=True)
+class SetCalibration:
+    """A threshold for answer sets, in [0, 1], and what its sets are like on the items."""
+
+    miscoverage: float
+    score: ConformalScore
+    threshold: float
+    mean_size: float
+    coverage: float
+    singletons: float
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a calibrator does. ``differences`` are after less before, by metric, paired."""
+
+    calibrator: Calibrator
+    items: int
+    before: Evaluation
+    after: Evaluation
+    differences: Mapping[str, Estimate]
+    abstentions: tuple[Abstention, ...]
+    answer_sets: tuple[SetCalibration, ...]
+    data_hash: str
+
+
+async def evaluate_calibrator(
+    query: EvaluateQuery, catalog: Catalog, calibrators: Calibrators
+) -> AsyncIterator[Progress | Report]:
+    """Measures a calibrator: progress first, the report last. Raises a ServiceError."""
+    calibrator = await calibrators.get(query.model, query.calibrator)
+    asked = _asked(query, calibrator, catalog)
+    applied = calibrators.applied(calibrator)
+    if isinstance(applied, ServiceError):
+        raise applied
+    scores = query.source.logprobs if isinstance(query.source, FitScores) else np.empty((0, 0))
+    async for event in ask(asked):
+        if isinstance(event, Progress):
+            yield event
+        elif asked:
+            scores = event[0].scores
+    found = distributions(scores, calibrator, applied)
+    # Off the event loop: others are being answered meanwhile.
+    yield await asyncio.to_thread(_report, query, calibrator, scores, found)
+
+
+def _asked(query: EvaluateQuery, calibrator: Calibrator, catalog: Catalog) -> list[Asked]:
+    """What to ask the model. Raises NotReady for what the calibrator is not for."""
+    scope, source = calibrator.scope, query.source
+    if isinstance(source, FitScores):
+        if wrong := options_mismatch(calibrator, source.logprobs.shape[1]):
+            raise wrong
+        if query.reading is not None and not query.reading.is_way(scope.reading):
+            raise mismatch("another way of reading")
+        return []
+    model, reading = catalog.find(query.model), query.reading or Reading()
+    if wrong := options_mismatch(calibrator, len(source.questions[0].options)):
+        raise wrong
+    if common_key(source.questions, reading) != scope.reading:
+        raise mismatch("another way of reading")
+    if scope.format_version != FORMAT_VERSION:
+        raise mismatch("another version of the formats")
+    if scope.revision != model.revision:
+        raise mismatch("another revision of the model")
+    return [Asked(model, source.questions, source.shots, reading)]
+
+
+def _report(
+    query: EvaluateQuery, calibrator: Calibrator, scores: NDArray[np.float64], found: Distributions
+) -> Report:
+    answers = query.source.answers
+    paired = paired_intervals(found.answer, found.calibrated, answers)
+    before = _evaluation(
+        found.answer, answers, {name: each.before for name, each in paired.items()}
+    )
+    after = _evaluation(
+        found.calibrated, answers, {name: each.after for name, each in paired.items()}
+    )
+    return Report(
+        calibrator=calibrator,
+        items=len(answers),
+        before=before,
+        after=after,
+        differences={
+            name: Estimate(
+                after.metrics[name].value - before.metrics[name].value,
+                each.difference.low,
+                each.difference.high,
+            )
+            for name, each in paired.items()
+        },
+        abstentions=tuple(
+            _abstention(found.calibrated, answers, risk) for risk in query.target_risks
+        ),
+        answer_sets=tuple(
+            _answer_sets(found.calibrated, answers, miscoverage, score)
+            for miscoverage in query.miscoverages
+            for score in ConformalScore
+        ),
+        data_hash=data_hash(scores, answers),
+    )
+
+
+def _evaluation(
+    probs: NDArray[np.float64], answers: NDArray[np.int64], intervals: Mapping[str, Interval]
+) -> Evaluation:
+    values = asdict(evaluate(probs, answers))
+    del values["n"]
+    confidence = np.minimum(probs.max(axis=1), 1.0)
+    correct = probs.argmax(axis=1) == answers
+    binnings: tuple[Binning, ...] = ("equal_width", "equal_mass")
+    return Evaluation(
+        metrics={name: _estimate(value, intervals.get(name)) for name, value in values.items()},
+        bins={
+            binning: reliability_bins(confidence, correct, binning=binning) for binning in binnings
+        },
+        curve=_thinned(risk_coverage(confidence, correct)),
+    )
+
+
+def _estimate(value: float, interval: Interval | None) -> Estimate:
+    if interval is None:
+        return Estimate(value, value, value)
+    return Estimate(value, interval.low, interval.high)
+
+
+def _thinned(curve: RiskCoverage) -> RiskCoverage:
+    """At most so many of its points, the first and the last among them."""
+    count = len(curve.threshold)
+    kept = np.unique(np.linspace(0, count - 1, min(count, _MAX_POINTS)).round().astype(int))
+    return RiskCoverage(curve.threshold[kept], curve.coverage[kept], curve.risk[kept])
+
+
+def _abstention(
+    probs: NDArray[np.float64], answers: NDArray[np.int64], target_risk: float
+) -> Abstention:
+    found = abstention_threshold(probs, answers, target_risk)
+    if found.min_confidence > 1:
+        return Abstention(target_risk, None, 0.0, 0.0, 0.0)
+    return Abstention(
+        target_risk, found.min_confidence, found.coverage, found.risk, found.risk_bound
+    )
+
+
+def _answer_sets(
+    probs: NDArray[np.float64],
+    answers: NDArray[np.int64],
+    miscoverage: float,
+    score: ConformalScore,
+) -> SetCalibration:
+    threshold = conformal_threshold(probs, answers, miscoverage, score)
+    held = answer_sets(probs, threshold, score)
+    sizes = held.sum(axis=1)
+    return SetCalibration(
+        miscoverage=miscoverage,
+        score=score,
+        threshold=min(threshold, 1.0),
+        mean_size=float(sizes.mean()),
+        coverage=float(held[np.arange(len(answers)), answers].mean()),
+        singletons=float((sizes == 1).mean()),
+    )
