@@ -125,7 +125,8 @@ def _result(
         "machine": machine(),
         "versions": versions(),
         "offline_again": [round(each, 1) for each in drift],
-        "rows": [report.row(each, prepared.dtype) for each in found],
+        "rows": [report.row(each, prepared.dtype) for each in found if each.rates],
+        "failed": [report.failure(each) for each in found if each.failure],
     }
 
 

@@ -43,9 +43,8 @@ def row(found: Found, dtype: str) -> dict[str, Any]:
     line: dict[str, Any] = {"key": found.row.key, "name": found.row.name}
     if found.row.note:
         line["note"] = found.row.note
-    if found.rates:
-        line |= _rates(found.rates, found.ratios)
-        line["start_seconds"] = round(found.start_seconds, 1)
+    line |= _rates(found.rates, found.ratios)
+    line["start_seconds"] = round(found.start_seconds, 1)
     if found.latencies:
         p50, p99 = (1000 * float(np.quantile(found.latencies, each)) for each in (0.5, 0.99))
         line["latency_ms"] = {"p50": round(p50, 2), "p99": round(p99, 2)}
@@ -55,9 +54,13 @@ def row(found: Found, dtype: str) -> dict[str, Any]:
         line["largest_difference"] = float(f"{largest:.2g}")
         line["choice_agreement"] = found.agreement.choices
         line["comparable"] = told == 1 and largest <= _TOLERANCES[dtype]
-    if found.failure:
-        line["failure"] = found.failure.strip().splitlines()[-1][:300]
     return line
+
+
+def failure(found: Found) -> dict[str, str]:
+    """A row that did not come through, and the last line of why."""
+    why = found.failure.strip().splitlines()[-1][:300]
+    return {"key": found.row.key, "name": found.row.name, "why": why}
 
 
 def _rates(rates: list[float], ratios: list[float]) -> dict[str, float]:
@@ -94,9 +97,6 @@ def _table(result: dict[str, Any]) -> Table:
     for name in ("× offline", "from … to", "per s", "p50, p99 ms"):
         table.add_column(name, justify="right", no_wrap=True)
     for line in result["rows"]:
-        if "questions_per_second" not in line:
-            table.add_row(line["name"], line.get("failure", "")[:60])
-            continue
         mark = "" if line.get("comparable", True) else " ≠"
         span = f"{line['lowest_ratio']:.2f} … {line['highest_ratio']:.2f}"
         latency = line.get("latency_ms")
@@ -107,4 +107,6 @@ def _table(result: dict[str, Any]) -> Table:
             f"{line['questions_per_second']:,.1f}",
             f"{latency['p50']:.2f}, {latency['p99']:.2f}" if latency else "",
         )
+    for line in result.get("failed", ()):
+        table.add_row(line["name"], "failed")
     return table
