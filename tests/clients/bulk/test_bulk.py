@@ -11,6 +11,7 @@ from pyarrow import parquet
 import trueodds
 from trueodds import Client, Example, Format, Method, Question, _messages, bulk
 from trueodds.bulk import job
+from trueodds.bulk.errors import BadRow
 from trueodds.bulk.parts import Parts
 from trueodds.cli.bulk import BAD_ROWS
 
@@ -274,6 +275,53 @@ def test_any_number_of_rows_that_ask_nothing(run_bulk, write, output):
     found = rows_of(output)
     assert len(found) == 102
     assert [each["error_code"] is None for each in found] == [True] + [False] * 100 + [True]
+
+
+class Bad:
+    """A file of bad rows only; ``kept`` tells how many of them have been kept, as each is read."""
+
+    path, digest, count = "bad.jsonl", "", 400
+
+    def __init__(self, folder):
+        self.kept = []
+        self._folder = folder
+
+    def rows(self, start):
+        for number in range(400):
+            self.kept.append(len(list(self._folder.glob("rows-*"))))
+            yield BadRow(f"{number} is bad")
+
+
+@pytest.fixture
+def score_file(relay, output):
+    def score_file(source):
+        columns = bulk.find_columns([row(0)], bulk.Wanted())
+        settings = _messages.settings_message("aligned", "", Format.PAREN, (), None, 0.0, 0)
+        with Client(relay.address) as client:
+            return bulk.score_file(client, source, columns, output, settings)
+
+    return score_file
+
+
+def test_rows_that_ask_nothing_are_not_piled_up(score_file, output):
+    source = Bad(parts_of(output))
+    assert score_file(source).errors == 400
+    assert source.kept[-1] >= 8, "of the nine parts before the last"
+
+
+def test_a_file_that_grows_while_it_is_read_is_no_success(score_file, output):
+    source = Bad(parts_of(output))
+    source.count = 399
+    with pytest.raises(bulk.BulkError, match="changed while it was read"):
+        score_file(source)
+    assert not output.exists()
+
+
+def test_an_output_that_cannot_be_written_says_so(run_bulk, write, tmp_path):
+    (tmp_path / "taken").write_text("a file")
+    result = run_bulk(write(row(0)), "-o", tmp_path / "taken" / "answers.parquet")
+    assert result.exit_code == 1
+    assert "taken" in result.stderr
 
 
 def test_the_client_need_not_be_a_command(relay, write, output):

@@ -14,6 +14,7 @@ from pyarrow import parquet
 from trueodds import _messages, errors
 from trueodds._channel import BATCH
 from trueodds.bulk.columns import Columns
+from trueodds.bulk.errors import BulkError
 from trueodds.bulk.items import Item, read_item
 from trueodds.bulk.parts import Parts
 from trueodds.bulk.source import Source
@@ -84,6 +85,7 @@ def score_file(
 
         def batches() -> Iterator[_Batch]:
             for part in _parts(source, columns, resumed):
+                keep()  # parts that ask nothing get no answer to be kept by
                 asked = _batches(part, settings, min(BATCH, served.max_items))
                 under_way.append(part)
                 yield from asked
@@ -101,6 +103,8 @@ def score_file(
             progress(max(done, part.first + places[-1] + 1), failed)
         keep()
         progress(done, failed)
+        if done != source.count:
+            raise BulkError(f"{source.path} changed while it was read: remove {output}.parts")
         parts.merge()
     return Summary(source.count, _errors(output), resumed)
 

@@ -26,6 +26,7 @@ from trueodds.cli.console import (
     extras,
     fail,
 )
+from trueodds.errors import TrueoddsError
 from trueodds.types import (
     AnswerSetMethod,
     AnswerSetRule,
@@ -140,6 +141,10 @@ def bulk(
                 done = files.score_file(client, source, columns, output, settings, progress)
         except files.BulkError as error:
             fail(str(error))
+        except OSError as error:
+            if isinstance(error, TrueoddsError):
+                raise
+            fail(f"{error.filename or output}: {error.strerror or error}")
         except KeyboardInterrupt:
             err.print("stopped; the same command goes on from here", soft_wrap=True)
             raise typer.Exit(130) from None
