@@ -107,6 +107,15 @@ def _variants(sweep: Sequence[tuple[str, list[Any]]]) -> list[dict[str, Any]]:
     return [dict(zip(names, values, strict=True)) for values in combinations]
 
 
+def _command() -> str:
+    """As it was called, but for where its result goes."""
+    words = ["python", "-m", "benchmarks", *sys.argv[1:]]
+    if "--output" in words:
+        place = words.index("--output")
+        del words[place : place + 2]
+    return shlex.join(words)
+
+
 def _result(
     options: argparse.Namespace,
     prepared: Prepared,
@@ -116,7 +125,7 @@ def _result(
     measured = prepared.work[0][1:]
     return {
         "profile": options.profile,
-        "command": shlex.join(["python", "-m", "benchmarks", *sys.argv[1:]]),
+        "command": _command(),
         "items": round(statistics.mean(each.items for each in measured)),
         "rounds": len(measured),
         "format": options.format,

@@ -65,6 +65,7 @@ def failure(found: Found) -> dict[str, str]:
 
 def _rates(rates: list[float], ratios: list[float]) -> dict[str, float]:
     return {
+        "rounds": len(rates),
         "questions_per_second": round(statistics.median(rates), 1),
         "ratio_to_offline": round(statistics.median(ratios), 3),
         "lowest": round(min(rates), 1),

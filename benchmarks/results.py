@@ -102,8 +102,8 @@ def _about(result: dict[str, Any]) -> str:
             f"second; the service's best row is at {best / ceiling:.0%} of it."
         )
     parts += _comparisons(result["rows"])
-    again = ", ".join(f"{rate:g}" for rate in result["offline_again"])
-    parts.append(f"The baseline beside each group of systems: {again} a second.")
+    if again := ", ".join(f"{rate:g}" for rate in result["offline_again"]):
+        parts.append(f"The baseline beside each group of systems: {again} a second.")
     versions = ", ".join(f"{name} {number}" for name, number in result["versions"].items())
     return " ".join(parts) + f"\n{versions}."
 
