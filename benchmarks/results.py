@@ -75,9 +75,11 @@ def _rates(result: dict[str, Any], chart: str) -> str:
 def _line(row: dict[str, Any]) -> str:
     mark = "" if row.get("comparable", True) else " ≠"
     latency = row.get("latency_ms")
+    ratio = f"{row['ratio_to_offline']:.2f}"
+    span = f" ({row['lowest_ratio']:.2f} … {row['highest_ratio']:.2f})"
     cells = [
         f"{row['name']}{mark}",
-        f"{row['ratio_to_offline']:.2f} ({row['lowest_ratio']:.2f} … {row['highest_ratio']:.2f})",
+        "" if latency else ratio + (span if row["rounds"] > 1 else ""),
         f"{row['questions_per_second']:,.1f}",
         f"{latency['p50']:.2f}" if latency else "",
         f"{latency['p99']:.2f}" if latency else "",
@@ -88,8 +90,8 @@ def _line(row: dict[str, Any]) -> str:
 
 def _about(result: dict[str, Any]) -> str:
     parts = [
-        f"{result['items']:,} questions a round ({result['questions']}), "
-        f"{result['rounds']} rounds, {result['mean_prompt_tokens']:g} tokens a prompt, "
+        f"{result['items']:,} questions a round ({result['questions']}); "
+        f"rounds measured: {result['rounds']}; {result['mean_prompt_tokens']:g} tokens a prompt, "
         f"{result['mean_shared_tokens']:g} of them shared; format {result['format']}.",
     ]
     if "ceiling_questions_per_second" in result:
@@ -133,7 +135,8 @@ def _is_service(row: dict[str, Any]) -> bool:
 def _hardware(result: dict[str, Any]) -> str:
     machine = result["machine"]
     host = f"{machine['processor']}, {machine['cores']} cores"
-    return f"{machine['gpu'].partition(',')[0]} ({host})" if machine.get("gpu") else host
+    gpu = str(machine.get("gpu", "")).partition(",")[0]
+    return f"{gpu}, {machine['cores']} cores" if gpu else host
 
 
 def _plain(path: Path, result: dict[str, Any]) -> str:
