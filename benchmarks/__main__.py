@@ -24,7 +24,11 @@ from benchmarks.profiles import CACHE, CPU_ROWS, GPU_ROWS, Prepared, Sizes
 from trueodds import Format
 
 # Rows on work of their own, with a command and a result of their own.
-_APART = {"growth": "benchmarks.growth", "long-options": "benchmarks.long_options"}
+_APART = {
+    "growth": "benchmarks.growth",
+    "lm-eval-backends": "benchmarks.lm_eval_backends",
+    "long-options": "benchmarks.long_options",
+}
 
 
 def main() -> None:
