@@ -89,11 +89,12 @@ def gpu(
 
 
 def _memory(shape: shapes.Shape) -> dict[str, float]:
-    """Room for 131,072 tokens: more than a round's shots and all that is under way.
+    """Room for 98,304 tokens: more than a round's shots and all that is under way.
 
-    With it given, several engines fit a GPU beside each other, whatever order they start in.
+    With it given, four engines fit a GPU beside each other, whatever order they start in.
     """
-    return {"kv_cache_gib": shape.kv_bytes_per_token * 2**17 / 2**30, "gpu_memory_fraction": 0.2}
+    room = shape.kv_bytes_per_token * 98_304
+    return {"kv_cache_gib": room / 2**30, "gpu_memory_fraction": 0.2}
 
 
 def _lengths(work: list[Round]) -> dict[str, float]:
