@@ -82,6 +82,14 @@ def test_a_server_that_says_nothing_is_given_up(relay, connect, questions):
         both(connect(relay.address, timeout=0.3), questions)
 
 
+def test_who_gives_up_takes_the_work_out_of_the_engine(stuck, connect, questions):
+    service, engine = stuck
+    with pytest.raises(DeadlineExceeded):
+        both(connect(service.app.address, timeout=2), questions)
+    assert engine.took.is_set()
+    assert engine.gave_up.wait(10)
+
+
 def test_no_questions_are_no_answers(relay, connect):
     assert both(connect(relay.address), []) == []
 
