@@ -697,3 +697,32 @@ def test_a_place_that_cannot_be_written_is_named(command, numbers):
     result = command("report", "--from", numbers, "-o", numbers / "report.html")
     assert result.exit_code == 1
     assert "report.html cannot be written" in result.stderr
+
+
+def test_a_report_measures_a_calibrator_through_the_service(command, write, activated, tmp_path):
+    name = activated(2.0, activate=False)
+    asked = [{**TIN, "question": f"Is {number} a metal?", "answer": number % 2}
+             for number in range(60)]  # fmt: skip
+    page, numbers = tmp_path / "report.html", tmp_path / "numbers.json"
+    args = ["-o", page, "--json", numbers, "--target-risk", 0.6, "--miscoverage", 0.2]
+    result = command("report", "aligned", name.split("/")[-1], write(*asked), *args)
+    assert result.exit_code == 0, result.stderr
+    report = Report.from_json(numbers.read_bytes())
+    assert (report.calibrator.name, report.items) == (name, 60)
+    assert report.after.metrics["accuracy"] == report.before.metrics["accuracy"]
+    assert sum(each.count for each in report.after.equal_width) == 60
+    assert [rule.target_risk for rule in report.abstentions] == [0.6]
+    assert {each.miscoverage for each in report.answer_sets} == {0.2}
+    assert not report.in_sample
+    content = page.read_text(encoding="utf-8")
+    assert "On 60 questions" in content
+    assert name in content
+    again = command("report", "aligned", name, write(*asked), "-o", tmp_path / "again.html")
+    assert again.exit_code == 0
+
+
+def test_a_report_of_questions_without_answers_names_the_first(command, write, activated):
+    name = activated(2.0, activate=False)
+    result = command("report", "aligned", name, write({**TIN, "answer": 0}, TIN), "-o", "x.html")
+    assert result.exit_code == 1
+    assert "questions.items[1]" in result.stderr

@@ -1,0 +1,63 @@
+"""What the calibration errors would be if there were nothing to correct."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from trueodds_service.core.binning import DEFAULT_BINS
+from trueodds_service.core.checks import as_probabilities, require_items
+from trueodds_service.core.measures import Answers, measures
+
+ERRORS = ("ece_equal_mass", "ece_debiased", "ece_smooth", "ece_classwise", "mce")
+"""Metrics that are above zero by chance alone. That of ``ece`` is ``reliability.null_ece``."""
+
+_DRAWS = 100
+
+# Weights of draws that are in memory at a time.
+_BLOCK = 2**20
+
+
+def null_errors(
+    probs: ArrayLike, bins: int = DEFAULT_BINS, *, draws: int = _DRAWS, seed: int = 0
+) -> dict[str, float]:
+    """Mean of each of ``ERRORS`` for a perfectly calibrated model with these distributions.
+
+    Each draw makes option j of item i the right one with probability ``probs[i, j]`` (consistency
+    resampling: Bröcker and Smith 2007, Weather and Forecasting). The same arguments give the same
+    result; its standard error is about 3 % of it.
+
+    Parameters
+    ----------
+    probs
+        Answer distributions, shape (n, k), n ≥ 1.
+    bins
+        As for ``metrics.evaluate``.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as described.
+    """
+    array = as_probabilities(probs, "probs")
+    require_items(array, "probs")
+    generator, (n, k) = np.random.default_rng(seed), array.shape
+    # Every item once with each option as the right one; a draw gives one of them the weight.
+    answers = Answers.of(np.repeat(array, k, axis=0), np.tile(np.arange(k), n))
+    size, total = max(_BLOCK // (n * k), 1), dict.fromkeys(ERRORS, 0.0)
+    for start in range(0, draws, size):
+        drawn = _draws(array, min(size, draws - start), generator)
+        found = measures(answers, drawn[:, answers.order], bins)
+        for name in ERRORS:
+            total[name] += float(found[name].sum()) / draws
+    return total
+
+
+def _draws(
+    probs: NDArray[np.float64], draws: int, generator: np.random.Generator
+) -> NDArray[np.float64]:
+    """Right options as zeros and ones, (draws, n · k)."""
+    n, k = probs.shape
+    below = generator.random((draws, n, 1)) >= probs.cumsum(axis=1)
+    # A row may sum to a little less than one: what is drawn beyond it is its last option.
+    labels = np.minimum(below.sum(axis=2), k - 1)
+    right = labels[..., np.newaxis] == np.arange(k)
+    return np.asarray(right.reshape(draws, n * k), dtype=np.float64)
