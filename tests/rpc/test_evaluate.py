@@ -6,6 +6,7 @@ import pytest
 
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds.v1 import scoring_pb2
+from trueodds_service.core.nulls import ERRORS
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 FAILED_PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
@@ -94,10 +95,13 @@ def test_every_metric_has_an_interval_and_a_paired_difference(report):
     for side in (report.before, report.after):
         for name, each in side.metrics.items():
             assert each.lower <= each.upper
-            if name == "null_ece":
+            if name.startswith("null_"):
                 assert each.lower == each.value == each.upper
+                assert name.removeprefix("null_") in side.metrics
         assert side.metrics["nll"].lower < side.metrics["nll"].value < side.metrics["nll"].upper
-    assert report.differences.keys() == report.before.metrics.keys() - {"null_ece"}
+        assert {f"null_{name}" for name in ERRORS} <= side.metrics.keys()
+    assert all(name in report.differences or name.startswith("null_") for name in side.metrics)
+    assert report.differences.keys() <= report.before.metrics.keys()
     nll = report.differences["nll"]
     before, after = (side.metrics["nll"].value for side in (report.before, report.after))
     assert nll.value == pytest.approx(after - before)

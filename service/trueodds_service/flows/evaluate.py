@@ -15,6 +15,7 @@ from trueodds_service.core.decisions import (
     conformal_threshold,
 )
 from trueodds_service.core.metrics import Interval, evaluate
+from trueodds_service.core.nulls import null_errors
 from trueodds_service.core.paired import paired_intervals
 from trueodds_service.core.ranking import RiskCoverage, risk_coverage
 from trueodds_service.core.reliability import ReliabilityBins, reliability_bins
@@ -190,6 +191,7 @@ def _evaluation(
 ) -> Evaluation:
     values = asdict(evaluate(probs, answers))
     del values["n"]
+    values |= {f"null_{name}": value for name, value in null_errors(probs).items()}
     confidence = np.minimum(probs.max(axis=1), 1.0)
     correct = probs.argmax(axis=1) == answers
     binnings: tuple[Binning, ...] = ("equal_width", "equal_mass")
