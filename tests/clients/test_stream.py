@@ -147,9 +147,14 @@ def test_prompts_are_tokenized_in_their_order(client):
 
 
 def test_a_prompt_that_is_none_is_named(client):
-    with pytest.raises(InvalidRequest) as caught:
-        client.tokenize(["x", ""], model="aligned")
-    assert caught.value.field == "prompts[1].text"
+    for wrong in (1, BATCH + 3):
+        prompts = ["x"] * wrong + [""] + ["x"] * 3
+        with pytest.raises(InvalidRequest) as caught:
+            client.tokenize(prompts, model="aligned")
+        assert caught.value.field == f"prompts[{wrong}].text"
+        assert str(caught.value).startswith(f"prompts[{wrong}].text: ")
+    with pytest.raises(NotFound):
+        client.tokenize(["x"], model="nobody")
 
 
 def test_messages_are_as_small_as_the_server_wants_them(start_service, connect):

@@ -214,7 +214,10 @@ class AsyncClient:
         tokens: list[tuple[int, ...]] = []
         size = await self._batch_size(model)
         for request in _messages.tokenize_messages(model, prompts, size):
-            response = await self._ask(self._models.Tokenize, request)
+            try:
+                response = await self._ask(self._models.Tokenize, request)
+            except errors.InvalidRequest as error:
+                raise errors.counted_from(error, len(tokens)) from None
             tokens += [tuple(each.ids) for each in response.prompts]
         return tokens
 

@@ -239,8 +239,14 @@ class Client:
     ) -> list[tuple[int, ...]]:
         """The tokens of prompts as the model reads them, in their order."""
         requests = _messages.tokenize_messages(model, prompts, self._batch_size(model))
-        responses = (self._ask(self._models.Tokenize, request) for request in requests)
-        return [tuple(each.ids) for response in responses for each in response.prompts]
+        tokens: list[tuple[int, ...]] = []
+        for request in requests:
+            try:
+                response = self._ask(self._models.Tokenize, request)
+            except errors.InvalidRequest as error:
+                raise errors.counted_from(error, len(tokens)) from None
+            tokens += [tuple(each.ids) for each in response.prompts]
+        return tokens
 
     def fit(
         self,

@@ -97,6 +97,17 @@ def from_status(
     return kind(message, reason=info.reason, field=field)
 
 
+def counted_from(error: TrueoddsError, first: int) -> TrueoddsError:
+    """The error of a message whose items are those of the call from ``first`` on."""
+    name, bracket, rest = error.field.partition("[")
+    number, _, within = rest.partition("]")
+    if not bracket or not number.isdecimal():
+        return error
+    field = f"{name}[{first + int(number)}]{within}"
+    message = str(error).replace(error.field, field, 1)
+    return type(error)(message, reason=error.reason, field=field)
+
+
 def _from_grpc(call: grpc.Call, server: str) -> TrueoddsError:
     """The error of a call that never reached the service: gRPC's own words need some more."""
     code, details = call.code(), call.details() or ""
