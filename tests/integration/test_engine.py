@@ -31,9 +31,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", params=["plain", "with adapter"])
 async def engine(request, adapter: Path) -> AsyncIterator[VllmEngine]:
-    """One that reads long continuations from prompts, and one that has to force their tokens."""
-    settings = VllmSettings(dtype=DTYPE, kv_cache_gib=0.5, gpu_memory_fraction=0.2)
-    adapters = {} if request.param == "plain" else {"an-adapter": adapter}
+    """One that reads long continuations from prompts, and labels past AsyncLLM; and one that has
+    to force the tokens of long continuations.
+    """
+    plain = request.param == "plain"
+    settings = VllmSettings(dtype=DTYPE, kv_cache_gib=0.5, gpu_memory_fraction=0.2, direct=plain)
+    adapters = {} if plain else {"an-adapter": adapter}
     engine = VllmEngine.start(WEIGHTS, settings, adapters)
     yield engine
     engine.close()
