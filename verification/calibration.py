@@ -2,19 +2,32 @@
 
 import argparse
 import json
+import logging
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 
-from verification import few_shot
+from verification import (
+    calibration_fits,
+    calibration_metrics,
+    calibration_promises,
+    few_shot,
+)
 from verification.comparison import Result
 
 # What makes cases, in the order of running.
-SOURCES: dict[str, Callable[[], Iterator[Result]]] = {"few_shot": few_shot.results}
+SOURCES: dict[str, Callable[[], Iterator[Result]]] = {
+    "fits": calibration_fits.fits,
+    "metrics": calibration_metrics.metrics,
+    "few_shot": few_shot.results,
+    "conformal": calibration_promises.conformal,
+    "speed": calibration_promises.speed,
+}
 
 console = Console(highlight=False)
 
@@ -26,6 +39,9 @@ def main() -> int:
     add("--only", choices=SOURCES, action="append", help="only these cases; may be repeated")
     add("--output", type=Path, default=Path("build/verify/calibration.json"))
     options = parser.parse_args()
+    # What other libraries say of their own insides is not about the service.
+    logging.disable(logging.WARNING)
+    warnings.filterwarnings("ignore")
     started = time.perf_counter()
     results = []
     for source in options.only or SOURCES:

@@ -72,7 +72,7 @@ def as_labels(labels: ArrayLike, items: int, options: int) -> NDArray[np.int64]:
     # Compared before the conversion: a huge unsigned label must not wrap into range.
     if (array < 0).any() or (array >= options).any():
         raise ValueError(f"labels must lie in [0, {options})")
-    return array.astype(np.int64)
+    return array.astype(np.int64, copy=False)
 
 
 def as_correct(values: ArrayLike, items: int) -> NDArray[np.float64]:
