@@ -77,9 +77,10 @@ def _demo() -> Iterator[Result]:
 
 
 def _difference(name: str, n: int, found: float, tolerance: float) -> Result:
-    return Result(name, "few-shot table", n, found, None, None, found <= tolerance)
+    passed = bool(found <= tolerance)
+    return Result(name, "few-shot table", n, float(found), None, None, passed)
 
 
 def _ratio(name: str, reference: str, n: int, ratio: float) -> Result:
     """A figure that has to be below the reference's."""
-    return Result(name, reference, n, None, None, None, ratio < 1, ratio=ratio)
+    return Result(name, reference, n, None, None, None, bool(ratio < 1), ratio=float(ratio))
