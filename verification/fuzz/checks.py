@@ -42,6 +42,10 @@ def _of_responses(request: Any, responses: tuple[Any, ...]) -> Iterator[str]:
             yield from _of_batch(responses[0].outcomes, request)
         case calibration_pb2.FitCalibratorRequest():
             yield from _of_fit(responses)
+        case calibration_pb2.EvaluateCalibratorRequest():
+            yield from _of_evaluation(responses)
+        case calibration_pb2.CalibrateRequest():
+            yield from _of_calibrate(responses[0])
         case calibration_pb2.ListCalibratorsRequest():
             yield from _of_list(responses[0], request)
 
@@ -142,7 +146,11 @@ def _of_answer(
         "format probability": 0 <= answer.format_probability <= 1,
         "option mass": 0 <= answer.option_mass <= 1,
         "entropy": 0 <= answer.entropy <= math.log(count) + _SUM_TOLERANCE,
-        "abstention": answer.abstained == (answer.option_mass < settings.min_option_mass),
+        "abstention": answer.abstained
+        == (
+            answer.option_mass < settings.min_option_mass
+            or answer.calibrated_confidence < settings.min_confidence
+        ),
         "calibrator's name": answer.calibrated == bool(answer.calibrator),
         "identity": bool(answer.identity.model_revision and answer.identity.engine),
         "prompt tokens": answer.prompt_tokens > 0,
@@ -163,7 +171,8 @@ def _of_options(answer: scoring_pb2.Answer, reading: reading_pb2.Reading) -> Ite
     facts = {
         "probabilities": _is_distribution(before),
         "calibrated probabilities": _is_distribution(after),
-        "choice": before[answer.choice] == max(before) and after[answer.choice] == max(after),
+        "choice": after[answer.choice] == max(after),
+        "answer set": not answer.answer_set or _is_a_set(list(answer.answer_set), after),
         "confidence": answer.confidence == before[answer.choice],
         "calibrated confidence": answer.calibrated_confidence == after[answer.choice],
         "calibration": answer.calibrated or before == after,
@@ -184,6 +193,12 @@ def _is_distribution(probabilities: list[float]) -> bool:
     return inside and abs(math.fsum(probabilities) - 1) <= _SUM_TOLERANCE
 
 
+def _is_a_set(options: list[int], probabilities: list[float]) -> bool:
+    """The likeliest options, the likeliest first."""
+    inside = [probabilities[option] for option in options]
+    return inside == sorted(probabilities, reverse=True)[: len(options)]
+
+
 def _is_falling(logprobs: list[float]) -> bool:
     pairs = zip([0.0, *logprobs], logprobs, strict=False)
     return all(after <= before for before, after in pairs)
@@ -198,10 +213,45 @@ def _of_fit(events: tuple[calibration_pb2.FitCalibratorResponse, ...]) -> Iterat
     if done != sorted(done) or any(each.progress.done > each.progress.total for each in events):
         yield "a fit's progress goes back, or beyond its end"
     calibrator = events[-1].calibrator
-    if not 0.05 <= calibrator.temperature <= 20:
+    if calibrator.HasField("temperature") and not 0.05 <= calibrator.temperature <= 20:
         yield "a fit's temperature: wrong"
-    if any(math.isnan(value) for value in calibrator.metrics.values()):
-        yield "a fit's metrics: NaN"
+    parameters = [value for each in calibrator.parameters.values() for value in each.values]
+    if not parameters or not all(map(math.isfinite, parameters)):
+        yield "a fit's parameters: none, or not finite"
+    if not all(map(math.isfinite, calibrator.metrics.values())):
+        yield "a fit's metrics: not finite"
+
+
+def _of_evaluation(
+    events: tuple[calibration_pb2.EvaluateCalibratorResponse, ...],
+) -> Iterator[str]:
+    kinds = [event.WhichOneof("event") for event in events]
+    if kinds != ["progress"] * (len(kinds) - 1) + ["report"]:
+        yield "an evaluation's events: not progress and then a report"
+        return
+    report = events[-1].report
+    for side in (report.before, report.after):
+        if not all(math.isfinite(each.value) for each in side.metrics.values()):
+            yield "a report's metrics: not finite"
+        if sum(each.count for each in side.equal_width) != report.items:
+            yield "a report's bins do not hold every item once"
+    for rule in report.abstentions:
+        if rule.HasField("min_confidence") and rule.risk_upper_bound > rule.target_risk:
+            yield "an abstention rule does not keep its risk"
+    if not all(0 <= each.rule.threshold <= 1 for each in report.answer_sets):
+        yield "an answer set's threshold is beyond [0, 1]"
+
+
+def _of_calibrate(response: calibration_pb2.CalibrateResponse) -> Iterator[str]:
+    for outcome in response.outcomes:
+        scores = outcome.scores
+        after = list(scores.calibrated_probabilities)
+        if outcome.HasField("scores") and not (
+            _is_distribution(list(scores.probabilities))
+            and _is_distribution(after)
+            and after[scores.choice] == max(after) == scores.calibrated_confidence
+        ):
+            yield "calibrated scores: wrong"
 
 
 def _of_list(

@@ -61,6 +61,7 @@ def _settings_and_question(
         reading=reading,
         shots=_shots(draw, options) if source is None else [],
         min_option_mass=draw(st.sampled_from([0.0, 0.5, 1.0])),
+        min_confidence=draw(st.sampled_from([0.0, 0.5, 1.0])),
         top_tokens=draw(st.sampled_from([0, 1, 20])),
     )
     if draw(st.booleans()):
@@ -68,6 +69,9 @@ def _settings_and_question(
         del question.options[:]
     if draw(st.integers(0, 9)) == 9:
         settings.calibrator = draw(st.sampled_from(known.calibrators))
+        if draw(st.booleans()):
+            settings.answer_set.method = draw(st.sampled_from(scores.AnswerSetMethod.values()[1:]))
+            settings.answer_set.threshold = draw(st.sampled_from([0.0, 0.5, 1.0]))
     return settings, question
 
 
@@ -134,34 +138,99 @@ def _reading(draw: Draw, options: int, *, rendered: bool) -> readings.Reading:
 
 def _fit(draw: Draw, known: Known) -> fits.FitCalibratorRequest:
     options = draw(st.integers(2, 3))
-    method = draw(st.sampled_from(fits.Method.values()[1:5]))
+    method = draw(st.sampled_from(fits.Method.values()[1:]))
     request = fits.FitCalibratorRequest(
         model=draw(st.sampled_from(known.models)),
         task=TASK,
         reading=_reading(draw, options, rendered=False),
         method=method,
         activate=draw(st.booleans()),
+        validate_only=draw(st.booleans()),
+        request_id=draw(st.sampled_from(["", "", "nightly"])),
     )
-    if method in (fits.METHOD_IDENTITY, fits.METHOD_CONSTANT):
+    if method == fits.METHOD_CONSTANT and draw(st.booleans()):
+        request.temperature = draw(st.sampled_from([0.05, 1.5, 20.0]))
+    if method in (fits.METHOD_IDENTITY, fits.METHOD_CONSTANT) and draw(st.booleans()):
         request.options = options
-        if method == fits.METHOD_CONSTANT and draw(st.booleans()):
-            request.temperature = draw(st.sampled_from([0.05, 1.5, 20.0]))
-    elif draw(st.booleans()):
-        request.scores.items.extend(_fit_score(draw, options) for _ in range(5))
-    else:
+        return request
+    request.bias_correction = draw(st.sampled_from(fits.BiasCorrection.values()))
+    if draw(st.booleans()):
+        request.scores.CopyFrom(_scores(draw, options))
+        if request.bias_correction == fits.BIAS_CORRECTION_CONTEXTUAL:
+            request.scores.content_free.add(logprobs=_row(draw, options))
+        return request
+    request.questions.CopyFrom(_questions(draw, options))
+    if method in _TAUGHT:
         request.teacher = draw(st.sampled_from(["", *known.models]))
-        if method == fits.METHOD_TEMPERATURE:
-            request.teacher = ""
-        question = _question(draw, options, None)
-        answer = draw(st.integers(0, options - 1))
-        for _ in range(5):
-            request.questions.items.add(question=question, answer=answer)
+        request.questions.teacher_shots.extend(_shots(draw, options))
+        if draw(st.booleans()):
+            request.teacher_reading.CopyFrom(_reading(draw, options, rendered=False))
     return request
 
 
-def _fit_score(draw: Draw, options: int) -> fits.FitScore:
-    row = st.lists(st.floats(-20, 0), min_size=options, max_size=options)
-    return fits.FitScore(logprobs=draw(row), teacher_logprobs=draw(row), answer=0)
+_TAUGHT = (
+    fits.METHOD_AUTO,
+    fits.METHOD_TEACHER_KL,
+    fits.METHOD_AGREEMENT_KL,
+    fits.METHOD_TEACHER_POOLED,
+)
+
+
+def _questions(draw: Draw, options: int) -> fits.FitQuestions:
+    question = _question(draw, options, None)
+    answer = draw(st.integers(0, options - 1))
+    items = [fits.FitQuestion(question=question, answer=answer) for _ in range(5)]
+    return fits.FitQuestions(items=items, shots=_shots(draw, options))
+
+
+def _scores(draw: Draw, options: int) -> fits.FitScores:
+    count = draw(st.sampled_from([5, 60]))
+    logprobs, teacher = _row(draw, options), _row(draw, options)
+    sure = draw(st.sampled_from([None, 0.0, 1.0]))
+    return fits.FitScores(
+        items=[
+            fits.FitScore(
+                # Each its own, from few drawn numbers.
+                logprobs=[value * (1 + number / count) for value in logprobs],
+                teacher_logprobs=teacher,
+                answer=number % options,
+                teacher_format_probability=sure,
+            )
+            for number in range(count)
+        ]
+    )
+
+
+def _row(draw: Draw, options: int) -> list[float]:
+    return draw(st.lists(st.floats(-20, 0), min_size=options, max_size=options))
+
+
+def _evaluate(draw: Draw, known: Known) -> fits.EvaluateCalibratorRequest:
+    options = draw(st.integers(2, 3))
+    request = fits.EvaluateCalibratorRequest(
+        name=draw(st.sampled_from(known.calibrators)),
+        target_risks=draw(st.sampled_from([[], [0.5], [1e-9, 0.999]])),
+        miscoverages=draw(st.sampled_from([[], [0.1, 0.9]])),
+    )
+    if draw(st.booleans()):
+        request.scores.CopyFrom(_scores(draw, options))
+    else:
+        request.questions.CopyFrom(_questions(draw, options))
+        request.reading.CopyFrom(_reading(draw, options, rendered=False))
+    return request
+
+
+def _calibrate(draw: Draw, known: Known) -> fits.CalibrateRequest:
+    options = draw(st.integers(2, 3))
+    request = fits.CalibrateRequest(
+        items=[fits.OptionScores(logprobs=_row(draw, options)) for _ in range(2)]
+    )
+    if draw(st.booleans()):
+        request.name = draw(st.sampled_from(known.calibrators))
+    else:
+        request.model = draw(st.sampled_from(known.models))
+        request.task = TASK
+    return request
 
 
 def _list(draw: Draw, known: Known) -> fits.ListCalibratorsRequest:
@@ -190,8 +259,8 @@ _REQUESTS: dict[str, Callable[[Draw, Known], Any]] = {
     "GetCalibrator": _named(fits.GetCalibratorRequest),
     "ActivateCalibrator": _named(fits.ActivateCalibratorRequest),
     "RollbackCalibrator": _named(fits.RollbackCalibratorRequest),
-    "EvaluateCalibrator": _named(fits.EvaluateCalibratorRequest),
-    "Calibrate": _named(fits.CalibrateRequest),
+    "EvaluateCalibrator": _evaluate,
+    "Calibrate": _calibrate,
     "DeleteCalibrator": _named(fits.DeleteCalibratorRequest),
     "RecordOutcomes": _of_model(fits.RecordOutcomesRequest, "model"),
     "GetDrift": _of_model(fits.GetDriftRequest, "model"),

@@ -1,6 +1,5 @@
 """The path of an evaluation: labelled items → both distributions → what a calibrator does."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass
 
@@ -21,6 +20,7 @@ from trueodds_service.core.ranking import RiskCoverage, risk_coverage
 from trueodds_service.core.reliability import ReliabilityBins, reliability_bins
 from trueodds_service.errors import ServiceError
 from trueodds_service.flows.apply import Distributions, distributions, mismatch, options_mismatch
+from trueodds_service.flows.arrays import long_work
 from trueodds_service.flows.calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog
 from trueodds_service.flows.items import (
@@ -125,8 +125,7 @@ async def evaluate_calibrator(
         elif asked:
             scores = event[0].scores
     found = distributions(scores, calibrator, applied)
-    # Off the event loop: others are being answered meanwhile.
-    yield await asyncio.to_thread(_report, query, calibrator, scores, found)
+    yield await long_work(_report, query, calibrator, scores, found)
 
 
 def _asked(query: EvaluateQuery, calibrator: Calibrator, catalog: Catalog) -> list[Asked]:

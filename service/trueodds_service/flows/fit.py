@@ -1,6 +1,5 @@
 """The path of a fit: items → scores of the model and its teacher → calibrator → store."""
 
-import asyncio
 import platform
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ import numpy as np
 
 from trueodds_service.core.methods import SPECS, Method
 from trueodds_service.errors import InvalidInput, field
+from trueodds_service.flows.arrays import long_work
 from trueodds_service.flows.calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog, ModelEntry
 from trueodds_service.flows.items import (
@@ -90,8 +90,7 @@ async def fit(
     prior = await prior_for(scope, query.bias, calibrators) if pools else None
     provenance = _provenance(model, teacher, data, asked, prior)
     with field(_source_field(query)):
-        # Off the event loop: others are being answered meanwhile.
-        calibrator = await asyncio.to_thread(
+        calibrator = await long_work(
             fitted_record, scope, query.method, data, query.bias, query.temperature, provenance
         )
     if not query.validate_only:
