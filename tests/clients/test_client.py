@@ -406,6 +406,27 @@ def test_a_fit_of_what_does_not_go_together(client, arguments, field):
     assert caught.value.field == field
 
 
+def test_an_evaluation_from_scores_is_that_from_the_questions(client, ask, task):
+    calibrator = constant(client, task)
+    examples = [Example(ask(f"Held out {number}?"), number % 4) for number in range(40)]
+    answers = client.score_batch([example.question for example in examples], model="aligned")
+    seen = []
+    asked = client.evaluate(
+        calibrator.name, examples, progress=lambda done, total: seen.append((done, total))
+    )
+    given = client.evaluate(
+        calibrator.name,
+        [
+            Scores([option.score for option in answer.options], example.answer)
+            for answer, example in zip(answers, examples, strict=True)
+        ],
+    )
+    assert asked == given
+    assert seen[-1] == (40, 40)
+    assert asked.calibrator == calibrator
+    assert not asked.in_sample
+
+
 def test_scores_are_calibrated_in_their_order(client, task):
     calibrator = constant(client, task, 2.0, options=2, activate=True)
     rows = [[0.0, number / 10] for number in range(300)]

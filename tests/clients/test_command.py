@@ -452,6 +452,31 @@ def test_a_fit_says_what_it_did_instead(command, write, task):
     assert "batch" in shown
 
 
+def test_a_calibrator_is_evaluated_and_its_thresholds_are_for_score(
+    command, write, activated, task
+):
+    name = activated(2.0)
+    items = [
+        {**TIN, "question": f"Is {number} a metal?", "answer": number % 2} for number in range(60)
+    ]
+    told = command("evaluate", name, write(*items), "--target-risk", 0.9, "--miscoverage", 0.2)
+    assert told.exit_code == 0
+    assert "60 questions" in told.stdout
+    for said in ("nll", "null_ece", "0.9", "lac", "aps"):
+        assert said in told.stdout
+    report = Report.from_json(
+        command("evaluate", name, write(*items), "--miscoverage", 0.2, "--json").stdout
+    )
+    rule = report.answer_sets[1].rule
+    assert report.items == 60
+    asked = ["score", "aligned", write(TIN), "--task", task, "--calibrator", name]
+    [row] = rows(command(*asked, "--answer-set", rule.method.value, rule.threshold))
+    likeliest = row["calibrated_probabilities"].index(max(row["calibrated_probabilities"]))
+    assert row["answer_set"][0] == likeliest
+    for wrong in (["--answer-set", "magic", 0.5], ["--answer-set", "lac"]):
+        assert command(*asked, *wrong).exit_code == 2
+
+
 def test_a_calibrator_is_deleted(command, activated):
     active, other = activated(2.0), activated(3.0, activate=False)
     assert command("calibrators", "delete", other).stdout == f"{other} is deleted\n"

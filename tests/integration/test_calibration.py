@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from trueodds import Client, Method, NotFound, Question
+from trueodds import Client, Example, Method, NotFound, Question
 from trueodds_demo import world
-from trueodds_demo.questions import fit_questions, scored_questions, shots
+from trueodds_demo.questions import fit_questions, scored_examples, scored_questions, shots
 from trueodds_demo.report import TaskResult
 from trueodds_demo.run import fit, score
 from trueodds_demo.service import ALIGNED, BASE
@@ -80,6 +80,65 @@ def test_rollback_returns_to_the_calibrator_before_and_then_to_none(client: Clie
     assert ask() == fits[0].name
     assert client.rollback(fits[0].name) is None
     assert ask() is None
+
+
+def test_a_choice_is_measured_on_other_questions_and_applied(client: Client) -> None:
+    """AUTO on labelled questions, evaluated on others, and its thresholds in force."""
+    task, examples = (
+        "truth",
+        [
+            Example(question, example.answer)
+            for question, example in zip(
+                scored_questions("truth", 360), scored_examples("truth", 360), strict=True
+            )
+        ],
+    )
+    asked = {"model": ALIGNED, "task": "chosen", "shots": shots(task)}
+    fitted = client.fit(examples[:60], method=Method.AUTO, request_id="chosen", **asked)
+    assert fitted.selection is not None
+    assert sum(each.score is not None for each in fitted.selection.candidates) > 5
+    again = client.fit(examples[:60], method=Method.AUTO, request_id="chosen", **asked)
+    assert again == fitted
+
+    report = client.evaluate(fitted.name, examples[60:], shots=shots(task))
+    assert report.items == 300
+    assert not report.in_sample
+    assert report.differences["nll"].upper < 0, "better, by more than chance"
+    rule = next(each for each in report.answer_sets if each.miscoverage == 0.1)
+    answers = client.score_batch(
+        [example.question for example in examples[60:]],
+        calibrator=fitted.name,
+        answer_set=rule.rule,
+        min_confidence=0.5,
+        **asked,
+    )
+    held = [
+        example.answer in answer.answer_set
+        for example, answer in zip(examples[60:], answers, strict=True)
+    ]
+    # An engine's numbers depend, in their last digits, on what else is computed beside.
+    assert np.mean(held) == pytest.approx(rule.coverage, abs=0.01)
+    for answer in answers:
+        assert answer.abstained == (answer.calibrated_confidence < 0.5)
+    rows = [[option.score for option in answer.options] for answer in answers]
+    for answer, row in zip(answers, client.calibrate(rows, name=fitted.name), strict=True):
+        assert row.choice == answer.choice
+        assert row.calibrated_confidence == pytest.approx(answer.calibrated_confidence, abs=1e-9)
+
+
+def test_tasks_are_pooled(client: Client) -> None:
+    for task in ("logic", "knowledge"):
+        client.fit(fit_questions(task), model=ALIGNED, task=f"pool {task}", shots=shots(task))
+    fitted = client.fit(
+        fit_questions("truth"),
+        model=ALIGNED,
+        task="pool truth",
+        method=Method.TEACHER_POOLED,
+        shots=shots("truth"),
+    )
+    assert fitted.prior is not None
+    assert len(fitted.prior.calibrators) >= 2
+    assert fitted.fallback == ""
 
 
 def test_a_teacher_has_to_exist(client: Client) -> None:
