@@ -4,6 +4,7 @@ Serve's own gRPC proxy knows neither health checks, deadlines nor streams as gRP
 """
 
 import asyncio
+import gc
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -59,3 +60,6 @@ class Gateway:
         engine = self._engines[name]
         await engine.connect()
         await self._app.model_ready(name, engine, engine.info)
+        # What is here now stays: the collector's pauses would be seen in the latencies.
+        gc.collect()
+        gc.freeze()
