@@ -1,10 +1,11 @@
 """A request to fit that has a name is answered once, whoever repeats it and whatever happens."""
 
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from trueodds_service.store import FitRequest, RequestReused, SqlCalibratorStore
+from trueodds_service.store import FitRequest, RequestReused, SqlCalibratorStore, StoreError
 
 ASKED = FitRequest("nightly-7", "a hash")
 OTHER = FitRequest("nightly-7", "another hash")
@@ -52,6 +53,24 @@ def test_of_equal_requests_at_once_all_get_one_answer(store, make):
     assert answers == answers[:1] * 16
     assert store.list("demo-aligned", page_size=99).calibrators == answers[:1]
     assert store.version() == 1
+
+
+def test_a_failure_in_the_middle_leaves_nothing_and_the_request_can_be_made_again(url, make):
+    """As a kill would: the calibrator, its activation and its request are one transaction."""
+    store = SqlCalibratorStore(url)
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as behind:
+        behind.execute(
+            "CREATE TRIGGER fail BEFORE INSERT ON activations "
+            "BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        )
+    with pytest.raises(StoreError, match="no room"):
+        store.put(make(), activate=True, request=ASKED)
+    assert store.fitted_by(ASKED) is None
+    assert not store.list("demo-aligned", page_size=9).calibrators
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as behind:
+        behind.execute("DROP TRIGGER fail")
+    kept = store.put(make(), activate=True, request=ASKED)
+    assert store.fitted_by(ASKED) == store.active(kept.scope) == kept
 
 
 def test_two_requests_may_give_one_calibrator(store, make):
