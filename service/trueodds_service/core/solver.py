@@ -16,8 +16,12 @@ distributions it is KL(teacher ‖ softmax(z/T)) plus the teacher's entropy, a c
 """
 
 import math
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -47,6 +51,9 @@ _MANY = 2**15
 
 # Items at a time, so that what is computed of them stays in the processor's cache.
 _CHUNK = 8192
+
+
+_T = TypeVar("_T")
 
 
 class Bound(StrEnum):
@@ -216,40 +223,53 @@ class _Objective:
         return bool((self.finite.min(axis=0) * (self.share > 0)).min() >= -_FLAT)
 
     def value(self, beta: float) -> float:
-        value = 0.0
-        for start in range(0, len(self.share), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            with np.errstate(over="ignore"):
-                terms = beta * self.shifted[:, part]
+        def of(part: slice) -> float:
+            terms, inner = self._scaled(beta, part), self.inner[part]
             total = np.exp(terms, out=terms).sum(axis=0)
-            value += float(self.share[part] @ (np.log(total) - beta * self.inner[part]))
-        return value
+            return float(self.share[part] @ (np.log(total) - beta * inner))
+
+        return math.fsum(_by_chunks(of, len(self.share)))
 
     def at(self, beta: float) -> _Point:
-        value = slope = curvature = 0.0
-        room = np.empty((len(self.shifted), min(len(self.share), _CHUNK)))
-        for start in range(0, len(self.share), _CHUNK):
-            part = slice(start, start + _CHUNK)
+        def of(part: slice) -> tuple[float, float, float]:
             finite, inner, share = self.finite[:, part], self.inner[part], self.share[part]
-            terms = room[:, : len(share)]
-            # A product too large for float64 is −inf, whose weight of zero is right.
-            with np.errstate(over="ignore"):
-                np.multiply(beta, self.shifted[:, part], out=terms)
+            terms = self._scaled(beta, part)
             total = np.exp(terms, out=terms).sum(axis=0)
             mean = np.multiply(terms, finite, out=terms).sum(axis=0) / total
             square = np.multiply(terms, finite, out=terms).sum(axis=0) / total
-            value += float(share @ (np.log(total) - beta * inner))
-            slope += float(share @ (mean - inner))
-            curvature += float(share @ (square - mean * mean))
-        return _Point(value, slope, curvature)
+            return (
+                float(share @ (np.log(total) - beta * inner)),
+                float(share @ (mean - inner)),
+                float(share @ (square - mean * mean)),
+            )
+
+        sums = _by_chunks(of, len(self.share))
+        return _Point(*(math.fsum(numbers) for numbers in zip(*sums, strict=True)))
+
+    def _scaled(self, beta: float, part: slice) -> NDArray[np.float64]:
+        # A product too large for float64 is −inf, whose weight of zero is right.
+        with np.errstate(over="ignore"):
+            return np.multiply(beta, self.shifted[:, part])
+
+
+def _by_chunks(of: Callable[[slice], _T], items: int) -> list[_T]:
+    """Results of all chunks, in their order; of many items on all processors."""
+    parts = [slice(start, start + _CHUNK) for start in range(0, items, _CHUNK)]
+    if items <= _MANY:
+        return [of(part) for part in parts]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(of, parts))
 
 
 def _rows_below_maximum(array: NDArray[np.float64]) -> NDArray[np.float64]:
     """``distributions.below_maximum``, (n, k) → (k, n), a chunk at a time."""
     rows = np.empty(array.shape[::-1])
-    for start in range(0, len(array), _CHUNK):
-        part = rows[:, start : start + _CHUNK]
-        part[...] = array[start : start + _CHUNK].T
+
+    def of(part: slice) -> None:
+        row = rows[:, part]
+        row[...] = array[part].T
         with np.errstate(over="ignore"):
-            part -= part.max(axis=0)
+            row -= row.max(axis=0)
+
+    _by_chunks(of, len(array))
     return rows
