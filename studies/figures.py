@@ -93,13 +93,44 @@ def demo_tasks() -> Figure:
     return figure
 
 
+def formats() -> Figure:
+    """ECE and format probability by model, format and number of shots."""
+    rows = load("formats")["rows"]
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    ways = [("paren", 0), ("paren", 5), ("letter", 0), ("letter", 5)]
+    labels = ["(A), 0 shots", "(A), 5 shots", "A, 0 shots", "A, 5 shots"]
+    for axes, measure, title in zip(
+        figure.subplots(1, 2), ("ece", "format_probability"), ("ECE", "p(F | x)"), strict=True
+    ):
+        for place, (model, colour) in enumerate((("demo-base", BLUE), ("demo-aligned", ORANGE))):
+            for row, way in enumerate(ways):
+                found = [
+                    each[measure]
+                    for each in rows
+                    if (each["model"], each["format"], each["shots"]) == (model, *way)
+                ]
+                at = row + 0.2 * (place - 0.5)
+                axes.plot([at] * len(found), found, "o", color=colour, alpha=0.35, ms=4)
+                name = model if row == 0 else None
+                axes.plot(at, sum(found) / len(found), "_", color=colour, ms=16, mew=2, label=name)
+        axes.set_xticks(range(len(ways)), labels)
+        axes.set(ylabel=f"{title}: seven tasks, and their mean", ylim=(0, None))
+        _plain(axes)
+        axes.legend(frameon=False)
+    return figure
+
+
 def _plain(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_minor_formatter(NullFormatter())
 
 
-DRAWN: dict[str, Callable[[], Figure]] = {"few_shot": few_shot, "demo_tasks": demo_tasks}
+DRAWN: dict[str, Callable[[], Figure]] = {
+    "few_shot": few_shot,
+    "demo_tasks": demo_tasks,
+    "formats": formats,
+}
 
 
 def main() -> None:

@@ -120,7 +120,7 @@ def formats() -> Iterator[str]:
         (*key, *(f"{sum(row[each] for row in rows) / len(rows):.3f}" for each in measures))
         for key, rows in groups.items()
     ]
-    head = ("model", "format", "shots", "accuracy", "confidence", "ECE", "null ECE", "p(F given x)")
+    head = ("model", "format", "shots", "accuracy", "confidence", "ECE", "null ECE", "p(format)")
     return _table(head, cells)
 
 
