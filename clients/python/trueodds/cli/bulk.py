@@ -1,14 +1,9 @@
 """`trueodds bulk`: a file of any size, scored into Parquet. Needs the extra bulk."""
 
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from trueodds import _messages
 from trueodds._channel import TIMEOUT
@@ -26,6 +21,7 @@ from trueodds.cli.console import (
     extras,
     fail,
 )
+from trueodds.cli.rate import rows_done
 from trueodds.errors import TrueoddsError
 from trueodds.types import (
     AnswerSetMethod,
@@ -39,10 +35,7 @@ from trueodds.types import (
 BAD_ROWS = 3
 """The exit status when the output is whole and some of its rows are errors."""
 
-_LINE_SECONDS = 30.0
 _MOST_SHOTS = 64
-
-Column = Annotated[str | None, typer.Option(metavar="COLUMN")]
 
 
 def bulk(
@@ -137,7 +130,7 @@ def bulk(
                 min_confidence,
                 answer_set and AnswerSetRule(*answer_set),
             )
-            with _progress(source.count) as progress:
+            with rows_done(source.count) as progress:
                 done = files.score_file(client, source, columns, output, settings, progress)
         except files.BulkError as error:
             fail(str(error))
@@ -152,53 +145,3 @@ def bulk(
     err.print(f"{output}: {done.rows:,} rows{resumed}; {done.errors:,} errors", soft_wrap=True)
     if done.errors:
         raise typer.Exit(BAD_ROWS)
-
-
-@contextmanager
-def _progress(total: int) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal; elsewhere a line now and then."""
-    if not sys.stderr.isatty():
-        yield _lines(total)
-        return
-    with Progress(
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]} rows/s"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[errors]}"),
-        console=err,
-        transient=True,
-    ) as bar:
-        row = bar.add_task("", total=total, rate="–", errors="")
-
-        def update(done: int, errors: int) -> None:
-            if bar.tasks[0].completed == 0 and done:
-                bar.reset(row, completed=done)
-            speed = bar.tasks[0].speed
-            bar.update(
-                row,
-                completed=done,
-                rate="–" if speed is None else f"{speed:,.0f}",
-                errors=f"{errors:,} errors" if errors else "",
-            )
-
-        yield update
-
-
-def _lines(total: int) -> Callable[[int, int], None]:
-    began: list[Any] = []
-    said = time.monotonic()
-
-    def update(done: int, errors: int) -> None:
-        nonlocal said
-        now = time.monotonic()
-        if not began:
-            began.extend((now, done))
-        if now - said < _LINE_SECONDS or done == began[1]:
-            return
-        said = now
-        rate = (done - began[1]) / (now - began[0])
-        left = time.strftime("%H:%M:%S", time.gmtime((total - done) / rate))
-        err.print(f"{done:,} of {total:,} rows, {rate:,.0f} a second, {left} left", soft_wrap=True)
-
-    return update

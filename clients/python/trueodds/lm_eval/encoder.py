@@ -60,7 +60,7 @@ class Encoder:
         found: list[tuple[Ids, Ids]] = []
         for (context, _), (stem, rest) in zip(pairs, moved, strict=True):
             if not context:
-                prefix = self._prefix()
+                prefix = self.prefix()
                 continuation = bare[rest][1:] if bare[rest][:1] == (prefix,) else bare[rest]
                 found.append(((prefix,), continuation))
             elif not ids[stem]:
@@ -69,6 +69,15 @@ class Encoder:
                 found.append((ids[stem], ids[stem + rest][len(ids[stem]) :]))
         return found
 
+    def prefix(self) -> int:
+        """The token before a text that has nothing before it; a ValueError without one."""
+        if self._model.prefix_token_id is None:
+            raise ValueError(
+                f"{self._model.name} has no token for the beginning of a text: "
+                "nothing can be scored after an empty context"
+            )
+        return self._model.prefix_token_id
+
     def _bare(self, texts: Iterable[str]) -> dict[str, Ids]:
         unique = dict.fromkeys(text for text in texts if text)
         prompts = (Text(text, special_tokens=True) for text in unique)
@@ -76,14 +85,6 @@ class Encoder:
             zip(unique, self._client.tokenize(prompts, model=self._model.name), strict=True)
         )
         return {"": (), **found}
-
-    def _prefix(self) -> int:
-        if self._model.prefix_token_id is None:
-            raise ValueError(
-                f"{self._model.name} has no token for the beginning of a text: "
-                "nothing can be scored after an empty context"
-            )
-        return self._model.prefix_token_id
 
 
 def with_spaces_moved(context: str, continuation: str) -> tuple[str, str]:
