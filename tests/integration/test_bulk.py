@@ -63,6 +63,7 @@ class Run:
         step = len(found) // 50
         with Client(self._address) as client:
             asked = [Question(str(row["question"]), ("yes", "no")) for row in self._rows[::step]]
+            client.wait_until_ready()
             expected = client.score_batch(asked, model=self._model)
         for each, answer in zip(found[::step], expected, strict=True):
             assert isinstance(answer, Answer)
