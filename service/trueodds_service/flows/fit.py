@@ -76,16 +76,14 @@ async def fit(
             return
     teacher = _teacher(query, model, catalog)
     _check_enough(query)
+    scope = _scope(query, model)
     asked = _asked(query, model, teacher)
-    data = _NO_SCORES
-    if isinstance(query.source, FitScores):
-        data = query.source
+    data = query.source if isinstance(query.source, FitScores) else _NO_SCORES
     async for event in ask(asked):
         if isinstance(event, Progress):
             yield event
         elif isinstance(query.source, FitQuestions):
             data = _data(query, query.source, event, teacher is not None)
-    scope = _scope(query, model, data)
     pools = query.method in (None, Method.TEACHER_POOLED)
     prior = await prior_for(scope, query.bias, calibrators) if pools else None
     provenance = _provenance(model, teacher, data, asked, prior)
@@ -173,12 +171,15 @@ def _data(query: FitQuery, source: FitQuestions, said: Sequence[Said], taught: b
     )
 
 
-def _scope(query: FitQuery, model: ModelEntry, data: FitScores) -> Scope:
-    source = query.source
-    options = source.options if isinstance(source, NoData) else data.logprobs.shape[1]
+def _scope(query: FitQuery, model: ModelEntry) -> Scope:
     key = query.reading.key()
-    if isinstance(source, FitQuestions):
-        key = common_key(source.questions, query.reading)
+    match query.source:
+        case FitQuestions(questions=questions):
+            key, options = common_key(questions, query.reading), len(questions[0].options)
+        case FitScores(logprobs=logprobs):
+            options = logprobs.shape[1]
+        case NoData(options=options):
+            pass
     return Scope(model.name, model.revision, query.task, key, FORMAT_VERSION, options)
 
 
