@@ -4,7 +4,6 @@ and the service over gRPC, in one run, side by side.
 
 import argparse
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
@@ -26,7 +25,12 @@ from trueodds_service.prompts.tokenizer import PromptTokenizer
 
 OPTIONS = 4
 OPTION_WORDS = 12
-CONTEXTS = {"context of about 60 tokens": (0, 40), "the same after 400 shared": (300, 40)}
+# Words that all questions share, and words of their own.
+CONTEXTS = {
+    "60 tokens of context, 400 shared before them": (300, 40),
+    "60 tokens of context, nothing shared": (0, 40),
+    "300 tokens of context, nothing shared": (0, 220),
+}
 
 
 def main() -> None:
@@ -53,7 +57,7 @@ def main() -> None:
                 task = _task(options.weights, options.questions, shared, own, seed=number)
                 seconds = {
                     "lm-eval, vLLM backend": lm_eval.seconds([task]),
-                    "AsyncLLM, forced tokens": bare.seconds([task]),
+                    "engine, token ids": bare.seconds([task]),
                     "service, BatchScore, text": _service(client, task),
                 }
                 for system, taken in seconds.items():
@@ -62,7 +66,7 @@ def main() -> None:
             measured = {system: found[1:] for system, found in rates.items()}
             report(
                 summary(options.questions, measured),
-                options.output.with_stem(f"{options.output.stem}-{shared}"),
+                options.output.with_stem(f"{options.output.stem}-{shared}-{own}"),
             )
 
 
@@ -95,10 +99,6 @@ def _task(weights: Path, count: int, shared: int, own: int, *, seed: int) -> Tas
         [_domain(question) for question in questions], [], reading
     )
     return Task("long options", [], questions, all_prompts(prompts))
-
-
-def _option(text: Callable[[int], str]) -> str:
-    return f" {text(OPTION_WORDS)}"
 
 
 def _domain(question: Question) -> domain.Question:

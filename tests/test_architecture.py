@@ -61,7 +61,14 @@ HOMES = {
     "transformers": {"prompts.tokenizer"},
     "trueodds.v1": {"rpc"},
     "torch": {"engine.forced"},
-    "vllm": {"engine.direct", "engine.forced", "engine.launch", "engine.steps", "engine.vllm"},
+    "vllm": {
+        "engine.direct",
+        "engine.forced",
+        "engine.launch",
+        "engine.reader",
+        "engine.steps",
+        "engine.vllm",
+    },
     "yaml": {"config"},
 }
 

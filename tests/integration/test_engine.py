@@ -45,6 +45,8 @@ async def engine(request, adapter: Path) -> AsyncIterator[VllmEngine]:
 @pytest.fixture(scope="module")
 def reference(adapter: Path):
     """ln p of every next token at every place of a sequence, from transformers in fp32."""
+    # Several threads would wait for each other wherever other processes have the cores.
+    torch.set_num_threads(1)
     plain = AutoModelForCausalLM.from_pretrained(WEIGHTS, dtype=torch.float32)
     adapted = PeftModel.from_pretrained(
         AutoModelForCausalLM.from_pretrained(WEIGHTS, dtype=torch.float32), str(adapter)

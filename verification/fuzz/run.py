@@ -41,12 +41,13 @@ class Report:
     """What was asked and how it ended, as (method, code); of a batch also its items.
 
     ``broken`` holds each broken promise once, with the smallest request that breaks it, and
-    ``times`` how often each was.
+    ``times`` how often each was. ``drift`` is how far a number of a plain question's answer went.
     """
 
     endings: Counter[tuple[str, str]] = field(default_factory=Counter)
     broken: dict[str, str] = field(default_factory=dict)
     times: Counter[str] = field(default_factory=Counter)
+    drift: float = 0.0
     seconds: float = 0.0
 
     @property
@@ -78,24 +79,25 @@ def fuzz(address: str, requests: int, seed: int = 0, *, tolerance: float = 1e-4)
         before = numbers(channel, known.models)
         for first in range(0, requests, _ROUND):
             _round(channel, known, report, min(_ROUND, requests - first), seed)
-            if wrong := _changed(channel, known, before, tolerance):
+            if wrong := _changed(channel, known, before, tolerance, report):
                 report.times[wrong] += 1
                 report.broken.setdefault(wrong, f"after the round of seed {seed}")
             seed += 1
+            # What a round has deleted is stored again.
+            known = Known.of(channel)
     report.seconds = time.monotonic() - started
     return report
 
 
 def _changed(
-    channel: grpc.Channel, known: Known, before: list[float], tolerance: float
+    channel: grpc.Channel, known: Known, before: list[float], tolerance: float, report: Report
 ) -> str | None:
     try:
         after = numbers(channel, known.models)
     except grpc.RpcError as error:
         return f"a plain question fails: {error.code().name}"
-    if all(abs(a - b) <= tolerance for a, b in zip(before, after, strict=True)):
-        return None
-    return "a plain question has another answer"
+    report.drift = max(report.drift, *(abs(a - b) for a, b in zip(before, after, strict=True)))
+    return None if report.drift <= tolerance else "a plain question has another answer"
 
 
 class Broken(Exception):

@@ -1,0 +1,199 @@
+"""How the continuations of a prompt are read: which requests to vLLM, and what is made of them.
+
+A question whose options are one token each is one request with ``logprob_token_ids``: vLLM
+returns raw logprobs over the whole vocabulary for just these tokens, and its prefix cache stays
+on. A longer option is scored as the end of a prompt, in one step; all go out together, for vLLM
+computes what requests of a step share once. Where the context is cached to its last place, which
+tells of the first tokens, or where there is more to read there, a request of the first kind reads
+these tokens. benchmarks/README.md has the figures.
+"""
+
+import itertools
+from collections.abc import Awaitable, Coroutine
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from trueodds_service.concurrency import gather_or_cancel
+from trueodds_service.engine.base import TokenPrompt, TokenScore
+from trueodds_service.engine.steps import (
+    MOST_TOKENS_READ,
+    Read,
+    Steps,
+    prompt_sampling,
+    sampling,
+    top_sampling,
+)
+
+if TYPE_CHECKING:
+    from vllm import SamplingParams
+    from vllm.lora.request import LoRARequest
+
+# A step that forces one token takes about as long as computing so many tokens of a prompt.
+_STEP_TOKENS = 64
+# Tokens whose logprobs vLLM computes at most in a step: each is a row of the vocabulary's size.
+_PIECE_TOKENS = 1024
+
+_Tokens = tuple[int, ...]
+
+
+class Ask(Protocol):
+    """Sends a request to vLLM, and gives its last output."""
+
+    def __call__(
+        self,
+        tokens: _Tokens,
+        params: "SamplingParams",
+        lora: "LoRARequest | None",
+        salt: str | None = None,
+    ) -> Awaitable[Any]: ...
+
+
+class Reader:
+    """Scores one prompt at a time; any number of them together."""
+
+    def __init__(self, ask: Ask, block_tokens: int, *, has_adapters: bool) -> None:
+        self._ask = ask
+        self._block_tokens = block_tokens
+        # vLLM's V1 runner fails at the logprobs of a prompt where adapters are on.
+        self._can_read_prompts = not has_adapters
+        self._salts = itertools.count()
+
+    async def score(self, prompt: TokenPrompt, lora: "LoRARequest | None") -> TokenScore:
+        if self._are_prompts(prompt):
+            identifier, reads = 0.0, await self._as_prompts(prompt)
+        else:
+            identifier, reads = await self._by_first_tokens(prompt, lora)
+        top = await self._top_tokens(prompt, lora) if prompt.top_tokens else ()
+        return TokenScore(
+            continuations=np.array([read.logprob for read in reads]),
+            greedy=np.array([read.greedy for read in reads]),
+            identifier=identifier,
+            top_tokens=top,
+        )
+
+    def _are_prompts(self, prompt: TokenPrompt) -> bool:
+        """Whether every continuation is best read from its first token on as part of a prompt.
+
+        Not where the context ends with a cache block: once it is cached, so is its last place,
+        which tells of the first token.
+        """
+        return (
+            self._can_read_prompts
+            and not prompt.identifier
+            and min(map(len, prompt.continuations)) > 1
+            and len(prompt.prompt) <= _PIECE_TOKENS
+            and len(prompt.prompt) % self._block_tokens > 0
+        )
+
+    async def _as_prompts(self, prompt: TokenPrompt) -> list[Read]:
+        """The continuations. vLLM computes what requests of one step share once."""
+        return await gather_or_cancel(
+            self._long(prompt.prompt, each, None) for each in prompt.continuations
+        )
+
+    async def _by_first_tokens(
+        self, prompt: TokenPrompt, lora: "LoRARequest | None"
+    ) -> tuple[float, list[Read]]:
+        """ln p(identifier), and the continuations: the first tokens of all, and the rests."""
+        read_at = prompt.prompt + prompt.identifier
+        longer = [tokens for tokens in prompt.continuations if len(tokens) > 1]
+        calls: list[Coroutine[Any, Any, Any]] = [
+            self._first_tokens(prompt, lora),
+            *(self._long(read_at + tokens[:1], tokens[1:], lora) for tokens in longer),
+        ]
+        (identifier, firsts), *rests = await gather_or_cancel(calls)
+        after = dict(zip(longer, rests, strict=True))
+        reads = [
+            firsts[tokens[0]].then(after[tokens]) if tokens in after else firsts[tokens[0]]
+            for tokens in prompt.continuations
+        ]
+        return identifier, reads
+
+    async def _first_tokens(
+        self, prompt: TokenPrompt, lora: "LoRARequest | None"
+    ) -> tuple[float, dict[int, Read]]:
+        """ln p(identifier), and each first token of the continuations after it."""
+        wanted = first_tokens(prompt)
+        identifier = 0.0
+        firsts: dict[int, Read] = {}
+        for start in range(0, len(wanted), MOST_TOKENS_READ):
+            part = wanted[start : start + MOST_TOKENS_READ]
+            steps = await self._steps(prompt.prompt, sampling(prompt.identifier, part), lora)
+            identifier = steps.chosen(0, len(prompt.identifier)).logprob
+            firsts |= steps.wanted(part)
+        return identifier, firsts
+
+    async def _long(self, before: _Tokens, tokens: _Tokens, lora: "LoRARequest | None") -> Read:
+        """The tokens after ``before``."""
+        if len(tokens) == 1 or not self._can_read_prompts:
+            return await self._forced(before, tokens, lora)
+        if len(tokens) > _PIECE_TOKENS:
+            return await self._in_pieces(before, tokens)
+        missing, read = await self._as_prompt(before, tokens)
+        if not missing:
+            return read
+        head = tokens[:missing]
+        if len(before) < min(missing * _STEP_TOKENS, _PIECE_TOKENS):
+            still_missing, anew = await self._as_prompt(before, head, self._next_salt())
+            if not still_missing:
+                return anew.then(read)
+        return (await self._forced(before, head, lora)).then(read)
+
+    async def _in_pieces(self, before: _Tokens, tokens: _Tokens) -> Read:
+        """A long text after ``before``, so that vLLM never holds many rows of its vocabulary."""
+        whole, salt = before + tokens, self._next_salt()
+        read, done = Read(0.0, True), len(before)
+        # A piece that ended with a cache block would leave its last place in the cache.
+        for end in (*range(_PIECE_TOKENS - 1, len(whole), _PIECE_TOKENS), len(whole)):
+            missing, part = await self._as_prompt(whole[: min(done, end)], whole[done:end], salt)
+            if missing:
+                return await self._forced(before, tokens, None)
+            read, done = read.then(part), max(done, end)
+        return read
+
+    async def _as_prompt(
+        self, before: _Tokens, tokens: _Tokens, salt: str | None = None
+    ) -> tuple[int, Read]:
+        """How many of the tokens vLLM tells nothing of, from the first on, and all the others.
+
+        A token's logprob comes from the place before it, and for what is cached there is none;
+        with a ``salt``, only what had the same is. A prompt that vLLM put off and took up again
+        may lack some more: those are left at what was in the memory before, and so are of other
+        tokens.
+        """
+        output = await self._ask(before + tokens, prompt_sampling(), None, salt)
+        steps = Steps(output.prompt_logprobs)
+        missing = max((output.num_cached_tokens or 0) + 1 - len(before), 0)
+        if not steps.are_of(len(before) + missing, tokens[missing:]):
+            missing = len(tokens)
+        return missing, steps.chosen(len(before) + missing, len(tokens) - missing)
+
+    async def _forced(self, before: _Tokens, tokens: _Tokens, lora: "LoRARequest | None") -> Read:
+        """The tokens after ``before``, one a step (``forced.py``)."""
+        # The last token is not forced, only read.
+        steps = await self._steps(before, sampling(tokens[:-1], tokens[-1:]), lora)
+        return steps.chosen(0, len(tokens) - 1).then(steps.wanted(tokens[-1:])[tokens[-1]])
+
+    async def _top_tokens(
+        self, prompt: TokenPrompt, lora: "LoRARequest | None"
+    ) -> tuple[tuple[int, float], ...]:
+        before = prompt.prompt + prompt.identifier
+        steps = await self._steps(before, top_sampling(prompt.top_tokens), lora)
+        likeliest = sorted(steps.last().items(), key=lambda item: -item[1])
+        return tuple(likeliest[: prompt.top_tokens])
+
+    async def _steps(
+        self, tokens: _Tokens, params: "SamplingParams", lora: "LoRARequest | None"
+    ) -> Steps:
+        """What vLLM tells of each token that it chose after ``tokens``."""
+        return Steps((await self._ask(tokens, params, lora)).outputs[0].logprobs)
+
+    def _next_salt(self) -> str:
+        """What no prompt had before: nothing of it is in the cache."""
+        return str(next(self._salts))
+
+
+def first_tokens(prompt: TokenPrompt) -> _Tokens:
+    """The first token of every continuation, each once."""
+    return tuple(dict.fromkeys(tokens[0] for tokens in prompt.continuations))
