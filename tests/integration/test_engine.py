@@ -101,7 +101,7 @@ def assert_agrees(reference, prompt: TokenPrompt, score: TokenScore, **model: bo
 
 
 async def test_continuations_of_any_length_are_exact(engine, reference) -> None:
-    prompts = [drawn(seed) for seed in range(60)]
+    prompts = [drawn(seed) for seed in range(30)]
     for prompt, score in zip(prompts, await engine.score(prompts), strict=True):
         assert_agrees(reference, prompt, score)
 
@@ -135,7 +135,7 @@ async def test_a_long_text_alone_is_exact(engine, reference) -> None:
 
 async def test_what_the_cache_holds_is_exact_too(engine, reference) -> None:
     """Again and in part: vLLM tells no logprobs of what it does not compute."""
-    prompts = [drawn(seed) for seed in range(30)]
+    prompts = [drawn(seed) for seed in range(15)]
     first = await engine.score(prompts)
     again = await engine.score(prompts)
     for prompt, one, other in zip(prompts, first, again, strict=True):
@@ -153,8 +153,8 @@ async def test_more_continuations_than_vllm_reads_at_once_are_exact(engine, refe
 async def test_top_tokens_and_options_at_once_spoil_neither(engine, reference) -> None:
     """vLLM's V1 runner spoils a batch of both kinds (vllm#51789): they must never meet."""
     calls = [
-        [drawn(100 * number + place, top_tokens=5 * (number % 2)) for place in range(6)]
-        for number in range(12)
+        [drawn(100 * number + place, top_tokens=5 * (number % 2)) for place in range(5)]
+        for number in range(10)
     ]
     scores = await asyncio.gather(*(engine.score(prompts) for prompts in calls))
     for prompts, found in zip(calls, scores, strict=True):
@@ -165,7 +165,7 @@ async def test_top_tokens_and_options_at_once_spoil_neither(engine, reference) -
 @pytest.mark.parametrize("engine", ["with adapter"], indirect=True)
 async def test_an_adapter_beside_its_base(engine, reference) -> None:
     """One engine, both at once, each with its own numbers, also for the same prompt."""
-    prompts = [drawn(seed) for seed in range(20)]
+    prompts = [drawn(seed) for seed in range(15)]
     base, adapted = await asyncio.gather(engine.score(prompts), engine.score(prompts, "an-adapter"))
     for prompt, plain, other in zip(prompts, base, adapted, strict=True):
         assert_agrees(reference, prompt, plain)
@@ -174,7 +174,7 @@ async def test_an_adapter_beside_its_base(engine, reference) -> None:
 
 
 async def test_the_company_of_a_prompt_changes_rounding_only(engine) -> None:
-    prompts = [drawn(seed) for seed in range(40)]
+    prompts = [drawn(seed) for seed in range(20)]
     alone = [(await engine.score([prompt]))[0] for prompt in prompts]
     together = await engine.score(prompts)
     for one, other in zip(alone, together, strict=True):
