@@ -124,7 +124,7 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
         found = intervals(*sample(seed, 200), resamples=150, level=0.9)
         for name in covered:
             covered[name] += found[name].low <= getattr(truth, name) <= found[name].high
-    assert all(45 <= count for count in covered.values()), covered
+    assert all(count >= 45 for count in covered.values()), covered
 
 
 def test_the_same_arguments_give_the_same_intervals() -> None:
