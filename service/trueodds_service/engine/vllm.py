@@ -144,12 +144,13 @@ class VllmEngine:
         lora: "LoRARequest | None",
         salt: str | None = None,
     ) -> Any:
-        from vllm.inputs import TokensPrompt  # noqa: PLC0415
+        from vllm.inputs import tokens_input  # noqa: PLC0415
         from vllm.v1.engine.exceptions import EngineDeadError  # noqa: PLC0415
 
         async with self._lanes.of(self._lane(params, lora)):
             generation = self._llm.generate(
-                TokensPrompt(prompt_token_ids=list(tokens), cache_salt=salt),
+                # As vLLM would make it of a TokensPrompt, in another thread and with more work.
+                tokens_input(list(tokens), cache_salt=salt),
                 params,
                 self._next_id(),
                 lora_request=lora,
