@@ -66,7 +66,8 @@ def main() -> None:
         report.write(kept, output)
 
     def tell(text: str) -> None:
-        report.console.print(f"{time.perf_counter() - started:6.0f} s  {text}")
+        # A trace has brackets that mean nothing.
+        report.console.print(f"{time.perf_counter() - started:6.0f} s  {text}", markup=False)
 
     measure.measure(plan, tell, keep)
     report.report(kept, output)

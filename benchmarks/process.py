@@ -6,6 +6,7 @@ import os
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -92,7 +93,10 @@ class SystemProcess:
         """Raises Failed; the system may be asked again."""
         if not self._ready:
             self.wait()
-        self._connection.send((method, tasks))
+        try:
+            self._connection.send((method, tasks))
+        except OSError as error:
+            raise Failed("the process ended") from error
         return self._answer(_MEASURE_SECONDS)
 
     def seconds(self, tasks: Sequence[Task]) -> float:
@@ -101,7 +105,7 @@ class SystemProcess:
 
     def stop(self) -> None:
         """Ends the process and all that it started."""
-        if self._process.is_alive():
+        with suppress(OSError):
             self._connection.send(None)
             self._process.join(_STOP_SECONDS)
         self._kill()
