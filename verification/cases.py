@@ -440,7 +440,7 @@ def _passages(references: References) -> list[Part]:
     parts = []
     for model in (BASE, INST):
         asks = []
-        for each in scored_questions("logic", 30):
+        for each in scored_questions("logic", 12):
             passage = "\n\n".join(islice(texts, rng.randint(1, 14)))
             question = Question(each.text, each.options, passage)
             asks.append(in_built_in(references[model], question, Format.PAREN))

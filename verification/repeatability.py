@@ -15,14 +15,14 @@ from trueodds_demo.questions import scored_questions, shots
 from trueodds_demo.service import ALIGNED
 from verification.comparison import Comparison
 
-QUESTIONS = 500
+QUESTIONS = 300
 _BATCH = 64
 
 
 def repeatability(client: Client) -> Comparison:
     """Alone, in one batch, in shuffled batches and beside other callers; each against alone."""
     comparison = Comparison()
-    questions = [q for task in world.TASKS for q in scored_questions(task, 72)][:QUESTIONS]
+    questions = [q for task in world.TASKS for q in scored_questions(task, 43)][:QUESTIONS]
     for answer_format in (Format.PAREN, Format.TEXT):
         score = partial(_score, client, answer_format)
         alone = [score([question])[0] for question in questions]
