@@ -27,9 +27,9 @@ OPTIONS = 4
 OPTION_WORDS = 12
 # Words that all questions share, and words of their own.
 CONTEXTS = {
-    "60 tokens of context, 400 shared before them": (300, 40),
-    "60 tokens of context, nothing shared": (0, 40),
-    "300 tokens of context, nothing shared": (0, 220),
+    "80 tokens of context, 530 shared before them": (300, 40),
+    "80 tokens of context, nothing shared": (0, 40),
+    "440 tokens of context, nothing shared": (0, 220),
 }
 
 

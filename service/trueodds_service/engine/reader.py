@@ -88,8 +88,9 @@ class Reader:
 
     async def _as_prompts(self, prompt: TokenPrompt) -> list[Read]:
         """The continuations. vLLM computes what requests of one step share once."""
+        salt = self._next_salt()
         return await gather_or_cancel(
-            self._long(prompt.prompt, each, None) for each in prompt.continuations
+            self._long(prompt.prompt, each, None, salt) for each in prompt.continuations
         )
 
     async def _by_first_tokens(
@@ -98,9 +99,10 @@ class Reader:
         """ln p(identifier), and the continuations: the first tokens of all, and the rests."""
         read_at = prompt.prompt + prompt.identifier
         longer = [tokens for tokens in prompt.continuations if len(tokens) > 1]
+        salt = self._next_salt()
         calls: list[Coroutine[Any, Any, Any]] = [
             self._first_tokens(prompt, lora),
-            *(self._long(read_at + tokens[:1], tokens[1:], lora) for tokens in longer),
+            *(self._long(read_at + tokens[:1], tokens[1:], lora, salt) for tokens in longer),
         ]
         (identifier, firsts), *rests = await gather_or_cancel(calls)
         after = dict(zip(longer, rests, strict=True))
@@ -124,8 +126,10 @@ class Reader:
             firsts |= steps.wanted(part)
         return identifier, firsts
 
-    async def _long(self, before: _Tokens, tokens: _Tokens, lora: "LoRARequest | None") -> Read:
-        """The tokens after ``before``."""
+    async def _long(
+        self, before: _Tokens, tokens: _Tokens, lora: "LoRARequest | None", salt: str
+    ) -> Read:
+        """The tokens after ``before``. With ``salt``, what the options share is read anew once."""
         if len(tokens) == 1 or not self._can_read_prompts:
             return await self._forced(before, tokens, lora)
         if len(tokens) > _PIECE_TOKENS:
@@ -135,7 +139,7 @@ class Reader:
             return read
         head = tokens[:missing]
         if len(before) < min(missing * _STEP_TOKENS, _PIECE_TOKENS):
-            still_missing, anew = await self._as_prompt(before, head, self._next_salt())
+            still_missing, anew = await self._as_prompt(before, head, salt)
             if not still_missing:
                 return anew.then(read)
         return (await self._forced(before, head, lora)).then(read)
