@@ -143,8 +143,20 @@ def _engine(model: ModelSettings, adapters: Mapping[str, Path], name: str) -> se
         EngineReplica,
         name=name,
         max_ongoing_requests=_MANY,
-        ray_actor_options={"num_cpus": 0, "num_gpus": gpus},
+        ray_actor_options={
+            "num_cpus": 0,
+            "num_gpus": gpus,
+            "runtime_env": {"env_vars": {} if gpus else _threads()},
+        },
         health_check_period_s=5,
         **_DRAINING,
     )
     return deployment.bind(model, adapters)
+
+
+def _threads() -> dict[str, str]:
+    """As many threads as there are cores, for an engine that computes on a CPU: Ray would give it
+    one. The operator's own number wins.
+    """
+    name = "OMP_NUM_THREADS"
+    return {name: os.environ.get(name) or str(len(os.sched_getaffinity(0)))}
