@@ -52,8 +52,8 @@ bench: $(READY)  ## measure the service beside vLLM, its server, lm-eval and tra
 	$(BIN)/python -m benchmarks
 
 verify: $(READY)  ## compare every number with transformers and lm-eval (some minutes)
-	$(BIN)/python -m verification.calibration
-	$(BIN)/python -m verification.scoring
+	$(BIN)/python -m verification.calibration; calibration=$$?; \
+	  $(BIN)/python -m verification.scoring && exit $$calibration
 
 train: $(READY)  ## train the demo pair again (minutes on a GPU, hours on a CPU)
 	$(BIN)/python -m trueodds_demo.training

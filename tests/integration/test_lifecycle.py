@@ -73,5 +73,7 @@ def test_an_engine_that_cannot_load_says_why(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "trueodds", "serve", str(path)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert ended.returncode == 1
-    pattern = r"error: the service did not come up\n  engine-damaged: \S*Error\b.*\n  the logs .*\n"
+    pattern = (
+        r"error: the service did not come up\n  engine-damaged-0: \S*Error\b.*\n  the logs .*\n"
+    )
     assert re.fullmatch(pattern, ended.stderr), "the engine's own error, without a trace"

@@ -151,6 +151,13 @@ def test_what_is_too_long_loses_its_beginning(start_service):
     assert long == short, "33 tokens are read, and these are the same"
 
 
+def test_a_max_length_of_ones_own_cuts_what_the_service_would_read_whole(service):
+    cut = TrueoddsLM("aligned", service.app.address, max_length=32)
+    asked = requests(("y" * 60 + "x" * 30, "abc"), ("z" * 60 + "x" * 30, "abc"))
+    first, second = cut.loglikelihood(asked, disable_tqdm=True)
+    assert first == second, "33 tokens are read, and these are the same"
+
+
 def test_a_whole_text_is_the_sum_of_its_windows(start_service, service):
     text = "Which one is it? " * 40
     whole = TrueoddsLM("aligned", service.app.address)

@@ -58,7 +58,7 @@ class Reader:
         )
         for index, outcome in self._ask(questions):
             stem, rests = split[index]
-            read = _log_likelihoods(outcome, len(rests))
+            read = None if self._too_long(outcome) else _log_likelihoods(outcome, len(rests))
             for place, rest in enumerate(rests):
                 for pair in groups[stem][rest]:
                     yield pair, None if read is None else read[place]
@@ -87,6 +87,13 @@ class Reader:
             for continuation, each in zip(continuations, read or (), strict=True):
                 found[context, continuation] = each
         return [found[pair] for pair in cut]
+
+    def _too_long(self, outcome: Answer | TrueoddsError) -> bool:
+        """Whether ``max_length`` cuts what the service has read whole."""
+        if not isinstance(outcome, Answer):
+            return False
+        longest = max(option.tokens for option in outcome.options)
+        return outcome.prompt_tokens + longest > self._max_length + 1
 
     def _cut(self, context: Ids, continuation: Ids) -> tuple[Ids, Ids]:
         if not continuation:
