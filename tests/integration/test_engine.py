@@ -35,7 +35,7 @@ async def engine(request, adapter: Path) -> AsyncIterator[VllmEngine]:
     to force the tokens of long continuations.
     """
     plain = request.param == "plain"
-    settings = VllmSettings(dtype=DTYPE, kv_cache_gib=0.5, gpu_memory_fraction=0.2, direct=plain)
+    settings = VllmSettings(dtype=DTYPE, kv_cache_gib=0.5, gpu_memory_fraction=0.2)
     adapters = {} if plain else {"an-adapter": adapter}
     engine = VllmEngine.start(WEIGHTS, settings, adapters)
     yield engine
