@@ -90,3 +90,19 @@ async def test_who_fails_makes_way():
             raise RuntimeError
     async with asyncio.timeout(1), lanes.of("b"):
         pass
+
+
+async def test_those_who_gave_up_keep_nobody_waiting():
+    lanes = Lanes()
+    async with lanes.of("a"):
+        tasks = [asyncio.create_task(_pass(lanes, "b")) for _ in range(3)]
+        await asyncio.sleep(0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.wait_for(_pass(lanes, "b"), 5)
+
+
+async def _pass(lanes, kind):
+    async with lanes.of(kind):
+        pass
