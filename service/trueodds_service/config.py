@@ -38,8 +38,8 @@ class VllmSettings(_EngineSettings):
     max_sequences: int = Field(default=256, ge=1)
     """Prompts that one engine step holds at most."""
     direct: bool = False
-    """An experiment, not for production: send requests straight to vLLM's engine process, without
-    AsyncLLM's work for each. An answer got lost in it once, and its caller waited for ever."""
+    """An experiment: send requests straight to vLLM's engine process, without AsyncLLM's work for
+    each."""
     kv_cache_gib: float | None = Field(default=None, gt=0)
     """Memory of the KV cache; 1 GiB on a CPU, what vLLM finds free on a GPU."""
     eager: bool | None = None
