@@ -50,7 +50,7 @@ def test_what_is_certain_leaves_nothing_to_chance():
 def test_the_same_arguments_give_the_same_result_in_blocks_of_any_size(probs, monkeypatch):
     first = null_errors(probs)
     assert null_errors(probs) == first
-    monkeypatch.setattr("trueodds_service.core.nulls._BLOCK", 800)
+    monkeypatch.setattr("trueodds_service.core.resampling._BLOCK", 800)
     assert null_errors(probs) == pytest.approx(first)
 
 

@@ -10,9 +10,7 @@ from trueodds_service.core.checks import as_labels, as_probabilities, require_it
 from trueodds_service.core.distributions import choice
 from trueodds_service.core.measures import Answers, losses, measures
 from trueodds_service.core.reliability import null_ece
-
-# Weights of resamples that are in memory at a time.
-_BLOCK = 2**20
+from trueodds_service.core.resampling import resampled
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,20 +144,21 @@ def intervals(
         raise ValueError(f"resamples must be at least 1, got {resamples}")
     answers = Answers.of(array, right)
     counts = counts[answers.order]
-    generator = np.random.default_rng(seed)
-    n, drawn = len(array), []
-    for start in range(0, resamples, max(_BLOCK // n, 1)):
-        size = min(max(_BLOCK // n, 1), resamples - start)
-        items = generator.integers(0, n, (size, n)) + n * np.arange(size)[:, np.newaxis]
-        times = np.bincount(items.ravel(), minlength=size * n).reshape(size, n) * counts
+    drawn = []
+    for drawings in resampled(len(array), resamples, seed):
+        times = drawings * counts
         # A resample of items without any weight says nothing.
         drawn.append(measures(answers, times[times.sum(axis=1) > 0], bins))
-    tails = [(1 - level) / 2, (1 + level) / 2]
-    found = {}
-    for name in drawn[0]:
-        low, high = np.quantile(np.concatenate([each[name] for each in drawn]), tails)
-        found[name] = Interval(float(low), float(high))
-    return found
+    return {
+        name: percentile_interval(np.concatenate([each[name] for each in drawn]), level)
+        for name in drawn[0]
+    }
+
+
+def percentile_interval(values: NDArray[np.float64], level: float) -> Interval:
+    """What holds the middle share ``level``, in (0, 1), of resampled values."""
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return Interval(float(low), float(high))
 
 
 def accuracy(probs: ArrayLike, labels: ArrayLike) -> float:

@@ -6,14 +6,12 @@ from numpy.typing import ArrayLike, NDArray
 from trueodds_service.core.binning import DEFAULT_BINS
 from trueodds_service.core.checks import as_probabilities, require_items
 from trueodds_service.core.measures import Answers, measures
+from trueodds_service.core.resampling import blocks
 
 ERRORS = ("ece_equal_mass", "ece_debiased", "ece_smooth", "ece_classwise", "mce")
 """Metrics that are above zero by chance alone. That of ``ece`` is ``reliability.null_ece``."""
 
 _DRAWS = 100
-
-# Weights of draws that are in memory at a time.
-_BLOCK = 2**20
 
 
 def null_errors(
@@ -42,9 +40,9 @@ def null_errors(
     generator, (n, k) = np.random.default_rng(seed), array.shape
     # Every item once with each option as the right one; a draw gives one of them the weight.
     answers = Answers.of(np.repeat(array, k, axis=0), np.tile(np.arange(k), n))
-    size, total = max(_BLOCK // (n * k), 1), dict.fromkeys(ERRORS, 0.0)
-    for start in range(0, draws, size):
-        drawn = _draws(array, min(size, draws - start), generator)
+    total = dict.fromkeys(ERRORS, 0.0)
+    for size in blocks(n * k, draws):
+        drawn = _draws(array, size, generator)
         found = measures(answers, drawn[:, answers.order], bins)
         for name in ERRORS:
             total[name] += float(found[name].sum()) / draws

@@ -8,10 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 from trueodds_service.core.binning import DEFAULT_BINS
 from trueodds_service.core.checks import as_labels, as_probabilities, require_items
 from trueodds_service.core.measures import Answers, measures
-from trueodds_service.core.metrics import Interval
-
-# Weights of resamples that are in memory at a time.
-_BLOCK = 2**20
+from trueodds_service.core.metrics import Interval, percentile_interval
+from trueodds_service.core.resampling import resampled
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +49,10 @@ def paired_intervals(
         raise ValueError(f"before and after differ in shape: {first.shape}, {second.shape}")
     right = as_labels(labels, *first.shape)
     sides = [Answers.of(each, right) for each in (first, second)]
-    generator = np.random.default_rng(seed)
-    n, drawn = len(right), []
-    size = max(_BLOCK // n, 1)
-    for start in range(0, resamples, size):
-        count = min(size, resamples - start)
-        items = generator.integers(0, n, (count, n)) + n * np.arange(count)[:, np.newaxis]
-        times = np.bincount(items.ravel(), minlength=count * n).reshape(count, n).astype(float)
-        drawn.append([measures(each, times[:, each.order], bins) for each in sides])
+    drawn = [
+        [measures(each, times[:, each.order], bins) for each in sides]
+        for times in resampled(len(right), resamples, seed)
+    ]
     found = {}
     for name in drawn[0][0]:
         first_drawn, second_drawn = (
@@ -71,6 +65,6 @@ def paired_intervals(
 def _intervals(
     before: NDArray[np.float64], after: NDArray[np.float64], level: float
 ) -> PairedIntervals:
-    tails = [(1 - level) / 2, (1 + level) / 2]
-    found = [np.quantile(each, tails) for each in (before, after, after - before)]
-    return PairedIntervals(*(Interval(float(low), float(high)) for low, high in found))
+    return PairedIntervals(
+        *(percentile_interval(each, level) for each in (before, after, after - before))
+    )

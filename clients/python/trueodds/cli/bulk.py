@@ -9,6 +9,10 @@ from trueodds import _messages
 from trueodds._channel import TIMEOUT
 from trueodds.cli.console import (
     AnswerFormat,
+    AnswerSet,
+    CalibratorName,
+    MinConfidence,
+    MinOptionMass,
     ModelName,
     Normalized,
     Order,
@@ -24,7 +28,6 @@ from trueodds.cli.console import (
 from trueodds.cli.rate import rows_done
 from trueodds.errors import TrueoddsError
 from trueodds.types import (
-    AnswerSetMethod,
     AnswerSetRule,
     Format,
     Normalization,
@@ -71,22 +74,13 @@ def bulk(
     unconditional_prompt: Unconditional = None,
     order: Order = OrderCorrection.NONE,
     sum_variants: Variants = False,
-    min_option_mass: Annotated[
-        float, typer.Option(min=0, max=1, help="Abstain where the options hold less.")
-    ] = 0.0,
-    min_confidence: Annotated[
-        float, typer.Option(min=0, max=1, help="Abstain where the calibrated confidence is less.")
-    ] = 0.0,
-    answer_set: Annotated[
-        tuple[AnswerSetMethod, float] | None,
-        typer.Option(metavar="RULE THRESHOLD", help="As evaluate tells it; needs --calibrator."),
-    ] = None,
+    min_option_mass: MinOptionMass = 0.0,
+    min_confidence: MinConfidence = 0.0,
+    answer_set: AnswerSet = None,
     shots: Annotated[
         Path | None, typer.Option(help="Worked examples: a file like INPUT, with answers.")
     ] = None,
-    calibrator: Annotated[
-        str | None, typer.Option(help="This calibrator rather than the active one.")
-    ] = None,
+    calibrator: CalibratorName = None,
     timeout: Annotated[
         float, typer.Option(min=0.001, help="Seconds to wait for the next answer.")
     ] = TIMEOUT,

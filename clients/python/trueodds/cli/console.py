@@ -14,7 +14,7 @@ from rich.text import Text
 from trueodds.cli.files import FileError
 from trueodds.client import Client
 from trueodds.errors import TrueoddsError
-from trueodds.types import Format, Normalization, OrderCorrection
+from trueodds.types import AnswerSetMethod, Format, Normalization, OrderCorrection
 
 # What questions and names say is printed as it is. A table that nobody looks at is not cut to
 # a terminal's width.
@@ -38,6 +38,19 @@ Order = Annotated[
 ]
 Variants = Annotated[
     bool, typer.Option("--sum-variants", help="Options with and without a space before them.")
+]
+MinOptionMass = Annotated[
+    float, typer.Option(min=0, max=1, help="Abstain where the options hold less.")
+]
+MinConfidence = Annotated[
+    float, typer.Option(min=0, max=1, help="Abstain where the calibrated confidence is less.")
+]
+AnswerSet = Annotated[
+    tuple[AnswerSetMethod, float] | None,
+    typer.Option(metavar="RULE THRESHOLD", help="As evaluate tells it; needs --calibrator."),
+]
+CalibratorName = Annotated[
+    str | None, typer.Option(help="This calibrator rather than the active one.")
 ]
 Shots = Annotated[
     Path | None, typer.Option(help="Worked examples with answers, JSON Lines; - for stdin.")

@@ -11,6 +11,10 @@ import typer
 from trueodds._channel import TIMEOUT
 from trueodds.cli.console import (
     AnswerFormat,
+    AnswerSet,
+    CalibratorName,
+    MinConfidence,
+    MinOptionMass,
     ModelName,
     Normalized,
     Order,
@@ -28,7 +32,6 @@ from trueodds.cli.tables import answer_table
 from trueodds.errors import TrueoddsError
 from trueodds.types import (
     Answer,
-    AnswerSetMethod,
     AnswerSetRule,
     Format,
     Normalization,
@@ -53,23 +56,14 @@ def score(
     unconditional_prompt: Unconditional = None,
     order: Order = OrderCorrection.NONE,
     sum_variants: Variants = False,
-    min_option_mass: Annotated[
-        float, typer.Option(min=0, max=1, help="Abstain where the options hold less.")
-    ] = 0.0,
-    min_confidence: Annotated[
-        float, typer.Option(min=0, max=1, help="Abstain where the calibrated confidence is less.")
-    ] = 0.0,
-    answer_set: Annotated[
-        tuple[AnswerSetMethod, float] | None,
-        typer.Option(metavar="RULE THRESHOLD", help="As evaluate tells it; needs --calibrator."),
-    ] = None,
+    min_option_mass: MinOptionMass = 0.0,
+    min_confidence: MinConfidence = 0.0,
+    answer_set: AnswerSet = None,
     top_tokens: Annotated[
         int, typer.Option(min=0, max=20, help="Tell so many of the likeliest tokens.")
     ] = 0,
     shots: Shots = None,
-    calibrator: Annotated[
-        str | None, typer.Option(help="This calibrator rather than the active one.")
-    ] = None,
+    calibrator: CalibratorName = None,
     table: Annotated[
         bool, typer.Option("--table", help="Tables for people, not JSON Lines.")
     ] = False,
