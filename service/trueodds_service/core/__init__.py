@@ -10,7 +10,8 @@ Everything here is a pure function of numpy arrays. n counts questions (items), 
 - ``confidence_fits``, ``regression``, ``pooling``: the arithmetic of the richer fits
 - ``choosing``: AUTO, which method to fit
 - ``metrics``: all metrics in one record, with bootstrap intervals; made of ``measures`` from
-  ``gaps`` (bins), ``smooth``, ``ranking``; ``paired`` compares two distributions
+  ``gaps`` (bins), ``smooth``, ``ranking``; ``paired`` compares two distributions,
+  ``resampling`` draws the items for both
 - ``binning``, ``reliability``: confidence against accuracy, in bins: ECE and its noise floor
 - ``wilson``, ``binomial``: intervals and bounds of a rate
 - ``decisions``: abstention for a target risk, answer sets that hold the right option
