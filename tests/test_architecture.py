@@ -62,7 +62,6 @@ HOMES = {
     "trueodds.v1": {"rpc"},
     "torch": {"engine.forced"},
     "vllm": {
-        "engine.direct",
         "engine.forced",
         "engine.launch",
         "engine.reader",

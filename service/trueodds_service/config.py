@@ -37,9 +37,6 @@ class VllmSettings(_EngineSettings):
     """Tokens that one engine step computes at most."""
     max_sequences: int = Field(default=256, ge=1)
     """Prompts that one engine step holds at most."""
-    direct: bool = False
-    """An experiment: send requests straight to vLLM's engine process, without AsyncLLM's work for
-    each."""
     kv_cache_gib: float | None = Field(default=None, gt=0)
     """Memory of the KV cache; 1 GiB on a CPU, what vLLM finds free on a GPU."""
     eager: bool | None = None

@@ -81,10 +81,9 @@ PROMPTS = [
 ]
 
 
-@pytest.mark.parametrize("direct", [False, True], ids=["AsyncLLM", "direct"])
-async def test_scores_are_what_the_engine_process_told(monkeypatch, direct):
+async def test_scores_are_what_the_engine_process_told(monkeypatch):
     monkeypatch.setattr(EngineCoreClient, "make_async_mp_client", staticmethod(Core))
-    engine = VllmEngine.start(MODELS / "base", VllmSettings(direct=direct))
+    engine = VllmEngine.start(MODELS / "base", VllmSettings())
     scores = await engine.score(PROMPTS)
     # Again, two calls at once: neither takes the answers of the other.
     at_once = await asyncio.gather(engine.score(PROMPTS), engine.score(PROMPTS[:3]))

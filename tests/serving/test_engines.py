@@ -1,6 +1,7 @@
 """The processes of an engine, as the gateway sees them, behind handles that are not Serve's."""
 
 import asyncio
+import itertools
 
 import numpy as np
 import pytest
@@ -8,70 +9,85 @@ from ray.exceptions import RayActorError
 
 from trueodds_service.engine.base import EngineInfo, TokenPrompt, TokenScore
 from trueodds_service.errors import Unavailable
+from trueodds_service.serving.connection import Listener
 from trueodds_service.serving.engines import RemoteEngine, RemoteEngines
 
 PROMPTS = [TokenPrompt((number,) * 8, ((1,), (2,))) for number in range(64)]
 
 
 class Process:
-    """A handle and the process behind it: ``alive`` unless it was killed."""
+    """A deployment's handle, and the process behind it: a socket, until it is killed."""
 
-    def __init__(self, name="process"):
-        self.alive = True
+    def __init__(self, folder, name):
+        self._folder = folder
         self.name = name
         self.asked = []
-        self.cancelled = 0
+        self.dies_at_once = False
         self.go_on = asyncio.Event()
         self.go_on.set()
-        self.info = self.score = self
+        self._listener = None
+        self._starts = itertools.count()
 
-    def remote(self, prompts=None, adapter=None):
-        return Call(self._score(prompts, adapter) if prompts is not None else self._info())
+    @property
+    def path(self):
+        return self
 
-    async def _info(self):
-        if not self.alive:
+    async def remote(self):
+        """The socket's path, as ``handle.path.remote()`` tells it."""
+        if self._listener is None:
             raise RayActorError
-        return EngineInfo(self.name, "1", "float32", 2048)
+        return self._socket
+
+    async def start(self):
+        self._listener = Listener(EngineInfo(self.name, "1", "float32", 2048), self._score)
+        self._socket = str(self._folder / f"{self.name}-{next(self._starts)}")
+        await self._listener.listen(self._socket)
+
+    async def kill(self):
+        listener, self._listener = self._listener, None
+        await listener.close(0)
 
     async def _score(self, prompts, adapter):
         self.asked.append((len(prompts), adapter))
+        if self.dies_at_once:
+            await self.kill()
+            await self.start()
         await self.go_on.wait()
-        if not self.alive:
-            raise RayActorError
         return [
             TokenScore(np.array([-prompt.prompt[0], 0.0]), greedy=np.array([False, True]))
             for prompt in prompts
         ]
 
 
-class Call:
-    """What a handle's call returns: awaited, or cancelled."""
-
-    def __init__(self, coroutine):
-        self._task = asyncio.ensure_future(coroutine)
-
-    def __await__(self):
-        return asyncio.shield(self._task).__await__()
-
-    def cancel(self):
-        self._task.cancel()
-
-
 class Engines:
-    def __init__(self, count, **kind):
-        self.processes = [Process(f"process {number}") for number in range(count)]
-        self.lost = 0
-        engines = [
-            RemoteEngine("model", process, **{"is_adapter": False, **kind})
-            for process in self.processes
-        ]
-        self.whole = RemoteEngines(engines, self._on_lost)
+    """The processes, and the gateway's view of them."""
 
-    async def _on_lost(self):
-        self.lost += 1
+    def __init__(self, processes, *, is_adapter=False):
+        self.processes = processes
+        engines = [RemoteEngine("model", each, is_adapter=is_adapter) for each in processes]
+        self.whole = RemoteEngines(engines)
 
     async def firsts(self, prompts=PROMPTS):
         return [score.continuations[0] for score in await self.whole.score(prompts)]
+
+
+@pytest.fixture
+async def start(tmp_path):
+    """Starts engines of so many processes."""
+    started = []
+
+    async def start(count, **kind):
+        processes = [Process(tmp_path, f"process {number}") for number in range(count)]
+        for process in processes:
+            await process.start()
+        started.append(Engines(processes, **kind))
+        return started[-1]
+
+    yield start
+    for engines in started:
+        engines.whole.close()
+        for process in engines.processes:
+            await process.kill()
 
 
 EXPECTED = [-prompt.prompt[0] for prompt in PROMPTS]
@@ -83,74 +99,78 @@ def no_pause(monkeypatch):
 
 
 @pytest.mark.parametrize("count", [1, 2, 4])
-async def test_scores_are_in_the_order_of_the_prompts(count):
-    engines = Engines(count)
-    await engines.whole.connect()
+async def test_scores_are_in_the_order_of_the_prompts(start, count):
+    engines = await start(count)
+    await engines.whole.connected()
     assert engines.whole.info.name == "process 0"
     assert await engines.firsts() == EXPECTED
     # One call a process, never one a prompt.
     assert [len(process.asked) for process in engines.processes] == [1] * count
 
 
-async def test_an_adapter_is_asked_by_its_name():
-    engines = Engines(1, is_adapter=True)
+async def test_an_adapter_is_asked_by_its_name(start):
+    engines = await start(1, is_adapter=True)
     await engines.firsts(PROMPTS[:1])
     assert engines.processes[0].asked == [(1, "model")]
 
 
-async def test_no_prompts_ask_nobody():
-    engines = Engines(2)
+async def test_no_prompts_ask_nobody(start):
+    engines = await start(2)
     assert await engines.whole.score([]) == []
     assert not any(process.asked for process in engines.processes)
 
 
-async def test_a_process_that_dies_is_awaited_and_its_prompts_are_not_lost():
-    engines = Engines(2)
-    dead, _ = engines.processes
-    dead.alive = False
+async def test_a_process_that_dies_is_awaited_and_its_prompts_are_not_lost(start):
+    engines = await start(2)
+    await engines.whole.connected()
+    dying, _ = engines.processes
+    dying.go_on.clear()
     call = asyncio.create_task(engines.firsts())
     await asyncio.sleep(0.05)
-    assert not engines.lost, "the other one answers"
-    before = len(dead.asked)
-    assert await engines.firsts() == EXPECTED
-    assert len(dead.asked) == before, "meanwhile the other one gets everything"
-    dead.alive = True
+    await dying.kill()
+    await asyncio.sleep(0.05)
+    before = len(dying.asked)
+    assert await engines.firsts() == EXPECTED, "meanwhile the other one gets everything"
+    assert len(dying.asked) == before
+    dying.go_on.set()
+    await dying.start()
     assert await call == EXPECTED
     await engines.firsts()
-    assert len(dead.asked) > before
+    assert len(dying.asked) > before
 
 
-async def test_when_all_are_gone_the_model_is():
-    engines = Engines(2)
+async def test_an_engine_is_lost_when_all_its_processes_are(start):
+    engines = await start(2)
+    await engines.whole.connected()
+    lost = asyncio.create_task(engines.whole.wait_lost())
     for process in engines.processes:
-        process.alive = False
+        await process.kill()
+        await process.start()
+        await engines.whole.connected()
+    assert not lost.done(), "one after another is not all at once"
+    for process in engines.processes:
+        await process.kill()
+    await asyncio.wait_for(lost, 5)
     call = asyncio.create_task(engines.firsts())
-    await asyncio.sleep(0.05)
-    assert engines.lost
     for process in engines.processes:
-        process.alive = True
+        await process.start()
     assert await call == EXPECTED
 
 
-async def test_an_engine_that_dies_again_and_again_is_unavailable():
-    engines = Engines(1)
-    [process] = engines.processes
-
-    async def dies(prompts, adapter):
-        raise RayActorError
-
-    process._score = dies
+async def test_an_engine_that_dies_again_and_again_is_unavailable(start):
+    engines = await start(1)
+    engines.processes[0].dies_at_once = True
     with pytest.raises(Unavailable) as caught:
         await engines.firsts()
     assert caught.value.reason == "ENGINE_LOST"
 
 
-async def test_who_leaves_takes_the_prompts_along_and_frees_the_process():
-    engines = Engines(2)
+async def test_who_leaves_takes_the_prompts_along_and_frees_the_process(start):
+    engines = await start(2)
     for process in engines.processes:
         process.go_on.clear()
     call = asyncio.create_task(engines.firsts())
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call

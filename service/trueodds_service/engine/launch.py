@@ -58,7 +58,7 @@ def engine_arguments(
         "max_model_len": settings.max_tokens,
         "max_num_batched_tokens": settings.max_batch_tokens,
         "max_num_seqs": settings.max_sequences,
-        "scheduling_policy": "priority" if settings.direct else "fcfs",
+        "scheduling_policy": "priority",
         "enable_prefix_caching": True,
         "block_size": _CPU_BLOCK_TOKENS if on_cpu else None,
         "kv_cache_memory_bytes": int(kv_gib * 2**30) if kv_gib else None,

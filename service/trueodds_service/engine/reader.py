@@ -10,7 +10,7 @@ these tokens. benchmarks/README.md has the figures.
 
 import itertools
 from collections.abc import Awaitable, Coroutine
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -37,6 +37,13 @@ _PIECE_TOKENS = 1024
 _Tokens = tuple[int, ...]
 
 
+class Terms(NamedTuple):
+    """What every request of a call is sent with."""
+
+    lora: "LoRARequest | None" = None
+    priority: int = 0
+
+
 class Ask(Protocol):
     """Sends a request to vLLM, and gives its last output."""
 
@@ -44,7 +51,7 @@ class Ask(Protocol):
         self,
         tokens: _Tokens,
         params: "SamplingParams",
-        lora: "LoRARequest | None",
+        terms: Terms,
         salt: str | None = None,
     ) -> Awaitable[Any]: ...
 
@@ -59,12 +66,12 @@ class Reader:
         self._can_read_prompts = not has_adapters
         self._salts = itertools.count()
 
-    async def score(self, prompt: TokenPrompt, lora: "LoRARequest | None") -> TokenScore:
+    async def score(self, prompt: TokenPrompt, terms: Terms) -> TokenScore:
         if self._are_prompts(prompt):
-            identifier, reads = 0.0, await self._as_prompts(prompt)
+            identifier, reads = 0.0, await self._as_prompts(prompt, terms)
         else:
-            identifier, reads = await self._by_first_tokens(prompt, lora)
-        top = await self._top_tokens(prompt, lora) if prompt.top_tokens else ()
+            identifier, reads = await self._by_first_tokens(prompt, terms)
+        top = await self._top_tokens(prompt, terms) if prompt.top_tokens else ()
         return TokenScore(
             continuations=np.array([read.logprob for read in reads]),
             greedy=np.array([read.greedy for read in reads]),
@@ -86,23 +93,21 @@ class Reader:
             and len(prompt.prompt) % self._block_tokens > 0
         )
 
-    async def _as_prompts(self, prompt: TokenPrompt) -> list[Read]:
+    async def _as_prompts(self, prompt: TokenPrompt, terms: Terms) -> list[Read]:
         """The continuations. vLLM computes what requests of one step share once."""
         salt = self._next_salt()
         return await gather_or_cancel(
-            self._long(prompt.prompt, each, None, salt) for each in prompt.continuations
+            self._long(prompt.prompt, each, terms, salt) for each in prompt.continuations
         )
 
-    async def _by_first_tokens(
-        self, prompt: TokenPrompt, lora: "LoRARequest | None"
-    ) -> tuple[float, list[Read]]:
+    async def _by_first_tokens(self, prompt: TokenPrompt, terms: Terms) -> tuple[float, list[Read]]:
         """ln p(identifier), and the continuations: the first tokens of all, and the rests."""
         read_at = prompt.prompt + prompt.identifier
         longer = [tokens for tokens in prompt.continuations if len(tokens) > 1]
         salt = self._next_salt()
         calls: list[Coroutine[Any, Any, Any]] = [
-            self._first_tokens(prompt, lora),
-            *(self._long(read_at + tokens[:1], tokens[1:], lora, salt) for tokens in longer),
+            self._first_tokens(prompt, terms),
+            *(self._long(read_at + tokens[:1], tokens[1:], terms, salt) for tokens in longer),
         ]
         (identifier, firsts), *rests = await gather_or_cancel(calls)
         after = dict(zip(longer, rests, strict=True))
@@ -113,7 +118,7 @@ class Reader:
         return identifier, reads
 
     async def _first_tokens(
-        self, prompt: TokenPrompt, lora: "LoRARequest | None"
+        self, prompt: TokenPrompt, terms: Terms
     ) -> tuple[float, dict[int, Read]]:
         """ln p(identifier), and each first token of the continuations after it."""
         wanted = first_tokens(prompt)
@@ -121,43 +126,42 @@ class Reader:
         firsts: dict[int, Read] = {}
         for start in range(0, len(wanted), MOST_TOKENS_READ):
             part = wanted[start : start + MOST_TOKENS_READ]
-            steps = await self._steps(prompt.prompt, sampling(prompt.identifier, part), lora)
+            steps = await self._steps(prompt.prompt, sampling(prompt.identifier, part), terms)
             identifier = steps.chosen(0, len(prompt.identifier)).logprob
             firsts |= steps.wanted(part)
         return identifier, firsts
 
-    async def _long(
-        self, before: _Tokens, tokens: _Tokens, lora: "LoRARequest | None", salt: str
-    ) -> Read:
+    async def _long(self, before: _Tokens, tokens: _Tokens, terms: Terms, salt: str) -> Read:
         """The tokens after ``before``. With ``salt``, what the options share is read anew once."""
         if len(tokens) == 1 or not self._can_read_prompts:
-            return await self._forced(before, tokens, lora)
+            return await self._forced(before, tokens, terms)
         if len(tokens) > _PIECE_TOKENS:
-            return await self._in_pieces(before, tokens)
-        missing, read = await self._as_prompt(before, tokens)
+            return await self._in_pieces(before, tokens, terms)
+        missing, read = await self._as_prompt(before, tokens, terms)
         if not missing:
             return read
         head = tokens[:missing]
         if len(before) < min(missing * _STEP_TOKENS, _PIECE_TOKENS):
-            still_missing, anew = await self._as_prompt(before, head, salt)
+            still_missing, anew = await self._as_prompt(before, head, terms, salt)
             if not still_missing:
                 return anew.then(read)
-        return (await self._forced(before, head, lora)).then(read)
+        return (await self._forced(before, head, terms)).then(read)
 
-    async def _in_pieces(self, before: _Tokens, tokens: _Tokens) -> Read:
+    async def _in_pieces(self, before: _Tokens, tokens: _Tokens, terms: Terms) -> Read:
         """A long text after ``before``, so that vLLM never holds many rows of its vocabulary."""
         whole, salt = before + tokens, self._next_salt()
         read, done = Read(0.0, True), len(before)
         # A piece that ended with a cache block would leave its last place in the cache.
         for end in (*range(_PIECE_TOKENS - 1, len(whole), _PIECE_TOKENS), len(whole)):
-            missing, part = await self._as_prompt(whole[: min(done, end)], whole[done:end], salt)
+            piece = whole[: min(done, end)], whole[done:end]
+            missing, part = await self._as_prompt(*piece, terms, salt)
             if missing:
-                return await self._forced(before, tokens, None)
+                return await self._forced(before, tokens, terms)
             read, done = read.then(part), max(done, end)
         return read
 
     async def _as_prompt(
-        self, before: _Tokens, tokens: _Tokens, salt: str | None = None
+        self, before: _Tokens, tokens: _Tokens, terms: Terms, salt: str | None = None
     ) -> tuple[int, Read]:
         """How many of the tokens vLLM tells nothing of, from the first on, and all the others.
 
@@ -166,32 +170,28 @@ class Reader:
         may lack some more: those are left at what was in the memory before, and so are of other
         tokens.
         """
-        output = await self._ask(before + tokens, prompt_sampling(), None, salt)
+        output = await self._ask(before + tokens, prompt_sampling(), terms, salt)
         steps = Steps(output.prompt_logprobs)
         missing = max((output.num_cached_tokens or 0) + 1 - len(before), 0)
         if not steps.are_of(len(before) + missing, tokens[missing:]):
             missing = len(tokens)
         return missing, steps.chosen(len(before) + missing, len(tokens) - missing)
 
-    async def _forced(self, before: _Tokens, tokens: _Tokens, lora: "LoRARequest | None") -> Read:
+    async def _forced(self, before: _Tokens, tokens: _Tokens, terms: Terms) -> Read:
         """The tokens after ``before``, one a step (``forced.py``)."""
         # The last token is not forced, only read.
-        steps = await self._steps(before, sampling(tokens[:-1], tokens[-1:]), lora)
+        steps = await self._steps(before, sampling(tokens[:-1], tokens[-1:]), terms)
         return steps.chosen(0, len(tokens) - 1).then(steps.wanted(tokens[-1:])[tokens[-1]])
 
-    async def _top_tokens(
-        self, prompt: TokenPrompt, lora: "LoRARequest | None"
-    ) -> tuple[tuple[int, float], ...]:
+    async def _top_tokens(self, prompt: TokenPrompt, terms: Terms) -> tuple[tuple[int, float], ...]:
         before = prompt.prompt + prompt.identifier
-        steps = await self._steps(before, top_sampling(prompt.top_tokens), lora)
+        steps = await self._steps(before, top_sampling(prompt.top_tokens), terms)
         likeliest = sorted(steps.last().items(), key=lambda item: -item[1])
         return tuple(likeliest[: prompt.top_tokens])
 
-    async def _steps(
-        self, tokens: _Tokens, params: "SamplingParams", lora: "LoRARequest | None"
-    ) -> Steps:
+    async def _steps(self, tokens: _Tokens, params: "SamplingParams", terms: Terms) -> Steps:
         """What vLLM tells of each token that it chose after ``tokens``."""
-        return Steps((await self._ask(tokens, params, lora)).outputs[0].logprobs)
+        return Steps((await self._ask(tokens, params, terms)).outputs[0].logprobs)
 
     def _next_salt(self) -> str:
         """What no prompt had before: nothing of it is in the cache."""

@@ -5,23 +5,20 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from trueodds_service.concurrency import gather_or_cancel
 from trueodds_service.config import VllmSettings
 from trueodds_service.engine.base import EngineDied, EngineInfo, TokenPrompt, TokenScore
-from trueodds_service.engine.direct import Answer, Direct
 from trueodds_service.engine.lanes import Lanes
 from trueodds_service.engine.launch import engine_arguments
-from trueodds_service.engine.reader import Reader, first_tokens
-from trueodds_service.engine.steps import MOST_TOKENS_READ, sampling
+from trueodds_service.engine.reader import Reader, Terms
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
     from vllm.lora.request import LoRARequest
     from vllm.v1.engine.async_llm import AsyncLLM
 
-# Priorities of vLLM's: the least goes first. A call of few prompts holds single questions.
+# Priorities of vLLM's: the least goes first. Who asks few questions waits for them, and who asks
+# many waits for the last.
 _FIRST, _IN_TURN = -1, 0
 _FEW = 32
 
@@ -38,12 +35,10 @@ class VllmEngine:
         adapters: "Mapping[str, LoRARequest]",
         *,
         on_cpu: bool,
-        direct: bool,
     ) -> None:
         self.info = info
         self._llm = llm
         self._numbers = itertools.count()
-        self._direct = Direct(llm) if direct else None
         self._lanes = Lanes()
         self._adapters = adapters
         self._reader = Reader(
@@ -82,102 +77,52 @@ class VllmEngine:
             name: LoRARequest(name, number, str(path))
             for number, (name, path) in enumerate(adapters.items(), 1)
         }
-        return cls(llm, info, requests, on_cpu=current_platform.is_cpu(), direct=settings.direct)
+        return cls(llm, info, requests, on_cpu=current_platform.is_cpu())
 
     async def score(
         self, prompts: Sequence[TokenPrompt], adapter: str | None = None
     ) -> list[TokenScore]:
-        lora = None if adapter is None else self._adapters[adapter]
-        # Who asks a question waits for it; who asks many waits for the last.
-        priority = _FIRST if len(prompts) <= _FEW else _IN_TURN
-        direct: list[int] = []
-        others: list[int] = []
-        for place, prompt in enumerate(prompts):
-            (direct if self._direct and _is_plain(prompt) else others).append(place)
-        scores = await gather_or_cancel(
-            [
-                self._plain_scores([prompts[place] for place in direct], lora, priority),
-                *(self._scores(prompts[place], lora) for place in others),
-            ]
+        terms = Terms(
+            lora=None if adapter is None else self._adapters[adapter],
+            priority=_FIRST if len(prompts) <= _FEW else _IN_TURN,
         )
-        by_place = dict(zip([*direct, *others], itertools.chain(*scores), strict=True))
-        return [by_place[place] for place in range(len(prompts))]
+        return await gather_or_cancel(self._reader.score(prompt, terms) for prompt in prompts)
 
     def close(self) -> None:
         self._llm.shutdown()
 
-    async def _plain_scores(
-        self, prompts: Sequence[TokenPrompt], lora: "LoRARequest | None", priority: int
-    ) -> list[TokenScore]:
-        """Of prompts with one request each."""
-        if self._direct is None or not prompts:
-            return []
-        requests = [
-            (prompt.prompt, sampling(prompt.identifier, first_tokens(prompt))) for prompt in prompts
-        ]
-        async with self._lanes.of(self._lane(requests[0][1], lora)):
-            answers = await self._direct.answers(requests, lora, priority=priority)
-        return [
-            _plain_score(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)
-        ]
-
-    async def _scores(self, prompt: TokenPrompt, lora: "LoRARequest | None") -> list[TokenScore]:
-        """Of a prompt that takes more than one request."""
-        return [await self._reader.score(prompt, lora)]
-
     def _next_id(self) -> str:
         return str(next(self._numbers))
 
-    def _lane(self, params: "SamplingParams", lora: "LoRARequest | None") -> str:
+    def _lane(self, params: "SamplingParams", terms: Terms) -> str:
         """Requests that differ in this must not share a batch of vLLM's V1 runner.
 
         It spoils the top tokens where another request reads given tokens (vllm#51789), and on a
         CPU it puts an adapter on the base model's rows too.
         """
         lane = "given" if params.logprobs is None else "top"
-        return f"{lane}, adapted" if lora is not None and self._on_cpu else lane
+        return f"{lane}, adapted" if terms.lora is not None and self._on_cpu else lane
 
     async def _output(
         self,
         tokens: _Tokens,
         params: "SamplingParams",
-        lora: "LoRARequest | None",
+        terms: Terms,
         salt: str | None = None,
     ) -> Any:
         from vllm.inputs import tokens_input  # noqa: PLC0415
         from vllm.v1.engine.exceptions import EngineDeadError  # noqa: PLC0415
 
-        async with self._lanes.of(self._lane(params, lora)):
+        async with self._lanes.of(self._lane(params, terms)):
             generation = self._llm.generate(
                 # As vLLM would make it of a TokensPrompt, in another thread and with more work.
                 tokens_input(list(tokens), cache_salt=salt),
                 params,
                 self._next_id(),
-                lora_request=lora,
+                lora_request=terms.lora,
+                priority=terms.priority,
             )
             try:
                 return [output async for output in generation][-1]
             except EngineDeadError as error:
                 raise EngineDied("vLLM's engine process is gone") from error
-
-
-def _is_plain(prompt: TokenPrompt) -> bool:
-    """Whether one request tells the whole score."""
-    return (
-        not prompt.top_tokens
-        and len(prompt.continuations) <= MOST_TOKENS_READ
-        and all(len(tokens) == 1 for tokens in prompt.continuations)
-    )
-
-
-def _plain_score(prompt: TokenPrompt, answer: Answer) -> TokenScore:
-    *forced, (ids, logprobs, rank) = answer.steps
-    wanted = [tokens[0] for tokens in prompt.continuations]
-    # Rows are as wide as the widest of the engine's step, and filled up with token 0.
-    by_token = dict(zip(ids[: len(wanted) + 1], logprobs, strict=False))
-    likeliest = ids[0] if rank == 1 else None
-    return TokenScore(
-        continuations=np.array([by_token[token] for token in wanted]),
-        greedy=np.array([token == likeliest for token in wanted]),
-        identifier=sum((step[0] for _, step, _ in forced), 0.0),
-    )

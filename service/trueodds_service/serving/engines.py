@@ -1,17 +1,17 @@
 """Engines in processes of their own, and the gateway's view of them."""
 
 import asyncio
-import functools
 import gc
 import itertools
 import logging
 import os
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ray.exceptions import RayActorError
-from ray.serve.exceptions import DeploymentUnavailableError, ReplicaUnavailableError
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
 
 from trueodds_service.app import start_engine
 from trueodds_service.concurrency import gather_or_cancel
@@ -19,37 +19,54 @@ from trueodds_service.config import ModelSettings
 from trueodds_service.engine.base import Engine, EngineDied, EngineInfo, TokenPrompt, TokenScore
 from trueodds_service.errors import Unavailable
 from trueodds_service.serving.coalescing import Coalescing
+from trueodds_service.serving.connection import Connection, Listener
 from trueodds_service.serving.routing import Router
 
 _log = logging.getLogger(__name__)
 
-# A request whose engine died is sent again, to the replica that takes its place.
+# A request whose engine died is sent again, to the process that takes its place.
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 0.5
+
+# The gateway's own grace, and some: it leaves when its requests have ended.
+_GRACE_SECONDS = 10.0
 
 # About a step of the engine.
 _WARM_UP_PROMPTS, _WARM_UP_TOKENS = 64, 64
 
-_LOST = (RayActorError, ReplicaUnavailableError, DeploymentUnavailableError)
+# Why a process may not tell its socket, or not be there.
+_ABSENT = (RayError, RayServeException, OSError)
 
 
 class EngineReplica:
-    """A Serve deployment: the engine of one model and of its adapters, folders by name."""
+    """A Serve deployment: the engine of one model and of its adapters, folders by name.
+
+    It answers at a socket in ``sockets``; through Serve it only tells which.
+    """
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it
-        self, model: ModelSettings, adapters: Mapping[str, Path]
+        self, model: ModelSettings, adapters: Mapping[str, Path], sockets: Path
     ) -> None:
         self._engine = start_engine(model, adapters)
         for adapter in (None, *adapters):
             await warm_up(self._engine, adapter)
+        self._listener = Listener(self._engine.info, self._score)
+        self._path = str(sockets / uuid.uuid4().hex[:8])
+        await self._listener.listen(self._path)
         # What is here now stays: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
 
-    async def info(self) -> EngineInfo:
-        return self._engine.info
+    async def path(self) -> str:
+        return self._path
 
-    async def score(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[TokenScore]:
+    async def __del__(self) -> None:
+        if listener := getattr(self, "_listener", None):
+            await listener.close(_GRACE_SECONDS)
+        if engine := getattr(self, "_engine", None):
+            engine.close()
+
+    async def _score(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[TokenScore]:
         try:
             return await self._engine.score(prompts, adapter)
         except EngineDied:
@@ -57,13 +74,6 @@ class EngineReplica:
             # next health check.
             _log.error("the engine died; its process ends")
             os._exit(1)
-        except Exception as error:
-            # Only the class: a foreign message can hold a prompt, and this one is logged by Ray.
-            raise EngineFault(type(error).__name__) from None
-
-    def __del__(self) -> None:
-        if engine := getattr(self, "_engine", None):
-            engine.close()
 
 
 async def warm_up(engine: Engine, adapter: str | None) -> None:
@@ -84,12 +94,8 @@ async def warm_up(engine: Engine, adapter: str | None) -> None:
         await engine.score([TokenPrompt(prompt.prompt, texts, top_tokens=3)], adapter)
 
 
-class EngineFault(Exception):
-    """The engine failed at one request and lives on. The message is the error's class."""
-
-
 class RemoteEngine:
-    """An engine process behind a DeploymentHandle. One call a batch, never one a prompt.
+    """An engine's process, and whichever takes its place. ``handle`` is its deployment's.
 
     With ``is_adapter`` the model is an adapter, by its own name, in that engine.
     """
@@ -98,69 +104,70 @@ class RemoteEngine:
         self._name = name
         self._adapter = name if is_adapter else None
         self._handle = handle
-        self._returning: asyncio.Task[EngineInfo] | None = None
+        self._connect()
 
     @property
     def is_lost(self) -> bool:
-        """Whether its process is gone, and its replacement does not answer yet."""
-        return self._returning is not None and not self._returning.done()
+        """Whether its process is gone, or does not answer yet."""
+        return not self._connecting.done()
 
-    async def connect(self) -> EngineInfo:
+    async def connected(self) -> EngineInfo:
         """Waits until the process answers."""
-        while True:
-            try:
-                return await self._handle.info.remote()  # type: ignore[no-any-return]
-            except _LOST:
-                await asyncio.sleep(_PAUSE_SECONDS)
+        return (await asyncio.shield(self._connecting)).info
 
-    async def score(
-        self, prompts: Sequence[TokenPrompt], on_lost: Callable[[], Awaitable[None]]
-    ) -> list[TokenScore]:
+    async def wait_lost(self) -> None:
+        """Waits until the process is gone."""
+        if not self.is_lost:
+            await self._connecting.result().wait_lost()
+
+    async def score(self, prompts: Sequence[TokenPrompt]) -> list[TokenScore]:
         """Raises Unavailable when process after process is lost with the request."""
         for _ in range(_ATTEMPTS):
-            call = self._handle.score.remote(prompts, self._adapter)
+            connection = await asyncio.shield(self._connecting)
             try:
-                return await call  # type: ignore[no-any-return]
-            except asyncio.CancelledError:
-                # The caller is gone; so are its prompts, also in the replica.
-                call.cancel()
-                raise
-            except _LOST:
-                if self._returning is None or self._returning.done():
-                    self._returning = asyncio.create_task(self.connect())
-                await on_lost()
-                await asyncio.shield(self._returning)
+                return await connection.score(prompts, self._adapter)
+            except ConnectionError:
+                continue
         raise Unavailable(
             f"the engine of models/{self._name} was lost", reason="ENGINE_LOST", retry_seconds=5.0
         )
 
     def close(self) -> None:
-        """Serve stops the process; nobody waits for it any more."""
-        if self._returning is not None:
-            self._returning.cancel()
+        """Serve stops the process; nobody asks it any more."""
+        if self.is_lost:
+            self._connecting.cancel()
+        else:
+            self._connecting.result().close()
+
+    def _connect(self) -> None:
+        self._connecting = asyncio.create_task(self._connection())
+
+    async def _connection(self) -> Connection:
+        while True:
+            try:
+                return await Connection.open(await self._handle.path.remote(), self._connect)
+            except _ABSENT:
+                await asyncio.sleep(_PAUSE_SECONDS)
 
 
 class RemoteEngines:
-    """The processes of one engine as one; prompts that begin alike go to the same.
+    """The processes of one engine as one; prompts that begin alike go to the same."""
 
-    ``on_lost`` is called when none of them answers any more.
-    """
-
-    def __init__(
-        self, engines: Sequence[RemoteEngine], on_lost: Callable[[], Awaitable[None]]
-    ) -> None:
+    def __init__(self, engines: Sequence[RemoteEngine]) -> None:
         self._engines = engines
         self._router = Router(len(engines))
-        self._calls = [
-            Coalescing(functools.partial(engine.score, on_lost=self._one_lost))
-            for engine in engines
-        ]
-        self._on_lost = on_lost
+        self._calls = [Coalescing(engine.score) for engine in engines]
         self.info = EngineInfo(name="", version="", dtype="", max_tokens=0)
 
-    async def connect(self) -> None:
+    async def connected(self) -> None:
         """Waits until every process answers."""
-        self.info = (await gather_or_cancel(engine.connect() for engine in self._engines))[0]
+        self.info = (await gather_or_cancel(engine.connected() for engine in self._engines))[0]
+
+    async def wait_lost(self) -> None:
+        """Waits until none of the processes answers."""
+        while answering := [engine for engine in self._engines if not engine.is_lost]:
+            for engine in answering:
+                await engine.wait_lost()
 
     async def score(
         self, prompts: Sequence[TokenPrompt], adapter: str | None = None
@@ -188,7 +195,3 @@ class RemoteEngines:
     def close(self) -> None:
         for engine in self._engines:
             engine.close()
-
-    async def _one_lost(self) -> None:
-        if all(engine.is_lost for engine in self._engines):
-            await self._on_lost()

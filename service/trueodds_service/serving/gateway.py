@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trueodds_service.app import App
-from trueodds_service.config import ModelSettings, Settings
+from trueodds_service.config import Settings
 from trueodds_service.serving.engines import RemoteEngine, RemoteEngines
 
 _log = logging.getLogger(__name__)
@@ -26,40 +26,39 @@ class Gateway:
     ) -> None:
         self._app = App(settings)
         self._engines = {
-            model.name: self._engine(model, engines[model.base or model.name])
+            model.name: RemoteEngines(
+                [
+                    RemoteEngine(model.name, handle, is_adapter=model.base is not None)
+                    for handle in engines[model.base or model.name]
+                ]
+            )
             for model in settings.models
         }
-        self._connecting = {
-            name: asyncio.create_task(self._connect(name)) for name in self._engines
-        }
+        self._following = [
+            asyncio.create_task(self._follow(name, engine))
+            for name, engine in self._engines.items()
+        ]
         await self._app.start()
 
     async def address(self) -> str:
         return self._app.address
 
     async def __del__(self) -> None:
-        for task in self._connecting.values():
+        for task in self._following:
             task.cancel()
+        await self._app.stop(_GRACE_SECONDS)
+        # Only now: requests under way were to have their answers.
         for engine in self._engines.values():
             engine.close()
-        await self._app.stop(_GRACE_SECONDS)
 
-    def _engine(self, model: ModelSettings, handles: Sequence[Any]) -> RemoteEngines:
-        name, is_adapter = model.name, model.base is not None
-
-        async def lost() -> None:
-            if self._connecting[name].done():
-                _log.warning("the engine of %s is gone; waiting for its replacement", name)
-                self._connecting[name] = asyncio.create_task(self._connect(name))
-                await self._app.model_lost(name)
-
-        processes = [RemoteEngine(name, handle, is_adapter=is_adapter) for handle in handles]
-        return RemoteEngines(processes, lost)
-
-    async def _connect(self, name: str) -> None:
-        engine = self._engines[name]
-        await engine.connect()
-        await self._app.model_ready(name, engine, engine.info)
-        # What is here now stays: the collector's pauses would be seen in the latencies.
-        gc.collect()
-        gc.freeze()
+    async def _follow(self, name: str, engine: RemoteEngines) -> None:
+        """Takes a model up whenever its engine answers, and down when it is lost."""
+        while True:
+            await engine.connected()
+            await self._app.model_ready(name, engine, engine.info)
+            # What is here now stays: the collector's pauses would be seen in the latencies.
+            gc.collect()
+            gc.freeze()
+            await engine.wait_lost()
+            _log.warning("the engine of %s is gone; waiting for its replacement", name)
+            await self._app.model_lost(name)

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,10 +44,11 @@ class StartError(ServiceError):
         super().__init__(message, reason="START_FAILED")
 
 
-def application(settings: Settings) -> serve.Application:
+def application(settings: Settings, sockets: Path) -> serve.Application:
     """The Serve application: a gateway, and an engine deployment for each model with weights.
 
-    Raises ConfigError when the models want more GPUs than Ray has.
+    ``sockets`` is a folder for their connections, of this user alone. Raises ConfigError when
+    the models want more GPUs than Ray has.
     """
     # An adapter runs in the engine of its base.
     bases = [model for model in settings.models if model.base is None]
@@ -59,7 +61,7 @@ def application(settings: Settings) -> serve.Application:
             if other.base == model.name and other.adapter is not None
         }
         engines[model.name] = [
-            _engine(model, adapters, f"engine-{model.name}-{number}")
+            _engine(model, adapters, sockets, f"engine-{model.name}-{number}")
             for number in range(model.engine.processes)
         ]
     gateway = serve.deployment(
@@ -93,17 +95,21 @@ def serving(settings: Settings) -> Iterator[str]:
             proxy_location=ProxyLocation.Disabled,
             logging_config=LoggingConfig(log_level="WARNING", enable_access_log=False),
         )
-        handles = serve.run_many(
-            [serve.RunTarget(application(settings), name=_APP, route_prefix=None)],
-            wait_for_applications_running=False,
-        )
-        yield _address(handles[0])
+        with tempfile.TemporaryDirectory(prefix="trueodds-") as sockets:
+            root = application(settings, Path(sockets))
+            handles = serve.run_many(
+                [serve.RunTarget(root, name=_APP, route_prefix=None)],
+                wait_for_applications_running=False,
+            )
+            try:
+                yield _address(handles[0])
+            finally:
+                # This drains the replicas; Serve's own actors end with Ray.
+                serve.delete(_APP)
     except StartError as error:
         logs = f"{context.address_info['session_dir']}/logs"
         raise StartError(f"{error.message}\n  the logs of its processes: {logs}") from None
     finally:
-        # Deleting the application drains its replicas; Serve's own actors end with Ray.
-        serve.delete(_APP)
         ray.shutdown()
 
 
@@ -137,7 +143,9 @@ def _address(gateway: DeploymentHandle) -> str:
             is_ready()
 
 
-def _engine(model: ModelSettings, adapters: Mapping[str, Path], name: str) -> serve.Application:
+def _engine(
+    model: ModelSettings, adapters: Mapping[str, Path], sockets: Path, name: str
+) -> serve.Application:
     gpus = model.engine.gpus if isinstance(model.engine, VllmSettings) else 0.0
     deployment = serve.deployment(
         EngineReplica,
@@ -151,7 +159,7 @@ def _engine(model: ModelSettings, adapters: Mapping[str, Path], name: str) -> se
         health_check_period_s=5,
         **_DRAINING,
     )
-    return deployment.bind(model, adapters)
+    return deployment.bind(model, adapters, sockets)
 
 
 def _threads() -> dict[str, str]:
