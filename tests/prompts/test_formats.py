@@ -134,3 +134,5 @@ def test_the_names_of_formats_are_part_of_stored_scopes():
 def test_letters_are_the_alphabet():
     assert letters(2) == ("A", "B")
     assert letters(26) == tuple(string.ascii_uppercase)
+    assert letters(128)[25:54] == ("Z", *(f"A{each}" for each in letters(26)), "BA", "BB")
+    assert len(set(letters(128))) == 128

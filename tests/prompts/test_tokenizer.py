@@ -77,9 +77,9 @@ def test_an_option_is_what_it_adds_to_the_prompt(family, expect, found, answer_f
 
 @pytest.mark.parametrize("answer_format", [LETTER, PAREN], ids=["letter", "paren"])
 def test_every_family_can_answer_with_letters(family, answer_format):
-    question = asked(labels=letters(26))
+    question = asked(labels=letters(128))
     [outcome] = family.prompts().prepare([question], [], Reading(answer_format))
-    assert len(set(outcome.prompt.continuations)) == 26
+    assert len(set(outcome.prompt.continuations)) == 128
     assert bool(outcome.prompt.identifier) == (answer_format is PAREN)
 
 

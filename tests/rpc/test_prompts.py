@@ -3,7 +3,7 @@
 import grpc
 import pytest
 
-from trueodds.v1 import calibration_pb2, question_pb2, reading_pb2, scoring_pb2
+from trueodds.v1 import calibration_pb2, model_pb2, question_pb2, reading_pb2, scoring_pb2
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 LETTER, TEXT = reading_pb2.FORMAT_LETTER, reading_pb2.FORMAT_TEXT
@@ -112,6 +112,27 @@ class TestWrong:
         )
         with refused(INVALID, field=f"questions.items[1].question.{field}", reason=reason):
             list(service.calibration.FitCalibrator(request))
+
+
+def test_an_option_after_a_prompt_may_be_a_line_break(service, refused):
+    directly = reading_pb2.Reading(
+        format=reading_pb2.FORMAT_CUSTOM, custom_format={"answer": "{text}"}
+    )
+    by_text = service.score(made(("\n", "\nB"), text="Which?"), reading=directly).options
+    [ids] = service.models.Tokenize(
+        model_pb2.TokenizeRequest(name="models/aligned", prompts=[{"text": "Which?"}])
+    ).prompts
+    line_break = (
+        service.models.Tokenize(
+            model_pb2.TokenizeRequest(name="models/aligned", prompts=[{"text": "Which?\n"}])
+        )
+        .prompts[0]
+        .ids[len(ids.ids) :]
+    )
+    by_ids = service.score(tokens(ids.ids, line_break)).options
+    assert by_text[0].logprob == by_ids[0].logprob
+    with refused(INVALID, field="question.options[0].text"):
+        service.score(made(("", "B"), text="Which?"), reading=directly)
 
 
 def test_a_conversation_is_the_text_that_its_template_makes(service):

@@ -75,7 +75,7 @@ QUESTION_RULES = {
     "text not blank": (_set("text", " \n\t"), "text"),
     "no options": (_options(0), "options"),
     "one option": (_options(1), "options"),
-    "too many options": (_options(27), "options"),
+    "too many options": (_options(129), "options"),
     "option text required": (_set("options[2].text", ""), "options[2].text"),
     "option text not blank": (_set("options[0].text", " "), "options[0].text"),
     "labels for all or none": (_set("options[1].label", "B"), "options[0].label"),
@@ -153,11 +153,11 @@ def test_the_number_of_shots(service, question, refused):
         service.score(question(), shots=[shot] * 65)
 
 
-def test_the_default_labels_end_at_z(start_service, question, refused):
-    service = start_service(limits={"max_options": 40})
-    assert service.score(question(options=26)).options[25].label == "Z"
-    with refused(INVALID, field="question.options"):
-        service.score(question(options=27))
+@pytest.mark.parametrize("format", reading_pb2.Format.values()[1:4])
+def test_options_beyond_z_are_labelled_aa_and_so_on(service, question, format):  # noqa: A002
+    options = service.score(question(options=128), format=format).options
+    assert [options[index].label for index in (0, 25, 26, 51, 52)] == ["A", "Z", "AA", "AZ", "BA"]
+    assert len({option.label for option in options}) == 128
 
 
 SETTINGS_RULES = {

@@ -185,9 +185,9 @@ class Question:
 
     ``options`` and ``labels`` take any sequence of strings and become tuples. ``passage`` is
     text to read before the question. ``labels`` are what the options are called in the prompt,
-    one each: A, B, C, … unless told. Instead of ``text`` and ``passage`` there may be a whole
-    ``prompt``, after which the options are read; after one of token ids, ``option_ids`` are the
-    options' tokens, one sequence each. Raises TypeError and ValueError, which name the field.
+    one each: A, B, …, Z, AA, AB, … unless told. Instead of ``text`` and ``passage`` there may be a
+    whole ``prompt``, after which the options are read; after one of token ids, ``option_ids`` are
+    the options' tokens, one sequence each. Raises TypeError and ValueError, which name the field.
     """
 
     text: str = ""

@@ -1,6 +1,8 @@
 """What a caller asks, before it is tokens."""
 
 from dataclasses import dataclass
+from itertools import chain, islice, product
+from string import ascii_uppercase
 from typing import TypeAlias
 
 
@@ -60,5 +62,6 @@ class Shot:
 
 
 def letters(count: int) -> tuple[str, ...]:
-    """The default labels of ``count`` options: A, B, C, …, at most 26."""
-    return tuple(chr(ord("A") + index) for index in range(count))
+    """The default labels of ``count`` options: A, B, …, Z, AA, AB, …, ZZ, as columns of a sheet."""
+    pairs = map("".join, product(ascii_uppercase, repeat=2))
+    return tuple(islice(chain(ascii_uppercase, pairs), count))

@@ -11,7 +11,6 @@ from trueodds_service.rpc.reading import parse_prompt
 
 _MAX_LABEL = 64
 _MAX_TASK = 200
-_MOST_LETTERS = 26
 
 
 def parse_task(task: str, name: str) -> str:
@@ -90,7 +89,8 @@ class QuestionParser:
         measures = self._reading.normalization in (Normalization.BYTES, Normalization.CHARACTERS)
         needs_text = prompt is None or (measures if in_tokens else self._reading.format.reads_text)
         for index, option in enumerate(options):
-            if needs_text and not option.text.strip():
+            # After a prompt of the caller's own, a line break may be all that is asked.
+            if needs_text and not (option.text if prompt else option.text.strip()):
                 raise InvalidInput(f"options[{index}].text", "is required")
             if in_tokens and not option.token_ids:
                 raise InvalidInput(
@@ -122,8 +122,6 @@ def parse_answer(answer: int, question: Question) -> int:
 def _labels(options: Sequence[pb.Option]) -> tuple[str, ...]:
     labels = tuple(option.label for option in options)
     if not any(labels):
-        if len(options) > _MOST_LETTERS:
-            raise InvalidInput("options", "more than 26 options need labels of their own")
         return letters(len(options))
     seen: set[str] = set()
     for index, label in enumerate(labels):

@@ -86,6 +86,13 @@ def test_every_row_is_answered_as_the_client_answers_it(run_bulk, client, write,
     assert not parts_of(output).exists()
 
 
+def test_a_row_may_have_more_options_than_the_alphabet_has_letters(run_bulk, write, output):
+    many = [f"option {number}" for number in range(128)]
+    assert run_bulk(write({**row(0), "options": many}, row(1)), "-o", output).exit_code == 0
+    labels = rows_of(output)[0]["labels"]
+    assert (labels[:2], labels[26:28], labels[127]) == (["A", "B"], ["AA", "AB"], "DX")
+
+
 def test_bad_rows_are_reported_and_cost_no_other(run_bulk, write, output):
     path = write(row(0), '{"question": 3}', row(2), "no JSON", row(4))
     result = run_bulk(path, "-o", output)

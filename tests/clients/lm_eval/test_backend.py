@@ -32,6 +32,10 @@ PAIRS = [
     ("<|end|>Answer:", " A"),
     ("Which<|end|>one", " A"),
     ("Is x < y [or not]?", " A"),
+    ("Answer:", "\n"),
+    ("Answer:", " "),
+    ("Answer: \n", "\n"),
+    *(("Which of 128?\nAnswer:", f" {number}") for number in range(128)),
 ]
 
 

@@ -63,10 +63,12 @@ class Option(google.protobuf.message.Message):
     LABEL_FIELD_NUMBER: builtins.int
     TOKEN_IDS_FIELD_NUMBER: builtins.int
     text: builtins.str
-    """What the option says. Required, unless only its label is read after a prompt."""
+    """What the option says. Required, and more than space, unless there is a prompt of the caller's
+    own: then it may be space, and is only required where it is read.
+    """
     label: builtins.str
     """What the option is called in the prompt. All options of a question have one, or none
-    has: then they are called A, B, C, and so on. Labels differ.
+    has: then they are called A, B, …, Z, AA, AB, and so on. Labels differ.
     """
     @property
     def token_ids(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]:
