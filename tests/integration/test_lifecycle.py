@@ -15,11 +15,11 @@ from trueodds import Answer, Client, Question
 from trueodds_demo.service import MODELS, running
 
 
-@pytest.fixture
-def config(tmp_path: Path) -> Path:
-    """Ray Serve as it is, with engines that start at once."""
-    path = tmp_path / "serve.yaml"
-    model = {"name": "fake", "weights": str(MODELS / "base"), "engine": {"backend": "fake"}}
+def configure(folder: Path, processes: int = 1) -> Path:
+    """Ray Serve as it is, with an engine that starts at once."""
+    path = folder / "serve.yaml"
+    engine = {"backend": "fake", "processes": processes}
+    model = {"name": "fake", "weights": str(MODELS / "base"), "engine": engine}
     content = {"listen": "127.0.0.1:0", "store": "sqlite:///s.sqlite", "models": [model]}
     path.write_text(yaml.safe_dump(content))
     return path
@@ -29,9 +29,9 @@ def started_processes() -> set[psutil.Process]:
     return set(psutil.Process().children(recursive=True))
 
 
-def test_no_process_is_left(config: Path) -> None:
+def test_no_process_is_left(tmp_path: Path) -> None:
     before = started_processes()
-    with running(config) as address, Client(address) as client:
+    with running(configure(tmp_path)) as address, Client(address) as client:
         client.wait_until_ready()
         during = started_processes() - before
         assert len(during) > 3
@@ -39,10 +39,13 @@ def test_no_process_is_left(config: Path) -> None:
     assert alive == []
 
 
-def test_an_engine_that_is_killed_is_replaced_and_no_request_is_lost(config: Path) -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_an_engine_that_is_killed_is_replaced_and_no_request_is_lost(
+    tmp_path: Path, processes: int
+) -> None:
     before = started_processes()
     asked = [Question(f"Is {number} even?", ("yes", "no")) for number in range(2000)]
-    with running(config) as address, Client(address) as client:
+    with running(configure(tmp_path, processes)) as address, Client(address) as client:
         client.wait_until_ready()
         expected = client.score_batch(asked[:5], model="fake")
         outcomes: list[object] = []

@@ -165,6 +165,19 @@ async def test_an_engine_that_dies_again_and_again_is_unavailable(start):
     assert caught.value.reason == "ENGINE_LOST"
 
 
+async def test_an_engine_that_does_not_come_back_is_unavailable(start, monkeypatch):
+    monkeypatch.setattr("trueodds_service.serving.engines._PATIENCE_SECONDS", 0.05)
+    engines = await start(1)
+    await engines.whole.connected()
+    await engines.processes[0].kill()
+    with pytest.raises(Unavailable) as caught:
+        await engines.firsts()
+    assert caught.value.reason == "ENGINE_LOST"
+    await engines.processes[0].start()
+    await engines.whole.connected()
+    assert await engines.firsts() == EXPECTED
+
+
 async def test_who_leaves_takes_the_prompts_along_and_frees_the_process(start):
     engines = await start(2)
     for process in engines.processes:

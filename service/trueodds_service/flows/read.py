@@ -24,6 +24,7 @@ from trueodds_service.core.order import (
 from trueodds_service.engine.base import TokenPrompt, TokenScore
 from trueodds_service.errors import InvalidInput, NotReady, ServiceError, field
 from trueodds_service.flows.catalog import ServedModel
+from trueodds_service.prompts.formats import asked_length, worked_length
 from trueodds_service.prompts.question import Question, Shot
 from trueodds_service.prompts.reading import Normalization, OrderCorrection, Reading
 from trueodds_service.prompts.tokenizer import Prepared
@@ -31,6 +32,9 @@ from trueodds_service.prompts.tokenizer import Prepared
 # PriDe estimates the prior on a twentieth of the questions; fewer than these are too noisy.
 _PRIOR_SHARE = 0.05
 _PRIOR_QUESTIONS = 8
+
+# Tokenised in a few milliseconds.
+_SHORT_CHARACTERS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +115,7 @@ async def read(
     started = time.perf_counter()
     asks = list(_asks(questions, reading))
     shown = [_shown(questions[ask.question], ask.order) for ask in asks]
-    prepared = await asyncio.to_thread(served.tokenizer.prepare, shown, shots, reading)
+    prepared = await _prepared(served, shown, shots, reading)
     unconditional = await _unconditional(served, prepared, reading)
     tokenized = time.perf_counter()
     good = [
@@ -139,6 +143,23 @@ async def read(
                 so_far[ask.order] = outcome
     timings = Timings(tokenized - started, time.perf_counter() - tokenized)
     return _corrected(questions, reads, reading), timings
+
+
+async def _prepared(
+    served: ServedModel, questions: Sequence[Question], shots: Sequence[Shot], reading: Reading
+) -> list[Prepared | InvalidInput]:
+    """The prompts in tokens: in a thread, unless that would cost more than a short prompt does."""
+    prepare = served.tokenizer.prepare
+    if len(questions) == 1 and _is_short(questions[0], shots, reading):
+        return prepare(questions, shots, reading)
+    return await asyncio.to_thread(prepare, questions, shots, reading)
+
+
+def _is_short(question: Question, shots: Sequence[Shot], reading: Reading) -> bool:
+    if question.prompt is not None:
+        return False
+    written = reading.format
+    return asked_length(question, written) + worked_length(shots, written) <= _SHORT_CHARACTERS
 
 
 class _Ask(NamedTuple):
@@ -207,9 +228,10 @@ def _option_reads(
 ) -> OptionReads | ServiceError:
     places = [[place for _, place in ways] for ways in prepared.surfaces]
     # Without variants the continuations are the options.
-    logprobs = score.continuations
+    logprobs, greedy = score.continuations, score.greedy
     if reading.variants:
         logprobs = option_logprobs(logprobs, places)
+        greedy = np.array([greedy[ways].any() for ways in places])
     by_text = reading.format.reads_text or question.option_ids
     names = question.options if by_text else question.labels
     byte_counts = tuple(len(name.encode()) for name in names)
@@ -229,7 +251,6 @@ def _option_reads(
         scores = np.where(ruled_out, -np.inf, logprobs - np.where(ruled_out, 0.0, unconditional))
     if not np.isfinite(scores.max()):
         return NotReady("the model gives no option any probability", reason="NO_OPTION_MASS")
-    greedy = np.array([score.greedy[ways].any() for ways in places])
     return OptionReads(logprobs, scores, byte_counts, unconditional, greedy, prepared, score)
 
 

@@ -1,5 +1,6 @@
 """ScoringService: messages in, answers out."""
 
+import functools
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import replace
@@ -24,6 +25,10 @@ from trueodds_service.rpc.questions import QuestionParser, parse_task
 from trueodds_service.rpc.reading import parse_reading
 from trueodds_service.rpc.status import Context, of_any, to_status
 
+# How many settings are kept parsed, and how long each may be: shots of some 10,000 words.
+_KEPT_SETTINGS = 256
+_KEPT_BYTES = 2**16
+
 _SET_SCORES = {message: score for score, message in SET_METHODS.items()}
 
 
@@ -34,6 +39,7 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         self._catalog = catalog
         self._calibrators = calibrators
         self._limits = limits
+        self._kept_query = functools.lru_cache(_KEPT_SETTINGS)(self._parsed_settings)
 
     async def Score(
         self, request: scoring_pb2.ScoreRequest, context: Context
@@ -126,7 +132,16 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         return outcomes, _timings(result, arrived)
 
     def _query(self, settings: scoring_pb2.ScoreSettings) -> "_Parsed":
-        """The query, as yet without questions, and what parses them."""
+        """The query, as yet without questions, and what parses them.
+
+        Settings come again with every message of a task, its shots among them: parsed once.
+        """
+        content = settings.SerializeToString(deterministic=True)
+        keep = len(content) <= _KEPT_BYTES
+        return self._kept_query(content) if keep else self._parsed_settings(content)
+
+    def _parsed_settings(self, content: bytes) -> "_Parsed":
+        settings = scoring_pb2.ScoreSettings.FromString(content)
         with field("settings"):
             model = parse_model(settings.model, "model")
             with field("reading"):

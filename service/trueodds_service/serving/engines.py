@@ -1,6 +1,7 @@
 """Engines in processes of their own, and the gateway's view of them."""
 
 import asyncio
+import contextlib
 import gc
 import itertools
 import logging
@@ -18,7 +19,6 @@ from trueodds_service.concurrency import gather_or_cancel
 from trueodds_service.config import ModelSettings
 from trueodds_service.engine.base import Engine, EngineDied, EngineInfo, TokenPrompt, TokenScore
 from trueodds_service.errors import Unavailable
-from trueodds_service.serving.coalescing import Coalescing
 from trueodds_service.serving.connection import Connection, Listener
 from trueodds_service.serving.routing import Router
 
@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 # A request whose engine died is sent again, to the process that takes its place.
 _ATTEMPTS = 3
 _PAUSE_SECONDS = 0.5
+# So long a request waits for it: half of the time that clients give an answer.
+_PATIENCE_SECONDS = 60.0
 
 # The gateway's own grace, and some: it leaves when its requests have ended.
 _GRACE_SECONDS = 10.0
@@ -121,13 +123,13 @@ class RemoteEngine:
             await self._connecting.result().wait_lost()
 
     async def score(self, prompts: Sequence[TokenPrompt]) -> list[TokenScore]:
-        """Raises Unavailable when process after process is lost with the request."""
-        for _ in range(_ATTEMPTS):
-            connection = await asyncio.shield(self._connecting)
-            try:
-                return await connection.score(prompts, self._adapter)
-            except ConnectionError:
-                continue
+        """Raises Unavailable when process after process is lost with the request, or none comes."""
+        with contextlib.suppress(TimeoutError):
+            for _ in range(_ATTEMPTS):
+                async with asyncio.timeout(_PATIENCE_SECONDS):
+                    connection = await asyncio.shield(self._connecting)
+                with contextlib.suppress(ConnectionError):
+                    return await connection.score(prompts, self._adapter)
         raise Unavailable(
             f"the engine of models/{self._name} was lost", reason="ENGINE_LOST", retry_seconds=5.0
         )
@@ -156,7 +158,6 @@ class RemoteEngines:
     def __init__(self, engines: Sequence[RemoteEngine]) -> None:
         self._engines = engines
         self._router = Router(len(engines))
-        self._calls = [Coalescing(engine.score) for engine in engines]
         self.info = EngineInfo(name="", version="", dtype="", max_tokens=0)
 
     async def connected(self) -> None:
@@ -182,7 +183,7 @@ class RemoteEngines:
         shares = self._router.assign(prompts, without=lost)
         try:
             scores = await gather_or_cancel(
-                self._calls[process].score([prompts[place] for place in places])
+                self._engines[process].score([prompts[place] for place in places])
                 for process, places in shares.items()
             )
         finally:
