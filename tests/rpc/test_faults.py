@@ -7,6 +7,7 @@ import threading
 from contextlib import suppress
 
 import grpc
+import numpy as np
 import pytest
 from google.protobuf import descriptor_pool, message_factory
 from grpc_health.v1 import health_pb2
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trueodds.v1 import calibration_pb2, question_pb2, scoring_pb2
+from trueodds_service.engine.base import TokenScore
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.rpc.server import SERVICES
 
@@ -56,6 +58,16 @@ class Hanging(FakeEngine):
         except asyncio.CancelledError:
             self.cancelled.set()
             raise
+
+
+class Even(FakeEngine):
+    """Finds all options as likely, however long they are, at once."""
+
+    async def score(self, prompts):
+        shapes = [len(prompt.continuations) for prompt in prompts]
+        return [
+            TokenScore(np.full(shape, -9.0), greedy=np.zeros(shape, dtype=bool)) for shape in shapes
+        ]
 
 
 @pytest.fixture
@@ -243,6 +255,24 @@ def test_a_message_that_is_too_large_is_refused(start_service, question):
         service.score(question("x" * 2**21))
     assert caught.value.code() is RESOURCE_EXHAUSTED
     assert service.score(question()).options
+
+
+def test_an_answer_may_be_larger_than_a_request(start_service, question):
+    """Options that are sent once are answered for each question."""
+    engine = Even(max_tokens=2**15)
+    service = start_service(limits={"max_message_mib": 1}, engines={"aligned": engine})
+    options = question(options=128, labels=[f"{n:03}" + "é" * 61 for n in range(128)]).options
+    shared = scoring_pb2.ScoreSettings(model="models/aligned", options=options)
+    asked = [question_pb2.Question(text="Which?")] * 60
+    request = scoring_pb2.BatchScoreRequest(settings=shared, questions=asked)
+    answer = service.scoring.BatchScore(request)
+    assert answer.ByteSize() > 2**20 > request.ByteSize()
+    batches = [
+        scoring_pb2.StreamScoreRequest(settings=shared, questions=questions)
+        for questions in (asked, asked[:1])
+    ]
+    streamed = list(service.scoring.StreamScore(iter(batches)))
+    assert {len(each.outcomes) for each in streamed} == {60, 1}
 
 
 # Numbers of every size: each fit has a calibrator, or an error that names its field.

@@ -119,17 +119,10 @@ def test_an_option_after_a_prompt_may_be_a_line_break(service, refused):
         format=reading_pb2.FORMAT_CUSTOM, custom_format={"answer": "{text}"}
     )
     by_text = service.score(made(("\n", "\nB"), text="Which?"), reading=directly).options
-    [ids] = service.models.Tokenize(
-        model_pb2.TokenizeRequest(name="models/aligned", prompts=[{"text": "Which?"}])
-    ).prompts
-    line_break = (
-        service.models.Tokenize(
-            model_pb2.TokenizeRequest(name="models/aligned", prompts=[{"text": "Which?\n"}])
-        )
-        .prompts[0]
-        .ids[len(ids.ids) :]
-    )
-    by_ids = service.score(tokens(ids.ids, line_break)).options
+    texts = [{"text": text} for text in ("Which?", "Which?\n")]
+    request = model_pb2.TokenizeRequest(name="models/aligned", prompts=texts)
+    before, whole = (each.ids for each in service.models.Tokenize(request).prompts)
+    by_ids = service.score(tokens(before, whole[len(before) :])).options
     assert by_text[0].logprob == by_ids[0].logprob
     with refused(INVALID, field="question.options[0].text"):
         service.score(made(("", "B"), text="Which?"), reading=directly)

@@ -40,13 +40,12 @@ class Server:
 
     def __init__(self, settings: Settings, catalog: Catalog, calibrators: Calibrators) -> None:
         limits = settings.limits
-        size = limits.max_message_mib * 2**20
         self._catalog = catalog
         self._server = grpc.aio.server(
             interceptors=[_Guard(limits.max_concurrent_requests)],
             options=[
-                ("grpc.max_receive_message_length", size),
-                ("grpc.max_send_message_length", size),
+                # Of requests only: an answer too large to be sent would end its whole stream.
+                ("grpc.max_receive_message_length", limits.max_message_mib * 2**20),
                 # Two servers on one port would answer in turn, each with half of the truth.
                 ("grpc.so_reuseport", 0),
             ],

@@ -27,6 +27,8 @@ if _version_not_supported:
 
 class ScoringServiceStub(object):
     """Scores multiple-choice questions: how likely is each option, and how sure may one be?
+
+    An answer to many questions can be larger than the 4 MiB that gRPC clients receive unless told.
     """
 
     def __init__(self, channel):
@@ -54,6 +56,8 @@ class ScoringServiceStub(object):
 
 class ScoringServiceServicer(object):
     """Scores multiple-choice questions: how likely is each option, and how sure may one be?
+
+    An answer to many questions can be larger than the 4 MiB that gRPC clients receive unless told.
     """
 
     def Score(self, request, context):
@@ -108,6 +112,8 @@ def add_ScoringServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class ScoringService(object):
     """Scores multiple-choice questions: how likely is each option, and how sure may one be?
+
+    An answer to many questions can be larger than the 4 MiB that gRPC clients receive unless told.
     """
 
     @staticmethod

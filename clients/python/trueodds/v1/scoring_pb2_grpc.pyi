@@ -18,7 +18,10 @@ class _ServicerContext(grpc.ServicerContext, grpc.aio.ServicerContext):  # type:
     ...
 
 class ScoringServiceStub:
-    """Scores multiple-choice questions: how likely is each option, and how sure may one be?"""
+    """Scores multiple-choice questions: how likely is each option, and how sure may one be?
+
+    An answer to many questions can be larger than the 4 MiB that gRPC clients receive unless told.
+    """
 
     def __init__(self, channel: typing.Union[grpc.Channel, grpc.aio.Channel]) -> None: ...
     Score: grpc.UnaryUnaryMultiCallable[
@@ -45,7 +48,10 @@ class ScoringServiceStub:
     """
 
 class ScoringServiceAsyncStub:
-    """Scores multiple-choice questions: how likely is each option, and how sure may one be?"""
+    """Scores multiple-choice questions: how likely is each option, and how sure may one be?
+
+    An answer to many questions can be larger than the 4 MiB that gRPC clients receive unless told.
+    """
 
     Score: grpc.aio.UnaryUnaryMultiCallable[
         trueodds.v1.scoring_pb2.ScoreRequest,
@@ -71,7 +77,10 @@ class ScoringServiceAsyncStub:
     """
 
 class ScoringServiceServicer(metaclass=abc.ABCMeta):
-    """Scores multiple-choice questions: how likely is each option, and how sure may one be?"""
+    """Scores multiple-choice questions: how likely is each option, and how sure may one be?
+
+    An answer to many questions can be larger than the 4 MiB that gRPC clients receive unless told.
+    """
 
     @abc.abstractmethod
     def Score(
