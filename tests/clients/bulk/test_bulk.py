@@ -107,6 +107,17 @@ def test_bad_rows_are_reported_and_cost_no_other(run_bulk, write, output):
     assert math.isclose(sum(found[2]["probabilities"]), 1)
 
 
+@pytest.mark.parametrize("column", ["id", "task", "question", "options", "answer", "unused"])
+def test_half_a_character_costs_its_row_at_most(run_bulk, write, output, column):
+    rows = [{**row(number), "task": "t", "unused": ""} for number in range(3)]
+    half = "\ud800"
+    rows[1][column] = [half, "no"] if column == "options" else half
+    result = run_bulk(write(*rows), "-o", output, "--task-column", "task")
+    assert result.exit_code == (0 if column == "unused" else BAD_ROWS), result.stderr
+    wrong = [each["error_reason"] for each in rows_of(output)]
+    assert wrong == [None, None if column == "unused" else "BAD_ROW", None]
+
+
 def test_what_the_service_says_of_a_row_names_its_field_within_the_row(run_bulk, write, output):
     long = {**row(1), "question": "word " * 3000}
     assert run_bulk(write(row(0), long, row(2)), "-o", output).exit_code == BAD_ROWS
@@ -293,7 +304,7 @@ class Bad:
         self.kept = []
         self._folder = folder
 
-    def rows(self, start):
+    def rows(self, start, columns):
         for number in range(400):
             self.kept.append(len(list(self._folder.glob("rows-*"))))
             yield BadRow(f"{number} is bad")
@@ -334,7 +345,7 @@ def test_an_output_that_cannot_be_written_says_so(run_bulk, write, tmp_path):
 def test_the_client_need_not_be_a_command(relay, write, output):
     with Client(relay.address) as client:
         source = bulk.open_source(write(row(0), row(1)))
-        columns = bulk.find_columns(bulk.sample(source.rows()), bulk.Wanted())
+        columns = bulk.find_columns(source.rows(), bulk.Wanted())
         settings = _messages.settings_message("aligned", "", Format.PAREN, (), None, 0.0, 0)
         seen = []
         summary = bulk.score_file(

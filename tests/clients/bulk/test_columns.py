@@ -3,6 +3,8 @@
 import pytest
 
 from trueodds.bulk import BulkError, Columns, Wanted, find_columns
+from trueodds.bulk.cells import UNREADABLE
+from trueodds.bulk.errors import BadRow
 from trueodds.bulk.items import read_item
 
 # A row of each data set as its publishers write it, with contents of ours.
@@ -113,7 +115,7 @@ def test_what_the_caller_says_comes_first():
         first_answer=1,
     )
     columns = find_columns([row], wanted)
-    assert columns == Columns("mine", ("x1", "x2"), "key", "text", "n", "kind", 1, letters=False)
+    assert columns == Columns("mine", ("x1", "x2"), "key", "text", "n", "kind", 1, False, "place")
     item = read_item(row, columns)
     assert (item.question.text, item.question.passage, item.answer) == ("Q", "P", 1)
     assert (item.id, item.task) == ("7", "law")
@@ -138,7 +140,11 @@ def test_what_was_taken_is_told():
     [
         ({"text": "Q"}, Wanted(), "no column looks like the options.*--options.*text"),
         ({"options": ["x", "y"]}, Wanted(), "no column looks like the question.*--question"),
-        ({"question": "Q", "options": ["x", "y"]}, Wanted(answer="key"), "no column 'key'"),
+        (
+            {"question": "Q", "options": ["x", "y"]},
+            Wanted(answer="key"),
+            "no row has a column 'key'",
+        ),
     ],
 )
 def test_what_is_not_found_is_asked_for(row, wanted, said):
@@ -146,7 +152,17 @@ def test_what_is_not_found_is_asked_for(row, wanted, said):
         find_columns([row], wanted)
 
 
-PLAIN = Columns("question", ("options",), "answer", "passage", "id", "task", 0, letters=False)
+def test_a_column_is_known_however_late_it_shows():
+    rows = [BadRow("is not JSON")] * 100
+    rows += [{"question": "Q", "options": ["x", "y"], "passage": None}] * 100
+    rows += [{"question": "Q", "options": ["x", "y"], "kind": "law"}, *rows]
+    columns = find_columns(rows, Wanted(passage="passage", task="kind"))
+    assert (columns.question, columns.passage, columns.task) == ("question", "passage", "kind")
+
+
+PLAIN = Columns(
+    "question", ("options",), "answer", "passage", "id", "task", 0, letters=False, answers=""
+)
 GOOD = {"question": "Q", "options": ["x", "y"], "answer": 1, "id": 5, "task": "t"}
 
 
@@ -172,6 +188,11 @@ GOOD = {"question": "Q", "options": ["x", "y"], "answer": 1, "id": 5, "task": "t
         ({"task": " t"}, "task"),
         ({"task": None}, "task"),
         ({"question": "\ud800"}, ""),
+        ({"question": UNREADABLE}, "question"),
+        ({"options": ["x", float("nan")]}, "options"),
+        ({"answer": UNREADABLE}, "answer"),
+        ({"options": ["1", "0"], "answer": "1"}, "answer"),
+        ({"options": ["B", "A"], "answer": "A"}, "answer"),
     ],
 )
 def test_a_bad_row_says_where(change, field):
@@ -185,6 +206,38 @@ def test_a_bad_row_says_where(change, field):
 def test_a_row_may_keep_its_answer_to_itself(answer):
     item = read_item({**GOOD, "answer": answer}, PLAIN)
     assert (item.error, item.answer) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "answers", "found"),
+    [
+        (["2", "4", "6"], ["4", "2", "6"], [1, 0, 2]),
+        ([2, 4, 6], [4, 2, 6], [1, 0, 2]),
+        (["2", "4", "6"], ["0", "2", "1"], [0, 2, 1]),
+        ([2.5, 0.5], [0.5, 2.5], [1, 0]),
+        (["-1", "0", "1"], ["-1", "1", "0"], [0, 2, 1]),
+        (["B", "A", "none"], ["A", "none"], [1, 2]),
+        (["B", "A", "none"], ["A", "C"], [0, 2]),
+    ],
+)
+def test_an_answer_means_the_same_in_the_whole_file(options, answers, found):
+    """Where one row shows what answers are, those that could be either are that too."""
+    rows = [{"question": "Q", "options": options, "answer": answer} for answer in answers]
+    columns = find_columns(rows, Wanted())
+    assert [read_item(row, columns).answer for row in rows] == found
+
+
+def test_who_says_that_answers_are_numbers_is_believed():
+    row = {"question": "Q", "options": ["1", "0"], "answer": "1"}
+    assert read_item(row, find_columns([row], Wanted(first_answer=0))).answer == 1
+    assert read_item(row, find_columns([row], Wanted())).error is not None
+
+
+def test_what_is_missing_may_be_nan():
+    """As pandas writes it."""
+    row = {"question": "Q", "A": "x", "B": "y", "C": float("nan"), "passage": float("nan")}
+    item = read_item(row, find_columns([row, {**row, "C": "z", "passage": "P"}], Wanted()))
+    assert (item.question.options, item.question.passage) == (("x", "y"), "")
 
 
 def test_letters_are_taken_off_where_every_option_has_its_own():

@@ -2,12 +2,14 @@
 
 import csv
 import json
+import os
 
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
 from trueodds.bulk import BulkError, open_source
+from trueodds.bulk.cells import UNREADABLE
 from trueodds.bulk.errors import BadRow
 
 ROWS = [
@@ -76,6 +78,92 @@ def test_mmlu_has_no_header(tmp_path):
         {"question": "Which one?", "A": "w", "B": "x", "C": "y", "D": "z", "answer": "C"},
         {"question": "And here?", "A": "1", "B": "2", "C": "3", "D": "4", "answer": "A"},
     ]
+
+
+@pytest.mark.parametrize(
+    "names", [["id", "prompt", "A", "B", "C", "D"], ["id", "topic", "prompt", "A", "B"]]
+)
+def test_names_of_options_are_a_header(tmp_path, names):
+    path = tmp_path / "rows.csv"
+    path.write_text(f"{','.join(names)}\n{','.join('x' for _ in names)}\n")
+    assert list(open_source(path).rows()) == [dict.fromkeys(names, "x")]
+
+
+def test_a_quote_in_the_wrong_place_is_a_bad_row(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text('question,options\nq,o\n"He said "yes"",o\nq,"o"\n')
+    assert [isinstance(row, BadRow) for row in open_source(path).rows()] == [False, True, False]
+
+
+@pytest.mark.parametrize("later", ["", '50,"is, 50?",a,b\n', f"{'x' * 1000}\n" * 2**15])
+def test_a_quote_that_is_not_closed_is_told(tmp_path, later):
+    path = tmp_path / "rows.csv"
+    rows = "".join(f"{number},is {number}?,a,b\n" for number in range(4, 50))
+    path.write_text(f'id,question,A,B\n1,q,a,b\n3,"is 3?,a,b\n{rows}{later}')
+    with pytest.raises(BulkError, match="a quote in line 3 "):
+        open_source(path)
+
+
+def test_bytes_that_are_no_text_cost_no_other_row(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b"id,question\n1,q\nNo\xe9l,q\n3,q\n")
+    assert [row["id"] for row in open_source(path).rows()] == ["1", "No\udce9l", "3"]
+
+
+@pytest.mark.parametrize("content", [b"a,b,a\n1,2,3\n", b"a,\xe9\n1,2\n"])
+def test_names_of_columns_have_to_be_names(tmp_path, content):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(content)
+    with pytest.raises(BulkError, match="column"):
+        open_source(path)
+
+
+@pytest.mark.parametrize("name", ["ROWS.JSONL", "rows.Json", "ROWS.CSV", "rows.Parquet"])
+def test_the_kind_of_a_file_may_be_in_capitals(tmp_path, name):
+    path = tmp_path / name
+    if path.suffix == ".Parquet":
+        parquet.write_table(pa.table({"a": ["b"]}), path)
+    else:
+        path.write_text("a\nb\n" if path.suffix == ".CSV" else '{"a": "b"}\n')
+    assert list(open_source(path).rows()) == [{"a": "b"}]
+
+
+@pytest.fixture
+def odd(tmp_path):
+    """Parquet with what Python has no value for: a year of five digits, and text that is none."""
+    path = tmp_path / "odd.parquet"
+    far = pa.array([1, 400_000 * 365 * 86_400 * 1000], pa.timestamp("ms"))
+    text = pa.StringArray.from_buffers(2, *pa.array([b"good", b"\xff"]).buffers()[1:])
+    parquet.write_table(pa.table({"when": far, "text": text, "question": ["x", "y"]}), path)
+    return path
+
+
+def test_a_cell_without_a_value_concerns_who_reads_it(odd):
+    source = open_source(odd)
+    assert [row["question"] for row in source.rows()] == ["x", "y"]
+    assert [row["text"] for row in source.rows()] == ["good", UNREADABLE]
+    assert [row["when"] is UNREADABLE for row in source.rows()] == [False, True]
+
+
+def test_only_the_columns_that_are_taken_are_read(odd):
+    rows = open_source(odd).rows(1, ["question"])
+    assert list(rows) == [{"question": "y"}]
+
+
+def test_a_row_group_is_not_read_as_a_whole(tmp_path):
+    path = tmp_path / "large.parquet"
+    texts = pa.array([os.urandom(500).hex() for _ in range(20_000)])
+    parquet.write_table(pa.table({"question": texts}), path)
+    before = pa.total_allocated_bytes()
+    most = max(pa.total_allocated_bytes() for _ in open_source(path).rows()) - before
+    assert most < texts.nbytes / 2
+
+
+def test_a_column_of_objects_is_read_in_part(tmp_path):
+    path = tmp_path / "rows.parquet"
+    row = {"question": {"stem": "Q", "other": 1}, "x": 2}
+    parquet.write_table(pa.Table.from_pylist([row]), path)
+    assert list(open_source(path).rows(0, ["question.stem"])) == [{"question": {"stem": "Q"}}]
 
 
 @pytest.mark.parametrize(

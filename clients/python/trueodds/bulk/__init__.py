@@ -5,7 +5,7 @@
 
 from trueodds.bulk.columns import Columns, Wanted, find_columns
 from trueodds.bulk.errors import BulkError
-from trueodds.bulk.items import read_shots, sample
+from trueodds.bulk.items import read_shots
 from trueodds.bulk.job import Summary, score_file
 from trueodds.bulk.source import Source, open_source
 
@@ -18,6 +18,5 @@ __all__ = [
     "find_columns",
     "open_source",
     "read_shots",
-    "sample",
     "score_file",
 ]

@@ -1,12 +1,16 @@
-"""What a cell holds: options, and which of them is right, in the ways that benchmarks say it."""
+"""What a cell holds: text, or options in the ways that benchmarks write them."""
 
 import json
-import math
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from trueodds.bulk.errors import BadRow
+
+Row: TypeAlias = dict[str, Any] | BadRow
+
+# What a cell of Parquet holds where Python has no value for it, such as a time in the year 20000.
+UNREADABLE = object()
 
 _LETTERED = re.compile(r"\s*[(\[]?([A-Z])[)\].:]\s*")
 
@@ -20,11 +24,23 @@ def cell(row: dict[str, Any], name: str) -> Any:
     return cell(within, inner) if inner and isinstance(within, dict) else None
 
 
+def has(row: dict[str, Any], name: str) -> bool:
+    """Whether there is such a cell, even an empty one."""
+    outer, _, inner = name.partition(".")
+    within = row.get(outer)
+    return name in row or (bool(inner) and isinstance(within, dict) and has(within, inner))
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell is empty, or NaN, as pandas writes it."""
+    return value is None or value == "" or value != value  # noqa: PLR0124
+
+
 def text(row: dict[str, Any], name: str) -> str:
     """Raises BadRow where the cell is no text."""
     value = cell(row, name)
     if not isinstance(value, str) or not value.strip():
-        raise BadRow("is missing" if value in (None, "") else "is not text", name)
+        raise BadRow("is missing" if is_missing(value) else "is not text", name)
     return value
 
 
@@ -38,7 +54,7 @@ def option_texts(
     """
     if len(columns) > 1:
         values = [cell(row, name) for name in columns]
-        while values and values[-1] in (None, ""):  # not every question has as many
+        while values and is_missing(values[-1]):  # not every question has as many
             values.pop()
         return _texts(values, columns[0]), None
     [name] = columns
@@ -65,29 +81,6 @@ def option_texts(
     return texts, tuple(labels)
 
 
-def answer_index(
-    value: Any, texts: Sequence[str], labels: Sequence[str] | None, first: int
-) -> int | None:
-    """Which option a cell says is right, from 0: by label, letter, number or text.
-
-    None where it says nothing. Raises BadRow where it is no option.
-    """
-    if isinstance(value, str):
-        index = _named(value.strip(), texts, labels, first)
-    elif isinstance(value, float) and (math.isnan(value) or value.is_integer()):
-        index = None if math.isnan(value) else int(value) - first
-    elif isinstance(value, int) and not isinstance(value, bool):
-        # Data sets that keep their answers to themselves say -1.
-        index = None if value == -1 else value - first
-    elif value is None:
-        index = None
-    else:
-        raise BadRow("is no option")
-    if index is not None and not 0 <= index < len(texts):
-        raise BadRow("is no option")
-    return index
-
-
 def without_letters(texts: Sequence[str]) -> tuple[str, ...] | None:
     """The options without "(A)", "(B)", … before them; None unless all have theirs."""
     matches = [_LETTERED.match(each) for each in texts]
@@ -98,26 +91,8 @@ def without_letters(texts: Sequence[str]) -> tuple[str, ...] | None:
 
 
 def _texts(values: Sequence[Any], name: str) -> tuple[str, ...]:
-    numbers = [each for each in values if isinstance(each, int | float)]
-    if not all((isinstance(each, str) and each.strip()) or each in numbers for each in values):
-        raise BadRow("holds an option that is not text", name)
+    for each in values:
+        number = isinstance(each, int | float) and not is_missing(each)
+        if not number and not (isinstance(each, str) and each.strip()):
+            raise BadRow("holds an option that is not text", name)
     return tuple(map(str, values))
-
-
-def _named(
-    value: str, texts: Sequence[str], labels: Sequence[str] | None, first: int
-) -> int | None:
-    if value in ("", "-1"):
-        return None
-    if labels and value in labels:
-        return list(labels).index(value)
-    index = None
-    if (match := re.fullmatch(r"[(\[]?([A-Za-z])[)\].:]?", value)) is not None:
-        index = ord(match[1].upper()) - ord("A")
-    elif re.fullmatch(r"[0-9]{1,9}", value):
-        index = int(value) - first
-    if index is not None and 0 <= index < len(texts):
-        return index
-    if value in texts:
-        return list(texts).index(value)
-    raise BadRow("is no option")

@@ -1,13 +1,21 @@
 """A row as a question."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
 
-from trueodds.bulk.cells import answer_index, cell, option_texts, text, without_letters
+from trueodds.bulk.answers import answer_index
+from trueodds.bulk.cells import (
+    UNREADABLE,
+    Row,
+    cell,
+    is_missing,
+    option_texts,
+    text,
+    without_letters,
+)
 from trueodds.bulk.columns import Columns
 from trueodds.bulk.errors import BadRow, BulkError
-from trueodds.bulk.source import Row, Source
+from trueodds.bulk.source import Source
 from trueodds.types import Example, Question
 
 _MAX_TASK = 200
@@ -52,7 +60,7 @@ def read_item(row: Row, columns: Columns) -> Item:
 def read_shots(source: Source, columns: Columns, most: int) -> list[Example]:
     """A file of worked examples, of which each has its answer. Raises BulkError."""
     shots = []
-    for number, row in enumerate(islice(source.rows(), most), 1):
+    for number, row in enumerate(islice(source.rows(0, columns.names()), most), 1):
         item = read_item(row, columns)
         why = item.error or (BadRow("is missing", columns.answer or "answer"))
         if item.question is None or item.answer is None:
@@ -61,14 +69,18 @@ def read_shots(source: Source, columns: Columns, most: int) -> list[Example]:
     return shots
 
 
-def sample(rows: Iterable[Row], count: int = 64) -> list[dict[str, object]]:
-    """The first rows that are rows."""
-    return [row for row in islice(rows, count) if isinstance(row, dict)]
-
-
 def _id(row: dict[str, object], columns: Columns) -> str | None:
     value = None if columns.id is None else cell(row, columns.id)
-    return None if value is None else str(value)
+    if value is None:
+        return None
+    name = str(value)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        value = UNREADABLE
+    if value is UNREADABLE:
+        raise BadRow("is not text", columns.id or "")
+    return name
 
 
 def _task(row: dict[str, object], columns: Columns) -> str | None:
@@ -85,9 +97,11 @@ def _task(row: dict[str, object], columns: Columns) -> str | None:
 
 def _passage(row: dict[str, object], columns: Columns) -> str:
     value = None if columns.passage is None else cell(row, columns.passage)
-    if value is not None and not isinstance(value, str):
+    if is_missing(value):
+        return ""
+    if not isinstance(value, str):
         raise BadRow("is not text", columns.passage or "")
-    return value or ""
+    return value
 
 
 def _answer(
@@ -97,6 +111,8 @@ def _answer(
         return None
     value = cell(row, columns.answer)
     try:
-        return answer_index(value, tuple(question.options), labels, columns.first_answer)
+        return answer_index(
+            value, tuple(question.options), labels, columns.first_answer, columns.answers
+        )
     except BadRow as error:
         raise BadRow(str(error), columns.answer) from None

@@ -111,7 +111,7 @@ def score_file(
 
 def _parts(source: Source, columns: Columns, start: int) -> Iterator[_Part]:
     """The rows from ``start`` in parts."""
-    rows = source.rows(start)
+    rows = source.rows(start, columns.names())
     while items := [read_item(row, columns) for row in islice(rows, _PART)]:
         yield _Part(start, items, [None] * len(items))
         start += len(items)

@@ -95,7 +95,7 @@ def bulk(
 
     Example: trueodds bulk demo-aligned questions.jsonl -o answers.parquet --task reviews
     """
-    if output.suffix != ".parquet":
+    if output.suffix.lower() != ".parquet":
         raise typer.BadParameter("the output is Parquet: name it so", param_hint="--output")
     with extras("bulk"), connected(server, timeout) as client:
         from trueodds import bulk as files  # noqa: PLC0415 (the extra bulk)
@@ -111,7 +111,7 @@ def bulk(
                 task=task_column,
                 first_answer=first_answer,
             )
-            columns = files.find_columns(files.sample(source.rows()), wanted)
+            columns = files.find_columns(source.rows(), wanted)
             err.print(str(columns), soft_wrap=True)
             settings = _messages.settings_message(
                 model,

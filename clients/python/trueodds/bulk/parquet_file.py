@@ -1,0 +1,65 @@
+"""Rows of Parquet, in the memory of a few of them."""
+
+from collections.abc import Collection, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from trueodds.bulk.cells import UNREADABLE, Row
+from trueodds.bulk.columns import check_names
+
+_ROWS = 128
+_BUFFER = 2**16
+
+
+def count_rows(path: Path) -> int:
+    with _opened(path) as file:
+        return int(file.metadata.num_rows)
+
+
+def parquet_rows(path: Path, start: int, columns: Collection[str]) -> Iterator[Row]:
+    """The rows from ``start``, with these columns or, where none are told, all."""
+    with _opened(path) as file:
+        check_names(file.schema_arrow.names, path)
+        first, skipped = 0, 0
+        sizes = [file.metadata.row_group(place).num_rows for place in range(file.num_row_groups)]
+        while first < len(sizes) and skipped + sizes[first] <= start:
+            skipped += sizes[first]
+            first += 1
+        if first == len(sizes):
+            return
+        batches = file.iter_batches(
+            batch_size=_ROWS,
+            row_groups=range(first, len(sizes)),
+            columns=list(columns) or None,
+        )
+        rows = (row for batch in batches for row in _rows_of(batch))
+        yield from islice(rows, start - skipped, None)
+
+
+def _opened(path: Path) -> parquet.ParquetFile:
+    # Piece by piece: a row group can be the whole of the file.
+    return parquet.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER)
+
+
+def _rows_of(batch: pa.RecordBatch) -> Iterator[Row]:
+    columns = [_values(column) for column in batch.columns]
+    for values in zip(*columns, strict=True):
+        yield dict(zip(batch.schema.names, values, strict=True))
+
+
+def _values(column: Any) -> list[Any]:
+    try:
+        return list(column.to_pylist())
+    except (OverflowError, ValueError, NotImplementedError):
+        return [_value(each) for each in column]
+
+
+def _value(scalar: Any) -> Any:
+    try:
+        return scalar.as_py()
+    except (OverflowError, ValueError, NotImplementedError):
+        return UNREADABLE
