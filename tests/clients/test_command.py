@@ -386,6 +386,15 @@ def test_a_timeout_ends_the_wait(command, stuck):
     assert "did not answer in time" in result.stderr
 
 
+@pytest.fixture
+def interruptible():
+    """What a script starts in its background ignores SIGINT, and so would all that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupt_is_quiet(stuck):
     service, engine = stuck
     args = ["score", "aligned", "-q", "Tin?", "-o", "yes", "-o", "no"]
