@@ -15,7 +15,8 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 
 from trueodds_service.core.distributions import log_softmax, softmax
-from trueodds_service.core.solver import LOG_FLOOR, Bound, fit_temperature
+from trueodds_service.core.objective import LOG_FLOOR
+from trueodds_service.core.solver import Bound, fit_temperature
 
 Array = NDArray[np.float64]
 
@@ -57,7 +58,7 @@ def test_agrees_with_scipy_on_the_nll(seed: int, n: int, k: int) -> None:
     fit = fit_temperature(z, one_hot(labels, k))
     # An optimiser that compares values sees a minimum's place only to the root of its rounding.
     assert math.log(fit.temperature) == pytest.approx(reference.x, abs=1e-4)
-    assert fit.cross_entropy <= reference.fun + 1e-14
+    assert fit.cross_entropy <= reference.fun + 1e-12
     assert fit.cross_entropy == pytest.approx(reference.fun, abs=1e-9)
     assert fit.cross_entropy_at_one == pytest.approx(nll(0.0), abs=1e-12)
 
@@ -108,6 +109,59 @@ def test_no_other_temperature_is_better(seed: int, n: int, k: int) -> None:
     for other in np.geomspace(0.05, 20, 25):
         at_label = special.log_softmax(z / other, axis=1)[np.arange(n), labels]
         assert fit.cross_entropy <= -at_label.mean() + 1e-12
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_many_items_are_fitted_as_so_many_times_a_few(labelled: bool) -> None:
+    """The few in one piece; the many by a sample of them, then in pieces, on threads."""
+    z, labels = sample(7, n=999, k=3)
+    weights = np.random.default_rng(7).integers(0, 3, 999)
+    z[labels == 0, 2] = -np.inf
+    z[weights.argmax(), labels[weights.argmax()]] = -np.inf  # an impossible label
+    target = labels if labelled else softmax(np.where(np.isinf(z), -90, z) / 3)
+    few = fit_temperature(z, target, weights=weights)
+    many = fit_temperature(
+        np.tile(z, (100, 1)),
+        np.concatenate([target] * 100),
+        weights=np.tile(weights, 100),
+    )
+    assert few.at_bound == many.at_bound == Bound.NONE
+    assert many.temperature == pytest.approx(few.temperature, rel=1e-7)
+    assert many.cross_entropy == pytest.approx(few.cross_entropy, abs=1e-10)
+    assert many.cross_entropy_at_one == pytest.approx(few.cross_entropy_at_one, abs=1e-12)
+
+
+@pytest.mark.parametrize("misleading", ["right", "wrong", "flat"])
+def test_a_sample_unlike_the_rest_misleads_nobody(misleading: str) -> None:
+    z, labels = sample(8, n=2**16, k=4)
+    odd = slice(None, None, 16)  # those that a fit of many items starts with
+    if misleading == "flat":
+        z[odd] = 0
+    else:
+        labels[odd] = z[odd].argmax(axis=1) if misleading == "right" else z[odd].argmin(axis=1)
+    order = np.random.default_rng(8).permutation(len(z))
+    fit, shuffled = fit_temperature(z, labels), fit_temperature(z[order], labels[order])
+    assert fit.temperature == pytest.approx(shuffled.temperature, rel=1e-7)
+    assert fit.cross_entropy == pytest.approx(shuffled.cross_entropy, abs=1e-10)
+
+
+def test_many_items_stop_at_bounds_and_flat_ones_are_undetermined() -> None:
+    z, _ = sample(9, n=2**16, k=4)
+    assert fit_temperature(z, z.argmax(axis=1)).at_bound is Bound.LOWER
+    assert fit_temperature(z, z.argmin(axis=1)).at_bound is Bound.UPPER
+    flat = fit_temperature(np.zeros_like(z), z.argmax(axis=1))
+    assert (flat.temperature, flat.undetermined) == (1.0, True)
+    assert flat.cross_entropy == pytest.approx(math.log(4))
+
+
+def test_items_without_weight_count_for_nothing() -> None:
+    z, labels = sample(10, n=60, k=3)
+    weights = np.where(np.arange(60) < 40, 2.0, 0.0)
+    z[40:] *= 1e300
+    expected = fit_temperature(z[:40], labels[:40])
+    fit = fit_temperature(z, labels, weights=weights)
+    assert fit.temperature == pytest.approx(expected.temperature, rel=1e-9)
+    assert fit.cross_entropy == pytest.approx(expected.cross_entropy, abs=1e-12)
 
 
 def test_softer_targets_give_higher_temperatures() -> None:

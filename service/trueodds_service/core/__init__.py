@@ -3,7 +3,7 @@
 Everything here is a pure function of numpy arrays. n counts questions (items), k counts options.
 
 - ``distributions``: option logprobs → answer distribution, confidence, choice, entropy
-- ``solver``: the one temperature that minimises a cross-entropy
+- ``solver``: the one temperature that minimises a cross-entropy, ``objective``
 - ``methods``, ``data``, ``fits``: what a method needs, what it learns from, and every method
 - ``calibrators``, ``linear``, ``confidence_maps``, ``bias``: what is applied to option scores;
   ``restore`` makes it again from stored parameters

@@ -139,7 +139,7 @@ def _labels(values: ArrayLike, n: int, k: int) -> NDArray[np.int64]:
     if wrong.any():
         item = int(wrong.argmax())
         raise DataError("labels", item, f"must lie in [0, {k}), or be -1, got {array[item]}")
-    return array.astype(np.int64)
+    return array.astype(np.int64, copy=False)
 
 
 def _reals(values: ArrayLike, name: str, n: int, highest: float = np.inf) -> NDArray[np.float64]:

@@ -129,11 +129,11 @@ def _usable(method: Method, data: FitData | None) -> FitData:
         raise ValueError(f"{method} needs logprobs")
     if spec.needs_teacher and data.teacher_logprobs is None:
         raise ValueError(f"{method} needs teacher_logprobs")
-    count = int(data.known.sum()) if spec.needs_labels else len(data.logprobs)
+    count = np.count_nonzero(data.known) if spec.needs_labels else len(data.logprobs)
     if count < spec.min_items:
         kind = "labelled items" if spec.needs_labels else "items"
         raise FitError(f"{method} needs at least {spec.min_items} {kind}, got {count}")
-    return data.take(data.known) if spec.needs_labels and not data.known.all() else data
+    return data.take(data.known) if count < len(data.logprobs) else data
 
 
 def _temperature(method: Method, data: FitData) -> Fitted:

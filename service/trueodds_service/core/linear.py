@@ -9,8 +9,8 @@ from trueodds_service.core.calibrators import Parameters
 from trueodds_service.core.checks import as_logits
 from trueodds_service.core.data import FitData
 from trueodds_service.core.distributions import below_maximum, softmax_of_shifted
+from trueodds_service.core.objective import LOG_FLOOR
 from trueodds_service.core.regression import softmax_regression
-from trueodds_service.core.solver import LOG_FLOOR
 
 # Precisions of the normal prior around temperature scaling, of weights relative to 1 / T and of
 # biases in nats: five items barely move a weight, a hundred do. An off-diagonal weight counts

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from trueodds_service.core.binning import bin_of, edges_of
 from trueodds_service.core.distributions import choice
 from trueodds_service.core.gaps import BinSums
+from trueodds_service.core.objective import LOG_FLOOR
 from trueodds_service.core.ranking import aurc, auroc
 from trueodds_service.core.smooth import smooth_ece
-from trueodds_service.core.solver import LOG_FLOOR
 
 _Array = NDArray[np.float64]
 

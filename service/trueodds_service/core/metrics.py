@@ -170,7 +170,7 @@ def accuracy(probs: ArrayLike, labels: ArrayLike) -> float:
 def nll(probs: ArrayLike, labels: ArrayLike) -> float:
     """Mean of −ln p(right option), in nats, ≥ 0.
 
-    A right option of probability zero costs 87.3 nats (−``solver.LOG_FLOOR``) rather than ∞, so
+    A right option of probability zero costs 87.3 nats (−``objective.LOG_FLOOR``) rather than ∞, so
     that one item cannot hide all others.
     """
     return mean_nll(*_check(probs, labels))
