@@ -64,7 +64,7 @@ def _tasks() -> Iterator[tuple[str, NDArray[np.float64], NDArray[np.int64]]]:
 def speed(rounds: int = 3) -> Iterator[Result]:
     """As `python -m benchmarks.calibration` measures it."""
     measured = fit_speed(1_000_000, rounds)
-    # Two cores do not reach the latter (benchmarks/README.md).
+    # Two cores do not reach the latter in every run (benchmarks/README.md).
     for library, least in (("scikit-learn", 5.0), ("netcal", 20.0)):
         note = f"{measured.seconds['trueodds']:.3f} s against {measured.seconds[library]:.3f} s"
         higher = measured.nll["trueodds"] > measured.nll[library] + 1e-12
