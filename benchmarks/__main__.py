@@ -28,6 +28,7 @@ _APART = {
     "growth": "benchmarks.growth",
     "lm-eval-backends": "benchmarks.lm_eval_backends",
     "long-options": "benchmarks.long_options",
+    "single-question": "benchmarks.single_question",
 }
 
 

@@ -16,18 +16,14 @@ from random import Random
 from typing import Any
 
 import psutil
-import yaml
 
+from benchmarks.fake_service import MODEL, fake_service, gateway
 from benchmarks.machine import machine, versions
 from benchmarks.report import console, write
-from trueodds import Client
-from trueodds_demo.service import MODELS, running
 
-MODEL = "fake"
 # Enough to start everything; what this takes is taken off the other sizes.
 _FEW = 128
 _POLL_SECONDS = 0.25
-_GATEWAY = "gateway"
 
 
 def main() -> None:
@@ -45,14 +41,12 @@ def main() -> None:
     }
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        address = stack.enter_context(running(_config(folder)))
-        with Client(address) as client:
-            client.wait_until_ready()
-        gateway = _gateway()
+        address = stack.enter_context(fake_service())
+        serving = gateway()
         for _ in range(2):
-            starting, *_ = _bulk(folder, address, gateway, _FEW)
+            starting, *_ = _bulk(folder, address, serving, _FEW)
         for size in map(int, options.sizes.split(",")):
-            seconds, *memory = _bulk(folder, address, gateway, size)
+            seconds, *memory = _bulk(folder, address, serving, size)
             found = {
                 "questions": size,
                 "questions_per_second": round((size - _FEW) / (seconds - starting), 1),
@@ -65,7 +59,7 @@ def main() -> None:
 
 
 def _bulk(
-    folder: Path, address: str, gateway: psutil.Process, size: int
+    folder: Path, address: str, serving: psutil.Process, size: int
 ) -> tuple[float, float, float]:
     """Seconds, and the peaks of the client's and the gateway's resident memory in MB."""
     questions, output = folder / f"{size}.jsonl", folder / f"{size}.parquet"
@@ -80,7 +74,7 @@ def _bulk(
     client = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     peaks = [0, 0]
     while client.poll() is None:
-        for place, process in enumerate((client, gateway)):
+        for place, process in enumerate((client, serving)):
             # A process that ends is a moment without memory.
             try:
                 peaks[place] = max(peaks[place], process.memory_info().rss)
@@ -100,22 +94,6 @@ def _lines(size: int) -> Iterator[str]:
         options = [f"{rng.randrange(1000)} of them" for _ in range(4)]
         question = f"Question {number}: how many of {rng.randrange(10**6)} are left?"
         yield json.dumps({"question": question, "choices": options}) + "\n"
-
-
-def _config(folder: Path) -> Path:
-    path = folder / "serve.yaml"
-    model = {"name": MODEL, "weights": str(MODELS / "base"), "engine": {"backend": "fake"}}
-    content = {"listen": "127.0.0.1:0", "store": "sqlite:///s.sqlite", "models": [model]}
-    path.write_text(yaml.safe_dump(content), encoding="utf-8")
-    return path
-
-
-def _gateway() -> psutil.Process:
-    """The process of the gateway, by the title that Ray gives it."""
-    for process in psutil.Process().children(recursive=True):
-        if _GATEWAY in " ".join(process.cmdline()):
-            return process
-    raise RuntimeError("no process of a gateway")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,10 @@ async def gather_or_cancel(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     When one fails, the others are cancelled and awaited before its own error is raised, bare:
     ``asyncio.gather`` leaves the others running, and a TaskGroup wraps the error.
     """
-    tasks = [asyncio.ensure_future(call) for call in calls]
+    waiting = list(calls)
+    if len(waiting) == 1:  # saves a task, and the event loop a turn
+        return [await waiting[0]]
+    tasks = [asyncio.ensure_future(call) for call in waiting]
     try:
         return list(await asyncio.gather(*tasks))
     finally:

@@ -5,6 +5,7 @@ what a model puts on one way of answering rather than another is its format unce
 nothing else (He et al. 2023, section 3).
 """
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
@@ -68,6 +69,12 @@ def render(question: Question, shots: Sequence[Shot], answer_format: Format) -> 
 
 def worked(shots: Sequence[Shot], answer_format: Format) -> str:
     """The worked examples, as they stand before a question."""
+    return _worked(tuple(shots), answer_format)
+
+
+# The same examples come with every question of a task, but are kept for few tasks: they are long.
+@functools.lru_cache(maxsize=32)
+def _worked(shots: tuple[Shot, ...], answer_format: Format) -> str:
     return "".join(
         ask(shot.question, answer_format)
         + answer(shot.question, shot.answer, answer_format)
@@ -89,6 +96,11 @@ def ask(question: Question, answer_format: Format) -> str:
 
 def worked_length(shots: Sequence[Shot], answer_format: Format) -> int:
     """Characters of the worked examples, told without writing them."""
+    return _worked_length(tuple(shots), answer_format)
+
+
+@functools.lru_cache(maxsize=256)
+def _worked_length(shots: tuple[Shot, ...], answer_format: Format) -> int:
     return sum(
         asked_length(shot.question, answer_format)
         + len(answer(shot.question, shot.answer, answer_format))

@@ -1,0 +1,110 @@
+"""Where the time of a single question goes, without the engine's: one after another, over the fake
+engine, beside a health check, which is what a call over gRPC takes that does nothing.
+"""
+
+import argparse
+import asyncio
+import json
+import shlex
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from benchmarks.fake_service import MODEL, fake_service
+from benchmarks.machine import machine, versions
+from benchmarks.report import console, write
+from trueodds import Format, _messages
+from trueodds.v1 import scoring_pb2, scoring_pb2_grpc
+from trueodds_demo.questions import scored_questions, shots
+from trueodds_service.engine.base import TokenPrompt
+from trueodds_service.engine.fake import FakeEngine
+
+_TASK = "knowledge"
+_WARM_UP = 100
+
+
+def main() -> None:
+    """The command; `--help` describes its arguments."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.single_question", description=__doc__
+    )
+    parser.add_argument("--calls", type=int, default=500, help="of each kind, after 100 more")
+    parser.add_argument("--output", type=Path, default=Path("build/bench/single_question.json"))
+    options = parser.parse_args()
+    result: dict[str, Any] = {
+        "command": shlex.join(["python", "-m", "benchmarks.single_question", *sys.argv[1:]]),
+        "machine": machine(),
+        "versions": versions(),
+    }
+    with fake_service() as address, grpc.insecure_channel(address) as channel:
+        result["health_check_ms"] = _health_checks(channel, options.calls)
+        result["fake_engine_ms"] = _fake_engine(options.calls)
+        for name, examples in (("alone", []), ("after five shots", shots(_TASK))):
+            settings = _messages.settings_message(MODEL, "", Format.LETTER, examples, None, 0.0, 0)
+            result[name] = _questions(channel, settings, options.calls)
+    console.print_json(json.dumps(result))
+    write(result, options.output)
+
+
+def _health_checks(channel: grpc.Channel, calls: int) -> dict[str, float]:
+    health: Any = health_pb2_grpc.HealthStub(channel)
+    took = []
+    for _ in range(_WARM_UP + calls):
+        started = time.perf_counter()
+        health.Check(health_pb2.HealthCheckRequest())
+        took.append(time.perf_counter() - started)
+    return _percentiles(took[_WARM_UP:])
+
+
+def _questions(
+    channel: grpc.Channel, settings: scoring_pb2.ScoreSettings, calls: int
+) -> dict[str, Any]:
+    """Milliseconds at the median: of all, of what the service does, and of two parts of that."""
+    score = scoring_pb2_grpc.ScoringServiceStub(channel).Score
+    took, timings = [], []
+    for question in scored_questions(_TASK, _WARM_UP + calls):
+        request = scoring_pb2.ScoreRequest(
+            settings=settings, question=_messages.question_message(question)
+        )
+        started = time.perf_counter()
+        response = score(request)
+        took.append(time.perf_counter() - started)
+        timings.append(response.timings)
+    timings = timings[_WARM_UP:]
+    parts = ("total_seconds", "tokenize_seconds", "engine_seconds")
+    return {
+        "call_ms": _percentiles(took[_WARM_UP:]),
+        **{
+            f"service_{part.removesuffix('_seconds')}_ms": _percentiles(
+                [getattr(each, part) for each in timings]
+            )
+            for part in parts
+        },
+    }
+
+
+def _fake_engine(calls: int) -> dict[str, float]:
+    """What the fake engine itself takes for a prompt of 200 tokens."""
+    engine = FakeEngine(seed=0, sharpness=1.0, max_tokens=2048)
+
+    async def once(number: int) -> float:
+        prompt = TokenPrompt((number,) * 200, ((1,), (2,), (3,), (4,)))
+        started = time.perf_counter()
+        await engine.score([prompt])
+        return time.perf_counter() - started
+
+    return _percentiles([asyncio.run(once(number)) for number in range(calls)])
+
+
+def _percentiles(seconds: list[float]) -> dict[str, float]:
+    cuts = statistics.quantiles(seconds, n=100)
+    return {"p50": round(1e3 * cuts[49], 3), "p99": round(1e3 * cuts[98], 3)}
+
+
+if __name__ == "__main__":
+    main()
