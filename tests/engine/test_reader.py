@@ -18,25 +18,34 @@ from trueodds_service.engine.steps import FORCED
 BLOCK = 4
 
 
+class Coarse(FakeEngine):
+    """Tells whole numbers only: most often several tokens are the likeliest."""
+
+    def _step(self, context):
+        return np.floor(super()._step(context))
+
+
 class Flat:
     """Logprobs by step, in flat lists, as vLLM gives them."""
 
     def __init__(self):
-        self.start_indices, self.token_ids, self.logprobs, self.ranks = [], [], [], []
+        self.start_indices, self.end_indices = [], []
+        self.token_ids, self.logprobs, self.ranks = [], [], []
 
     def add(self, logprobs, rank):
         self.start_indices.append(len(self.token_ids))
         self.token_ids += logprobs.keys()
         self.logprobs += logprobs.values()
-        self.ranks += [rank, *range(1, len(logprobs))]
+        self.ranks += [rank, *range(1, len(logprobs))][: len(logprobs)]
+        self.end_indices.append(len(self.token_ids))
 
 
 class StandIn:
     """Answers as vLLM does. ``unset`` is how often rows of a prompt are left unset."""
 
-    def __init__(self, *, unset=0.0, seed=0):
+    def __init__(self, engine=None, *, unset=0.0, seed=0):
         self.asked = []
-        self._engine = FakeEngine()
+        self._engine = engine or FakeEngine()
         self._rng = random.Random(seed)
         self._unset = unset
         self._cache = set()
@@ -51,7 +60,7 @@ class StandIn:
         self._cache.update(blocks)
         return SimpleNamespace(
             num_cached_tokens=cached,
-            prompt_logprobs=self._prompt(tokens, cached) if params.prompt_logprobs == 0 else None,
+            prompt_logprobs=self._prompt(tokens, cached) if params.prompt_logprobs == 1 else None,
             outputs=[SimpleNamespace(logprobs=self._chosen(tokens, params))],
         )
 
@@ -67,7 +76,10 @@ class StandIn:
             if place - 1 < lost:
                 flat.add({self._rng.randrange(4096): self._rng.random()}, 1)
             else:
-                flat.add(*self._of(step, tokens[place]))
+                logprobs, rank = self._of(step, tokens[place])
+                # Of equals vLLM may tell any.
+                likeliest = self._rng.choice(np.flatnonzero(step == step.max()).tolist())
+                flat.add({**logprobs, likeliest: float(step.max())}, rank)
         return flat
 
     def _chosen(self, tokens, params):
@@ -139,6 +151,27 @@ async def test_a_long_text_is_read_in_pieces_and_exact(small, unset):
             assert (await reads.score(prompt, None)).continuations == pytest.approx(
                 expected.continuations
             )
+
+
+@pytest.mark.parametrize("has_adapters", [False, True])
+async def test_of_equally_likely_tokens_greedy_is_the_one_that_is_written(has_adapters):
+    coarse, equals = Coarse(), 0
+    reads = reader.Reader(StandIn(coarse), BLOCK, has_adapters=has_adapters)
+    for number in range(40):
+        before, written, others = (number,) * (1 + number % 9), (), []
+        for _ in range(5):
+            step = coarse._step(before + written)
+            likeliest = np.flatnonzero(step == step.max()).tolist()
+            others += [(*written, token) for token in likeliest[1:3]]
+            written += (likeliest[0],)
+        equals += len(others)
+        spoiled = [each + written[len(each) :] for each in others]
+        wanted = [written, written[:2], *spoiled, *(others if number % 2 else ())]
+        prompt = TokenPrompt(before, tuple(dict.fromkeys(wanted)))
+        [expected] = await coarse.score([prompt])
+        assert expected.greedy.sum() == 2
+        assert (await reads.score(prompt, None)).greedy.tolist() == expected.greedy.tolist()
+    assert equals > 100
 
 
 async def test_options_that_share_a_context_are_a_request_each():

@@ -12,6 +12,8 @@ import pytest_asyncio
 import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
+from vllm import SamplingParams
+from vllm.inputs import tokens_input
 
 from trueodds_demo.service import MODELS
 from trueodds_service.config import VllmSettings
@@ -191,3 +193,30 @@ async def test_who_leaves_takes_his_requests_along(engine, reference) -> None:
     prompt = replace(drawn(1000), top_tokens=3)
     [score] = await engine.score([prompt])
     assert_agrees(reference, prompt, score)
+
+
+async def test_of_equals_in_16_bits_greedy_is_what_vllm_writes() -> None:
+    """The likeliest tokens are equals at one place in ten; one of them is written."""
+    settings = VllmSettings(dtype="bfloat16", kv_cache_gib=0.5, gpu_memory_fraction=0.2)
+    engine = VllmEngine.start(WEIGHTS, settings)
+    params = SamplingParams(temperature=0.0, max_tokens=8, logprobs=5, detokenize=False)
+    prompts, others = [], 0
+    for seed in range(40):
+        before = drawn(seed).prompt
+        generation = engine._llm.generate(tokens_input(list(before)), params, f"written-{seed}")
+        [output] = [each async for each in generation][-1].outputs
+        written = tuple(output.token_ids)
+        equals = [
+            (*written[:place], other)
+            for place, (token, step) in enumerate(zip(written, output.logprobs, strict=True))
+            for other in step
+            if other != token and step[other].logprob == step[token].logprob
+        ]
+        others += len(equals)
+        prompts.append(TokenPrompt(before, (written, *equals)))
+    scores = await engine.score(prompts)
+    engine.close()
+    assert others >= 10
+    # Rounding differs between one step for a token and one for all: not every tie is one in both.
+    right = [score.greedy.tolist()[0] and score.greedy.sum() == 1 for score in scores]
+    assert sum(right) >= 36

@@ -40,8 +40,8 @@ class TokenScore:
     """Raw logprobs over the whole vocabulary, in nats.
 
     ``continuations`` has shape (k,): the sum over its tokens of ln p(token | all before it),
-    the first one after prompt and identifier. ``greedy``, shape (k,), is whether each of these
-    tokens is likelier than any other at its place: what greedy decoding would write.
+    the first one after prompt and identifier. ``greedy``, shape (k,), is whether greedy decoding
+    would write these tokens: each is the likeliest at its place, and of equals the one taken.
     ``identifier`` is ln p(identifier | prompt), the same sum over the identifier's tokens; 0
     where it has none. ``top_tokens`` are token ids and their logprobs, the likeliest first.
     """

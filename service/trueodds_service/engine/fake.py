@@ -44,10 +44,9 @@ class FakeEngine:
                 context = before + tokens[:place]
                 if context not in steps:
                     steps[context] = self._step(context)
-                logprob = steps[context][token % _VOCABULARY]
-                total += logprob
-                greedy &= bool(logprob == steps[context].max())
-            return total, greedy
+                total += steps[context][token % _VOCABULARY]
+                greedy &= token % _VOCABULARY == steps[context].argmax()
+            return total, bool(greedy)
 
         read_at = prompt.prompt + prompt.identifier
         totals, greedy = zip(*(read(read_at, each) for each in prompt.continuations), strict=True)

@@ -71,10 +71,14 @@ class Reader:
             identifier, reads = 0.0, await self._as_prompts(prompt, terms)
         else:
             identifier, reads = await self._by_first_tokens(prompt, terms)
+        greedy = [
+            await self._is_greedy(read, prompt, tokens, terms)
+            for read, tokens in zip(reads, prompt.continuations, strict=True)
+        ]
         top = await self._top_tokens(prompt, terms) if prompt.top_tokens else ()
         return TokenScore(
             continuations=np.array([read.logprob for read in reads]),
-            greedy=np.array([read.greedy for read in reads]),
+            greedy=np.array(greedy),
             identifier=identifier,
             top_tokens=top,
         )
@@ -181,7 +185,23 @@ class Reader:
         """The tokens after ``before``, one a step (``forced.py``)."""
         # The last token is not forced, only read.
         steps = await self._steps(before, sampling(tokens[:-1], tokens[-1:]), terms)
-        return steps.chosen(0, len(tokens) - 1).then(steps.wanted(tokens[-1:])[tokens[-1]])
+        forced = steps.chosen(0, len(tokens) - 1, len(before))
+        return forced.then(steps.wanted(tokens[-1:])[tokens[-1]])
+
+    async def _is_greedy(
+        self, read: Read, prompt: TokenPrompt, tokens: _Tokens, terms: Terms
+    ) -> bool:
+        """Whether greedy decoding would write the tokens that were read.
+
+        In 16-bit numbers the likeliest tokens are often equals: which is written, it then shows.
+        """
+        for place in read.open:
+            whole = prompt.prompt + prompt.identifier + tokens
+            token = whole[place : place + 1]
+            steps = await self._steps(whole[:place], sampling((), token), terms)
+            if not steps.wanted(token)[token[0]].greedy:
+                return False
+        return read.greedy
 
     async def _top_tokens(self, prompt: TokenPrompt, terms: Terms) -> tuple[tuple[int, float], ...]:
         before = prompt.prompt + prompt.identifier

@@ -34,11 +34,11 @@ def sampling(forced: tuple[int, ...], wanted: tuple[int, ...]) -> "SamplingParam
 
 @functools.lru_cache(maxsize=1)
 def prompt_sampling() -> "SamplingParams":
-    """Logprobs of the prompt's own tokens, from the first that is not cached."""
+    """Logprobs of the prompt's own tokens, and the largest, from the first that is not cached."""
     from vllm import SamplingParams  # noqa: PLC0415
 
     return SamplingParams(
-        max_tokens=1, prompt_logprobs=0, skip_reading_prefix_cache=False, **_greedy()
+        max_tokens=1, prompt_logprobs=1, skip_reading_prefix_cache=False, **_greedy()
     )
 
 
@@ -65,14 +65,20 @@ def _greedy() -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Tokens in a row: ln p of them all, and whether each is likelier than any other."""
+    """Tokens in a row: ln p of them all, and whether greedy decoding would write them.
+
+    ``open`` are the places, from the beginning of the text, at which that is still to be seen:
+    the token there may be as likely as the likeliest, of which greedy decoding writes one.
+    """
 
     logprob: float
     greedy: bool
+    open: tuple[int, ...] = ()
 
     def then(self, other: "Read") -> "Read":
         """These tokens and those after them."""
-        return Read(self.logprob + other.logprob, self.greedy and other.greedy)
+        logprob, greedy = self.logprob + other.logprob, self.greedy and other.greedy
+        return Read(logprob, greedy, self.open + other.open if greedy else ())
 
 
 class Steps:
@@ -89,13 +95,20 @@ class Steps:
         starts = self._flat.start_indices[step : step + len(tokens)]
         return tuple(self._flat.token_ids[start] for start in starts) == tokens
 
-    def chosen(self, step: int, count: int) -> Read:
-        """The tokens that stand at ``count`` steps from ``step`` on."""
+    def chosen(self, step: int, count: int, before: int = 0) -> Read:
+        """The tokens that stand at ``count`` steps from ``step`` on, of a text that has
+        ``before`` tokens before the first step.
+        """
+        logprobs, ranks = self._flat.logprobs, self._flat.ranks
         starts = self._flat.start_indices[step : step + count]
-        return Read(
-            logprob=sum(self._flat.logprobs[start] for start in starts),
-            greedy=all(self._flat.ranks[start] == 1 for start in starts),
-        )
+        logprob = sum(logprobs[start] for start in starts)
+        places = []
+        for at, start in enumerate(starts, step):
+            if ranks[start] != 1:
+                if max(logprobs[start : self._flat.end_indices[at]]) > logprobs[start]:
+                    return Read(logprob, greedy=False)
+                places.append(before + at)
+        return Read(logprob, greedy=True, open=tuple(places))
 
     def last(self) -> dict[int, float]:
         """Every logprob of the last step, by its token."""
@@ -105,7 +118,6 @@ class Steps:
         return dict(reversed(list(rows)))
 
     def wanted(self, tokens: tuple[int, ...]) -> dict[int, Read]:
-        """Tokens that the last step was asked for. Greedy sampling has chosen the likeliest."""
-        start, logprobs = self._flat.start_indices[-1], self.last()
-        likeliest = self._flat.token_ids[start] if self._flat.ranks[start] == 1 else None
-        return {token: Read(logprobs[token], token == likeliest) for token in tokens}
+        """Tokens that the last step was asked for, after which greedy decoding has chosen."""
+        written, logprobs = self._flat.token_ids[self._flat.start_indices[-1]], self.last()
+        return {token: Read(logprobs[token], token == written) for token in tokens}

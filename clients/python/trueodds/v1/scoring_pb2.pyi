@@ -447,7 +447,7 @@ class OptionScore(google.protobuf.message.Message):
     """ln p(option | unconditional prompt), where NORMALIZATION_PMI asked for it."""
     greedy: builtins.bool
     """Whether greedy decoding would write the option: each of its tokens is the likeliest at its
-    place.
+    place, and of equally likely ones that which greedy decoding takes.
     """
     @property
     def variants(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
