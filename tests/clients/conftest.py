@@ -35,6 +35,20 @@ class Stuck(FakeEngine):
             self.gave_up.set()
 
 
+class Faulty(FakeEngine):
+    """Fails at what is left in ``faults`` calls, and always at prompts longer than ``longest``."""
+
+    def __init__(self, faults=0, longest=2048):
+        super().__init__()
+        self.faults, self.longest = faults, longest
+
+    async def score(self, prompts):
+        self.faults -= 1
+        if self.faults >= 0 or any(prompt.length > self.longest for prompt in prompts):
+            raise RuntimeError
+        return await super().score(prompts)
+
+
 class Relay(scoring_pb2_grpc.ScoringServiceServicer, model_pb2_grpc.ModelServiceServicer):
     """Answers a stream by the service's BatchScore, and does to it what a test asks for.
 
@@ -47,6 +61,7 @@ class Relay(scoring_pb2_grpc.ScoringServiceServicer, model_pb2_grpc.ModelService
         self.streams = 0
         self.break_after = []
         """After how many answers each stream breaks off, the first ones first."""
+        self.breaks_off = grpc.StatusCode.UNAVAILABLE
         self.refuse = 0
         """How many batches are told to come back."""
         self.backwards = False
@@ -68,7 +83,7 @@ class Relay(scoring_pb2_grpc.ScoringServiceServicer, model_pb2_grpc.ModelService
                 if self.silent.is_set():
                     continue
                 if left == 0:
-                    context.abort(grpc.StatusCode.UNAVAILABLE, "breaks off")
+                    context.abort(self.breaks_off, "breaks off")
                 yield self._answer(request)
                 left = None if left is None else left - 1
 
@@ -145,6 +160,13 @@ def stuck(start_service):
     engine = Stuck()
     limits = {"max_concurrent_requests": 2}
     return start_service(engines={"aligned": engine}, limits=limits), engine
+
+
+@pytest.fixture
+def start_faulty(start_service, monkeypatch):
+    """Starts a service whose engine is a ``Faulty``; what it fails at goes again at once."""
+    monkeypatch.setattr("trueodds._flight.FIRST_PAUSE", 0.001)
+    return lambda **faults: start_service(engines={"aligned": Faulty(**faults)})
 
 
 @pytest.fixture

@@ -3,12 +3,13 @@
 import pytest
 from google.rpc import code_pb2, status_pb2
 
-from trueodds import Unavailable
-from trueodds._flight import FIRST_PAUSE, LONGEST_PAUSE, Flight
+from trueodds import ServiceFailed, Unavailable
+from trueodds._flight import FAULTS, FIRST_PAUSE, LONGEST_PAUSE, MOST_FAULTY, Flight
 from trueodds.errors import InvalidRequest
 from trueodds.v1 import scoring_pb2
 
 LOST = Unavailable("gone")
+FAULT = status_pb2.Status(code=code_pb2.INTERNAL)
 AWAY = status_pb2.Status(code=code_pb2.UNAVAILABLE)
 
 
@@ -69,6 +70,55 @@ def test_answers_come_as_they_are_where_order_does_not_matter(flight):
     first, second = sent(flight, "a", "b")
     assert keys(flight.answered(answer(second))) == ["b"]
     assert keys(flight.answered(answer(first))) == ["a"]
+
+
+def fails_at(flight, clock, wrong, count):
+    """Answers all but what holds the questions in ``wrong``; the answers that come of it."""
+    batch = scoring_pb2.StreamScoreRequest(questions=[{"text": str(n)} for n in range(count)])
+    due, given, sizes = [flight.add("key", batch)], [], []
+    while due:
+        for request in due:
+            texts = [each.text for each in request.questions]
+            sizes.append(len(texts))
+            parts = {"outcomes": [{"answer": {"calibrator": text}} for text in texts]}
+            if wrong & {*map(int, texts)}:
+                parts = {"error": FAULT}
+            given += flight.answered(answer(request.batch_id, **parts))
+        clock.now += LONGEST_PAUSE
+        due = flight.again()
+    return given, sizes
+
+
+def test_what_the_service_fails_at_goes_again_and_then_in_halves(flight, clock):
+    flight = flight()
+    [(key, response)], sizes = fails_at(flight, clock, {3}, 8)
+    assert (key, len(response.outcomes)) == ("key", 8)
+    assert response.outcomes[3].error == FAULT
+    answered = [each.answer.calibrator for each in response.outcomes]
+    assert answered == ["0", "1", "2", "", "4", "5", "6", "7"]
+    assert sizes == [8] * FAULTS + [4, 4, 2, 2, 1, 1]
+    assert not flight
+
+
+def test_who_fails_at_one_question_after_another_is_given_up(flight, clock):
+    fails_at(flight(), clock, {*range(MOST_FAULTY)}, MOST_FAULTY)
+    with pytest.raises(ServiceFailed):
+        fails_at(flight(patience=1e6), clock, {*range(MOST_FAULTY + 1)}, MOST_FAULTY + 1)
+
+
+def test_what_is_wrong_with_a_half_is_wrong_with_all(flight, clock):
+    flight = flight(ordered=False)
+    batch = scoring_pb2.StreamScoreRequest(questions=[{}] * 2)
+    due = [flight.add("key", batch)]
+    for _ in range(FAULTS):
+        assert flight.answered(answer(due[0].batch_id, error=FAULT)) == []
+        clock.now += LONGEST_PAUSE
+        due = flight.again()
+    wrong = status_pb2.Status(code=code_pb2.NOT_FOUND)
+    [(key, response)] = flight.answered(answer(due[0].batch_id, error=wrong))
+    assert (key, response.error) == ("key", wrong)
+    assert flight.answered(answer(due[1].batch_id, error=wrong)) == []
+    assert not flight
 
 
 def test_a_broken_stream_sends_again_only_what_has_no_answer(flight, clock):

@@ -2,6 +2,7 @@
 
 import itertools
 
+import grpc
 import pytest
 
 from trueodds import (
@@ -12,6 +13,7 @@ from trueodds import (
     InvalidRequest,
     NotFound,
     Question,
+    ServiceFailed,
     TokenIds,
 )
 from trueodds._channel import BATCH, STREAM_WINDOW
@@ -42,8 +44,9 @@ def test_order_is_kept_unless_told_otherwise(relay, connect, questions):
     assert sorted(as_they_come) == list(range(len(questions)))
 
 
-def test_a_stream_that_breaks_goes_on_where_it_was(relay, client, connect, questions):
-    relay.break_after = [2, 0, 1]
+@pytest.mark.parametrize("code", ["UNAVAILABLE", "CANCELLED", "INTERNAL", "UNKNOWN"])
+def test_a_stream_that_breaks_goes_on_where_it_was(relay, client, connect, questions, code):
+    relay.break_after, relay.breaks_off = [2, 0, 1], grpc.StatusCode[code]
     found = both(connect(relay.address), questions)
     assert found == list(enumerate(client.score_batch(questions, model="aligned")))
     assert relay.streams == 4
@@ -56,6 +59,34 @@ def test_a_batch_that_is_told_to_come_back_does(relay, connect, questions):
     found = both(connect(relay.address), questions)
     assert [index for index, _ in found] == list(range(len(questions)))
     assert all(isinstance(outcome, Answer) for _, outcome in found)
+
+
+def test_the_timeout_is_for_answers_and_not_for_pauses(relay, connect, questions):
+    relay.refuse = 3
+    found = both(connect(relay.address, timeout=0.3), questions[:3])
+    assert [index for index, _ in found] == [0, 1, 2]
+
+
+def test_a_fault_that_passes_leaves_no_trace(start_faulty, connect, client, questions):
+    client = connect(start_faulty(faults=5).app.address)
+    assert all(isinstance(outcome, Answer) for _, outcome in both(client, questions))
+
+
+def test_only_the_question_at_which_the_service_fails_has_its_error(
+    start_faulty, connect, questions
+):
+    client = connect(start_faulty(longest=200).app.address)
+    expected = client.score_batch(questions, model="aligned")
+    guilty = [0, 5, BATCH + 1, len(questions) - 1]
+    for index in guilty:
+        questions[index] = Question("word " * 100, ("yes", "no"))
+    for (index, outcome), answer in zip(both(client, questions), expected, strict=True):
+        assert isinstance(outcome, ServiceFailed) if index in guilty else outcome == answer
+
+
+def test_a_service_that_fails_at_everything_is_given_up(start_faulty, connect, questions):
+    with pytest.raises(ServiceFailed):
+        both(connect(start_faulty(longest=0).app.address), questions)
 
 
 def test_a_question_that_cannot_be_scored_has_its_error_in_its_place(relay, connect, questions):

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import math
 from collections.abc import AsyncIterator
 
 import grpc
 
 from trueodds import errors
-from trueodds._flight import Flight, Key, Request, Response
+from trueodds._flight import Flight
+from trueodds._pieces import Key, Request, Response
 from trueodds._streams import broken, ended, too_slow
 from trueodds.v1 import scoring_pb2_grpc
 
@@ -33,7 +35,7 @@ async def stream_batches(
                 await _feed(connection, flight, batches)
             if not flight:
                 return
-            event = await _wait(connection, timeout, flight.pause())
+            event = await _wait(connection, timeout if flight.expects else math.inf, flight.pause())
             if isinstance(event, errors.TrueoddsError):
                 connection = None
                 flight.lost(event)

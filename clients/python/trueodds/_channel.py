@@ -35,7 +35,10 @@ _RETRIES = {
                 "backoffMultiplier": 2,
                 "retryableStatusCodes": ["UNAVAILABLE"],
             },
-        }
+        },
+        # Streams go on by themselves, with what has no answer; a stream that gRPC has repeated can
+        # lose messages on the way.
+        {"name": [{"service": "trueodds.v1.ScoringService", "method": "StreamScore"}]},
     ]
 }
 

@@ -2,18 +2,25 @@
 
 import time
 from collections.abc import Callable
-from typing import Generic, TypeAlias, TypeVar
+from typing import Generic
+
+from google.rpc import code_pb2
 
 from trueodds import errors
+from trueodds._channel import BATCH
+from trueodds._pieces import Batch, Key, Piece, Request, Response
 from trueodds.v1 import scoring_pb2
-
-Key = TypeVar("Key")
-Request: TypeAlias = scoring_pb2.StreamScoreRequest
-Response: TypeAlias = scoring_pb2.StreamScoreResponse
 
 # Seconds before what failed is sent again: doubled each time that nothing comes back.
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
+
+# What the service failed at so often goes on in halves: one of the questions may be why.
+FAULTS = 3
+# A service that fails at so many questions in turn, alone, would fail at any.
+MOST_FAULTY = BATCH
+
+_FAULTS = (code_pb2.INTERNAL, code_pb2.UNKNOWN, code_pb2.DATA_LOSS)
 
 
 class Flight(Generic[Key]):
@@ -21,6 +28,8 @@ class Flight(Generic[Key]):
 
     Knows no transport: both clients drive it. ``window`` bounds the batches under way,
     ``patience`` the seconds for which nothing may come back but that the server is unavailable.
+    What the service fails at goes again, and then in halves, until a question at which it fails
+    alone has that as its outcome.
     """
 
     def __init__(
@@ -35,14 +44,16 @@ class Flight(Generic[Key]):
         self._patience = patience
         self._ordered = ordered
         self._clock = clock
-        self._batches: dict[int, tuple[Key, Request]] = {}
-        self._again: dict[int, None] = {}
+        self._batches: dict[int, Batch[Key]] = {}
+        self._pieces: dict[str, Piece[Key]] = {}
+        self._again: dict[str, None] = {}
         self._held: dict[int, tuple[Key, Response]] = {}
         self._added = 0
         self._given = 0
         self._failures = 0
         self._failing_since = 0.0
         self._not_before = 0.0
+        self._faulty = 0
 
     def __bool__(self) -> bool:
         """Whether anything is under way."""
@@ -53,43 +64,43 @@ class Flight(Generic[Key]):
         """Whether one more may go; answers that wait for those before them take room as well."""
         return len(self._batches) < self._window and len(self._held) < 4 * self._window
 
+    @property
+    def expects(self) -> bool:
+        """Whether anything that was sent is not answered."""
+        return len(self._again) < len(self._pieces)
+
     def add(self, key: Key, request: Request) -> Request:
         """Takes up a batch, which is to be sent; names it by its number."""
         request.batch_id = str(self._added)
-        self._batches[self._added] = key, request
+        self._batches[self._added] = Batch(self._added, key, len(request.questions))
+        self._pieces[request.batch_id] = Piece(self._batches[self._added], 0, request)
         self._added += 1
         return request
 
     def answered(self, response: Response) -> list[tuple[Key, Response]]:
         """The answers to hand on, now that this one is here.
 
-        Raises Unavailable when patience is at its end.
+        Raises Unavailable when patience is at its end, and ServiceFailed when the service fails
+        at one question after another.
         """
-        number = int(response.batch_id)
-        if number not in self._batches:  # settled already, by an answer that seemed lost
+        piece = self._pieces.get(response.batch_id)
+        if piece is None:  # settled already, by an answer that seemed lost
             return []
         if (error := _unavailable(response)) is not None:
             self._failed(error)
-            self._again[number] = None
+            self._again[response.batch_id] = None
             return []
-        key, _ = self._batches.pop(number)
-        self._again.pop(number, None)
-        self._failures = 0
-        if not self._ordered:
-            return [(key, response)]
-        self._held[number] = key, response
-        ready = []
-        while self._given in self._held:
-            ready.append(self._held.pop(self._given))
-            self._given += 1
-        return ready
+        if response.error.code not in _FAULTS:
+            self._failures = self._faulty = 0
+            return self._settled(piece, response)
+        return self._failed_at(piece, response)
 
     def lost(self, error: errors.TrueoddsError) -> None:
         """The stream broke: all that is not answered goes again. Raises what cannot be mended."""
         if not isinstance(error, errors.Unavailable):
             raise error
         self._failed(error)
-        self._again = dict.fromkeys(self._batches)
+        self._again = dict.fromkeys(self._pieces)
 
     def pause(self) -> float | None:
         """Seconds until something is to be sent again; None when nothing is."""
@@ -99,9 +110,47 @@ class Flight(Generic[Key]):
         """What is to be sent again by now."""
         if self.pause() != 0:
             return []
-        due = [self._batches[number][1] for number in self._again]
+        due = [self._pieces[name].request for name in self._again]
         self._again.clear()
         return due
+
+    def _failed_at(self, piece: Piece[Key], response: Response) -> list[tuple[Key, Response]]:
+        error = errors.from_status(response.error)
+        piece.faults += 1
+        smaller = [piece] if piece.faults < FAULTS else piece.halves()
+        if not smaller:
+            self._faulty += 1
+            if self._faulty > MOST_FAULTY:
+                raise error
+            alone = scoring_pb2.Outcome(error=response.error)
+            return self._settled(piece, Response(outcomes=[alone]))
+        del self._pieces[piece.name]
+        self._pieces |= {each.name: each for each in smaller}
+        self._again |= {each.name: None for each in smaller}
+        self._failed(error)
+        return []
+
+    def _settled(self, piece: Piece[Key], response: Response) -> list[tuple[Key, Response]]:
+        """The answers to hand on, now that this piece has its own."""
+        self._forget(piece)
+        answer = piece.answered(response)
+        if answer is None:
+            return []
+        for other in [each for each in self._pieces.values() if each.batch is piece.batch]:
+            self._forget(other)  # what is wrong with all is wrong with them
+        batch = self._batches.pop(piece.batch.number)
+        if not self._ordered:
+            return [(batch.key, answer)]
+        self._held[batch.number] = batch.key, answer
+        ready = []
+        while self._given in self._held:
+            ready.append(self._held.pop(self._given))
+            self._given += 1
+        return ready
+
+    def _forget(self, piece: Piece[Key]) -> None:
+        del self._pieces[piece.name]
+        self._again.pop(piece.name, None)
 
     def _failed(self, error: errors.TrueoddsError) -> None:
         now = self._clock()

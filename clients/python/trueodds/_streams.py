@@ -1,5 +1,6 @@
 """A stream of batches to the server and back, which outlives the server's restarts."""
 
+import math
 import queue
 import threading
 from collections.abc import Iterable, Iterator
@@ -7,8 +8,11 @@ from collections.abc import Iterable, Iterator
 import grpc
 
 from trueodds import errors
-from trueodds._flight import Flight, Key, Request, Response
+from trueodds._flight import Flight
+from trueodds._pieces import Key, Request, Response
 from trueodds.v1 import scoring_pb2_grpc
+
+_ENDS = (grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
 
 
 def stream_batches(
@@ -38,7 +42,7 @@ def stream_batches(
                 _feed(connection, flight, source)
             if not flight:
                 return
-            event = _wait(connection, timeout, flight.pause())
+            event = _wait(connection, timeout if flight.expects else math.inf, flight.pause())
             if isinstance(event, errors.TrueoddsError):
                 connection = None
                 flight.lost(event)
@@ -114,8 +118,8 @@ def ended(server: str) -> errors.TrueoddsError:
 
 
 def broken(error: grpc.RpcError, server: str) -> errors.TrueoddsError:
-    """What broke the stream; a server that stops cancels what it has under way."""
-    if error.code() is grpc.StatusCode.CANCELLED:
+    """What broke the stream; how a server that stops or is killed does it has several names."""
+    if error.code() in _ENDS:
         return ended(server)
     return errors.from_rpc(error, server)
 

@@ -193,8 +193,8 @@ class Client:
         or its error: in their order, or with ``ordered=False`` as they come. Any number of
         questions takes the same memory. A server that restarts or loses an engine is waited for,
         up to 300 seconds, and asked again only for what it has not answered; ``timeout`` bounds
-        the wait for the next answer. What is wrong with all questions is raised. The other
-        arguments are those of ``score``.
+        the wait for the next answer. What a service fails at is asked again, at last alone. What
+        is wrong with all questions is raised. The other arguments are those of ``score``.
         """
         settings = _messages.settings_message(
             model,

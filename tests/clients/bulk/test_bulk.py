@@ -14,6 +14,7 @@ from trueodds.bulk import job
 from trueodds.bulk.errors import BadRow
 from trueodds.bulk.parts import Parts
 from trueodds.cli.bulk import BAD_ROWS
+from trueodds.v1.scoring_pb2 import Identity
 
 
 @pytest.fixture(autouse=True)
@@ -208,6 +209,14 @@ def dies_at(monkeypatch, moment):
     monkeypatch.setattr(Path, "replace", replace)
 
 
+def cut_off_run(monkeypatch, run_bulk, *args):
+    """A run that dies when its first part is there."""
+    with monkeypatch.context() as within:
+        dies_at(within, 3)
+        with pytest.raises((Killed, AssertionError)):
+            run_bulk(*args)
+
+
 def test_what_is_finished_is_not_asked_again(run_bulk, relay, write, output):
     path = write(*(row(number) for number in range(130)))
     relay.break_after = [4, 0, 0, 0]
@@ -237,6 +246,86 @@ def test_other_settings_are_refused(run_bulk, relay, write, output, change):
     assert "other settings" in result.stderr
     path.write_text(path.read_text() + json.dumps(row(50)) + "\n")
     assert "input" in run_bulk(path, "-o", output).stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "cut_off"),
+    [*((field.name, False) for field in Identity.DESCRIPTOR.fields), ("format_version", True)],
+)
+def test_an_output_is_of_one_model(run_bulk, relay, write, output, monkeypatch, name, cut_off):
+    """Also when the other one answers after the stream, or the whole run, was cut off."""
+    path = write(*(row(number) for number in range(130)))
+    honest = relay._answer
+    relay.break_after = [6, 0]
+
+    def changed(request):
+        response = honest(request)
+        for each in response.outcomes:
+            setattr(each.answer.identity, name, 7 if name == "format_version" else "another")
+        return response
+
+    def later(request):
+        return honest(request) if relay.streams == 1 else changed(request)
+
+    monkeypatch.setattr(relay, "_answer", later)
+    if cut_off:
+        cut_off_run(monkeypatch, run_bulk, path, "-o", output)
+        monkeypatch.setattr(relay, "_answer", changed)
+    result = run_bulk(path, "-o", output)
+    assert result.exit_code == 1
+    assert "another" in result.stderr or "7 now" in result.stderr
+    assert not output.exists()
+    monkeypatch.setattr(relay, "_answer", honest)
+    assert run_bulk(path, "-o", output).exit_code == 0
+    assert [each["row"] for each in rows_of(output)] == list(range(130))
+
+
+def test_an_output_is_of_one_calibrator(run_bulk, client, write, output, monkeypatch, task):
+    path = write(*(row(number) for number in range(130)))
+    cut_off_run(monkeypatch, run_bulk, path, "-o", output, "--task", task)
+    new = client.fit(model="aligned", task=task, method=Method.CONSTANT, options=2, activate=True)
+    result = run_bulk(path, "-o", output, "--task", task)
+    assert result.exit_code == 1
+    assert f"{new.name} now, and was none" in result.stderr
+    client.rollback(new.name)
+    assert run_bulk(path, "-o", output, "--task", task).exit_code == 0
+    assert {each["calibrator"] for each in rows_of(output)} == {None}
+
+
+def test_a_file_that_is_replaced_meanwhile_is_not_scored(score_file, write, output):
+    path = write(*(row(number) for number in range(50)))
+    source = bulk.open_source(path)
+    write(*({**row(number), "question": "Another?"} for number in range(50)))
+    with pytest.raises(bulk.BulkError, match="changed while it was read"):
+        score_file(source)
+    assert not output.exists()
+
+
+def test_parts_without_a_beginning_are_no_parts(run_bulk, write, output, monkeypatch):
+    """What is left of a removal that was cut off is of settings that nobody knows."""
+    path = write(*(row(number) for number in range(130)))
+    cut_off_run(monkeypatch, run_bulk, path, "-o", output)
+    (parts_of(output) / "manifest.json").unlink()
+    assert run_bulk(path, "-o", output, "--task", "other").exit_code == 0
+    assert {each["task"] for each in rows_of(output)} == {"other"}
+
+
+def test_a_row_larger_than_a_message_costs_no_other(run_bulk, write, output):
+    path = write(row(0), {**row(1), "question": "w " * 2**22}, row(2))
+    assert run_bulk(path, "-o", output).exit_code == BAD_ROWS
+    assert [each["error_reason"] for each in rows_of(output)] == [None, "BAD_ROW", None]
+    assert "4 MiB" in rows_of(output)[1]["error"]
+
+
+def test_a_row_at_which_the_service_fails_costs_no_other(start_faulty, command, write, output):
+    """And when it failed once at everything, that leaves no trace."""
+    service = start_faulty(faults=2, longest=200)
+    rows = [row(number) for number in range(130)]
+    rows[77]["question"] = "word " * 100
+    server = ["--server", service.app.address]
+    assert command("bulk", "aligned", write(*rows), "-o", output, *server).exit_code == BAD_ROWS
+    codes = [each["error_code"] for each in rows_of(output)]
+    assert codes == [None] * 77 + ["INTERNAL"] + [None] * 52
 
 
 def test_a_file_of_somebody_else_is_left_alone(run_bulk, write, output):
@@ -303,6 +392,9 @@ class Bad:
     def __init__(self, folder):
         self.kept = []
         self._folder = folder
+
+    def check_unchanged(self):
+        pass
 
     def rows(self, start, columns):
         for number in range(400):

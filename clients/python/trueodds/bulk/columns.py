@@ -13,7 +13,7 @@ from trueodds.bulk.errors import BadRow, BulkError
 
 _QUESTION = (
     *("question", "question.stem", "question_stem", "ctx", "query", "goal"),
-    *("sentence", "problem", "input", "text"),
+    *("sentence", "problem", "prompt", "input", "text"),
 )
 _OPTIONS = ("options", "choices", "question.choices", "endings", "candidates")
 _PASSAGE = ("passage", "article", "story", "support", "context")

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from itertools import islice
 
+from trueodds._channel import BATCH_BYTES
 from trueodds.bulk.answers import answer_index
 from trueodds.bulk.cells import (
     UNREADABLE,
@@ -50,6 +51,7 @@ def read_item(row: Row, columns: Columns) -> Item:
             passage=_passage(row, columns),
             labels=labels,
         )
+        _check_size(question)
         return Item(question, _answer(row, columns, question, labels), name, task)
     except BadRow as error:
         return Item(id=name, error=error)
@@ -67,6 +69,16 @@ def read_shots(source: Source, columns: Columns, most: int) -> list[Example]:
             raise BulkError(f"{source.path}, row {number}: {why}")
         shots.append(Example(item.question, item.answer))
     return shots
+
+
+def _check_size(question: Question) -> None:
+    """What is larger than messages of many questions get might be larger than a server takes."""
+    texts = (question.text, question.passage, *question.options, *(question.labels or ()))
+    if (
+        sum(map(len, texts)) * 4 > BATCH_BYTES
+        and sum(len(each.encode()) for each in texts) > BATCH_BYTES
+    ):
+        raise BadRow(f"is larger than a message may be: {BATCH_BYTES // 2**20} MiB")
 
 
 def _id(row: dict[str, object], columns: Columns) -> str | None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TypeAlias
 
 from google.protobuf.json_format import MessageToDict
-from google.rpc import code_pb2
 from pyarrow import parquet
 
 from trueodds import _messages, errors
@@ -16,6 +15,7 @@ from trueodds._channel import BATCH
 from trueodds.bulk.columns import Columns
 from trueodds.bulk.errors import BulkError
 from trueodds.bulk.items import Item, read_item
+from trueodds.bulk.origin import Origin
 from trueodds.bulk.parts import Parts
 from trueodds.bulk.source import Source
 from trueodds.bulk.table import Result, part_table
@@ -24,9 +24,6 @@ from trueodds.v1 import scoring_pb2
 
 # Rows of a part: what an interruption can cost at most, but for what is under way.
 _PART = 1024
-
-# What fails a batch as a whole, but for these, is wrong with the run and ends it.
-_OF_THE_BATCH = (code_pb2.INTERNAL, code_pb2.UNKNOWN, code_pb2.DATA_LOSS)
 
 Progress = Callable[[int, int], None]
 """Called with how many rows are done, and how many of them are errors."""
@@ -63,8 +60,9 @@ def score_file(
 ) -> Summary:
     """Scores every row of a file into a Parquet file, and goes on where an earlier run ended.
 
-    Raises BulkError where the output is another run's, and the client's errors where the service
-    cannot go on; what is done is kept, and the same call goes on with the rest.
+    Raises BulkError where the output is another run's, or would be of two models, calibrators or
+    files, and the client's errors where the service cannot go on; what is done is kept, and the
+    same call goes on with the rest.
     """
     served = client.model(settings.model)
     parts = Parts(
@@ -79,6 +77,9 @@ def score_file(
     if parts.finished():
         return Summary(source.count, _errors(output), source.count)
     with parts.opened() as resumed:
+        origin = Origin(served.revision, served.tokenizer_revision)
+        for facts in parts.facts():
+            origin.agree(facts)
         done, failed = resumed, 0
         progress(done, failed)
         under_way: deque[_Part] = deque()
@@ -94,7 +95,10 @@ def score_file(
             nonlocal done, failed
             while under_way and not under_way[0].unanswered:
                 part = under_way.popleft()
-                failed += _keep(parts, part, settings)
+                facts = origin.of(part.items, part.results, settings.task)
+                table = part_table(part.first, part.items, part.results, settings)
+                parts.add(part.first, table, facts)
+                failed += table.num_rows - table["error_code"].null_count
                 done = part.first + len(part.items)
 
         for (part, places), response in client.stream(batches()):
@@ -113,6 +117,7 @@ def _parts(source: Source, columns: Columns, start: int) -> Iterator[_Part]:
     """The rows from ``start`` in parts."""
     rows = source.rows(start, columns.names())
     while items := [read_item(row, columns) for row in islice(rows, _PART)]:
+        source.check_unchanged()
         yield _Part(start, items, [None] * len(items))
         start += len(items)
 
@@ -141,21 +146,10 @@ def _settle(part: _Part, places: Sequence[int], response: scoring_pb2.StreamScor
     """Puts a message's outcomes in their places. Raises what is wrong with the whole run."""
     part.unanswered -= 1
     if response.HasField("error"):
-        if response.error.code not in _OF_THE_BATCH:
-            raise errors.from_status(response.error)
-        for place in places:
-            part.results[place] = response.error
-        return
+        raise errors.from_status(response.error)
     for place, outcome in zip(places, response.outcomes, strict=True):
         answered = outcome.HasField("answer")
         part.results[place] = outcome.answer if answered else outcome.error
-
-
-def _keep(parts: Parts, part: _Part, settings: scoring_pb2.ScoreSettings) -> int:
-    """How many of its rows are errors."""
-    table = part_table(part.first, part.items, part.results, settings)
-    parts.add(part.first, table)
-    return int(table.num_rows - table["error_code"].null_count)
 
 
 def _errors(output: Path) -> int:

@@ -50,13 +50,24 @@ class Parts:
             if manifest.exists():
                 _check_same(json.loads(manifest.read_text()), self._settings, self._folder)
             else:
+                for rest in self._folder.glob("rows-*"):  # of a removal that was cut off
+                    rest.unlink()
                 _write(manifest, lambda path: path.write_text(json.dumps(self._settings)))
             yield max((stop for _, stop in self._found()), default=0)
 
-    def add(self, first: int, table: pa.Table) -> None:
-        """Keeps rows ``first`` and on; after that they are there even if the power fails."""
-        name = f"rows-{first:012}-{first + table.num_rows:012}.parquet"
-        _write(self._folder / name, lambda path: parquet.write_table(table, path))
+    def add(self, first: int, table: pa.Table, facts: Mapping[str, Any]) -> None:
+        """Keeps rows ``first`` and on; after that they are there even if the power fails.
+
+        ``facts`` is what is to be known of them when they are resumed.
+        """
+        told = table.replace_schema_metadata({_KEY: json.dumps(facts).encode()})
+        path = self._path(first, first + table.num_rows)
+        _write(path, lambda path: parquet.write_table(told, path))
+
+    def facts(self) -> Iterator[dict[str, Any]]:
+        """What is known of each part."""
+        for first, stop in self._found():
+            yield json.loads(parquet.read_schema(self._path(first, stop)).metadata[_KEY])
 
     def merge(self) -> None:
         """Writes the output, and removes the parts: the output says itself that it is whole."""
@@ -84,6 +95,9 @@ class Parts:
         shutil.rmtree(self._folder, ignore_errors=True)
         return True
 
+    def _path(self, first: int, stop: int) -> Path:
+        return self._folder / f"rows-{first:012}-{stop:012}.parquet"
+
     def _found(self) -> list[tuple[int, int]]:
         """First and last but one of each part, in their order. Raises BulkError at a gap."""
         names = (_NAME.fullmatch(path.name) for path in self._folder.iterdir())
@@ -101,7 +115,8 @@ class Parts:
         """All rows, in tables of a good size for a row group."""
         kept: list[pa.Table] = []
         for first, stop in self._found():
-            kept.append(parquet.read_table(self._folder / f"rows-{first:012}-{stop:012}.parquet"))
+            table = parquet.read_table(self._path(first, stop))
+            kept.append(table.replace_schema_metadata())
             if sum(table.num_rows for table in kept) >= _GROUP_ROWS:
                 yield pa.concat_tables(kept)
                 kept = []

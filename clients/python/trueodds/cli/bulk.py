@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from trueodds import _messages
-from trueodds._channel import TIMEOUT
+from trueodds._channel import PATIENCE
 from trueodds.cli.console import (
     AnswerFormat,
     AnswerSet,
@@ -83,7 +83,7 @@ def bulk(
     calibrator: CalibratorName = None,
     timeout: Annotated[
         float, typer.Option(min=0.001, help="Seconds to wait for the next answer.")
-    ] = TIMEOUT,
+    ] = PATIENCE,
     server: Server = None,
 ) -> None:
     """Score a whole file into Parquet: resumed after any interruption, bad rows reported.
