@@ -148,6 +148,7 @@ def test_a_cell_without_a_value_concerns_who_reads_it(odd):
 def test_only_the_columns_that_are_taken_are_read(odd):
     rows = open_source(odd).rows(1, ["question"])
     assert list(rows) == [{"question": "y"}]
+    assert list(open_source(odd).rows(0, ["options"])) == [{}, {}]
 
 
 def test_a_row_group_is_not_read_as_a_whole(tmp_path):

@@ -46,9 +46,9 @@ def _opened(path: Path) -> parquet.ParquetFile:
 
 
 def _rows_of(batch: pa.RecordBatch) -> Iterator[Row]:
-    columns = [_values(column) for column in batch.columns]
-    for values in zip(*columns, strict=True):
-        yield dict(zip(batch.schema.names, values, strict=True))
+    columns = {name: _values(batch[name]) for name in batch.schema.names}
+    for place in range(batch.num_rows):  # of which there are some even without columns
+        yield {name: values[place] for name, values in columns.items()}
 
 
 def _values(column: Any) -> list[Any]:
