@@ -27,6 +27,9 @@ PAIRS = [
     ("", "The film was dull."),
     ("", "<|end|>The film"),
     ("<|end|>The film was", " dull"),
+    ("The film was dull.", "\n"),
+    ("", " "),
+    *(("Which film was it?\nAnswer:", f" number {number}") for number in range(40)),
 ]
 
 
