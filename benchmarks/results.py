@@ -33,7 +33,7 @@ def files() -> dict[Path, str]:
             parts.append(_growth(result))
         elif "profile" in result:
             chart = path.with_suffix(".svg")
-            parts.append(_rates(result, chart.name))
+            parts.append(_rates(result, path.stem))
             made[chart] = _chart(result)
         else:
             parts.append(_plain(path, result))
@@ -49,13 +49,13 @@ def _title(result: dict[str, Any]) -> str:
     return f"{result['model']}, {_hardware(result)}"
 
 
-def _rates(result: dict[str, Any], chart: str) -> str:
+def _rates(result: dict[str, Any], name: str) -> str:
     rows = result["rows"]
-    title = _title(result)
+    title = f"{_title(result)} ({name})"
     lines = [
         f"## {title}",
         "",
-        f"![{title}](results/{chart})",
+        f"![{title}](results/{name}.svg)",
         "",
         "| | × offline | questions/s | p50 ms | p99 ms | largest difference, nats |",
         "|---|---|---|---|---|---|",

@@ -21,7 +21,7 @@ _STOP_SECONDS = 60.0
 
 
 class ServiceError(Exception):
-    """The service did not start; the message is the end of what it said."""
+    """The service did not start, or ended; the message is the end of what it said."""
 
 
 def demo_config(folder: Path) -> Path:
@@ -46,7 +46,8 @@ def demo_config(folder: Path) -> Path:
 def running(config: Path) -> Iterator[str]:
     """`trueodds serve` on a configuration; the value is the address where it listens.
 
-    On leaving, the service and every process that it started are gone.
+    On leaving, the service and every process that it started are gone. An error inside becomes a
+    ServiceError where the service has ended by itself.
     """
     log = config.with_suffix(".log")
     with log.open("w", encoding="utf-8") as errors:
@@ -60,6 +61,10 @@ def running(config: Path) -> Iterator[str]:
         )
     try:
         yield _address(process, log)
+    except Exception as error:
+        if process.poll() is None:
+            raise
+        raise ServiceError(f"the service has ended:\n{_end(log)}") from error
     finally:
         _stop(process)
 
@@ -70,8 +75,11 @@ def _address(process: "subprocess.Popen[str]", log: Path) -> str:
         said.append(line)
         if found := _LISTENING.match(line):
             return found[1]
-    end = "".join(said[-3:]) + log.read_text(encoding="utf-8")[-2000:]
-    raise ServiceError(f"the service did not start:\n{end}")
+    raise ServiceError(f"the service did not start:\n{''.join(said[-3:])}{_end(log)}")
+
+
+def _end(log: Path) -> str:
+    return log.read_text(encoding="utf-8")[-2000:]
 
 
 def _stop(process: "subprocess.Popen[str]") -> None:

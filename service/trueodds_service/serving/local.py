@@ -85,6 +85,8 @@ def serving(settings: Settings) -> Iterator[str]:
         os.environ.setdefault(name, value)
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     context = ray.init(
+        # Whatever other Ray runs here, or is named in the environment, is somebody else's.
+        address="local",
         include_dashboard=False,
         log_to_driver=False,
         logging_level="ERROR",
