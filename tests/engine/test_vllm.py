@@ -105,3 +105,14 @@ async def test_scores_are_what_the_engine_process_told(monkeypatch):
     ]
     assert len({each.request_id for each in sent}) == len(sent)
     engine.close()
+
+
+async def test_single_questions_go_before_those_of_batches(monkeypatch):
+    monkeypatch.setattr(EngineCoreClient, "make_async_mp_client", staticmethod(Core))
+    engine = VllmEngine.start(MODELS / "base", VllmSettings())
+    await engine.score(PROMPTS)
+    await engine.score(PROMPTS[:1])
+    *batch, single = engine._llm.engine_core.requests
+    assert len({each.priority for each in batch}) == 1
+    assert single.priority < batch[0].priority, "the least goes first"
+    engine.close()

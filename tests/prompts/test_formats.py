@@ -14,6 +14,7 @@ from trueodds_service.prompts.formats import (
     answer,
     asked_length,
     render,
+    worked,
     worked_length,
 )
 from trueodds_service.prompts.question import Question, Shot, letters
@@ -105,6 +106,15 @@ def test_a_length_is_told_without_writing(answer_format, passage):
     assert asked_length(question, answer_format) == len(render(question, [], answer_format))
     assert worked_length(shots, answer_format) + asked_length(question, answer_format) == len(
         render(question, shots, answer_format)
+    )
+
+
+def test_only_shots_of_a_usual_length_are_kept():
+    usual = [Shot(QUESTION, 2)]
+    long = [Shot(replace(QUESTION, text="?" * 100_000), 2)]
+    assert worked(usual, PAREN) is worked(usual, PAREN)
+    assert worked(long, PAREN) is not worked(long, PAREN), (
+        "what callers choose is not held for them"
     )
 
 

@@ -1,6 +1,8 @@
 """Calls over a socket: whose answer is whose, and what becomes of calls when an end is gone."""
 
 import asyncio
+import pickle
+import struct
 
 import numpy as np
 import pytest
@@ -117,6 +119,22 @@ async def test_calls_fail_when_the_process_is_gone(connection, engine, listener,
     await asyncio.wait_for(connection.wait_lost(), 5)
     with pytest.raises(ConnectionError):
         await connection.score(prompts(3), None)
+
+
+async def test_what_is_no_message_counts_as_gone(tmp_path, lost):
+    async def talk(reader, writer):
+        hello = pickle.dumps(INFO)
+        writer.write(struct.pack("!Q", len(hello)) + hello + struct.pack("!Q", 7) + b"nothing")
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_unix_server(talk, tmp_path / "engine")
+    connection = await Connection.open(str(tmp_path / "engine"), lambda: lost.append(None))
+    await asyncio.wait_for(connection.wait_lost(), 5)
+    assert len(lost) == 1
+    with pytest.raises(ConnectionError):
+        await connection.score(prompts(1), None)
+    server.close()
 
 
 async def test_calls_end_in_the_engine_when_their_gateway_is_gone(connection, engine, lost):

@@ -20,7 +20,7 @@ FAULTS = 3
 # A service that fails at so many questions in turn, alone, would fail at any.
 MOST_FAULTY = BATCH
 
-_FAULTS = (code_pb2.INTERNAL, code_pb2.UNKNOWN, code_pb2.DATA_LOSS)
+_FAULT_CODES = (code_pb2.INTERNAL, code_pb2.UNKNOWN, code_pb2.DATA_LOSS)
 
 
 class Flight(Generic[Key]):
@@ -50,8 +50,8 @@ class Flight(Generic[Key]):
         self._held: dict[int, tuple[Key, Response]] = {}
         self._added = 0
         self._given = 0
-        self._failures = 0
-        self._failing_since = 0.0
+        self._rounds = 0
+        self._backing_off_since = 0.0
         self._not_before = 0.0
         self._faulty = 0
 
@@ -87,11 +87,11 @@ class Flight(Generic[Key]):
         if piece is None:  # settled already, by an answer that seemed lost
             return []
         if (error := _unavailable(response)) is not None:
-            self._failed(error)
+            self._back_off(error)
             self._again[response.batch_id] = None
             return []
-        if response.error.code not in _FAULTS:
-            self._failures = self._faulty = 0
+        if response.error.code not in _FAULT_CODES:
+            self._rounds = self._faulty = 0
             return self._settled(piece, response)
         return self._failed_at(piece, response)
 
@@ -99,7 +99,7 @@ class Flight(Generic[Key]):
         """The stream broke: all that is not answered goes again. Raises what cannot be mended."""
         if not isinstance(error, errors.Unavailable):
             raise error
-        self._failed(error)
+        self._back_off(error)
         self._again = dict.fromkeys(self._pieces)
 
     def pause(self) -> float | None:
@@ -127,7 +127,7 @@ class Flight(Generic[Key]):
         del self._pieces[piece.name]
         self._pieces |= {each.name: each for each in smaller}
         self._again |= {each.name: None for each in smaller}
-        self._failed(error)
+        self._back_off(error)
         return []
 
     def _settled(self, piece: Piece[Key], response: Response) -> list[tuple[Key, Response]]:
@@ -152,16 +152,16 @@ class Flight(Generic[Key]):
         del self._pieces[piece.name]
         self._again.pop(piece.name, None)
 
-    def _failed(self, error: errors.TrueoddsError) -> None:
+    def _back_off(self, error: errors.TrueoddsError) -> None:
         now = self._clock()
-        if not self._failures:
-            self._failing_since = now
-        elif now - self._failing_since > self._patience:
+        if not self._rounds:
+            self._backing_off_since = now
+        elif now - self._backing_off_since > self._patience:
             raise error
         # What fails together counts once.
         if now >= self._not_before:
-            self._not_before = now + min(FIRST_PAUSE * 2**self._failures, LONGEST_PAUSE)
-            self._failures += 1
+            self._not_before = now + min(FIRST_PAUSE * 2**self._rounds, LONGEST_PAUSE)
+            self._rounds += 1
 
 
 def _unavailable(response: Response) -> errors.TrueoddsError | None:

@@ -84,7 +84,7 @@ class Read:
 class Steps:
     """vLLM's logprobs, step by step: of the token that stands there first, then of others.
 
-    Only the first one's rank is told: how many tokens are as likely, itself included.
+    Only the first one's rank is told: how many tokens are at least as likely, itself included.
     """
 
     def __init__(self, flat: "FlatLogprobs") -> None:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from vllm.v1.engine.async_llm import AsyncLLM
 
 # Priorities of vLLM's: the least goes first. Who asks few questions waits for them, and who asks
-# many waits for the last.
+# many waits for the last. With several processes each has its share of a call only.
 _FIRST, _IN_TURN = -1, 0
-_FEW = 32
+_FEW = 8
 
 _Tokens = tuple[int, ...]
 

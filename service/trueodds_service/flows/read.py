@@ -34,7 +34,7 @@ _PRIOR_SHARE = 0.05
 _PRIOR_QUESTIONS = 8
 
 # Tokenised in a few milliseconds.
-_SHORT_CHARACTERS = 10_000
+_SHORT_CHARACTERS = 30_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,10 @@ def _is_short(question: Question, shots: Sequence[Shot], reading: Reading) -> bo
     if question.prompt is not None:
         return False
     written = reading.format
-    return asked_length(question, written) + worked_length(shots, written) <= _SHORT_CHARACTERS
+    length = asked_length(question, written) + worked_length(shots, written)
+    # Some tokenizers have to read the whole prompt with each option after it.
+    ways = len(question.options) * (2 if reading.variants else 1)
+    return length * (1 + ways) <= _SHORT_CHARACTERS
 
 
 class _Ask(NamedTuple):

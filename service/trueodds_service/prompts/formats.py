@@ -10,11 +10,17 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from hashlib import blake2b
+from typing import TypeVar
 
 from trueodds_service.prompts.question import Question, Shot
 
 # Raised by one whenever a built-in format changes: it is part of every calibrator's scope.
 FORMAT_VERSION = 1
+
+T = TypeVar("T")
+
+# Of shots that are kept as they are written.
+_KEPT_CHARACTERS = 2**16
 
 _PLACE = re.compile(r"\{(text|passage|options|label)\}")
 
@@ -69,11 +75,11 @@ def render(question: Question, shots: Sequence[Shot], answer_format: Format) -> 
 
 def worked(shots: Sequence[Shot], answer_format: Format) -> str:
     """The worked examples, as they stand before a question."""
-    return _worked(tuple(shots), answer_format)
+    return _kept(_worked, tuple(shots), answer_format)
 
 
-# The same examples come with every question of a task, but are kept for few tasks: they are long.
-@functools.lru_cache(maxsize=32)
+# The same examples come with every question of a task.
+@functools.lru_cache(maxsize=64)
 def _worked(shots: tuple[Shot, ...], answer_format: Format) -> str:
     return "".join(
         ask(shot.question, answer_format)
@@ -96,10 +102,10 @@ def ask(question: Question, answer_format: Format) -> str:
 
 def worked_length(shots: Sequence[Shot], answer_format: Format) -> int:
     """Characters of the worked examples, told without writing them."""
-    return _worked_length(tuple(shots), answer_format)
+    return _kept(_worked_length, tuple(shots), answer_format)
 
 
-@functools.lru_cache(maxsize=256)
+@functools.lru_cache(maxsize=64)
 def _worked_length(shots: tuple[Shot, ...], answer_format: Format) -> int:
     return sum(
         asked_length(shot.question, answer_format)
@@ -107,6 +113,18 @@ def _worked_length(shots: tuple[Shot, ...], answer_format: Format) -> int:
         + len(answer_format.separator)
         for shot in shots
     )
+
+
+def _kept(
+    cached: "functools._lru_cache_wrapper[T]", shots: tuple[Shot, ...], answer_format: Format
+) -> T:
+    """What is told of shots; kept only of those of a usual length."""
+    length = sum(
+        len(each.question.text) + len(each.question.passage) + sum(map(len, each.question.options))
+        for each in shots
+    )
+    call = cached if length <= _KEPT_CHARACTERS else cached.__wrapped__
+    return call(shots, answer_format)
 
 
 def asked_length(question: Question, answer_format: Format) -> int:

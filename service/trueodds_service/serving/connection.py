@@ -7,12 +7,15 @@ over a socket a tenth of that. Messages are pickles: make the socket where only 
 import asyncio
 import functools
 import itertools
+import logging
 import pickle
 import struct
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from trueodds_service.engine.base import EngineInfo, TokenPrompt, TokenScore
+
+_log = logging.getLogger(__name__)
 
 Score = Callable[[Sequence[TokenPrompt], str | None], Awaitable[list[TokenScore]]]
 
@@ -81,11 +84,10 @@ class Listener:
         writer: asyncio.StreamWriter,
     ) -> None:
         try:
-            answer: Any = await self._score(*call)
+            _send(writer, (number, await self._score(*call)))
         except Exception as error:
             # Only the class: a foreign message can hold a prompt.
-            answer = EngineFault(type(error).__name__)
-        _send(writer, (number, answer))
+            _send(writer, (number, EngineFault(type(error).__name__)))
 
 
 class Connection:
@@ -109,7 +111,7 @@ class Connection:
     @classmethod
     async def open(cls, path: str, on_lost: Callable[[], None]) -> "Connection":
         """Connects to the socket at ``path``. ``on_lost`` is called once, when the engine's
-        process is gone, before any call that was under way fails.
+        process is gone or cannot be understood, before any call that was under way fails.
 
         Raises OSError when nobody listens there.
         """
@@ -157,7 +159,9 @@ class Connection:
                     answer.set_exception(scores)
                 else:
                     answer.set_result(scores)
-        except _GONE:
+        except Exception as error:
+            if not isinstance(error, _GONE):
+                _log.error("what an engine sent cannot be read: %s", type(error).__name__)
             self._on_lost()
         finally:
             self._is_open = False

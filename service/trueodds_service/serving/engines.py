@@ -148,7 +148,9 @@ class RemoteEngine:
         while True:
             try:
                 return await Connection.open(await self._handle.path.remote(), self._connect)
-            except _ABSENT:
+            except Exception as error:
+                if not isinstance(error, _ABSENT):
+                    _log.error("the engine of %s: %s", self._name, type(error).__name__)
                 await asyncio.sleep(_PAUSE_SECONDS)
 
 

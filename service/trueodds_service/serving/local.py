@@ -22,9 +22,6 @@ from trueodds_service.serving.placement import place
 _APP = "trueodds"
 _OBJECT_STORE_BYTES = 128 * 2**20
 
-# Serve's defaults (5 at a time) are for models that take seconds; here the engine batches.
-_MANY = 100_000
-
 _ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # Ray's workers give way to every other program by default: on a loaded machine they starve.
@@ -33,7 +30,8 @@ _ENVIRONMENT = {
     "RAY_memory_monitor_refresh_ms": "0",
 }
 
-# How long a replica may take to finish its requests, and how often it looks whether it has.
+# How long a replica may take to end: the gateway and then its engines let requests under way
+# finish first. Through Serve itself they only tell their addresses.
 _DRAINING = {"graceful_shutdown_timeout_s": 20, "graceful_shutdown_wait_loop_s": 0.2}
 
 
@@ -67,7 +65,6 @@ def application(settings: Settings, sockets: Path) -> serve.Application:
     gateway = serve.deployment(
         Gateway,
         name="gateway",
-        max_ongoing_requests=_MANY,
         ray_actor_options={"num_cpus": 0},
         **_DRAINING,
     )
@@ -152,7 +149,6 @@ def _engine(
     deployment = serve.deployment(
         EngineReplica,
         name=name,
-        max_ongoing_requests=_MANY,
         ray_actor_options={
             "num_cpus": 0,
             "num_gpus": gpus,

@@ -130,11 +130,16 @@ def test_the_kind_of_a_file_may_be_in_capitals(tmp_path, name):
 
 @pytest.fixture
 def odd(tmp_path):
-    """Parquet with what Python has no value for: a year of five digits, and text that is none."""
+    """Parquet with what Python has no value for: a year of six digits, a time in a zone of another
+    planet, and text that is none; two columns have no name.
+    """
     path = tmp_path / "odd.parquet"
     far = pa.array([1, 400_000 * 365 * 86_400 * 1000], pa.timestamp("ms"))
     text = pa.StringArray.from_buffers(2, *pa.array([b"good", b"\xff"]).buffers()[1:])
-    parquet.write_table(pa.table({"when": far, "text": text, "question": ["x", "y"]}), path)
+    there = pa.array([1, 2], pa.timestamp("ms", tz="Mars/Phobos"))
+    names = ["when", "there", "text", "question", "", ""]
+    columns = [far, there, text, pa.array(["x", "y"]), pa.array([1, 2]), pa.array([3, 4])]
+    parquet.write_table(pa.table(columns, names=names), path)
     return path
 
 
@@ -143,6 +148,7 @@ def test_a_cell_without_a_value_concerns_who_reads_it(odd):
     assert [row["question"] for row in source.rows()] == ["x", "y"]
     assert [row["text"] for row in source.rows()] == ["good", UNREADABLE]
     assert [row["when"] is UNREADABLE for row in source.rows()] == [False, True]
+    assert [row["there"] for row in source.rows()] == [UNREADABLE, UNREADABLE]
 
 
 def test_only_the_columns_that_are_taken_are_read(odd):

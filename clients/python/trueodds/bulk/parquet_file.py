@@ -14,6 +14,9 @@ from trueodds.bulk.columns import check_names
 _ROWS = 128
 _BUFFER = 2**16
 
+# What Python has no value for, such as a time in a zone that it does not know.
+_FOREIGN = (OverflowError, ValueError, LookupError, NotImplementedError)
+
 
 def count_rows(path: Path) -> int:
     with _opened(path) as file:
@@ -46,7 +49,7 @@ def _opened(path: Path) -> parquet.ParquetFile:
 
 
 def _rows_of(batch: pa.RecordBatch) -> Iterator[Row]:
-    columns = {name: _values(batch[name]) for name in batch.schema.names}
+    columns = {name: _values(batch.column(place)) for place, name in enumerate(batch.schema.names)}
     for place in range(batch.num_rows):  # of which there are some even without columns
         yield {name: values[place] for name, values in columns.items()}
 
@@ -54,12 +57,12 @@ def _rows_of(batch: pa.RecordBatch) -> Iterator[Row]:
 def _values(column: Any) -> list[Any]:
     try:
         return list(column.to_pylist())
-    except (OverflowError, ValueError, NotImplementedError):
+    except _FOREIGN:
         return [_value(each) for each in column]
 
 
 def _value(scalar: Any) -> Any:
     try:
         return scalar.as_py()
-    except (OverflowError, ValueError, NotImplementedError):
+    except _FOREIGN:
         return UNREADABLE
