@@ -3,6 +3,7 @@
 import json
 import statistics
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,12 @@ console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 # Up to which two systems' logprobs are the same but for rounding, in nats.
 _TOLERANCES = {"float32": 2e-3, "bfloat16": 0.1}
+
+
+def percentiles(seconds: Sequence[float], digits: int = 2) -> dict[str, float]:
+    """The median and the 99th percentile, in milliseconds."""
+    p50, p99 = (1000 * float(np.quantile(seconds, each)) for each in (0.5, 0.99))
+    return {"p50": round(p50, digits), "p99": round(p99, digits)}
 
 
 def summary(items: int, rates: dict[str, list[float]]) -> dict[str, Any]:
@@ -46,8 +53,7 @@ def row(found: Found, dtype: str) -> dict[str, Any]:
     line |= _rates(found.rates, found.ratios)
     line["start_seconds"] = round(found.start_seconds, 1)
     if found.latencies:
-        p50, p99 = (1000 * float(np.quantile(found.latencies, each)) for each in (0.5, 0.99))
-        line["latency_ms"] = {"p50": round(p50, 2), "p99": round(p99, 2)}
+        line["latency_ms"] = percentiles(found.latencies)
     if found.agreement:
         told, largest = found.agreement.told, found.agreement.largest_difference
         line["options_told"] = round(told, 4)

@@ -6,7 +6,6 @@ import argparse
 import asyncio
 import json
 import shlex
-import statistics
 import sys
 import time
 from pathlib import Path
@@ -17,7 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from benchmarks.fake_service import MODEL, fake_service
 from benchmarks.machine import machine, versions
-from benchmarks.report import console, write
+from benchmarks.report import console, percentiles, write
 from trueodds import Format, _messages
 from trueodds.v1 import scoring_pb2, scoring_pb2_grpc
 from trueodds_demo.questions import scored_questions, shots
@@ -26,6 +25,8 @@ from trueodds_service.engine.fake import FakeEngine
 
 _TASK = "knowledge"
 _WARM_UP = 100
+# Of milliseconds: what is told apart here is tenths of them.
+_DIGITS = 3
 
 
 def main() -> None:
@@ -58,7 +59,7 @@ def _health_checks(channel: grpc.Channel, calls: int) -> dict[str, float]:
         started = time.perf_counter()
         health.Check(health_pb2.HealthCheckRequest())
         took.append(time.perf_counter() - started)
-    return _percentiles(took[_WARM_UP:])
+    return percentiles(took[_WARM_UP:], _DIGITS)
 
 
 def _questions(
@@ -78,10 +79,10 @@ def _questions(
     timings = timings[_WARM_UP:]
     parts = ("total_seconds", "tokenize_seconds", "engine_seconds")
     return {
-        "call_ms": _percentiles(took[_WARM_UP:]),
+        "call_ms": percentiles(took[_WARM_UP:], _DIGITS),
         **{
-            f"service_{part.removesuffix('_seconds')}_ms": _percentiles(
-                [getattr(each, part) for each in timings]
+            f"service_{part.removesuffix('_seconds')}_ms": percentiles(
+                [getattr(each, part) for each in timings], _DIGITS
             )
             for part in parts
         },
@@ -98,12 +99,7 @@ def _fake_engine(calls: int) -> dict[str, float]:
         await engine.score([prompt])
         return time.perf_counter() - started
 
-    return _percentiles([asyncio.run(once(number)) for number in range(calls)])
-
-
-def _percentiles(seconds: list[float]) -> dict[str, float]:
-    cuts = statistics.quantiles(seconds, n=100)
-    return {"p50": round(1e3 * cuts[49], 3), "p99": round(1e3 * cuts[98], 3)}
+    return percentiles([asyncio.run(once(number)) for number in range(calls)], _DIGITS)
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ class Reader:
         self, prompt: TokenPrompt, terms: Terms
     ) -> tuple[float, dict[int, Read]]:
         """ln p(identifier), and each first token of the continuations after it."""
-        wanted = first_tokens(prompt)
+        wanted = tuple(dict.fromkeys(tokens[0] for tokens in prompt.continuations))
         identifier = 0.0
         firsts: dict[int, Read] = {}
         for start in range(0, len(wanted), MOST_TOKENS_READ):
@@ -216,8 +216,3 @@ class Reader:
     def _next_salt(self) -> str:
         """What no prompt had before: nothing of it is in the cache."""
         return str(next(self._salts))
-
-
-def first_tokens(prompt: TokenPrompt) -> _Tokens:
-    """The first token of every continuation, each once."""
-    return tuple(dict.fromkeys(tokens[0] for tokens in prompt.continuations))

@@ -39,7 +39,7 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         self._catalog = catalog
         self._calibrators = calibrators
         self._limits = limits
-        self._kept_query = functools.lru_cache(_KEPT_SETTINGS)(self._parsed_settings)
+        self._kept_query = functools.lru_cache(_KEPT_SETTINGS)(self._query_of_bytes)
 
     async def Score(
         self, request: scoring_pb2.ScoreRequest, context: Context
@@ -136,12 +136,14 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
 
         Settings come again with every message of a task, its shots among them: parsed once.
         """
-        content = settings.SerializeToString(deterministic=True)
-        keep = len(content) <= _KEPT_BYTES
-        return self._kept_query(content) if keep else self._parsed_settings(content)
+        if settings.ByteSize() > _KEPT_BYTES:
+            return self._parsed_settings(settings)
+        return self._kept_query(settings.SerializeToString(deterministic=True))
 
-    def _parsed_settings(self, content: bytes) -> "_Parsed":
-        settings = scoring_pb2.ScoreSettings.FromString(content)
+    def _query_of_bytes(self, content: bytes) -> "_Parsed":
+        return self._parsed_settings(scoring_pb2.ScoreSettings.FromString(content))
+
+    def _parsed_settings(self, settings: scoring_pb2.ScoreSettings) -> "_Parsed":
         with field("settings"):
             model = parse_model(settings.model, "model")
             with field("reading"):

@@ -105,10 +105,9 @@ def find_columns(rows: Iterable[Row], wanted: Wanted) -> Columns:
     letters = 2 * sum(_has_letters(row, options) for row in sample) > len(sample)
 
     def read(row: dict[str, Any], name: str) -> dict[str, int]:
-        try:
-            texts, labels = option_texts(row, options)
-        except BadRow:
+        if (found := _options_of(row, options)) is None:
             return {}
+        texts, labels = found
         bare = without_letters(texts) if letters else None
         return readings(cell(row, name), bare or texts, labels, first_answer)
 
@@ -173,10 +172,8 @@ def _is_text(row: dict[str, Any], name: str) -> bool:
 
 def _options(names: Sequence[str], sample: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     def are_options(row: dict[str, Any], name: str) -> bool:
-        try:
-            return len(option_texts(row, (name,))[0]) > 1
-        except BadRow:
-            return False
+        found = _options_of(row, (name,))
+        return found is not None and len(found[0]) > 1
 
     if (together := _first(_OPTIONS, sample, are_options)) is not None:
         return (together,)
@@ -190,8 +187,15 @@ def _options(names: Sequence[str], sample: Sequence[dict[str, Any]]) -> tuple[st
 
 
 def _has_letters(row: dict[str, Any], options: Sequence[str]) -> bool:
+    found = _options_of(row, options)
+    return found is not None and without_letters(found[0]) is not None
+
+
+def _options_of(
+    row: dict[str, Any], columns: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...] | None] | None:
+    """The options and their labels; None where these columns do not hold them."""
     try:
-        texts, _ = option_texts(row, options)
+        return option_texts(row, columns)
     except BadRow:
-        return False
-    return without_letters(texts) is not None
+        return None
