@@ -35,6 +35,8 @@ def files() -> dict[Path, str]:
             chart = path.with_suffix(".svg")
             parts.append(_rates(result, path.stem))
             made[chart] = _chart(result)
+        elif "health_check_ms" in result:
+            parts.append(_single_question(result))
         else:
             parts.append(_plain(path, result))
     return {HERE / "RESULTS.md": "\n".join(parts), **made}
@@ -153,6 +155,29 @@ def _plain(path: Path, result: dict[str, Any]) -> str:
             f"| {row['questions_per_second']:,.1f} |"
             for row in result["rows"]
         ),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _single_question(result: dict[str, Any]) -> str:
+    kinds = {name: result[name] for name in ("alone", "after five shots")}
+    times = {
+        "a health check": result["health_check_ms"],
+        "the fake engine itself": result["fake_engine_ms"],
+    }
+    for name, parts in kinds.items():
+        for part, percentiles in parts.items():
+            what = part.removesuffix("_ms").replace("_", ", ")
+            times[f"{name}: {what}"] = percentiles
+    lines = [
+        f"## A single question over the fake engine ({_hardware(result)})",
+        "",
+        "| | p50 ms | p99 ms |",
+        "|---|---|---|",
+        *(f"| {name} | {each['p50']:.2f} | {each['p99']:.2f} |" for name, each in times.items()),
+        "",
+        f"```bash\n{result['command']}\n```",
         "",
     ]
     return "\n".join(lines)
