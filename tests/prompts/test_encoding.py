@@ -71,8 +71,8 @@ def encoder(tokenizer, *, names_special=False):
 @given(head=TEXTS, tails=st.lists(TEXTS, min_size=1, max_size=4), told=st.booleans())
 def test_tokens_are_those_of_each_text_alone(family, variant, head, tails, told):
     tokenizer = variant(family.tokenizer)
-    # Long enough to be worth a cut, with or without a line to cut at.
-    texts = [("long " * 50 + head) + tail for tail in tails]
+    # Long enough to be worth a cut, and cut again, with or without lines to cut at.
+    texts = [("long " * 50 + head) * 4 + tail for tail in tails]
     shared = len(texts[0]) - len(tails[0]) if told else 0
     for special in (False, True):
         for bare in (False, True):

@@ -5,13 +5,15 @@ and neither half looks at the other. That is certain for a cut between a line br
 letter or digit, if the tokenizer splits texts by the patterns below: none of their alternatives
 goes on from a line break to a letter or a digit, none looks behind itself, and none looks ahead
 further than one character, which both halves agree on. Unicode's composition (NFC) joins nothing
-to a line break. Other tokenizers, such as SentencePiece's, get every text whole.
+to a line break. A long head is cut so into pieces too, for several threads. Other tokenizers,
+such as SentencePiece's, get every text whole.
 """
 
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 Ids = tuple[int, ...]
@@ -46,6 +48,8 @@ _BY_LENGTH = sorted(_ALTERNATIVES, key=len, reverse=True)
 _LINE_START = re.compile(r"\n[0-9A-Za-z]")
 # Of what texts share, less is not worth the second look.
 _WORTH_CHARACTERS = 200
+# Characters of a head that go to a thread at least; less is done before it wakes up.
+_PIECE_CHARACTERS = 500
 # Heads are as long as prompts: few are kept.
 _KEPT_HEADS = 64
 
@@ -58,13 +62,17 @@ class Encoder:
         # That of the tokenizers library, without what transformers puts around it.
         self._fast = getattr(tokenizer, "backend_tokenizer", None)
         self._can_cut = False
+        # What the tokenizer puts before every text.
+        self._front: Ids = ()
         if self._fast is not None:
             self._fast.no_truncation()
             self._fast.no_padding()
             self._fast.encode_special_tokens = tokenizer.split_special_tokens
-            self._can_cut = can_cut(json.loads(self._fast.to_str())) and self._adds_in_front_only()
-        # By the head, and whether the tokenizer's own tokens go before it.
-        self._heads: OrderedDict[tuple[str, bool], Ids] = OrderedDict()
+            [plain], [added] = self._whole(["a"], bare=True), self._whole(["a"], bare=False)
+            self._front = added[: len(added) - len(plain)]
+            adds_in_front_only = added == self._front + plain
+            self._can_cut = adds_in_front_only and can_cut(json.loads(self._fast.to_str()))
+        self._heads: OrderedDict[str, Ids] = OrderedDict()
 
     def encode(self, texts: Sequence[str], *, bare: bool, shared: int = 0) -> list[Ids]:
         """The tokens of each text, as if it were the only one.
@@ -75,7 +83,7 @@ class Encoder:
         cut = self._cut(texts, shared)
         if not cut:
             return self._whole(texts, bare=bare)
-        head = self._head(texts[0][:cut], bare=bare)
+        head = (() if bare else self._front) + self._head(texts[0][:cut])
         return [head + tail for tail in self._whole([text[cut:] for text in texts], bare=True)]
 
     def _whole(self, texts: Sequence[str], *, bare: bool) -> list[Ids]:
@@ -86,12 +94,11 @@ class Encoder:
         encodings = self._fast.encode_batch_fast(texts, add_special_tokens=not bare)
         return [tuple(each.ids) for each in encodings]
 
-    def _head(self, head: str, *, bare: bool) -> Ids:
-        key = (head, bare)
-        if (kept := self._heads.get(key)) is not None:
+    def _head(self, head: str) -> Ids:
+        if (kept := self._heads.get(head)) is not None:
             return kept
-        [ids] = self._whole([head], bare=bare)
-        self._heads[key] = ids
+        ids = tuple(chain.from_iterable(self._whole(list(_pieces(head)), bare=True)))
+        self._heads[head] = ids
         if len(self._heads) > _KEPT_HEADS:
             self._heads.popitem(last=False)
         return ids
@@ -104,9 +111,14 @@ class Encoder:
             shared = shared_length(texts)
         return line_start(texts[0], shared) if shared > _WORTH_CHARACTERS else 0
 
-    def _adds_in_front_only(self) -> bool:
-        [plain], [added] = self._whole(["a"], bare=True), self._whole(["a"], bare=False)
-        return added[len(added) - len(plain) :] == plain
+
+def _pieces(head: str) -> Iterator[str]:
+    """The head, cut at starts of lines."""
+    start = 0
+    while found := _LINE_START.search(head, start + _PIECE_CHARACTERS):
+        yield head[start : found.start() + 1]
+        start = found.start() + 1
+    yield head[start:]
 
 
 def shared_length(texts: Sequence[str]) -> int:
