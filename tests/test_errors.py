@@ -12,6 +12,7 @@ from trueodds_service.errors import (
     NotFound,
     NotReady,
     NotServed,
+    PromptFault,
     ServiceError,
     Unavailable,
 )
@@ -21,6 +22,7 @@ ONE_OF_EACH = {
     InvalidInput: InvalidInput("options[0].label", "is missing", reason="LABEL"),
     NotFound: NotFound("there is no such model", reason="MODEL_NOT_FOUND"),
     NotReady: NotReady("not in this state", reason="SCOPE_MISMATCH"),
+    PromptFault: PromptFault("the engine dies of it", reason="ENGINE_KILLED"),
     NotServed: NotServed("a later version will"),
     Unavailable: Unavailable("come back", reason="MODEL_STARTING", retry_seconds=2.5),
     ConfigError: ConfigError("serve.yaml: listen: is wrong"),
@@ -30,6 +32,7 @@ STATUSES = {
     InvalidInput: code_pb2.INVALID_ARGUMENT,
     NotFound: code_pb2.NOT_FOUND,
     NotReady: code_pb2.FAILED_PRECONDITION,
+    PromptFault: code_pb2.FAILED_PRECONDITION,
     NotServed: code_pb2.UNIMPLEMENTED,
     Unavailable: code_pb2.UNAVAILABLE,
 }

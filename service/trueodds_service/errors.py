@@ -7,6 +7,7 @@ field at fault. ``rpc`` maps the tree to status codes. No message ever holds a p
     ├── InvalidInput        a field is wrong                        INVALID_ARGUMENT
     ├── NotFound            no such model or calibrator             NOT_FOUND
     ├── NotReady            the state does not allow it             FAILED_PRECONDITION
+    ├── PromptFault         what this one prompt does to an engine  FAILED_PRECONDITION
     ├── NotServed           a later version will                    UNIMPLEMENTED
     ├── Unavailable         try again soon                          UNAVAILABLE
     └── ConfigError         the configuration file is wrong         (at start-up)
@@ -70,6 +71,10 @@ class NotFound(ServiceError):
 
 class NotReady(ServiceError):
     """The request is right, but not in this state: a scope that does not match, say."""
+
+
+class PromptFault(ServiceError):
+    """What this one prompt does to an engine: sent again, it does the same again."""
 
 
 class NotServed(ServiceError):

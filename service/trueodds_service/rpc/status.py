@@ -15,6 +15,7 @@ from trueodds_service.errors import (
     NotFound,
     NotReady,
     NotServed,
+    PromptFault,
     ServiceError,
     Unavailable,
 )
@@ -29,6 +30,7 @@ _CODES: dict[type[ServiceError], int] = {
     InvalidInput: code_pb2.INVALID_ARGUMENT,
     NotFound: code_pb2.NOT_FOUND,
     NotReady: code_pb2.FAILED_PRECONDITION,
+    PromptFault: code_pb2.FAILED_PRECONDITION,
     NotServed: code_pb2.UNIMPLEMENTED,
     Unavailable: code_pb2.UNAVAILABLE,
 }

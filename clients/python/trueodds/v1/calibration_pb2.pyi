@@ -187,6 +187,7 @@ class Calibrator(google.protobuf.message.Message):
     SELECTION_FIELD_NUMBER: builtins.int
     KEEPS_CHOICE_FIELD_NUMBER: builtins.int
     BIAS_CORRECTION_FIELD_NUMBER: builtins.int
+    DEGENERATE_FIELD_NUMBER: builtins.int
     name: builtins.str
     """models/{model}/calibrators/{calibrator}; the last part is a hash of the content."""
     method: global___Method.ValueType
@@ -203,6 +204,10 @@ class Calibrator(google.protobuf.message.Message):
     keeps_choice: builtins.bool
     """Whether it never changes which option is the likeliest."""
     bias_correction: global___BiasCorrection.ValueType
+    degenerate: builtins.str
+    """Why its fit is degenerate, in words: at the bound, undetermined, or a fallback. Activating it
+    is refused unless it is forced. Empty where the data determined it.
+    """
     @property
     def scope(self) -> global___Scope: ...
     @property
@@ -232,21 +237,31 @@ class Calibrator(google.protobuf.message.Message):
         scope: global___Scope | None = ...,
         method: global___Method.ValueType = ...,
         temperature: builtins.float | None = ...,
-        at_bound: builtins.bool = ...,
-        undetermined: builtins.bool = ...,
+        at_bound: builtins.bool | None = ...,
+        undetermined: builtins.bool | None = ...,
         provenance: global___Provenance | None = ...,
         metrics: collections.abc.Mapping[builtins.str, builtins.float] | None = ...,
         create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
-        active: builtins.bool = ...,
+        active: builtins.bool | None = ...,
         parameters: collections.abc.Mapping[builtins.str, global___Numbers] | None = ...,
         fallback: builtins.str = ...,
         selection: global___Selection | None = ...,
-        keeps_choice: builtins.bool = ...,
+        keeps_choice: builtins.bool | None = ...,
         bias_correction: global___BiasCorrection.ValueType = ...,
+        degenerate: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_temperature", b"_temperature", "create_time", b"create_time", "provenance", b"provenance", "scope", b"scope", "selection", b"selection", "temperature", b"temperature"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_temperature", b"_temperature", "active", b"active", "at_bound", b"at_bound", "bias_correction", b"bias_correction", "create_time", b"create_time", "fallback", b"fallback", "keeps_choice", b"keeps_choice", "method", b"method", "metrics", b"metrics", "name", b"name", "parameters", b"parameters", "provenance", b"provenance", "scope", b"scope", "selection", b"selection", "temperature", b"temperature", "undetermined", b"undetermined"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_active", b"_active", "_at_bound", b"_at_bound", "_keeps_choice", b"_keeps_choice", "_temperature", b"_temperature", "_undetermined", b"_undetermined", "active", b"active", "at_bound", b"at_bound", "create_time", b"create_time", "keeps_choice", b"keeps_choice", "provenance", b"provenance", "scope", b"scope", "selection", b"selection", "temperature", b"temperature", "undetermined", b"undetermined"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_active", b"_active", "_at_bound", b"_at_bound", "_keeps_choice", b"_keeps_choice", "_temperature", b"_temperature", "_undetermined", b"_undetermined", "active", b"active", "at_bound", b"at_bound", "bias_correction", b"bias_correction", "create_time", b"create_time", "degenerate", b"degenerate", "fallback", b"fallback", "keeps_choice", b"keeps_choice", "method", b"method", "metrics", b"metrics", "name", b"name", "parameters", b"parameters", "provenance", b"provenance", "scope", b"scope", "selection", b"selection", "temperature", b"temperature", "undetermined", b"undetermined"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_active", b"_active"]) -> typing.Literal["active"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_at_bound", b"_at_bound"]) -> typing.Literal["at_bound"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_keeps_choice", b"_keeps_choice"]) -> typing.Literal["keeps_choice"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_temperature", b"_temperature"]) -> typing.Literal["temperature"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_undetermined", b"_undetermined"]) -> typing.Literal["undetermined"] | None: ...
 
 global___Calibrator = Calibrator
 
@@ -346,7 +361,7 @@ class Scope(google.protobuf.message.Message):
     """
     format_version: builtins.int
     options: builtins.int
-    """The number of options."""
+    """The number of options; 0: any number, where the method ends in one temperature."""
     def __init__(
         self,
         *,
@@ -474,6 +489,8 @@ class FitCalibratorRequest(google.protobuf.message.Message):
     VALIDATE_ONLY_FIELD_NUMBER: builtins.int
     BIAS_CORRECTION_FIELD_NUMBER: builtins.int
     TEACHER_READING_FIELD_NUMBER: builtins.int
+    FORCE_FIELD_NUMBER: builtins.int
+    ANY_OPTIONS_FIELD_NUMBER: builtins.int
     model: builtins.str
     """The model to calibrate, as models/{model}. Required."""
     task: builtins.str
@@ -489,7 +506,9 @@ class FitCalibratorRequest(google.protobuf.message.Message):
     options: builtins.int
     """IDENTITY and CONSTANT only, which need no data: the number of options."""
     activate: builtins.bool
-    """Activate the calibrator when it is stored."""
+    """Activate the calibrator when it is stored. A degenerate one is stored all the same, and not
+    activated unless force is set.
+    """
     request_id: builtins.str
     """A name of the caller's own, at most 128 characters: the same request with the same name does
     nothing a second time and gives the same calibrator; another request with it is
@@ -500,6 +519,12 @@ class FitCalibratorRequest(google.protobuf.message.Message):
     have been.
     """
     bias_correction: global___BiasCorrection.ValueType
+    force: builtins.bool
+    """Activate the calibrator even where its fit is degenerate."""
+    any_options: builtins.bool
+    """Fit one temperature for any number of options, from items of mixed numbers; only with methods
+    that end in one temperature.
+    """
     @property
     def reading(self) -> trueodds.v1.reading_pb2.Reading: ...
     @property
@@ -527,9 +552,11 @@ class FitCalibratorRequest(google.protobuf.message.Message):
         validate_only: builtins.bool = ...,
         bias_correction: global___BiasCorrection.ValueType = ...,
         teacher_reading: trueodds.v1.reading_pb2.Reading | None = ...,
+        force: builtins.bool = ...,
+        any_options: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_temperature", b"_temperature", "options", b"options", "questions", b"questions", "reading", b"reading", "scores", b"scores", "source", b"source", "teacher_reading", b"teacher_reading", "temperature", b"temperature"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_temperature", b"_temperature", "activate", b"activate", "bias_correction", b"bias_correction", "method", b"method", "model", b"model", "options", b"options", "questions", b"questions", "reading", b"reading", "request_id", b"request_id", "scores", b"scores", "source", b"source", "task", b"task", "teacher", b"teacher", "teacher_reading", b"teacher_reading", "temperature", b"temperature", "validate_only", b"validate_only"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_temperature", b"_temperature", "activate", b"activate", "any_options", b"any_options", "bias_correction", b"bias_correction", "force", b"force", "method", b"method", "model", b"model", "options", b"options", "questions", b"questions", "reading", b"reading", "request_id", b"request_id", "scores", b"scores", "source", b"source", "task", b"task", "teacher", b"teacher", "teacher_reading", b"teacher_reading", "temperature", b"temperature", "validate_only", b"validate_only"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_temperature", b"_temperature"]) -> typing.Literal["temperature"] | None: ...
     @typing.overload
@@ -605,6 +632,11 @@ class FitScores(google.protobuf.message.Message):
 
     ITEMS_FIELD_NUMBER: builtins.int
     CONTENT_FREE_FIELD_NUMBER: builtins.int
+    ALLOW_PROBABILITIES_FIELD_NUMBER: builtins.int
+    allow_probabilities: builtins.bool
+    """Take rows that look like probabilities (in [0, 1], summing to 1) for logprobs all the same;
+    otherwise they are INVALID_ARGUMENT, reason SCORES_ARE_PROBABILITIES.
+    """
     @property
     def items(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___FitScore]: ...
     @property
@@ -616,8 +648,9 @@ class FitScores(google.protobuf.message.Message):
         *,
         items: collections.abc.Iterable[global___FitScore] | None = ...,
         content_free: collections.abc.Iterable[global___OptionScores] | None = ...,
+        allow_probabilities: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["content_free", b"content_free", "items", b"items"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["allow_probabilities", b"allow_probabilities", "content_free", b"content_free", "items", b"items"]) -> None: ...
 
 global___FitScores = FitScores
 
@@ -805,13 +838,19 @@ class ActivateCalibratorRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
+    FORCE_FIELD_NUMBER: builtins.int
     name: builtins.str
+    force: builtins.bool
+    """Activate it even where its fit is degenerate; otherwise that is FAILED_PRECONDITION, reason
+    DEGENERATE_FIT.
+    """
     def __init__(
         self,
         *,
         name: builtins.str = ...,
+        force: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["name", b"name"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["force", b"force", "name", b"name"]) -> None: ...
 
 global___ActivateCalibratorRequest = ActivateCalibratorRequest
 
@@ -1170,13 +1209,18 @@ class AbstentionRule(google.protobuf.message.Message):
         *,
         target_risk: builtins.float = ...,
         min_confidence: builtins.float | None = ...,
-        coverage: builtins.float = ...,
-        risk: builtins.float = ...,
+        coverage: builtins.float | None = ...,
+        risk: builtins.float | None = ...,
         risk_upper_bound: builtins.float = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_min_confidence", b"_min_confidence", "min_confidence", b"min_confidence"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_min_confidence", b"_min_confidence", "coverage", b"coverage", "min_confidence", b"min_confidence", "risk", b"risk", "risk_upper_bound", b"risk_upper_bound", "target_risk", b"target_risk"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_coverage", b"_coverage", "_min_confidence", b"_min_confidence", "_risk", b"_risk", "coverage", b"coverage", "min_confidence", b"min_confidence", "risk", b"risk"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_coverage", b"_coverage", "_min_confidence", b"_min_confidence", "_risk", b"_risk", "coverage", b"coverage", "min_confidence", b"min_confidence", "risk", b"risk", "risk_upper_bound", b"risk_upper_bound", "target_risk", b"target_risk"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_coverage", b"_coverage"]) -> typing.Literal["coverage"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_min_confidence", b"_min_confidence"]) -> typing.Literal["min_confidence"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_risk", b"_risk"]) -> typing.Literal["risk"] | None: ...
 
 global___AbstentionRule = AbstentionRule
 
@@ -1321,11 +1365,13 @@ class CalibratedScores(google.protobuf.message.Message):
         *,
         probabilities: collections.abc.Iterable[builtins.float] | None = ...,
         calibrated_probabilities: collections.abc.Iterable[builtins.float] | None = ...,
-        choice: builtins.int = ...,
+        choice: builtins.int | None = ...,
         confidence: builtins.float = ...,
         calibrated_confidence: builtins.float = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["calibrated_confidence", b"calibrated_confidence", "calibrated_probabilities", b"calibrated_probabilities", "choice", b"choice", "confidence", b"confidence", "probabilities", b"probabilities"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_choice", b"_choice", "choice", b"choice"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_choice", b"_choice", "calibrated_confidence", b"calibrated_confidence", "calibrated_probabilities", b"calibrated_probabilities", "choice", b"choice", "confidence", b"confidence", "probabilities", b"probabilities"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_choice", b"_choice"]) -> typing.Literal["choice"] | None: ...
 
 global___CalibratedScores = CalibratedScores
 

@@ -29,15 +29,23 @@ class _StateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumType
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     STATE_UNSPECIFIED: _State.ValueType  # 0
     STATE_STARTING: _State.ValueType  # 1
-    """The engine is loading; requests for the model fail with UNAVAILABLE."""
+    """The engine is loading; requests for the model fail with UNAVAILABLE, reason MODEL_STARTING."""
     STATE_READY: _State.ValueType  # 2
+    STATE_LOST: _State.ValueType  # 3
+    """The engine was lost, and is being replaced; UNAVAILABLE, reason ENGINE_LOST."""
+    STATE_FAILED: _State.ValueType  # 4
+    """It cannot come up as it is configured; FAILED_PRECONDITION, reason MODEL_FAILED."""
 
 class State(_State, metaclass=_StateEnumTypeWrapper): ...
 
 STATE_UNSPECIFIED: State.ValueType  # 0
 STATE_STARTING: State.ValueType  # 1
-"""The engine is loading; requests for the model fail with UNAVAILABLE."""
+"""The engine is loading; requests for the model fail with UNAVAILABLE, reason MODEL_STARTING."""
 STATE_READY: State.ValueType  # 2
+STATE_LOST: State.ValueType  # 3
+"""The engine was lost, and is being replaced; UNAVAILABLE, reason ENGINE_LOST."""
+STATE_FAILED: State.ValueType  # 4
+"""It cannot come up as it is configured; FAILED_PRECONDITION, reason MODEL_FAILED."""
 global___State = State
 
 @typing.final
@@ -57,6 +65,7 @@ class Model(google.protobuf.message.Message):
     TOKENIZER_REVISION_FIELD_NUMBER: builtins.int
     BASE_FIELD_NUMBER: builtins.int
     PREFIX_TOKEN_ID_FIELD_NUMBER: builtins.int
+    STATE_CAUSE_FIELD_NUMBER: builtins.int
     name: builtins.str
     """models/{model}."""
     state: global___State.ValueType
@@ -75,6 +84,8 @@ class Model(google.protobuf.message.Message):
     """The token before a text that has nothing before it: the beginning of a text, or else its end;
     absent where the tokenizer has neither.
     """
+    state_cause: builtins.str
+    """Why it is not ready, where there is more to say than the state; else empty."""
     @property
     def formats(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[trueodds.v1.reading_pb2.Format.ValueType]: ...
     @property
@@ -93,9 +104,10 @@ class Model(google.protobuf.message.Message):
         tokenizer_revision: builtins.str = ...,
         base: builtins.str = ...,
         prefix_token_id: builtins.int | None = ...,
+        state_cause: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_prefix_token_id", b"_prefix_token_id", "limits", b"limits", "prefix_token_id", b"prefix_token_id"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_prefix_token_id", b"_prefix_token_id", "base", b"base", "dtype", b"dtype", "engine", b"engine", "formats", b"formats", "limits", b"limits", "name", b"name", "prefix_token_id", b"prefix_token_id", "revision", b"revision", "state", b"state", "teacher", b"teacher", "tokenizer_revision", b"tokenizer_revision"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_prefix_token_id", b"_prefix_token_id", "base", b"base", "dtype", b"dtype", "engine", b"engine", "formats", b"formats", "limits", b"limits", "name", b"name", "prefix_token_id", b"prefix_token_id", "revision", b"revision", "state", b"state", "state_cause", b"state_cause", "teacher", b"teacher", "tokenizer_revision", b"tokenizer_revision"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_prefix_token_id", b"_prefix_token_id"]) -> typing.Literal["prefix_token_id"] | None: ...
 
 global___Model = Model

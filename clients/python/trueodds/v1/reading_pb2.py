@@ -25,19 +25,19 @@ _sym_db = _symbol_database.Default()
 from trueodds.v1 import question_pb2 as trueodds_dot_v1_dot_question__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19trueodds/v1/reading.proto\x12\x0btrueodds.v1\x1a\x1atrueodds/v1/question.proto\"\xa9\x02\n\x07Reading\x12#\n\x06\x66ormat\x18\x01 \x01(\x0e\x32\x13.trueodds.v1.Format\x12\x30\n\rcustom_format\x18\x02 \x01(\x0b\x32\x19.trueodds.v1.CustomFormat\x12\x31\n\rnormalization\x18\x03 \x01(\x0e\x32\x1a.trueodds.v1.Normalization\x12\x31\n\x14unconditional_prompt\x18\x04 \x01(\x0b\x32\x13.trueodds.v1.Prompt\x12\x14\n\x0csum_variants\x18\x05 \x01(\x08\x12\x36\n\x10order_correction\x18\x06 \x01(\x0e\x32\x1c.trueodds.v1.OrderCorrection\x12\x13\n\x0blabel_prior\x18\x07 \x03(\x01\"\xc0\x01\n\x0c\x43ustomFormat\x12\x15\n\x08question\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x13\n\x06option\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x17\n\nidentifier\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x13\n\x06\x61nswer\x18\x04 \x01(\tH\x03\x88\x01\x01\x12\x16\n\tseparator\x18\x05 \x01(\tH\x04\x88\x01\x01\x42\x0b\n\t_questionB\t\n\x07_optionB\r\n\x0b_identifierB\t\n\x07_answerB\x0c\n\n_separator*i\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x11\n\rFORMAT_LETTER\x10\x01\x12\x10\n\x0c\x46ORMAT_PAREN\x10\x02\x12\x0f\n\x0b\x46ORMAT_TEXT\x10\x03\x12\x11\n\rFORMAT_CUSTOM\x10\x04*\xad\x01\n\rNormalization\x12\x1d\n\x19NORMALIZATION_UNSPECIFIED\x10\x00\x12\x15\n\x11NORMALIZATION_SUM\x10\x01\x12\x18\n\x14NORMALIZATION_TOKENS\x10\x02\x12\x17\n\x13NORMALIZATION_BYTES\x10\x03\x12\x1c\n\x18NORMALIZATION_CHARACTERS\x10\x05\x12\x15\n\x11NORMALIZATION_PMI\x10\x04*l\n\x0fOrderCorrection\x12 \n\x1cORDER_CORRECTION_UNSPECIFIED\x10\x00\x12\x1b\n\x17ORDER_CORRECTION_CYCLIC\x10\x01\x12\x1a\n\x16ORDER_CORRECTION_PRIOR\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19trueodds/v1/reading.proto\x12\x0btrueodds.v1\x1a\x1atrueodds/v1/question.proto\"\xa9\x02\n\x07Reading\x12#\n\x06\x66ormat\x18\x01 \x01(\x0e\x32\x13.trueodds.v1.Format\x12\x30\n\rcustom_format\x18\x02 \x01(\x0b\x32\x19.trueodds.v1.CustomFormat\x12\x31\n\rnormalization\x18\x03 \x01(\x0e\x32\x1a.trueodds.v1.Normalization\x12\x31\n\x14unconditional_prompt\x18\x04 \x01(\x0b\x32\x13.trueodds.v1.Prompt\x12\x14\n\x0csum_variants\x18\x05 \x01(\x08\x12\x36\n\x10order_correction\x18\x06 \x01(\x0e\x32\x1c.trueodds.v1.OrderCorrection\x12\x13\n\x0blabel_prior\x18\x07 \x03(\x01\"\xc0\x01\n\x0c\x43ustomFormat\x12\x15\n\x08question\x18\x01 \x01(\tH\x00\x88\x01\x01\x12\x13\n\x06option\x18\x02 \x01(\tH\x01\x88\x01\x01\x12\x17\n\nidentifier\x18\x03 \x01(\tH\x02\x88\x01\x01\x12\x13\n\x06\x61nswer\x18\x04 \x01(\tH\x03\x88\x01\x01\x12\x16\n\tseparator\x18\x05 \x01(\tH\x04\x88\x01\x01\x42\x0b\n\t_questionB\t\n\x07_optionB\r\n\x0b_identifierB\t\n\x07_answerB\x0c\n\n_separator*\x83\x01\n\x06\x46ormat\x12\x16\n\x12\x46ORMAT_UNSPECIFIED\x10\x00\x12\x11\n\rFORMAT_LETTER\x10\x01\x12\x10\n\x0c\x46ORMAT_PAREN\x10\x02\x12\x0f\n\x0b\x46ORMAT_TEXT\x10\x03\x12\x11\n\rFORMAT_CUSTOM\x10\x04\x12\x18\n\x14\x46ORMAT_PAREN_OPTIONS\x10\x05*\xad\x01\n\rNormalization\x12\x1d\n\x19NORMALIZATION_UNSPECIFIED\x10\x00\x12\x15\n\x11NORMALIZATION_SUM\x10\x01\x12\x18\n\x14NORMALIZATION_TOKENS\x10\x02\x12\x17\n\x13NORMALIZATION_BYTES\x10\x03\x12\x1c\n\x18NORMALIZATION_CHARACTERS\x10\x05\x12\x15\n\x11NORMALIZATION_PMI\x10\x04*l\n\x0fOrderCorrection\x12 \n\x1cORDER_CORRECTION_UNSPECIFIED\x10\x00\x12\x1b\n\x17ORDER_CORRECTION_CYCLIC\x10\x01\x12\x1a\n\x16ORDER_CORRECTION_PRIOR\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trueodds.v1.reading_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FORMAT']._serialized_start=565
-  _globals['_FORMAT']._serialized_end=670
-  _globals['_NORMALIZATION']._serialized_start=673
-  _globals['_NORMALIZATION']._serialized_end=846
-  _globals['_ORDERCORRECTION']._serialized_start=848
-  _globals['_ORDERCORRECTION']._serialized_end=956
+  _globals['_FORMAT']._serialized_start=566
+  _globals['_FORMAT']._serialized_end=697
+  _globals['_NORMALIZATION']._serialized_start=700
+  _globals['_NORMALIZATION']._serialized_end=873
+  _globals['_ORDERCORRECTION']._serialized_start=875
+  _globals['_ORDERCORRECTION']._serialized_end=983
   _globals['_READING']._serialized_start=71
   _globals['_READING']._serialized_end=368
   _globals['_CUSTOMFORMAT']._serialized_start=371

@@ -36,9 +36,13 @@ class _FormatEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTyp
     """"Answer: Paris": the text of each option is read. The format probability is the option mass."""
     FORMAT_CUSTOM: _Format.ValueType  # 4
     """The caller's own."""
+    FORMAT_PAREN_OPTIONS: _Format.ValueType  # 5
+    """PAREN, with the options shown as they are answered: "(A) Paris" and not "A. Paris". As far as
+    is known the wording of He et al. 2023.
+    """
 
 class Format(_Format, metaclass=_FormatEnumTypeWrapper):
-    """All built-in formats show the same prompt up to "Answer:"; they differ in how the answer is
+    """LETTER, PAREN and TEXT show the same prompt up to "Answer:", and differ in how the answer is
     written after it.
     """
 
@@ -52,6 +56,10 @@ FORMAT_TEXT: Format.ValueType  # 3
 """"Answer: Paris": the text of each option is read. The format probability is the option mass."""
 FORMAT_CUSTOM: Format.ValueType  # 4
 """The caller's own."""
+FORMAT_PAREN_OPTIONS: Format.ValueType  # 5
+"""PAREN, with the options shown as they are answered: "(A) Paris" and not "A. Paris". As far as
+is known the wording of He et al. 2023.
+"""
 global___Format = Format
 
 class _Normalization:

@@ -67,6 +67,7 @@ class ScoreSettings(google.protobuf.message.Message):
     TOP_TOKENS_FIELD_NUMBER: builtins.int
     MIN_CONFIDENCE_FIELD_NUMBER: builtins.int
     ANSWER_SET_FIELD_NUMBER: builtins.int
+    REQUIRE_CALIBRATED_FIELD_NUMBER: builtins.int
     model: builtins.str
     """The model, as models/{model}. Required."""
     task: builtins.str
@@ -84,6 +85,11 @@ class ScoreSettings(google.protobuf.message.Message):
     min_confidence: builtins.float
     """Abstain where the calibrated confidence is below this, in [0, 1]; EvaluateCalibrator tells
     the least that keeps a target risk.
+    """
+    require_calibrated: builtins.bool
+    """Refuse, with FAILED_PRECONDITION and the reason NOT_CALIBRATED, a question that no calibrator
+    applies to; by default it is answered raw. Absent: as the service's configuration says.
+    min_confidence implies it: a threshold is meant for calibrated probabilities.
     """
     @property
     def reading(self) -> trueodds.v1.reading_pb2.Reading: ...
@@ -112,9 +118,11 @@ class ScoreSettings(google.protobuf.message.Message):
         top_tokens: builtins.int = ...,
         min_confidence: builtins.float = ...,
         answer_set: global___AnswerSetRule | None = ...,
+        require_calibrated: builtins.bool | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["answer_set", b"answer_set", "reading", b"reading"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["answer_set", b"answer_set", "calibrator", b"calibrator", "min_confidence", b"min_confidence", "min_option_mass", b"min_option_mass", "model", b"model", "options", b"options", "reading", b"reading", "shots", b"shots", "task", b"task", "top_tokens", b"top_tokens"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_require_calibrated", b"_require_calibrated", "answer_set", b"answer_set", "reading", b"reading", "require_calibrated", b"require_calibrated"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_require_calibrated", b"_require_calibrated", "answer_set", b"answer_set", "calibrator", b"calibrator", "min_confidence", b"min_confidence", "min_option_mass", b"min_option_mass", "model", b"model", "options", b"options", "reading", b"reading", "require_calibrated", b"require_calibrated", "shots", b"shots", "task", b"task", "top_tokens", b"top_tokens"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_require_calibrated", b"_require_calibrated"]) -> typing.Literal["require_calibrated"] | None: ...
 
 global___ScoreSettings = ScoreSettings
 
@@ -336,6 +344,8 @@ class Answer(google.protobuf.message.Message):
     IDENTITY_FIELD_NUMBER: builtins.int
     PROMPT_TOKENS_FIELD_NUMBER: builtins.int
     ANSWER_SET_FIELD_NUMBER: builtins.int
+    LOW_OPTION_MASS_FIELD_NUMBER: builtins.int
+    RAW_BECAUSE_FIELD_NUMBER: builtins.int
     choice: builtins.int
     """The index of the option with the largest calibrated probability, from 0; the first of equals.
     A calibrator that keeps the choice leaves it where the largest answer probability is.
@@ -362,6 +372,12 @@ class Answer(google.protobuf.message.Message):
     """
     prompt_tokens: builtins.int
     """Tokens of the prompt, shots and format identifier included."""
+    low_option_mass: builtins.bool
+    """Whether all that was read holds next to nothing of the probability, less than 0.01: the model
+    would not answer in this format, and the probabilities are shares of what it hardly considers.
+    """
+    raw_because: builtins.str
+    """Why no calibrator was applied, in words; empty where one was."""
     @property
     def options(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___OptionScore]:
         """One an option, in the order of the question."""
@@ -390,24 +406,40 @@ class Answer(google.protobuf.message.Message):
         self,
         *,
         options: collections.abc.Iterable[global___OptionScore] | None = ...,
-        choice: builtins.int = ...,
+        choice: builtins.int | None = ...,
         confidence: builtins.float = ...,
         calibrated_confidence: builtins.float = ...,
-        calibrated: builtins.bool = ...,
+        calibrated: builtins.bool | None = ...,
         calibrator: builtins.str = ...,
-        format_probability: builtins.float = ...,
-        option_mass: builtins.float = ...,
-        entropy: builtins.float = ...,
-        abstained: builtins.bool = ...,
+        format_probability: builtins.float | None = ...,
+        option_mass: builtins.float | None = ...,
+        entropy: builtins.float | None = ...,
+        abstained: builtins.bool | None = ...,
         top_tokens: collections.abc.Iterable[global___TopToken] | None = ...,
         permutations: collections.abc.Iterable[global___Permutation] | None = ...,
         label_prior: collections.abc.Iterable[builtins.float] | None = ...,
         identity: global___Identity | None = ...,
         prompt_tokens: builtins.int = ...,
         answer_set: collections.abc.Iterable[builtins.int] | None = ...,
+        low_option_mass: builtins.bool | None = ...,
+        raw_because: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["identity", b"identity"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["abstained", b"abstained", "answer_set", b"answer_set", "calibrated", b"calibrated", "calibrated_confidence", b"calibrated_confidence", "calibrator", b"calibrator", "choice", b"choice", "confidence", b"confidence", "entropy", b"entropy", "format_probability", b"format_probability", "identity", b"identity", "label_prior", b"label_prior", "option_mass", b"option_mass", "options", b"options", "permutations", b"permutations", "prompt_tokens", b"prompt_tokens", "top_tokens", b"top_tokens"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_abstained", b"_abstained", "_calibrated", b"_calibrated", "_choice", b"_choice", "_entropy", b"_entropy", "_format_probability", b"_format_probability", "_low_option_mass", b"_low_option_mass", "_option_mass", b"_option_mass", "abstained", b"abstained", "calibrated", b"calibrated", "choice", b"choice", "entropy", b"entropy", "format_probability", b"format_probability", "identity", b"identity", "low_option_mass", b"low_option_mass", "option_mass", b"option_mass"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_abstained", b"_abstained", "_calibrated", b"_calibrated", "_choice", b"_choice", "_entropy", b"_entropy", "_format_probability", b"_format_probability", "_low_option_mass", b"_low_option_mass", "_option_mass", b"_option_mass", "abstained", b"abstained", "answer_set", b"answer_set", "calibrated", b"calibrated", "calibrated_confidence", b"calibrated_confidence", "calibrator", b"calibrator", "choice", b"choice", "confidence", b"confidence", "entropy", b"entropy", "format_probability", b"format_probability", "identity", b"identity", "label_prior", b"label_prior", "low_option_mass", b"low_option_mass", "option_mass", b"option_mass", "options", b"options", "permutations", b"permutations", "prompt_tokens", b"prompt_tokens", "raw_because", b"raw_because", "top_tokens", b"top_tokens"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_abstained", b"_abstained"]) -> typing.Literal["abstained"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_calibrated", b"_calibrated"]) -> typing.Literal["calibrated"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_choice", b"_choice"]) -> typing.Literal["choice"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_entropy", b"_entropy"]) -> typing.Literal["entropy"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_format_probability", b"_format_probability"]) -> typing.Literal["format_probability"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_low_option_mass", b"_low_option_mass"]) -> typing.Literal["low_option_mass"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_option_mass", b"_option_mass"]) -> typing.Literal["option_mass"] | None: ...
 
 global___Answer = Answer
 
@@ -457,18 +489,29 @@ class OptionScore(google.protobuf.message.Message):
         self,
         *,
         label: builtins.str = ...,
-        logprob: builtins.float = ...,
-        probability: builtins.float = ...,
-        calibrated_probability: builtins.float = ...,
-        score: builtins.float = ...,
+        logprob: builtins.float | None = ...,
+        probability: builtins.float | None = ...,
+        calibrated_probability: builtins.float | None = ...,
+        score: builtins.float | None = ...,
         tokens: builtins.int = ...,
         bytes: builtins.int = ...,
         unconditional_logprob: builtins.float | None = ...,
         variants: collections.abc.Iterable[builtins.str] | None = ...,
-        greedy: builtins.bool = ...,
+        greedy: builtins.bool | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_unconditional_logprob", b"_unconditional_logprob", "unconditional_logprob", b"unconditional_logprob"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_unconditional_logprob", b"_unconditional_logprob", "bytes", b"bytes", "calibrated_probability", b"calibrated_probability", "greedy", b"greedy", "label", b"label", "logprob", b"logprob", "probability", b"probability", "score", b"score", "tokens", b"tokens", "unconditional_logprob", b"unconditional_logprob", "variants", b"variants"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_calibrated_probability", b"_calibrated_probability", "_greedy", b"_greedy", "_logprob", b"_logprob", "_probability", b"_probability", "_score", b"_score", "_unconditional_logprob", b"_unconditional_logprob", "calibrated_probability", b"calibrated_probability", "greedy", b"greedy", "logprob", b"logprob", "probability", b"probability", "score", b"score", "unconditional_logprob", b"unconditional_logprob"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_calibrated_probability", b"_calibrated_probability", "_greedy", b"_greedy", "_logprob", b"_logprob", "_probability", b"_probability", "_score", b"_score", "_unconditional_logprob", b"_unconditional_logprob", "bytes", b"bytes", "calibrated_probability", b"calibrated_probability", "greedy", b"greedy", "label", b"label", "logprob", b"logprob", "probability", b"probability", "score", b"score", "tokens", b"tokens", "unconditional_logprob", b"unconditional_logprob", "variants", b"variants"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_calibrated_probability", b"_calibrated_probability"]) -> typing.Literal["calibrated_probability"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_greedy", b"_greedy"]) -> typing.Literal["greedy"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_logprob", b"_logprob"]) -> typing.Literal["logprob"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_probability", b"_probability"]) -> typing.Literal["probability"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_score", b"_score"]) -> typing.Literal["score"] | None: ...
+    @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_unconditional_logprob", b"_unconditional_logprob"]) -> typing.Literal["unconditional_logprob"] | None: ...
 
 global___OptionScore = OptionScore
@@ -489,11 +532,16 @@ class TopToken(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        id: builtins.int = ...,
+        id: builtins.int | None = ...,
         text: builtins.str = ...,
-        logprob: builtins.float = ...,
+        logprob: builtins.float | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["id", b"id", "logprob", b"logprob", "text", b"text"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_id", b"_id", "_logprob", b"_logprob", "id", b"id", "logprob", b"logprob"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_id", b"_id", "_logprob", b"_logprob", "id", b"id", "logprob", b"logprob", "text", b"text"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_id", b"_id"]) -> typing.Literal["id"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_logprob", b"_logprob"]) -> typing.Literal["logprob"] | None: ...
 
 global___TopToken = TopToken
 
