@@ -9,6 +9,7 @@ from trueodds_service import errors
 from trueodds_service.errors import (
     ConfigError,
     InvalidInput,
+    ModelFault,
     NotFound,
     NotReady,
     NotServed,
@@ -22,6 +23,7 @@ ONE_OF_EACH = {
     InvalidInput: InvalidInput("options[0].label", "is missing", reason="LABEL"),
     NotFound: NotFound("there is no such model", reason="MODEL_NOT_FOUND"),
     NotReady: NotReady("not in this state", reason="SCOPE_MISMATCH"),
+    ModelFault: ModelFault("its tokenizer cannot be loaded"),
     PromptFault: PromptFault("the engine dies of it", reason="ENGINE_KILLED"),
     NotServed: NotServed("a later version will"),
     Unavailable: Unavailable("come back", reason="MODEL_STARTING", retry_seconds=2.5),
@@ -32,6 +34,7 @@ STATUSES = {
     InvalidInput: code_pb2.INVALID_ARGUMENT,
     NotFound: code_pb2.NOT_FOUND,
     NotReady: code_pb2.FAILED_PRECONDITION,
+    ModelFault: code_pb2.FAILED_PRECONDITION,
     PromptFault: code_pb2.FAILED_PRECONDITION,
     NotServed: code_pb2.UNIMPLEMENTED,
     Unavailable: code_pb2.UNAVAILABLE,

@@ -9,6 +9,7 @@ from trueodds_service.config import FakeSettings, ModelSettings, Settings
 from trueodds_service.engine.base import Engine, EngineInfo
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.engine.vllm import VllmEngine
+from trueodds_service.errors import ModelFault
 from trueodds_service.flows.calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog, ModelEntry, ServedModel
 from trueodds_service.prompts.tokenizer import PromptTokenizer
@@ -31,6 +32,16 @@ def start_engine(model: ModelSettings, adapters: Mapping[str, Path] | None = Non
             seed=settings.seed, sharpness=settings.sharpness, max_tokens=settings.max_tokens
         )
     return VllmEngine.start(model.weights, model.engine, adapters or {})
+
+
+def load_tokenizer(weights: Path, max_prompt_tokens: int) -> PromptTokenizer:
+    """The tokenizer beside a model's weights. Raises ModelFault, with the cause and the path."""
+    try:
+        return PromptTokenizer.load(weights, max_prompt_tokens)
+    except Exception as error:
+        # Only the first line: what follows is advice about a hub that is not asked here.
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ModelFault(f"its tokenizer cannot be loaded: {said} ({weights})") from error
 
 
 class App:
@@ -72,18 +83,25 @@ class App:
         await self._server.start()
 
     async def model_ready(self, name: str, engine: Engine, info: EngineInfo) -> None:
-        """From now on ``engine`` answers for the model."""
+        """From now on ``engine`` answers for the model. Raises ModelFault if it cannot."""
         max_prompt_tokens = info.max_tokens - _ANSWER_TOKENS
-        tokenizer = await asyncio.to_thread(
-            PromptTokenizer.load, self._weights[name], max_prompt_tokens
-        )
+        tokenizer = await asyncio.to_thread(load_tokenizer, self._weights[name], max_prompt_tokens)
         self._catalog.find(name).served = ServedModel(tokenizer, engine, info, max_prompt_tokens)
         await self._server.report_health()
 
     async def model_lost(self, name: str) -> None:
         """Until ``model_ready`` is called again, requests for the model are told to come back."""
-        self._catalog.find(name).served = None
+        self._catalog.find(name).lost()
         await self._server.report_health()
+
+    async def model_failed(self, name: str, cause: str) -> None:
+        """Until ``model_ready`` is called for it, requests for the model are told the cause."""
+        self._catalog.find(name).failed(cause)
+        await self._server.report_health()
+
+    def states(self) -> dict[str, tuple[str, str]]:
+        """Of each model its state (STARTING, READY, LOST, FAILED), and why it is not ready."""
+        return {entry.name: (entry.state.name, entry.cause) for entry in self._catalog}
 
     async def stop(self, grace_seconds: float) -> None:
         """Lets requests under way finish for so long, then stops."""

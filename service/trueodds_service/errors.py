@@ -7,14 +7,17 @@ field at fault. ``rpc`` maps the tree to status codes. No message ever holds a p
     ├── InvalidInput        a field is wrong                        INVALID_ARGUMENT
     ├── NotFound            no such model or calibrator             NOT_FOUND
     ├── NotReady            the state does not allow it             FAILED_PRECONDITION
+    │   └── ModelFault      this model cannot come up               FAILED_PRECONDITION
     ├── PromptFault         what this one prompt does to an engine  FAILED_PRECONDITION
     ├── NotServed           a later version will                    UNIMPLEMENTED
     ├── Unavailable         try again soon                          UNAVAILABLE
     └── ConfigError         the configuration file is wrong         (at start-up)
 """
 
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class ServiceError(Exception):
@@ -36,6 +39,16 @@ def _rebuild(kind: type[ServiceError], state: dict[str, object]) -> ServiceError
     Exception.__init__(error, state["message"])
     error.__dict__.update(state)
     return error
+
+
+def class_and_place(error: BaseException) -> str:
+    """What a log may say of any error, such as "ValueError at reader.py:12".
+
+    The message of a foreign error can hold a prompt or a password; its class and place cannot.
+    """
+    steps = traceback.extract_tb(error.__traceback__)
+    place = f" at {Path(steps[-1].filename).name}:{steps[-1].lineno}" if steps else ""
+    return f"{type(error).__name__}{place}"
 
 
 class InvalidInput(ServiceError):
@@ -90,6 +103,13 @@ class Unavailable(ServiceError):
     def __init__(self, message: str, *, reason: str, retry_seconds: float = 1.0) -> None:
         super().__init__(message, reason=reason)
         self.retry_seconds = retry_seconds
+
+
+class ModelFault(NotReady):
+    """A model cannot come up as it is configured; the message is the cause alone."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause, reason="MODEL_FAILED")
 
 
 class ConfigError(ServiceError):

@@ -8,6 +8,7 @@ from contextlib import closing
 import pytest
 
 from trueodds_service.errors import InvalidInput, NotFound, NotReady, Unavailable
+from trueodds_service.flows import calibrators as calibrators_module
 from trueodds_service.flows.calibrators import Calibrators
 from trueodds_service.store import SqlCalibratorStore, errors
 
@@ -155,6 +156,39 @@ async def test_an_error_of_the_store_becomes_the_services(house, error):
     assert caught.value.reason == reason
     assert "password" not in caught.value.message
     assert isinstance(caught.value.__cause__, error)
+
+
+async def test_a_store_that_cannot_write_says_so_in_the_log(house, caplog):
+    def put():
+        raise errors.StoreUnavailable("the database refused: disk full postgresql://me:secret@db/x")
+
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            await house.calibrators.ask(put)
+    [said] = caplog.messages
+    assert said.startswith("the calibrator store failed (put): StoreUnavailable at ")
+    assert said.endswith(": the database refused: disk full postgresql://me:***@db/x")
+    with pytest.raises(NotFound):
+        await house.calibrators.get("aligned", "0" * 16)
+    assert len(caplog.messages) == 1, "what a caller has done is no fault of the store's"
+
+
+async def test_the_following_outlives_any_error(house, following, monkeypatch, caplog):
+    version = house.store.version
+    go_on = threading.Event()
+
+    def stumble():
+        if not go_on.is_set():
+            raise ZeroDivisionError("postgresql://user:password@host")
+        return version()
+
+    monkeypatch.setattr(calibrators_module, "_POLL_SECONDS", 0.01)
+    monkeypatch.setattr(house.store, "version", stumble)
+    await until(lambda: "ZeroDivisionError at test_calibrators.py:" in caplog.text)
+    assert "password" not in caplog.text
+    go_on.set()
+    await until(lambda: "the store answers again" in caplog.text)
+    assert not following.done()
 
 
 async def test_any_other_error_stays_what_it_is(house):

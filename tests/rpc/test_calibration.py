@@ -298,11 +298,11 @@ def test_a_model_that_is_not_there(service, question, fit, calls, refused):
             call()
 
 
-@pytest.mark.parametrize("starting", ["aligned", "base"])
-def test_a_fit_waits_for_no_model(start_service, taught, fit, refused, starting):
+@pytest.mark.parametrize("lost", ["aligned", "base"])
+def test_a_fit_waits_for_no_model(start_service, taught, fit, refused, lost):
     service = start_service()
-    service.run(service.app.model_lost(starting))
-    with refused(grpc.StatusCode.UNAVAILABLE, reason="MODEL_STARTING"):
+    service.run(service.app.model_lost(lost))
+    with refused(grpc.StatusCode.UNAVAILABLE, reason="ENGINE_LOST"):
         fit(service, **taught)
 
 

@@ -279,11 +279,13 @@ class TestRefused:
         with refused(grpc.StatusCode.NOT_FOUND, reason="CALIBRATOR_NOT_FOUND"):
             evaluate(f"models/aligned/calibrators/{'0' * 16}", scores=scores_of(*rows))
 
-    def test_a_model_that_is_starting(self, start_service, constant, evaluate, question, refused):
+    def test_a_model_whose_engine_is_lost(
+        self, start_service, constant, evaluate, question, refused
+    ):
         service = start_service()
         name = constant(on=service).name
         service.run(service.app.model_lost("aligned"))
-        with refused(grpc.StatusCode.UNAVAILABLE, reason="MODEL_STARTING"):
+        with refused(grpc.StatusCode.UNAVAILABLE, reason="ENGINE_LOST"):
             evaluate(name, on=service, questions=questions_of([question()], [0]))
 
     @pytest.mark.parametrize(

@@ -36,7 +36,8 @@ def test_the_process_is_alive_before_any_model_is_ready(start_service):
     }
 
 
-def test_a_service_is_ready_when_every_model_is(start_service):
+@pytest.mark.parametrize("way", ["lost", "failed"])
+def test_a_service_is_ready_when_every_model_is(start_service, way):
     service = start_service(ready=False)
     service.model_ready("aligned", FakeEngine())
     assert health(service) == {
@@ -46,7 +47,8 @@ def test_a_service_is_ready_when_every_model_is(start_service):
     }
     service.model_ready("base", FakeEngine())
     assert {*health(service).values()} == {SERVING}
-    service.run(service.app.model_lost("base"))
+    down = service.app.model_lost if way == "lost" else service.app.model_failed
+    service.run(down("base", *([] if way == "lost" else ["a cause"])))
     assert health(service)["models/aligned"] == SERVING
     assert {health(service)[name] for name in [*SERVICES, "models/base"]} == {NOT_SERVING}
 

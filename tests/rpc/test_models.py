@@ -8,6 +8,7 @@ from transformers import AutoTokenizer
 from trueodds.v1 import model_pb2 as pb
 from trueodds.v1 import question_pb2, reading_pb2
 from trueodds_service.engine.fake import FakeEngine
+from trueodds_service.rpc.reading import FORMATS_SERVED
 
 
 def models(service):
@@ -26,7 +27,8 @@ def test_a_model_says_what_it_is(service, question):
     assert model.state == pb.STATE_READY
     assert model.teacher == "models/base"
     assert models(service)["models/base"].teacher == ""
-    assert {*model.formats} == set(reading_pb2.Format.values()) - {reading_pb2.FORMAT_UNSPECIFIED}
+    assert {*model.formats} == {*FORMATS_SERVED}
+    assert model.state_cause == ""
     assert (model.engine, model.dtype) == ("fake 1", "float64")
     identity = service.score(question()).identity
     assert model.revision == identity.model_revision
@@ -80,11 +82,28 @@ def test_a_model_comes_back_after_its_engine_was_lost(start_service, question, r
     service = start_service()
     served = service.score(question())
     service.run(service.app.model_lost("aligned"))
-    with refused(grpc.StatusCode.UNAVAILABLE):
+    assert models(service)["models/aligned"].state == pb.STATE_LOST
+    with refused(grpc.StatusCode.UNAVAILABLE, reason="ENGINE_LOST"):
         service.score(question())
     assert service.score(question(), model="models/base")
     service.model_ready("aligned", FakeEngine(seed=7, sharpness=3.0))
     assert service.score(question()) == served
+
+
+def test_a_model_that_has_failed_says_why(start_service, question, refused):
+    service = start_service()
+    cause = "its tokenizer cannot be loaded: no such file (/models/aligned)"
+    service.run(service.app.model_failed("aligned", cause))
+    model = models(service)["models/aligned"]
+    assert (model.state, model.state_cause) == (pb.STATE_FAILED, cause)
+    for call in (service.score, lambda each: service.batch([each])):
+        with refused(grpc.StatusCode.FAILED_PRECONDITION, reason="MODEL_FAILED") as caught:
+            call(question())
+        assert caught.value.details() == f"models/aligned has failed: {cause}"
+    assert service.score(question(), model="models/base")
+    service.model_ready("aligned", FakeEngine(seed=7, sharpness=3.0))
+    assert models(service)["models/aligned"].state_cause == ""
+    assert service.score(question()).options
 
 
 # Tokens

@@ -9,7 +9,14 @@ from typing import TypeVar
 from trueodds_service.core.calibrators import Calibrator as Applied
 from trueodds_service.core.methods import Method
 from trueodds_service.core.restore import calibrator_of
-from trueodds_service.errors import InvalidInput, NotFound, NotReady, ServiceError, Unavailable
+from trueodds_service.errors import (
+    InvalidInput,
+    NotFound,
+    NotReady,
+    ServiceError,
+    Unavailable,
+    class_and_place,
+)
 from trueodds_service.store import errors as store_errors
 from trueodds_service.store.base import CalibratorStore
 from trueodds_service.store.calibrator import Calibrator
@@ -38,6 +45,7 @@ class Calibrators:
         self._turns = itertools.count(1)
         self._taken = 0
         self._applied: dict[str, Applied] = {}
+        self._logged = ""
 
     async def refresh(self) -> None:
         """Takes over what is active now."""
@@ -52,13 +60,22 @@ class Calibrators:
                 self._applied = {}
 
     async def follow(self) -> None:
-        """Refreshes until cancelled. While the store is away the last snapshot answers."""
+        """Refreshes until cancelled. While the store is away the last snapshot answers.
+
+        Nothing but a cancellation ends it; what is wrong is logged once, and so is its end.
+        """
+        is_away = False
         while True:
             await asyncio.sleep(_POLL_SECONDS)
             try:
                 await self.refresh()
-            except ServiceError as error:
-                _log.warning("the store does not answer: %s", error.reason)
+            except Exception as error:
+                is_away = True
+                self._log_once("follow", error)
+            else:
+                if is_away:
+                    _log.warning("the store answers again")
+                is_away = False
 
     def active(self, scope: Scope) -> Calibrator | None:
         """What answers in ``scope``: its task's calibrator, else the model's default."""
@@ -136,9 +153,27 @@ class Calibrators:
     async def ask(self, call: Callable[..., T], *args: object, **kwargs: object) -> T:
         """A call of the store, off the event loop, with its errors as the service's."""
         try:
-            return await asyncio.to_thread(call, *args, **kwargs)
+            answer = await asyncio.to_thread(call, *args, **kwargs)
         except store_errors.StoreError as error:
-            raise _translated(error) from error
+            translated = _translated(error)
+            if translated.reason in _FAULTS:
+                self._log_once(call.__name__, error)
+            raise translated from error
+        self._logged = ""
+        return answer
+
+    def _log_once(self, what: str, error: Exception) -> None:
+        """Logs a fault, unless it is what the last call met too: a store that is away is asked
+        several times a second.
+        """
+        if isinstance(error, ServiceError) and isinstance(error.__cause__, store_errors.StoreError):
+            return  # ``ask`` has logged it
+        # The store's own words hold the database's reason, and neither prompts nor passwords.
+        why = f": {error}" if isinstance(error, store_errors.StoreError) else ""
+        fault = f"{class_and_place(error)}{why}"
+        if fault != self._logged:
+            _log.error("the calibrator store failed (%s): %s", what, fault)
+        self._logged = fault
 
 
 def _translated(error: store_errors.StoreError) -> ServiceError:
@@ -157,6 +192,8 @@ def _translated(error: store_errors.StoreError) -> ServiceError:
     return Unavailable("the calibrator store does not answer", reason="STORE_UNAVAILABLE")
 
 
+# What is nothing that a caller has done: its cause belongs into the log.
+_FAULTS = ("STORE_UNAVAILABLE", "CALIBRATOR_DAMAGED")
 _NOT_ACTIVE = ("the calibrator is not the active one of its scope", "CALIBRATOR_NOT_ACTIVE")
 _NOT_READY: dict[type[store_errors.StoreError], tuple[str, str]] = {
     store_errors.NothingActive: _NOT_ACTIVE,

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from trueodds_service.engine.base import Engine, EngineInfo
-from trueodds_service.errors import NotFound, Unavailable
+from trueodds_service.errors import NotFound, NotReady, Unavailable
 from trueodds_service.prompts.tokenizer import PromptTokenizer
 
 
@@ -18,9 +19,18 @@ class ServedModel:
     max_prompt_tokens: int
 
 
+class State(Enum):
+    """What a model is doing; by name those of the contract."""
+
+    STARTING = auto()
+    READY = auto()
+    LOST = auto()
+    FAILED = auto()
+
+
 @dataclass(slots=True)
 class ModelEntry:
-    """A model of the configuration. ``served`` is None while its engine starts.
+    """A model of the configuration. ``served`` is None while it does not answer.
 
     ``base`` is the model over whose weights an adapter runs.
     """
@@ -31,14 +41,41 @@ class ModelEntry:
     teacher: str | None
     base: str | None = None
     served: ServedModel | None = None
+    # Why it does not answer, while it does not.
+    _absence: State = State.STARTING
+    _cause: str = ""
+
+    @property
+    def state(self) -> State:
+        return self._absence if self.served is None else State.READY
+
+    @property
+    def cause(self) -> str:
+        """Why it is not ready, where there is more to say than the state; else empty."""
+        return self._cause if self.served is None else ""
+
+    def lost(self) -> None:
+        """Its engine is gone, and is being replaced."""
+        self.served, self._absence, self._cause = None, State.LOST, ""
+
+    def failed(self, cause: str) -> None:
+        """It cannot come up as it is; ``cause`` completes "models/x has failed: …"."""
+        self.served, self._absence, self._cause = None, State.FAILED, cause
 
     def ready(self) -> ServedModel:
-        """Raises Unavailable while the engine starts."""
-        if self.served is None:
+        """Raises Unavailable while the engine starts or is replaced, NotReady if it has failed."""
+        if self.served is not None:
+            return self.served
+        name = f"models/{self.name}"
+        if self._absence is State.FAILED:
+            raise NotReady(f"{name} has failed: {self._cause}", reason="MODEL_FAILED")
+        if self._absence is State.LOST:
             raise Unavailable(
-                f"models/{self.name} is starting", reason="MODEL_STARTING", retry_seconds=2.0
+                f"the engine of {name} was lost and is being replaced",
+                reason="ENGINE_LOST",
+                retry_seconds=2.0,
             )
-        return self.served
+        raise Unavailable(f"{name} is starting", reason="MODEL_STARTING", retry_seconds=2.0)
 
 
 class Catalog:

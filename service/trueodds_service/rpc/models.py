@@ -47,7 +47,8 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
     def _message(self, entry: ModelEntry) -> pb.Model:
         message = pb.Model(
             name=model_name(entry.name),
-            state=pb.STATE_STARTING,
+            state=pb.State.Value(f"STATE_{entry.state.name}"),
+            state_cause=entry.cause,
             revision=entry.revision,
             tokenizer_revision=entry.tokenizer_revision,
             teacher=model_name(entry.teacher) if entry.teacher else "",
@@ -62,7 +63,6 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
             ),
         )
         if entry.served is not None:
-            message.state = pb.STATE_READY
             message.limits.max_prompt_tokens = entry.served.max_prompt_tokens
             message.engine = _engine_name(entry.served)
             message.dtype = entry.served.info.dtype

@@ -1,8 +1,6 @@
 """The error tree as gRPC statuses (AIP-193): a code, a sentence, and details for programs."""
 
 import logging
-import traceback
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import grpc
@@ -12,12 +10,14 @@ from grpc_status import rpc_status
 
 from trueodds_service.errors import (
     InvalidInput,
+    ModelFault,
     NotFound,
     NotReady,
     NotServed,
     PromptFault,
     ServiceError,
     Unavailable,
+    class_and_place,
 )
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
@@ -30,6 +30,7 @@ _CODES: dict[type[ServiceError], int] = {
     InvalidInput: code_pb2.INVALID_ARGUMENT,
     NotFound: code_pb2.NOT_FOUND,
     NotReady: code_pb2.FAILED_PRECONDITION,
+    ModelFault: code_pb2.FAILED_PRECONDITION,
     PromptFault: code_pb2.FAILED_PRECONDITION,
     NotServed: code_pb2.UNIMPLEMENTED,
     Unavailable: code_pb2.UNAVAILABLE,
@@ -61,9 +62,7 @@ def of_any(error: Exception) -> status_pb2.Status:
     """The status of whatever was raised: what is no error of the service's is a fault of ours."""
     if isinstance(error, ServiceError):
         return to_status(error)
-    # The message of a foreign error can hold a prompt; its class and place cannot.
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    _log.error("%s at %s:%s", type(error).__name__, Path(place.filename).name, place.lineno)
+    _log.error("%s", class_and_place(error))
     return internal()
 
 

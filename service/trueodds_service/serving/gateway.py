@@ -11,11 +11,14 @@ from typing import Any
 
 from trueodds_service.app import App
 from trueodds_service.config import Settings
+from trueodds_service.errors import ModelFault, class_and_place
 from trueodds_service.serving.engines import RemoteEngine, RemoteEngines
 
 _log = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 5.0
+# Before a watch that failed begins anew.
+_PAUSE_SECONDS = 5.0
 
 
 class Gateway:
@@ -25,6 +28,7 @@ class Gateway:
         self, settings: Settings, engines: Mapping[str, Sequence[Any]]
     ) -> None:
         self._app = App(settings)
+        self._models = settings.models
         self._engines = {
             model.name: RemoteEngines(
                 [
@@ -35,8 +39,7 @@ class Gateway:
             for model in settings.models
         }
         self._following = [
-            asyncio.create_task(self._follow(name, engine))
-            for name, engine in self._engines.items()
+            asyncio.create_task(self._watch(name, engine)) for name, engine in self._engines.items()
         ]
         await self._app.start()
 
@@ -51,11 +54,39 @@ class Gateway:
         for engine in self._engines.values():
             engine.close()
 
+    async def states(self) -> dict[str, tuple[str, str]]:
+        """As ``App.states``: what health says, with the causes."""
+        return self._app.states()
+
+    async def engine_failed(self, name: str, cause: str) -> None:
+        """Serve could not start the engine: a model and its adapters cannot come up."""
+        for model in self._models:
+            if name in (model.name, model.base):
+                await self._app.model_failed(model.name, cause)
+
+    async def _watch(self, name: str, engine: RemoteEngines) -> None:
+        """Follows a model's engine for ever: no error ends the watch in silence."""
+        while True:
+            try:
+                await self._follow(name, engine)
+            except Exception as error:
+                _log.error("models/%s: its watch failed: %s", name, class_and_place(error))
+                cause = f"a fault of the service's ({type(error).__name__})"
+                await self._app.model_failed(name, cause)
+                await asyncio.sleep(_PAUSE_SECONDS)
+
     async def _follow(self, name: str, engine: RemoteEngines) -> None:
         """Takes a model up whenever its engine answers, and down when it is lost."""
         while True:
             await engine.connected()
-            await self._app.model_ready(name, engine, engine.info)
+            try:
+                await self._app.model_ready(name, engine, engine.info)
+            except ModelFault as error:
+                # Nothing but a mended folder helps: not tried again before the engine is replaced.
+                _log.error("models/%s has failed: %s", name, error.message)
+                await self._app.model_failed(name, error.message)
+                await engine.wait_lost()
+                continue
             # What is here now stays: the collector's pauses would be seen in the latencies.
             gc.collect()
             gc.freeze()

@@ -14,9 +14,20 @@ StoreError
 Each takes one message, so that it can be pickled. The driver's error is kept as the cause.
 """
 
+import re
+
+# In a URL: what stands between the user's name and the host.
+_PASSWORD = re.compile(r"(://[^:/@\s]*):[^@\s]*@")
+
 
 class StoreError(Exception):
-    """The store could not do what it was asked to. Nothing was changed."""
+    """The store could not do what it was asked to. Nothing was changed.
+
+    Its message goes to logs and terminals, so no password of a URL stays in it.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(_PASSWORD.sub(r"\1:***@", message))
 
 
 class CalibratorNotFound(StoreError):
