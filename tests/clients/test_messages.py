@@ -13,6 +13,7 @@ from trueodds import (
     Example,
     Format,
     Method,
+    ModelState,
     Normalization,
     OrderCorrection,
     Question,
@@ -136,6 +137,7 @@ def test_settings_are_sent_whole():
         min_option_mass=0.5,
         min_confidence=0.75,
         answer_set=AnswerSetRule(AnswerSetMethod.APS, 0.875),
+        require_calibrated=False,
         top_tokens=7,
     )
     assert message.model == "models/aligned"
@@ -147,6 +149,7 @@ def test_settings_are_sent_whole():
     assert message.answer_set == scoring_pb2.AnswerSetRule(
         method=scoring_pb2.ANSWER_SET_METHOD_APS, threshold=0.875
     )
+    assert message.HasField("require_calibrated"), "False is not what the server is configured for"
     [shot] = message.shots
     assert (shot.question.text, shot.answer) == ("Tin?", 1)
     unsent = {each.name for each in message.DESCRIPTOR.fields} - {
@@ -311,6 +314,8 @@ ANSWER = {
     },
     "prompt_tokens": 11,
     "answer_set": [1, 0],
+    "low_option_mass": True,
+    "raw_because": "no calibrator is active",
 }
 
 
@@ -366,6 +371,7 @@ def test_a_model_is_read_whole():
             dtype="float64",
             limits={"max_prompt_tokens": 1, "max_options": 2, "max_items": 3},
             prefix_token_id=0,
+            state_cause="the store is full",
         )
     )
     assert asdict(model) == {
@@ -381,6 +387,8 @@ def test_a_model_is_read_whole():
         "engine": "fake 1",
         "dtype": "float64",
         "prefix_token_id": 0,
+        "state": ModelState.READY,
+        "state_cause": "the store is full",
     }
     bare = _messages.model_of(model_pb2.Model())
     assert (bare.base, bare.prefix_token_id) == (None, None)

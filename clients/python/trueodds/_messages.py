@@ -21,6 +21,7 @@ from trueodds.types import (
     Identity,
     Method,
     Model,
+    ModelState,
     Normalization,
     OptionScore,
     OrderCorrection,
@@ -40,6 +41,7 @@ Name = TypeVar("Name")
 _FORMATS = {
     Format.LETTER: reading_pb2.FORMAT_LETTER,
     Format.PAREN: reading_pb2.FORMAT_PAREN,
+    Format.PAREN_OPTIONS: reading_pb2.FORMAT_PAREN_OPTIONS,
     Format.TEXT: reading_pb2.FORMAT_TEXT,
 }
 _NORMALIZATIONS = {
@@ -59,6 +61,12 @@ METHOD_NAMES = {message: name for name, message in METHODS.items()}
 SET_METHODS = {
     AnswerSetMethod.LAC: scoring_pb2.ANSWER_SET_METHOD_LAC,
     AnswerSetMethod.APS: scoring_pb2.ANSWER_SET_METHOD_APS,
+}
+STATES = {
+    model_pb2.STATE_STARTING: ModelState.STARTING,
+    model_pb2.STATE_READY: ModelState.READY,
+    model_pb2.STATE_LOST: ModelState.LOST,
+    model_pb2.STATE_FAILED: ModelState.FAILED,
 }
 CORRECTIONS = {
     calibration_pb2.BIAS_CORRECTION_UNSPECIFIED: BiasCorrection.NONE,
@@ -82,6 +90,7 @@ def settings_message(
     top_tokens: int,
     min_confidence: float = 0.0,
     answer_set: AnswerSetRule | None = None,
+    require_calibrated: bool | None = None,
 ) -> scoring_pb2.ScoreSettings:
     return scoring_pb2.ScoreSettings(
         model=model_name(model),
@@ -93,6 +102,7 @@ def settings_message(
         top_tokens=top_tokens,
         min_confidence=min_confidence,
         answer_set=None if answer_set is None else _rule_message(answer_set),
+        require_calibrated=require_calibrated,
     )
 
 
@@ -190,6 +200,8 @@ def answer_of(message: scoring_pb2.Answer) -> Answer:
         permutations=tuple(tuple(order.options) for order in message.permutations),
         label_prior=tuple(message.label_prior),
         answer_set=tuple(message.answer_set),
+        low_option_mass=message.low_option_mass,
+        raw_because=message.raw_because,
     )
 
 
@@ -287,6 +299,9 @@ def model_of(message: model_pb2.Model) -> Model:
         prefix_token_id=message.prefix_token_id if message.HasField("prefix_token_id") else None,
         engine=message.engine,
         dtype=message.dtype,
+        # A state that this client does not know is none in which the model answers.
+        state=STATES.get(message.state, ModelState.STARTING),
+        state_cause=message.state_cause,
     )
 
 

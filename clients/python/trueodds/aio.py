@@ -85,6 +85,7 @@ class AsyncClient:
         min_option_mass: float = 0.0,
         min_confidence: float = 0.0,
         answer_set: AnswerSetRule | None = None,
+        require_calibrated: bool | None = None,
         top_tokens: int = 0,
     ) -> Answer:
         """Answers one question; see ``Client.score``."""
@@ -98,6 +99,7 @@ class AsyncClient:
             top_tokens,
             min_confidence,
             answer_set,
+            require_calibrated,
         )
         message = _messages.question_message(question)
         request = scoring_pb2.ScoreRequest(settings=settings, question=message)
@@ -115,6 +117,7 @@ class AsyncClient:
         min_option_mass: float = 0.0,
         min_confidence: float = 0.0,
         answer_set: AnswerSetRule | None = None,
+        require_calibrated: bool | None = None,
         top_tokens: int = 0,
         progress: Progress | None = None,
     ) -> list[Answer | errors.TrueoddsError]:
@@ -130,6 +133,7 @@ class AsyncClient:
             top_tokens,
             min_confidence,
             answer_set,
+            require_calibrated,
         )
         size = await self._batch_size(model) if len(questions) > 1 else 1
         outcomes: list[Answer | errors.TrueoddsError] = []
@@ -168,6 +172,7 @@ class AsyncClient:
         min_option_mass: float = 0.0,
         min_confidence: float = 0.0,
         answer_set: AnswerSetRule | None = None,
+        require_calibrated: bool | None = None,
         top_tokens: int = 0,
         ordered: bool = True,
     ) -> AsyncIterator[tuple[int, Answer | errors.TrueoddsError]]:
@@ -182,6 +187,7 @@ class AsyncClient:
             top_tokens,
             min_confidence,
             answer_set,
+            require_calibrated,
         )
         batches = _batches(settings, questions, await self._batch_size(model))
         async for first, response in self.stream(batches, ordered=ordered):

@@ -87,6 +87,7 @@ class Client:
         min_option_mass: float = 0.0,
         min_confidence: float = 0.0,
         answer_set: AnswerSetRule | None = None,
+        require_calibrated: bool | None = None,
         top_tokens: int = 0,
     ) -> Answer:
         """Answers one question.
@@ -97,7 +98,9 @@ class Client:
         the question; each needs its answer. The answer abstains where the options hold less
         than ``min_option_mass`` of the probability, or its calibrated confidence is below
         ``min_confidence``. It tells the ``answer_set`` of a rule, which is for one named
-        ``calibrator``, and so many ``top_tokens``, at most 20.
+        ``calibrator``, and so many ``top_tokens``, at most 20. With ``require_calibrated`` a
+        question that no calibrator applies to is FailedPrecondition, ``NOT_CALIBRATED``, and not
+        answered raw; None is as the server is configured.
         """
         settings = _messages.settings_message(
             model,
@@ -109,6 +112,7 @@ class Client:
             top_tokens,
             min_confidence,
             answer_set,
+            require_calibrated,
         )
         message = _messages.question_message(question)
         request = scoring_pb2.ScoreRequest(settings=settings, question=message)
@@ -126,6 +130,7 @@ class Client:
         min_option_mass: float = 0.0,
         min_confidence: float = 0.0,
         answer_set: AnswerSetRule | None = None,
+        require_calibrated: bool | None = None,
         top_tokens: int = 0,
         progress: Progress | None = None,
     ) -> list[Answer | errors.TrueoddsError]:
@@ -147,6 +152,7 @@ class Client:
             top_tokens,
             min_confidence,
             answer_set,
+            require_calibrated,
         )
         size = self._batch_size(model) if len(questions) > 1 else 1
         outcomes: list[Answer | errors.TrueoddsError] = []
@@ -184,6 +190,7 @@ class Client:
         min_option_mass: float = 0.0,
         min_confidence: float = 0.0,
         answer_set: AnswerSetRule | None = None,
+        require_calibrated: bool | None = None,
         top_tokens: int = 0,
         ordered: bool = True,
     ) -> Iterator[tuple[int, Answer | errors.TrueoddsError]]:
@@ -206,6 +213,7 @@ class Client:
             top_tokens,
             min_confidence,
             answer_set,
+            require_calibrated,
         )
         batches = _batches(settings, questions, self._batch_size(model))
         for first, response in self.stream(batches, ordered=ordered):

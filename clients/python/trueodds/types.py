@@ -14,6 +14,8 @@ class Format(Enum):
     """``Answer: A``"""
     PAREN = "paren"
     """``Answer: (A)``"""
+    PAREN_OPTIONS = "paren_options"
+    """``Answer: (A)``, with the options shown as ``(A) Paris`` as well."""
     TEXT = "text"
     """``Answer: Paris``: the text of each option is read."""
 
@@ -322,7 +324,9 @@ class Answer:
     was asked for. ``entropy`` is that of the answer distribution, in nats. ``calibrator`` names
     the one that was applied. ``permutations`` are the orders that were averaged, ``label_prior``
     is what was divided out. ``answer_set`` are the options of the answer set, as indices, the
-    likeliest first; empty where none was asked for, and it may be with LAC.
+    likeliest first; empty where none was asked for, and it may be with LAC. ``low_option_mass``
+    is whether all that was read holds less than 0.01 of the probability: the model would not
+    answer so. ``raw_because`` says in words why no calibrator was applied; else it is empty.
     """
 
     options: tuple[OptionScore, ...]
@@ -340,6 +344,8 @@ class Answer:
     permutations: tuple[tuple[int, ...], ...] = ()
     label_prior: tuple[float, ...] = ()
     answer_set: tuple[int, ...] = ()
+    low_option_mass: bool = False
+    raw_because: str = ""
 
     @property
     def calibrated(self) -> bool:
@@ -426,10 +432,22 @@ class Calibrator:
     prior: Prior | None = None
 
 
+class ModelState(Enum):
+    """Whether a model answers, and if not, whether it will."""
+
+    STARTING = "starting"
+    READY = "ready"
+    LOST = "lost"
+    """Its engine was lost, and is being replaced."""
+    FAILED = "failed"
+    """It cannot come up as it is configured."""
+
+
 @dataclass(frozen=True, slots=True)
 class Model:
     """A model that the service has; ``ready`` once its engine answers.
 
+    ``state_cause`` is why it is not ready, where there is more to say than ``state``.
     ``max_prompt_tokens`` is 0 until then. ``base`` is the model over whose weights an adapter
     runs. ``max_items`` bounds the items of a fit; batches of
     questions are cut to it by the client. ``prefix_token_id`` is the token before a text that
@@ -448,6 +466,8 @@ class Model:
     engine: str
     dtype: str
     prefix_token_id: int | None = None
+    state: ModelState = ModelState.STARTING
+    state_cause: str = ""
 
 
 def _texts(value: Sequence[str], name: str) -> tuple[str, ...]:

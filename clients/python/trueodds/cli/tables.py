@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trueodds.errors import TrueoddsError
-from trueodds.types import Answer, Calibrator, Model, Prior, Question, Selection
+from trueodds.types import Answer, Calibrator, Model, ModelState, Prior, Question, Selection
 
 _SHOWN = 8
 """Numbers of a parameter that are written out."""
@@ -41,7 +41,7 @@ def models_table(models: Iterable[Model]) -> Table:
     for model in models:
         table.add_row(
             model.name,
-            Text("ready", style="green") if model.ready else Text("starting", style="yellow"),
+            _state(model),
             model.revision,
             model.teacher or "–",
             model.engine or "–",
@@ -49,6 +49,14 @@ def models_table(models: Iterable[Model]) -> Table:
             str(model.max_prompt_tokens or "–"),
         )
     return table
+
+
+def _state(model: Model) -> Text:
+    if model.ready:
+        return Text("ready", style="green")
+    why = f": {model.state_cause}" if model.state_cause else ""
+    style = "red" if model.state is ModelState.FAILED else "yellow"
+    return Text(f"{model.state.value}{why}", style=style)
 
 
 def calibrators_table(calibrators: Iterable[Calibrator]) -> Table:
