@@ -15,7 +15,7 @@ SERVICE, CLIENT = (Path(package.__file__).parent for package in (trueodds_servic
 # Each part of the service and the others that it may import. A part that is not a key here does
 # not exist.
 ARROWS = {
-    "serving": {"app", "concurrency", "config", "engine", "errors"},
+    "serving": {"app", "concurrency", "config", "engine", "errors", "revision", "store"},
     "app": {"config", "engine", "errors", "flows", "prompts", "revision", "rpc", "store"},
     "rpc": {"concurrency", "config", "core", "engine", "errors", "flows", "prompts", "store"},
     "flows": {"concurrency", "core", "engine", "errors", "prompts", "store"},

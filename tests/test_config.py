@@ -125,6 +125,51 @@ def test_a_bad_setting_is_named(write, change, field):
 
 
 @pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            _set("listne", "x:1"),
+            "listne: is no setting; did you mean 'listen'? (there are limits, ",
+        ),
+        (
+            _set("models.0.wieghts", "x"),
+            "models.0.wieghts: is no setting; did you mean 'weights'? (there are adapter, base, ",
+        ),
+        (_engine(dtpye="auto"), "models.0.engine.vllm.dtpye: is no setting; did you mean 'dtype'?"),
+        (
+            _engine(backend="fake", sed=1),
+            "models.0.engine.fake.sed: is no setting; did you mean 'se",
+        ),
+        (
+            _set("limits", {"max_item": 1}),
+            "limits.max_item: is no setting; did you mean 'max_items'",
+        ),
+        (_set("zzz", 1), "zzz: is no setting (there are limits, listen, models, store)"),
+    ],
+)
+def test_a_misspelt_setting_is_told_its_neighbour(write, change, said):
+    content = {"models": [dict(MODEL)]}
+    change(content)
+    with pytest.raises(ConfigError) as caught:
+        load(write(content))
+    assert said in caught.value.message
+
+
+def test_everything_that_is_wrong_is_told_with_its_folder(write, tmp_path):
+    (tmp_path / "empty").mkdir()
+    models = [{"name": "a", "weights": "nowhere"}, {"name": "b", "weights": "empty/../empty"}]
+    path = write({"models": models})
+    with pytest.raises(ConfigError) as caught:
+        load(path)
+    assert caught.value.message == (
+        f"{path}: models: the weights of 'a' are no folder ({tmp_path}/nowhere)\n"
+        f"  models: the weights of 'b' lack a config.json ({tmp_path}/empty)"
+    )
+    with pytest.raises(ConfigError, match=r"weights: Field required\n  lisen: is no"):
+        load(write({"lisen": "x:1", "models": [{"name": "a"}]}))
+
+
+@pytest.mark.parametrize(
     ("content", "problem"),
     [
         (b"", "mapping"),

@@ -1,7 +1,9 @@
 """The service's configuration: one YAML file, validated whole before anything starts."""
 
+import difflib
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -158,8 +160,16 @@ class Settings(_Settings):
 def load(path: Path, *, listen: str | None = None) -> Settings:
     """Reads a configuration file; paths in it become absolute. ``listen`` goes before its own.
 
-    Raises ConfigError, which names the field and the reason.
+    Raises ConfigError, which names every field that is wrong, and the reason.
     """
+    settings, problems = read(path, listen=listen)
+    if problems:
+        raise ConfigError(_listed(path, problems))
+    return settings
+
+
+def read(path: Path, *, listen: str | None = None) -> tuple[Settings, Sequence[str]]:
+    """As ``load``, but what is wrong with the folders that it names is told and not raised."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -176,40 +186,89 @@ def load(path: Path, *, listen: str | None = None) -> Settings:
     try:
         settings = Settings.model_validate(content)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_first_problem(error)}") from error
-    return _absolute(settings, path.resolve().parent)
+        raise ConfigError(_listed(path, _problems(error))) from error
+    settings = _absolute(settings, path.resolve().parent)
+    return settings, _wrong_folders(settings)
 
 
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors(include_url=False, include_input=False)[0]
-    field = ".".join(str(part) for part in problem["loc"])
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{field}: {message}" if field else message
+def _listed(path: Path, problems: Sequence[str]) -> str:
+    return f"{path}: " + "\n  ".join(problems)
 
 
-def _check_adapter(name: str, path: Path) -> None:
+def _problems(error: ValidationError) -> list[str]:
+    said = []
+    problems = error.errors(include_url=False, include_input=False)
+    places = [problem["loc"] for problem in problems]
+    for problem in problems:
+        length = len(problem["loc"])
+        if problem["type"] == "too_short" and any(
+            len(place) > length and place[:length] == problem["loc"] for place in places
+        ):
+            continue  # pydantic does not count what is wrong by itself
+        field = ".".join(str(part) for part in problem["loc"])
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            message = _unknown(*problem["loc"])
+        said.append(f"{field}: {message}" if field else message)
+    return said
+
+
+def _unknown(*place: int | str) -> str:
+    """What there is instead of a setting that is none."""
+    *section, name = (part for part in place if isinstance(part, str))
+    known = sorted(_SECTIONS[tuple(section)].model_fields)
+    near = difflib.get_close_matches(name, known, n=1)
+    meant = f"; did you mean {near[0]!r}?" if near else ""
+    return f"is no setting{meant} (there are {', '.join(known)})"
+
+
+# By the names that lead to them.
+_SECTIONS: dict[tuple[str, ...], type[_Settings]] = {
+    (): Settings,
+    ("limits",): Limits,
+    ("models",): ModelSettings,
+    ("models", "engine", "vllm"): VllmSettings,
+    ("models", "engine", "fake"): FakeSettings,
+}
+
+
+def _wrong_folders(settings: Settings) -> list[str]:
+    said = []
+    for model in settings.models:
+        if model.adapter is not None:
+            said.append(_wrong_adapter(model.name, model.adapter))
+        else:
+            said.append(_wrong_weights(model.name, model.weights))
+    return [f"models: {each}" for each in said if each]
+
+
+def _wrong_weights(name: str, folder: Path) -> str:
+    if not folder.is_dir():
+        return f"the weights of {name!r} are no folder ({folder})"
+    if not (folder / "config.json").is_file():
+        return f"the weights of {name!r} lack a config.json ({folder})"
+    return ""
+
+
+def _wrong_adapter(name: str, folder: Path) -> str:
     try:
-        rank = json.loads(path.read_text(encoding="utf-8"))["r"]
-    except OSError as error:
-        raise ConfigError(f"models: {name!r} lacks an adapter_config.json") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise ConfigError(f"models: the adapter_config.json of {name!r} tells no rank") from error
+        content = (folder / "adapter_config.json").read_text(encoding="utf-8")
+        rank = json.loads(content)["r"]
+    except OSError:
+        return f"{name!r} lacks an adapter_config.json ({folder})"
+    except (ValueError, KeyError, TypeError):
+        return f"the adapter_config.json of {name!r} tells no rank ({folder})"
     if not isinstance(rank, int) or not 1 <= rank <= MAX_LORA_RANK:
-        raise ConfigError(
-            f"models: the adapter {name!r} has rank {rank}; vLLM takes at most {MAX_LORA_RANK}"
-        )
+        return f"the adapter {name!r} has rank {rank}; vLLM takes at most {MAX_LORA_RANK}"
+    return ""
 
 
 def _absolute(settings: Settings, root: Path) -> Settings:
     models = []
     for model in settings.models:
-        weights = (root / model.weights).resolve()
-        if not (weights / "config.json").is_file():
-            raise ConfigError(f"models: the weights of {model.name!r} lack a config.json")
-        update = {"weights": weights}
+        update = {"weights": (root / model.weights).resolve()}
         if model.adapter is not None:
-            update["adapter"] = adapter = (root / model.adapter).resolve()
-            _check_adapter(model.name, adapter / "adapter_config.json")
+            update["adapter"] = (root / model.adapter).resolve()
         models.append(model.model_copy(update=update))
     store = settings.store
     prefix = "sqlite:///"

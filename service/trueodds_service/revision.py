@@ -1,7 +1,6 @@
 """A model's revision: what has to be the same for its calibrators to hold."""
 
 import hashlib
-from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -45,15 +44,18 @@ def tokenizer_revision(weights: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def check_weights(folder: Path) -> None:
+    """Raises ConfigError when a folder holds no weights: known at once, and not once it loads."""
+    if not any(path.is_file() for pattern in _WEIGHTS for path in folder.glob(pattern)):
+        raise ConfigError(f"{folder}: holds no weights ({', '.join(_WEIGHTS)})")
+
+
 def _update_weights(digest: "hashlib._Hash", folder: Path, config: str) -> None:
-    found = _update_files(digest, folder, (config, *_TOKENIZER, *_WEIGHTS, *_INDICES))
-    if not any(path.match(pattern) for path in found for pattern in _WEIGHTS):
-        raise ConfigError(f"{folder.name}: holds no weights (*.safetensors)")
+    check_weights(folder)
+    _update_files(digest, folder, (config, *_TOKENIZER, *_WEIGHTS, *_INDICES))
 
 
-def _update_files(
-    digest: "hashlib._Hash", folder: Path, patterns: tuple[str, ...]
-) -> Sequence[Path]:
+def _update_files(digest: "hashlib._Hash", folder: Path, patterns: tuple[str, ...]) -> None:
     found = sorted(
         {path for pattern in patterns for path in folder.glob(pattern) if not path.is_dir()}
     )
@@ -64,8 +66,7 @@ def _update_files(
             with path.open("rb") as file:
                 _update(digest, file, size)
     except OSError as error:
-        raise ConfigError(f"{folder.name}: cannot be read ({type(error).__name__})") from error
-    return found
+        raise ConfigError(f"{folder}: cannot be read ({type(error).__name__})") from error
 
 
 def _update(digest: "hashlib._Hash", file: BinaryIO, size: int) -> None:

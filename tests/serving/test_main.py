@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from trueodds_service.serving import main
+from trueodds_service.serving.address import free_address
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_an_address_of_another_machine_is_named(serve, address):
 
 
 def test_port_0_becomes_a_port_that_stays():
-    host, _, port = main._free_address("127.0.0.1:0").rpartition(":")
+    host, _, port = free_address("127.0.0.1:0").rpartition(":")
     assert host == "127.0.0.1"
     assert 0 < int(port) < 2**16
-    assert main._free_address(f"{host}:{port}") == f"{host}:{port}"
+    assert free_address(f"{host}:{port}") == f"{host}:{port}"

@@ -1,13 +1,14 @@
 """What `trueodds serve` runs: the service until a signal, and its state in plain lines."""
 
 import signal
-import socket
 import sys
 import threading
 from pathlib import Path
 
 from trueodds_service import config
+from trueodds_service.config import Settings
 from trueodds_service.errors import ConfigError, ServiceError
+from trueodds_service.serving.address import free_address
 
 _POLL_SECONDS = 0.5
 
@@ -21,11 +22,12 @@ def run(path: Path, *, listen: str | None = None) -> int:
     _stop_on_signals(stop)
     try:
         settings = config.load(path, listen=listen)
-        settings = settings.model_copy(update={"listen": _free_address(settings.listen)})
+        settings = settings.model_copy(update={"listen": free_address(settings.listen)})
+        print("starting …", flush=True)
+        _refuse_what_cannot_work(settings)
         # Ray and vLLM take seconds to import: a wrong configuration should not wait for them.
         from trueodds_service.serving import local  # noqa: PLC0415
 
-        print("starting …", flush=True)
         with local.serving(settings) as address:
             # Ray has put its own handlers in place, which end the process at once.
             _stop_on_signals(stop)
@@ -43,23 +45,34 @@ def run(path: Path, *, listen: str | None = None) -> int:
     return 0
 
 
-def _free_address(listen: str) -> str:
-    """The address with its port: port 0 is made one, so that a gateway that is replaced keeps it.
+def check(path: Path, *, listen: str | None = None) -> int:
+    """Prints a line for each thing that a configuration names, right or wrong; the exit status.
 
-    Raises ConfigError where nobody could listen: known at once, not once Ray has started.
+    No engine starts, and nothing is created.
     """
-    host, _, port = listen.rpartition(":")
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as trial:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            trial.bind(address)
-            trial.listen()
-            return f"{host}:{trial.getsockname()[1]}"
-    except OSError as error:
-        raise ConfigError(f"listen: {listen} cannot be listened on ({error.strerror})") from error
+        settings, problems = config.read(path, listen=listen)
+    except ServiceError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return 1
+    from trueodds_service.serving.checks import look  # noqa: PLC0415 (takes seconds to import)
+
+    for problem in problems:
+        print(f"wrong  {problem}")
+    wrong = len(problems)
+    for finding in look(settings):
+        wrong += bool(finding.wrong)
+        print(f"wrong  {finding}" if finding.wrong else f"ok     {finding}", flush=True)
+    print(f"{path}: {wrong or 'nothing'} wrong")
+    return 1 if wrong else 0
+
+
+def _refuse_what_cannot_work(settings: Settings) -> None:
+    """Raises ConfigError, with everything that is wrong."""
+    from trueodds_service.serving.checks import look  # noqa: PLC0415
+
+    if wrong := [str(finding) for finding in look(settings) if finding.wrong]:
+        raise ConfigError("\n  ".join(wrong))
 
 
 def _stop_on_signals(stop: threading.Event) -> None:

@@ -17,7 +17,9 @@ from trueodds_service.store.errors import (
     StoreCorrupt,
     StoreError,
     StoreUnavailable,
+    without_password,
 )
+from trueodds_service.store.probe import probe
 from trueodds_service.store.records import (
     Activation,
     Candidate,
@@ -54,5 +56,7 @@ __all__ = [
     "StoreCorrupt",
     "StoreError",
     "StoreUnavailable",
+    "probe",
     "upgrade",
+    "without_password",
 ]

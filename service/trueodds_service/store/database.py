@@ -20,6 +20,13 @@ _READS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {"sqlite": {}, "postgresql": {"isolation_level": "REPEATABLE READ"}}
 )
 
+# A host that does not answer is given up on; how long SQLite waits, its module says.
+_CONNECTING: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {"sqlite": {}, "postgresql": {"connect_timeout": 10}}
+)
+
+_URLS = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+
 
 class Database:
     """Sessions on one database. Safe to share between threads, not across a fork."""
@@ -61,16 +68,24 @@ def open_engine(url: str) -> Engine:
 
     Raises:
         StoreError: the store knows no such kind of database.
-        sqlalchemy.exc.ArgumentError: the URL cannot be read.
+        StoreError: the URL cannot be read, or the store has no driver for it.
     """
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except (sql_errors.ArgumentError, ValueError) as error:
+        raise StoreError(f"its URL cannot be read; it looks like {_URLS}") from error
     kind = parsed.get_backend_name()
+    if kind == "postgres":
+        raise StoreError("in its URL postgres:// has to be postgresql://, the dialect's name")
     if kind not in _READS:
         raise StoreError(f"the store keeps its records in {' or '.join(_READS)}, not in {kind}")
     if kind == "sqlite":
         sqlite.database_file(parsed)
     # A connection that the server has closed meanwhile is replaced, not handed out.
-    engine = create_engine(parsed, pool_pre_ping=True)
+    try:
+        engine = create_engine(parsed, pool_pre_ping=True, connect_args=_CONNECTING[kind])
+    except ModuleNotFoundError as error:
+        raise StoreError(f"the driver for {kind}, {error.name}, is not installed") from error
     if kind == "sqlite":
         sqlite.configure(engine)
     return engine

@@ -17,7 +17,12 @@ Each takes one message, so that it can be pickled. The driver's error is kept as
 import re
 
 # In a URL: what stands between the user's name and the host.
-_PASSWORD = re.compile(r"(://[^:/@\s]*):[^@\s]*@")
+_PASSWORD = re.compile(r"(://[^:/@\s]*):\S*@")
+
+
+def without_password(text: str) -> str:
+    """A text that may hold the URL of a database, for people to read."""
+    return _PASSWORD.sub(r"\1:***@", text)
 
 
 class StoreError(Exception):
@@ -27,7 +32,7 @@ class StoreError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(_PASSWORD.sub(r"\1:***@", message))
+        super().__init__(without_password(message))
 
 
 class CalibratorNotFound(StoreError):

@@ -66,6 +66,12 @@ def _alone(engine: Engine) -> Iterator[Connection]:
 
 
 def _migrate(connection: Connection) -> None:
+    check_revision(connection)
+    command.upgrade(migration_config(connection), "head")
+
+
+def check_revision(connection: Connection) -> None:
+    """Raises SchemaTooNew if a newer version of the service has migrated the database."""
     config = migration_config(connection)
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     present = set(MigrationContext.configure(connection).get_current_heads())
@@ -74,4 +80,3 @@ def _migrate(connection: Connection) -> None:
             f"the database is at revision {', '.join(sorted(unknown))}, which this version of "
             "the service does not know; run the version that migrated it, or a newer one"
         )
-    command.upgrade(config, "head")

@@ -12,7 +12,7 @@ from trueodds.cli.demo import demo
 from trueodds.cli.evaluate import evaluate
 from trueodds.cli.report import report
 from trueodds.cli.score import score
-from trueodds.cli.serve import serve
+from trueodds.cli.serve import check, serve
 from trueodds.cli.tables import models_table
 
 app = typer.Typer(
@@ -24,6 +24,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
 )
 app.command()(serve)
+app.command()(check)
 app.command()(score)
 app.command()(bulk)
 app.command()(fit)

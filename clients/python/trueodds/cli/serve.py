@@ -1,4 +1,4 @@
-"""`trueodds serve`: the service on this machine. Needs the extra cpu or cuda."""
+"""`trueodds serve` and `trueodds check`: the service here. Needs the extra cpu or cuda."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,16 +7,14 @@ import typer
 
 from trueodds.cli.console import extras
 
+Config = Annotated[Path, typer.Argument(help="The configuration, a YAML file.")]
+Listen = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS:PORT", help="Listen here, not where CONFIG says; port 0: any."),
+]
 
-def serve(
-    config: Annotated[Path, typer.Argument(help="The configuration, a YAML file.")],
-    listen: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS:PORT", help="Listen here, not where CONFIG says; port 0: any."
-        ),
-    ] = None,
-) -> None:
+
+def serve(config: Config, listen: Listen = None) -> None:
     """Serve models over gRPC until interrupted.
 
     Example: trueodds serve serve.yaml --listen 0.0.0.0:50051
@@ -25,4 +23,16 @@ def serve(
         from trueodds_service.serving.main import run  # noqa: PLC0415 (ray is not the client's)
 
         status = run(config, listen=listen)
+    raise typer.Exit(status)
+
+
+def check(config: Config, listen: Listen = None) -> None:
+    """Say what `serve` would find wrong with a configuration, and start nothing.
+
+    Status 1 if anything is. Example: trueodds check serve.yaml
+    """
+    with extras():
+        from trueodds_service.serving import main  # noqa: PLC0415
+
+        status = main.check(config, listen=listen)
     raise typer.Exit(status)

@@ -1,0 +1,69 @@
+"""What can be known to be wrong before an engine starts: a line for each thing."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from trueodds_service.app import load_tokenizer
+from trueodds_service.config import Settings
+from trueodds_service.errors import ServiceError
+from trueodds_service.revision import check_weights
+from trueodds_service.serving.address import free_address
+from trueodds_service.serving.placement import place
+from trueodds_service.store import StoreError, probe, without_password
+
+_GPUS = Path("/proc/driver/nvidia/gpus")
+# No prompt is made with the tokenizers here.
+_ANY_LENGTH = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A thing that was looked at, and what is wrong with it: "" where nothing is."""
+
+    thing: str
+    wrong: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.thing}: {self.wrong}" if self.wrong else self.thing
+
+
+def look(settings: Settings) -> Iterator[Finding]:
+    """Looks at everything that ``settings`` names, and starts nothing."""
+    yield _finding(f"listen: {settings.listen}", lambda: free_address(settings.listen))
+    yield _finding(f"store: {without_password(settings.store)}", lambda: probe(settings.store))
+    for model in settings.models:
+        named = f"model {model.name}:"
+        folder = model.adapter or model.weights
+        kind = "weights" if model.adapter is None else "adapter"
+        yield _finding(f"{named} {kind} {folder}", partial(check_weights, folder))
+        if model.base is None:
+            yield _finding(
+                f"{named} tokenizer {model.weights}",
+                partial(load_tokenizer, model.weights, _ANY_LENGTH),
+            )
+    gpus = _gpus_here()
+    bases = [model for model in settings.models if model.base is None]
+    yield _finding(f"GPUs: {gpus} here", lambda: place(bases, gpus))
+
+
+def _finding(thing: str, check: Callable[[], object]) -> Finding:
+    try:
+        check()
+    except ServiceError as error:
+        # Where the error names the thing itself, once is enough.
+        wrong = error.message.removeprefix(f"{thing} ")
+        named, _, rest = wrong.partition(": ")
+        return Finding(thing, rest if thing.endswith(f" {named}") else wrong)
+    except StoreError as error:
+        return Finding(thing, str(error))
+    return Finding(thing)
+
+
+def _gpus_here() -> int:
+    """How many GPUs this process may use, as their driver and the environment tell."""
+    here = len([*_GPUS.iterdir()]) if _GPUS.is_dir() else 0
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return here if visible is None else min(here, len(visible.split(",")) if visible else 0)

@@ -1,0 +1,62 @@
+"""Whether a store could be opened and written, found out without leaving a trace in it."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, text
+
+from trueodds_service.store import sqlite
+from trueodds_service.store.database import open_engine, translated
+from trueodds_service.store.errors import StoreUnavailable
+from trueodds_service.store.upgrade import check_revision
+
+# As much as some hundred calibrators: a disk with less left is as good as full.
+_ROOM_BYTES = 2**20
+
+
+def probe(url: str) -> None:
+    """Raises StoreError, with the reason, where ``upgrade`` or a write would fail.
+
+    Creates and migrates nothing.
+    """
+    with translated():
+        engine = open_engine(url)
+        try:
+            if engine.dialect.name == "sqlite":
+                _probe_file(engine)
+            else:
+                with engine.connect() as connection:
+                    _probe_server(connection)
+        finally:
+            engine.dispose()
+
+
+def _probe_server(connection: Connection) -> None:
+    check_revision(connection)
+    if connection.scalar(text("SHOW transaction_read_only")) == "on":
+        raise StoreUnavailable("the database is read-only")
+
+
+def _probe_file(engine: Engine) -> None:
+    file = sqlite.database_file(engine.url).absolute()
+    _probe_room(next(parent for parent in file.parents if parent.exists()))
+    if not file.exists():
+        return
+    writes = engine.execution_options(**{sqlite.WRITES: True})
+    with writes.connect() as connection:
+        check_revision(connection)
+        # Undone with the transaction. SQLite opens what it may not write, and says so only here.
+        connection.exec_driver_sql("CREATE TABLE trueodds_probe (x)")
+        connection.rollback()
+
+
+def _probe_room(folder: Path) -> None:
+    """Writes as much beside the database as it will need."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(bytes(_ROOM_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise StoreUnavailable(f"{folder} cannot be written: {error.strerror}") from error

@@ -1,0 +1,152 @@
+"""`trueodds check`, and what `trueodds serve` says in seconds: all that is wrong, by name."""
+
+import resource
+import shutil
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from trueodds_service.serving import main
+from trueodds_service.store import upgrade
+
+
+@pytest.fixture
+def configure(tmp_path, weights):
+    """Writes a configuration of one right model, changed as told."""
+
+    def configure(**settings):
+        path = tmp_path / "serve.yaml"
+        models = [{"name": "good", "weights": str(weights), "engine": {"backend": "fake"}}]
+        content = {"listen": "127.0.0.1:0", "models": models, **settings}
+        path.write_text(yaml.safe_dump(content))
+        return path
+
+    return configure
+
+
+@pytest.fixture
+def check(configure, capsys):
+    """Checks a configuration: the exit status, and the lines."""
+
+    def check(**settings):
+        status = main.check(configure(**settings))
+        return status, capsys.readouterr().out.splitlines()
+
+    return check
+
+
+def wrong(lines):
+    return [line.removeprefix("wrong  ") for line in lines if line.startswith("wrong  ")]
+
+
+def test_what_is_right_is_a_line_each_and_leaves_nothing(check, tmp_path, weights):
+    status, lines = check()
+    assert status == 0
+    assert lines == [
+        "ok     listen: 127.0.0.1:0",
+        f"ok     store: sqlite:///{tmp_path}/trueodds.sqlite",
+        f"ok     model good: weights {weights}",
+        f"ok     model good: tokenizer {weights}",
+        lines[4],
+        f"{tmp_path}/serve.yaml: nothing wrong",
+    ]
+    assert lines[4].startswith("ok     GPUs: ")
+    assert [each.name for each in tmp_path.iterdir()] == ["serve.yaml"]
+
+
+@pytest.fixture
+def damaged(tmp_path, weights):
+    """A model's folder without weights, and with a tokenizer that is cut off."""
+    folder = tmp_path / "damaged"
+    shutil.copytree(weights, folder)
+    (folder / "model.safetensors").unlink()
+    (folder / "tokenizer.json").write_text("{")
+    return folder
+
+
+@pytest.fixture
+def bad(damaged, weights):
+    """Settings with a fault in each thing that is looked at."""
+    return {
+        "listen": "nowhere.invalid:1",
+        "store": "postgres://me:secret@db/x",
+        "models": [
+            {"name": "damaged", "weights": str(damaged)},
+            {"name": "absent", "weights": "absent"},
+            {"name": "greedy", "weights": str(weights), "engine": {"gpus": 1}},
+            {"name": "greedy2", "weights": str(weights), "engine": {"gpus": 1}},
+        ],
+    }
+
+
+def test_everything_that_is_wrong_is_told(check, bad, damaged, tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    status, lines = check(**bad)
+    assert status == 1
+    assert "secret" not in "".join(lines)
+    absent, listen, store, weights, tokenizer, *others, gpus = wrong(lines)
+    assert absent == f"models: the weights of 'absent' are no folder ({tmp_path}/absent)"
+    assert listen.startswith("listen: nowhere.invalid:1")
+    assert store.startswith("store: postgres://me:***@db/x: ")
+    assert "postgresql://" in store
+    assert weights == f"model damaged: weights {damaged}: holds no weights (*.safetensors, *.bin)"
+    assert tokenizer.startswith(f"model damaged: tokenizer {damaged}: its tokenizer cannot be load")
+    assert len(others) == 2, "of the folder that is not there"
+    assert gpus == "GPUs: 0 here: models: their engines ask for 2 GPUs, and 0 are here"
+    assert lines[-1].endswith("serve.yaml: 8 wrong")
+
+
+def test_serve_refuses_the_same_before_anything_starts(configure, damaged, capsys, monkeypatch):
+    monkeypatch.setattr(main, "_stop_on_signals", lambda stop: None)
+    models = [{"name": "damaged", "weights": str(damaged)}]
+    assert main.run(configure(models=models, store="sqlite:////proc/x/s.sqlite")) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("error: store: sqlite:////proc/x/s.sqlite: ")
+    assert said[1].startswith(f"  model damaged: weights {damaged}: ")
+    assert said[2].startswith(f"  model damaged: tokenizer {damaged}: ")
+    assert len(said) == 3
+
+
+@pytest.mark.parametrize(
+    ("store", "why"),
+    [
+        ("postgres://me:secret@db/x", "postgresql://, the dialect's name"),
+        ("postgresql://me:secret@db:port/x", "its URL cannot be read"),
+        ("postgresql+pg8000://me:secret@nowhere.invalid/x", ""),
+        ("sqlite:////proc/nowhere/s.sqlite", "/proc cannot be written: "),
+        ("sqlite:///serve.yaml", "file is not a database"),
+        ("sqlite:///.", "unable to open database file"),
+    ],
+)
+def test_a_store_that_cannot_be_used_says_why(check, store, why):
+    status, lines = check(store=store)
+    assert status == 1
+    [said] = wrong(lines)
+    assert said.startswith("store: ")
+    assert why in said
+    assert "secret" not in said
+
+
+def test_a_store_of_a_newer_version_is_told(check, tmp_path):
+    upgrade(f"sqlite:///{tmp_path}/trueodds.sqlite")
+    assert check()[0] == 0
+    with sqlite3.connect(tmp_path / "trueodds.sqlite") as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    assert "the database is at revision 9999" in wrong(check()[1])[0]
+
+
+def test_a_store_that_is_full_or_read_only_is_told(configure):
+    """Where no file may grow: as on a full disk, and root is not exempt."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "trueodds", "check", str(configure())],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
+    )
+    assert ended.returncode == 1, ended.stderr
+    [said] = wrong(ended.stdout.splitlines())
+    assert "cannot be written: File too large" in said
