@@ -154,6 +154,10 @@ class Settings(_Settings):
         host, _, port = self.listen.rpartition(":")
         if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:  # noqa: PLR2004 (a port)
             raise ValueError(f"listen: {self.listen!r} is not ADDRESS:PORT")
+        if ":" in host and not (host.startswith("[") and host.endswith("]")):
+            raise ValueError(
+                f"listen: {self.listen!r}: an IPv6 address stands in brackets, as in [::1]:50051"
+            )
         return self
 
 

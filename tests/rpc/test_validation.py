@@ -5,7 +5,9 @@ import math
 import grpc
 import pytest
 
+from trueodds._legible import is_legible as client_is_legible
 from trueodds.v1 import calibration_pb2, model_pb2, question_pb2, reading_pb2, scoring_pb2
+from trueodds_service.rpc.legible import is_legible
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 TEMPERATURE = calibration_pb2.METHOD_TEMPERATURE
@@ -555,3 +557,43 @@ def test_a_listing(service, refused, fields, field):
     request = calibration_pb2.ListCalibratorsRequest(**{"model": "models/aligned", **fields})
     with refused(INVALID, field=field):
         service.calibration.ListCalibrators(request)
+
+
+LEGIBLE = ("क्‍ष", "می‌خواهم", "ถูก", "日本語", "👩‍🔬", "Ünïcödé", "עִבְרִית", "a b")
+MISLEADING = ("a\u202eb", "\u2066a", "a\ufeffb", "a\nb", "a\u2028b", "\u200d", " a", "a\u3000")
+
+
+@pytest.mark.parametrize("name", LEGIBLE)
+def test_labels_and_tasks_are_of_any_script(service, name):
+    """Hindi and Persian are written with joiners."""
+    question = {
+        "text": "Which?",
+        "options": [{"text": "x", "label": name}, {"text": "y", "label": f"{name}2"}],
+    }
+    settings = {"model": "models/aligned", "task": name}
+    answer = service.scoring.Score(
+        scoring_pb2.ScoreRequest(settings=settings, question=question)
+    ).answer
+    assert answer.options[0].label == name
+
+
+@pytest.mark.parametrize("name", MISLEADING, ids=ascii)
+def test_labels_and_tasks_that_mislead_are_refused(service, name):
+    settings = {"model": "models/aligned"}
+    options = [{"text": "x", "label": name}, {"text": "y", "label": "b"}]
+    for wrong in (
+        {"settings": settings, "question": {"text": "Which?", "options": options}},
+        {
+            "settings": {**settings, "task": name},
+            "question": {"text": "Which?", "options": [{"text": "x"}, {"text": "y"}]},
+        },
+    ):
+        with pytest.raises(grpc.RpcError) as caught:
+            service.scoring.Score(scoring_pb2.ScoreRequest(**wrong))
+        assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("name", [*LEGIBLE, *MISLEADING], ids=ascii)
+def test_the_client_and_the_service_agree_on_what_is_legible(name):
+    """The client's reader of files checks a row's task before it is sent."""
+    assert is_legible(name) == client_is_legible(name) == (name in LEGIBLE)

@@ -1,9 +1,9 @@
 """What both clients agree on about their channel."""
 
 import json
-import os
+from typing import Any
 
-DEFAULT_SERVER = "localhost:50051"
+from trueodds._address import is_loopback
 
 # How long one call may take, in seconds, and how long a fit, which scores many prompts.
 TIMEOUT = 120.0
@@ -22,35 +22,53 @@ WINDOW = 3
 STREAM_WINDOW = 8
 PATIENCE = 300.0
 
-# Every call can be repeated: scores and fits give the same again, an activation of what is
-# active changes nothing, and a rollback names what it takes back.
-_RETRIES = {
-    "methodConfig": [
-        {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 4,
-                "initialBackoff": "0.2s",
-                "maxBackoff": "2s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        },
-        # Streams go on by themselves, with what has no answer; a stream that gRPC has repeated can
-        # lose messages on the way.
-        {"name": [{"service": "trueodds.v1.ScoringService", "method": "StreamScore"}]},
+# How often a call that found the server unavailable is sent again; more, gRPC would not do.
+RETRIES = 3
+MOST_RETRIES = 4
+
+# A connection that is silent for so long is asked whether it lives: what stands between, such as
+# a balancer, may have dropped it without a word. The server allows half of it.
+KEEPALIVE_SECONDS = 60.0
+KEEPALIVE_TIMEOUT = 20.0
+
+
+def channel_options(address: str, retries: int) -> list[tuple[str, str | int]]:
+    """How to talk to the server at this address. Raises ValueError."""
+    if not 0 <= retries <= MOST_RETRIES:
+        raise ValueError(f"retries: {retries} is not from 0 to {MOST_RETRIES}")
+    return [
+        # How large a message may be is the server's to say; what it sends is what was asked for.
+        ("grpc.max_receive_message_length", -1),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.keepalive_time_ms", round(1000 * KEEPALIVE_SECONDS)),
+        ("grpc.keepalive_timeout_ms", round(1000 * KEEPALIVE_TIMEOUT)),
+        # gRPC would give up asking after two times without data, as in a long fit.
+        ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.enable_http_proxy", 0 if is_loopback(address) else 1),
+        ("grpc.enable_retries", 1 if retries else 0),
+        ("grpc.service_config", json.dumps(_service_config(retries))),
     ]
-}
-
-OPTIONS: list[tuple[str, str | int]] = [
-    # How large a message may be is the server's to say; what it sends is what was asked for.
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
-    ("grpc.enable_retries", 1),
-    ("grpc.service_config", json.dumps(_RETRIES)),
-]
 
 
-def server_address(server: str | None) -> str:
-    """What was given, else TRUEODDS_SERVER, else this machine."""
-    return server or os.environ.get("TRUEODDS_SERVER") or DEFAULT_SERVER
+def _service_config(retries: int) -> dict[str, Any]:
+    """Every call can be repeated: scores and fits give the same again, an activation of what is
+    active changes nothing, and a rollback names what it takes back.
+    """
+    if not retries:
+        return {}
+    policy = {
+        "maxAttempts": retries + 1,
+        "initialBackoff": "0.2s",
+        "maxBackoff": "2s",
+        "backoffMultiplier": 2,
+        # The one status of what can succeed later; nothing else is ever sent again.
+        "retryableStatusCodes": ["UNAVAILABLE"],
+    }
+    return {
+        "methodConfig": [
+            {"name": [{}], "retryPolicy": policy},
+            # Streams go on by themselves, with what has no answer; a stream that gRPC has repeated
+            # can lose messages on the way.
+            {"name": [{"service": "trueodds.v1.ScoringService", "method": "StreamScore"}]},
+        ]
+    }

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 import grpc
 
 from trueodds import errors
+from trueodds._address import proxy_before
 from trueodds._flight import Flight
 from trueodds._pieces import Key, Request, Response
 from trueodds.v1 import scoring_pb2_grpc
@@ -121,7 +122,7 @@ def broken(error: grpc.RpcError, server: str) -> errors.TrueoddsError:
     """What broke the stream; how a server that stops or is killed does it has several names."""
     if error.code() in _ENDS:
         return ended(server)
-    return errors.from_rpc(error, server)
+    return errors.from_rpc(error, server, proxy_before(server))
 
 
 def too_slow(timeout: float) -> errors.TrueoddsError:

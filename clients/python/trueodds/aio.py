@@ -5,23 +5,25 @@ import time
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from types import TracebackType
 from typing import Self
 
 import grpc
 
 from trueodds import _fits, _messages, _reports, errors
+from trueodds._address import proxy_before, server_address
 from trueodds._astreams import stream_batches
 from trueodds._channel import (
     ATTEMPT_TIMEOUT,
     BATCH,
     FIT_TIMEOUT,
-    OPTIONS,
     PATIENCE,
+    RETRIES,
     STREAM_WINDOW,
     TIMEOUT,
     WINDOW,
-    server_address,
+    channel_options,
 )
 from trueodds.client import Key, Progress, Request, Response
 from trueodds.evaluation import Report
@@ -54,24 +56,42 @@ from trueodds.v1 import (
 
 
 class AsyncClient:
-    """A connection to a trueodds server, for one event loop. Use it in ``async with``.
+    """A connection to a trueodds server, for the event loop of its first call.
 
-    Arguments, results and errors are those of ``Client``. Cancelling a call cancels the work.
+    It may be made before there is a loop. Use it in ``async with``. Arguments, results and
+    errors are those of ``Client``. Cancelling a call cancels the work.
     """
 
-    def __init__(self, server: str | None = None, *, timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self,
+        server: str | None = None,
+        *,
+        timeout: float = TIMEOUT,
+        retries: int = RETRIES,
+        patience: float = PATIENCE,
+    ) -> None:
         self.server = server_address(server)
         self._timeout = timeout
-        self._channel = grpc.aio.insecure_channel(self.server, options=OPTIONS)
-        self._scoring: scoring_pb2_grpc.ScoringServiceAsyncStub = (
-            scoring_pb2_grpc.ScoringServiceStub(self._channel)  # type: ignore[assignment]
-        )
-        self._calibration: calibration_pb2_grpc.CalibrationServiceAsyncStub = (
-            calibration_pb2_grpc.CalibrationServiceStub(self._channel)  # type: ignore[assignment]
-        )
-        self._models: model_pb2_grpc.ModelServiceAsyncStub = (
-            model_pb2_grpc.ModelServiceStub(self._channel)  # type: ignore[assignment]
-        )
+        self._patience = patience
+        self._options = channel_options(self.server, retries)
+
+    # A channel belongs to the loop in which it was made, so none is made before it is needed.
+
+    @cached_property
+    def _channel(self) -> grpc.aio.Channel:
+        return grpc.aio.insecure_channel(self.server, options=self._options)
+
+    @cached_property
+    def _scoring(self) -> "scoring_pb2_grpc.ScoringServiceAsyncStub":
+        return scoring_pb2_grpc.ScoringServiceStub(self._channel)  # type: ignore[return-value]
+
+    @cached_property
+    def _calibration(self) -> "calibration_pb2_grpc.CalibrationServiceAsyncStub":
+        return calibration_pb2_grpc.CalibrationServiceStub(self._channel)  # type: ignore[return-value]
+
+    @cached_property
+    def _models(self) -> "model_pb2_grpc.ModelServiceAsyncStub":
+        return model_pb2_grpc.ModelServiceStub(self._channel)  # type: ignore[return-value]
 
     async def score(
         self,
@@ -209,7 +229,7 @@ class AsyncClient:
             server=self.server,
             window=STREAM_WINDOW,
             timeout=self._timeout,
-            patience=PATIENCE,
+            patience=self._patience,
             ordered=ordered,
         )
 
@@ -381,7 +401,8 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Closes the connection; calls under way fail."""
-        await self._channel.close()
+        if "_channel" in self.__dict__:
+            await self._channel.close()
 
     async def __aenter__(self) -> Self:
         return self
@@ -414,7 +435,7 @@ class AsyncClient:
         try:
             yield
         except grpc.RpcError as error:
-            raise errors.from_rpc(error, self.server) from None
+            raise errors.from_rpc(error, self.server, proxy_before(self.server)) from None
 
 
 async def _batches(

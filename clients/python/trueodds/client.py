@@ -11,16 +11,17 @@ from typing import Self, TypeVar
 import grpc
 
 from trueodds import _fits, _messages, _reports, errors
+from trueodds._address import proxy_before, server_address
 from trueodds._channel import (
     ATTEMPT_TIMEOUT,
     BATCH,
     FIT_TIMEOUT,
-    OPTIONS,
     PATIENCE,
+    RETRIES,
     STREAM_WINDOW,
     TIMEOUT,
     WINDOW,
-    server_address,
+    channel_options,
 )
 from trueodds._streams import stream_batches
 from trueodds.evaluation import Report
@@ -63,14 +64,29 @@ class Client:
     """A connection to a trueodds server; thread-safe. Close it, or use it in ``with``.
 
     ``server`` is HOST:PORT; without it, the environment's TRUEODDS_SERVER, then
-    localhost:50051. ``timeout`` bounds each message's round trip, in seconds; a batch may need
-    several. What goes wrong is a TrueoddsError. ``models/x`` and ``x`` name the same model.
+    localhost:50051; an IPv6 address stands in brackets. ``timeout`` bounds each message's round
+    trip, in seconds, where a call has no ``timeout`` of its own; a batch may need several messages.
+
+    A call that finds the server Unavailable is sent again ``retries`` times, from 0 to 4, with
+    pauses from 0.2 to 2 seconds and within its timeout; nothing else is. Streams do not count:
+    they wait for the server for ``patience`` seconds.
+
+    What goes wrong is a TrueoddsError. ``models/x`` and ``x`` name the same model.
     """
 
-    def __init__(self, server: str | None = None, *, timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self,
+        server: str | None = None,
+        *,
+        timeout: float = TIMEOUT,
+        retries: int = RETRIES,
+        patience: float = PATIENCE,
+    ) -> None:
         self.server = server_address(server)
         self._timeout = timeout
-        self._channel = grpc.insecure_channel(self.server, options=OPTIONS)
+        self._patience = patience
+        options = channel_options(self.server, retries)
+        self._channel = grpc.insecure_channel(self.server, options=options)
         self._scoring = scoring_pb2_grpc.ScoringServiceStub(self._channel)
         self._calibration = calibration_pb2_grpc.CalibrationServiceStub(self._channel)
         self._models = model_pb2_grpc.ModelServiceStub(self._channel)
@@ -238,7 +254,7 @@ class Client:
             server=self.server,
             window=STREAM_WINDOW,
             timeout=self._timeout,
-            patience=PATIENCE,
+            patience=self._patience,
             ordered=ordered,
         )
 
@@ -483,7 +499,7 @@ class Client:
         try:
             yield
         except grpc.RpcError as error:
-            raise errors.from_rpc(error, self.server) from None
+            raise errors.from_rpc(error, self.server, proxy_before(self.server)) from None
 
 
 def _batches(

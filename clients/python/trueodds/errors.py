@@ -4,8 +4,14 @@ TrueoddsError
 ├── InvalidRequest        a field is wrong: ``field`` and ``reason`` say which and why
 ├── NotFound              no such model or calibrator
 ├── FailedPrecondition    the state does not allow it: a calibrator of another scope, say
+│   ├── ModelFailed       the model cannot come up as it is configured
+│   └── PromptFault       this prompt is what an engine fails at: never send it again
 ├── NotServed             in the contract, but not in the server's version
-├── Unavailable           no server there, or not ready, or overloaded: try again
+├── Unavailable           the same request can succeed later
+│   ├── NoServer          nobody answers at the address
+│   ├── Starting          the model is loading
+│   ├── Overloaded        the server works on as much as it takes
+│   └── EngineLost        the model's engine was lost, and is being replaced
 ├── DeadlineExceeded      no answer within the timeout
 └── ServiceFailed         a fault of the service
 
@@ -42,12 +48,39 @@ class FailedPrecondition(TrueoddsError):
     """The request is right, but not in this state: a calibrator's scope does not match, say."""
 
 
+class ModelFailed(FailedPrecondition):
+    """The model cannot come up as it is configured; reason ``MODEL_FAILED``."""
+
+
+class PromptFault(FailedPrecondition):
+    """What this one prompt does to an engine: it does the same again when it is sent again.
+
+    The reason is ``ENGINE_KILLED``, ``ENGINE_FAULT`` or ``LOGITS_NAN``.
+    """
+
+
 class NotServed(TrueoddsError):
     """The server's version does not serve this yet."""
 
 
 class Unavailable(TrueoddsError, ConnectionError):
     """The server is not there, not ready or overloaded; the same request can succeed later."""
+
+
+class NoServer(Unavailable):
+    """Nobody answers at the address, or the connection broke; reason ``NO_SERVER``."""
+
+
+class Starting(Unavailable):
+    """The model is loading; reason ``MODEL_STARTING``."""
+
+
+class Overloaded(Unavailable):
+    """The server works on as much as it takes; reason ``TOO_MANY_REQUESTS``."""
+
+
+class EngineLost(Unavailable):
+    """The model's engine was lost, and is being replaced; reason ``ENGINE_LOST``."""
 
 
 class DeadlineExceeded(TrueoddsError, TimeoutError):
@@ -67,15 +100,27 @@ _KINDS: dict[grpc.StatusCode, type[TrueoddsError]] = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: Unavailable,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
 }
+_BY_REASON: dict[str, type[TrueoddsError]] = {
+    "MODEL_STARTING": Starting,
+    "TOO_MANY_REQUESTS": Overloaded,
+    "ENGINE_LOST": EngineLost,
+    "MODEL_FAILED": ModelFailed,
+    "ENGINE_KILLED": PromptFault,
+    "ENGINE_FAULT": PromptFault,
+    "LOGITS_NAN": PromptFault,
+}
 _BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 
 
-def from_rpc(error: grpc.RpcError, server: str) -> TrueoddsError:
-    """The error of a failed call, blocking or awaited, to the server at this address."""
+def from_rpc(error: grpc.RpcError, server: str, proxy: str = "") -> TrueoddsError:
+    """The error of a failed call, blocking or awaited, to the server at this address.
+
+    ``proxy`` is the variable of the environment by which the call went through one.
+    """
     # Every error of a call is a Call as well, which the stubs do not say.
     call = cast(grpc.Call, error)
     status = rpc_status.from_call(call)
-    return _from_grpc(call, server) if status is None else from_status(status)
+    return _from_grpc(call, server, proxy) if status is None else from_status(status)
 
 
 def from_status(
@@ -94,7 +139,9 @@ def from_status(
         moved = f"{within}[{index}]{field.partition(']')[2]}"
         message, field = message.replace(field, moved, 1), moved
     kind = _KINDS.get(_BY_NUMBER.get(status.code, grpc.StatusCode.UNKNOWN), ServiceFailed)
-    return kind(message, reason=info.reason, field=field)
+    # A reason tells more than its status, and never other than that.
+    finer = _BY_REASON.get(info.reason, kind)
+    return (finer if issubclass(finer, kind) else kind)(message, reason=info.reason, field=field)
 
 
 def counted_from(error: TrueoddsError, first: int) -> TrueoddsError:
@@ -108,16 +155,20 @@ def counted_from(error: TrueoddsError, first: int) -> TrueoddsError:
     return type(error)(message, reason=error.reason, field=field)
 
 
-def _from_grpc(call: grpc.Call, server: str) -> TrueoddsError:
+def _from_grpc(call: grpc.Call, server: str, proxy: str) -> TrueoddsError:
     """The error of a call that never reached the service: gRPC's own words need some more."""
     code, details = call.code(), call.details() or ""
     if code is grpc.StatusCode.UNAVAILABLE:
-        return Unavailable(
-            f"no trueodds server answers at {server}. Is it running? `trueodds serve` starts "
-            f"one; --server or TRUEODDS_SERVER names another. ({details})"
+        through = f" through the proxy that {proxy} names (no_proxy excepts a host)" * bool(proxy)
+        return NoServer(
+            f"no trueodds server answers at {server}{through}. Is it running? `trueodds serve` "
+            f"starts one; --server or TRUEODDS_SERVER names another. ({details})",
+            reason="NO_SERVER",
         )
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return DeadlineExceeded(f"{server} did not answer in time; raise the timeout")
+        return DeadlineExceeded(
+            f"{server} did not answer in time; raise the timeout", reason="TIMEOUT"
+        )
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return NotServed(f"{server} is no trueodds server, or one of another version ({details})")
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:

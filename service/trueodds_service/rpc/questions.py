@@ -7,6 +7,7 @@ from trueodds_service.config import Limits
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.prompts.question import Question, Shot, TokenIdPrompt, letters
 from trueodds_service.prompts.reading import Normalization, OrderCorrection, Reading
+from trueodds_service.rpc.legible import is_legible
 from trueodds_service.rpc.reading import parse_prompt
 
 _MAX_LABEL = 64
@@ -17,7 +18,7 @@ def parse_task(task: str, name: str) -> str:
     """A task is printable and of a sensible length; what it says is the caller's."""
     if len(task) > _MAX_TASK:
         raise InvalidInput(name, f"has {len(task)} characters; at most {_MAX_TASK}")
-    if not task.isprintable() or task != task.strip():
+    if not is_legible(task):
         raise InvalidInput(name, "has to be printable, without space around it")
     return task
 
@@ -128,7 +129,7 @@ def _labels(options: Sequence[pb.Option]) -> tuple[str, ...]:
         name = f"options[{index}].label"
         if not label:
             raise InvalidInput(name, "is missing; label all options or none")
-        if len(label) > _MAX_LABEL or not label.isprintable() or label != label.strip():
+        if len(label) > _MAX_LABEL or not is_legible(label):
             raise InvalidInput(
                 name, f"has to be printable, at most {_MAX_LABEL} long, without space around it"
             )

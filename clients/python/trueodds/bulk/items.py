@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from trueodds._channel import BATCH_BYTES
+from trueodds._legible import is_legible
 from trueodds.bulk.answers import answer_index
 from trueodds.bulk.cells import (
     UNREADABLE,
@@ -99,7 +100,7 @@ def _task(row: dict[str, object], columns: Columns) -> str | None:
     if columns.task is None:
         return None
     task = text(row, columns.task)
-    if len(task) > _MAX_TASK or not task.isprintable() or task != task.strip():
+    if len(task) > _MAX_TASK or not is_legible(task):
         raise BadRow(
             f"has to be printable, without space around it, of at most {_MAX_TASK} characters",
             columns.task,
