@@ -115,6 +115,8 @@ class Settings(_Settings):
     """A database URL; a relative SQLite path is relative to the configuration file."""
     models: tuple[ModelSettings, ...] = Field(min_length=1)
     limits: Limits = Limits()
+    require_calibrated: bool = False
+    """Refuse questions that no calibrator applies to, where a request does not say."""
 
     @model_validator(mode="before")
     @classmethod

@@ -1,5 +1,7 @@
 """Edges of bins, and which bin an item falls into."""
 
+import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -24,16 +26,27 @@ def test_every_item_lies_within_its_bin(conf: Array, bins: int, binning: Binning
     assert (edges[0], edges[-1]) == (0.0, 1.0)
     assert (np.diff(edges) > 0).all()
     assert len(edges) <= bins + 1
-    assert (edges[index] <= conf).all()
-    assert ((conf < edges[index + 1]) | (index == len(edges) - 2)).all()
+    assert ((edges[index] < conf) | (index == 0)).all()
     assert (conf <= edges[index + 1]).all()
 
 
 @given(confidences, st.integers(1, 12))
-def test_equal_width_counts_as_numpys_histogram(conf: Array, bins: int) -> None:
+def test_equal_width_is_what_exact_arithmetic_says(conf: Array, bins: int) -> None:
+    """((m − 1) / M, m / M] of Guo et al. 2017, of the doubles as the fractions that they are."""
     index = bin_of(conf, edges_of(conf, bins, "equal_width"))
-    expected, _ = np.histogram(conf, np.linspace(0, 1, bins + 1))
-    np.testing.assert_array_equal(np.bincount(index, minlength=bins), expected)
+    expected = [max(math.ceil(Fraction(value) * bins) - 1, 0) for value in conf.tolist()]
+    # A double that rounds to the very edge is the edge.
+    edge = np.isin(conf, [float(Fraction(m, bins)) for m in range(1, bins)])
+    np.testing.assert_array_equal(index[~edge], np.array(expected)[~edge])
+    np.testing.assert_array_equal(index[edge], np.round(conf[edge] * bins) - 1)
+
+
+@pytest.mark.parametrize("bins", [2, 3, 5, 10, 15, 20, 100])
+def test_a_value_on_an_edge_belongs_to_the_bin_below(bins: int) -> None:
+    """0.3, 0.6 and 0.7 of ten bins among them, which linspace puts elsewhere."""
+    conf = np.array([m / bins for m in range(bins + 1)])
+    expected = [0, *range(bins)]
+    np.testing.assert_array_equal(bin_of(conf, edges_of(conf, bins, "equal_width")), expected)
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 200), st.integers(1, 12))
@@ -48,7 +61,7 @@ def test_equal_confidences_share_a_bin() -> None:
     conf = np.array([0.3] * 7 + [0.9] * 3)
     edges = edges_of(conf, 2, "equal_mass")
     np.testing.assert_array_equal(edges, [0, 0.3, 1])
-    np.testing.assert_array_equal(bin_of(conf, edges), [1] * 10)
+    np.testing.assert_array_equal(bin_of(conf, edges), [0] * 7 + [1] * 3)
     many = edges_of(conf, 10, "equal_mass")
     assert len(many) < 11
     assert len(np.unique(bin_of(conf, many))) == 2

@@ -39,14 +39,23 @@ def test_a_worked_example() -> None:
     conf = [0.55, 0.59, 0.9, 0.95, 1.0]
     correct = [True, False, True, True, False]
     bins = reliability_bins(conf, correct)
-    np.testing.assert_array_equal(bins.count, [0, 0, 0, 0, 0, 2, 0, 0, 0, 3])
+    np.testing.assert_array_equal(bins.count, [0, 0, 0, 0, 0, 2, 0, 0, 1, 2])
     np.testing.assert_allclose(bins.lower, np.arange(10) / 10)
     np.testing.assert_allclose(bins.upper, np.arange(1, 11) / 10)
-    np.testing.assert_allclose(bins.confidence[[5, 9]], [0.57, 0.95])
-    np.testing.assert_allclose(bins.accuracy[[5, 9]], [1 / 2, 2 / 3])
+    np.testing.assert_allclose(bins.confidence[[5, 8, 9]], [0.57, 0.9, 0.975])
+    np.testing.assert_allclose(bins.accuracy[[5, 8, 9]], [1 / 2, 1, 1 / 2])
     assert np.isnan(bins.confidence[0])
     assert np.isnan(bins.accuracy[0])
-    assert ece(conf, correct) == pytest.approx((2 * 0.07 + 3 * (0.95 - 2 / 3)) / 5)
+    assert ece(conf, correct) == pytest.approx((2 * 0.07 + 0.1 + 2 * (0.975 - 1 / 2)) / 5)
+
+
+@pytest.mark.parametrize("value", [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
+def test_an_edge_falls_where_the_definition_puts_it(value: float) -> None:
+    """Guo et al. 2017: bin m of M holds ((m − 1) / M, m / M], of 0.3, 0.6 and 0.7 too."""
+    bins = reliability_bins([value], [True])
+    assert bins.count[round(value * 10) - 1] == 1
+    [upper] = bins.upper[bins.count > 0]
+    assert upper == value
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 80), st.integers(1, 12), binnings)

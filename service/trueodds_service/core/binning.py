@@ -43,20 +43,25 @@ def edges_of(
         raise ValueError(f"bins must be at least 1, got {bins}")
     match binning:
         case "equal_width":
-            return np.linspace(0.0, 1.0, bins + 1)
+            # The doubles nearest to i / bins, so that 0.3 is an edge of ten bins; linspace
+            # multiplies, and comes to 0.30000000000000004.
+            return np.arange(bins + 1) / bins
         case "equal_mass":
             # Items themselves are the edges, found by whole numbers: an interpolated quantile may
-            # come to lie a rounding above the item that it should equal.
+            # come to lie a rounding below the item that it should equal.
             order = confidence.argsort()
             upto = np.cumsum(np.ones(confidence.size) if counts is None else counts[order])
-            starts = np.searchsorted(upto, upto[-1] * np.arange(1, bins) / bins, side="right")
-            inner = confidence[order[np.minimum(starts, confidence.size - 1)]]
+            ends = np.searchsorted(upto, upto[-1] * np.arange(1, bins) / bins, side="left")
+            inner = confidence[order[np.minimum(ends, confidence.size - 1)]]
             return np.unique(np.concatenate(([0.0], inner, [1.0])))
         case _:
             raise ValueError(f"binning must be equal_width or equal_mass, got {binning!r}")
 
 
 def bin_of(confidence: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Index of each confidence's bin: lower ≤ confidence < upper, the last bin closed."""
+    """Index of each confidence's bin: lower < confidence ≤ upper, the first bin with its 0.
+
+    Guo et al. 2017 (arXiv 1706.04599), section 2: the interval ((m − 1) / M, m / M].
+    """
     # Only inner edges decide: what lies on the outermost belongs to the first or the last bin.
-    return np.searchsorted(edges[1:-1], confidence, side="right")
+    return np.searchsorted(edges[1:-1], confidence, side="left")

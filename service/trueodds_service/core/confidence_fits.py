@@ -103,6 +103,8 @@ def fit_scaling_binning(
     middle = (edges[:-1] + edges[1:]) / 2
     calibrated = np.where(total > 0, mean / np.where(total > 0, total, 1.0), middle)
     calibrated = np.clip(calibrated, 0.0, 1.0)
+    # What is stored holds lower ≤ c < upper, as ever: to that the next double is the same edge.
+    edges[1:-1] = np.nextafter(edges[1:-1], 1.0)
     return BinnedScaling(temperature, tuple(edges.tolist()), tuple(calibrated.tolist()))
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueodds_service.core.binning import bin_of
 from trueodds_service.core.calibrators import Parameters, TemperatureScaling
 from trueodds_service.core.confidence import Split
 
@@ -112,7 +111,8 @@ class BinnedScaling:
     def apply(self, scores: ArrayLike) -> _Array:
         """As ``Calibrator.apply``."""
         split = Split.of(scores, self.temperature)
-        place = bin_of(split.confidence, np.array(self.edges))
+        # Not ``bin_of``: what is stored is applied as it was fitted, by every version.
+        place = np.searchsorted(self.edges[1:-1], split.confidence, side="right")
         return split.with_confidence(np.asarray(np.array(self.calibrated)[place]))
 
 

@@ -50,11 +50,11 @@ class BinSums:
         cls,
         confidence: _Array,
         correct: _Array,
-        first: NDArray[np.intp],
+        after: NDArray[np.intp],
         bins: int,
         weights: _Array,
     ) -> "BinSums":
-        """From items in ascending order of confidence, and each one's first equal, (n,).
+        """From items in ascending order of confidence, and where those equal to each end, (n,).
 
         Each set of weights has bins of its own, as ``binning.edges_of`` makes them; one that ties
         leave empty weighs 0.
@@ -64,8 +64,8 @@ class BinSums:
         starts = np.zeros((*weights.shape[:-1], bins + 1), dtype=np.intp)
         for place in range(1, bins):
             goal = upto[..., -1:] * place / bins
-            item = (upto <= goal).sum(axis=-1)
-            starts[..., place] = first[np.minimum(item, n - 1)]
+            last = (upto < goal).sum(axis=-1)
+            starts[..., place] = after[np.minimum(last, n - 1)]
         starts[..., -1] = n
 
         def sums(values: _Array) -> _Array:

@@ -57,7 +57,7 @@ def measures(answers: Answers, weights: _Array, bins: int) -> dict[str, _Array]:
     total = weights.sum(axis=-1)
     index = bin_of(conf, edges_of(conf, bins, "equal_width"))
     width = BinSums.of(conf, correct, index, bins, weights)
-    mass = BinSums.of_equal_mass(conf, correct, answers.first, bins, weights)
+    mass = BinSums.of_equal_mass(conf, correct, answers.after, bins, weights)
     found = {
         "accuracy": weights @ correct / total,
         "confidence": weights @ conf / total,

@@ -24,7 +24,7 @@ class ReliabilityBins:
     Attributes
     ----------
     lower, upper
-        Edges: a bin holds lower ≤ confidence < upper, the last one its upper edge too.
+        Edges: a bin holds lower < confidence ≤ upper, the first one its lower edge too.
     count
         Items in the bin.
     confidence, accuracy

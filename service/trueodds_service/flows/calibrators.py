@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from trueodds_service.core.calibrators import Calibrator as Applied
@@ -17,6 +18,7 @@ from trueodds_service.errors import (
     Unavailable,
     class_and_place,
 )
+from trueodds_service.flows.raw import raw_because
 from trueodds_service.store import errors as store_errors
 from trueodds_service.store.base import CalibratorStore
 from trueodds_service.store.calibrator import Calibrator
@@ -30,6 +32,7 @@ _log = logging.getLogger(__name__)
 # "Every replica serves it within a second": two polls fit into one.
 _POLL_SECONDS = 0.4
 _PAGE = 1000
+_MAX_RAW = 1024
 
 
 class Calibrators:
@@ -41,11 +44,12 @@ class Calibrators:
 
     def __init__(self, store: CalibratorStore) -> None:
         self.store = store
-        self._snapshot = Snapshot(version=-1, active={})
+        self._snapshot = Snapshot(version=-1, active={}, damaged={})
         self._turns = itertools.count(1)
         self._taken = 0
         self._applied: dict[str, Applied] = {}
         self._logged = ""
+        self._raw: dict[Scope, str] = {}
 
     async def refresh(self) -> None:
         """Takes over what is active now."""
@@ -57,7 +61,8 @@ class Calibrators:
             # Versions do not tell: a database restored from a backup counts on from less.
             if turn > self._taken:
                 self._snapshot, self._taken = snapshot, turn
-                self._applied = {}
+                self._applied, self._raw = {}, {}
+                _report(snapshot)
 
     async def follow(self) -> None:
         """Refreshes until cancelled. While the store is away the last snapshot answers.
@@ -77,13 +82,26 @@ class Calibrators:
                     _log.warning("the store answers again")
                 is_away = False
 
-    def active(self, scope: Scope) -> Calibrator | None:
-        """What answers in ``scope``: its task's calibrator, else the model's default."""
-        default = Scope(
-            scope.model, scope.revision, "", scope.reading, scope.format_version, scope.options
-        )
-        active = self._snapshot.active
-        return active.get(scope) or active.get(default)
+    def active(self, scope: Scope) -> Calibrator | NotReady | None:
+        """What answers in ``scope``: its task's calibrator, else the model's default.
+
+        Where that is damaged, nothing stands in for it.
+        """
+        for each in (scope, replace(scope, task="")):
+            if each in self._snapshot.damaged:
+                return _damaged()
+            if calibrator := self._snapshot.active.get(each):
+                return calibrator
+        return None
+
+    def raw_because(self, scope: Scope) -> str:
+        """Why nothing answers in ``scope``, in words."""
+        because = self._raw.get(scope)
+        if because is None:
+            if len(self._raw) >= _MAX_RAW:  # the names of tasks are the callers'
+                self._raw.clear()
+            because = self._raw[scope] = raw_because(scope, self._snapshot.active)
+        return because
 
     def applied(self, calibrator: Calibrator) -> Applied | NotReady:
         """What applies a calibrator, made once; or that it cannot be made of what is stored."""
@@ -92,7 +110,7 @@ class Calibrators:
             try:
                 made = calibrator_of(Method(calibrator.method), calibrator.parameters)
             except ValueError:
-                return NotReady("the stored calibrator is damaged", reason="CALIBRATOR_DAMAGED")
+                return _damaged()
             self._applied[calibrator.id] = made
         return made
 
@@ -129,7 +147,14 @@ class Calibrators:
             await self.refresh()
         return kept
 
-    async def activate(self, calibrator: Calibrator) -> None:
+    async def activate(self, calibrator: Calibrator, *, force: bool = False) -> None:
+        """Raises NotReady if its fit is degenerate, unless forced or active as it is."""
+        if calibrator.degenerate and not force and not self.is_active(calibrator):
+            raise NotReady(
+                f"the fit is degenerate: {calibrator.degenerate}; force its activation if you "
+                "mean it",
+                reason="DEGENERATE_FIT",
+            )
         await self.ask(self.store.activate, calibrator.scope.model, calibrator.id)
         await self.refresh()
 
@@ -174,6 +199,15 @@ class Calibrators:
         if fault != self._logged:
             _log.error("the calibrator store failed (%s): %s", what, fault)
         self._logged = fault
+
+
+def _damaged() -> NotReady:
+    return NotReady("the stored calibrator is damaged", reason="CALIBRATOR_DAMAGED")
+
+
+def _report(snapshot: Snapshot) -> None:
+    for calibrator_id in sorted(snapshot.damaged.values()):
+        _log.error("the active calibrator %s is damaged: its scope is not served", calibrator_id)
 
 
 def _translated(error: store_errors.StoreError) -> ServiceError:

@@ -44,6 +44,7 @@ class FitQuery:
 
     ``teacher`` is a model's name; None for the configured one. ``teacher_reading`` is None where
     the teacher is read as the model. ``request`` is the caller's name for it all, if any.
+    A degenerate fit is not activated unless ``force`` is set.
     """
 
     model: str
@@ -54,6 +55,7 @@ class FitQuery:
     teacher: str | None
     source: FitQuestions | FitScores | NoData
     activate: bool = False
+    force: bool = False
     teacher_reading: Reading | None = None
     bias: Bias = Bias.NONE
     request: FitRequest | None = None
@@ -65,7 +67,7 @@ async def fit(
 ) -> AsyncIterator[Progress | Calibrator]:
     """Fits a calibrator, stores it, and activates it where asked: progress first, it last.
 
-    Nothing is stored unless the whole fit succeeds, and nothing is done for a request that was
+    A degenerate one is stored all the same; that it is not active tells the caller. Nothing is stored unless the whole fit succeeds, and nothing is done for a request that was
     answered before. Raises a ServiceError.
     """
     model = catalog.find(query.model)
@@ -92,7 +94,8 @@ async def fit(
             fitted_record, scope, query.method, data, query.bias, query.temperature, provenance
         )
     if not query.validate_only:
-        calibrator = await calibrators.keep(calibrator, query.activate, query.request)
+        activate = query.activate and (query.force or not calibrator.degenerate)
+        calibrator = await calibrators.keep(calibrator, activate, query.request)
     yield calibrator
 
 

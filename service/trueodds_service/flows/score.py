@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from trueodds_service.core.calibrators import Calibrator as Applied
 from trueodds_service.core.distributions import entropy
-from trueodds_service.errors import ServiceError, field
+from trueodds_service.errors import NotReady, ServiceError, field
 from trueodds_service.flows.apply import (
     SetRule,
     answer_sets,
@@ -32,7 +32,8 @@ class ScoreQuery:
 
     An answer abstains where the options hold less than ``min_option_mass``, or where the
     calibrated confidence is below ``min_confidence``. ``answer_set`` is a rule for the named
-    calibrator.
+    calibrator. With ``require_calibrated`` a question that no calibrator applies to is refused; so
+    it is with ``min_confidence``, a threshold that raw confidences are not to be held against.
     """
 
     model: str
@@ -43,8 +44,14 @@ class ScoreQuery:
     questions: tuple[Question, ...]
     min_option_mass: float = 0.0
     min_confidence: float = 0.0
+    require_calibrated: bool = False
     answer_set: SetRule | None = None
     top_tokens: int = 0
+
+    @property
+    def needs_calibrator(self) -> bool:
+        """Whether an answer that is not calibrated is none."""
+        return self.require_calibrated or self.min_confidence > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,7 @@ class Answer:
     ``calibrator`` is None. ``choice`` is the option with the largest of ``calibrated``.
     ``entropy`` is that of ``probabilities``, in nats. ``read`` holds what they were made of.
     ``answer_set`` are the options of the set that was asked for, the likeliest first.
+    ``raw_because`` says why there is no calibrator, where there is none.
     """
 
     read: Read
@@ -66,6 +74,7 @@ class Answer:
     abstained: bool
     calibrator: Calibrator | None
     answer_set: tuple[int, ...] = ()
+    raw_because: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +108,12 @@ async def score(query: ScoreQuery, catalog: Catalog, calibrators: Calibrators) -
     for scope, placed in by_scope.items():
         # One calibrator a scope, so one array.
         calibrator = named or calibrators.active(scope)
-        applied = _applied(calibrator, scope, calibrators)
         answers: Sequence[Answer | ServiceError]
-        if isinstance(applied, ServiceError):
-            answers = [applied] * len(placed)
+        if isinstance(calibrator, ServiceError):
+            answers = [calibrator] * len(placed)
         else:
-            answers = _answers([each for _, each in placed], calibrator, applied, query)
+            group = [each for _, each in placed]
+            answers = _scope_answers(group, scope, calibrator, calibrators, query)
         for (place, _), answer in zip(placed, answers, strict=True):
             outcomes[place] = answer
     return ScoreResult(model, [outcome for outcome in outcomes if outcome is not None], timings)
@@ -115,12 +124,29 @@ def scope_of(model: ModelEntry, task: str, read: Read) -> Scope:
     return Scope(model.name, model.revision, task, read.key, FORMAT_VERSION, len(read.scores))
 
 
-def _applied(
-    calibrator: Calibrator | None, scope: Scope, calibrators: Calibrators
-) -> Applied | ServiceError | None:
-    """What applies a calibrator in a scope, or why it cannot be applied there."""
+def _scope_answers(
+    group: Sequence[Read],
+    scope: Scope,
+    calibrator: Calibrator | None,
+    calibrators: Calibrators,
+    query: ScoreQuery,
+) -> Sequence[Answer | ServiceError]:
+    """The answers to questions of one scope, or why there is none."""
     if calibrator is None:
-        return None
+        because = calibrators.raw_because(scope)
+        if query.needs_calibrator:
+            return [NotReady(because, reason="NOT_CALIBRATED")] * len(group)
+        return _answers(group, None, None, query, because)
+    applied = _applied(calibrator, scope, calibrators)
+    if isinstance(applied, ServiceError):
+        return [applied] * len(group)
+    return _answers(group, calibrator, applied, query)
+
+
+def _applied(
+    calibrator: Calibrator, scope: Scope, calibrators: Calibrators
+) -> Applied | ServiceError:
+    """What applies a calibrator in a scope, or why it cannot be applied there."""
     if wrong := options_mismatch(calibrator, scope.options):
         return wrong
     if calibrator.scope.reading != scope.reading:
@@ -129,7 +155,11 @@ def _applied(
 
 
 def _answers(
-    group: Sequence[Read], calibrator: Calibrator | None, applied: Applied | None, query: ScoreQuery
+    group: Sequence[Read],
+    calibrator: Calibrator | None,
+    applied: Applied | None,
+    query: ScoreQuery,
+    raw_because: str = "",
 ) -> Sequence[Answer]:
     """The answers to questions of one scope, with k options each, as one (n, k) array."""
     scores = np.stack([each.scores for each in group])
@@ -152,6 +182,7 @@ def _answers(
             ),
             calibrator=calibrator,
             answer_set=sets[row],
+            raw_because=raw_because,
         )
         for row, each in enumerate(group)
     ]

@@ -73,7 +73,7 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
         self, request: pb.ActivateCalibratorRequest, context: Context
     ) -> pb.ActivateCalibratorResponse:
         calibrator = await self._named(request.name)
-        await self._calibrators.activate(calibrator)
+        await self._calibrators.activate(calibrator, force=request.force)
         return pb.ActivateCalibratorResponse(calibrator=self._message(calibrator))
 
     async def RollbackCalibrator(

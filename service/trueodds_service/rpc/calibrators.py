@@ -38,6 +38,7 @@ def calibrator_message(calibrator: Calibrator, *, active: bool) -> pb.Calibrator
         selection=None if calibrator.selection is None else _selection(calibrator.selection),
         keeps_choice=calibrator.keeps_choice,
         bias_correction=BIAS_MESSAGES[Bias(calibrator.bias_correction)],
+        degenerate=calibrator.degenerate,
     )
 
 

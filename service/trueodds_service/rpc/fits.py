@@ -56,6 +56,7 @@ def parse_fit(request: pb.FitCalibratorRequest, limits: Limits) -> FitQuery:
         teacher=parse_model(request.teacher, "teacher") if request.teacher else None,
         source=_source(request, method, bias, (reading, teacher_reading), limits),
         activate=request.activate,
+        force=request.force,
         teacher_reading=teacher_reading,
         bias=bias,
         request=_named(request),

@@ -35,8 +35,17 @@ _SET_SCORES = {message: score for score, message in SET_METHODS.items()}
 class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
     """Converts; the answer is the flow's."""
 
-    def __init__(self, catalog: Catalog, calibrators: Calibrators, limits: Limits) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        calibrators: Calibrators,
+        limits: Limits,
+        *,
+        require_calibrated: bool = False,
+    ) -> None:
+        """``require_calibrated`` holds for requests that do not say."""
         self._catalog = catalog
+        self._require_calibrated = require_calibrated
         self._calibrators = calibrators
         self._limits = limits
         self._kept_query = functools.lru_cache(_KEPT_SETTINGS)(self._query_of_bytes)
@@ -158,6 +167,11 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
                 questions=(),
                 min_option_mass=_share(settings.min_option_mass, "min_option_mass"),
                 min_confidence=_share(settings.min_confidence, "min_confidence"),
+                require_calibrated=(
+                    settings.require_calibrated
+                    if settings.HasField("require_calibrated")
+                    else self._require_calibrated
+                ),
                 answer_set=_answer_set(settings),
                 top_tokens=_top_tokens(settings.top_tokens),
             )
@@ -221,6 +235,7 @@ class _Answers:
             identity=self._identity,
             prompt_tokens=as_asked.prepared.prompt.length,
             answer_set=answer.answer_set,
+            raw_because=answer.raw_because,
         )
 
 

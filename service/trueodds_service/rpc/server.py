@@ -64,7 +64,10 @@ class Server:
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         scoring_pb2_grpc.add_ScoringServiceServicer_to_server(
-            ScoringServicer(catalog, calibrators, limits), self._server
+            ScoringServicer(
+                catalog, calibrators, limits, require_calibrated=settings.require_calibrated
+            ),
+            self._server,
         )
         calibration_pb2_grpc.add_CalibrationServiceServicer_to_server(
             CalibrationServicer(catalog, calibrators, limits), self._server

@@ -12,7 +12,8 @@ class CalibratorStore(Protocol):
     """Immutable calibrators, and per scope the history of which of them answers.
 
     Calls block and may come from any thread. What a call has returned survives a crash. Each call
-    can raise ``StoreUnavailable``, and each that returns calibrators ``StoreCorrupt``.
+    can raise ``StoreUnavailable``, and each that returns one calibrator ``StoreCorrupt``. One that
+    returns several names those that are damaged beside the others.
     """
 
     def put(

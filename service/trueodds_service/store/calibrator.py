@@ -71,6 +71,16 @@ class Calibrator:
         return None
 
     @property
+    def degenerate(self) -> str:
+        """Why the data did not determine it, in words; empty where they did."""
+        reasons = [self.fallback] if self.fallback else []
+        if self.at_bound:
+            reasons.append("the temperature ran into the bounds of the search")
+        if self.undetermined:
+            reasons.append("the items hold no information about the temperature")
+        return "; ".join(reasons)
+
+    @property
     def name(self) -> str:
         """The resource name, ``models/{model}/calibrators/{id}``."""
         return f"models/{self.scope.model}/calibrators/{self.id}"

@@ -1,6 +1,5 @@
 """A database by its URL: transactions that read, transactions that write, and errors."""
 
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -104,7 +103,7 @@ def translated() -> Iterator[None]:
         # While a connection is set up, SQLAlchemy does not wrap the driver's errors.
         kind = StoreUnavailable if isinstance(error, sqlite3.OperationalError) else StoreError
         raise kind(f"the database refused: {error}") from error
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # a column that does not hold what its type says
         raise StoreCorrupt(f"a stored record is damaged: {error}") from error
     except (sql_errors.TimeoutError, OSError) as error:
         raise StoreUnavailable(f"the database cannot be reached: {error}") from error

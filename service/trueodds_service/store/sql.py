@@ -24,6 +24,7 @@ from trueodds_service.store.errors import (
 )
 from trueodds_service.store.paging import make_token, read_token
 from trueodds_service.store.records import Activation, FitRequest, Scope
+from trueodds_service.store.salvage import Damaged, read_all
 from trueodds_service.store.rows import (
     ActivationRow,
     CalibratorRow,
@@ -91,11 +92,15 @@ class SqlCalibratorStore(CalibratorStore):
         # One more than the page holds tells whether there is a next page.
         query = query.order_by(CalibratorRow.position.desc()).limit(page_size + 1)
         with self._database.reading() as session:
-            rows = session.scalars(query).all()
-            page = rows[:page_size]
-            more = len(rows) > page_size
-            token = make_token(model, task, page[-1].position) if more else ""
-            return Page([calibrator_record(row) for row in page], token)
+            found = read_all(session, query)
+        page = found[:page_size]
+        more = len(found) > page_size
+        token = make_token(model, task, page[-1].position) if more else ""
+        return Page(
+            [each.record for each in page if isinstance(each.record, Calibrator)],
+            token,
+            tuple(each.record.id for each in page if isinstance(each.record, Damaged)),
+        )
 
     def delete(self, model: str, calibrator_id: str) -> None:
         with self._database.writing() as session:
@@ -148,8 +153,13 @@ class SqlCalibratorStore(CalibratorStore):
             .where(ActivationRow.sequence.in_(newest))
         )
         with self._database.reading() as session:
-            active = [calibrator_record(row) for row in session.scalars(query)]
-            return Snapshot(_version(session), {each.scope: each for each in active})
+            version = _version(session)
+            records = [each.record for each in read_all(session, query)]
+        return Snapshot(
+            version,
+            {each.scope: each for each in records if isinstance(each, Calibrator)},
+            {each.scope: each.id for each in records if isinstance(each, Damaged)},
+        )
 
     def close(self) -> None:
         """Close the connections that are not in use."""

@@ -1,7 +1,7 @@
 """What the store answers about several calibrators at once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from trueodds_service.store.calibrator import Calibrator
@@ -11,17 +11,26 @@ from trueodds_service.store.records import Scope
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything that is active at one version of the store."""
+    """Everything that is active at one version of the store.
+
+    ``damaged`` are the scopes whose active record cannot be read, each with the record's id.
+    """
 
     version: int
     active: Mapping[Scope, Calibrator]
+    damaged: Mapping[Scope, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "active", FrozenMapping(self.active))
+        object.__setattr__(self, "damaged", FrozenMapping(self.damaged))
 
 
 class Page(NamedTuple):
-    """A part of a listing, and the token of the next part: empty on the last page."""
+    """A part of a listing, and the token of the next part: empty on the last page.
+
+    ``damaged`` are the ids of records that belong here and cannot be read.
+    """
 
     calibrators: list[Calibrator]
     next_page_token: str
+    damaged: tuple[str, ...] = ()

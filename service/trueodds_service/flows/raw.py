@@ -1,0 +1,53 @@
+"""Why an answer is raw: the scope that has no calibrator, and what is nearest to it."""
+
+from collections.abc import Iterable
+from difflib import SequenceMatcher
+
+from trueodds_service.store.records import Scope
+
+_MAX_NEAR = 3
+
+
+def raw_because(scope: Scope, active: Iterable[Scope]) -> str:
+    """Why no calibrator applies in ``scope``, where those of ``active`` answer; in words.
+
+    The nearest are named: a task that is written otherwise, another reading, another number of
+    options.
+    """
+    because = f"no calibrator is active for {_words(scope)}, nor for the model's default"
+    if not scope.task:
+        because = f"no calibrator is active for {_words(scope)}"
+    ours = sorted((each for each in active if each.model == scope.model), key=_far_from(scope))
+    if not ours:
+        return f"{because}; the model has none"
+    near = "; ".join(_words(each) + _outdated(each, scope) for each in ours[:_MAX_NEAR])
+    return f"{because}; the nearest is for {near}" if len(ours) == 1 else f"{because}; near: {near}"
+
+
+def _far_from(scope: Scope):  # type: ignore[no-untyped-def]
+    def far(each: Scope) -> tuple[int, float, str]:
+        likeness = SequenceMatcher(None, each.task, scope.task).ratio()
+        differing = sum(
+            (
+                each.revision != scope.revision,
+                each.format_version != scope.format_version,
+                each.reading != scope.reading,
+                each.options != scope.options,
+            )
+        )
+        return (differing + 2 * (each.task not in ("", scope.task)), -likeness, each.task)
+
+    return far
+
+
+def _words(scope: Scope) -> str:
+    task = f"task {scope.task!r}" if scope.task else "the default task"
+    return f"{task}, {scope.options} options, reading {scope.reading!r}"
+
+
+def _outdated(each: Scope, scope: Scope) -> str:
+    if each.revision != scope.revision:
+        return " (another revision of the model)"
+    if each.format_version != scope.format_version:
+        return " (another version of the formats)"
+    return ""
