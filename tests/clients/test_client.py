@@ -16,6 +16,7 @@ from trueodds import (
     Client,
     CustomFormat,
     DeadlineExceeded,
+    DegenerateFitWarning,
     Example,
     FailedPrecondition,
     Format,
@@ -452,10 +453,11 @@ def test_a_deleted_calibrator_is_gone(client, task):
     assert caught.value.reason == "CALIBRATOR_ACTIVE"
 
 
-def test_an_answer_abstains_below_a_confidence(client, ask):
-    answer = client.score(ask(), model="aligned")
+def test_an_answer_abstains_below_a_confidence(client, ask, task):
+    constant(client, task, activate=True)
+    answer = client.score(ask(), model="aligned", task=task)
     for least, abstained in ((answer.calibrated_confidence, False), (1.0, True)):
-        said = client.score(ask(), model="aligned", min_confidence=least)
+        said = client.score(ask(), model="aligned", task=task, min_confidence=least)
         assert said.abstained == abstained
 
 
@@ -627,3 +629,17 @@ def test_a_cancelled_batch_is_cancelled_in_the_service(stuck, run, ask):
 
     run(cancel())
     assert engine.gave_up.wait(10)
+
+
+def test_a_degenerate_fit_is_kept_and_not_activated(client, task):
+    """The caller is warned, and may force it."""
+    certain = [Scores([-0.1, -4.0], 0)] * 5
+    asked = {"model": "aligned", "task": task, "method": Method.TEMPERATURE}
+    with pytest.warns(DegenerateFitWarning, match="is not activated: the temperature ran into"):
+        fitted = client.fit(certain, activate=True, **asked)
+    assert not fitted.active
+    assert "bounds" in fitted.degenerate
+    with pytest.raises(FailedPrecondition) as caught:
+        client.activate(fitted.name)
+    assert caught.value.reason == "DEGENERATE_FIT"
+    assert client.activate(fitted.name, force=True).active

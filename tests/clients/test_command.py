@@ -495,9 +495,11 @@ def test_a_calibrator_is_deleted(command, activated):
     assert "the calibrator is active" in refused.stderr
 
 
-def test_a_score_abstains_below_a_confidence(command, write):
+def test_a_score_abstains_below_a_confidence(command, write, activated, task):
+    activated(2.0)
     for least, abstained in ((0, False), (1, True)):
-        [row] = rows(command("score", "aligned", write(TIN), "--min-confidence", least))
+        asked = ["score", "aligned", write(TIN), "--task", task, "--min-confidence", least]
+        [row] = rows(command(*asked))
         assert row["abstained"] == abstained
         assert "answer_set" not in row
 
@@ -760,3 +762,14 @@ def test_a_report_of_questions_without_answers_names_the_first(command, write, a
     result = command("report", "aligned", name, write({**TIN, "answer": 0}, TIN), "-o", "x.html")
     assert result.exit_code == 1
     assert "questions.items[1]" in result.stderr
+
+
+def test_a_degenerate_fit_is_told_and_not_activated(command, write, task):
+    certain = [{**TIN, "answer": 0}] * 5
+    asked = ["fit", "aligned", write(*certain), "--task", task, "--method", "temperature"]
+    told = command(*asked, "--activate")
+    assert told.exit_code == 1
+    assert "not activated: " in told.stderr
+    name = told.stdout.strip()
+    assert "degenerate" in command("calibrators", "activate", name).stderr
+    assert "is active" in command("calibrators", "activate", name, "--force").stdout

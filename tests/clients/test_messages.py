@@ -220,6 +220,8 @@ def test_a_fit_is_sent_whole(method):
         shots=[Example(Question("Ash?", ["yes", "no"]), 1)],
         options=None,
         activate=True,
+        force=True,
+        any_options=True,
         teacher_reading=Format.LETTER,
         teacher_shots=[Example(Question("Elm?", ["yes", "no"]), 0)],
         bias_correction=BiasCorrection.BATCH,

@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import threading
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -202,3 +203,19 @@ async def test_what_a_new_process_has_is_what_was_active(house):
     assert new.active(calibrator.scope) is None
     await new.refresh()
     assert new.active(calibrator.scope) == calibrator
+
+
+async def test_a_damaged_record_costs_its_scope_alone(house, caplog):
+    """Nothing stands in for it: not the default, and not the raw answer."""
+    default = await house.activated(2.0, task="")
+    broken, whole = await house.activated(3.0), await house.activated(4.0, task="whole")
+    with closing(sqlite3.connect(house.url.removeprefix("sqlite:///"))) as behind, behind:
+        behind.execute("UPDATE calibrators SET metrics = '{' WHERE id = ?", (broken.id,))
+    started = Calibrators(house.store)
+    await started.refresh()
+    assert started.active(whole.scope) == whole
+    assert started.active(replace(whole.scope, task="other")) == default
+    refused = started.active(broken.scope)
+    assert isinstance(refused, NotReady)
+    assert refused.reason == "CALIBRATOR_DAMAGED"
+    assert broken.id in caplog.text

@@ -386,3 +386,52 @@ def test_who_leaves_stops_the_engine_and_leaves_nothing(start_service, taught, f
     assert Slow.stopped.wait(30)
     listing = pb.ListCalibratorsRequest(model="models/aligned")
     assert not service.calibration.ListCalibrators(listing).calibrators
+
+
+class TestDegenerate:
+    """A fit that the data do not determine is kept, and does not answer unless it is forced."""
+
+    CERTAIN = pb.FitScores(items=[{"logprobs": [-0.1, -4.0], "answer": 0}] * 5)
+
+    def fitted(self, fit, **fields):
+        return fit(method=TEMPERATURE, scores=self.CERTAIN, **fields)[-1].calibrator
+
+    def test_is_kept_and_not_activated(self, fit, calls):
+        calibrator = self.fitted(fit, activate=True)
+        assert "bounds" in calibrator.degenerate
+        assert not calibrator.active
+        assert calls.get(calibrator.name) == calibrator
+
+    def test_is_refused_unless_forced(self, fit, calls, refused, service):
+        name = self.fitted(fit).name
+        with refused(FAILED_PRECONDITION, reason="DEGENERATE_FIT"):
+            calls.activate(name)
+        assert not calls.get(name).active
+        request = pb.ActivateCalibratorRequest(name=name, force=True)
+        assert service.calibration.ActivateCalibrator(request).calibrator.active
+        assert calls.activate(name).active, "activating the active one changes nothing"
+
+    def test_is_activated_by_a_fit_that_forces_it(self, fit):
+        assert self.fitted(fit, activate=True, force=True).active
+
+    def test_is_what_holds_no_information(self, fit):
+        items = [{"logprobs": [-1.0, -1.0], "answer": number % 2} for number in range(6)]
+        fields = {"method": TEMPERATURE, "scores": pb.FitScores(items=items), "activate": True}
+        calibrator = fit(**fields)[-1].calibrator
+        assert "no information" in calibrator.degenerate
+        assert not calibrator.active
+
+    def test_is_a_fallback(self, fit):
+        items = [
+            {"logprobs": [0.0, -1.0 - number / 9], "answer": number % 3 == 0} for number in range(9)
+        ]
+        fields = {"method": pb.METHOD_ISOTONIC, "scores": pb.FitScores(items=items)}
+        calibrator = fit(**fields, activate=True)[-1].calibrator
+        assert calibrator.fallback
+        assert calibrator.fallback in calibrator.degenerate
+        assert not calibrator.active
+
+    def test_is_not_what_the_data_determine(self, constant):
+        calibrator = constant(activate=True)
+        assert calibrator.degenerate == ""
+        assert calibrator.active

@@ -50,7 +50,7 @@ def test_a_full_last_page_has_no_token(store, make):
 
 
 def test_a_model_without_calibrators_has_an_empty_page(store):
-    assert store.list("nobody", page_size=5) == ([], "")
+    assert store.list("nobody", page_size=5) == ([], "", ())
 
 
 def encoded(text):

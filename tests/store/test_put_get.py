@@ -120,8 +120,10 @@ def test_a_record_altered_behind_the_store_is_never_served(url, make, change):
     for read in (
         lambda: store.get("demo-aligned", calibrator.id),
         lambda: store.active(calibrator.scope),
-        lambda: store.list("demo-aligned", page_size=1),
-        store.snapshot,
     ):
         with pytest.raises(StoreCorrupt, match=calibrator.id):
             read()
+    page = store.list("demo-aligned", page_size=1)
+    assert (page.calibrators, page.damaged) == ([], (calibrator.id,))
+    snapshot = store.snapshot()
+    assert (snapshot.active, snapshot.damaged) == ({}, {calibrator.scope: calibrator.id})

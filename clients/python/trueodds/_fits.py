@@ -1,5 +1,6 @@
 """Python ↔ messages of a fit, and of scores that the caller has, for both clients."""
 
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 
 from trueodds import errors
@@ -7,6 +8,7 @@ from trueodds._channel import BATCH
 from trueodds._messages import (
     CORRECTIONS,
     METHODS,
+    calibrator_of,
     model_name,
     question_message,
     reading_message,
@@ -15,6 +17,7 @@ from trueodds._messages import (
 from trueodds.types import (
     BiasCorrection,
     CalibratedScores,
+    Calibrator,
     CustomFormat,
     Example,
     Format,
@@ -39,6 +42,9 @@ def fit_message(
     shots: Sequence[Example],
     options: int | None,
     activate: bool,
+    force: bool = False,
+    any_options: bool = False,
+    allow_probabilities: bool = False,
     teacher_reading: Reading | Format | CustomFormat | None = None,
     teacher_shots: Sequence[Example] = (),
     bias_correction: BiasCorrection = BiasCorrection.NONE,
@@ -54,6 +60,8 @@ def fit_message(
         teacher=model_name(teacher) if teacher else "",
         temperature=temperature,
         activate=activate,
+        force=force,
+        any_options=any_options,
         teacher_reading=None if teacher_reading is None else reading_message(teacher_reading),
         bias_correction=_CORRECTIONS[BiasCorrection(bias_correction)],
         request_id=request_id,
@@ -82,6 +90,21 @@ def fit_message(
             calibration_pb2.OptionScores(logprobs=row) for row in content_free
         )
     return message
+
+
+class DegenerateFitWarning(UserWarning):
+    """A fit that was to be activated is degenerate: it is kept, and not active."""
+
+
+def fitted_of(message: calibration_pb2.Calibrator, *, activate: bool) -> Calibrator:
+    """What a fit gave; warns where it was to be activated and is not."""
+    if activate and message.degenerate and not message.active:
+        warnings.warn(
+            f"{message.name} is not activated: {message.degenerate}",
+            DegenerateFitWarning,
+            stacklevel=3,
+        )
+    return calibrator_of(message)
 
 
 def add_items(

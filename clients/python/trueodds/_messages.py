@@ -258,6 +258,7 @@ def calibrator_of(message: calibration_pb2.Calibrator) -> Calibrator:
         keeps_choice=message.keeps_choice,
         bias_correction=known(CORRECTIONS, message.bias_correction, "bias correction"),
         fallback=message.fallback,
+        degenerate=message.degenerate,
         selection=_selection_of(message.selection) if message.HasField("selection") else None,
         labelled=provenance.labelled,
         data_hash=provenance.data_hash,

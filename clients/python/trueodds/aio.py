@@ -264,6 +264,9 @@ class AsyncClient:
         bias_correction: BiasCorrection = BiasCorrection.NONE,
         content_free: Sequence[Sequence[float]] = (),
         activate: bool = False,
+        force: bool = False,
+        any_options: bool = False,
+        allow_probabilities: bool = False,
         request_id: str = "",
         validate_only: bool = False,
         progress: Progress | None = None,
@@ -281,6 +284,9 @@ class AsyncClient:
             shots,
             options,
             activate,
+            force,
+            any_options,
+            allow_probabilities,
             teacher_reading,
             teacher_shots,
             bias_correction,
@@ -291,7 +297,7 @@ class AsyncClient:
         with self._errors():
             async for event in self._calibration.FitCalibrator(request, timeout=timeout):
                 if event.HasField("calibrator"):
-                    return _messages.calibrator_of(event.calibrator)
+                    return _fits.fitted_of(event.calibrator, activate=activate)
                 if progress is not None:
                     progress(event.progress.done, event.progress.total)
         raise errors.ServiceFailed("the fit ended without a calibrator")
@@ -355,9 +361,9 @@ class AsyncClient:
         response = await self._ask(self._calibration.GetCalibrator, request)
         return _messages.calibrator_of(response.calibrator)
 
-    async def activate(self, name: str) -> Calibrator:
+    async def activate(self, name: str, *, force: bool = False) -> Calibrator:
         """Makes a calibrator the one that answers in its scope; see ``Client.activate``."""
-        request = calibration_pb2.ActivateCalibratorRequest(name=name)
+        request = calibration_pb2.ActivateCalibratorRequest(name=name, force=force)
         response = await self._ask(self._calibration.ActivateCalibrator, request)
         return _messages.calibrator_of(response.calibrator)
 

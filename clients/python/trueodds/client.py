@@ -289,6 +289,9 @@ class Client:
         bias_correction: BiasCorrection = BiasCorrection.NONE,
         content_free: Sequence[Sequence[float]] = (),
         activate: bool = False,
+        force: bool = False,
+        any_options: bool = False,
+        allow_probabilities: bool = False,
         request_id: str = "",
         validate_only: bool = False,
         progress: Progress | None = None,
@@ -305,7 +308,11 @@ class Client:
         ``content_free`` are scores after questions without content, for CONTEXTUAL and ``Scores``.
         Without ``task`` it is the model's default.
 
-        It answers at once with ``activate``, else when ``activate()`` names it. With
+        It answers at once with ``activate``, else when ``activate()`` names it. A degenerate fit
+        is kept and not activated, with a ``DegenerateFitWarning``, unless you ``force`` it. With
+        ``any_options`` one temperature is for any number of options, and the items may have
+        different numbers. Rows of ``Scores`` that are probabilities are refused unless you
+        ``allow_probabilities``: their logarithms are what a fit is for. With
         ``validate_only`` nothing is stored: what comes back is what would have been. The same
         request with the same ``request_id`` of yours is fitted once, however often it is sent.
         ``progress`` counts prompts scored. ``timeout`` bounds the whole fit, in seconds.
@@ -321,6 +328,9 @@ class Client:
             shots,
             options,
             activate,
+            force,
+            any_options,
+            allow_probabilities,
             teacher_reading,
             teacher_shots,
             bias_correction,
@@ -331,7 +341,7 @@ class Client:
         with self._errors():
             for event in self._calibration.FitCalibrator(request, timeout=timeout):
                 if event.HasField("calibrator"):
-                    return _messages.calibrator_of(event.calibrator)
+                    return _fits.fitted_of(event.calibrator, activate=activate)
                 if progress is not None:
                     progress(event.progress.done, event.progress.total)
         raise errors.ServiceFailed("the fit ended without a calibrator")
@@ -409,12 +419,13 @@ class Client:
         response = self._ask(self._calibration.GetCalibrator, request)
         return _messages.calibrator_of(response.calibrator)
 
-    def activate(self, name: str) -> Calibrator:
+    def activate(self, name: str, *, force: bool = False) -> Calibrator:
         """Makes a calibrator the one that answers in its scope, within a second everywhere.
 
-        Activating the active one changes nothing.
+        Activating the active one changes nothing. One whose fit is ``degenerate`` is
+        FailedPrecondition, ``DEGENERATE_FIT``, unless you ``force`` it.
         """
-        request = calibration_pb2.ActivateCalibratorRequest(name=name)
+        request = calibration_pb2.ActivateCalibratorRequest(name=name, force=force)
         response = self._ask(self._calibration.ActivateCalibrator, request)
         return _messages.calibrator_of(response.calibrator)
 

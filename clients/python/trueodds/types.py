@@ -392,7 +392,8 @@ class Calibrator:
     Where the method ends in one ``temperature``, the calibrated distribution is
     softmax(logprobs / ``temperature``); else that is None. ``parameters`` are all that applying
     it takes. ``at_bound`` or ``undetermined`` mean that the data did not settle the temperature:
-    do not trust it. ``fallback`` says what was done instead, and why, where the items were too
+    do not trust it. ``degenerate`` says so in words, of a ``fallback`` too, and is empty where the
+    data determined it. ``fallback`` says what was done instead, and why, where the items were too
     few. ``keeps_choice`` is whether it never changes which option is the likeliest.
 
     ``task`` is empty for a model's default. ``reading`` names the way of reading, such as
@@ -423,6 +424,7 @@ class Calibrator:
     keeps_choice: bool = False
     bias_correction: BiasCorrection = BiasCorrection.NONE
     fallback: str = ""
+    degenerate: str = ""
     selection: Selection | None = None
     labelled: int = 0
     data_hash: str = ""

@@ -93,4 +93,6 @@ async def _calibrator(
             f"no calibrator is active for {query.options} options, the task or as the default",
             reason="NO_CALIBRATOR",
         )
+    if isinstance(active, NotReady):
+        raise active
     return active

@@ -67,8 +67,9 @@ async def fit(
 ) -> AsyncIterator[Progress | Calibrator]:
     """Fits a calibrator, stores it, and activates it where asked: progress first, it last.
 
-    A degenerate one is stored all the same; that it is not active tells the caller. Nothing is stored unless the whole fit succeeds, and nothing is done for a request that was
-    answered before. Raises a ServiceError.
+    A degenerate one is stored all the same; that it is not active tells the caller. Nothing is
+    stored unless the whole fit succeeds, and nothing is done for a request that was answered
+    before. Raises a ServiceError.
     """
     model = catalog.find(query.model)
     if query.request is not None:

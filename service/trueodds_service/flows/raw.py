@@ -1,6 +1,6 @@
 """Why an answer is raw: the scope that has no calibrator, and what is nearest to it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import SequenceMatcher
 
 from trueodds_service.store.records import Scope
@@ -24,7 +24,9 @@ def raw_because(scope: Scope, active: Iterable[Scope]) -> str:
     return f"{because}; the nearest is for {near}" if len(ours) == 1 else f"{because}; near: {near}"
 
 
-def _far_from(scope: Scope):  # type: ignore[no-untyped-def]
+def _far_from(scope: Scope) -> Callable[[Scope], tuple[int, float, str]]:
+    """How far a scope is from this one: the first is the nearest."""
+
     def far(each: Scope) -> tuple[int, float, str]:
         likeness = SequenceMatcher(None, each.task, scope.task).ratio()
         differing = sum(

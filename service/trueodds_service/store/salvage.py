@@ -32,7 +32,7 @@ class Found:
     record: Calibrator | Damaged
 
 
-def read_all(session: Session, query: Select[tuple[CalibratorRow]]) -> list[Found]:
+def read_all(session: Session, query: Select[CalibratorRow]) -> list[Found]:
     """The records of a query's rows, in its order."""
     keys = session.execute(
         query.with_only_columns(CalibratorRow.position, CalibratorRow.id, CalibratorRow.scope_id)

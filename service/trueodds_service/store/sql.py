@@ -24,7 +24,6 @@ from trueodds_service.store.errors import (
 )
 from trueodds_service.store.paging import make_token, read_token
 from trueodds_service.store.records import Activation, FitRequest, Scope
-from trueodds_service.store.salvage import Damaged, read_all
 from trueodds_service.store.rows import (
     ActivationRow,
     CalibratorRow,
@@ -32,6 +31,7 @@ from trueodds_service.store.rows import (
     FitRequestRow,
     ScopeRow,
 )
+from trueodds_service.store.salvage import Damaged, read_all
 from trueodds_service.store.views import Page, Snapshot
 
 

@@ -1,5 +1,6 @@
 """`trueodds fit` and `trueodds calibrators …`."""
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -7,6 +8,7 @@ from typing import Annotated
 import typer
 
 from trueodds._channel import FIT_TIMEOUT
+from trueodds._fits import DegenerateFitWarning
 from trueodds.cli.console import (
     AnswerFormat,
     ModelName,
@@ -30,6 +32,9 @@ calibrators_app = typer.Typer(
     help="List, show, activate, roll back and delete calibrators.", no_args_is_help=True
 )
 
+Force = Annotated[
+    bool, typer.Option("--force", help="Activate it even where its fit is degenerate.")
+]
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="The calibrator, models/MODEL/calibrators/ID.")
 ]
@@ -67,6 +72,10 @@ def fit(
         int | None, typer.Option(min=2, max=128, help="Their number, for constant and identity.")
     ] = None,
     activate: Annotated[bool, typer.Option("--activate", help="Let it answer at once.")] = False,
+    force: Force = False,
+    any_options: Annotated[
+        bool, typer.Option("--any-options", help="One temperature for any number of options.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be stored, and store nothing.")
     ] = False,
@@ -91,7 +100,8 @@ def fit(
     reading = Reading(answer_format, normalization, unconditional_prompt, sum_variants, order)
     with connected(server) as client:
         items, worked = read_examples(questions), read_examples(shots)
-        with progress_bar("fitting") as progress:
+        with progress_bar("fitting") as progress, warnings.catch_warnings():
+            warnings.simplefilter("ignore", DegenerateFitWarning)  # said below
             calibrator = client.fit(
                 items,
                 model=model,
@@ -106,6 +116,8 @@ def fit(
                 temperature=temperature,
                 options=options,
                 activate=activate,
+                force=force,
+                any_options=any_options,
                 validate_only=dry_run,
                 request_id=request_id,
                 progress=progress,
@@ -123,6 +135,12 @@ def fit(
     if calibrator.fallback:
         err.print(calibrator.fallback, soft_wrap=True)
     typer.echo(calibrator.name)
+    if activate and not calibrator.active:
+        err.print(
+            f"not activated: {calibrator.degenerate}; --force activates it all the same",
+            soft_wrap=True,
+        )
+        raise typer.Exit(1)
 
 
 @calibrators_app.command("list")
@@ -152,13 +170,15 @@ def show(name: Name, server: Server = None) -> None:
 
 
 @calibrators_app.command()
-def activate(name: Name, server: Server = None) -> None:
+def activate(name: Name, force: Force = False, server: Server = None) -> None:
     """Make a calibrator the one that answers in its scope.
+
+    One whose fit is degenerate is refused unless it is forced.
 
     Example: trueodds calibrators activate models/demo-aligned/calibrators/0f3a
     """
     with connected(server) as client:
-        out.print(f"{client.activate(name).name} is active", soft_wrap=True)
+        out.print(f"{client.activate(name, force=force).name} is active", soft_wrap=True)
 
 
 @calibrators_app.command()

@@ -1,0 +1,59 @@
+"""A damaged record costs its own scope and no other."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from trueodds_service.store import SqlCalibratorStore
+
+DAMAGE = {
+    "json that is none": "metrics = '{'",
+    "json of another kind": "parameters = '[1]'",
+    "another content": "method = 'temperature'",
+    "no moment": "created_at = 'yesterday'",
+}
+
+
+@pytest.fixture(params=DAMAGE.values(), ids=DAMAGE)
+def damage(request, url):
+    """Damages one record behind the store's back."""
+
+    def damage(calibrator_id):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as behind, behind:
+            behind.execute(
+                f"UPDATE calibrators SET {request.param} WHERE id = ?",  # noqa: S608 (our own)
+                (calibrator_id,),
+            )
+
+    return damage
+
+
+def test_a_snapshot_has_all_others(url, make, damage):
+    store = SqlCalibratorStore(url)
+    whole = store.put(make(task="whole"), activate=True)
+    broken = store.put(make(task="broken"), activate=True)
+    damage(broken.id)
+    snapshot = store.snapshot()
+    assert snapshot.active == {whole.scope: whole}
+    assert snapshot.damaged == {broken.scope: broken.id}
+
+
+def test_a_listing_has_all_others_and_names_it(url, make, damage):
+    store = SqlCalibratorStore(url)
+    made = [store.put(make(task=str(number))) for number in range(3)]
+    damage(made[1].id)
+    page = store.list("demo-aligned", page_size=2)
+    assert page.calibrators == [made[2]]
+    assert page.damaged == (made[1].id,)
+    rest = store.list("demo-aligned", page_size=2, page_token=page.next_page_token)
+    assert (rest.calibrators, rest.next_page_token) == ([made[0]], "")
+
+
+def test_another_calibrator_takes_its_scope_over(url, make, damage):
+    store = SqlCalibratorStore(url)
+    broken = store.put(make(), activate=True)
+    damage(broken.id)
+    whole = store.put(make(3.0), activate=True)
+    assert store.snapshot().active == {whole.scope: whole}
+    assert store.snapshot().damaged == {}
