@@ -325,7 +325,7 @@ def test_every_method_fits_scores_and_answers_with_what_came_of_it(
     items = [
         pb.FitScore(logprobs=2 * row, teacher_logprobs=row, answer=rng.choice(4)) for row in teacher
     ]
-    *_, event = fit(method=method, scores=pb.FitScores(items=items), activate=True)
+    *_, event = fit(method=method, scores=pb.FitScores(items=items), activate=True, force=True)
     calibrator = event.calibrator
     assert pb.Method.Name(calibrator.method) == method
     assert calibrator.parameters
@@ -423,7 +423,8 @@ class TestDegenerate:
 
     def test_is_a_fallback(self, fit):
         items = [
-            {"logprobs": [0.0, -1.0 - number / 9], "answer": number % 3 == 0} for number in range(9)
+            {"logprobs": [0.0, -1.0 - number / 9], "answer": int(number % 3 == 0)}
+            for number in range(9)
         ]
         fields = {"method": pb.METHOD_ISOTONIC, "scores": pb.FitScores(items=items)}
         calibrator = fit(**fields, activate=True)[-1].calibrator
