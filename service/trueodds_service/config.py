@@ -95,7 +95,9 @@ class Limits(_Settings):
     """What one request may hold. More is an error; nothing is ever cut off."""
 
     max_items: int = Field(default=1024, ge=1)
-    """Questions of a batch, or items of a fit."""
+    """Questions of a batch, or rows of scores to calibrate."""
+    max_fit_items: int = Field(default=100_000, ge=1)
+    """Items of a fit or an evaluation, which are scored a few at a time."""
     max_options: int = Field(default=128, ge=2, le=128)
     max_shots: int = Field(default=64, ge=0)
     max_stream_batches: int = Field(default=32, ge=1)

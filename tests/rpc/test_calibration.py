@@ -436,3 +436,58 @@ class TestDegenerate:
         calibrator = constant(activate=True)
         assert calibrator.degenerate == ""
         assert calibrator.active
+
+
+class TestProbabilities:
+    """Rows that are probabilities, given as scores: a temperature of them means nothing."""
+
+    ROWS = ([0.9, 0.1], [0.25, 0.75], [0.67, 0.33], [1.0, 0.0], [0.5, 0.5], [0.333, 0.667])
+
+    def items(self, rows=ROWS):
+        return [pb.FitScore(logprobs=row, answer=place % 2) for place, row in enumerate(rows)]
+
+    def test_are_refused(self, fit, refused, service, constant):
+        reason = {"field": "scores.items[0].logprobs", "reason": "SCORES_ARE_PROBABILITIES"}
+        scores = pb.FitScores(items=self.items())
+        with refused(grpc.StatusCode.INVALID_ARGUMENT, **reason):
+            fit(method=TEMPERATURE, scores=scores)
+        request = pb.EvaluateCalibratorRequest(
+            name=constant(options=2, method=pb.METHOD_CONSTANT).name, scores=scores
+        )
+        with refused(grpc.StatusCode.INVALID_ARGUMENT, **reason):
+            list(service.calibration.EvaluateCalibrator(request))
+
+    def test_of_a_teacher_are_refused(self, fit, refused):
+        items = [{"logprobs": [-1.0, -2.0], "teacher_logprobs": row} for row in self.ROWS]
+        with refused(
+            grpc.StatusCode.INVALID_ARGUMENT,
+            field="scores.items[0].teacher_logprobs",
+            reason="SCORES_ARE_PROBABILITIES",
+        ):
+            fit(method=TEACHER_KL, scores=pb.FitScores(items=items))
+
+    def test_are_taken_if_that_is_meant(self, fit):
+        scores = pb.FitScores(items=self.items(), allow_probabilities=True)
+        assert fit(method=TEMPERATURE, scores=scores)[-1].calibrator.temperature
+
+    def test_are_not_what_one_row_says_otherwise(self, fit):
+        scores = pb.FitScores(items=self.items([*self.ROWS, [0.5, 0.8]]))
+        assert fit(method=TEMPERATURE, scores=scores)[-1].calibrator.temperature
+
+
+def test_a_fit_and_an_evaluation_take_more_than_a_batch_does(fit, service):
+    rng = np.random.default_rng(0)
+    items = [
+        pb.FitScore(logprobs=row, answer=int(rng.integers(2))) for row in rng.normal(size=(3000, 2))
+    ]
+    scores = pb.FitScores(items=items)
+    calibrator = fit(method=pb.METHOD_IDENTITY, scores=scores)[-1].calibrator
+    assert calibrator.provenance.items == 3000
+    request = pb.EvaluateCalibratorRequest(name=calibrator.name, scores=scores)
+    *_, last = service.calibration.EvaluateCalibrator(request)
+    assert last.report.items == 3000
+
+
+def test_any_number_of_options_is_not_served_yet(fit, refused):
+    with refused(grpc.StatusCode.UNIMPLEMENTED, reason="NOT_SERVED"):
+        fit(any_options=True)

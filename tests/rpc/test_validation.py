@@ -454,7 +454,7 @@ class TestFitQuestions:
             self.fit(service, [])
 
     def test_not_too_many(self, start_service, question, refused):
-        service = start_service(limits={"max_items": 3})
+        service = start_service(limits={"max_fit_items": 3})
         assert self.fit(service, [question()] * 3)
         with refused(INVALID, field="questions.items"):
             self.fit(service, [question()] * 4)

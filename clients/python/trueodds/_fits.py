@@ -74,6 +74,8 @@ def fit_message(
         message.options = options
         return message
     add_items(message, items, shots)
+    if allow_probabilities:
+        allow(message)
     # To touch the one source would clear the other.
     if teacher_shots:
         if message.WhichOneof("source") == "scores":
@@ -138,6 +140,17 @@ def add_items(
         )
         for each in scores
     )
+
+
+def allow(
+    message: calibration_pb2.FitCalibratorRequest | calibration_pb2.EvaluateCalibratorRequest,
+) -> None:
+    """Takes scores that look like probabilities for logprobs."""
+    if message.WhichOneof("source") != "scores":
+        raise errors.InvalidRequest(
+            "allow_probabilities: goes with scores only", field="allow_probabilities"
+        )
+    message.scores.allow_probabilities = True
 
 
 def _fit_question(item: Example | Question) -> calibration_pb2.FitQuestion:

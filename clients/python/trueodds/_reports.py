@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from trueodds import _messages
-from trueodds._fits import add_items
+from trueodds._fits import add_items, allow
 from trueodds.evaluation import (
     AbstentionRule,
     AnswerSetCalibration,
@@ -26,6 +26,7 @@ def evaluate_message(
     shots: Sequence[Example],
     target_risks: Sequence[float],
     miscoverages: Sequence[float],
+    allow_probabilities: bool = False,
 ) -> calibration_pb2.EvaluateCalibratorRequest:
     message = calibration_pb2.EvaluateCalibratorRequest(
         name=name,
@@ -34,6 +35,8 @@ def evaluate_message(
         miscoverages=miscoverages,
     )
     add_items(message, list(items), shots)
+    if allow_probabilities:
+        allow(message)
     return message
 
 

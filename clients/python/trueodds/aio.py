@@ -311,11 +311,14 @@ class AsyncClient:
         shots: Sequence[Example] = (),
         target_risks: Sequence[float] = (),
         miscoverages: Sequence[float] = (),
+        allow_probabilities: bool = False,
         progress: Progress | None = None,
         timeout: float = FIT_TIMEOUT,  # noqa: ASYNC109
     ) -> Report:
         """Measures a calibrator on examples, which need their answers; see ``Client.evaluate``."""
-        request = _reports.evaluate_message(name, items, reading, shots, target_risks, miscoverages)
+        request = _reports.evaluate_message(
+            name, items, reading, shots, target_risks, miscoverages, allow_probabilities
+        )
         with self._errors():
             async for event in self._calibration.EvaluateCalibrator(request, timeout=timeout):
                 if event.HasField("report"):

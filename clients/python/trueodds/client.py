@@ -309,10 +309,9 @@ class Client:
         Without ``task`` it is the model's default.
 
         It answers at once with ``activate``, else when ``activate()`` names it. A degenerate fit
-        is kept and not activated, with a ``DegenerateFitWarning``, unless you ``force`` it. With
-        ``any_options`` one temperature is for any number of options, and the items may have
-        different numbers. Rows of ``Scores`` that are probabilities are refused unless you
-        ``allow_probabilities``: their logarithms are what a fit is for. With
+        is kept and not activated, with a ``DegenerateFitWarning``, unless you ``force`` it. One
+        temperature for ``any_options`` is not served yet. Rows of ``Scores`` that are
+        probabilities are refused unless you ``allow_probabilities``. With
         ``validate_only`` nothing is stored: what comes back is what would have been. The same
         request with the same ``request_id`` of yours is fitted once, however often it is sent.
         ``progress`` counts prompts scored. ``timeout`` bounds the whole fit, in seconds.
@@ -355,6 +354,7 @@ class Client:
         shots: Sequence[Example] = (),
         target_risks: Sequence[float] = (),
         miscoverages: Sequence[float] = (),
+        allow_probabilities: bool = False,
         progress: Progress | None = None,
         timeout: float = FIT_TIMEOUT,
     ) -> Report:
@@ -365,10 +365,13 @@ class Client:
         ``shots`` are those of the answers that the calibrator is for. ``target_risks`` are
         risks, in (0, 1), to find abstention thresholds for, ``miscoverages`` the shares, in
         (0, 1), of answer sets that may miss the right option; the server has its own when they
-        are empty. ``progress`` counts prompts scored. ``timeout`` bounds the whole evaluation,
+        are empty. ``allow_probabilities`` is as in ``fit``. ``progress`` counts prompts scored.
+        ``timeout`` bounds the whole evaluation,
         in seconds.
         """
-        request = _reports.evaluate_message(name, items, reading, shots, target_risks, miscoverages)
+        request = _reports.evaluate_message(
+            name, items, reading, shots, target_risks, miscoverages, allow_probabilities
+        )
         with self._errors():
             for event in self._calibration.EvaluateCalibrator(request, timeout=timeout):
                 if event.HasField("report"):

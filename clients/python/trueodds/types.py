@@ -451,7 +451,7 @@ class Model:
 
     ``state_cause`` is why it is not ready, where there is more to say than ``state``.
     ``max_prompt_tokens`` is 0 until then. ``base`` is the model over whose weights an adapter
-    runs. ``max_items`` bounds the items of a fit; batches of
+    runs. ``max_items`` bounds a message's questions; batches of
     questions are cut to it by the client. ``prefix_token_id`` is the token before a text that
     has nothing before it, None where the tokenizer has none.
     """

@@ -1,5 +1,6 @@
 """CalibrationService: fits, and what became of them."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import NoReturn
 
@@ -37,7 +38,7 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
     async def FitCalibrator(
         self, request: pb.FitCalibratorRequest, context: Context
     ) -> AsyncIterator[pb.FitCalibratorResponse]:
-        query = parse_fit(request, self._limits)
+        query = await asyncio.to_thread(parse_fit, request, self._limits)
         async for event in fit(query, self._catalog, self._calibrators):
             if isinstance(event, Progress):
                 progress = pb.FitProgress(done=event.done, total=event.total)
@@ -88,7 +89,7 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
     async def EvaluateCalibrator(
         self, request: pb.EvaluateCalibratorRequest, context: Context
     ) -> AsyncIterator[pb.EvaluateCalibratorResponse]:
-        query = parse_evaluation(request, self._limits)
+        query = await asyncio.to_thread(parse_evaluation, request, self._limits)
         async for event in evaluate_calibrator(query, self._catalog, self._calibrators):
             if isinstance(event, Progress):
                 progress = pb.FitProgress(done=event.done, total=event.total)

@@ -8,7 +8,7 @@ from trueodds_service.config import Limits
 from trueodds_service.core.fits import CONSTANT_TEMPERATURE
 from trueodds_service.core.methods import SPECS, Method
 from trueodds_service.core.solver import DEFAULT_BOUNDS
-from trueodds_service.errors import InvalidInput, field
+from trueodds_service.errors import InvalidInput, NotServed, field
 from trueodds_service.flows.fit import FitQuery
 from trueodds_service.flows.items import FitQuestions, FitScores, NoData
 from trueodds_service.flows.record import Bias
@@ -30,6 +30,8 @@ def parse_fit(request: pb.FitCalibratorRequest, limits: Limits) -> FitQuery:
     model = parse_model(request.model, "model")
     task = parse_task(request.task, "task")
     method = _method(request.method)
+    if request.any_options:
+        raise NotServed("any_options is in the contract and not served by this version")
     bias = _BIASES.get(request.bias_correction)
     if bias is None:
         raise InvalidInput("bias_correction", f"{request.bias_correction} is not a correction")

@@ -18,6 +18,8 @@ _UNKNOWN = -1
 
 # Sums of larger scores would not be finite, and no model gives any as large.
 _MAX_SCORE = 1e100
+# What an option's probability of two decimals may be off.
+_ROUNDED = 0.005
 
 
 def parse_questions(
@@ -91,11 +93,15 @@ def parse_scores(
             if taught:
                 check_logprobs(item.teacher_logprobs, count, "teacher_logprobs")
             answers.append(_answer(item, count, all_answered))
+    logprobs = score_array([item.logprobs for item in message.items])
+    teacher = score_array([item.teacher_logprobs for item in message.items]) if taught else None
+    if not message.allow_probabilities:
+        refuse_probabilities(logprobs, "logprobs")
+        if teacher is not None:
+            refuse_probabilities(teacher, "teacher_logprobs")
     return FitScores(
-        logprobs=score_array([item.logprobs for item in message.items]),
-        teacher_logprobs=(
-            score_array([item.teacher_logprobs for item in message.items]) if taught else None
-        ),
+        logprobs=logprobs,
+        teacher_logprobs=teacher,
         answers=np.array(answers, dtype=np.int64),
         teacher_format=_teacher_format(message.items) if taught else None,
         content_free=_content_free(message, count, content_free, limits),
@@ -145,8 +151,8 @@ def _teacher_format(items: Sequence[pb.FitScore]) -> NDArray[np.float64] | None:
 
 
 def _check_count(count: int, limits: Limits) -> None:
-    if not 1 <= count <= limits.max_items:
-        raise InvalidInput("items", f"has {count} items; from 1 to {limits.max_items}")
+    if not 1 <= count <= limits.max_fit_items:
+        raise InvalidInput("items", f"has {count} items; from 1 to {limits.max_fit_items}")
 
 
 def check_logprobs(values: Sequence[float], count: int, name: str, *, finite: bool = True) -> None:
@@ -164,6 +170,21 @@ def check_logprobs(values: Sequence[float], count: int, name: str, *, finite: bo
         raise InvalidInput(name, "gives no option any probability")
     if finite and any(value == -math.inf for value in values):
         raise InvalidInput(name, "holds -inf: a fit needs finite scores of all options")
+
+
+def refuse_probabilities(rows: NDArray[np.float64], name: str) -> None:
+    """Raises InvalidInput at ``name`` of the first item where all rows, (n, k), look like that.
+
+    The softmax of probabilities is flat whatever they are, and a temperature of it means nothing.
+    """
+    inside = ((rows >= 0) & (rows <= 1)).all()
+    if inside and (np.abs(rows.sum(axis=1) - 1) <= _ROUNDED * rows.shape[1]).all():
+        raise InvalidInput(
+            f"items[0].{name}",
+            "these are probabilities, in [0, 1] and summing to 1 in every item: give their "
+            "logarithms, or say allow_probabilities if they are logprobs all the same",
+            reason="SCORES_ARE_PROBABILITIES",
+        )
 
 
 def score_array(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:

@@ -73,9 +73,6 @@ def fit(
     ] = None,
     activate: Annotated[bool, typer.Option("--activate", help="Let it answer at once.")] = False,
     force: Force = False,
-    any_options: Annotated[
-        bool, typer.Option("--any-options", help="One temperature for any number of options.")
-    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show what would be stored, and store nothing.")
     ] = False,
@@ -117,7 +114,6 @@ def fit(
                 options=options,
                 activate=activate,
                 force=force,
-                any_options=any_options,
                 validate_only=dry_run,
                 request_id=request_id,
                 progress=progress,
