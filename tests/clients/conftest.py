@@ -182,6 +182,41 @@ def relay(service):
     server.stop(None)
 
 
+class Slow(Relay):
+    """A Relay whose calls run into their deadline when a message has more than ``most`` questions,
+    or the question whose text is ``fail_at?``.
+    """
+
+    most, fail_at = 128, None
+
+    def _check(self, request, context):
+        late = f"{self.fail_at}?" in [question.text for question in request.questions]
+        if late or len(request.questions) > self.most:
+            context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "late")
+
+    def BatchScore(self, request, context):  # noqa: N802
+        self._check(request, context)
+        return self._service.scoring.BatchScore(request)
+
+    def StreamScore(self, request_iterator, context):  # noqa: N802
+        for request in request_iterator:
+            self._check(request, context)
+            yield self._answer(request)
+
+
+@pytest.fixture
+def slow_server(service):
+    """A server with a Slow; ``address`` is where it listens."""
+    slow = Slow(service)
+    server = grpc.server(ThreadPoolExecutor(4))
+    scoring_pb2_grpc.add_ScoringServiceServicer_to_server(slow, server)
+    model_pb2_grpc.add_ModelServiceServicer_to_server(slow, server)
+    slow.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    yield slow
+    server.stop(None)
+
+
 @pytest.fixture
 def bare_server():
     """The address of a gRPC server that knows no method."""

@@ -25,7 +25,7 @@ async def stream_batches(
     ordered: bool,
 ) -> AsyncIterator[tuple[Key, Response]]:
     """See ``_streams.stream_batches``."""
-    flight = Flight[Key](window, patience, ordered=ordered)
+    flight = Flight[Key](window, patience, ordered=ordered, timeout=timeout)
     connection: _Connection | None = None
     try:
         while True:
@@ -37,6 +37,8 @@ async def stream_batches(
                 return
             event = await _wait(connection, timeout if flight.expects else math.inf, flight.pause())
             if isinstance(event, errors.TrueoddsError):
+                if connection is not None:
+                    await connection.close(cancel=True)
                 connection = None
                 flight.lost(event)
             elif event is not None:
@@ -106,5 +108,5 @@ async def _wait(
         return await connection.receive(timeout if pause is None else min(pause, timeout))
     except TimeoutError:
         if pause is None or pause > timeout:
-            raise too_slow(timeout) from None
+            return too_slow(timeout)
         return None

@@ -1,5 +1,6 @@
 """What of a stream of batches is under way: what to send, to send again, and to give up."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Generic
@@ -8,6 +9,7 @@ from google.rpc import code_pb2
 
 from trueodds import errors
 from trueodds._channel import BATCH
+from trueodds._pace import Pace
 from trueodds._pieces import Batch, Key, Piece, Request, Response
 from trueodds.v1 import scoring_pb2
 
@@ -29,7 +31,8 @@ class Flight(Generic[Key]):
     Knows no transport: both clients drive it. ``window`` bounds the batches under way,
     ``patience`` the seconds for which nothing may come back but that the server is unavailable.
     What the service fails at goes again, and then in halves, until a question at which it fails
-    alone has that as its outcome.
+    alone has that as its outcome. What it does not answer within ``timeout`` seconds goes again in
+    smaller messages, one at a time.
     """
 
     def __init__(
@@ -38,10 +41,12 @@ class Flight(Generic[Key]):
         patience: float,
         *,
         ordered: bool,
+        timeout: float = math.inf,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._window = window
         self._patience = patience
+        self._pace = Pace(window, timeout)
         self._ordered = ordered
         self._clock = clock
         self._batches: dict[int, Batch[Key]] = {}
@@ -62,7 +67,11 @@ class Flight(Generic[Key]):
     @property
     def has_room(self) -> bool:
         """Whether one more may go; answers that wait for those before them take room as well."""
-        return len(self._batches) < self._window and len(self._held) < 4 * self._window
+        return (
+            len(self._batches) < self._window
+            and len(self._held) < 4 * self._window
+            and not (self._is_slow and self._pieces)
+        )
 
     @property
     def expects(self) -> bool:
@@ -70,12 +79,15 @@ class Flight(Generic[Key]):
         return len(self._again) < len(self._pieces)
 
     def add(self, key: Key, request: Request) -> Request:
-        """Takes up a batch, which is to be sent; names it by its number."""
+        """Takes up a batch, named by its number; gives what of it is to be sent now."""
         request.batch_id = str(self._added)
         self._batches[self._added] = Batch(self._added, key, len(request.questions))
-        self._pieces[request.batch_id] = Piece(self._batches[self._added], 0, request)
+        first, *rest = Piece(self._batches[self._added], 0, request).cut(self._pace.size)
+        self._pieces |= {each.name: each for each in (first, *rest)}
+        self._again |= {each.name: None for each in rest}
         self._added += 1
-        return request
+        first.sent = self._clock()
+        return first.request
 
     def answered(self, response: Response) -> list[tuple[Key, Response]]:
         """The answers to hand on, now that this one is here.
@@ -90,6 +102,7 @@ class Flight(Generic[Key]):
             self._back_off(error)
             self._again[response.batch_id] = None
             return []
+        self._pace.answered(self._clock() - piece.sent)
         if response.error.code not in _FAULT_CODES:
             self._rounds = self._faulty = 0
             return self._settled(piece, response)
@@ -97,6 +110,9 @@ class Flight(Generic[Key]):
 
     def lost(self, error: errors.TrueoddsError) -> None:
         """The stream broke: all that is not answered goes again. Raises what cannot be mended."""
+        if isinstance(error, errors.DeadlineExceeded):
+            self._too_slow(error)
+            return
         if not isinstance(error, errors.Unavailable):
             raise error
         self._back_off(error)
@@ -104,15 +120,37 @@ class Flight(Generic[Key]):
 
     def pause(self) -> float | None:
         """Seconds until something is to be sent again; None when nothing is."""
-        return max(self._not_before - self._clock(), 0.0) if self._again else None
+        if not self._again or self._may_go < 1:
+            return None
+        return max(self._not_before - self._clock(), 0.0)
 
     def again(self) -> list[Request]:
         """What is to be sent again by now."""
         if self.pause() != 0:
             return []
-        due = [self._pieces[name].request for name in self._again]
-        self._again.clear()
-        return due
+        due = [self._pieces[name] for name in list(self._again)[: self._may_go]]
+        for piece in due:
+            piece.sent = self._clock()
+            del self._again[piece.name]
+        return [piece.request for piece in due]
+
+    @property
+    def _is_slow(self) -> bool:
+        return self._pace.window < self._window
+
+    @property
+    def _may_go(self) -> int:
+        """How many more pieces may be under way: all, unless the server is slow."""
+        under_way = len(self._pieces) - len(self._again)
+        return self._pace.window - under_way if self._is_slow else len(self._again)
+
+    def _too_slow(self, error: errors.TrueoddsError) -> None:
+        waited_for = [each for name, each in self._pieces.items() if name not in self._again]
+        if not self._pace.slower(max(len(each.request.questions) for each in waited_for)):
+            raise error
+        pieces = [part for each in self._pieces.values() for part in each.cut(self._pace.size)]
+        self._pieces = {each.name: each for each in pieces}
+        self._again = dict.fromkeys(self._pieces)
 
     def _failed_at(self, piece: Piece[Key], response: Response) -> list[tuple[Key, Response]]:
         error = errors.from_status(response.error)

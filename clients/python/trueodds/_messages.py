@@ -1,6 +1,6 @@
 """Python ↔ messages, for both clients."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC
 from typing import TypeVar
@@ -232,6 +232,23 @@ def outcomes_of(
         else errors.from_status(outcome.error, index=index)
         for index, outcome in enumerate(message.outcomes, first)
     ]
+
+
+def take(
+    response: scoring_pb2.BatchScoreResponse,
+    outcomes: list[Answer | errors.TrueoddsError],
+    total: int,
+    progress: Callable[[int, int], None] | None,
+    on_outcome: Callable[[int, Answer | errors.TrueoddsError], None] | None,
+) -> None:
+    """Puts the outcomes of the next message behind those that are there, and tells who asked."""
+    first = len(outcomes)
+    outcomes += outcomes_of(response, first)
+    if on_outcome is not None:
+        for index, outcome in enumerate(outcomes[first:], first):
+            on_outcome(index, outcome)
+    if progress is not None:
+        progress(len(outcomes), total)
 
 
 def calibrator_of(message: calibration_pb2.Calibrator) -> Calibrator:

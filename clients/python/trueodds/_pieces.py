@@ -30,6 +30,7 @@ class Piece(Generic[Key]):
     first: int
     request: Request
     faults: int = 0
+    sent: float = 0.0
 
     @property
     def name(self) -> str:
@@ -53,6 +54,12 @@ class Piece(Generic[Key]):
             for start, stop in ((0, middle), (middle, len(questions)))
             if middle
         ]
+
+    def cut(self, size: int) -> "list[Piece[Key]]":
+        """Pieces of at most ``size`` questions."""
+        if len(self.request.questions) <= size:
+            return [self]
+        return [smaller for half in self.halves() for smaller in half.cut(size)]
 
     def answered(self, response: Response) -> Response | None:
         """The answer to the batch; None where other pieces have none yet."""

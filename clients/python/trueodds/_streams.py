@@ -30,9 +30,10 @@ def stream_batches(
 
     ``batches`` is read from the caller's thread, never further ahead than the window. Only what
     has no answer is sent again when the stream breaks. Raises Unavailable when nothing else came
-    back for ``patience`` seconds, and DeadlineExceeded after ``timeout`` without an answer.
+    back for ``patience`` seconds, and DeadlineExceeded after ``timeout`` without an answer to a
+    question alone.
     """
-    flight = Flight[Key](window, patience, ordered=ordered)
+    flight = Flight[Key](window, patience, ordered=ordered, timeout=timeout)
     source = iter(batches)
     connection: _Connection | None = None
     try:
@@ -45,6 +46,8 @@ def stream_batches(
                 return
             event = _wait(connection, timeout if flight.expects else math.inf, flight.pause())
             if isinstance(event, errors.TrueoddsError):
+                if connection is not None:
+                    connection.close(cancel=True)
                 connection = None
                 flight.lost(event)
             elif event is not None:
@@ -109,7 +112,7 @@ def _wait(
         return connection.receive(timeout if pause is None else min(pause, timeout))
     except queue.Empty:
         if pause is None or pause > timeout:
-            raise too_slow(timeout) from None
+            return too_slow(timeout)
         return None
 
 
@@ -126,4 +129,6 @@ def broken(error: grpc.RpcError, server: str) -> errors.TrueoddsError:
 
 
 def too_slow(timeout: float) -> errors.TrueoddsError:
-    return errors.DeadlineExceeded(f"no answer within {timeout:g} s; raise the timeout")
+    return errors.DeadlineExceeded(
+        f"no answer within {timeout:g} s; raise the timeout", reason="TIMEOUT"
+    )

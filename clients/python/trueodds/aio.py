@@ -1,8 +1,10 @@
 """The asyncio client: the methods of ``Client``, awaited."""
 
+# A timeout is the server's to know as well.
+# ruff: noqa: ASYNC109
+
 import asyncio
 import time
-from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -14,6 +16,7 @@ import grpc
 from trueodds import _fits, _messages, _reports, errors
 from trueodds._address import proxy_before, server_address
 from trueodds._astreams import stream_batches
+from trueodds._batches import Batches
 from trueodds._channel import (
     ATTEMPT_TIMEOUT,
     BATCH,
@@ -25,7 +28,8 @@ from trueodds._channel import (
     WINDOW,
     channel_options,
 )
-from trueodds.client import Key, Progress, Request, Response
+from trueodds._pace import Pace
+from trueodds.client import Key, OnOutcome, Progress, Request, Response
 from trueodds.evaluation import Report
 from trueodds.types import (
     Answer,
@@ -107,6 +111,7 @@ class AsyncClient:
         answer_set: AnswerSetRule | None = None,
         require_calibrated: bool | None = None,
         top_tokens: int = 0,
+        timeout: float | None = None,
     ) -> Answer:
         """Answers one question; see ``Client.score``."""
         settings = _messages.settings_message(
@@ -123,7 +128,7 @@ class AsyncClient:
         )
         message = _messages.question_message(question)
         request = scoring_pb2.ScoreRequest(settings=settings, question=message)
-        return _messages.answer_of((await self._ask(self._scoring.Score, request)).answer)
+        return _messages.answer_of((await self._ask(self._scoring.Score, request, timeout)).answer)
 
     async def score_batch(
         self,
@@ -140,6 +145,8 @@ class AsyncClient:
         require_calibrated: bool | None = None,
         top_tokens: int = 0,
         progress: Progress | None = None,
+        on_outcome: OnOutcome | None = None,
+        timeout: float | None = None,
     ) -> list[Answer | errors.TrueoddsError]:
         """Answers many questions of one task, in their order; see ``Client.score_batch``."""
         questions = list(questions)
@@ -155,29 +162,26 @@ class AsyncClient:
             answer_set,
             require_calibrated,
         )
-        size = await self._batch_size(model) if len(questions) > 1 else 1
+        size = await self._batch_size(model, timeout) if len(questions) > 1 else 1
         outcomes: list[Answer | errors.TrueoddsError] = []
-        under_way: deque[asyncio.Task[scoring_pb2.BatchScoreResponse]] = deque()
-
-        async def take_one() -> None:
-            response = await under_way[0]
-            under_way.popleft()
-            outcomes.extend(_messages.outcomes_of(response, len(outcomes)))
-            if progress is not None:
-                progress(len(outcomes), len(questions))
-
+        batches = Batches(
+            _messages.batch_messages(settings, questions, size),
+            lambda request: asyncio.create_task(
+                self._ask(self._scoring.BatchScore, request, timeout)
+            ),
+            Pace(WINDOW, self._limit(timeout)),
+        )
         try:
-            for request in _messages.batch_messages(settings, questions, size):
-                if len(under_way) == WINDOW:
-                    await take_one()
-                call = self._ask(self._scoring.BatchScore, request)
-                under_way.append(asyncio.create_task(call))
-            while under_way:
-                await take_one()
+            while (call := batches.next()) is not None:
+                try:
+                    response = await call
+                except errors.DeadlineExceeded as error:
+                    batches.too_slow(error)
+                    continue
+                batches.answered()
+                _messages.take(response, outcomes, len(questions), progress, on_outcome)
         finally:
-            for task_left in under_way:
-                task_left.cancel()
-            await asyncio.gather(*under_way, return_exceptions=True)
+            await asyncio.gather(*batches.cancel(), return_exceptions=True)
         return outcomes
 
     async def score_stream(
@@ -195,6 +199,7 @@ class AsyncClient:
         require_calibrated: bool | None = None,
         top_tokens: int = 0,
         ordered: bool = True,
+        timeout: float | None = None,
     ) -> AsyncIterator[tuple[int, Answer | errors.TrueoddsError]]:
         """Answers any number of questions, as a stream; see ``Client.score_stream``."""
         settings = _messages.settings_message(
@@ -209,8 +214,8 @@ class AsyncClient:
             answer_set,
             require_calibrated,
         )
-        batches = _batches(settings, questions, await self._batch_size(model))
-        async for first, response in self.stream(batches, ordered=ordered):
+        batches = _batches(settings, questions, await self._batch_size(model, timeout))
+        async for first, response in self.stream(batches, ordered=ordered, timeout=timeout):
             if response.HasField("error"):
                 raise errors.from_status(response.error)
             for index, outcome in enumerate(_messages.outcomes_of(response, first), first):
@@ -221,6 +226,7 @@ class AsyncClient:
         batches: AsyncIterator[tuple[Key, scoring_pb2.StreamScoreRequest]],
         *,
         ordered: bool = True,
+        timeout: float | None = None,
     ) -> AsyncIterator[tuple[Key, scoring_pb2.StreamScoreResponse]]:
         """Messages of the contract, each with a key of yours; see ``Client.stream``."""
         return stream_batches(
@@ -228,20 +234,24 @@ class AsyncClient:
             batches,
             server=self.server,
             window=STREAM_WINDOW,
-            timeout=self._timeout,
+            timeout=self._limit(timeout),
             patience=self._patience,
             ordered=ordered,
         )
 
     async def tokenize(
-        self, prompts: Iterable[str | Text | TokenIds | Chat], *, model: str
+        self,
+        prompts: Iterable[str | Text | TokenIds | Chat],
+        *,
+        model: str,
+        timeout: float | None = None,
     ) -> list[tuple[int, ...]]:
         """The tokens of prompts as the model reads them, in their order."""
         tokens: list[tuple[int, ...]] = []
-        size = await self._batch_size(model)
+        size = await self._batch_size(model, timeout)
         for request in _messages.tokenize_messages(model, prompts, size):
             try:
-                response = await self._ask(self._models.Tokenize, request)
+                response = await self._ask(self._models.Tokenize, request, timeout)
             except errors.InvalidRequest as error:
                 raise errors.counted_from(error, len(tokens)) from None
             tokens += [tuple(each.ids) for each in response.prompts]
@@ -270,7 +280,7 @@ class AsyncClient:
         request_id: str = "",
         validate_only: bool = False,
         progress: Progress | None = None,
-        timeout: float = FIT_TIMEOUT,  # noqa: ASYNC109
+        timeout: float = FIT_TIMEOUT,
     ) -> Calibrator:
         """Fits a calibrator for a model and task, and stores it; see ``Client.fit``."""
         request = _fits.fit_message(
@@ -313,7 +323,7 @@ class AsyncClient:
         miscoverages: Sequence[float] = (),
         allow_probabilities: bool = False,
         progress: Progress | None = None,
-        timeout: float = FIT_TIMEOUT,  # noqa: ASYNC109
+        timeout: float = FIT_TIMEOUT,
     ) -> Report:
         """Measures a calibrator on examples, which need their answers; see ``Client.evaluate``."""
         request = _reports.evaluate_message(
@@ -335,64 +345,67 @@ class AsyncClient:
         model: str = "",
         task: str = "",
         reading: Reading | Format | CustomFormat | None = None,
+        timeout: float | None = None,
     ) -> list[CalibratedScores | errors.TrueoddsError]:
         """Applies a calibrator to rows of scores that you have; see ``Client.calibrate``."""
         requests = _fits.calibrate_messages(name, model, task, reading, list(rows))
         outcomes: list[CalibratedScores | errors.TrueoddsError] = []
         for request in requests:
-            response = await self._ask(self._calibration.Calibrate, request)
+            response = await self._ask(self._calibration.Calibrate, request, timeout)
             outcomes += _fits.calibrated_of(response, len(outcomes))
         return outcomes
 
     async def calibrators(
-        self, model: str, *, task: str | None = None
+        self, model: str, *, task: str | None = None, timeout: float | None = None
     ) -> AsyncIterator[Calibrator]:
         """A model's calibrators, the newest first; see ``Client.calibrators``."""
         name = _messages.model_name(model)
         request = calibration_pb2.ListCalibratorsRequest(model=name, task=task)
         while True:
-            page = await self._ask(self._calibration.ListCalibrators, request)
+            page = await self._ask(self._calibration.ListCalibrators, request, timeout)
             for message in page.calibrators:
                 yield _messages.calibrator_of(message)
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token
 
-    async def calibrator(self, name: str) -> Calibrator:
+    async def calibrator(self, name: str, *, timeout: float | None = None) -> Calibrator:
         """The calibrator called ``models/{model}/calibrators/{id}``."""
         request = calibration_pb2.GetCalibratorRequest(name=name)
-        response = await self._ask(self._calibration.GetCalibrator, request)
+        response = await self._ask(self._calibration.GetCalibrator, request, timeout)
         return _messages.calibrator_of(response.calibrator)
 
-    async def activate(self, name: str, *, force: bool = False) -> Calibrator:
+    async def activate(
+        self, name: str, *, force: bool = False, timeout: float | None = None
+    ) -> Calibrator:
         """Makes a calibrator the one that answers in its scope; see ``Client.activate``."""
         request = calibration_pb2.ActivateCalibratorRequest(name=name, force=force)
-        response = await self._ask(self._calibration.ActivateCalibrator, request)
+        response = await self._ask(self._calibration.ActivateCalibrator, request, timeout)
         return _messages.calibrator_of(response.calibrator)
 
-    async def rollback(self, name: str) -> Calibrator | None:
+    async def rollback(self, name: str, *, timeout: float | None = None) -> Calibrator | None:
         """Takes back the activation of a calibrator; see ``Client.rollback``."""
         request = calibration_pb2.RollbackCalibratorRequest(name=name)
-        response = await self._ask(self._calibration.RollbackCalibrator, request)
+        response = await self._ask(self._calibration.RollbackCalibrator, request, timeout)
         if not response.HasField("calibrator"):
             return None
         return _messages.calibrator_of(response.calibrator)
 
-    async def delete(self, name: str) -> None:
+    async def delete(self, name: str, *, timeout: float | None = None) -> None:
         """Deletes a calibrator; see ``Client.delete``."""
         request = calibration_pb2.DeleteCalibratorRequest(name=name)
-        await self._ask(self._calibration.DeleteCalibrator, request)
+        await self._ask(self._calibration.DeleteCalibrator, request, timeout)
 
-    async def models(self) -> list[Model]:
+    async def models(self, *, timeout: float | None = None) -> list[Model]:
         """The models that the server has."""
-        return await self._list_models(self._timeout)
+        return await self._list_models(self._limit(timeout))
 
-    async def model(self, name: str) -> Model:
+    async def model(self, name: str, *, timeout: float | None = None) -> Model:
         """One model, its revision and its limits."""
         request = model_pb2.GetModelRequest(name=_messages.model_name(name))
-        return _messages.model_of((await self._ask(self._models.GetModel, request)).model)
+        return _messages.model_of((await self._ask(self._models.GetModel, request, timeout)).model)
 
-    async def wait_until_ready(self, *, timeout: float = 300.0) -> list[Model]:  # noqa: ASYNC109
+    async def wait_until_ready(self, *, timeout: float = 300.0) -> list[Model]:
         """Waits until every model is ready; see ``Client.wait_until_ready``."""
         deadline = time.monotonic() + timeout
         while True:
@@ -424,20 +437,27 @@ class AsyncClient:
     ) -> None:
         await self.close()
 
-    async def _batch_size(self, model: str) -> int:
-        return min(BATCH, (await self.model(model)).max_items)
+    async def _batch_size(self, model: str, timeout: float | None) -> int:
+        return min(BATCH, (await self.model(model, timeout=timeout)).max_items)
 
-    async def _list_models(self, timeout: float) -> list[Model]:  # noqa: ASYNC109
+    async def _list_models(self, timeout: float) -> list[Model]:
         request = model_pb2.ListModelsRequest()
         with self._errors():
             response = await self._models.ListModels(request, timeout=timeout)
         return [_messages.model_of(model) for model in response.models]
 
     async def _ask(
-        self, method: "grpc.aio.UnaryUnaryMultiCallable[Request, Response]", request: Request
+        self,
+        method: "grpc.aio.UnaryUnaryMultiCallable[Request, Response]",
+        request: Request,
+        timeout: float | None,
     ) -> Response:
         with self._errors():
-            return await method(request, timeout=self._timeout)
+            return await method(request, timeout=self._limit(timeout))
+
+    def _limit(self, timeout: float | None) -> float:
+        """The timeout of a call: its own, else the client's."""
+        return self._timeout if timeout is None else timeout
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

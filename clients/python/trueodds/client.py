@@ -1,7 +1,6 @@
 """The blocking client."""
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -12,6 +11,7 @@ import grpc
 
 from trueodds import _fits, _messages, _reports, errors
 from trueodds._address import proxy_before, server_address
+from trueodds._batches import Batches
 from trueodds._channel import (
     ATTEMPT_TIMEOUT,
     BATCH,
@@ -23,6 +23,7 @@ from trueodds._channel import (
     WINDOW,
     channel_options,
 )
+from trueodds._pace import Pace
 from trueodds._streams import stream_batches
 from trueodds.evaluation import Report
 from trueodds.types import (
@@ -58,6 +59,9 @@ Key = TypeVar("Key")
 
 Progress = Callable[[int, int], None]
 """Called with how many are done, and of how many."""
+
+OnOutcome = Callable[[int, Answer | errors.TrueoddsError], None]
+"""Called with the index of a question and its outcome, as soon as it is there."""
 
 
 class Client:
@@ -105,6 +109,7 @@ class Client:
         answer_set: AnswerSetRule | None = None,
         require_calibrated: bool | None = None,
         top_tokens: int = 0,
+        timeout: float | None = None,
     ) -> Answer:
         """Answers one question.
 
@@ -132,7 +137,7 @@ class Client:
         )
         message = _messages.question_message(question)
         request = scoring_pb2.ScoreRequest(settings=settings, question=message)
-        return _messages.answer_of(self._ask(self._scoring.Score, request).answer)
+        return _messages.answer_of(self._ask(self._scoring.Score, request, timeout).answer)
 
     def score_batch(
         self,
@@ -149,13 +154,16 @@ class Client:
         require_calibrated: bool | None = None,
         top_tokens: int = 0,
         progress: Progress | None = None,
+        on_outcome: OnOutcome | None = None,
+        timeout: float | None = None,
     ) -> list[Answer | errors.TrueoddsError]:
         """Answers many questions of one task, in their order.
 
         A question that cannot be answered has its error in its place, and does not fail the
         others; what is wrong with all of them, such as the model's name, is raised. Any number
-        of questions: they travel in several messages, some at once. The other arguments are
-        those of ``score``.
+        of questions: they travel in several messages, some at once, and in smaller ones where the
+        server does not answer them within the timeout. ``on_outcome`` is given each outcome as
+        it comes, in order. The other arguments are those of ``score``.
         """
         questions = list(questions)
         settings = _messages.settings_message(
@@ -170,28 +178,26 @@ class Client:
             answer_set,
             require_calibrated,
         )
-        size = self._batch_size(model) if len(questions) > 1 else 1
+        size = self._batch_size(model, timeout) if len(questions) > 1 else 1
         outcomes: list[Answer | errors.TrueoddsError] = []
-        under_way: deque[grpc.Future[scoring_pb2.BatchScoreResponse]] = deque()
-
-        def take_one() -> None:
-            with self._errors():
-                response = under_way[0].result()
-            under_way.popleft()
-            outcomes.extend(_messages.outcomes_of(response, len(outcomes)))
-            if progress is not None:
-                progress(len(outcomes), len(questions))
-
+        limit = self._limit(timeout)
+        batches = Batches(
+            _messages.batch_messages(settings, questions, size),
+            lambda request: self._scoring.BatchScore.future(request, timeout=limit),
+            Pace(WINDOW, limit),
+        )
         try:
-            for request in _messages.batch_messages(settings, questions, size):
-                if len(under_way) == WINDOW:
-                    take_one()
-                under_way.append(self._scoring.BatchScore.future(request, timeout=self._timeout))
-            while under_way:
-                take_one()
+            while (call := batches.next()) is not None:
+                try:
+                    with self._errors():
+                        response = call.result()
+                except errors.DeadlineExceeded as error:
+                    batches.too_slow(error)
+                    continue
+                batches.answered()
+                _messages.take(response, outcomes, len(questions), progress, on_outcome)
         finally:
-            for call in under_way:
-                call.cancel()
+            batches.cancel()
         return outcomes
 
     def score_stream(
@@ -209,6 +215,7 @@ class Client:
         require_calibrated: bool | None = None,
         top_tokens: int = 0,
         ordered: bool = True,
+        timeout: float | None = None,
     ) -> Iterator[tuple[int, Answer | errors.TrueoddsError]]:
         """Answers any number of questions of one task, as a stream.
 
@@ -231,8 +238,8 @@ class Client:
             answer_set,
             require_calibrated,
         )
-        batches = _batches(settings, questions, self._batch_size(model))
-        for first, response in self.stream(batches, ordered=ordered):
+        batches = _batches(settings, questions, self._batch_size(model, timeout))
+        for first, response in self.stream(batches, ordered=ordered, timeout=timeout):
             if response.HasField("error"):
                 raise errors.from_status(response.error)
             yield from enumerate(_messages.outcomes_of(response, first), first)
@@ -242,6 +249,7 @@ class Client:
         batches: Iterable[tuple[Key, scoring_pb2.StreamScoreRequest]],
         *,
         ordered: bool = True,
+        timeout: float | None = None,
     ) -> Iterator[tuple[Key, scoring_pb2.StreamScoreResponse]]:
         """What ``score_stream`` is made of: messages of the contract, each with a key of yours.
 
@@ -253,20 +261,24 @@ class Client:
             batches,
             server=self.server,
             window=STREAM_WINDOW,
-            timeout=self._timeout,
+            timeout=self._limit(timeout),
             patience=self._patience,
             ordered=ordered,
         )
 
     def tokenize(
-        self, prompts: Iterable[str | Text | TokenIds | Chat], *, model: str
+        self,
+        prompts: Iterable[str | Text | TokenIds | Chat],
+        *,
+        model: str,
+        timeout: float | None = None,
     ) -> list[tuple[int, ...]]:
         """The tokens of prompts as the model reads them, in their order."""
-        requests = _messages.tokenize_messages(model, prompts, self._batch_size(model))
+        requests = _messages.tokenize_messages(model, prompts, self._batch_size(model, timeout))
         tokens: list[tuple[int, ...]] = []
         for request in requests:
             try:
-                response = self._ask(self._models.Tokenize, request)
+                response = self._ask(self._models.Tokenize, request, timeout)
             except errors.InvalidRequest as error:
                 raise errors.counted_from(error, len(tokens)) from None
             tokens += [tuple(each.ids) for each in response.prompts]
@@ -388,6 +400,7 @@ class Client:
         model: str = "",
         task: str = "",
         reading: Reading | Format | CustomFormat | None = None,
+        timeout: float | None = None,
     ) -> list[CalibratedScores | errors.TrueoddsError]:
         """Applies a calibrator to rows of scores that you have, one a question, in their order.
 
@@ -398,11 +411,13 @@ class Client:
         requests = _fits.calibrate_messages(name, model, task, reading, list(rows))
         outcomes: list[CalibratedScores | errors.TrueoddsError] = []
         for request in requests:
-            response = self._ask(self._calibration.Calibrate, request)
+            response = self._ask(self._calibration.Calibrate, request, timeout)
             outcomes += _fits.calibrated_of(response, len(outcomes))
         return outcomes
 
-    def calibrators(self, model: str, *, task: str | None = None) -> Iterator[Calibrator]:
+    def calibrators(
+        self, model: str, *, task: str | None = None, timeout: float | None = None
+    ) -> Iterator[Calibrator]:
         """A model's calibrators, the newest first; of one ``task`` ("": the default), or of all.
 
         They are fetched, and errors raised, as they are iterated.
@@ -410,53 +425,55 @@ class Client:
         name = _messages.model_name(model)
         request = calibration_pb2.ListCalibratorsRequest(model=name, task=task)
         while True:
-            page = self._ask(self._calibration.ListCalibrators, request)
+            page = self._ask(self._calibration.ListCalibrators, request, timeout)
             yield from map(_messages.calibrator_of, page.calibrators)
             if not page.next_page_token:
                 return
             request.page_token = page.next_page_token
 
-    def calibrator(self, name: str) -> Calibrator:
+    def calibrator(self, name: str, *, timeout: float | None = None) -> Calibrator:
         """The calibrator called ``models/{model}/calibrators/{id}``."""
         request = calibration_pb2.GetCalibratorRequest(name=name)
-        response = self._ask(self._calibration.GetCalibrator, request)
+        response = self._ask(self._calibration.GetCalibrator, request, timeout)
         return _messages.calibrator_of(response.calibrator)
 
-    def activate(self, name: str, *, force: bool = False) -> Calibrator:
+    def activate(
+        self, name: str, *, force: bool = False, timeout: float | None = None
+    ) -> Calibrator:
         """Makes a calibrator the one that answers in its scope, within a second everywhere.
 
         Activating the active one changes nothing. One whose fit is ``degenerate`` is
         FailedPrecondition, ``DEGENERATE_FIT``, unless you ``force`` it.
         """
         request = calibration_pb2.ActivateCalibratorRequest(name=name, force=force)
-        response = self._ask(self._calibration.ActivateCalibrator, request)
+        response = self._ask(self._calibration.ActivateCalibrator, request, timeout)
         return _messages.calibrator_of(response.calibrator)
 
-    def rollback(self, name: str) -> Calibrator | None:
+    def rollback(self, name: str, *, timeout: float | None = None) -> Calibrator | None:
         """Takes back the activation of a calibrator, which has to be the active one.
 
         Returns the calibrator that answers now; None when none does. Raises FailedPrecondition
         when ``name`` is not active, so that a repeated rollback does not go two steps back.
         """
         request = calibration_pb2.RollbackCalibratorRequest(name=name)
-        response = self._ask(self._calibration.RollbackCalibrator, request)
+        response = self._ask(self._calibration.RollbackCalibrator, request, timeout)
         if not response.HasField("calibrator"):
             return None
         return _messages.calibrator_of(response.calibrator)
 
-    def delete(self, name: str) -> None:
+    def delete(self, name: str, *, timeout: float | None = None) -> None:
         """Deletes a calibrator; raises FailedPrecondition while it is active."""
         request = calibration_pb2.DeleteCalibratorRequest(name=name)
-        self._ask(self._calibration.DeleteCalibrator, request)
+        self._ask(self._calibration.DeleteCalibrator, request, timeout)
 
-    def models(self) -> list[Model]:
+    def models(self, *, timeout: float | None = None) -> list[Model]:
         """The models that the server has."""
-        return self._list_models(self._timeout)
+        return self._list_models(self._limit(timeout))
 
-    def model(self, name: str) -> Model:
+    def model(self, name: str, *, timeout: float | None = None) -> Model:
         """One model, its revision and its limits."""
         request = model_pb2.GetModelRequest(name=_messages.model_name(name))
-        return _messages.model_of(self._ask(self._models.GetModel, request).model)
+        return _messages.model_of(self._ask(self._models.GetModel, request, timeout).model)
 
     def wait_until_ready(self, *, timeout: float = 300.0) -> list[Model]:
         """Waits until the server answers and every model is ready; the models.
@@ -493,8 +510,8 @@ class Client:
     ) -> None:
         self.close()
 
-    def _batch_size(self, model: str) -> int:
-        return min(BATCH, self.model(model).max_items)
+    def _batch_size(self, model: str, timeout: float | None) -> int:
+        return min(BATCH, self.model(model, timeout=timeout).max_items)
 
     def _list_models(self, timeout: float) -> list[Model]:
         request = model_pb2.ListModelsRequest()
@@ -503,10 +520,17 @@ class Client:
         return [_messages.model_of(model) for model in response.models]
 
     def _ask(
-        self, method: "grpc.UnaryUnaryMultiCallable[Request, Response]", request: Request
+        self,
+        method: "grpc.UnaryUnaryMultiCallable[Request, Response]",
+        request: Request,
+        timeout: float | None,
     ) -> Response:
         with self._errors():
-            return method(request, timeout=self._timeout)
+            return method(request, timeout=self._limit(timeout))
+
+    def _limit(self, timeout: float | None) -> float:
+        """The timeout of a call: its own, else the client's."""
+        return self._timeout if timeout is None else timeout
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
