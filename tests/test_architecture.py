@@ -73,12 +73,13 @@ HOMES = {
 
 CLIENT_LIBRARIES = {"google", "grpc", "grpc_status", "rich", "typer"}
 
-# Two commands hand over to a program of another package, when they are called, and a picture to
-# the library of an extra.
+# Two commands hand over to a program of another package, when they are called, and a picture and
+# files of Parquet to the library of an extra.
 HANDED_OVER = {
     ("cli.serve", "trueodds_service"),
     ("cli.demo", "trueodds_demo"),
     ("report.png", "resvg_py"),
+    ("files.parquet_file", "pyarrow"),
 }
 
 

@@ -11,9 +11,9 @@ from pyarrow import parquet
 import trueodds
 from trueodds import Client, Example, Format, Method, Question, _messages, bulk
 from trueodds.bulk import job
-from trueodds.bulk.errors import BadRow
 from trueodds.bulk.parts import Parts
 from trueodds.cli.bulk import BAD_ROWS
+from trueodds.files import BadRow, Columns, FileError, Wanted, open_source, understand
 from trueodds.v1.scoring_pb2 import Identity
 
 
@@ -103,7 +103,7 @@ def test_bad_rows_are_reported_and_cost_no_other(run_bulk, write, output):
     wrong = "INVALID_ARGUMENT"
     assert [each["error_code"] for each in found] == [None, wrong, None, wrong, None]
     assert (found[1]["error_reason"], found[1]["error_field"]) == ("BAD_ROW", "options")
-    assert found[3]["error"] == "is not JSON"
+    assert found[3]["error"].startswith("line 4: is not JSON (")
     assert found[1]["choice"] is None
     assert math.isclose(sum(found[2]["probabilities"]), 1)
 
@@ -164,7 +164,7 @@ def test_shots_come_from_a_file_of_the_same_kind(run_bulk, client, write, output
     without = write({**row(100), "answer": None}, name="without.jsonl")
     result = run_bulk(write(row(1)), "-o", output.with_stem("other"), "--shots", without)
     assert result.exit_code == 1
-    assert "row 1" in result.stderr
+    assert "line 1: answer: is missing" in result.stderr
 
 
 class Killed(BaseException):
@@ -294,9 +294,9 @@ def test_an_output_is_of_one_calibrator(run_bulk, client, write, output, monkeyp
 
 def test_a_file_that_is_replaced_meanwhile_is_not_scored(score_file, write, output):
     path = write(*(row(number) for number in range(50)))
-    source = bulk.open_source(path)
+    source = open_source(path)
     write(*({**row(number), "question": "Another?"} for number in range(50)))
-    with pytest.raises(bulk.BulkError, match="changed while it was read"):
+    with pytest.raises(FileError, match="changed while it was read"):
         score_file(source)
     assert not output.exists()
 
@@ -396,16 +396,16 @@ class Bad:
     def check_unchanged(self):
         pass
 
-    def rows(self, start, columns):
+    def placed(self, start, columns):
         for number in range(400):
             self.kept.append(len(list(self._folder.glob("rows-*"))))
-            yield BadRow(f"{number} is bad")
+            yield f"line {number + 1}", BadRow(f"{number} is bad")
 
 
 @pytest.fixture
 def score_file(relay, output):
     def score_file(source):
-        columns = bulk.find_columns([row(0)], bulk.Wanted())
+        columns = Columns("trueodds", "question", ("options",))
         settings = _messages.settings_message("aligned", "", Format.PAREN, (), None, 0.0, 0)
         with Client(relay.address) as client:
             return bulk.score_file(client, source, columns, output, settings)
@@ -422,7 +422,7 @@ def test_rows_that_ask_nothing_are_not_piled_up(score_file, output):
 def test_a_file_that_grows_while_it_is_read_is_no_success(score_file, output):
     source = Bad(parts_of(output))
     source.count = 399
-    with pytest.raises(bulk.BulkError, match="changed while it was read"):
+    with pytest.raises(FileError, match="changed while it was read"):
         score_file(source)
     assert not output.exists()
 
@@ -436,8 +436,8 @@ def test_an_output_that_cannot_be_written_says_so(run_bulk, write, tmp_path):
 
 def test_the_client_need_not_be_a_command(relay, write, output):
     with Client(relay.address) as client:
-        source = bulk.open_source(write(row(0), row(1)))
-        columns = bulk.find_columns(source.rows(), bulk.Wanted())
+        source = open_source(write(row(0), row(1)))
+        columns = understand(source, Wanted())
         settings = _messages.settings_message("aligned", "", Format.PAREN, (), None, 0.0, 0)
         seen = []
         summary = bulk.score_file(

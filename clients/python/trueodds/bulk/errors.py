@@ -1,13 +1,7 @@
-"""What can be wrong with a file, as a whole and with one of its rows."""
+"""What ends a run."""
+
+from trueodds.files import FileError
 
 
-class BulkError(Exception):
+class BulkError(FileError):
     """The run cannot go on, or not begin; the message says why and what to do."""
-
-
-class BadRow(Exception):
-    """A row that is no question; the others are not concerned. ``field`` is its column."""
-
-    def __init__(self, message: str, field: str = "") -> None:
-        super().__init__(f"{field}: {message}" if field else message)
-        self.field = field

@@ -12,14 +12,14 @@ from pyarrow import parquet
 
 from trueodds import _messages, errors
 from trueodds._channel import BATCH
-from trueodds.bulk.columns import Columns
 from trueodds.bulk.errors import BulkError
-from trueodds.bulk.items import Item, read_item
 from trueodds.bulk.origin import Origin
 from trueodds.bulk.parts import Parts
-from trueodds.bulk.source import Source
 from trueodds.bulk.table import Result, part_table
 from trueodds.client import Client
+from trueodds.files.columns import Columns
+from trueodds.files.items import Item, read_item
+from trueodds.files.source import Source
 from trueodds.v1 import scoring_pb2
 
 # Rows of a part: what an interruption can cost at most, but for what is under way.
@@ -31,11 +31,15 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """``rows`` of the output, ``errors`` among them, and how many were ``resumed``."""
+    """``rows`` of the output, ``errors`` among them, and how many were ``resumed``; answers in the
+    input that are no option are ``unusable``, and ``first_unusable`` says where and why.
+    """
 
     rows: int
     errors: int
     resumed: int
+    unusable: int = 0
+    first_unusable: str = ""
 
 
 @dataclass(slots=True)
@@ -75,7 +79,7 @@ def score_file(
         },
     )
     if parts.finished():
-        return Summary(source.count, _errors(output), source.count)
+        return _summary(output, source.count, source.count)
     with parts.opened() as resumed:
         origin = Origin(served.revision, served.tokenizer_revision)
         for facts in parts.facts():
@@ -110,13 +114,13 @@ def score_file(
         if done != source.count:
             raise BulkError(f"{source.path} changed while it was read: remove {output}.parts")
         parts.merge()
-    return Summary(source.count, _errors(output), resumed)
+    return _summary(output, source.count, resumed)
 
 
 def _parts(source: Source, columns: Columns, start: int) -> Iterator[_Part]:
     """The rows from ``start`` in parts."""
-    rows = source.rows(start, columns.names())
-    while items := [read_item(row, columns) for row in islice(rows, _PART)]:
+    rows = source.placed(start, columns.names())
+    while items := [read_item(row, columns, place) for place, row in islice(rows, _PART)]:
         source.check_unchanged()
         yield _Part(start, items, [None] * len(items))
         start += len(items)
@@ -152,11 +156,15 @@ def _settle(part: _Part, places: Sequence[int], response: scoring_pb2.StreamScor
         part.results[place] = outcome.answer if answered else outcome.error
 
 
-def _errors(output: Path) -> int:
-    """How many rows of an output are errors."""
+def _summary(output: Path, rows: int, resumed: int) -> Summary:
+    """What an output holds, read a row group at a time."""
+    errors, unusable, first = 0, 0, ""
     with parquet.ParquetFile(output) as file:
-        groups = (
-            file.read_row_group(place, ["error_code"])["error_code"]
-            for place in range(file.num_row_groups)
-        )
-        return sum(len(column) - int(column.null_count) for column in groups)
+        for place in range(file.num_row_groups):
+            group = file.read_row_group(place, ["row", "error_code", "answer_error"])
+            errors += len(group) - group["error_code"].null_count
+            told = group.filter(group["answer_error"].is_valid())
+            unusable += len(told)
+            if told and not first:
+                first = f"row {told['row'][0]}: {told['answer_error'][0]}"
+    return Summary(rows, errors, resumed, unusable, first)

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from trueodds.bulk.errors import BulkError
-from trueodds.bulk.items import Item
 from trueodds.bulk.table import Result
+from trueodds.files.items import Item
 from trueodds.v1 import scoring_pb2
 
 # By name: what the model is, and which calibrator, "" for none, a task has for a number of options.

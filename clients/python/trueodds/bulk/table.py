@@ -7,7 +7,7 @@ import pyarrow as pa
 from google.rpc import code_pb2, status_pb2
 
 from trueodds import errors
-from trueodds.bulk.items import Item
+from trueodds.files.items import Item
 from trueodds.v1 import scoring_pb2
 
 # What became of a row: an answer, or why there is none.
@@ -38,6 +38,7 @@ SCHEMA = pa.schema(
         pa.field("prompt_tokens", pa.int32()),
         pa.field("answer", pa.int32()),
         pa.field("correct", pa.bool_()),
+        pa.field("answer_error", pa.string()),
         pa.field("error_code", pa.string()),
         pa.field("error_reason", pa.string()),
         pa.field("error_field", pa.string()),
@@ -61,6 +62,7 @@ def part_table(
             "task": settings.task if item.task is None else item.task,
             "options": None if item.question is None else item.question.options,
             "answer": item.answer,
+            "answer_error": item.unusable,
             **_outcome(item, result, with_set=with_set),
         }
         for place, (item, result) in enumerate(zip(items, results, strict=True))
@@ -88,7 +90,7 @@ def _outcome(item: Item, result: Result, *, with_set: bool) -> dict[str, Any]:
         "error_code": "INVALID_ARGUMENT",
         "error_reason": "BAD_ROW",
         "error_field": "" if wrong is None else wrong.field,
-        "error": str(wrong),
+        "error": f"{item.place}: {wrong}" if item.place else str(wrong),
     }
 
 

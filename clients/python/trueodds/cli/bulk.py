@@ -1,5 +1,6 @@
 """`trueodds bulk`: a file of any size, scored into Parquet. Needs the extra bulk."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,7 @@ from trueodds.cli.console import (
     extras,
     fail,
 )
+from trueodds.cli.files import FileOptions, file_options
 from trueodds.cli.rate import rows_done
 from trueodds.errors import TrueoddsError
 from trueodds.types import (
@@ -41,32 +43,13 @@ BAD_ROWS = 3
 _MOST_SHOTS = 64
 
 
+@file_options(short=True)
 def bulk(
     model: ModelName,
-    questions: Annotated[Path, typer.Argument(metavar="INPUT", help="JSONL, CSV or Parquet.")],
+    questions: Annotated[Path, typer.Argument(metavar="INPUT", help="JSON, CSV or Parquet.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The Parquet file to write.")],
-    question: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="The column of the question.")
-    ] = None,
-    options: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN[,COLUMN…]", help="Of the options: one, or one each."),
-    ] = None,
-    answer: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help='Of the right option, which is not asked; "": none.'),
-    ] = None,
-    passage: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help='Of the text before; "": none.')
-    ] = None,
-    id_column: Annotated[
-        str | None, typer.Option("--id", metavar="COLUMN", help='Copied to the output; "": none.')
-    ] = None,
     task_column: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Of each row's task, instead of --task.")
-    ] = None,
-    first_answer: Annotated[
-        int | None, typer.Option(min=0, help="The number of the first option in the answers.")
     ] = None,
     task: Task = "",
     answer_format: AnswerFormat = Format.PAREN,
@@ -85,49 +68,42 @@ def bulk(
         float, typer.Option(min=0.001, help="Seconds to wait for the next answer.")
     ] = PATIENCE,
     server: Server = None,
+    *,
+    files: FileOptions,
 ) -> None:
     """Score a whole file into Parquet: resumed after any interruption, bad rows reported.
 
-    Columns are found by the layouts of common benchmarks, and the choice is printed; the options
-    name what is found wrongly. What is finished is kept in OUTPUT.parts: run the same command
-    again to go on. The exit status is 3 when the output is whole and some rows are errors, and 1
-    when it is not whole.
+    Columns are found by the layouts of common benchmarks, and the choice is printed; what is
+    uncertain is refused, with the option that decides. What is finished is kept in OUTPUT.parts:
+    run the same command again to go on. The exit status is 3 when the output is whole and some
+    rows are errors, and 1 when it is not whole.
 
     Example: trueodds bulk demo-aligned questions.jsonl -o answers.parquet --task reviews
     """
     if output.suffix.lower() != ".parquet":
         raise typer.BadParameter("the output is Parquet: name it so", param_hint="--output")
-    with extras("bulk"), connected(server, timeout) as client:
-        from trueodds import bulk as files  # noqa: PLC0415 (the extra bulk)
+    with extras("bulk"), connected(server, timeout) as client, ExitStack() as stack:
+        from trueodds.bulk import score_file  # noqa: PLC0415 (the extra bulk)
 
+        opened = files.of_task(task_column).open(questions, stack)
+        if files.dry_run:
+            typer.echo(opened.preview())
+            return
+        err.print(opened.told(), soft_wrap=True)
         try:
-            source = files.open_source(questions)
-            wanted = files.Wanted(
-                question=question,
-                options=options.split(",") if options else (),
-                answer=answer,
-                passage=passage,
-                id=id_column,
-                task=task_column,
-                first_answer=first_answer,
-            )
-            columns = files.find_columns(source.rows(), wanted)
-            err.print(str(columns), soft_wrap=True)
             settings = _messages.settings_message(
                 model,
                 task,
                 Reading(answer_format, normalization, unconditional_prompt, sum_variants, order),
-                files.read_shots(files.open_source(shots), columns, _MOST_SHOTS) if shots else (),
+                files.shots(shots, stack, opened.columns, _MOST_SHOTS),
                 calibrator,
                 min_option_mass,
                 0,
                 min_confidence,
                 answer_set and AnswerSetRule(*answer_set),
             )
-            with rows_done(source.count) as progress:
-                done = files.score_file(client, source, columns, output, settings, progress)
-        except files.BulkError as error:
-            fail(str(error))
+            with rows_done(opened.source.count) as progress:
+                done = score_file(client, opened.source, opened.columns, output, settings, progress)
         except OSError as error:
             if isinstance(error, TrueoddsError):
                 raise
@@ -137,5 +113,9 @@ def bulk(
             raise typer.Exit(130) from None
     resumed = f", {done.resumed:,} of them from before" if done.resumed else ""
     err.print(f"{output}: {done.rows:,} rows{resumed}; {done.errors:,} errors", soft_wrap=True)
+    if done.unusable:
+        err.print(
+            f"{done.unusable:,} answers are not usable; {done.first_unusable}", soft_wrap=True
+        )
     if done.errors:
         raise typer.Exit(BAD_ROWS)

@@ -1,6 +1,7 @@
 """`trueodds fit` and `trueodds calibrators …`."""
 
 import warnings
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -21,10 +22,11 @@ from trueodds.cli.console import (
     Variants,
     connected,
     err,
+    extras,
     out,
     progress_bar,
 )
-from trueodds.cli.files import STDIN, read_examples
+from trueodds.cli.files import STDIN, FileOptions, examples, file_options
 from trueodds.cli.tables import calibrator_table, calibrators_table, temperature_text
 from trueodds.types import BiasCorrection, Format, Method, Normalization, OrderCorrection, Reading
 
@@ -40,10 +42,11 @@ Name = Annotated[
 ]
 
 
+@file_options(dry_run=False)
 def fit(
     model: ModelName,
     questions: Annotated[
-        Path | None, typer.Argument(help="Questions, JSON Lines; - for stdin.")
+        Path | None, typer.Argument(help="Questions: JSON, CSV or Parquet; - for stdin.")
     ] = None,
     task: Task = "",
     method: Annotated[Method, typer.Option(help="How to fit; auto chooses.")] = (Method.TEACHER_KL),
@@ -83,6 +86,8 @@ def fit(
         float, typer.Option(min=0.001, help="Seconds that the fit may take.")
     ] = FIT_TIMEOUT,
     server: Server = None,
+    *,
+    files: FileOptions,
 ) -> None:
     """Fit a calibrator for a model and task, and print its name.
 
@@ -95,8 +100,13 @@ def fit(
     if questions == shots == STDIN:
         raise typer.BadParameter("questions and shots cannot both come from stdin")
     reading = Reading(answer_format, normalization, unconditional_prompt, sum_variants, order)
-    with connected(server) as client:
-        items, worked = read_examples(questions), read_examples(shots)
+    with extras("bulk"), connected(server) as client, ExitStack() as stack:
+        opened = None if questions is None else files.open(questions, stack)
+        if dry_run and opened is not None:
+            err.print(opened.preview(), soft_wrap=True)
+        items = [] if opened is None else examples(opened)
+        columns = None if opened is None else opened.columns
+        worked = files.shots(shots, stack, columns)
         with progress_bar("fitting") as progress, warnings.catch_warnings():
             warnings.simplefilter("ignore", DegenerateFitWarning)  # said below
             calibrator = client.fit(
@@ -107,7 +117,7 @@ def fit(
                 reading=reading,
                 shots=worked,
                 teacher=teacher,
-                teacher_shots=read_examples(teacher_shots),
+                teacher_shots=files.shots(teacher_shots, stack, columns),
                 teacher_reading=teacher_format and replace(reading, format=teacher_format),
                 bias_correction=bias_correction,
                 temperature=temperature,

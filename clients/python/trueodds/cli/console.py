@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from trueodds.cli.files import FileError
 from trueodds.client import Client
 from trueodds.errors import TrueoddsError
+from trueodds.files import FileError
 from trueodds.types import AnswerSetMethod, Format, Normalization, OrderCorrection
 
 # What questions and names say is printed as it is. A table that nobody looks at is not cut to
@@ -52,9 +52,7 @@ AnswerSet = Annotated[
 CalibratorName = Annotated[
     str | None, typer.Option(help="This calibrator rather than the active one.")
 ]
-Shots = Annotated[
-    Path | None, typer.Option(help="Worked examples with answers, JSON Lines; - for stdin.")
-]
+Shots = Annotated[Path | None, typer.Option(help="Worked examples with answers; - for stdin.")]
 Server = Annotated[
     str | None,
     typer.Option(

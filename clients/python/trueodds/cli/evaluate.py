@@ -1,5 +1,6 @@
 """`trueodds evaluate`: what a calibrator does, in numbers."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -18,18 +19,20 @@ from trueodds.cli.console import (
     Variants,
     connected,
     err,
+    extras,
     out,
     progress_bar,
 )
-from trueodds.cli.files import STDIN, read_examples
+from trueodds.cli.files import STDIN, FileOptions, file_options, labelled
 from trueodds.evaluation import Estimate, Report
 from trueodds.types import Format, Normalization, OrderCorrection, Reading
 
 
+@file_options()
 def evaluate(
     name: Name,
     questions: Annotated[
-        Path, typer.Argument(help="Questions with answers, JSON Lines; - for stdin.")
+        Path, typer.Argument(help="Questions with answers: JSON, CSV or Parquet; - for stdin.")
     ],
     target_risk: Annotated[
         list[float] | None, typer.Option(help="A risk to find a threshold for; repeatable.")
@@ -48,6 +51,8 @@ def evaluate(
         float, typer.Option(min=0.001, help="Seconds that the evaluation may take.")
     ] = FIT_TIMEOUT,
     server: Server = None,
+    *,
+    files: FileOptions,
 ) -> None:
     """Measure a calibrator on questions with answers, those of the fit excepted.
 
@@ -58,8 +63,13 @@ def evaluate(
     """
     if questions == shots == STDIN:
         raise typer.BadParameter("questions and shots cannot both come from stdin")
-    with connected(server) as client:
-        items, worked = read_examples(questions), read_examples(shots)
+    with extras("bulk"), connected(server) as client, ExitStack() as stack:
+        opened = files.open(questions, stack)
+        if files.dry_run:
+            typer.echo(opened.preview())
+            return
+        items = labelled(opened)
+        worked = files.shots(shots, stack, opened.columns)
         with progress_bar("measuring") as progress:
             report = client.evaluate(
                 name,

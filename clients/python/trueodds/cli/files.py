@@ -1,97 +1,256 @@
-"""Questions in JSON Lines: one object a line.
+"""What the commands that read files share: the options for it, and what is told of a file."""
 
-    {"question": "…", "options": ["…", "…"], "passage": "…", "labels": ["…", "…"], "answer": 0}
-
-``passage``, ``labels`` and ``answer`` may be missing or null. ``answer`` is an index from 0.
-Instead of ``question`` there may be a whole ``prompt``, after which the options are read, or
-``messages`` for the model's chat template, with an ``answer_prefix`` or without:
-
-    {"messages": [{"role": "user", "content": "…"}], "options": ["…", "…"]}
-"""
-
-import json
+import inspect
+import shutil
 import sys
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import wraps
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, get_type_hints
 
-from trueodds.types import Chat, Example, Question
+import typer
+
+from trueodds.cli.console import err
+from trueodds.files import (
+    Columns,
+    Dialect,
+    FileError,
+    Item,
+    Source,
+    Wanted,
+    open_source,
+    preview,
+    read_item,
+    read_shots,
+    understand,
+)
+from trueodds.files.answers import Answers
+from trueodds.files.presets import NATIVE, PRESETS
+from trueodds.files.understand import SAMPLE, unread
+from trueodds.types import Example, Question
 
 STDIN = Path("-")
-
-_ASKED_BY = ("question", "prompt", "messages")
-_KEYS = (*_ASKED_BY, "options", "passage", "labels", "answer", "answer_prefix")
+KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
-class FileError(Exception):
-    """The file is wrong; the message names it, the line and the reason."""
+@dataclass(slots=True)
+class OpenFile:
+    """A file whose columns and answers are understood."""
+
+    source: Source
+    columns: Columns
+
+    @property
+    def name(self) -> str:
+        return self.source.name or str(self.source.path)
+
+    def items(self) -> list[Item]:
+        placed = self.source.placed(0, self.columns.names())
+        return [read_item(row, self.columns, place) for place, row in placed]
+
+    def told(self) -> str:
+        """What is taken for what, and what is not read."""
+        first = islice(self.source.rows(), SAMPLE)
+        sample = [row for row in first if isinstance(row, dict)]
+        left = unread(self.columns, sample)
+        return str(self.columns) + (f"; not read: {', '.join(left)}" if left else "")
+
+    def preview(self) -> str:
+        return f"{self.told()}\n{preview(self.source, self.columns)}"
+
+    def is_plain(self) -> bool:
+        """Whether it is of this project's own layout, whole: nothing about it had to be found."""
+        return self.columns.layout == NATIVE and "not read" not in self.told()
 
 
-def read_examples(path: Path | None) -> list[Example]:
-    """The file's examples; ``-`` is standard input, and None holds none. Raises FileError."""
-    return [] if path is None else list(_examples(path))
+@dataclass(frozen=True, slots=True)
+class FileOptions:
+    """How the caller says that files are to be read, and whether to show that and no more."""
+
+    wanted: Wanted
+    dialect: Dialect
+    dry_run: bool = False
+
+    def of_task(self, column: str | None) -> "FileOptions":
+        """With a column that holds each row's task."""
+        return replace(self, wanted=replace(self.wanted, task=column))
+
+    def open(self, path: Path, stack: ExitStack, *, answers: bool = True) -> OpenFile:
+        """A file, or standard input, which is copied: files are read more than once.
+
+        Without ``answers`` they are looked at only where the caller says what they are. Raises
+        FileError.
+        """
+        source = self._source(path, stack)
+        wanted = self.wanted
+        if not answers and wanted.answer is None and wanted.answers is None:
+            wanted = replace(wanted, answer="")
+        return OpenFile(source, understand(source, wanted))
+
+    def shots(
+        self,
+        path: Path | None,
+        stack: ExitStack,
+        asked: Columns | None = None,
+        most: int | None = None,
+    ) -> list[Example]:
+        """Worked examples. They are in the layout of what is asked, or in one of their own, and
+        where their answers are uncertain alone they are what those of the questions are.
+        """
+        if path is None:
+            return []
+        source = self._source(path, stack)
+        wanted = replace(self.wanted, task=None, id="")
+        if asked is not None and asked.answers is not None and asked.layout != NATIVE:
+            wanted = replace(wanted, answers=wanted.answers or asked.answers)
+        return read_shots(source, understand(source, wanted), most)
+
+    def _source(self, path: Path, stack: ExitStack) -> Source:
+        if path != STDIN:
+            return open_source(path, self.dialect)
+        kind = ".jsonl" if self.dialect.delimiter is None else ".csv"
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
+        copy = Path(folder, f"stdin{kind}")
+        with copy.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        return open_source(copy, self.dialect, "standard input")
 
 
-def _examples(path: Path) -> Iterator[Example]:
-    name = "standard input" if path == STDIN else str(path)
-    try:
-        content = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
-        # JSON may hold what splitlines() takes for the end of a line, such as U+2028.
-        lines = content.decode("utf-8-sig").split("\n")
-    except OSError as error:
-        raise FileError(f"{name} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise FileError(f"{name}, line {line}: is not UTF-8") from error
-    found = False
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            yield _example(json.loads(line))
-        except json.JSONDecodeError as error:
-            reason = f"is not JSON ({error.msg}, column {error.colno})"
-            raise FileError(f"{name}, line {number}: {reason}") from error
-        except (ValueError, TypeError, RecursionError) as error:
-            raise FileError(f"{name}, line {number}: {error}") from error
-        found = True
-    if not found:
-        raise FileError(f"{name} holds no questions")
+def examples(file: OpenFile) -> list[Example]:
+    """The questions of a file. An answer that is no option is left out, and that is told.
+
+    Raises FileError where a row is no question.
+    """
+    return [Example(question, item.answer) for item, question in _questions(file)]
 
 
-def _example(row: Any) -> Example:
-    if not isinstance(row, dict):
-        raise TypeError("is not a JSON object")
-    if unknown := [key for key in row if key not in _KEYS]:
-        raise ValueError(f"unknown key {unknown[0]!r}; known are {', '.join(_KEYS)}")
-    asked_by = [key for key in _ASKED_BY if key in row]
-    if len(asked_by) != 1:
-        raise ValueError(
-            "question is missing" if not asked_by else f"{asked_by[1]} is one too many"
-        )
-    if "answer_prefix" in row and "messages" not in row:
-        raise ValueError("answer_prefix goes with messages only")
-    if "options" not in row:
-        raise ValueError("options is missing")
-    for key in ("question", "prompt"):
-        if key in row and not isinstance(row[key], str):
-            raise TypeError(f"{key} has to be a string, not {row[key]!r}")
-    for key in ("options", "labels"):
-        if isinstance(row.get(key), dict):
-            raise TypeError(f"{key} has to be a list of strings, not {row[key]!r}")
-    passage = row.get("passage")
-    question = Question(
-        text=row.get("question", ""),
-        options=row["options"],
-        passage="" if passage is None else passage,
-        labels=row.get("labels"),
-        prompt=_chat(row) if "messages" in row else row.get("prompt"),
+def labelled(file: OpenFile) -> list[Example]:
+    """As ``examples``, without the questions whose answer is no option: they would be refused."""
+    return [
+        Example(question, item.answer)
+        for item, question in _questions(file)
+        if item.unusable is None
+    ]
+
+
+def _questions(file: OpenFile) -> list[tuple[Item, Question]]:
+    if not file.is_plain():
+        err.print(file.told(), soft_wrap=True)
+    found = []
+    for item in file.items():
+        if item.question is None:
+            raise FileError(f"{file.name}, {item.place}: {item.error}")
+        found.append((item, item.question))
+    unusable = [item for item, _ in found if item.unusable is not None]
+    if unusable:
+        first = f"{unusable[0].place}: {unusable[0].unusable}"
+        err.print(f"{len(unusable):,} answers are not usable; {first}", soft_wrap=True)
+    return found
+
+
+def _options(*, short: bool, dry_run: bool) -> dict[str, tuple[Any, Any]]:
+    """Name, annotation and default of each option; ``short`` adds names without -column."""
+
+    def column(name: str, text: str) -> Any:
+        names = [f"--{name}-column", *([f"--{name}"] if short else [])]
+        metavar = "COLUMN[,COLUMN…]" if name == "options" else "COLUMN"
+        return Annotated[str | None, typer.Option(*names, metavar=metavar, help=text)]
+
+    found: dict[str, tuple[Any, Any]] = {
+        "layout": (
+            Annotated[
+                str | None,
+                typer.Option(help=f"The file's: {', '.join([NATIVE, *PRESETS])}; else found."),
+            ],
+            None,
+        ),
+        "question_column": (column("question", "The column of the question."), None),
+        "options_column": (column("options", "Of the options: one, or one each."), None),
+        "answer_column": (column("answer", 'Of the right option; "": none.'), None),
+        "passage_column": (column("passage", 'Of the text before; "": none.'), None),
+        "id_column": (column("id", 'Copied to the output; "": none.'), None),
+        "labels": (
+            Annotated[
+                str | None,
+                typer.Option(metavar="A,B,…", help="The options of every row: classes, yes,no."),
+            ],
+            None,
+        ),
+        "answers": (
+            Annotated[Answers | None, typer.Option(help="What the answers are; else found.")],
+            None,
+        ),
+        "delimiter": (
+            Annotated[str | None, typer.Option(help="Between columns: a character, or tab.")],
+            None,
+        ),
+        "quoting": (
+            Annotated[
+                Literal["minimal", "none"] | None,
+                typer.Option(help="none: quotes in CSV are text."),
+            ],
+            None,
+        ),
+        "encoding": (Annotated[str | None, typer.Option(help="Such as latin-1; UTF-8.")], None),
+    }
+    if dry_run:
+        text = "Show how the file is understood, and do no more."
+        found["dry_run"] = (Annotated[bool, typer.Option("--dry-run", help=text)], False)
+    return found
+
+
+def file_options(
+    *, short: bool = False, dry_run: bool = True
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command the options for reading files: its parameter ``files`` gets them."""
+    options = _options(short=short, dry_run=dry_run)
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        @wraps(function)
+        def command(**arguments: Any) -> None:
+            told = {name: arguments.pop(name) for name in options}
+            return function(**arguments, files=_told(told))
+
+        signature = inspect.signature(function, eval_str=True)
+        own = [each for each in signature.parameters.values() if each.name != "files"]
+        extra = [
+            inspect.Parameter(name, KEYWORD, default=default, annotation=kind)
+            for name, (kind, default) in options.items()
+        ]
+        server = [each for each in own if each.name == "server"]  # is the last
+        kept = [each for each in own if each.name != "server"]
+        keyword = [each.replace(kind=KEYWORD) for each in kept + extra + server]
+        command.__signature__ = signature.replace(parameters=keyword)  # type: ignore[attr-defined]
+        hints = get_type_hints(function, include_extras=True)
+        hints.pop("files", None)
+        command.__annotations__ = hints | {name: kind for name, (kind, _) in options.items()}
+        return command
+
+    return decorate
+
+
+def _told(told: dict[str, Any]) -> FileOptions:
+    delimiter = {"tab": "\t", "\\t": "\t"}.get(told["delimiter"], told["delimiter"])
+    if delimiter is not None and len(delimiter) != 1:
+        raise typer.BadParameter("is one character, or tab", param_hint="--delimiter")
+    classes = [each.strip() for each in (told["labels"] or "").split(",") if each.strip()]
+    if told["labels"] is not None and len(classes) < 2:  # noqa: PLR2004 (a choice)
+        raise typer.BadParameter("are at least two, with commas", param_hint="--labels")
+    return FileOptions(
+        Wanted(
+            question=told["question_column"],
+            options=told["options_column"].split(",") if told["options_column"] else (),
+            answer=told["answer_column"],
+            passage=told["passage_column"],
+            id=told["id_column"],
+            layout=told["layout"],
+            answers=told["answers"],
+            classes=classes,
+        ),
+        Dialect(delimiter, told["quoting"], told["encoding"]),
+        told.get("dry_run", False),
     )
-    return Example(question, row.get("answer"))
-
-
-def _chat(row: dict[str, Any]) -> Chat:
-    messages = row["messages"]
-    if not isinstance(messages, list) or not all(isinstance(each, dict) for each in messages):
-        raise TypeError("messages has to be a list of objects with role and content")
-    return Chat(messages, row.get("answer_prefix") or "")

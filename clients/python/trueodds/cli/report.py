@@ -1,6 +1,7 @@
 """`trueodds report`: what a calibrator does, to be read before it is activated."""
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -22,7 +23,7 @@ from trueodds.cli.console import (
     fail,
     progress_bar,
 )
-from trueodds.cli.files import STDIN, read_examples
+from trueodds.cli.files import STDIN, FileOptions, file_options, labelled
 from trueodds.evaluation import Report
 from trueodds.report import pictures, render
 from trueodds.report.png import png
@@ -30,6 +31,7 @@ from trueodds.report.verdict import verdict
 from trueodds.types import Format, Normalization, OrderCorrection, Reading
 
 
+@file_options()
 def report(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help="The model.")] = None,
     calibrator: Annotated[
@@ -37,7 +39,9 @@ def report(
     ] = None,
     questions: Annotated[
         Path | None,
-        typer.Argument(metavar="QUESTIONS", help="With answers, JSON Lines; - for stdin."),
+        typer.Argument(
+            metavar="QUESTIONS", help="With answers: JSON, CSV or Parquet; - for stdin."
+        ),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The page.")] = Path("report.html"),
     svg: Annotated[Path | None, typer.Option(help="A folder for the figures as SVG.")] = None,
@@ -64,6 +68,8 @@ def report(
         float, typer.Option(min=0.001, help="Seconds that the evaluation may take.")
     ] = FIT_TIMEOUT,
     server: Server = None,
+    *,
+    files: FileOptions,
 ) -> None:
     """Measure a calibrator on questions with answers, and draw a page to decide by.
 
@@ -79,8 +85,13 @@ def report(
     elif questions == shots == STDIN:
         raise typer.BadParameter("questions and shots cannot both come from stdin")
     else:
-        with connected(server) as client:
-            items, worked = read_examples(questions), read_examples(shots)
+        with extras("bulk"), connected(server) as client, ExitStack() as stack:
+            opened = files.open(questions, stack)
+            if files.dry_run:
+                typer.echo(opened.preview())
+                return
+            items = labelled(opened)
+            worked = files.shots(shots, stack, opened.columns)
             with progress_bar("measuring") as progress:
                 found = client.evaluate(
                     calibrator_name(model, calibrator),
@@ -120,15 +131,15 @@ def _write(
     report: Report, output: Path, svg: Path | None, png_folder: Path | None, json: Path | None
 ) -> None:
     drawn = pictures(report) if svg or png_folder else {}
-    files: dict[Path, str | bytes] = {output: render(report)}
+    written: dict[Path, str | bytes] = {output: render(report)}
     if json:
-        files[json] = report.to_json()
+        written[json] = report.to_json()
     if svg:
-        files |= {svg / f"{name}.svg": picture for name, picture in drawn.items()}
+        written |= {svg / f"{name}.svg": picture for name, picture in drawn.items()}
     if png_folder:
         with extras("report"):
-            files |= {png_folder / f"{name}.png": png(each) for name, each in drawn.items()}
-    for path, content in files.items():
+            written |= {png_folder / f"{name}.png": png(each) for name, each in drawn.items()}
+    for path, content in written.items():
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content.encode() if isinstance(content, str) else content)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,12 +25,15 @@ from trueodds.cli.console import (
     Unconditional,
     Variants,
     connected,
+    err,
+    extras,
     out,
     progress_bar,
 )
-from trueodds.cli.files import STDIN, read_examples
+from trueodds.cli.files import STDIN, FileOptions, file_options
 from trueodds.cli.tables import answer_table
-from trueodds.errors import TrueoddsError
+from trueodds.errors import InvalidRequest, TrueoddsError
+from trueodds.files import Item
 from trueodds.types import (
     Answer,
     AnswerSetRule,
@@ -41,10 +45,11 @@ from trueodds.types import (
 )
 
 
+@file_options()
 def score(
     model: ModelName,
     questions: Annotated[
-        Path | None, typer.Argument(help="Questions, JSON Lines; - for stdin.")
+        Path | None, typer.Argument(help="Questions: JSON, CSV or Parquet; - for stdin.")
     ] = None,
     question: Annotated[str | None, typer.Option("--question", "-q", help="One question.")] = None,
     option: Annotated[
@@ -71,6 +76,8 @@ def score(
         float, typer.Option(min=0.001, help="Seconds that a message may take.")
     ] = TIMEOUT,
     server: Server = None,
+    *,
+    files: FileOptions,
 ) -> None:
     """Score a file of questions, or one question given with -q and -o.
 
@@ -87,13 +94,19 @@ def score(
         raise typer.BadParameter("give a file of questions, or one with -q and -o")
     if questions == shots == STDIN:
         raise typer.BadParameter("questions and shots cannot both come from stdin")
-    with connected(server, timeout) as client:
-        worked = read_examples(shots)
-        asked = (
-            [example.question for example in read_examples(questions)]
-            if question is None
-            else [_question(question, option or [])]
-        )
+    with extras("bulk"), connected(server, timeout) as client, ExitStack() as stack:
+        items = [Item(_question(question, option or []))] if question is not None else []
+        asked_columns = None
+        if questions is not None:
+            opened = files.open(questions, stack, answers=files.dry_run)
+            if files.dry_run:
+                typer.echo(opened.preview())
+                return
+            items, asked_columns = opened.items(), opened.columns
+            if not opened.is_plain():
+                err.print(opened.told(), soft_wrap=True)
+        worked = files.shots(shots, stack, asked_columns)
+        asked = [item.question for item in items if item.question is not None]
         with progress_bar("scoring") as progress:
             outcomes = client.score_batch(
                 asked,
@@ -110,14 +123,25 @@ def score(
                 top_tokens=top_tokens,
                 progress=progress,
             )
-    for each, outcome in zip(asked, outcomes, strict=True):
+    scored = iter(outcomes)
+    failed = False
+    for item in items:
+        outcome = _bad_row(item) if item.question is None else next(scored)
+        failed = failed or isinstance(outcome, TrueoddsError)
         if table:
-            out.print(answer_table(each, outcome))
+            out.print(answer_table(item.question or Question(), outcome))
         else:
             row = _row(outcome, with_set=answer_set is not None)
-            typer.echo(json.dumps(row, ensure_ascii=False, allow_nan=False))
-    if any(isinstance(outcome, TrueoddsError) for outcome in outcomes):
+            named = {} if item.id is None else {"id": item.id}
+            typer.echo(json.dumps(named | row, ensure_ascii=False, allow_nan=False))
+    if failed:
         raise typer.Exit(1)
+
+
+def _bad_row(item: Item) -> TrueoddsError:
+    """A row that is no question has its error in its place."""
+    field = "" if item.error is None else item.error.field
+    return InvalidRequest(f"{item.place}: {item.error}", reason="BAD_ROW", field=field)
 
 
 def _question(text: str, options: list[str]) -> Question:

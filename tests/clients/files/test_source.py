@@ -8,9 +8,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from trueodds.bulk import BulkError, open_source
-from trueodds.bulk.cells import UNREADABLE
-from trueodds.bulk.errors import BadRow
+from trueodds.files import BadRow, Dialect, FileError, Wanted, open_source, read_item, understand
+from trueodds.files.cells import UNREADABLE
 
 ROWS = [
     {"question": f'Is {number} even,\n"really"? – \u2028', "options": ["yes", "no"]}
@@ -100,7 +99,7 @@ def test_a_quote_that_is_not_closed_is_told(tmp_path, later):
     path = tmp_path / "rows.csv"
     rows = "".join(f"{number},is {number}?,a,b\n" for number in range(4, 50))
     path.write_text(f'id,question,A,B\n1,q,a,b\n3,"is 3?,a,b\n{rows}{later}')
-    with pytest.raises(BulkError, match="a quote in line 3 "):
+    with pytest.raises(FileError, match="a quote in line 3 "):
         open_source(path)
 
 
@@ -114,7 +113,7 @@ def test_bytes_that_are_no_text_cost_no_other_row(tmp_path):
 def test_names_of_columns_have_to_be_names(tmp_path, content):
     path = tmp_path / "rows.csv"
     path.write_bytes(content)
-    with pytest.raises(BulkError, match="column"):
+    with pytest.raises(FileError, match="column"):
         open_source(path)
 
 
@@ -177,8 +176,8 @@ def test_a_column_of_objects_is_read_in_part(tmp_path):
     ("name", "content", "said"),
     [
         ("rows.txt", b"x", "what kind of file"),
-        ("rows.jsonl", b"\n", "holds no rows"),
-        ("rows.json", b'[{"a": 1}]', "one object a line"),
+        ("rows.jsonl", b"\n", "holds no questions"),
+        ("rows.json", b'[{"a": 1}', "one JSON list that is not whole"),
         ("rows.parquet", b"no parquet", "cannot be read"),
         ("missing.jsonl", None, "No such file"),
     ],
@@ -187,5 +186,69 @@ def test_what_is_no_file_of_rows_is_refused(tmp_path, name, content, said):
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(BulkError, match=said):
+    with pytest.raises(FileError, match=said):
         open_source(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '[{"question": "Q"},\n {"question": "R"}]',
+        '[\n{"question": "Q"}, {"question": "R"}]',
+        '{\n "question": "Q"\n}\n{\n "question": "R"\n}\n',
+        '{\n "name": "n",\n "examples": [{"question": "Q"}, {"question": "R"}]\n}',
+        '\ufeff{"question": "Q"}\n\n{"question": "R"}',
+    ],
+)
+def test_json_may_be_lines_a_list_or_objects_over_many_lines(tmp_path, content):
+    path = tmp_path / "rows.json"
+    path.write_text(content, encoding="utf-8")
+    assert list(open_source(path).rows()) == [{"question": "Q"}, {"question": "R"}]
+
+
+ROW = {"question": "Q, then?", "A": "x", "B": "y", "answer": "B"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "dialect"),
+    [
+        ("rows.csv", "question;A;B;answer\nQ, then?;x;y;B\n", Dialect()),
+        ("rows.csv", "question\tA\tB\tanswer\nQ, then?\tx\ty\tB\n", Dialect()),
+        ("rows.txt", "question|A|B|answer\nQ, then?|x|y|B\n", Dialect("|")),
+        ("rows.csv", '\ufeffquestion,A,B,answer\n"Q, then?",x,y,B\n', Dialect()),
+    ],
+)
+def test_columns_are_found_between_other_characters(tmp_path, name, content, dialect):
+    path = tmp_path / name
+    path.write_text(content, encoding="utf-8")
+    assert list(open_source(path, dialect).rows()) == [ROW]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_another_encoding_is_read(tmp_path, encoding):
+    path = tmp_path / "rows.csv"
+    path.write_text("question,A\nÉté,x\n", encoding=encoding)
+    told = Dialect(encoding=encoding) if encoding == "latin-1" else Dialect()
+    assert list(open_source(path, told).rows()) == [{"question": "Été", "A": "x"}]
+    with pytest.raises(FileError, match="no encoding is named 'x'"):
+        open_source(path, Dialect(encoding="x"))
+
+
+def test_a_byte_of_another_encoding_is_told_as_what_it_is(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(b"question,A,B,answer\nCaf\xe9,x,y,B\nTea,x,y,A\n")
+    source = open_source(path)
+    columns = understand(source, Wanted())
+    cafe, tea = (read_item(row, columns) for row in source.rows())
+    wrong = "byte 0xe9 at character 4 is not UTF-8; --encoding latin-1 reads it"
+    assert str(cafe.error) == f"question: {wrong}"
+    assert tea.answer == 0
+
+
+def test_quotes_may_be_text(tmp_path):
+    path = tmp_path / "rows.tsv"
+    path.write_text('question\tA\n"Yes" is\tx\n"No\ty\n')
+    with pytest.raises(FileError, match=r"a quote in line 3 .*--quoting none"):
+        open_source(path)
+    rows = list(open_source(path, Dialect(quoting="none")).rows())
+    assert [row["question"] for row in rows] == ['"Yes" is', '"No']

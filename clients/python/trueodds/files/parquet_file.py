@@ -1,15 +1,16 @@
-"""Rows of Parquet, in the memory of a few of them."""
+"""Rows of Parquet, in the memory of a few of them. Needs the extra ``bulk``."""
 
 from collections.abc import Collection, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-from pyarrow import parquet
+from trueodds.files.cells import UNREADABLE, Row
+from trueodds.files.names import check_names
 
-from trueodds.bulk.cells import UNREADABLE, Row
-from trueodds.bulk.columns import check_names
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow import parquet
 
 _ROWS = 128
 _BUFFER = 2**16
@@ -23,7 +24,7 @@ def count_rows(path: Path) -> int:
         return int(file.metadata.num_rows)
 
 
-def parquet_rows(path: Path, start: int, columns: Collection[str]) -> Iterator[Row]:
+def parquet_rows(path: Path, start: int, columns: Collection[str]) -> Iterator[tuple[str, Row]]:
     """The rows from ``start``, with these columns or, where none are told, all."""
     with _opened(path) as file:
         check_names(file.schema_arrow.names, path)
@@ -40,15 +41,18 @@ def parquet_rows(path: Path, start: int, columns: Collection[str]) -> Iterator[R
             columns=list(columns) or None,
         )
         rows = (row for batch in batches for row in _rows_of(batch))
-        yield from islice(rows, start - skipped, None)
+        for number, row in enumerate(islice(rows, start - skipped, None), start + 1):
+            yield f"row {number}", row
 
 
-def _opened(path: Path) -> parquet.ParquetFile:
+def _opened(path: Path) -> "parquet.ParquetFile":
+    from pyarrow import parquet  # noqa: PLC0415 (the extra bulk)
+
     # Piece by piece: a row group can be the whole of the file.
     return parquet.ParquetFile(path, pre_buffer=False, buffer_size=_BUFFER)
 
 
-def _rows_of(batch: pa.RecordBatch) -> Iterator[Row]:
+def _rows_of(batch: "pa.RecordBatch") -> Iterator[Row]:
     columns = {name: _values(batch.column(place)) for place, name in enumerate(batch.schema.names)}
     for place in range(batch.num_rows):  # of which there are some even without columns
         yield {name: values[place] for name, values in columns.items()}
