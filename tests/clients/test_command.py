@@ -322,6 +322,41 @@ def test_a_wrong_line_is_named(command, write, line, said):
     assert said in result.stderr
 
 
+def test_ids_go_in_and_come_out(command, write):
+    asked = [{"id": 1, **TIN, "answer": "a"}, {"id": "two", **TIN, "options": []}, TIN]
+    result = command("score", "aligned", write(*asked, {"id": 4, "question": 3}))
+    assert result.exit_code == 1
+    first, second, third, fourth = rows(result)
+    assert first["id"] == "1"
+    assert "confidence" in first
+    assert (second["id"], second["error"]["reason"]) == ("two", "INVALID_FIELD")
+    assert "id" not in third
+    assert (fourth["id"], fourth["error"]["reason"]) == ("4", "BAD_ROW")
+
+
+def test_every_command_reads_files_in_the_same_way(command, write, activated, task, tmp_path):
+    """CSV with semicolons, answers from 1 that only an option tells."""
+    path = tmp_path / "rows.csv"
+    lines = "".join(f"Is {number} a metal?;yes;no;1\n" for number in range(9))
+    path.write_text(f"Question;A;B;Answer\n{lines}")
+    name = activated(3)
+    report = ["report", "aligned", name]
+    commands = (["fit", "aligned", "--method", "temperature"], ["evaluate", name], report)
+    for args in commands:
+        refused = command(*args, path)
+        assert refused.exit_code == 1
+        assert "--answers from-0 or --answers from-1 decides" in refused.stderr
+    assert command("score", "aligned", path).exit_code == 0, "which reads no answers"
+    for args in (["score", "aligned"], ["evaluate", name], report):
+        shown = command(*args, path, "--answers", "from-1", "--dry-run")
+        assert shown.exit_code == 0, shown.stderr
+        assert "answer: Answer (from-1)" in shown.stdout
+        assert "line 2: Is 0 a metal?\n  yes  <- right\n  no\n" in shown.stdout
+    shown = command("fit", "aligned", path, "--task", task, "--answers", "from-1", "--dry-run")
+    assert shown.exit_code == 0, shown.stderr
+    assert "  yes  <- right" in shown.stderr
+
+
 def test_a_file_that_cannot_be_read_is_named(command, tmp_path, write):
     latin = tmp_path / "latin.jsonl"
     latin.write_bytes(b'{"question": "a",\n "options": ["\xe9"]}')

@@ -114,9 +114,48 @@ def test_half_a_character_costs_its_row_at_most(run_bulk, write, output, column)
     half = "\ud800"
     rows[1][column] = [half, "no"] if column == "options" else half
     result = run_bulk(write(*rows), "-o", output, "--task-column", "task")
-    assert result.exit_code == (0 if column == "unused" else BAD_ROWS), result.stderr
+    harmless = column in ("answer", "unused")
+    assert result.exit_code == (0 if harmless else BAD_ROWS), result.stderr
     wrong = [each["error_reason"] for each in rows_of(output)]
-    assert wrong == [None, None if column == "unused" else "BAD_ROW", None]
+    assert wrong == [None, None if harmless else "BAD_ROW", None]
+
+
+def test_an_answer_that_is_none_is_counted_and_costs_no_score(run_bulk, write, output):
+    path = write(row(0), {**row(1), "answer": 7}, {**row(2), "options": ["x", "x"]})
+    result = run_bulk(path, "-o", output, "--format", "letter")
+    assert result.exit_code == 0, result.stderr
+    assert "3 rows; 0 errors" in result.stderr
+    assert "1 answers are not usable; line 2: answer: is no option (from-0)" in result.stderr
+    found = rows_of(output)
+    assert [each["answer"] for each in found] == [0, None, 0]
+    assert [each["correct"] is None for each in found] == [False, True, False]
+    assert [each["choice"] is None for each in found] == [False, False, False]
+    assert found[1]["answer_error"] == "line 2: answer: is no option (from-0)"
+
+
+def test_a_dry_run_shows_the_file_and_scores_nothing(run_bulk, write, output):
+    path = write({"goal": "Open it", "sol1": "pull", "sol2": "push", "label": 1})
+    result = run_bulk(path, "-o", output, "--dry-run")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.splitlines() == [
+        "layout: piqa; question: goal; options: sol1, sol2; answer: label (from-0); passage: –; "
+        "id: –; task: –",
+        "line 1: Open it",
+        "  pull",
+        "  push  <- right",
+    ]
+    assert not output.exists()
+    assert not parts_of(output).exists()
+
+
+def test_what_is_uncertain_is_refused_with_the_option_that_decides(run_bulk, write, output):
+    path = write({"question": "Q", "A": "x", "B": "y", "C": "z", "answer": 1})
+    result = run_bulk(path, "-o", output)
+    assert result.exit_code == 1
+    assert "--answers from-0 or --answers from-1 decides" in result.stderr
+    assert not parts_of(output).exists()
+    assert run_bulk(path, "-o", output, "--answers", "from-1").exit_code == 0
+    assert rows_of(output)[0]["answer"] == 0
 
 
 def test_what_the_service_says_of_a_row_names_its_field_within_the_row(run_bulk, write, output):

@@ -161,10 +161,10 @@ def _summary(output: Path, rows: int, resumed: int) -> Summary:
     errors, unusable, first = 0, 0, ""
     with parquet.ParquetFile(output) as file:
         for place in range(file.num_row_groups):
-            group = file.read_row_group(place, ["row", "error_code", "answer_error"])
+            group = file.read_row_group(place, ["error_code", "answer_error"])
             errors += len(group) - group["error_code"].null_count
             told = group.filter(group["answer_error"].is_valid())
             unusable += len(told)
             if told and not first:
-                first = f"row {told['row'][0]}: {told['answer_error'][0]}"
+                first = str(told["answer_error"][0])
     return Summary(rows, errors, resumed, unusable, first)

@@ -62,7 +62,7 @@ def part_table(
             "task": settings.task if item.task is None else item.task,
             "options": None if item.question is None else item.question.options,
             "answer": item.answer,
-            "answer_error": item.unusable,
+            "answer_error": item.unusable and f"{item.place}: {item.unusable}",
             **_outcome(item, result, with_set=with_set),
         }
         for place, (item, result) in enumerate(zip(items, results, strict=True))

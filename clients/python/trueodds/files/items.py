@@ -5,6 +5,7 @@ from itertools import islice
 from typing import Any
 
 from trueodds._channel import BATCH_BYTES
+from trueodds._legible import is_legible
 from trueodds.files.answers import right_option
 from trueodds.files.cells import UNREADABLE, Row, cell, check_bytes, is_missing, text
 from trueodds.files.columns import Columns
@@ -137,7 +138,7 @@ def _task(row: dict[str, Any], columns: Columns) -> str | None:
     if columns.task is None:
         return None
     task = text(row, columns.task)
-    if len(task) > _MAX_TASK or not task.isprintable() or task != task.strip():
+    if len(task) > _MAX_TASK or not is_legible(task):
         raise BadRow(
             f"has to be printable, without space around it, of at most {_MAX_TASK} characters",
             columns.task,
