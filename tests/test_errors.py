@@ -15,6 +15,7 @@ from trueodds_service.errors import (
     NotServed,
     PromptFault,
     ServiceError,
+    StartError,
     Unavailable,
 )
 from trueodds_service.rpc.status import to_status
@@ -28,6 +29,7 @@ ONE_OF_EACH = {
     NotServed: NotServed("a later version will"),
     Unavailable: Unavailable("come back", reason="MODEL_STARTING", retry_seconds=2.5),
     ConfigError: ConfigError("serve.yaml: listen: is wrong"),
+    StartError: StartError("the service did not come up"),
 }
 
 STATUSES = {
@@ -47,7 +49,7 @@ def test_these_tests_know_every_error():
         ServiceError,
         *ONE_OF_EACH,
     }
-    assert {*STATUSES} == {*ONE_OF_EACH} - {ConfigError}, "that one ends the start"
+    assert {*STATUSES} == {*ONE_OF_EACH} - {ConfigError, StartError}, "these end the start"
 
 
 @pytest.mark.parametrize("error", ONE_OF_EACH.values(), ids=lambda error: type(error).__name__)

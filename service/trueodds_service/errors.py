@@ -11,6 +11,7 @@ field at fault. ``rpc`` maps the tree to status codes. No message ever holds a p
     ├── PromptFault         what this one prompt does to an engine  FAILED_PRECONDITION
     ├── NotServed           a later version will                    UNIMPLEMENTED
     ├── Unavailable         try again soon                          UNAVAILABLE
+    ├── StartError          the processes do not come up            (at start-up)
     └── ConfigError         the configuration file is wrong         (at start-up)
 """
 
@@ -117,3 +118,10 @@ class ConfigError(ServiceError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, reason="BAD_CONFIG")
+
+
+class StartError(ServiceError):
+    """The service's processes did not come up."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason="START_FAILED")

@@ -32,7 +32,8 @@ class Handle:
         await self._listener.listen(self._socket)
 
     async def lose(self):
-        await self._listener.close(0)
+        if self._listener is not None:
+            await self._listener.close(0)
 
 
 class Opened(Gateway):
@@ -53,7 +54,7 @@ async def start(tmp_path, weights):
     """Starts a gateway of two models, "good" and "other" with its weights in a folder."""
     opened = []
 
-    async def start(other=weights):
+    async def start(other=weights, absent=()):
         models = [
             {"name": name, "weights": folder, "engine": {"backend": "fake"}}
             for name, folder in (("good", weights), ("other", other))
@@ -64,8 +65,8 @@ async def start(tmp_path, weights):
         handles = {name: Handle(tmp_path / name) for name in ("good", "other")}
         gateway = Opened.__new__(Opened)
         await gateway.__init__(settings, {name: [each] for name, each in handles.items()})
-        for handle in handles.values():
-            await handle.start()
+        for name in handles.keys() - {*absent}:
+            await handles[name].start()
         opened.append((gateway, handles))
         return gateway, handles
 
@@ -120,8 +121,11 @@ async def test_an_engine_that_is_lost_is_taken_up_again(start):
 
 
 async def test_an_engine_that_serve_cannot_start_fails_its_model(start):
-    gateway, _ = await start()
-    await gateway.until("other", "READY")
-    await gateway.engine_failed("other", "out of memory")
+    gateway, handles = await start(absent=["other"])
+    await gateway.until("good", "READY")
+    for name in ("other", "good"):
+        await gateway.engine_failed(name, "out of memory")
     assert (await gateway.states())["other"] == ("FAILED", "out of memory")
-    assert (await gateway.states())["good"] == ("READY", "")
+    assert (await gateway.states())["good"] == ("READY", ""), "it has an engine by now"
+    await handles["other"].start()
+    await gateway.until("other", "READY")

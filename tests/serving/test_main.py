@@ -12,7 +12,7 @@ from trueodds_service.serving.address import free_address
 @pytest.fixture
 def serve(tmp_path, weights, monkeypatch, capsys):
     """Runs it on an address; its exit status and what it said on stderr."""
-    monkeypatch.setattr(main, "_stop_on_signals", lambda stop: None)
+    monkeypatch.setattr(main, "_end_on_signals", lambda: None)
 
     def serve(listen):
         path = tmp_path / "serve.yaml"

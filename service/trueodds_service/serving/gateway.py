@@ -60,8 +60,10 @@ class Gateway:
 
     async def engine_failed(self, name: str, cause: str) -> None:
         """Serve could not start the engine: a model and its adapters cannot come up."""
+        states = self._app.states()
         for model in self._models:
-            if name in (model.name, model.base):
+            # One that is ready by now has an engine that was started since.
+            if name in (model.name, model.base) and states[model.name][0] != "READY":
                 await self._app.model_failed(model.name, cause)
 
     async def _watch(self, name: str, engine: RemoteEngines) -> None:

@@ -6,20 +6,31 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import ray
 from ray import serve
+from ray._private import worker as ray_worker
+from ray.exceptions import RayError
 from ray.serve.config import ProxyLocation
+from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
-from ray.serve.schema import ApplicationStatus, LoggingConfig
+from ray.serve.schema import DeploymentStatus, LoggingConfig
 
 from trueodds_service.config import ModelSettings, Settings, VllmSettings
-from trueodds_service.errors import ServiceError
+from trueodds_service.errors import StartError, class_and_place
 from trueodds_service.serving.engines import EngineReplica
 from trueodds_service.serving.gateway import Gateway
 from trueodds_service.serving.placement import place
+from trueodds_service.serving.progress import States
+from trueodds_service.serving.reaper import reaped
+
+_log = logging.getLogger(__name__)
 
 _APP = "trueodds"
+_GATEWAY = "gateway"
+_ATTEMPTS = 2
+_ANSWER_SECONDS = 5.0
 _OBJECT_STORE_BYTES = 128 * 2**20
 
 _ENVIRONMENT = {
@@ -33,13 +44,6 @@ _ENVIRONMENT = {
 # How long a replica may take to end: the gateway and then its engines let requests under way
 # finish first. Through Serve itself they only tell their addresses.
 _DRAINING = {"graceful_shutdown_timeout_s": 20, "graceful_shutdown_wait_loop_s": 0.2}
-
-
-class StartError(ServiceError):
-    """The application did not come up."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, reason="START_FAILED")
 
 
 def application(settings: Settings, sockets: Path) -> serve.Application:
@@ -64,7 +68,7 @@ def application(settings: Settings, sockets: Path) -> serve.Application:
         ]
     gateway = serve.deployment(
         Gateway,
-        name="gateway",
+        name=_GATEWAY,
         ray_actor_options={"num_cpus": 0},
         **_DRAINING,
     )
@@ -72,28 +76,23 @@ def application(settings: Settings, sockets: Path) -> serve.Application:
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[str]:
-    """Runs the service; the value is the address where it listens. Engines may still load.
+def serving(settings: Settings) -> "Iterator[Running]":
+    """Runs the service. It listens, and engines may still load.
 
     On leaving, everything that was started is stopped, requests under way after a grace.
     """
+    with reaped(), _serving(settings) as running:
+        yield running
+
+
+@contextmanager
+def _serving(settings: Settings) -> "Iterator[Running]":
     # Before Ray starts: its processes take their environment from this one.
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
-    context = ray.init(
-        # Whatever other Ray runs here, or is named in the environment, is somebody else's.
-        address="local",
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level="ERROR",
-        object_store_memory=_OBJECT_STORE_BYTES,
-    )
     try:
-        serve.start(
-            proxy_location=ProxyLocation.Disabled,
-            logging_config=LoggingConfig(log_level="WARNING", enable_access_log=False),
-        )
+        session = _start_ray()
         with tempfile.TemporaryDirectory(prefix="trueodds-") as sockets:
             root = application(settings, Path(sockets))
             handles = serve.run_many(
@@ -101,29 +100,107 @@ def serving(settings: Settings) -> Iterator[str]:
                 wait_for_applications_running=False,
             )
             try:
-                yield _address(handles[0])
+                yield Running(handles[0])
             finally:
                 # This drains the replicas; Serve's own actors end with Ray.
                 serve.delete(_APP)
     except StartError as error:
-        logs = f"{context.address_info['session_dir']}/logs"
-        raise StartError(f"{error.message}\n  the logs of its processes: {logs}") from None
+        if not ray.is_initialized():
+            raise
+        raise StartError(f"{error.message}\n  the logs of its processes: {session}/logs") from None
     finally:
         ray.shutdown()
 
 
-def is_ready() -> bool:
-    """Whether every engine answers. Raises StartError when a deployment cannot come up."""
-    status = serve.status().applications[_APP]
-    if status.status in (ApplicationStatus.DEPLOY_FAILED, ApplicationStatus.UNHEALTHY):
-        causes = [
-            f"{name}: {_cause(deployment.message)}"
-            for name, deployment in status.deployments.items()
-            if deployment.message
-        ]
-        why = "\n  ".join(causes or [status.message])
-        raise StartError(f"the service did not come up\n  {why}")
-    return bool(status.status == ApplicationStatus.RUNNING)
+def _silence_ray() -> None:
+    """Ray prints paragraphs about each worker that is lost, and has no switch for them; what is
+    lost and back, `trueodds serve` tells in a line.
+    """
+    setattr(ray_worker, "print_to_stdstream", lambda *_, **__: None)  # noqa: B010 (not typed)
+
+
+def _start_ray() -> str:
+    """Starts Ray and Serve; the folder of their session. Raises StartError.
+
+    They give their processes a fixed time to answer, which a busy machine may exceed: a second
+    attempt finds their files in memory.
+    """
+    _silence_ray()
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            context = ray.init(
+                # Whatever other Ray runs here, or is named in the environment, is somebody else's.
+                address="local",
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level="CRITICAL",
+                object_store_memory=_OBJECT_STORE_BYTES,
+            )
+            serve.start(
+                proxy_location=ProxyLocation.Disabled,
+                logging_config=LoggingConfig(log_level="WARNING", enable_access_log=False),
+            )
+            return str(context.address_info["session_dir"])
+        except Exception as error:
+            cause = _first_line(error)
+            _log.debug("attempt %d to start Ray: %s", attempt, class_and_place(error))
+            ray.shutdown()
+    raise StartError(f"Ray did not start, the second time either: {cause}")
+
+
+def _first_line(error: Exception) -> str:
+    said = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
+
+
+class Running:
+    """The service while it runs, as seen from the process that has started it."""
+
+    def __init__(self, gateway: DeploymentHandle) -> None:
+        self._gateway = gateway
+        self._states: States = {}
+        self.address = self._ask_address()
+
+    def states(self) -> States:
+        """Of each model its state and cause, as the gateway's health has them.
+
+        Those of before while the gateway does not answer. Raises StartError when it cannot come up.
+        """
+        if not self._states or any(state != "READY" for state, _ in self._states.values()):
+            for name, cause in _failed_deployments().items():
+                self._call(self._gateway.engine_failed, name, cause)
+        self._states = self._call(self._gateway.states) or self._states
+        return self._states
+
+    def _ask_address(self) -> str:
+        while True:
+            if address := self._call(self._gateway.address):
+                return str(address)
+            _failed_deployments()
+
+    def _call(self, method: DeploymentHandle, *args: str) -> Any:
+        """None where the gateway does not answer: it is starting, or being replaced."""
+        try:
+            return method.remote(*args).result(timeout_s=_ANSWER_SECONDS)
+        except (TimeoutError, RayError, RayServeException):
+            return None
+
+
+def _failed_deployments() -> dict[str, str]:
+    """The models whose engines Serve cannot start, with the cause. Raises StartError if it cannot
+    start the gateway.
+    """
+    failed = {}
+    for name, deployment in serve.status().applications[_APP].deployments.items():
+        if deployment.status_trigger != "REPLICA_STARTUP_FAILED" or not deployment.message:
+            continue
+        cause = _cause(deployment.message)
+        if name == _GATEWAY:
+            raise StartError(f"the service did not come up\n  {cause}")
+        if deployment.status in (DeploymentStatus.DEPLOY_FAILED, DeploymentStatus.UNHEALTHY):
+            # engine-MODEL-NUMBER
+            failed[name.removeprefix("engine-").rpartition("-")[0]] = cause
+    return failed
 
 
 def _cause(message: str) -> str:
@@ -131,15 +208,6 @@ def _cause(message: str) -> str:
     lines = [line for line in message.splitlines() if line.strip()]
     start = max(index for index, line in enumerate(lines) if not line.startswith(" "))
     return " ".join(line.strip() for line in lines[start:])
-
-
-def _address(gateway: DeploymentHandle) -> str:
-    call = gateway.address.remote()
-    while True:
-        try:
-            return str(call.result(timeout_s=1.0))
-        except TimeoutError:
-            is_ready()
 
 
 def _engine(

@@ -7,19 +7,21 @@ from pathlib import Path
 
 from trueodds_service import config
 from trueodds_service.config import Settings
-from trueodds_service.errors import ConfigError, ServiceError
+from trueodds_service.errors import ConfigError, ServiceError, StartError
 from trueodds_service.serving.address import free_address
+from trueodds_service.serving.progress import Progress, States
 
-_POLL_SECONDS = 0.5
+_POLL_SECONDS = 1.0
 
 
 def run(path: Path, *, listen: str | None = None) -> int:
     """Serves a configuration until SIGINT or SIGTERM; the exit status.
 
-    Prints a line when it listens, and one when every model is ready.
+    Prints a line when it listens, one when every model is ready, and one when a model is lost, is
+    back, or has failed. Where all have failed it ends.
     """
     stop = threading.Event()
-    _stop_on_signals(stop)
+    _end_on_signals()
     try:
         settings = config.load(path, listen=listen)
         settings = settings.model_copy(update={"listen": free_address(settings.listen)})
@@ -28,21 +30,31 @@ def run(path: Path, *, listen: str | None = None) -> int:
         # Ray and vLLM take seconds to import: a wrong configuration should not wait for them.
         from trueodds_service.serving import local  # noqa: PLC0415
 
-        with local.serving(settings) as address:
+        with local.serving(settings) as running:
             # Ray has put its own handlers in place, which end the process at once.
             _stop_on_signals(stop)
-            print(f"listening on {address}", flush=True)
-            while not stop.is_set() and not local.is_ready():
+            print(f"listening on {running.address}", flush=True)
+            progress = Progress()
+            while not stop.is_set():
+                _tell(progress, running.states())
                 stop.wait(_POLL_SECONDS)
-            if not stop.is_set():
-                names = ", ".join(model.name for model in settings.models)
-                print(f"ready: {names}", flush=True)
-            stop.wait()
             print("stopping …", flush=True)
     except ServiceError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return 1
+    except SystemExit:  # a signal while it starts, by our handler or by Ray's
+        print("stopping …", flush=True)
     return 0
+
+
+def _tell(progress: Progress, states: States) -> None:
+    """Prints what has changed. Raises StartError where no model has come up."""
+    is_new = not progress.has_started
+    failed = [f"{name}: {cause}" for name, (state, cause) in states.items() if state == "FAILED"]
+    if is_new and failed and len(failed) == len(states):
+        raise StartError("\n  ".join(["the service did not come up", *failed]))
+    for line in progress.lines(states):
+        print(line, flush=True)
 
 
 def check(path: Path, *, listen: str | None = None) -> int:
@@ -73,6 +85,14 @@ def _refuse_what_cannot_work(settings: Settings) -> None:
 
     if wrong := [str(finding) for finding in look(settings) if finding.wrong]:
         raise ConfigError("\n  ".join(wrong))
+
+
+def _end_on_signals() -> None:
+    """While nothing is served, a signal ends the process wherever it is; what was started is
+    stopped on the way out.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
 
 
 def _stop_on_signals(stop: threading.Event) -> None:

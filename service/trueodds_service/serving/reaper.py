@@ -1,0 +1,64 @@
+"""What ends the service's processes when the service itself was killed and could not.
+
+Ray's processes outlive a driver that gets SIGKILL, and with them every engine and its memory. So
+`trueodds serve` starts this beside itself, in a session of its own, and holds the writing end of
+a pipe that this reads. The system closes it however the service ends. Every process that the
+service starts inherits a mark in its environment; some of Ray's workers overwrite theirs with a
+title, so that the children of marked processes count too.
+"""
+
+import contextlib
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+
+import psutil
+
+_MARK = "TRUEODDS_SERVICE"
+# A process that is killed starts no other, but one may have started while it was looked for.
+_ROUNDS = 20
+_ROUND_SECONDS = 0.5
+
+
+@contextlib.contextmanager
+def reaped() -> Iterator[None]:
+    """What is started inside ends with this process, whatever ends it, or else on leaving."""
+    mark = os.environ[_MARK] = uuid.uuid4().hex
+    reading, writing = os.pipe()
+    command = [sys.executable, "-m", __name__, mark]
+    reaper = subprocess.Popen(command, stdin=reading, start_new_session=True)  # noqa: S603
+    os.close(reading)
+    try:
+        yield
+    finally:
+        os.close(writing)
+        reaper.wait()
+        del os.environ[_MARK]
+
+
+def reap(mark: str) -> None:
+    """Kills every process that has the mark, and what these have started, but this one."""
+    for _ in range(_ROUNDS):
+        found = _marked(mark)
+        if not found:
+            return
+        for process in found:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(found, timeout=_ROUND_SECONDS)
+
+
+def _marked(mark: str) -> set[psutil.Process]:
+    found: set[psutil.Process] = set()
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(_MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+                found |= {process, *process.children(recursive=True)}
+    return found - {psutil.Process()}
+
+
+if __name__ == "__main__":
+    sys.stdin.read()
+    reap(sys.argv[1])

@@ -1,0 +1,36 @@
+"""The lines of `trueodds serve` about its models: each change once."""
+
+from trueodds_service.serving.progress import Progress
+
+STARTING, READY, LOST = ("STARTING", ""), ("READY", ""), ("LOST", "")
+FAILED = ("FAILED", "no memory")
+
+
+def told(*states):
+    """What is said at each of the states of models a and b."""
+    progress = Progress()
+    return [[*progress.lines({"a": a, "b": b})] for a, b in states]
+
+
+def test_ready_means_every_model_and_is_said_once():
+    states = [(STARTING, STARTING), (READY, STARTING), (READY, READY), (READY, READY)]
+    assert told(*states) == [[], [], ["ready: a, b"], []]
+
+
+def test_a_model_that_is_lost_and_back_is_a_line_each():
+    states = [(READY, READY), (READY, LOST), (READY, LOST), (READY, READY)]
+    assert told(*states)[1:] == [["b is lost: its engine is being replaced"], [], ["b is back"]]
+
+
+def test_a_model_that_fails_is_named_and_nothing_is_called_ready():
+    states = [(STARTING, FAILED), (READY, FAILED), (READY, FAILED), (READY, READY)]
+    assert told(*states) == [
+        ["b has failed: no memory"],
+        ["not ready: b; serving a"],
+        [],
+        ["b is back", "ready: a, b"],
+    ]
+
+
+def test_before_the_gateway_answers_nothing_is_said():
+    assert [*Progress().lines({})] == []
