@@ -85,8 +85,9 @@ def score(
     null. The exit status is 1 when there is an error among them.
 
     A line of the file: {"question": "Is tin a metal?", "options": ["yes", "no"]}. It may also
-    have "passage", "labels", an "id", which is printed again, and "answer", which is not read. Instead of "question" it may have
-    a whole "prompt", or "messages" for the model's chat template.
+    have "passage", "labels", an "id", which is printed again, and "answer", which is not read.
+    Instead of "question" it may have a whole "prompt", or "messages" for the model's chat
+    template.
 
     Example: trueodds score demo-aligned -q "Is tin a metal?" -o yes -o no --table
     """
