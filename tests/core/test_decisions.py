@@ -1,5 +1,8 @@
 """Abstention and answer sets: their guarantees by simulation, MAPIE and scipy beside them."""
 
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -42,17 +45,42 @@ def test_the_exact_bound_is_clopper_and_pearsons(
 
 
 def test_abstention_keeps_its_promise() -> None:
-    """The risk of new answers exceeds the target no more often than δ allows."""
-    new, truth = sample(10_000, n=50_000)
-    confidence, wrong = new.max(axis=1), new.argmax(axis=1) != truth
-    broken = answered = 0
-    for seed in range(200):
-        found = abstention_threshold(*sample(seed, n=400), target_risk=0.3, delta=0.1)
-        given_out = confidence >= found.min_confidence
-        answered += given_out.any()
-        broken += given_out.any() and wrong[given_out].mean() > 0.3
-    assert answered > 150, "it would be easy to promise nothing"
-    assert broken <= stats.binom.ppf(0.999, 200, 0.1)
+    """The risk of new answers exceeds the target no more often than δ allows, all tests together.
+
+    The hardest case: every share of the items has a risk just above the target, so that each
+    answer given is a promise broken, and ten tests are ten occasions. Were each of them made at δ,
+    about a third of the draws would break it.
+    """
+    draws, n, delta = 300, 200, 0.1
+    generator = np.random.default_rng(0)
+    broken = 0
+    for _ in range(draws):
+        confidence = generator.uniform(0.5, 1, n)
+        p = np.stack([confidence, 1 - confidence], axis=1)
+        labels = (generator.random(n) < 0.3).astype(np.int64)
+        broken += abstention_threshold(p, labels, 0.2999, delta).coverage > 0
+    assert broken <= stats.binom.ppf(0.999, draws, delta)
+    assert broken > 0, "it would be easy to promise nothing"
+
+
+def test_the_bound_is_exact_at_a_tenth_of_delta() -> None:
+    """Ten coverages are tested, so that each has a tenth of what may go wrong."""
+    p, labels = sample(1, n=1000)
+    found = abstention_threshold(p, labels, target_risk=0.25, delta=0.05)
+    answered = int((p.max(axis=1) >= found.min_confidence).sum())
+    wrong = round(found.risk * answered)
+    expected = stats.beta.ppf(1 - 0.05 / 10, wrong + 1, answered - wrong)
+    assert found.risk_bound == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_first_item_below_the_threshold_is_refused() -> None:
+    """Half of the items are right and the more confident ones: exactly these are answered."""
+    confidence = np.linspace(0.99, 0.51, 100)
+    p = np.stack([confidence, 1 - confidence], axis=1)
+    labels = (np.arange(100) >= 50).astype(np.int64)
+    found = abstention_threshold(p, labels, target_risk=0.12)
+    np.testing.assert_array_equal(confidence >= found.min_confidence, labels == 0)
+    assert (found.coverage, found.risk) == (0.5, 0)
 
 
 def test_the_threshold_reports_what_it_does() -> None:
@@ -95,6 +123,18 @@ def test_sets_cover_as_they_promise(score: ConformalScore, alpha: float) -> None
     # Forced into every set, the likeliest option may add to the coverage of LAC at a large alpha.
     if score is ConformalScore.LAC and alpha < 0.3:
         assert mean <= 1 - alpha + 1 / 101 + 3 * error
+
+
+@pytest.mark.parametrize("n", [9, 19, 24, 49, 99])
+def test_the_rank_is_exact_where_n_plus_one_times_the_level_is_whole(n: int) -> None:
+    """Floats put some of these products a little above the whole number, which is the rank."""
+    p = 1 - np.arange(1, n + 1) / (n + 2)
+    probs = np.stack([p, 1 - p], axis=1)
+    for percent in range(1, 100):
+        found = conformal_threshold(probs, np.zeros(n, int), percent / 100, ConformalScore.LAC)
+        rank = math.ceil((n + 1) * (1 - Fraction(percent, 100)))
+        expected = rank / (n + 2) if rank <= n else math.inf
+        assert found == pytest.approx(expected), percent
 
 
 class Precomputed(ClassifierMixin, BaseEstimator):  # type: ignore[misc]

@@ -53,6 +53,25 @@ def test_the_standard_error_is_the_scatter_of_estimates(n: int) -> None:
     assert expected == pytest.approx(scatter, rel=0.1)
 
 
+@pytest.mark.parametrize("n", [2, 3, 6])
+def test_the_standard_error_of_few_items_is_the_sandwich_written_out(n: int) -> None:
+    """With n / (n - 1), which is a factor of two of the variance where there are two items."""
+    data = task(2, n)
+    found = task_estimate(data)
+    assert found is not None
+    step, log_t = 1e-4, found.log_t
+
+    def divergences(at: float) -> Array:
+        return np.asarray(
+            stats.entropy(softmax(data.taught), softmax(data.logprobs / math.exp(at)), axis=1)
+        )
+
+    below, here, above = (divergences(log_t + each) for each in (-step, 0.0, step))
+    slopes, curvature = (above - below) / (2 * step), (above + below - 2 * here).sum() / step**2
+    expected = math.sqrt(n / (n - 1) * (slopes**2).sum()) / curvature
+    assert found.standard_error == pytest.approx(expected, rel=1e-4)
+
+
 def test_an_item_of_weight_two_is_two_items() -> None:
     data = task(0, 12)
     counts = np.arange(12) % 3

@@ -15,7 +15,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 
 from trueodds_service.core.distributions import log_softmax, softmax
-from trueodds_service.core.objective import LOG_FLOOR
+from trueodds_service.core.objective import CHUNK, LOG_FLOOR
 from trueodds_service.core.solver import Bound, fit_temperature
 
 Array = NDArray[np.float64]
@@ -265,3 +265,14 @@ def test_refuses_malformed_input(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         fit_temperature(z, target, bounds)
+
+
+@pytest.mark.parametrize("flat", [slice(None, CHUNK), slice(CHUNK, None)])
+def test_items_without_a_preference_leave_the_others_their_temperature(flat: slice) -> None:
+    """Many items are looked at in parts, and one part may hold nothing that prefers anything."""
+    z, _ = sample(8, 2 * CHUNK, 2)
+    target = softmax(z / 2.5)
+    z[flat] = 0
+    fit = fit_temperature(z, target)
+    assert (fit.at_bound, fit.undetermined) == (Bound.NONE, False)
+    assert fit.temperature == pytest.approx(2.5, rel=1e-6)
