@@ -56,6 +56,25 @@ async def test_an_activation_elsewhere_is_seen_with_the_next_refresh(house, othe
     assert house.calibrators.active(calibrator.scope) is None
 
 
+async def test_an_activation_elsewhere_is_seen_within_a_second(house, other, monkeypatch):
+    """Of pauses, that is: each is told and not slept. It can come just after a poll began."""
+    pauses, slept = [], asyncio.sleep
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+        await slept(0)
+
+    calibrator = house.stored()
+    monkeypatch.setattr(calibrators_module.asyncio, "sleep", sleep)
+    following = asyncio.create_task(house.calibrators.follow())
+    other.activate("aligned", calibrator.id)
+    while house.calibrators.active(calibrator.scope) is None:
+        await slept(0)
+    following.cancel()
+    assert pauses
+    assert 2 * max(pauses) < 1
+
+
 async def test_a_database_restored_from_a_backup_is_taken_over(house):
     first, second = house.stored(), house.stored(temperature=3.0)
     await house.calibrators.activate(first)

@@ -116,6 +116,18 @@ async def test_the_format_probability_is_that_of_the_identifier(house, question)
     assert after.format_probability < 1
 
 
+async def test_a_format_probability_that_was_rounded_above_one_is_one(house, make_questions):
+    class Rounding(FakeEngine):
+        """Sure of the identifier, with the error of the engine's arithmetic."""
+
+        async def score(self, prompts):
+            return [replace(each, identifier=1e-6) for each in await super().score(prompts)]
+
+    house.serve("aligned", Rounding())
+    [answer] = await house.score(*make_questions(1), reading=Reading(PAREN))
+    assert answer.read.as_asked.format_probability == 1
+
+
 async def test_an_option_that_begins_as_another_counts_once(house):
     question = Question("Where?", ("New York", "New York City", "Rome"), letters(3))
     [answer] = await house.score(question, reading=Reading(TEXT))

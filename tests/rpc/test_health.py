@@ -1,5 +1,7 @@
 """Health and reflection, as tools of others expect them."""
 
+import threading
+
 import grpc
 import pytest
 from google.protobuf import descriptor_pb2
@@ -60,6 +62,25 @@ def test_who_watches_is_told(start_service):
     service.model_ready("aligned", FakeEngine())
     assert next(watch).status == SERVING
     watch.cancel()
+
+
+def test_who_watches_a_service_that_stops_is_told_before_it_has_stopped(start_service):
+    """So that a balancer sends nothing more to it while what is under way ends."""
+    service = start_service()
+    watches = [
+        service.health.Watch(health_pb2.HealthCheckRequest(service=name))
+        for name in ("", *SERVICES, *MODELS)
+    ]
+    assert [next(watch).status for watch in watches] == [SERVING] * len(watches)
+    stopping = threading.Thread(target=service.run, args=(service.app.stop(50),))
+    stopping.start()
+    try:
+        assert [next(watch).status for watch in watches] == [NOT_SERVING] * len(watches)
+        assert stopping.is_alive()
+    finally:
+        for watch in watches:
+            watch.cancel()
+        stopping.join()
 
 
 @pytest.mark.parametrize("name", ["models/other", "trueodds.v1.OtherService", "x"])

@@ -1,0 +1,156 @@
+"""What bounds a client's calls: deadlines that the server is told, messages at once, a clean end."""
+
+import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import pytest
+
+from trueodds import Scores, TrueoddsError
+from trueodds._channel import FIT_TIMEOUT, WINDOW
+from trueodds.types import Method
+from trueodds.v1 import model_pb2_grpc, scoring_pb2_grpc
+
+TIMEOUT = 50.0
+NAME = "models/aligned/calibrators/0"
+
+
+class Deadlines(grpc.GenericRpcHandler):
+    """Serves nothing, and keeps how many seconds each method had."""
+
+    def __init__(self):
+        self.seconds = {}
+
+    def service(self, call_details):
+        name = call_details.method.rsplit("/", 1)[1]
+
+        def refuse(_, context):
+            self.seconds[name] = context.time_remaining()
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, "nothing is served")
+
+        return grpc.unary_unary_rpc_method_handler(refuse)
+
+
+@pytest.fixture
+def deadlines():
+    handler = Deadlines()
+    server = grpc.server(ThreadPoolExecutor(2), handlers=[handler])
+    handler.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    yield handler
+    server.stop(None)
+
+
+CALLS = {
+    "Score": lambda client, ask: client.score(ask(), model="aligned"),
+    "BatchScore": lambda client, ask: client.score_batch([ask()], model="aligned"),
+    "Calibrate": lambda client, _: client.calibrate([[0.0, -1.0]], name=NAME),
+    "ListCalibrators": lambda client, _: list(client.calibrators("aligned")),
+    "GetCalibrator": lambda client, _: client.calibrator(NAME),
+    "ActivateCalibrator": lambda client, _: client.activate(NAME),
+    "RollbackCalibrator": lambda client, _: client.rollback(NAME),
+    "DeleteCalibrator": lambda client, _: client.delete(NAME),
+    "GetModel": lambda client, _: client.model("aligned"),
+    "ListModels": lambda client, _: client.models(),
+}
+FITS = {
+    "FitCalibrator": lambda client, _: client.fit(
+        [Scores([0.0, -1.0], answer=0)] * 5, model="aligned", method=Method.TEMPERATURE
+    ),
+    "EvaluateCalibrator": lambda client, _: client.evaluate(
+        [Scores([0.0, -1.0], answer=0)] * 5, name=NAME
+    ),
+}
+
+
+@pytest.mark.parametrize("name", [*CALLS, *FITS])
+def test_the_server_is_told_how_long_a_call_may_take(connect, deadlines, ask, name):
+    client = connect(deadlines.address, timeout=TIMEOUT)
+    with pytest.raises(TrueoddsError):
+        (CALLS | FITS)[name](client, ask)
+    assert 0 < deadlines.seconds[name] <= (TIMEOUT if name in CALLS else FIT_TIMEOUT)
+
+
+class Held(scoring_pb2_grpc.ScoringServiceServicer, model_pb2_grpc.ModelServiceServicer):
+    """Keeps every batch but the first, which fails once another one is here."""
+
+    def __init__(self, models):
+        self._models = models
+        self._numbers = itertools.count()
+        self.second, self.ended, self.over = (threading.Event() for _ in range(3))
+        self.most = self._now = 0
+
+    def GetModel(self, request, _):  # noqa: N802
+        return self._models.GetModel(request)
+
+    def BatchScore(self, _, context):  # noqa: N802
+        if next(self._numbers):
+            context.add_callback(self.ended.set)
+            self.second.set()
+            self.over.wait(60)
+        else:
+            assert self.second.wait(60)
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too much")
+
+
+@pytest.fixture
+def held(service):
+    held = Held(service.models)
+    server = grpc.server(ThreadPoolExecutor(8))
+    scoring_pb2_grpc.add_ScoringServiceServicer_to_server(held, server)
+    model_pb2_grpc.add_ModelServiceServicer_to_server(held, server)
+    held.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    yield held
+    held.over.set()
+    server.stop(None)
+
+
+@pytest.fixture
+def small_messages(monkeypatch):
+    for module in ("client", "aio"):
+        monkeypatch.setattr(f"trueodds.{module}.BATCH", 2)
+
+
+def test_a_batch_that_fails_ends_its_calls_on_the_server(connect, held, ask, small_messages):
+    client = connect(held.address)
+    with pytest.raises(TrueoddsError, match="too much"):
+        client.score_batch([ask()] * 6, model="aligned")
+    assert held.ended.wait(60)
+
+
+class Window(Held):
+    """Answers nothing before the window is full, and knows how many batches it had at once."""
+
+    def __init__(self, scoring, models):
+        super().__init__(models)
+        self._scoring = scoring
+        self._changed = threading.Condition()
+        self._seen = 0
+
+    def BatchScore(self, request, context):  # noqa: N802
+        with self._changed:
+            self._now += 1
+            self._seen += 1
+            self.most = max(self.most, self._now)
+            self._changed.notify_all()
+            full = self._changed.wait_for(lambda: self._seen >= WINDOW, 60)
+        assert full
+        response = self._scoring.BatchScore(request)
+        with self._changed:
+            self._now -= 1
+        return response
+
+
+def test_no_more_messages_are_under_way_than_the_window(connect, service, ask, small_messages):
+    window = Window(service.scoring, service.models)
+    server = grpc.server(ThreadPoolExecutor(32))
+    scoring_pb2_grpc.add_ScoringServiceServicer_to_server(window, server)
+    model_pb2_grpc.add_ModelServiceServicer_to_server(window, server)
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    server.start()
+    answers = connect(address).score_batch([ask()] * 60, model="aligned")
+    server.stop(None)
+    assert len(answers) == 60
+    assert window.most == WINDOW
