@@ -48,7 +48,8 @@ proto-check: $(TOOLS)/ready  ## fail when the stubs are stale
 buf: $(TOOLS)/ready  ## lint the contract
 	PATH="$(TOOLS)/bin:$$PATH" npx --yes @bufbuild/buf@1.75.0 lint
 
-bench: $(READY)  ## measure the service beside vLLM, its server, lm-eval and transformers
+bench: $(READY)  ## measure speed: the service beside vLLM, its server, lm-eval; fits beside scikit-learn
+	$(BIN)/python -m benchmarks.calibration
 	$(BIN)/python -m benchmarks
 
 verify: $(READY)  ## compare every number with transformers and lm-eval (some minutes)

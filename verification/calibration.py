@@ -26,7 +26,6 @@ SOURCES: dict[str, Callable[[], Iterator[Result]]] = {
     "metrics": calibration_metrics.metrics,
     "few_shot": few_shot.results,
     "conformal": calibration_promises.conformal,
-    "speed": calibration_promises.speed,
 }
 
 console = Console(highlight=False)

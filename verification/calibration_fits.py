@@ -28,7 +28,8 @@ from trueodds_service.core.distributions import softmax
 from trueodds_service.core.fits import fit
 from trueodds_service.core.linear import fit_matrix, fit_vector
 from trueodds_service.core.methods import Method
-from verification.calibration_result import agreement
+from trueodds_service.core.metrics import mean_nll
+from verification.calibration_result import agreement, at_least
 from verification.comparison import Result
 
 Array = NDArray[np.float64]
@@ -57,6 +58,7 @@ def _temperatures() -> Iterator[Result]:
     found = [_temperature(data) for data in _samples()]
     expected = [1 / _TemperatureScaling().fit(d.logprobs, d.right).beta_ for d in _samples()]
     yield agreement("temperature", "scikit-learn", N, found, expected)
+    yield _no_higher_nll("scikit-learn", found, expected)
     expected = []
     for data in _samples():
         reference = TemperatureScalingCalibrator(max_bisection_steps=60)
@@ -69,6 +71,21 @@ def _temperatures() -> Iterator[Result]:
         scaling.fit(softmax(data.logprobs), data.right)
         expected.append(float(1 / np.ravel(scaling.temperature)[0]))
     yield agreement("temperature", "netcal", N, found, expected, tolerance=0.05, note=FLOAT32)
+    yield _no_higher_nll("netcal", found, expected)
+
+
+def _no_higher_nll(library: str, found: list[float], expected: list[float]) -> Result:
+    """Where two fits differ, ours is the better one: the least ratio of theirs to our NLL."""
+    ratios = [
+        _nll(data, theirs) / _nll(data, ours)
+        for data, ours, theirs in zip(_samples(), found, expected, strict=True)
+    ]
+    name = "NLL of a temperature's fit"
+    return at_least(name, library, N, min(ratios), 1 - 1e-12, "theirs divided by ours")
+
+
+def _nll(data: FitData, temperature: float) -> float:
+    return mean_nll(softmax(data.logprobs / temperature), data.right)
 
 
 def _linear() -> Iterator[Result]:

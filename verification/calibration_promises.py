@@ -1,9 +1,8 @@
-"""What calibration promises, measured: the coverage of answer sets, and speed."""
+"""What calibration promises, measured: the coverage of answer sets."""
 
 from collections.abc import Iterator
 
 import numpy as np
-from benchmarks.calibration import BATCH, apply_speed, fit_speed
 from numpy.typing import NDArray
 from scipy.stats import betabinom
 from studies.demo_pair import DEMO_WAY, DUMP, POOL, Dump, write
@@ -18,8 +17,6 @@ from verification.comparison import Result
 ALPHA = 0.1
 # Of coverage, by chance alone: how often a right implementation would fail a case.
 _CHANCE = 1e-4
-
-_BUDGET = 100e-6
 
 
 def conformal() -> Iterator[Result]:
@@ -59,17 +56,3 @@ def _tasks() -> Iterator[tuple[str, NDArray[np.float64], NDArray[np.int64]]]:
     dump = Dump(DUMP)
     for task in TASKS:
         yield task, softmax(dump.reading(task, ALIGNED, DEMO_WAY).logprobs), dump.labels(task)
-
-
-def speed(rounds: int = 3) -> Iterator[Result]:
-    """As `python -m benchmarks.calibration` measures it."""
-    measured = fit_speed(1_000_000, rounds)
-    # Two cores do not reach the latter in every run (benchmarks/README.md).
-    for library, least in (("scikit-learn", 5.0), ("netcal", 20.0)):
-        note = f"{measured.seconds['trueodds']:.3f} s against {measured.seconds[library]:.3f} s"
-        higher = measured.nll["trueodds"] > measured.nll[library] + 1e-12
-        ratio = 0.0 if higher else measured.ratio(library)
-        yield at_least("speed of a temperature's fit", library, measured.n, ratio, least, note)
-    for method, seconds in apply_speed().items():
-        note = f"{seconds * 1e6:.0f} µs a batch"
-        yield at_least(f"speed of {method} applied", "100 µs", BATCH, _BUDGET / seconds, 1.0, note)

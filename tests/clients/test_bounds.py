@@ -1,4 +1,4 @@
-"""What bounds a client's calls: deadlines that the server is told, messages at once, a clean end."""
+"""What bounds a client's calls: deadlines that the server is told, and messages at once."""
 
 import itertools
 import threading
