@@ -67,7 +67,9 @@ class House:
         """The outcomes of a query of the aligned model."""
         defaults = {"model": "aligned", "task": "task", "reading": Reading(), "shots": ()}
         query = ScoreQuery(**{**defaults, "calibrator": None, "questions": asked, **query})
-        return (await score(query, self.catalog, self.calibrators)).outcomes
+        outcomes = (await score(query, self.catalog, self.calibrators)).outcomes
+        assert len(outcomes) == len(query.questions), "a test of each would be one of none"
+        return outcomes
 
     async def fit(self, source=None, **query) -> list:
         """The events of a fit of the aligned model to its teacher."""

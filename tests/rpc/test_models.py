@@ -37,7 +37,9 @@ def test_a_model_says_what_it_is(service, question):
 
 
 def test_a_format_that_a_model_has_is_served(service, question):
-    for answer_format in models(service)["models/base"].formats:
+    formats = models(service)["models/base"].formats
+    assert formats
+    for answer_format in formats:
         reading = reading_pb2.Reading(format=answer_format)
         if answer_format == reading_pb2.FORMAT_CUSTOM:
             reading.custom_format.SetInParent()

@@ -49,6 +49,7 @@ def test_without_a_calibrator_the_calibrated_answer_is_the_raw_one(service, ques
     assert not answer.calibrated
     assert answer.calibrator == ""
     assert answer.calibrated_confidence == answer.confidence
+    assert len(answer.options) == 4
     for option in answer.options:
         assert option.calibrated_probability == option.probability
 
