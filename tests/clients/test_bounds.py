@@ -59,7 +59,7 @@ FITS = {
         [Scores([0.0, -1.0], answer=0)] * 5, model="aligned", method=Method.TEMPERATURE
     ),
     "EvaluateCalibrator": lambda client, _: client.evaluate(
-        [Scores([0.0, -1.0], answer=0)] * 5, name=NAME
+        NAME, [Scores([0.0, -1.0], answer=0)] * 5
     ),
 }
 
