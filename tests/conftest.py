@@ -102,9 +102,7 @@ class Service:
         """The outcomes of a batch, from the aligned model unless told."""
         settings = score_settings(**settings)
         request = scoring_pb2.BatchScoreRequest(settings=settings, questions=questions)
-        outcomes = self.scoring.BatchScore(request).outcomes
-        assert len(outcomes) == len(questions), "a test that looks at each would look at none"
-        return outcomes
+        return self.scoring.BatchScore(request).outcomes
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """What bounds a client's calls: deadlines that the server is told, and messages at once."""
 
-import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +9,7 @@ import pytest
 from trueodds import Scores, TrueoddsError
 from trueodds._channel import FIT_TIMEOUT, WINDOW
 from trueodds.types import Method
-from trueodds.v1 import model_pb2_grpc, scoring_pb2_grpc
+from trueodds.v1 import model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 
 TIMEOUT = 50.0
 NAME = "models/aligned/calibrators/0"
@@ -73,25 +72,24 @@ def test_the_server_is_told_how_long_a_call_may_take(connect, deadlines, ask, na
 
 
 class Held(scoring_pb2_grpc.ScoringServiceServicer, model_pb2_grpc.ModelServiceServicer):
-    """Keeps every batch but the first, which fails once another one is here."""
+    """Keeps every batch but the one that asks "First?", which fails once another one is here."""
 
     def __init__(self, models):
         self._models = models
-        self._numbers = itertools.count()
         self.second, self.ended, self.over = (threading.Event() for _ in range(3))
         self.most = self._now = 0
 
     def GetModel(self, request, _):  # noqa: N802
         return self._models.GetModel(request)
 
-    def BatchScore(self, _, context):  # noqa: N802
-        if next(self._numbers):
-            context.add_callback(self.ended.set)
-            self.second.set()
-            self.over.wait(60)
-        else:
+    def BatchScore(self, request, context):  # noqa: N802
+        if request.questions[0].text == "First?":
             assert self.second.wait(60)
             context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "too much")
+        context.add_callback(self.ended.set)
+        self.second.set()
+        self.over.wait(60)
+        return scoring_pb2.BatchScoreResponse()
 
 
 @pytest.fixture
@@ -116,8 +114,8 @@ def small_messages(monkeypatch):
 def test_a_batch_that_fails_ends_its_calls_on_the_server(connect, held, ask, small_messages):
     client = connect(held.address)
     with pytest.raises(TrueoddsError, match="too much"):
-        client.score_batch([ask()] * 6, model="aligned")
-    assert held.ended.wait(60)
+        client.score_batch([ask("First?"), *[ask()] * 5], model="aligned")
+    assert held.ended.wait(30)
 
 
 class Window(Held):

@@ -7,7 +7,6 @@ import relplot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from trueodds_service.core.distributions import softmax
@@ -121,14 +120,11 @@ def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
     """Of means, that is: what a bootstrap of a biased plug-in does is told where it is made."""
     truth = evaluate(*sample(10_000, 200_000))
     covered = dict.fromkeys(("accuracy", "nll", "brier", "auroc"), 0)
-    draws, level = 200, 0.9
-    for seed in range(draws):
-        found = intervals(*sample(seed, 200), resamples=100, level=level)
+    for seed in range(60):
+        found = intervals(*sample(seed, 200), resamples=150, level=0.9)
         for name in covered:
             covered[name] += found[name].low <= getattr(truth, name) <= found[name].high
-    # Percentile intervals of 200 items cover a little less than they say.
-    least, most = stats.binom.ppf(0.001, draws, level - 0.02), stats.binom.ppf(0.999, draws, level)
-    assert all(least <= count <= most for count in covered.values()), covered
+    assert all(count >= 45 for count in covered.values()), covered
 
 
 def test_the_same_arguments_give_the_same_intervals() -> None:

@@ -24,7 +24,7 @@ def items() -> FitData:
     honest = generator.normal(0, np.where(np.arange(N) < N / 2, 3.0, 0.5)[:, None], (N, K))
     labels = [generator.choice(K, p=row) for row in softmax(honest)]
     teacher = honest + generator.normal(0, 0.3, honest.shape)
-    return FitData(log_softmax(2.5 * honest), labels, log_softmax(teacher))
+    return FitData(log_softmax(2.5 * honest), np.array(labels), log_softmax(teacher))
 
 
 @pytest.mark.parametrize("method", FITTED)
