@@ -33,6 +33,10 @@ from trueodds_service.prompts.tokenizer import Prepared
 _PRIOR_SHARE = 0.05
 _PRIOR_QUESTIONS = 8
 
+# Less than this is next to nothing; told of options of which one is at most so many tokens long.
+_LOW_MASS = 0.01
+_SHORT_OPTION = 2
+
 # Tokenised in a few milliseconds.
 _SHORT_CHARACTERS = 30_000
 
@@ -71,6 +75,20 @@ class OptionReads:
         if not self.prepared.prompt.identifier:
             return self.option_mass
         return math.exp(min(self.engine.identifier, 0.0))
+
+    @property
+    def low_option_mass(self) -> bool | None:
+        """Whether all that was read holds next to nothing of the probability of what follows.
+
+        None where that says nothing: of one option, and of options that are all long texts,
+        which are unlikely for their length.
+        """
+        if len(self.logprobs) == 1 or min(self.token_counts) > _SHORT_OPTION:
+            return None
+        joint = self.option_mass
+        if self.prepared.prompt.identifier:
+            joint *= self.format_probability
+        return joint < _LOW_MASS
 
 
 @dataclass(frozen=True, slots=True)

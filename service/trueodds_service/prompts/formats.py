@@ -1,8 +1,8 @@
 """Formats: how a question becomes a prompt, and how its answer is written after it.
 
-The built-in formats differ only after ``Answer:``. Up to there the prompt is the same text, so
+LETTER, PAREN and TEXT differ only after ``Answer:``. Up to there the prompt is the same text, so
 what a model puts on one way of answering rather than another is its format uncertainty, and
-nothing else (He et al. 2023, section 3).
+nothing else (He et al. 2023, section 3). PAREN_OPTIONS shows the options as they are answered.
 """
 
 import functools
@@ -15,7 +15,7 @@ from typing import TypeVar
 from trueodds_service.prompts.question import Question, Shot
 
 # Raised by one whenever a built-in format changes: it is part of every calibrator's scope.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 T = TypeVar("T")
 
@@ -63,9 +63,10 @@ class Format:
 
 LETTER = Format()
 PAREN = Format(identifier=" (", answer="{label})")
+PAREN_OPTIONS = Format(option="({label}) {text}\n", identifier=" (", answer="{label})")
 TEXT = Format(answer=" {text}")
 
-BUILT_IN = {"letter": LETTER, "paren": PAREN, "text": TEXT}
+BUILT_IN = {"letter": LETTER, "paren": PAREN, "paren-options": PAREN_OPTIONS, "text": TEXT}
 
 
 def render(question: Question, shots: Sequence[Shot], answer_format: Format) -> str:

@@ -15,6 +15,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.errors import InvalidInput, field
+from trueodds_service.prompts.chat import ChatTemplate
+from trueodds_service.prompts.controls import control_names, split_controls
 from trueodds_service.prompts.encoding import Encoder
 from trueodds_service.prompts.formats import ask, asked_length, worked, worked_length
 from trueodds_service.prompts.question import (
@@ -50,10 +52,12 @@ class PromptTokenizer:
         self._plain.split_special_tokens = True
         self._special = copy.deepcopy(tokenizer)
         self._special.split_special_tokens = False
+        self._template = ChatTemplate(self._special)
+        # What no text may hold: in a conversation every control token's name, for they are read;
+        # in a plain text those that the tokenizer cannot be kept from reading.
+        self._control_names = control_names(self._special)
+        self._unsplit_names = split_controls(self._plain)
         self._encoders = {False: Encoder(self._plain), True: Encoder(self._special)}
-        self._special_names = tuple(
-            str(token) for token in tokenizer.added_tokens_decoder.values() if token.special
-        )
         self._vocabulary = len(tokenizer)
         self._max_prompt_tokens = max_prompt_tokens
         # No text of more characters is as few tokens as the model reads.
@@ -155,47 +159,61 @@ class PromptTokenizer:
             # Before it is written: places that come again and again make a little a lot.
             length = len(examples) + asked_length(question, reading.format)
             self._check_characters(length + longest, suffixes.prompt)
-            return _Written(_Text(examples + ask(question, reading.format)), suffixes)
-        with field("prompt"):
-            text = self._own_text(prompt)
-        self._check_characters(len(text.text) + longest, suffixes.prompt)
-        if isinstance(prompt, ChatPrompt):
-            for index, surfaces in enumerate(suffixes.surfaces):
-                self._check_plain(surfaces[0], suffixes.field(index))
+            text = _Text(examples + ask(question, reading.format))
+            _check_one_space(text.text, suffixes, "text")
+            self._check_plain(text.text, "text", self._unsplit_names)
+        else:
+            with field("prompt"):
+                text = self._own_text(prompt)
+            self._check_characters(len(text.text) + longest, suffixes.prompt)
+            suffixes = self._after_own(prompt, text, suffixes)
+        controls = self._unsplit_names
+        if text.special:
+            # Who sends special text may say special tokens.
+            controls = self._control_names if isinstance(prompt, ChatPrompt) else ()
+        for index, surfaces in enumerate(suffixes.surfaces):
+            self._check_plain(surfaces[0], suffixes.field(index), controls)
         return _Written(text, suffixes)
+
+    def _after_own(
+        self, prompt: TextPrompt | ChatPrompt, text: "_Text", suffixes: "_Suffixes"
+    ) -> "_Suffixes":
+        """What is read after a prompt of the caller's own.
+
+        The space that a format's answer begins with parts it from a text that goes on, such as
+        "Answer:". At the start of a line there is none, and where an assistant's turn begins it
+        is what the chat template puts there. Raises InvalidInput for a second space.
+        """
+        if isinstance(prompt, ChatPrompt) and not prompt.answer_prefix:
+            return suffixes.beginning_with(self._template.answer_lead)
+        if text.text.endswith(("\n", "\r")):
+            return suffixes.beginning_with("")
+        chat = isinstance(prompt, ChatPrompt)
+        _check_one_space(text.text, suffixes, "prompt.chat.answer_prefix" if chat else "prompt")
+        return suffixes
 
     def _own_text(self, prompt: TextPrompt | ChatPrompt) -> "_Text":
         """A prompt of the caller's own as text."""
         if isinstance(prompt, TextPrompt):
+            if not prompt.special:
+                self._check_plain(prompt.text, "text", self._unsplit_names)
             return _Text(prompt.text, special=prompt.special, bare=prompt.special)
         with field("chat"):
             for index, (role, content) in enumerate(prompt.messages):
-                self._check_plain(role, f"messages[{index}].role")
-                self._check_plain(content, f"messages[{index}].content")
-            self._check_plain(prompt.answer_prefix, "answer_prefix")
-            if self._special.chat_template is None:
-                raise InvalidInput(
-                    "messages", "this model has no chat template", reason="NO_CHAT_TEMPLATE"
-                )
-            messages = [{"role": role, "content": content} for role, content in prompt.messages]
-            try:
-                text = self._special.apply_chat_template(
-                    messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
-                )
-            except Exception as error:
-                # A template is a program that may fail in any way; its words can hold the messages.
-                raise InvalidInput(
-                    "messages",
-                    "the model's chat template refuses these roles in this order",
-                    reason="CHAT_TEMPLATE_REFUSED",
-                ) from error
-        return _Text(f"{text}{prompt.answer_prefix}", special=True, bare=True)
+                self._check_plain(role, f"messages[{index}].role", self._control_names)
+                self._check_plain(content, f"messages[{index}].content", self._control_names)
+            self._check_plain(prompt.answer_prefix, "answer_prefix", self._control_names)
+            text = self._template.write(prompt.messages, prompt.answer_prefix)
+        return _Text(text, special=True, bare=True)
 
-    def _check_plain(self, text: str, name: str) -> None:
-        """A special token in a message could end the turn, and speak for somebody else."""
-        if any(special in text for special in self._special_names):
+    @staticmethod
+    def _check_plain(text: str, name: str, controls: Sequence[str]) -> None:
+        """A control token in a message could end the turn, and speak for somebody else."""
+        if not controls or not any(begin in text for begin in {each[0] for each in controls}):
+            return
+        if any(control in text for control in controls):
             raise InvalidInput(
-                name, "names a special token of the model", reason="SPECIAL_TOKEN_IN_TEXT"
+                name, "names a control token of the model", reason="SPECIAL_TOKEN_IN_TEXT"
             )
 
     def _of_tokens(self, question: Question, prompt: TokenIdPrompt) -> Prepared:
@@ -355,6 +373,23 @@ class _Suffixes(NamedTuple):
             self.identifier + surface for surfaces in self.surfaces for surface in surfaces
         ]
 
+    @property
+    def begins_with_space(self) -> bool:
+        return (self.identifier or self.surfaces[0][0]).startswith(" ")
+
+    def beginning_with(self, lead: str) -> "_Suffixes":
+        """With another lead in place of the space that the answer begins with, where it does."""
+        if not self.begins_with_space:
+            return self
+        if self.identifier:
+            return self._replace(identifier=lead + self.identifier[1:])
+        surfaces = tuple(
+            # Its variant is the one with the space.
+            (lead + own[1:], *(lead + own for _ in variants))
+            for own, *variants in self.surfaces
+        )
+        return self._replace(surfaces=surfaces)
+
     def field(self, option: int) -> str:
         """The field that an option is read from."""
         return f"options[{option}].{'text' if self.are_texts else 'label'}"
@@ -383,6 +418,16 @@ def _suffixes(question: Question, reading: Reading) -> _Suffixes:
     surfaces = tuple(tuple(each + name for each in leads) for name in named)
     prompt = "text" if question.prompt is None else "prompt"
     return _Suffixes(written.identifier, surfaces, written.reads_text, prompt)
+
+
+def _check_one_space(text: str, suffixes: _Suffixes, name: str) -> None:
+    """Some tokenizers would join two spaces, and some read what no model writes."""
+    if text[-1:].isspace() and text[-1] not in "\r\n" and suffixes.begins_with_space:
+        raise InvalidInput(
+            name,
+            "ends in a space, and the format's answer begins with one: leave one of them out",
+            reason="SPACE_BEFORE_ANSWER",
+        )
 
 
 def _resolve(

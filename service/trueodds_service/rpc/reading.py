@@ -5,7 +5,7 @@ import math
 from trueodds.v1 import question_pb2, reading_pb2
 from trueodds_service.config import Limits
 from trueodds_service.errors import InvalidInput, field
-from trueodds_service.prompts.formats import LETTER, PAREN, TEXT, Format
+from trueodds_service.prompts.formats import LETTER, PAREN, PAREN_OPTIONS, TEXT, Format
 from trueodds_service.prompts.question import ChatPrompt, Prompt, TextPrompt, TokenIdPrompt
 from trueodds_service.prompts.reading import Normalization, OrderCorrection, Reading
 
@@ -13,11 +13,13 @@ _FORMATS = {
     reading_pb2.FORMAT_UNSPECIFIED: PAREN,
     reading_pb2.FORMAT_LETTER: LETTER,
     reading_pb2.FORMAT_PAREN: PAREN,
+    reading_pb2.FORMAT_PAREN_OPTIONS: PAREN_OPTIONS,
     reading_pb2.FORMAT_TEXT: TEXT,
 }
 FORMATS_SERVED = (
     reading_pb2.FORMAT_LETTER,
     reading_pb2.FORMAT_PAREN,
+    reading_pb2.FORMAT_PAREN_OPTIONS,
     reading_pb2.FORMAT_TEXT,
     reading_pb2.FORMAT_CUSTOM,
 )

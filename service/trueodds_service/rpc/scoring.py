@@ -222,6 +222,7 @@ class _Answers:
             calibrator="" if answer.calibrator is None else answer.calibrator.name,
             format_probability=as_asked.format_probability,
             option_mass=answer.option_mass,
+            low_option_mass=as_asked.low_option_mass,
             entropy=answer.entropy,
             abstained=answer.abstained,
             top_tokens=[
