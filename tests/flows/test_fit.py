@@ -10,7 +10,7 @@ from trueodds_service.engine.base import TokenScore
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.errors import InvalidInput, NotFound, NotReady, Unavailable
 from trueodds_service.flows.fit import FitQuestions, FitScores, NoData, Progress
-from trueodds_service.prompts.formats import LETTER, TEXT
+from trueodds_service.prompts.formats import FORMAT_VERSION, LETTER, TEXT
 from trueodds_service.prompts.question import ChatPrompt, Question, Shot, TextPrompt, TokenIdPrompt
 from trueodds_service.prompts.reading import Normalization, OrderCorrection, Reading
 from trueodds_service.store import Calibrator
@@ -115,7 +115,7 @@ async def test_a_calibrator_says_what_it_is_for_and_from(house):
     *_, calibrator = await house.fit(task="own", reading=Reading(LETTER))
     scope, provenance = calibrator.scope, calibrator.provenance
     assert (scope.model, scope.task, scope.options) == ("aligned", "own", 4)
-    assert (scope.reading, scope.format_version) == ("letter", 1)
+    assert (scope.reading, scope.format_version) == ("letter", FORMAT_VERSION)
     assert scope.revision == house.catalog.find("aligned").revision
     assert provenance.teacher == "base"
     assert provenance.teacher_revision == house.catalog.find("base").revision

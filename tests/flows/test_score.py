@@ -8,7 +8,7 @@ import pytest
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.errors import InvalidInput, NotFound, NotReady, Unavailable
 from trueodds_service.flows.score import Answer
-from trueodds_service.prompts.formats import LETTER, TEXT, Format
+from trueodds_service.prompts.formats import FORMAT_VERSION, LETTER, TEXT, Format
 from trueodds_service.prompts.question import ChatPrompt, TextPrompt, TokenIdPrompt
 from trueodds_service.prompts.reading import Normalization, OrderCorrection, Reading
 
@@ -17,7 +17,7 @@ from trueodds_service.prompts.reading import Normalization, OrderCorrection, Rea
 OTHER_SCOPES = {
     "another task": {"task": "other"},
     "another format": {"reading": "letter"},
-    "another version of the format": {"format_version": 2},
+    "another version of the format": {"format_version": FORMAT_VERSION + 1},
     "another revision": {"revision": "c" * 16},
     "another number of options": {"options": 3},
     "another model": {"model": "base"},

@@ -2,11 +2,13 @@
 
 import pytest
 from tokenizers import AddedToken
+from transformers import PreTrainedTokenizerFast
 
 from trueodds_service.prompts.controls import is_control_name
 from trueodds_service.prompts.formats import LETTER, TEXT
 from trueodds_service.prompts.question import ChatPrompt, Question, TextPrompt
 from trueodds_service.prompts.reading import Reading
+from trueodds_service.prompts.tokenizer import PromptTokenizer
 
 CONTROLS = ["<think>", "</think>", "<tool_call>", "<|im_start|>", "[INST]"]
 WORDS = ["<h1>", "</table>", "\n\n\n", "Schadenfreude"]
@@ -22,9 +24,10 @@ def tokenizer(odd_tokenizer):
 
 @pytest.fixture
 def prompts(tokenizer):
-    from tests.prompts.conftest import CHATML, Family
-
-    return Family(tokenizer).prompts(chat_template=CHATML)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, chat_template="{{ messages[0].content }}"
+    )
+    return PromptTokenizer(fast, 1000)
 
 
 def ids(prompts, prompt):

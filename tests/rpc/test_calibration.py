@@ -11,6 +11,7 @@ from trueodds.v1 import calibration_pb2 as pb
 from trueodds.v1 import reading_pb2
 from trueodds.v1.model_pb2 import ListModelsRequest as ListModels
 from trueodds_service.engine.fake import FakeEngine
+from trueodds_service.prompts.formats import FORMAT_VERSION
 
 TEACHER_KL, TEMPERATURE = pb.METHOD_TEACHER_KL, pb.METHOD_TEMPERATURE
 SHARPNESS = 3.0
@@ -87,7 +88,7 @@ def test_a_calibrator_says_what_it_is_for_and_from(fit, taught, service, task, c
         model_revision=models["models/aligned"].revision,
         task=task,
         reading="paren",
-        format_version=1,
+        format_version=FORMAT_VERSION,
         options=4,
     )
     assert calibrator.method == TEACHER_KL

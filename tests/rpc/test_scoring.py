@@ -9,6 +9,7 @@ import pytest
 from trueodds.v1 import question_pb2, reading_pb2, scoring_pb2
 from trueodds_service.engine.base import TokenScore
 from trueodds_service.engine.fake import FakeEngine
+from trueodds_service.prompts.formats import FORMAT_VERSION
 
 
 class Scripted(FakeEngine):
@@ -41,7 +42,7 @@ def test_an_answer_says_how_likely_each_option_is(service, question):
     assert answer.choice == logprobs.argmax()
     assert answer.confidence == answer.options[answer.choice].probability
     assert answer.prompt_tokens > 0
-    assert answer.identity.format_version == 1
+    assert answer.identity.format_version == FORMAT_VERSION
 
 
 def test_without_a_calibrator_the_calibrated_answer_is_the_raw_one(service, question):

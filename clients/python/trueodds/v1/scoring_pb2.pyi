@@ -375,6 +375,8 @@ class Answer(google.protobuf.message.Message):
     low_option_mass: builtins.bool
     """Whether all that was read holds next to nothing of the probability, less than 0.01: the model
     would not answer in this format, and the probabilities are shares of what it hardly considers.
+    Absent for a single option, and where every option is three tokens or longer: long texts are
+    unlikely for their length.
     """
     raw_because: builtins.str
     """Why no calibrator was applied, in words; empty where one was."""
