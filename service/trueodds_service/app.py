@@ -34,10 +34,12 @@ def start_engine(model: ModelSettings, adapters: Mapping[str, Path] | None = Non
     return VllmEngine.start(model.weights, model.engine, adapters or {})
 
 
-def load_tokenizer(weights: Path, max_prompt_tokens: int) -> PromptTokenizer:
-    """The tokenizer beside a model's weights. Raises ModelFault, with the cause and the path."""
+def load_tokenizer(
+    weights: Path, max_prompt_tokens: int, adapter: Path | None = None
+) -> PromptTokenizer:
+    """The tokenizer of a model or its adapter. Raises ModelFault, with the cause and path."""
     try:
-        return PromptTokenizer.load(weights, max_prompt_tokens)
+        return PromptTokenizer.load(weights, max_prompt_tokens, adapter)
     except Exception as error:
         # Only the first line: what follows is advice about a hub that is not asked here.
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -53,7 +55,7 @@ class App:
 
     def __init__(self, settings: Settings) -> None:
         upgrade(settings.store)
-        self._weights = {model.name: model.weights for model in settings.models}
+        self._folders = {model.name: (model.weights, model.adapter) for model in settings.models}
         self._store = SqlCalibratorStore(settings.store)
         self._calibrators = Calibrators(self._store)
         self._catalog = Catalog(
@@ -61,7 +63,7 @@ class App:
                 model.name: ModelEntry(
                     name=model.name,
                     revision=model_revision(model.weights, model.adapter),
-                    tokenizer_revision=tokenizer_revision(model.weights),
+                    tokenizer_revision=tokenizer_revision(model.weights, model.adapter),
                     teacher=model.teacher,
                     base=model.base,
                 )
@@ -85,7 +87,8 @@ class App:
     async def model_ready(self, name: str, engine: Engine, info: EngineInfo) -> None:
         """From now on ``engine`` answers for the model. Raises ModelFault if it cannot."""
         max_prompt_tokens = info.max_tokens - _ANSWER_TOKENS
-        tokenizer = await asyncio.to_thread(load_tokenizer, self._weights[name], max_prompt_tokens)
+        weights, adapter = self._folders[name]
+        tokenizer = await asyncio.to_thread(load_tokenizer, weights, max_prompt_tokens, adapter)
         self._catalog.find(name).served = ServedModel(tokenizer, engine, info, max_prompt_tokens)
         await self._server.report_health()
 

@@ -37,10 +37,12 @@ def model_revision(weights: Path, adapter: Path | None = None) -> str:
     return digest.hexdigest()[:16]
 
 
-def tokenizer_revision(weights: Path) -> str:
-    """The same, over the tokenizer and the chat template alone."""
+def tokenizer_revision(weights: Path, adapter: Path | None = None) -> str:
+    """The same, over the tokenizer and the chat template alone, an adapter's own among them."""
     digest = hashlib.sha256()
-    _update_files(digest, weights, _TOKENIZER)
+    for folder in (weights, adapter):
+        if folder is not None:
+            _update_files(digest, folder, _TOKENIZER)
     return digest.hexdigest()[:16]
 
 

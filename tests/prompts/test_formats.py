@@ -9,6 +9,7 @@ from trueodds_service.prompts.formats import (
     BUILT_IN,
     LETTER,
     PAREN,
+    PAREN_OPTIONS,
     TEXT,
     Format,
     answer,
@@ -41,10 +42,18 @@ OWN = Format(
 WRITTEN = {LETTER: " B", PAREN: " (B)", TEXT: " bat", OWN: " the one called bat."}
 
 
-@pytest.mark.parametrize("answer_format", BUILT_IN.values(), ids=BUILT_IN)
+@pytest.mark.parametrize("answer_format", [LETTER, PAREN, TEXT], ids=str)
 def test_a_question_ends_where_its_answer_begins(answer_format):
-    """Built-in formats share the prompt, so that only the answer differs."""
+    """These formats share the prompt, so that only the answer differs."""
     assert render(QUESTION, [], answer_format) == PROMPT
+
+
+def test_options_can_be_shown_as_they_are_answered():
+    """As far as is known the wording of He et al. 2023."""
+    question = Question("Tin?", ("yes", "no"), ("A", "B"))
+    assert render(question, [Shot(question, 1)], PAREN_OPTIONS) == (
+        "Tin?\n(A) yes\n(B) no\nAnswer: (B)\n\nTin?\n(A) yes\n(B) no\nAnswer:"
+    )
 
 
 def test_a_passage_comes_first():
@@ -136,6 +145,7 @@ def test_the_names_of_formats_are_part_of_stored_scopes():
     assert {name: each.key for name, each in BUILT_IN.items()} == {
         "letter": "letter",
         "paren": "paren",
+        "paren-options": "paren-options",
         "text": "text",
     }
     assert Format(identifier="The answer is").key == "custom-4fb5377478247ec3"

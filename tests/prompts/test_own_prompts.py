@@ -287,8 +287,8 @@ def test_spaces_can_be_no_tokens(odd):
 
 
 KINDS = {
-    "text": asked(TextPrompt("Which is it? " * 20)),
-    "special_text": asked(TextPrompt("Which is it? " * 20, special=True)),
+    "text": asked(TextPrompt("Which is it?" * 20)),
+    "special_text": asked(TextPrompt("Which is it?" * 20, special=True)),
     "chat": asked(ChatPrompt((("user", "Which is it? " * 20),))),
     "token_ids": asked(TokenIdPrompt((5,) * 50), ("", ""), option_ids=(tuple(range(30)), (1,))),
 }

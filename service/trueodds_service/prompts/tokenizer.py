@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
+from transformers import PreTrainedTokenizerBase
 
 from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.errors import InvalidInput, field
@@ -19,6 +19,7 @@ from trueodds_service.prompts.chat import ChatTemplate
 from trueodds_service.prompts.controls import control_names, split_controls
 from trueodds_service.prompts.encoding import Encoder
 from trueodds_service.prompts.formats import ask, asked_length, worked, worked_length
+from trueodds_service.prompts.loading import load_files
 from trueodds_service.prompts.question import (
     ChatPrompt,
     Prompt,
@@ -66,12 +67,11 @@ class PromptTokenizer:
         self._kept: dict[tuple[_Text, _Suffixes], _Found] = {}
 
     @classmethod
-    def load(cls, weights: Path, max_prompt_tokens: int) -> "PromptTokenizer":
-        """The tokenizer that lies beside a model's weights. Runs no code from there."""
-        tokenizer = AutoTokenizer.from_pretrained(
-            str(weights), local_files_only=True, trust_remote_code=False
-        )
-        return cls(tokenizer, max_prompt_tokens)
+    def load(
+        cls, weights: Path, max_prompt_tokens: int, adapter: Path | None = None
+    ) -> "PromptTokenizer":
+        """The tokenizer that lies beside a model's weights, or that its adapter brings."""
+        return cls(load_files(weights, adapter), max_prompt_tokens)
 
     def prepare(
         self, questions: Sequence[Question], shots: Sequence[Shot], reading: Reading
