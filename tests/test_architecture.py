@@ -59,7 +59,7 @@ HOMES = {
     "pydantic": {"config"},
     "ray": {"serving"},
     "sqlalchemy": {"store"},
-    "transformers": {"prompts.tokenizer"},
+    "transformers": {"prompts.tokenizer", "prompts.loading", "prompts.controls"},
     "trueodds.v1": {"rpc"},
     "torch": {"engine.forced"},
     "vllm": {
