@@ -46,13 +46,13 @@ def prompt(weights, adapter):
 def test_an_adapters_tokenizer_and_template_are_used(base, adapter):
     own = adapter("added")
     assert "added" in load_files(base, own).get_vocab()
-    assert prompt(base, own) == "Tin?!\n"
+    assert prompt(base, own) == "Tin?!"
     assert tokenizer_revision(base, own) != tokenizer_revision(base)
 
 
 def test_a_template_alone_is_used_with_the_bases_tokenizer(base, tmp_path):
     (tmp_path / "chat_template.jinja").write_text("{{ messages[0].content }}?!\n")
-    assert prompt(base, tmp_path) == "Tin??!\n"
+    assert prompt(base, tmp_path) == "Tin??!"
 
 
 def test_an_adapter_that_brings_neither_changes_nothing(base, tmp_path):
