@@ -3,8 +3,7 @@
 Ray's processes outlive a driver that gets SIGKILL, and with them every engine and its memory. So
 `trueodds serve` starts this beside itself, in a session of its own, and holds the writing end of
 a pipe that this reads. The system closes it however the service ends. Every process that the
-service starts inherits a mark in its environment; some of Ray's workers overwrite theirs with a
-title, so that the children of marked processes count too.
+service starts inherits a mark in its environment; the children of marked processes count too.
 """
 
 import contextlib
@@ -26,6 +25,8 @@ _ROUND_SECONDS = 0.5
 def reaped() -> Iterator[None]:
     """What is started inside ends with this process, whatever ends it, or else on leaving."""
     mark = os.environ[_MARK] = uuid.uuid4().hex
+    # Else setproctitle writes the titles of Ray's processes over the environment that is read.
+    os.environ.setdefault("SPT_NOENV", "1")
     reading, writing = os.pipe()
     command = [sys.executable, "-m", __name__, mark]
     reaper = subprocess.Popen(command, stdin=reading, start_new_session=True)  # noqa: S603
@@ -55,7 +56,8 @@ def _marked(mark: str) -> set[psutil.Process]:
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.environ().get(_MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
-                found |= {process, *process.children(recursive=True)}
+                found.add(process)
+                found.update(process.children(recursive=True))
     return found - {psutil.Process()}
 
 
