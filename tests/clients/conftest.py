@@ -184,12 +184,18 @@ def relay(service):
 
 class Slow(Relay):
     """A Relay whose calls run into their deadline when a message has more than ``most`` questions,
-    or the question whose text is ``fail_at?``.
+    or the question whose text is ``fail_at?``; that of ``hang_at?`` waits to be let go.
     """
 
-    most, fail_at = 128, None
+    most, fail_at, hang_at = 128, None, None
+
+    def __init__(self, service):
+        super().__init__(service)
+        self.let_go = threading.Event()
 
     def _check(self, request, context):
+        if f"{self.hang_at}?" in [question.text for question in request.questions]:
+            self.let_go.wait()
         late = f"{self.fail_at}?" in [question.text for question in request.questions]
         if late or len(request.questions) > self.most:
             context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "late")
@@ -214,6 +220,7 @@ def slow_server(service):
     slow.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
     server.start()
     yield slow
+    slow.let_go.set()
     server.stop(None)
 
 

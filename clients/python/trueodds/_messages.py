@@ -1,5 +1,6 @@
 """Python ↔ messages, for both clients."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC
@@ -73,6 +74,9 @@ CORRECTIONS = {
     calibration_pb2.BIAS_CORRECTION_BATCH: BiasCorrection.BATCH,
     calibration_pb2.BIAS_CORRECTION_CONTEXTUAL: BiasCorrection.CONTEXTUAL,
 }
+
+# A calibrator's name whose id, of 16 digits, is not whole.
+_SHORT = re.compile("(models/[^/]+)/calibrators/([0-9a-f]{1,15})")
 
 
 def model_name(model: str) -> str:
@@ -249,6 +253,43 @@ def take(
             on_outcome(index, outcome)
     if progress is not None:
         progress(len(outcomes), total)
+
+
+def are_ready(models: Sequence[Model], wanted: str | None) -> bool:
+    """Whether all models are ready, or the wanted one. Raises when that cannot become so."""
+    name = None if wanted is None else model_name(wanted)
+    chosen = [model for model in models if name is None or model.name == name]
+    if name is not None and not chosen:
+        raise errors.NotFound(f"{name} is no model of this server", reason="NOT_FOUND")
+    for model in chosen:
+        if model.state is ModelState.FAILED:
+            raise errors.ModelFailed(
+                f"{model.name} cannot come up: {model.state_cause}", reason="MODEL_FAILED"
+            )
+    return all(model.ready for model in chosen)
+
+
+def calibrator_parts(name: str, model: str) -> tuple[str, str]:
+    """The model, and how the id begins; that is empty where the name is whole, or none at all."""
+    path = _SHORT.fullmatch(name)
+    if path is not None:
+        return path[1], path[2]
+    return model, "" if "/" in name else name
+
+
+def only_calibrator(start: str, names: Sequence[str]) -> str:
+    """The one of these names whose id is ``start`` or begins with it."""
+    found = [name for name in names if name.rpartition("/")[2].startswith(start)]
+    found = [name for name in found if name.endswith(f"/{start}")] or found
+    if not found:
+        raise errors.NotFound(f"no calibrator's id begins with {start!r}", reason="NOT_FOUND")
+    if len(found) > 1:
+        raise errors.InvalidRequest(
+            f"{start!r} begins the ids of {len(found)} calibrators: say more of it",
+            reason="AMBIGUOUS_NAME",
+            field="name",
+        )
+    return found[0]
 
 
 def calibrator_of(message: calibration_pb2.Calibrator) -> Calibrator:

@@ -119,7 +119,7 @@ class AsyncClient:
             task,
             reading,
             shots,
-            calibrator,
+            await self._named(calibrator, model, timeout) if calibrator else None,
             min_option_mass,
             top_tokens,
             min_confidence,
@@ -155,7 +155,7 @@ class AsyncClient:
             task,
             reading,
             shots,
-            calibrator,
+            await self._named(calibrator, model, timeout) if calibrator else None,
             min_option_mass,
             top_tokens,
             min_confidence,
@@ -207,7 +207,7 @@ class AsyncClient:
             task,
             reading,
             shots,
-            calibrator,
+            await self._named(calibrator, model, timeout) if calibrator else None,
             min_option_mass,
             top_tokens,
             min_confidence,
@@ -327,7 +327,13 @@ class AsyncClient:
     ) -> Report:
         """Measures a calibrator on examples, which need their answers; see ``Client.evaluate``."""
         request = _reports.evaluate_message(
-            name, items, reading, shots, target_risks, miscoverages, allow_probabilities
+            await self._named(name, "", None),
+            items,
+            reading,
+            shots,
+            target_risks,
+            miscoverages,
+            allow_probabilities,
         )
         with self._errors():
             async for event in self._calibration.EvaluateCalibrator(request, timeout=timeout):
@@ -348,7 +354,9 @@ class AsyncClient:
         timeout: float | None = None,
     ) -> list[CalibratedScores | errors.TrueoddsError]:
         """Applies a calibrator to rows of scores that you have; see ``Client.calibrate``."""
-        requests = _fits.calibrate_messages(name, model, task, reading, list(rows))
+        requests = _fits.calibrate_messages(
+            await self._named(name, model, timeout), model, task, reading, list(rows)
+        )
         outcomes: list[CalibratedScores | errors.TrueoddsError] = []
         for request in requests:
             response = await self._ask(self._calibration.Calibrate, request, timeout)
@@ -371,7 +379,7 @@ class AsyncClient:
 
     async def calibrator(self, name: str, *, timeout: float | None = None) -> Calibrator:
         """The calibrator called ``models/{model}/calibrators/{id}``."""
-        request = calibration_pb2.GetCalibratorRequest(name=name)
+        request = calibration_pb2.GetCalibratorRequest(name=await self._named(name, "", timeout))
         response = await self._ask(self._calibration.GetCalibrator, request, timeout)
         return _messages.calibrator_of(response.calibrator)
 
@@ -379,13 +387,17 @@ class AsyncClient:
         self, name: str, *, force: bool = False, timeout: float | None = None
     ) -> Calibrator:
         """Makes a calibrator the one that answers in its scope; see ``Client.activate``."""
-        request = calibration_pb2.ActivateCalibratorRequest(name=name, force=force)
+        request = calibration_pb2.ActivateCalibratorRequest(
+            name=await self._named(name, "", timeout), force=force
+        )
         response = await self._ask(self._calibration.ActivateCalibrator, request, timeout)
         return _messages.calibrator_of(response.calibrator)
 
     async def rollback(self, name: str, *, timeout: float | None = None) -> Calibrator | None:
         """Takes back the activation of a calibrator; see ``Client.rollback``."""
-        request = calibration_pb2.RollbackCalibratorRequest(name=name)
+        request = calibration_pb2.RollbackCalibratorRequest(
+            name=await self._named(name, "", timeout)
+        )
         response = await self._ask(self._calibration.RollbackCalibrator, request, timeout)
         if not response.HasField("calibrator"):
             return None
@@ -393,7 +405,7 @@ class AsyncClient:
 
     async def delete(self, name: str, *, timeout: float | None = None) -> None:
         """Deletes a calibrator; see ``Client.delete``."""
-        request = calibration_pb2.DeleteCalibratorRequest(name=name)
+        request = calibration_pb2.DeleteCalibratorRequest(name=await self._named(name, "", timeout))
         await self._ask(self._calibration.DeleteCalibrator, request, timeout)
 
     async def models(self, *, timeout: float | None = None) -> list[Model]:
@@ -405,14 +417,16 @@ class AsyncClient:
         request = model_pb2.GetModelRequest(name=_messages.model_name(name))
         return _messages.model_of((await self._ask(self._models.GetModel, request, timeout)).model)
 
-    async def wait_until_ready(self, *, timeout: float = 300.0) -> list[Model]:
+    async def wait_until_ready(
+        self, *, timeout: float = 300.0, model: str | None = None
+    ) -> list[Model]:
         """Waits until every model is ready; see ``Client.wait_until_ready``."""
         deadline = time.monotonic() + timeout
         while True:
             left = deadline - time.monotonic()
             try:
                 models = await self._list_models(max(left, ATTEMPT_TIMEOUT))
-                if all(model.ready for model in models):
+                if _messages.are_ready(models, model):
                     return models
             except errors.Unavailable:
                 if left < 0:
@@ -454,6 +468,17 @@ class AsyncClient:
     ) -> Response:
         with self._errors():
             return await method(request, timeout=self._limit(timeout))
+
+    async def _named(self, name: str, model: str, timeout: float | None) -> str:
+        """The whole name of a calibrator, from that, from its id or from how its id begins."""
+        model, start = _messages.calibrator_parts(name, model)
+        if not start:
+            return name
+        models = [model] if model else [each.name for each in await self.models(timeout=timeout)]
+        names = [
+            each.name for one in models async for each in self.calibrators(one, timeout=timeout)
+        ]
+        return _messages.only_calibrator(start, names)
 
     def _limit(self, timeout: float | None) -> float:
         """The timeout of a call: its own, else the client's."""

@@ -75,7 +75,8 @@ class Client:
     pauses from 0.2 to 2 seconds and within its timeout; nothing else is. Streams do not count:
     they wait for the server for ``patience`` seconds.
 
-    What goes wrong is a TrueoddsError. ``models/x`` and ``x`` name the same model.
+    What goes wrong is a TrueoddsError. ``models/x`` and ``x`` name the same model. A calibrator is
+    named ``models/{model}/calibrators/{id}``, or by its id, or by how its id alone begins.
     """
 
     def __init__(
@@ -128,7 +129,7 @@ class Client:
             task,
             reading,
             shots,
-            calibrator,
+            self._named(calibrator, model, timeout) if calibrator else None,
             min_option_mass,
             top_tokens,
             min_confidence,
@@ -171,7 +172,7 @@ class Client:
             task,
             reading,
             shots,
-            calibrator,
+            self._named(calibrator, model, timeout) if calibrator else None,
             min_option_mass,
             top_tokens,
             min_confidence,
@@ -231,7 +232,7 @@ class Client:
             task,
             reading,
             shots,
-            calibrator,
+            self._named(calibrator, model, timeout) if calibrator else None,
             min_option_mass,
             top_tokens,
             min_confidence,
@@ -382,7 +383,13 @@ class Client:
         in seconds.
         """
         request = _reports.evaluate_message(
-            name, items, reading, shots, target_risks, miscoverages, allow_probabilities
+            self._named(name, "", None),
+            items,
+            reading,
+            shots,
+            target_risks,
+            miscoverages,
+            allow_probabilities,
         )
         with self._errors():
             for event in self._calibration.EvaluateCalibrator(request, timeout=timeout):
@@ -408,7 +415,9 @@ class Client:
         ``reading``, else the model's default. With a ``name`` these are checked, where given. A
         row that the calibrator is not for has its error in its place.
         """
-        requests = _fits.calibrate_messages(name, model, task, reading, list(rows))
+        requests = _fits.calibrate_messages(
+            self._named(name, model, timeout), model, task, reading, list(rows)
+        )
         outcomes: list[CalibratedScores | errors.TrueoddsError] = []
         for request in requests:
             response = self._ask(self._calibration.Calibrate, request, timeout)
@@ -433,7 +442,7 @@ class Client:
 
     def calibrator(self, name: str, *, timeout: float | None = None) -> Calibrator:
         """The calibrator called ``models/{model}/calibrators/{id}``."""
-        request = calibration_pb2.GetCalibratorRequest(name=name)
+        request = calibration_pb2.GetCalibratorRequest(name=self._named(name, "", timeout))
         response = self._ask(self._calibration.GetCalibrator, request, timeout)
         return _messages.calibrator_of(response.calibrator)
 
@@ -445,7 +454,9 @@ class Client:
         Activating the active one changes nothing. One whose fit is ``degenerate`` is
         FailedPrecondition, ``DEGENERATE_FIT``, unless you ``force`` it.
         """
-        request = calibration_pb2.ActivateCalibratorRequest(name=name, force=force)
+        request = calibration_pb2.ActivateCalibratorRequest(
+            name=self._named(name, "", timeout), force=force
+        )
         response = self._ask(self._calibration.ActivateCalibrator, request, timeout)
         return _messages.calibrator_of(response.calibrator)
 
@@ -455,7 +466,7 @@ class Client:
         Returns the calibrator that answers now; None when none does. Raises FailedPrecondition
         when ``name`` is not active, so that a repeated rollback does not go two steps back.
         """
-        request = calibration_pb2.RollbackCalibratorRequest(name=name)
+        request = calibration_pb2.RollbackCalibratorRequest(name=self._named(name, "", timeout))
         response = self._ask(self._calibration.RollbackCalibrator, request, timeout)
         if not response.HasField("calibrator"):
             return None
@@ -463,7 +474,7 @@ class Client:
 
     def delete(self, name: str, *, timeout: float | None = None) -> None:
         """Deletes a calibrator; raises FailedPrecondition while it is active."""
-        request = calibration_pb2.DeleteCalibratorRequest(name=name)
+        request = calibration_pb2.DeleteCalibratorRequest(name=self._named(name, "", timeout))
         self._ask(self._calibration.DeleteCalibrator, request, timeout)
 
     def models(self, *, timeout: float | None = None) -> list[Model]:
@@ -475,18 +486,19 @@ class Client:
         request = model_pb2.GetModelRequest(name=_messages.model_name(name))
         return _messages.model_of(self._ask(self._models.GetModel, request, timeout).model)
 
-    def wait_until_ready(self, *, timeout: float = 300.0) -> list[Model]:
-        """Waits until the server answers and every model is ready; the models.
+    def wait_until_ready(self, *, timeout: float = 300.0, model: str | None = None) -> list[Model]:
+        """Waits until the server answers and every model is ready, or one; all the models.
 
         Raises Unavailable when no server is there after ``timeout`` seconds, and
-        DeadlineExceeded when its models are not ready by then.
+        DeadlineExceeded when its models are not ready by then; at once, ModelFailed when a model
+        that is waited for cannot come up, and NotFound when the server has none of its name.
         """
         deadline = time.monotonic() + timeout
         while True:
             left = deadline - time.monotonic()
             try:
                 models = self._list_models(max(left, ATTEMPT_TIMEOUT))
-                if all(model.ready for model in models):
+                if _messages.are_ready(models, model):
                     return models
             except errors.Unavailable:
                 if left < 0:
@@ -527,6 +539,15 @@ class Client:
     ) -> Response:
         with self._errors():
             return method(request, timeout=self._limit(timeout))
+
+    def _named(self, name: str, model: str, timeout: float | None) -> str:
+        """The whole name of a calibrator, from that, from its id or from how its id begins."""
+        model, start = _messages.calibrator_parts(name, model)
+        if not start:
+            return name
+        models = [model] if model else [each.name for each in self.models(timeout=timeout)]
+        names = [each.name for one in models for each in self.calibrators(one, timeout=timeout)]
+        return _messages.only_calibrator(start, names)
 
     def _limit(self, timeout: float | None) -> float:
         """The timeout of a call: its own, else the client's."""

@@ -21,6 +21,7 @@ from trueodds.cli.console import (
     Task,
     Unconditional,
     Variants,
+    Wait,
     connected,
     err,
     extras,
@@ -28,6 +29,7 @@ from trueodds.cli.console import (
 )
 from trueodds.cli.files import FileOptions, file_options
 from trueodds.cli.rate import rows_done
+from trueodds.cli.terminal import check_writable
 from trueodds.errors import TrueoddsError
 from trueodds.types import (
     AnswerSetRule,
@@ -68,6 +70,7 @@ def bulk(
         float, typer.Option(min=0.001, help="Seconds to wait for the next answer.")
     ] = PATIENCE,
     server: Server = None,
+    wait: Wait = 0.0,
     *,
     files: FileOptions,
 ) -> None:
@@ -82,7 +85,12 @@ def bulk(
     """
     if output.suffix.lower() != ".parquet":
         raise typer.BadParameter("the output is Parquet: name it so", param_hint="--output")
-    with extras("bulk"), connected(server, timeout) as client, ExitStack() as stack:
+    check_writable(output)
+    with (
+        extras("bulk"),
+        connected(server, timeout, wait=wait, model=model) as client,
+        ExitStack() as stack,
+    ):
         from trueodds.bulk import score_file  # noqa: PLC0415 (the extra bulk)
 
         opened = files.of_task(task_column).open(questions, stack)

@@ -20,6 +20,7 @@ from trueodds.cli.console import (
     Task,
     Unconditional,
     Variants,
+    Wait,
     connected,
     err,
     extras,
@@ -86,6 +87,7 @@ def fit(
         float, typer.Option(min=0.001, help="Seconds that the fit may take.")
     ] = FIT_TIMEOUT,
     server: Server = None,
+    wait: Wait = 0.0,
     *,
     files: FileOptions,
 ) -> None:
@@ -100,7 +102,7 @@ def fit(
     if questions == shots == STDIN:
         raise typer.BadParameter("questions and shots cannot both come from stdin")
     reading = Reading(answer_format, normalization, unconditional_prompt, sum_variants, order)
-    with extras("bulk"), connected(server) as client, ExitStack() as stack:
+    with extras("bulk"), connected(server, wait=wait, model=model) as client, ExitStack() as stack:
         opened = None if questions is None else files.open(questions, stack)
         if dry_run and opened is not None:
             err.print(opened.preview(), soft_wrap=True)

@@ -1,5 +1,6 @@
 """What the commands share: output, errors, progress, and the options of many."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from trueodds._channel import TIMEOUT
 from trueodds.client import Client
 from trueodds.errors import TrueoddsError
 from trueodds.files import FileError
@@ -62,6 +64,14 @@ Server = Annotated[
 ]
 
 
+Wait = Annotated[
+    float,
+    typer.Option("--wait", min=0, metavar="SECONDS", help="Wait so long for a server to be ready."),
+]
+
+_SIGTERM_STATUS = 143
+
+
 def fail(message: str) -> NoReturn:
     """Says what is wrong, and ends with status 1."""
     err.print(Text("error: ", style="bold red") + Text(message), soft_wrap=True)
@@ -69,15 +79,35 @@ def fail(message: str) -> NoReturn:
 
 
 @contextmanager
-def connected(server: str | None, timeout: float | None = None) -> Iterator[Client]:
-    """A client. Errors, its own and those of files, end the command with a sentence."""
+def connected(
+    server: str | None, timeout: float = TIMEOUT, *, wait: float = 0.0, model: str | None = None
+) -> Iterator[Client]:
+    """A client, once the server and the model, or all of them, are ready, or after ``wait``.
+
+    Errors, its own and those of files, end the command with a sentence; SIGTERM, with status 143
+    and what is under way cancelled.
+    """
     try:
-        with Client(server) if timeout is None else Client(server, timeout=timeout) as client:
+        with _stopped_by_sigterm(), Client(server, timeout=timeout) as client:
+            if wait:
+                client.wait_until_ready(timeout=wait, model=model)
             yield client
     except (TrueoddsError, FileError) as error:
         fail(str(error))
     except UnicodeEncodeError as error:
         fail(f"an argument is not UTF-8: {error.object!r}")
+
+
+@contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    def stop(*_: object) -> NoReturn:
+        raise SystemExit(_SIGTERM_STATUS)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager
@@ -92,8 +122,12 @@ def extras(*names: str) -> Iterator[None]:
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """What moves a bar on a terminal; silent elsewhere."""
+def progress_bar(what: str, *, prints: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """What moves a bar on a terminal; silent elsewhere.
+
+    With ``prints`` the command prints meanwhile; a terminal that it prints to gets no bar.
+    """
+    shown = sys.stderr.isatty() and not (prints and sys.stdout.isatty())
     with Progress(
         TextColumn(what),
         BarColumn(),
@@ -101,7 +135,8 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
         TimeElapsedColumn(),
         console=err,
         transient=True,
-        disable=not sys.stderr.isatty(),
+        disable=not shown,
+        redirect_stdout=False,
     ) as bar:
         row = bar.add_task("", total=None)
         yield lambda done, total: bar.update(row, completed=done, total=total)

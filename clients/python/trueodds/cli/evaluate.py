@@ -17,6 +17,7 @@ from trueodds.cli.console import (
     Shots,
     Unconditional,
     Variants,
+    Wait,
     connected,
     err,
     extras,
@@ -51,6 +52,7 @@ def evaluate(
         float, typer.Option(min=0.001, help="Seconds that the evaluation may take.")
     ] = FIT_TIMEOUT,
     server: Server = None,
+    wait: Wait = 0.0,
     *,
     files: FileOptions,
 ) -> None:
@@ -63,7 +65,7 @@ def evaluate(
     """
     if questions == shots == STDIN:
         raise typer.BadParameter("questions and shots cannot both come from stdin")
-    with extras("bulk"), connected(server) as client, ExitStack() as stack:
+    with extras("bulk"), connected(server, wait=wait) as client, ExitStack() as stack:
         opened = files.open(questions, stack)
         if files.dry_run:
             typer.echo(opened.preview())

@@ -7,13 +7,14 @@ import typer
 
 from trueodds.cli.bulk import bulk
 from trueodds.cli.calibrators import calibrators_app, fit
-from trueodds.cli.console import Server, connected, out
+from trueodds.cli.console import Server, Wait, connected, out
 from trueodds.cli.demo import demo
 from trueodds.cli.evaluate import evaluate
 from trueodds.cli.report import report
 from trueodds.cli.score import score
 from trueodds.cli.serve import check, serve
 from trueodds.cli.tables import models_table
+from trueodds.cli.terminal import run
 
 app = typer.Typer(
     name="trueodds",
@@ -34,12 +35,12 @@ app.add_typer(calibrators_app, name="calibrators")
 
 
 @app.command()
-def models(server: Server = None) -> None:
+def models(server: Server = None, wait: Wait = 0.0) -> None:
     """Show the models that the server has.
 
     Example: trueodds models --server localhost:50051
     """
-    with connected(server) as client:
+    with connected(server, wait=wait) as client:
         out.print(models_table(client.models()))
 
 
@@ -63,4 +64,4 @@ def _options(
 
 def main() -> None:
     """The entry point."""
-    app()
+    run(app)

@@ -17,6 +17,7 @@ from trueodds.cli.console import (
     Shots,
     Unconditional,
     Variants,
+    Wait,
     connected,
     err,
     extras,
@@ -24,6 +25,7 @@ from trueodds.cli.console import (
     progress_bar,
 )
 from trueodds.cli.files import STDIN, FileOptions, file_options, labelled
+from trueodds.cli.terminal import check_writable
 from trueodds.evaluation import Report
 from trueodds.report import pictures, render
 from trueodds.report.png import png
@@ -68,6 +70,7 @@ def report(
         float, typer.Option(min=0.001, help="Seconds that the evaluation may take.")
     ] = FIT_TIMEOUT,
     server: Server = None,
+    wait: Wait = 0.0,
     *,
     files: FileOptions,
 ) -> None:
@@ -78,6 +81,8 @@ def report(
 
     Example: trueodds report demo-aligned 0f3a9c81d2b4e576 labelled.jsonl -o report.html
     """
+    folders = [folder / "figure" for folder in (svg, png_folder) if folder]
+    check_writable(output, json, *folders)
     if source is not None and model is None:
         found = _read(source)
     elif source is not None or model is None or calibrator is None or questions is None:
@@ -85,7 +90,11 @@ def report(
     elif questions == shots == STDIN:
         raise typer.BadParameter("questions and shots cannot both come from stdin")
     else:
-        with extras("bulk"), connected(server) as client, ExitStack() as stack:
+        with (
+            extras("bulk"),
+            connected(server, wait=wait, model=model) as client,
+            ExitStack() as stack,
+        ):
             opened = files.open(questions, stack)
             if files.dry_run:
                 typer.echo(opened.preview())

@@ -24,6 +24,7 @@ from trueodds.cli.console import (
     Task,
     Unconditional,
     Variants,
+    Wait,
     connected,
     err,
     extras,
@@ -32,6 +33,7 @@ from trueodds.cli.console import (
 )
 from trueodds.cli.files import STDIN, FileOptions, file_options
 from trueodds.cli.tables import answer_table
+from trueodds.cli.terminal import takes_unicode
 from trueodds.errors import InvalidRequest, TrueoddsError
 from trueodds.files import Item
 from trueodds.types import (
@@ -76,6 +78,7 @@ def score(
         float, typer.Option(min=0.001, help="Seconds that a message may take.")
     ] = TIMEOUT,
     server: Server = None,
+    wait: Wait = 0.0,
     *,
     files: FileOptions,
 ) -> None:
@@ -95,7 +98,11 @@ def score(
         raise typer.BadParameter("give a file of questions, or one with -q and -o")
     if questions == shots == STDIN:
         raise typer.BadParameter("questions and shots cannot both come from stdin")
-    with extras("bulk"), connected(server, timeout) as client, ExitStack() as stack:
+    with (
+        extras("bulk"),
+        connected(server, timeout, wait=wait, model=model) as client,
+        ExitStack() as stack,
+    ):
         items = [Item(_question(question, option or []))] if question is not None else []
         asked_columns = None
         if questions is not None:
@@ -134,7 +141,7 @@ def score(
         else:
             row = _row(outcome, with_set=answer_set is not None)
             named = {} if item.id is None else {"id": item.id}
-            typer.echo(json.dumps(named | row, ensure_ascii=False, allow_nan=False))
+            typer.echo(json.dumps(named | row, ensure_ascii=not takes_unicode(), allow_nan=False))
     if failed:
         raise typer.Exit(1)
 

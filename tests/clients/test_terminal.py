@@ -1,0 +1,184 @@
+"""The command on terminals, pipes and files that do not take its output, and when it is killed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from google.protobuf.json_format import MessageToDict
+
+from trueodds import Client, InvalidRequest, Method, NotFound, _messages
+from trueodds.v1 import calibration_pb2, scoring_pb2
+
+FULL = Path("/dev/full")
+ONE = ("-q", "?", "-o", "a", "-o", "b")
+COMMAND = (sys.executable, "-m", "trueodds")
+ASKED = {"question": "Łódź – où?", "options": ["è", "日本"], "labels": ["ä", "ß"]}
+
+
+@pytest.fixture
+def start(service):
+    """Starts the command in a process; ``encoding`` is that of its terminal."""
+    processes = []
+
+    def start(*args, encoding="utf-8", address=service.app.address, **options):
+        environment = {
+            **os.environ,
+            "TRUEODDS_SERVER": address,
+            "PYTHONIOENCODING": encoding,
+            "PYTHONUTF8": "0",
+        }
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+        process = subprocess.Popen([*COMMAND, *map(str, args)], env=environment, **options)
+        processes.append(process)
+        return process
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_poor_terminal_gets_json_that_says_the_same(start, write, encoding):
+    process = start("score", "aligned", write(ASKED), encoding=encoding)
+    printed, complaints = process.communicate()
+    assert (process.returncode, complaints) == (0, b"")
+    assert json.loads(printed.decode(encoding))["label"] in ASKED["labels"]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_poor_terminal_gets_tables(start, write, encoding):
+    process = start("score", "aligned", write(ASKED), "--table", encoding=encoding)
+    printed, complaints = process.communicate()
+    assert (process.returncode, complaints) == (0, b"")
+    assert rb"\u65e5\u672c" in printed
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize(
+    "args", [("models",), ("score", "aligned", "-q", "?", "-o", "a", "-o", "b")]
+)
+def test_a_full_output_is_told(start, args):
+    with FULL.open("w") as full:
+        process = start(*args, stdout=full)
+        _, complaints = process.communicate()
+    assert process.returncode == 1
+    assert complaints.decode() == ("error: the output cannot be written: No space left on device\n")
+
+
+def test_a_pipe_that_nobody_reads_ends_it_quietly(start, write):
+    read, written = os.pipe()
+    os.close(read)
+    process = start("score", "aligned", write(*[ASKED] * 3), stdout=written)
+    os.close(written)
+    _, complaints = process.communicate()
+    assert (process.returncode, complaints) == (1, b"")
+
+
+@pytest.mark.parametrize("wrong", ["folder", "file/below.parquet"])
+@pytest.mark.parametrize("kind", ["report", "bulk"])
+def test_outputs_that_cannot_be_written_are_found_before_the_work(
+    command, write, tmp_path, kind, wrong
+):
+    (tmp_path / "file").write_text("")
+    path = tmp_path / wrong
+    if wrong == "folder":
+        path = path.with_suffix(".parquet")
+        path.mkdir()
+    questions = write(ASKED)
+    args = {
+        "report": ("report", "missing", "0f3a", questions, "-o", path),
+        "bulk": ("bulk", "missing", questions, "-o", path),
+    }
+    result = command(*args[kind])
+    assert result.exit_code == 1
+    assert f"{path} cannot be written" in result.stderr.replace("\n", "")
+    assert "missing" not in result.stderr, "the server was asked"
+
+
+# --wait
+
+
+def test_wait_ends_when_a_server_never_comes(command):
+    result = command("models", "--server", "127.0.0.1:1", "--wait", 0.01)
+    assert result.exit_code == 1
+    assert "no trueodds server answers at 127.0.0.1:1" in result.stderr
+
+
+def test_wait_is_for_the_model_that_is_asked(command, service):
+    assert command("models", "--wait", 5).exit_code == 0
+    asked = (*ONE, "--wait", 5)
+    assert command("score", "aligned", *asked).exit_code == 0
+    missing = command("score", "missing", *asked)
+    assert missing.exit_code == 1
+    assert "models/missing is no model of this server" in missing.stderr
+
+
+# Short names of calibrators
+
+
+@pytest.fixture(scope="module")
+def names(service):
+    """The names of two calibrators of one model."""
+    with Client(service.app.address) as client:
+        return [
+            client.fit(
+                model="aligned",
+                task=f"short-{place}",
+                method=Method.CONSTANT,
+                temperature=2,
+                options=2,
+            ).name
+            for place in range(2)
+        ]
+
+
+@pytest.mark.parametrize("digits", [16, 12])
+def test_a_calibrator_is_named_by_its_id_or_how_it_begins(connect, service, command, names, digits):
+    client = connect(service.app.address)
+    for name in names:
+        short = name.rpartition("/")[2][:digits]
+        assert client.calibrator(short).name == name
+        assert client.calibrator(f"models/aligned/calibrators/{short}").name == name
+        shown = command("calibrators", "show", short)
+        assert shown.exit_code == 0
+        assert name in shown.stdout
+
+
+def test_a_beginning_of_several_or_of_none_is_refused(connect, service, names):
+    client = connect(service.app.address)
+    with pytest.raises(NotFound, match="begins with 'xyz'"):
+        client.calibrator("xyz")
+    with pytest.raises(InvalidRequest, match="the ids of 2 calibrators") as caught:
+        _messages.only_calibrator("0a", ["models/m/calibrators/0a1", "models/m/calibrators/0a2"])
+    assert caught.value.reason == "AMBIGUOUS_NAME"
+    assert _messages.only_calibrator("0a", ["models/m/calibrators/0a", "x/0a2"]).endswith("/0a")
+
+
+# JSON
+
+
+def test_what_is_zero_or_false_is_there_for_a_reader_of_json(service, connect, ask, names):
+    """A reader of the contract's JSON finds choice 0 and abstained false written out."""
+    request = scoring_pb2.ScoreRequest(
+        settings={"model": "models/aligned", "top_tokens": 1},
+        question=_messages.question_message(ask()),
+    )
+    answer = service.scoring.Score(request).answer
+    for message in (answer, *answer.options, *answer.top_tokens):
+        assert _optional(message) - {"unconditionalLogprob"} <= MessageToDict(message).keys()
+    found = service.calibration.GetCalibrator(
+        calibration_pb2.GetCalibratorRequest(name=names[0])
+    ).calibrator
+    assert _optional(found) <= MessageToDict(found).keys()
+
+
+def _optional(message):
+    return {
+        each.json_name
+        for each in message.DESCRIPTOR.fields
+        if each.has_presence and each.message_type is None
+    }
