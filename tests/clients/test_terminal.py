@@ -38,7 +38,7 @@ def start(service):
     yield start
     for process in processes:
         process.kill()
-        process.communicate()
+        process.wait()
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
