@@ -7,6 +7,7 @@ from benchmarks.process import Scores, SystemProcess
 from benchmarks.systems.lm_eval import LmEval
 from benchmarks.workload import Task
 from trueodds_service.config import VllmSettings
+from trueodds_service.engine.base import TokenScore
 from trueodds_service.engine.vllm import VllmEngine
 
 __all__ = ["Bare", "EngineProcess", "LmEval"]
@@ -24,7 +25,10 @@ class Bare:
         found = []
         for task in tasks:
             found += await self._engine.score(task.prompts)
-        return Scores([each.continuations for each in found])
+        scores = [each for each in found if isinstance(each, TokenScore)]
+        if len(scores) < len(found):
+            raise RuntimeError("the engine failed at a prompt")
+        return Scores([each.continuations for each in scores])
 
     def close(self) -> None:
         self._engine.close()

@@ -29,17 +29,23 @@ def start_engine(model: ModelSettings, adapters: Mapping[str, Path] | None = Non
     if isinstance(model.engine, FakeSettings):
         settings = model.engine
         return FakeEngine(
-            seed=settings.seed, sharpness=settings.sharpness, max_tokens=settings.max_tokens
+            seed=settings.seed,
+            sharpness=settings.sharpness,
+            max_tokens=settings.max_tokens,
+            vocabulary=settings.vocabulary,
         )
     return VllmEngine.start(model.weights, model.engine, adapters or {})
 
 
 def load_tokenizer(
-    weights: Path, max_prompt_tokens: int, adapter: Path | None = None
+    weights: Path,
+    max_prompt_tokens: int,
+    adapter: Path | None = None,
+    vocabulary: int | None = None,
 ) -> PromptTokenizer:
     """The tokenizer of a model or its adapter. Raises ModelFault, with the cause and path."""
     try:
-        return PromptTokenizer.load(weights, max_prompt_tokens, adapter)
+        return PromptTokenizer.load(weights, max_prompt_tokens, adapter, vocabulary)
     except Exception as error:
         # Only the first line: what follows is advice about a hub that is not asked here.
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
@@ -88,7 +94,9 @@ class App:
         """From now on ``engine`` answers for the model. Raises ModelFault if it cannot."""
         max_prompt_tokens = info.max_tokens - _ANSWER_TOKENS
         weights, adapter = self._folders[name]
-        tokenizer = await asyncio.to_thread(load_tokenizer, weights, max_prompt_tokens, adapter)
+        tokenizer = await asyncio.to_thread(
+            load_tokenizer, weights, max_prompt_tokens, adapter, info.vocabulary
+        )
         self._catalog.find(name).served = ServedModel(tokenizer, engine, info, max_prompt_tokens)
         await self._server.report_health()
 

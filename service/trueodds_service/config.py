@@ -59,6 +59,8 @@ class FakeSettings(_EngineSettings):
     sharpness: float = Field(default=1.0, gt=0)
     """Multiplies the logits: above one, an overconfident model."""
     max_tokens: int = Field(default=2048, ge=16)
+    vocabulary: int | None = Field(default=None, ge=256)
+    """Rows of its embedding, if it is to have an end: a token beyond kills it."""
 
 
 class ModelSettings(_Settings):

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from trueodds_service.core.order import cyclic_orders
 from trueodds_service.engine.base import TokenScore
 from trueodds_service.engine.fake import FakeEngine
-from trueodds_service.errors import InvalidInput, NotReady
+from trueodds_service.errors import InvalidInput, NotReady, PromptFault
 from trueodds_service.flows.score import Answer
 from trueodds_service.prompts.formats import LETTER, PAREN, TEXT, Format
 from trueodds_service.prompts.question import (
@@ -468,3 +468,32 @@ async def test_the_likeliest_tokens_stand_at_the_place_of_the_answer(house, coun
     [without] = await house.score(question, reading=reading)
     assert without.read.as_asked.engine.top_tokens == ()
     assert without.probabilities.tolist() == answer.probabilities.tolist()
+
+
+class Faulty(FakeEngine):
+    """Fails at every other prompt, in its own way."""
+
+    def __init__(self, fault):
+        super().__init__(seed=7)
+        self._fault = fault
+
+    async def score(self, prompts, adapter=None):
+        scores = await super().score(prompts, adapter)
+        return [self._fault(each) if place % 2 else each for place, each in enumerate(scores)]
+
+
+FAULTS = {
+    "LOGITS_NAN": lambda score: replace(score, continuations=score.continuations * np.nan),
+    "ENGINE_FAULT": lambda _: PromptFault("the engine failed", reason="ENGINE_FAULT"),
+}
+
+
+@pytest.mark.parametrize("reason", FAULTS)
+async def test_a_fault_at_a_prompt_is_that_questions(house, reason):
+    house.serve("aligned", Faulty(FAULTS[reason]))
+    questions = [replace(QUESTION, text=f"{number}?") for number in range(4)]
+    outcomes = await house.score(*questions)
+    assert [isinstance(each, Answer) for each in outcomes] == [True, False] * 2
+    for fault in outcomes[1::2]:
+        assert isinstance(fault, PromptFault)
+        assert fault.reason == reason

@@ -197,10 +197,14 @@ class Family:
         return tuple(self.tokenizer.encode(text, add_special_tokens=not bare).ids)
 
     def prompts(
-        self, max_prompt_tokens: int = 10_000, *, chat_template: str | None = CHATML
+        self,
+        max_prompt_tokens: int = 10_000,
+        *,
+        chat_template: str | None = CHATML,
+        vocabulary: int | None = None,
     ) -> PromptTokenizer:
         fast = PreTrainedTokenizerFast(tokenizer_object=self.tokenizer, chat_template=chat_template)
-        return PromptTokenizer(fast, max_prompt_tokens)
+        return PromptTokenizer(fast, max_prompt_tokens, vocabulary)
 
 
 def _with_chat(maker: Callable[[], Tokenizer]) -> Family:

@@ -7,6 +7,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from trueodds_service.errors import PromptFault
+
 
 @dataclass(frozen=True, slots=True)
 class TokenPrompt:
@@ -57,12 +59,17 @@ MAX_TOP_TOKENS = 20
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What answers: the engine's name and version, its number format and its context."""
+    """What answers: the engine's name and version, its number format and its context.
+
+    ``vocabulary`` is how many rows the embedding of the weights has: a token beyond it kills the
+    engine. None for an engine that takes any token.
+    """
 
     name: str
     version: str
     dtype: str
     max_tokens: int
+    vocabulary: int | None = None
 
 
 class Engine(Protocol):
@@ -73,9 +80,10 @@ class Engine(Protocol):
 
     async def score(
         self, prompts: Sequence[TokenPrompt], adapter: str | None = None
-    ) -> list[TokenScore]:
+    ) -> list[TokenScore | PromptFault]:
         """The scores of ``prompts``, in their order, with an adapter of the model or without.
 
+        What goes wrong at one prompt stands in its place, and costs the others nothing.
         Cancelling the call takes its prompts out of the engine. Raises EngineDied when the
         engine cannot answer any more.
         """

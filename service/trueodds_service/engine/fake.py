@@ -2,11 +2,13 @@
 
 import hashlib
 from collections.abc import Sequence
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trueodds_service.engine.base import EngineInfo, TokenPrompt, TokenScore
+from trueodds_service.engine.base import EngineDied, EngineInfo, TokenPrompt, TokenScore
+from trueodds_service.errors import PromptFault
 
 # More than the tokenizers of the tests have; what goes beyond is folded back.
 _VOCABULARY = 4096
@@ -18,16 +20,30 @@ class FakeEngine:
     What a continuation gets does not depend on what else is asked, and sums over its tokens, as
     in a real model. ``sharpness`` multiplies the logits: two fakes that differ in nothing else
     are an aligned model and its teacher, with that ratio as the temperature between them.
+    With a ``vocabulary`` it dies of any token beyond, as a real model does; else it takes all.
     """
 
-    def __init__(self, *, seed: int = 0, sharpness: float = 1.0, max_tokens: int = 2048) -> None:
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        sharpness: float = 1.0,
+        max_tokens: int = 2048,
+        vocabulary: int | None = None,
+    ) -> None:
         self._seed = seed
         self._sharpness = sharpness
-        self.info = EngineInfo(name="fake", version="1", dtype="float64", max_tokens=max_tokens)
+        self.info = EngineInfo(
+            name="fake",
+            version="1",
+            dtype="float64",
+            max_tokens=max_tokens,
+            vocabulary=vocabulary,
+        )
 
     async def score(
         self, prompts: Sequence[TokenPrompt], adapter: str | None = None
-    ) -> list[TokenScore]:
+    ) -> list[TokenScore | PromptFault]:
         """An adapter changes nothing: it is as one that has not been trained."""
         return [self._score(prompt) for prompt in prompts]
 
@@ -35,6 +51,10 @@ class FakeEngine:
         pass
 
     def _score(self, prompt: TokenPrompt) -> TokenScore:
+        rows = self.info.vocabulary
+        tokens = chain(prompt.prompt, prompt.identifier, *prompt.continuations)
+        if rows is not None and max(tokens) >= rows:
+            raise EngineDied("a token has no row in the embedding")
         # Options share their beginnings: each step is drawn once.
         steps: dict[tuple[int, ...], NDArray[np.float64]] = {}
 

@@ -1,6 +1,7 @@
 """vLLM as an engine: one model in its AsyncLLM. ``reader`` says what it is asked."""
 
 import itertools
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,14 @@ from trueodds_service.engine.base import EngineDied, EngineInfo, TokenPrompt, To
 from trueodds_service.engine.lanes import Lanes
 from trueodds_service.engine.launch import engine_arguments
 from trueodds_service.engine.reader import Reader, Terms
+from trueodds_service.errors import PromptFault, class_and_place
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
     from vllm.lora.request import LoRARequest
     from vllm.v1.engine.async_llm import AsyncLLM
+
+_log = logging.getLogger(__name__)
 
 # Priorities of vLLM's: the least goes first. Who asks few questions waits for them, and who asks
 # many waits for the last. With several processes each has its share of a call only.
@@ -71,6 +75,8 @@ class VllmEngine:
             version=vllm.__version__,
             dtype=str(config.dtype).removeprefix("torch."),
             max_tokens=config.max_model_len,
+            # Of the configuration; vLLM loads no embedding of another size.
+            vocabulary=config.get_vocab_size(),
         )
         # vLLM knows an adapter by its number, and would answer from another's cache were it reused.
         requests = {
@@ -81,12 +87,21 @@ class VllmEngine:
 
     async def score(
         self, prompts: Sequence[TokenPrompt], adapter: str | None = None
-    ) -> list[TokenScore]:
+    ) -> list[TokenScore | PromptFault]:
         terms = Terms(
             lora=None if adapter is None else self._adapters[adapter],
             priority=_FIRST if len(prompts) <= _FEW else _IN_TURN,
         )
-        return await gather_or_cancel(self._reader.score(prompt, terms) for prompt in prompts)
+        return await gather_or_cancel(self._outcome(prompt, terms) for prompt in prompts)
+
+    async def _outcome(self, prompt: TokenPrompt, terms: Terms) -> TokenScore | PromptFault:
+        try:
+            return await self._reader.score(prompt, terms)
+        except EngineDied:
+            raise
+        except Exception as error:
+            _log.error("vLLM failed at a prompt: %s", class_and_place(error))
+            return PromptFault("the engine failed at this prompt", reason="ENGINE_FAULT")
 
     def close(self) -> None:
         self._llm.shutdown()

@@ -22,7 +22,7 @@ from trueodds_service.core.order import (
     without_prior,
 )
 from trueodds_service.engine.base import TokenPrompt, TokenScore
-from trueodds_service.errors import InvalidInput, NotReady, ServiceError, field
+from trueodds_service.errors import InvalidInput, NotReady, PromptFault, ServiceError, field
 from trueodds_service.flows.catalog import ServedModel
 from trueodds_service.prompts.formats import asked_length, worked_length
 from trueodds_service.prompts.question import Question, Shot
@@ -243,10 +243,12 @@ async def _unconditional(
 def _option_reads(
     question: Question,
     prepared: Prepared,
-    score: TokenScore,
-    without_question: Mapping[_Continuations, TokenScore],
+    score: TokenScore | PromptFault,
+    without_question: Mapping[_Continuations, TokenScore | PromptFault],
     reading: Reading,
 ) -> OptionReads | ServiceError:
+    if isinstance(score := _sound(score), PromptFault):
+        return score
     places = [[place for _, place in ways] for ways in prepared.surfaces]
     # Without variants the continuations are the options.
     logprobs, greedy = score.continuations, score.greedy
@@ -265,7 +267,10 @@ def _option_reads(
     elif reading.normalization is Normalization.CHARACTERS:
         scores = logprobs / np.array([len(name) for name in names])
     elif reading.normalization is Normalization.PMI:
-        unconditional = without_question[_continuations(prepared.prompt)].continuations
+        without = _sound(without_question[_continuations(prepared.prompt)])
+        if isinstance(without, PromptFault):
+            return without
+        unconditional = without.continuations
         if reading.variants:
             unconditional = option_logprobs(unconditional, places)
         ruled_out = np.isneginf(logprobs)
@@ -273,6 +278,13 @@ def _option_reads(
     if not np.isfinite(scores.max()):
         return NotReady("the model gives no option any probability", reason="NO_OPTION_MASS")
     return OptionReads(logprobs, scores, byte_counts, unconditional, greedy, prepared, score)
+
+
+def _sound(score: TokenScore | PromptFault) -> TokenScore | PromptFault:
+    """What the engine said, unless it is no number: then the fault that it is."""
+    if isinstance(score, TokenScore) and np.isnan([*score.continuations, score.identifier]).any():
+        return PromptFault("the model's logits for this prompt are NaN", reason="LOGITS_NAN")
+    return score
 
 
 def _corrected(

@@ -6,6 +6,7 @@ and the option's tokens are what that adds to the prompt.
 """
 
 import copy
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,8 +47,15 @@ class Prepared:
 class PromptTokenizer:
     """Makes engine prompts for one model. Thread-safe."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_prompt_tokens: int) -> None:
-        """``max_prompt_tokens`` is the longest prompt that leaves room for one token to read."""
+    def __init__(
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        max_prompt_tokens: int,
+        vocabulary: int | None = None,
+    ) -> None:
+        """``max_prompt_tokens`` is the longest prompt that leaves room for one token to read,
+        ``vocabulary`` how many rows the model's embedding has, where that is known.
+        """
         # Two of them: one that is switched between two threads' texts would mix them up.
         self._plain = copy.deepcopy(tokenizer)
         self._plain.split_special_tokens = True
@@ -59,7 +67,9 @@ class PromptTokenizer:
         self._control_names = control_names(self._special)
         self._unsplit_names = split_controls(self._plain)
         self._encoders = {False: Encoder(self._plain), True: Encoder(self._special)}
-        self._vocabulary = len(tokenizer)
+        # A tokenizer may know more tokens than the weights have rows, or fewer.
+        self._vocabulary = min(len(tokenizer), vocabulary or len(tokenizer))
+        self._outgrows = max(tokenizer.get_vocab().values()) >= (vocabulary or math.inf)
         self._max_prompt_tokens = max_prompt_tokens
         # No text of more characters is as few tokens as the model reads.
         longest = max(map(len, tokenizer.get_vocab()))
@@ -68,10 +78,14 @@ class PromptTokenizer:
 
     @classmethod
     def load(
-        cls, weights: Path, max_prompt_tokens: int, adapter: Path | None = None
+        cls,
+        weights: Path,
+        max_prompt_tokens: int,
+        adapter: Path | None = None,
+        vocabulary: int | None = None,
     ) -> "PromptTokenizer":
         """The tokenizer that lies beside a model's weights, or that its adapter brings."""
-        return cls(load_files(weights, adapter), max_prompt_tokens)
+        return cls(load_files(weights, adapter), max_prompt_tokens, vocabulary)
 
     def prepare(
         self, questions: Sequence[Question], shots: Sequence[Shot], reading: Reading
@@ -112,6 +126,7 @@ class PromptTokenizer:
         self._check_characters(len(text.text), "source")
         ids = self._encode([text])[0]
         _check_not_empty(ids, "source")
+        self._check_written(ids, "source")
         return ids
 
     def tokenize(self, prompts: Sequence[Prompt]) -> list[tuple[int, ...]]:
@@ -235,6 +250,11 @@ class PromptTokenizer:
                 reason="UNKNOWN_TOKEN",
             )
 
+    def _check_written(self, ids: tuple[int, ...], name: str) -> None:
+        """Refuses what the tokenizer wrote where the model cannot read it."""
+        if self._outgrows:
+            self._check_ids(ids, name)
+
     def _check_characters(self, length: int, name: str) -> None:
         """Refuses what is certainly too long in tokens; to find out how long would take long."""
         if length > self._max_characters:
@@ -271,6 +291,10 @@ class PromptTokenizer:
         _check_not_empty(ids, written.suffixes.prompt)
         if isinstance(found, InvalidInput):
             raise found
+        self._check_written(ids + found.identifier, written.suffixes.prompt)
+        for index, ways in enumerate(found.surfaces):
+            for _, place in ways:
+                self._check_written(found.continuations[place], written.suffixes.field(index))
         prompt = TokenPrompt(ids, found.continuations, found.identifier)
         return self._checked(Prepared(prompt, found.surfaces), written.suffixes.prompt)
 

@@ -14,10 +14,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from trueodds_service.engine.base import EngineInfo, TokenPrompt, TokenScore
+from trueodds_service.errors import PromptFault, class_and_place
 
 _log = logging.getLogger(__name__)
 
-Score = Callable[[Sequence[TokenPrompt], str | None], Awaitable[list[TokenScore]]]
+Score = Callable[[Sequence[TokenPrompt], str | None], Awaitable[list[TokenScore | PromptFault]]]
 
 # Before each message: how many bytes it has.
 _SIZE = struct.Struct("!Q")
@@ -86,7 +87,9 @@ class Listener:
         try:
             _send(writer, (number, await self._score(*call)))
         except Exception as error:
-            # Only the class: a foreign message can hold a prompt.
+            # Here its place is known; the gateway learns the class alone. A foreign message can
+            # hold a prompt.
+            _log.error("the engine failed at a request: %s", class_and_place(error))
             _send(writer, (number, EngineFault(type(error).__name__)))
 
 
@@ -123,7 +126,9 @@ class Connection:
             raise ConnectionResetError from error
         return cls(info, reader, writer, on_lost)
 
-    async def score(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[TokenScore]:
+    async def score(
+        self, prompts: Sequence[TokenPrompt], adapter: str | None
+    ) -> list[TokenScore | PromptFault]:
         """As ``Engine.score``. Raises EngineFault, and ConnectionError when the process is gone."""
         if not self._is_open:
             raise ConnectionResetError
@@ -131,7 +136,7 @@ class Connection:
         answer = self._calls[number] = asyncio.get_running_loop().create_future()
         try:
             _send(self._writer, (number, (prompts, adapter)))
-            scores: list[TokenScore] = await answer
+            scores: list[TokenScore | PromptFault] = await answer
             return scores
         except asyncio.CancelledError:
             # The caller is gone; so are its prompts, also in the engine.

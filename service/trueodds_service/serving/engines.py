@@ -18,7 +18,7 @@ from trueodds_service.app import start_engine
 from trueodds_service.concurrency import gather_or_cancel
 from trueodds_service.config import ModelSettings
 from trueodds_service.engine.base import Engine, EngineDied, EngineInfo, TokenPrompt, TokenScore
-from trueodds_service.errors import Unavailable
+from trueodds_service.errors import PromptFault, Unavailable
 from trueodds_service.serving.connection import Connection, Listener
 from trueodds_service.serving.routing import Router
 
@@ -68,7 +68,9 @@ class EngineReplica:
         if engine := getattr(self, "_engine", None):
             engine.close()
 
-    async def _score(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[TokenScore]:
+    async def _score(
+        self, prompts: Sequence[TokenPrompt], adapter: str | None
+    ) -> list[TokenScore | PromptFault]:
         try:
             return await self._engine.score(prompts, adapter)
         except EngineDied:
@@ -122,7 +124,7 @@ class RemoteEngine:
         if not self.is_lost:
             await self._connecting.result().wait_lost()
 
-    async def score(self, prompts: Sequence[TokenPrompt]) -> list[TokenScore]:
+    async def score(self, prompts: Sequence[TokenPrompt]) -> list[TokenScore | PromptFault]:
         """Raises Unavailable when process after process is lost with the request, or none comes."""
         with contextlib.suppress(TimeoutError):
             for _ in range(_ATTEMPTS):
@@ -174,7 +176,7 @@ class RemoteEngines:
 
     async def score(
         self, prompts: Sequence[TokenPrompt], adapter: str | None = None
-    ) -> list[TokenScore]:
+    ) -> list[TokenScore | PromptFault]:
         """Of the model that it was made for, whatever ``adapter`` says.
 
         Raises Unavailable when process after process is lost with the request.
