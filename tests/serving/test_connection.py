@@ -10,7 +10,7 @@ import pytest
 from trueodds_service.engine.base import EngineInfo, TokenPrompt, TokenScore
 from trueodds_service.serving.connection import Connection, EngineFault, Listener
 
-INFO = EngineInfo("played", "1", "float32", 2048)
+INFO = EngineInfo("played", "1", "float32", 2048, 32000)
 PROMPT_TEXT = "a prompt"
 
 

@@ -11,6 +11,7 @@ from trueodds_service.engine.base import EngineInfo, TokenPrompt, TokenScore
 from trueodds_service.errors import Unavailable
 from trueodds_service.serving.connection import Listener
 from trueodds_service.serving.engines import RemoteEngine, RemoteEngines
+from trueodds_service.serving.suspects import Killers
 
 PROMPTS = [TokenPrompt((number,) * 8, ((1,), (2,))) for number in range(64)]
 
@@ -39,7 +40,7 @@ class Process:
         return self._socket
 
     async def start(self):
-        self._listener = Listener(EngineInfo(self.name, "1", "float32", 2048), self._score)
+        self._listener = Listener(EngineInfo(self.name, "1", "float32", 2048, 32000), self._score)
         self._socket = str(self._folder / f"{self.name}-{next(self._starts)}")
         await self._listener.listen(self._socket)
 
@@ -64,8 +65,9 @@ class Engines:
 
     def __init__(self, processes, *, is_adapter=False):
         self.processes = processes
-        engines = [RemoteEngine("model", each, is_adapter=is_adapter) for each in processes]
-        self.whole = RemoteEngines(engines)
+        killers = Killers()
+        engines = [RemoteEngine("model", each, killers) for each in processes]
+        self.whole = RemoteEngines(engines, killers, adapter="model" if is_adapter else None)
 
     async def firsts(self, prompts=PROMPTS):
         return [score.continuations[0] for score in await self.whole.score(prompts)]
@@ -157,16 +159,16 @@ async def test_an_engine_is_lost_when_all_its_processes_are(start):
     assert await call == EXPECTED
 
 
-async def test_an_engine_that_dies_again_and_again_is_unavailable(start):
+async def test_prompts_that_all_kill_are_all_told_so(start):
     engines = await start(1)
     engines.processes[0].dies_at_once = True
-    with pytest.raises(Unavailable) as caught:
-        await engines.firsts()
-    assert caught.value.reason == "ENGINE_LOST"
+    outcomes = await engines.whole.score(PROMPTS[:4])
+    assert [outcome.reason for outcome in outcomes] == ["ENGINE_KILLED"] * 4
 
 
 async def test_an_engine_that_does_not_come_back_is_unavailable(start, monkeypatch):
-    monkeypatch.setattr("trueodds_service.serving.engines._PATIENCE_SECONDS", 0.05)
+    for bound in ("_PATIENCE_SECONDS", "_TRIAL_SECONDS"):
+        monkeypatch.setattr(f"trueodds_service.serving.engines.{bound}", 0.05)
     engines = await start(1)
     await engines.whole.connected()
     await engines.processes[0].kill()

@@ -28,7 +28,7 @@ class Handle:
         return self._socket
 
     async def start(self):
-        self._listener = Listener(EngineInfo("fake", "1", "float64", 2048), None)
+        self._listener = Listener(EngineInfo("fake", "1", "float64", 2048, 32000), None)
         await self._listener.listen(self._socket)
 
     async def lose(self):

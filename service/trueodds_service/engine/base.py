@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +54,9 @@ class TokenScore:
     top_tokens: tuple[tuple[int, float], ...] = ()
 
 
+Outcome: TypeAlias = TokenScore | PromptFault
+"""What becomes of a prompt."""
+
 MAX_TOP_TOKENS = 20
 
 
@@ -80,13 +83,17 @@ class Engine(Protocol):
 
     async def score(
         self, prompts: Sequence[TokenPrompt], adapter: str | None = None
-    ) -> list[TokenScore | PromptFault]:
+    ) -> list[Outcome]:
         """The scores of ``prompts``, in their order, with an adapter of the model or without.
 
         What goes wrong at one prompt stands in its place, and costs the others nothing.
         Cancelling the call takes its prompts out of the engine. Raises EngineDied when the
         engine cannot answer any more.
         """
+        ...
+
+    async def check(self) -> None:
+        """Returns once the engine has ended the step that it is at, if any."""
         ...
 
     def close(self) -> None:

@@ -7,8 +7,7 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from trueodds_service.engine.base import EngineDied, EngineInfo, TokenPrompt, TokenScore
-from trueodds_service.errors import PromptFault
+from trueodds_service.engine.base import EngineDied, EngineInfo, Outcome, TokenPrompt, TokenScore
 
 # More than the tokenizers of the tests have; what goes beyond is folded back.
 _VOCABULARY = 4096
@@ -43,9 +42,12 @@ class FakeEngine:
 
     async def score(
         self, prompts: Sequence[TokenPrompt], adapter: str | None = None
-    ) -> list[TokenScore | PromptFault]:
+    ) -> list[Outcome]:
         """An adapter changes nothing: it is as one that has not been trained."""
         return [self._score(prompt) for prompt in prompts]
+
+    async def check(self) -> None:
+        pass
 
     def close(self) -> None:
         pass

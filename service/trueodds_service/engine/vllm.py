@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from trueodds_service.concurrency import gather_or_cancel
 from trueodds_service.config import VllmSettings
-from trueodds_service.engine.base import EngineDied, EngineInfo, TokenPrompt, TokenScore
+from trueodds_service.engine.base import EngineDied, EngineInfo, Outcome, TokenPrompt
 from trueodds_service.engine.lanes import Lanes
 from trueodds_service.engine.launch import engine_arguments
 from trueodds_service.engine.reader import Reader, Terms
@@ -87,14 +87,14 @@ class VllmEngine:
 
     async def score(
         self, prompts: Sequence[TokenPrompt], adapter: str | None = None
-    ) -> list[TokenScore | PromptFault]:
+    ) -> list[Outcome]:
         terms = Terms(
             lora=None if adapter is None else self._adapters[adapter],
             priority=_FIRST if len(prompts) <= _FEW else _IN_TURN,
         )
         return await gather_or_cancel(self._outcome(prompt, terms) for prompt in prompts)
 
-    async def _outcome(self, prompt: TokenPrompt, terms: Terms) -> TokenScore | PromptFault:
+    async def _outcome(self, prompt: TokenPrompt, terms: Terms) -> Outcome:
         try:
             return await self._reader.score(prompt, terms)
         except EngineDied:
@@ -102,6 +102,10 @@ class VllmEngine:
         except Exception as error:
             _log.error("vLLM failed at a prompt: %s", class_and_place(error))
             return PromptFault("the engine failed at this prompt", reason="ENGINE_FAULT")
+
+    async def check(self) -> None:
+        # Answered by vLLM's own process, between two steps.
+        await self._llm.is_sleeping()
 
     def close(self) -> None:
         self._llm.shutdown()

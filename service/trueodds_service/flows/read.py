@@ -21,7 +21,7 @@ from trueodds_service.core.order import (
     label_prior,
     without_prior,
 )
-from trueodds_service.engine.base import TokenPrompt, TokenScore
+from trueodds_service.engine.base import Outcome, TokenPrompt, TokenScore
 from trueodds_service.errors import InvalidInput, NotReady, PromptFault, ServiceError, field
 from trueodds_service.flows.catalog import ServedModel
 from trueodds_service.prompts.formats import asked_length, worked_length
@@ -243,8 +243,8 @@ async def _unconditional(
 def _option_reads(
     question: Question,
     prepared: Prepared,
-    score: TokenScore | PromptFault,
-    without_question: Mapping[_Continuations, TokenScore | PromptFault],
+    score: Outcome,
+    without_question: Mapping[_Continuations, Outcome],
     reading: Reading,
 ) -> OptionReads | ServiceError:
     if isinstance(score := _sound(score), PromptFault):
@@ -280,7 +280,7 @@ def _option_reads(
     return OptionReads(logprobs, scores, byte_counts, unconditional, greedy, prepared, score)
 
 
-def _sound(score: TokenScore | PromptFault) -> TokenScore | PromptFault:
+def _sound(score: Outcome) -> Outcome:
     """What the engine said, unless it is no number: then the fault that it is."""
     if isinstance(score, TokenScore) and np.isnan([*score.continuations, score.identifier]).any():
         return PromptFault("the model's logits for this prompt are NaN", reason="LOGITS_NAN")

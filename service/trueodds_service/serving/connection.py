@@ -13,12 +13,12 @@ import struct
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from trueodds_service.engine.base import EngineInfo, TokenPrompt, TokenScore
-from trueodds_service.errors import PromptFault, class_and_place
+from trueodds_service.engine.base import EngineInfo, Outcome, TokenPrompt
+from trueodds_service.errors import class_and_place
 
 _log = logging.getLogger(__name__)
 
-Score = Callable[[Sequence[TokenPrompt], str | None], Awaitable[list[TokenScore | PromptFault]]]
+Score = Callable[[Sequence[TokenPrompt], str | None], Awaitable[list[Outcome]]]
 
 # Before each message: how many bytes it has.
 _SIZE = struct.Struct("!Q")
@@ -26,12 +26,22 @@ _SIZE = struct.Struct("!Q")
 # Bytes that may wait to be read: about a batch.
 _BUFFER = 2**20
 
+# An engine's process says so often that it is alive, and one that says nothing for some of these
+# is not: it is stopped, or hangs.
+_BEAT_SECONDS = 5.0
+_BEATS_MISSED = 5
+_BEAT = -1
+
 # What reading raises once the other end is gone.
 _GONE = (ConnectionError, asyncio.IncompleteReadError)
 
 
 class EngineFault(Exception):
     """The engine failed at one request and lives on. The message is the error's class."""
+
+
+class NotSent(ConnectionError):
+    """The process was gone before the call: its prompts were never there."""
 
 
 class Listener:
@@ -60,6 +70,7 @@ class Listener:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._callers[writer] = asyncio.get_running_loop().create_future()
         calls: dict[int, asyncio.Task[None]] = {}
+        beating = asyncio.create_task(_beat(writer))
         try:
             _send(writer, self._info)
             while True:
@@ -72,6 +83,7 @@ class Listener:
         except _GONE:
             pass
         finally:
+            beating.cancel()
             # With the gateway, everybody who asked through it is gone.
             for task in calls.values():
                 task.cancel()
@@ -87,8 +99,7 @@ class Listener:
         try:
             _send(writer, (number, await self._score(*call)))
         except Exception as error:
-            # Here its place is known; the gateway learns the class alone. A foreign message can
-            # hold a prompt.
+            # Only the class and the place: a foreign message can hold a prompt.
             _log.error("the engine failed at a request: %s", class_and_place(error))
             _send(writer, (number, EngineFault(type(error).__name__)))
 
@@ -109,7 +120,9 @@ class Connection:
         self._numbers = itertools.count()
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._is_open = True
+        self._silence = 0
         self._receiving = asyncio.create_task(self._take_answers(reader))
+        self._listening = asyncio.create_task(self._listen_for_life())
 
     @classmethod
     async def open(cls, path: str, on_lost: Callable[[], None]) -> "Connection":
@@ -126,18 +139,16 @@ class Connection:
             raise ConnectionResetError from error
         return cls(info, reader, writer, on_lost)
 
-    async def score(
-        self, prompts: Sequence[TokenPrompt], adapter: str | None
-    ) -> list[TokenScore | PromptFault]:
+    async def score(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[Outcome]:
         """As ``Engine.score``. Raises EngineFault, and ConnectionError when the process is gone."""
         if not self._is_open:
-            raise ConnectionResetError
+            raise NotSent
         number = next(self._numbers)
         answer = self._calls[number] = asyncio.get_running_loop().create_future()
         try:
             _send(self._writer, (number, (prompts, adapter)))
-            scores: list[TokenScore | PromptFault] = await answer
-            return scores
+            outcomes: list[Outcome] = await answer
+            return outcomes
         except asyncio.CancelledError:
             # The caller is gone; so are its prompts, also in the engine.
             _send(self._writer, (number, None))
@@ -153,10 +164,21 @@ class Connection:
         """Calls under way fail with a ConnectionError."""
         self._receiving.cancel()
 
+    async def _listen_for_life(self) -> None:
+        """Ends the connection to a process that does not end and says nothing."""
+        # Counted, not timed: if this process itself was stopped, that is one silence, not many.
+        while self._silence < _BEATS_MISSED:
+            await asyncio.sleep(_BEAT_SECONDS)
+            self._silence += 1
+        _log.error("an engine's process has said nothing for some time: taken for lost")
+        # Reading ends, and with it everything else, as when the process is gone.
+        self._writer.transport.abort()
+
     async def _take_answers(self, reader: asyncio.StreamReader) -> None:
         try:
             while True:
                 number, scores = await _next_message(reader)
+                self._silence = 0
                 answer = self._calls.get(number)
                 if answer is None or answer.done():  # nobody waits for it any more
                     continue
@@ -170,10 +192,17 @@ class Connection:
             self._on_lost()
         finally:
             self._is_open = False
+            self._listening.cancel()
             self._writer.close()
             for answer in self._calls.values():
                 if not answer.done():
                     answer.set_exception(ConnectionResetError())
+
+
+async def _beat(writer: asyncio.StreamWriter) -> None:
+    while True:
+        await asyncio.sleep(_BEAT_SECONDS)
+        _send(writer, (_BEAT, None))
 
 
 def _forget(calls: dict[int, asyncio.Task[None]], number: int, _: asyncio.Task[None]) -> None:

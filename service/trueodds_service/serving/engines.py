@@ -9,26 +9,38 @@ import os
 import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+import psutil
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 
 from trueodds_service.app import start_engine
 from trueodds_service.concurrency import gather_or_cancel
 from trueodds_service.config import ModelSettings
-from trueodds_service.engine.base import Engine, EngineDied, EngineInfo, TokenPrompt, TokenScore
-from trueodds_service.errors import PromptFault, Unavailable
-from trueodds_service.serving.connection import Connection, Listener
+from trueodds_service.engine.base import (
+    Engine,
+    EngineDied,
+    EngineInfo,
+    Outcome,
+    TokenPrompt,
+)
+from trueodds_service.errors import PromptFault, Unavailable, class_and_place
+from trueodds_service.serving.connection import Connection, EngineFault, Listener, NotSent
+from trueodds_service.serving.pauses import pause_before_start
 from trueodds_service.serving.routing import Router
+from trueodds_service.serving.suspects import Killers, Suspects, killed
 
 _log = logging.getLogger(__name__)
 
-# A request whose engine died is sent again, to the process that takes its place.
-_ATTEMPTS = 3
 _PAUSE_SECONDS = 0.5
-# So long a request waits for it: half of the time that clients give an answer.
+# A request waits so long for a process that is gone: half of the time that clients give an answer.
 _PATIENCE_SECONDS = 60.0
+# And so long, once its engine has died with it, until it is clear which prompt it died of.
+_TRIAL_SECONDS = 600.0
+
+# How often an engine is asked whether it ends its steps, and how long it may take to say so.
+_CHECK_SECONDS = 5.0
 
 # The gateway's own grace, and some: it leaves when its requests have ended.
 _GRACE_SECONDS = 10.0
@@ -49,12 +61,14 @@ class EngineReplica:
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self, model: ModelSettings, adapters: Mapping[str, Path], sockets: Path
     ) -> None:
+        await asyncio.sleep(pause_before_start(sockets / f"{model.name}.starts"))
         self._engine = start_engine(model, adapters)
         for adapter in (None, *adapters):
             await warm_up(self._engine, adapter)
         self._listener = Listener(self._engine.info, self._score)
         self._path = str(sockets / uuid.uuid4().hex[:8])
         await self._listener.listen(self._path)
+        self._watching = asyncio.create_task(self._watch(model.engine.hang_seconds))
         # What is here now stays: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
@@ -63,21 +77,42 @@ class EngineReplica:
         return self._path
 
     async def __del__(self) -> None:
+        if watching := getattr(self, "_watching", None):
+            watching.cancel()
         if listener := getattr(self, "_listener", None):
             await listener.close(_GRACE_SECONDS)
         if engine := getattr(self, "_engine", None):
             engine.close()
 
-    async def _score(
-        self, prompts: Sequence[TokenPrompt], adapter: str | None
-    ) -> list[TokenScore | PromptFault]:
+    async def _score(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[Outcome]:
         try:
             return await self._engine.score(prompts, adapter)
-        except EngineDied:
-            # Serve replaces a process that is gone at once, and one that is only sick at the
-            # next health check.
-            _log.error("the engine died; its process ends")
-            os._exit(1)
+        except EngineDied as error:
+            _end(f"died ({class_and_place(error.__cause__ or error)})")
+
+    async def _watch(self, hang_seconds: float) -> None:
+        """Ends an engine whose process lives and whose step does not end."""
+        while True:
+            await asyncio.sleep(_CHECK_SECONDS)
+            try:
+                async with asyncio.timeout(hang_seconds):
+                    await self._engine.check()
+            except TimeoutError:
+                _end(f"hangs: no step has ended for {hang_seconds:g} seconds")
+            except Exception as error:
+                _end(f"died ({class_and_place(error)})")
+
+
+def _end(why: str) -> NoReturn:
+    """Ends this process and those of its engine.
+
+    Serve replaces a process that is gone at once, and one that is only sick at the next check.
+    """
+    _log.error("the engine %s; its process ends", why)
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    os._exit(1)
 
 
 async def warm_up(engine: Engine, adapter: str | None) -> None:
@@ -101,19 +136,24 @@ async def warm_up(engine: Engine, adapter: str | None) -> None:
 class RemoteEngine:
     """An engine's process, and whichever takes its place. ``handle`` is its deployment's.
 
-    With ``is_adapter`` the model is an adapter, by its own name, in that engine.
+    Of one model and of its adapters; ``killers`` are shared by all processes of the model.
     """
 
-    def __init__(self, name: str, handle: Any, *, is_adapter: bool) -> None:
+    def __init__(self, name: str, handle: Any, killers: Killers) -> None:
         self._name = name
-        self._adapter = name if is_adapter else None
         self._handle = handle
+        self._suspects = Suspects(self._ask, killers)
         self._connect()
 
     @property
     def is_lost(self) -> bool:
         """Whether its process is gone, or does not answer yet."""
         return not self._connecting.done()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it can be asked now, and nothing that may kill it is there."""
+        return not self.is_lost and not self._suspects.are_tried
 
     async def connected(self) -> EngineInfo:
         """Waits until the process answers."""
@@ -124,24 +164,57 @@ class RemoteEngine:
         if not self.is_lost:
             await self._connecting.result().wait_lost()
 
-    async def score(self, prompts: Sequence[TokenPrompt]) -> list[TokenScore | PromptFault]:
-        """Raises Unavailable when process after process is lost with the request, or none comes."""
-        with contextlib.suppress(TimeoutError):
-            for _ in range(_ATTEMPTS):
-                async with asyncio.timeout(_PATIENCE_SECONDS):
-                    connection = await asyncio.shield(self._connecting)
-                with contextlib.suppress(ConnectionError):
-                    return await connection.score(prompts, self._adapter)
-        raise Unavailable(
-            f"the engine of models/{self._name} was lost", reason="ENGINE_LOST", retry_seconds=5.0
-        )
+    async def score(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[Outcome]:
+        """As ``Engine.score``. Raises Unavailable when the process does not come back in time."""
+        try:
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                connection = await self._free_connection()
+            try:
+                return await connection.score(prompts, adapter)
+            except NotSent:
+                return await self.score(prompts, adapter)
+            except ConnectionError:
+                _log.warning(
+                    "models/%s: its engine died with %d prompts of a call", self._name, len(prompts)
+                )
+            async with asyncio.timeout(_TRIAL_SECONDS):
+                return await self._suspects.outcomes(prompts, adapter)
+        except TimeoutError:
+            raise Unavailable(
+                f"the engine of models/{self._name} was lost",
+                reason="ENGINE_LOST",
+                retry_seconds=5.0,
+            ) from None
+        except EngineFault:
+            # The process has logged the cause.
+            return _failed(prompts)
 
     def close(self) -> None:
         """Serve stops the process; nobody asks it any more."""
+        self._suspects.close()
         if self.is_lost:
             self._connecting.cancel()
         else:
             self._connecting.result().close()
+
+    async def _free_connection(self) -> Connection:
+        while True:
+            connection = await asyncio.shield(self._connecting)
+            if not self._suspects.are_tried:
+                return connection
+            await self._suspects.cleared()
+
+    async def _ask(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[Outcome]:
+        """For the suspects, who have the process to themselves."""
+        connection = await asyncio.shield(self._connecting)
+        if not prompts:
+            return []
+        try:
+            return await connection.score(prompts, adapter)
+        except NotSent:
+            return await self._ask(prompts, adapter)
+        except EngineFault:
+            return _failed(prompts)
 
     def _connect(self) -> None:
         self._connecting = asyncio.create_task(self._connection())
@@ -152,17 +225,29 @@ class RemoteEngine:
                 return await Connection.open(await self._handle.path.remote(), self._connect)
             except Exception as error:
                 if not isinstance(error, _ABSENT):
-                    _log.error("the engine of %s: %s", self._name, type(error).__name__)
+                    _log.error("models/%s: no connection: %s", self._name, class_and_place(error))
                 await asyncio.sleep(_PAUSE_SECONDS)
 
 
-class RemoteEngines:
-    """The processes of one engine as one; prompts that begin alike go to the same."""
+def _failed(prompts: Sequence[TokenPrompt]) -> list[Outcome]:
+    """Of a call that failed as a whole."""
+    return [PromptFault("the engine failed at this prompt", reason="ENGINE_FAULT") for _ in prompts]
 
-    def __init__(self, engines: Sequence[RemoteEngine]) -> None:
+
+class RemoteEngines:
+    """The processes of one engine as one; prompts that begin alike go to the same.
+
+    ``adapter`` is what is asked there: an adapter by its name, or the model itself.
+    """
+
+    def __init__(
+        self, engines: Sequence[RemoteEngine], killers: Killers, adapter: str | None = None
+    ) -> None:
         self._engines = engines
+        self._killers = killers
+        self._adapter = adapter
         self._router = Router(len(engines))
-        self.info = EngineInfo(name="", version="", dtype="", max_tokens=0)
+        self.info = EngineInfo(name="", version="", dtype="", max_tokens=0, vocabulary=None)
 
     async def connected(self) -> None:
         """Waits until every process answers."""
@@ -176,27 +261,41 @@ class RemoteEngines:
 
     async def score(
         self, prompts: Sequence[TokenPrompt], adapter: str | None = None
-    ) -> list[TokenScore | PromptFault]:
-        """Of the model that it was made for, whatever ``adapter`` says.
+    ) -> list[Outcome]:
+        """Of the model or the adapter that it was made for, whatever ``adapter`` says.
 
-        Raises Unavailable when process after process is lost with the request.
+        Raises Unavailable when a process is lost and none takes its place in time.
         """
-        lost = {place for place, engine in enumerate(self._engines) if engine.is_lost}
-        if len(lost) == len(self._engines):
-            lost = set()
-        shares = self._router.assign(prompts, without=lost)
+        outcomes: list[Outcome] = [killed() for _ in prompts]
+        allowed = [
+            place
+            for place, prompt in enumerate(prompts)
+            if not self._killers.holds(prompt, self._adapter)
+        ]
+        shares = self._router.assign([prompts[place] for place in allowed], without=self._busy())
         try:
-            scores = await gather_or_cancel(
-                self._engines[process].score([prompts[place] for place in places])
+            found = await gather_or_cancel(
+                self._engines[process].score(
+                    [prompts[allowed[place]] for place in places], self._adapter
+                )
                 for process, places in shares.items()
             )
         finally:
             for process, places in shares.items():
                 self._router.done(process, len(places))
         order = itertools.chain(*shares.values())
-        by_place = dict(zip(order, itertools.chain(*scores), strict=True))
-        return [by_place[place] for place in range(len(prompts))]
+        for place, outcome in zip(order, itertools.chain(*found), strict=True):
+            outcomes[allowed[place]] = outcome
+        return outcomes
+
+    async def check(self) -> None:
+        """The processes are watched where they are."""
 
     def close(self) -> None:
         for engine in self._engines:
             engine.close()
+
+    def _busy(self) -> set[int]:
+        """The processes that get nothing new; none where that were all of them."""
+        busy = {place for place, engine in enumerate(self._engines) if not engine.is_free}
+        return set() if len(busy) == len(self._engines) else busy

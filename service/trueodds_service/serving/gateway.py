@@ -13,6 +13,7 @@ from trueodds_service.app import App
 from trueodds_service.config import Settings
 from trueodds_service.errors import ModelFault, class_and_place
 from trueodds_service.serving.engines import RemoteEngine, RemoteEngines
+from trueodds_service.serving.suspects import Killers
 
 _log = logging.getLogger(__name__)
 
@@ -29,12 +30,17 @@ class Gateway:
     ) -> None:
         self._app = App(settings)
         self._models = settings.models
+        killers = {name: Killers() for name in engines}
+        processes = {
+            name: [RemoteEngine(name, handle, killers[name]) for handle in handles]
+            for name, handles in engines.items()
+        }
         self._engines = {
+            # An adapter is asked in the engine of its base, by its own name.
             model.name: RemoteEngines(
-                [
-                    RemoteEngine(model.name, handle, is_adapter=model.base is not None)
-                    for handle in engines[model.base or model.name]
-                ]
+                processes[model.base or model.name],
+                killers[model.base or model.name],
+                adapter=model.name if model.base else None,
             )
             for model in settings.models
         }

@@ -1,0 +1,136 @@
+"""Prompts that were in an engine when it died, and how the one that kills is found.
+
+What was in an engine when it died is never sent again together with anything else: suspects are
+halved, and a half is tried in the engine that has come up since, until one is found that kills
+alone. It gets a fault of its own, and all others their scores.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from trueodds_service.engine.base import Outcome, TokenPrompt
+from trueodds_service.errors import PromptFault
+
+Ask = Callable[[Sequence[TokenPrompt], str | None], Awaitable[list[Outcome]]]
+
+# A prompt that killed is refused for so long; then it costs the engine's life again to be found.
+_REMEMBERED_SECONDS = 600.0
+_REMEMBERED = 4096
+
+
+def killed() -> PromptFault:
+    """What a prompt of which the engine dies is told."""
+    return PromptFault(
+        "the engine dies of this prompt, which is not asked again", reason="ENGINE_KILLED"
+    )
+
+
+class Killers:
+    """The prompts that are known to kill a model's engine. They are kept as hashes."""
+
+    def __init__(self) -> None:
+        self._until: dict[bytes, float] = {}
+
+    def add(self, prompt: TokenPrompt, adapter: str | None) -> None:
+        if len(self._until) >= _REMEMBERED:
+            del self._until[next(iter(self._until))]
+        self._until[_key(prompt, adapter)] = time.monotonic() + _REMEMBERED_SECONDS
+
+    def holds(self, prompt: TokenPrompt, adapter: str | None) -> bool:
+        if not self._until:  # as nearly always: no hash for every prompt
+            return False
+        return self._until.get(_key(prompt, adapter), 0.0) > time.monotonic()
+
+
+def _key(prompt: TokenPrompt, adapter: str | None) -> bytes:
+    return blake2b(repr((adapter, prompt)).encode(), digest_size=16).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Suspect:
+    prompt: TokenPrompt
+    adapter: str | None
+    outcome: "asyncio.Future[Outcome]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    def answer(self, outcome: Outcome) -> None:
+        if not self.outcome.done():  # nobody waits for it any more
+            self.outcome.set_result(outcome)
+
+
+class Suspects:
+    """The suspects of one engine process and of those that take its place.
+
+    ``ask`` waits for the process and scores; it raises ConnectionError when the process dies.
+    """
+
+    def __init__(self, ask: Ask, killers: Killers) -> None:
+        self._ask = ask
+        self._killers = killers
+        self._arrived: list[_Suspect] = []
+        self._trying: asyncio.Task[None] | None = None
+
+    @property
+    def are_tried(self) -> bool:
+        """Whether the engine is theirs now: what is asked beside them would be suspect too."""
+        return self._trying is not None and not self._trying.done()
+
+    async def cleared(self) -> None:
+        """Waits until the engine is free for others."""
+        while self._trying is not None and not self._trying.done():
+            await asyncio.wait({self._trying})
+
+    async def outcomes(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[Outcome]:
+        """What becomes of prompts whose engine has died with them; the order is kept.
+
+        They are tried to the end even if nobody waits any more: sent once more, one that kills
+        would only kill again.
+        """
+        suspects = [_Suspect(prompt, adapter) for prompt in prompts]
+        self._arrived += suspects
+        if not self.are_tried:
+            self._trying = asyncio.create_task(self._try_all())
+        return [await suspect.outcome for suspect in suspects]
+
+    def close(self) -> None:
+        if self._trying is not None:
+            self._trying.cancel()
+
+    async def _try_all(self) -> None:
+        while self._arrived:
+            # All calls of the dead engine learn of it before another one answers.
+            await self._ask((), None)
+            suspects, self._arrived = self._arrived, []
+            await self._try(suspects, kills=True)
+
+    async def _try(self, suspects: Sequence[_Suspect], *, kills: bool) -> bool:
+        """Answers the suspects; whether the engine died of them. ``kills`` where it surely will."""
+        alone = len(suspects) == 1
+        if alone or not kills:
+            if await self._survives(suspects):
+                return False
+            if alone:
+                self._killers.add(suspects[0].prompt, suspects[0].adapter)
+                suspects[0].answer(killed())
+                return True
+        half = len(suspects) // 2
+        died = await self._try(suspects[:half], kills=False)
+        # Where those were harmless it is among the rest: no engine has to die to show it.
+        await self._try(suspects[half:], kills=not died)
+        return True
+
+    async def _survives(self, suspects: Sequence[_Suspect]) -> bool:
+        adapters = dict.fromkeys(suspect.adapter for suspect in suspects)
+        try:
+            for adapter in adapters:
+                group = [suspect for suspect in suspects if suspect.adapter == adapter]
+                outcomes = await self._ask([suspect.prompt for suspect in group], adapter)
+                for suspect, outcome in zip(group, outcomes, strict=True):
+                    suspect.answer(outcome)
+        except ConnectionError:
+            return False
+        return True
