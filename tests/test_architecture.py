@@ -55,7 +55,7 @@ HOMES = {
     "grpc_reflection": {"rpc"},
     "grpc_status": {"rpc"},
     "numpy": {"core", "engine", "flows", "rpc"},
-    "psutil": {"serving.reaper"},
+    "psutil": {"serving.engines", "serving.reaper"},
     "pydantic": {"config"},
     "ray": {"serving"},
     "sqlalchemy": {"store"},

@@ -26,7 +26,6 @@ class _EngineSettings(_Settings):
     More than one pays where the host's Python is the limit and not the GPU, as with models of
     about 1B parameters. Prompts that begin alike go to the same one."""
 
-
     hang_seconds: float = Field(default=20.0, ge=1)
     """An engine none of whose steps ends for so long is replaced. A step of ``max_batch_tokens`` of
     a large model on a CPU can take longer: raise this, or make the steps smaller."""

@@ -131,9 +131,10 @@ def test_an_option_after_a_prompt_may_be_a_line_break(service, refused):
 def test_a_conversation_is_the_text_that_its_template_makes(service):
     rendered = made(special_text="user: Which is it?<|end|>assistant:It is")
     for reading in (LETTER, TEXT):
-        assert service.score(FINE["chat"], format=reading) == service.score(
-            rendered, format=reading
-        )
+        answers = [service.score(each, format=reading) for each in (FINE["chat"], rendered)]
+        for answer in answers:
+            answer.ClearField("raw_because")  # names the way of reading, which differs
+        assert answers[0] == answers[1]
 
 
 def test_names_of_special_tokens_are_special_in_a_special_text_only(service):

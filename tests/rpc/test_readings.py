@@ -117,7 +117,10 @@ def test_a_prompt_of_the_callers_own_is_the_question_rendered(service, question)
         f"{label}. {option.text}\n" for label, option in zip("ABCD", asked.options, strict=True)
     )
     own.prompt.text = f"{asked.text}\n{lines}Answer:"
-    assert service.score(own) == service.score(asked)
+    answers = [service.score(own), service.score(asked)]
+    for answer in answers:
+        answer.ClearField("raw_because")  # names the way of reading, which differs
+    assert answers[0] == answers[1]
 
 
 def test_token_ids_are_read_as_they_are(service):
