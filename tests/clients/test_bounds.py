@@ -12,7 +12,7 @@ from trueodds.types import Method
 from trueodds.v1 import model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 
 TIMEOUT = 50.0
-NAME = "models/aligned/calibrators/0"
+NAME = f"models/aligned/calibrators/{0:016x}"
 
 
 class Deadlines(grpc.GenericRpcHandler):

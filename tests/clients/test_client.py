@@ -1,6 +1,7 @@
 """Client and AsyncClient, over a real channel: each test holds for both."""
 
 import asyncio
+import dataclasses
 import inspect
 import math
 from dataclasses import asdict
@@ -130,7 +131,10 @@ def test_a_conversation_is_the_text_that_its_template_makes(client):
     chat = Question(prompt=Chat(MESSAGES, " It is"), options=["tin", "oak"])
     text = Text("user: Which one is it?<|end|>assistant: It is", special_tokens=True)
     rendered = Question(prompt=text, options=["tin", "oak"])
-    assert client.score(chat, model="aligned") == client.score(rendered, model="aligned")
+    answers = [client.score(each, model="aligned") for each in (chat, rendered)]
+    # Why they are raw names the way of reading, which differs.
+    asked, read = (dataclasses.replace(each, raw_because="") for each in answers)
+    assert asked == read
 
 
 CYCLIC, PRIOR = OrderCorrection.CYCLIC, OrderCorrection.PRIOR

@@ -48,7 +48,7 @@ class Forgetful(FakeEngine):
 
 def test_each_broken_promise_is_told_with_its_smallest_request(start_service):
     service = start_service(engines={"aligned": Forgetful()})
-    report = fuzz(service.app.address, 100, seed=1)
+    report = fuzz(service.app.address, 300, seed=1)
     internal = {promise for promise in report.broken if "INTERNAL" in promise}
     assert internal == {"Score: INTERNAL", "BatchScore: INTERNAL"}
     assert report.times["Score: INTERNAL"] > 0
