@@ -646,9 +646,8 @@ main()
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],
 )
-def test_a_plain_installation_says_what_is_missing(tmp_path, args, missing):
-    (tmp_path / "config.json").write_text("{}")
-    (tmp_path / "serve.yaml").write_text("models: [{name: a, weights: .}]")
+def test_a_plain_installation_says_what_is_missing(tmp_path, weights, args, missing):
+    (tmp_path / "serve.yaml").write_text(f"models: [{{name: a, weights: {weights}}}]")
     result = subprocess.run(
         [sys.executable, "-c", HIDDEN.format(missing=missing), *args],
         capture_output=True,

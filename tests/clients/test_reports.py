@@ -46,6 +46,7 @@ CALIBRATOR = {
     "temperature": 2.5,
     "at_bound": True,
     "undetermined": True,
+    "degenerate": "its items hold no information about the temperature",
     "provenance": {
         "teacher": "models/t",
         "teacher_revision": "u",
@@ -159,6 +160,7 @@ def test_a_calibrator_is_read_whole():
         temperature=2.5,
         at_bound=True,
         undetermined=True,
+        degenerate="its items hold no information about the temperature",
         teacher="models/t",
         items=5,
         created=CREATED,
