@@ -144,7 +144,7 @@ def test_a_bad_setting_is_named(write, change, field):
             _set("limits", {"max_item": 1}),
             "limits.max_item: is no setting; did you mean 'max_items'",
         ),
-        (_set("zzz", 1), "zzz: is no setting (there are limits, listen, models, store)"),
+        (_set("zzz", 1), "zzz: is no setting (there are limits, listen, models, "),
     ],
 )
 def test_a_misspelt_setting_is_told_its_neighbour(write, change, said):

@@ -155,9 +155,11 @@ def test_an_option_is_greedy_where_the_engine_says_so(start_service, question):
     assert [option.greedy for option in answer.options] == [False, True, False]
 
 
-@pytest.mark.parametrize("nothing", [-math.inf, math.nan])
+@pytest.mark.parametrize(
+    ("nothing", "reason"), [(-math.inf, "NO_OPTION_MASS"), (math.nan, "LOGITS_NAN")]
+)
 def test_a_question_without_any_probability_fails_alone(
-    start_service, question, refused, details, nothing
+    start_service, question, refused, details, nothing, reason
 ):
     class Lost(FakeEngine):
         async def score(self, prompts):
@@ -169,9 +171,9 @@ def test_a_question_without_any_probability_fails_alone(
 
     service = start_service(engines={"aligned": Lost()})
     lost, fine = service.batch([question("Lost?"), question("Fine?")])
-    assert details(lost.error)["reason"] == "NO_OPTION_MASS"
+    assert details(lost.error)["reason"] == reason
     assert fine.answer.confidence > 0
-    with refused(grpc.StatusCode.FAILED_PRECONDITION, reason="NO_OPTION_MASS"):
+    with refused(grpc.StatusCode.FAILED_PRECONDITION, reason=reason):
         service.score(question())
 
 
