@@ -3,10 +3,14 @@
 import asyncio
 import itertools
 import json
+import math
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import grpc
+import numpy as np
 import pytest
 from google.rpc import code_pb2, status_pb2
 from grpc_status import rpc_status
@@ -47,6 +51,22 @@ class Faulty(FakeEngine):
         if self.faults >= 0 or any(prompt.length > self.longest for prompt in prompts):
             raise RuntimeError
         return await super().score(prompts)
+
+
+class Doubtful(FakeEngine):
+    """The options hold 0.02 of the probability, and 0.005 where the prompt is longer than 100."""
+
+    async def score(self, prompts, adapter=None):
+        outcomes = await super().score(prompts, adapter)
+        return [
+            replace(outcome, continuations=_shared(0.005 if prompt.length > 100 else 0.02, prompt))
+            for prompt, outcome in zip(prompts, outcomes, strict=True)
+        ]
+
+
+def _shared(mass, prompt):
+    count = len(prompt.continuations)
+    return np.full(count, math.log(mass / count))
 
 
 class Relay(scoring_pb2_grpc.ScoringServiceServicer, model_pb2_grpc.ModelServiceServicer):
@@ -170,6 +190,12 @@ def start_faulty(start_service, monkeypatch):
 
 
 @pytest.fixture
+def doubtful(start_service):
+    """A service whose engine is a ``Doubtful``."""
+    return start_service(engines={"aligned": Doubtful()})
+
+
+@pytest.fixture
 def relay(service):
     """A server with a Relay; ``address`` is where it listens."""
     relay = Relay(service)
@@ -254,6 +280,14 @@ def command(service, monkeypatch):
         return result
 
     return command
+
+
+@pytest.fixture
+def interruptible():
+    """What a script starts in its background ignores SIGINT, and so would all that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

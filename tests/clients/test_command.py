@@ -144,9 +144,10 @@ def test_wrong_usage_ends_with_2(command, args, said):
 # Score
 
 
-def test_a_file_is_scored_to_json_lines(command, write, service, question):
+def test_a_file_is_scored_to_json_lines(command, write, doubtful):
     path = write(TIN, "", {**TIN, "passage": "Tin.", "labels": ["x", "y"], "answer": 1})
-    result = command("score", "aligned", path)
+    server = ("--server", doubtful.app.address)
+    result = command("score", "aligned", path, "--format", "letter", *server)
     assert result.exit_code == 0
     assert result.stderr == ""
     first, second = rows(result)
@@ -160,9 +161,11 @@ def test_a_file_is_scored_to_json_lines(command, write, service, question):
         "logprobs",
         "format_probability",
         "option_mass",
+        "low_option_mass",
         "entropy",
         "abstained",
         "calibrator",
+        "raw_because",
         "identity",
     }
     assert first["confidence"] == max(first["probabilities"])
@@ -263,6 +266,32 @@ def test_a_question_that_fails_keeps_its_place_and_the_status_says_so(command, w
     assert failed["error"]["field"] == "questions[1].options"
     assert failed["error"]["reason"] == "INVALID_FIELD"
     assert failed["error"]["message"].startswith("questions[1].options: has 0 options")
+
+
+def test_an_error_names_the_row_of_the_file(command, write):
+    """Rows that are no question are not sent, and count all the same."""
+    one = {**TIN, "options": ["yes"]}
+    result = command("score", "aligned", write("{", one, 7, TIN, "{", one, "{"))
+    assert result.exit_code == 1
+    found = [row.get("error", {}) for row in rows(result)]
+    assert [error.get("reason") for error in found] == [
+        *("BAD_ROW", "INVALID_FIELD", "BAD_ROW", None),
+        *("BAD_ROW", "INVALID_FIELD", "BAD_ROW"),
+    ]
+    for row in (1, 5):
+        assert found[row]["field"] == f"questions[{row}].options"
+        assert found[row]["message"].startswith(f"questions[{row}].options: has 1 options")
+
+
+def test_answers_that_hold_next_to_nothing_are_told(command, write, doubtful):
+    """How many, and what to do; and not a word where there are none."""
+    args = ("--format", "letter", "--server", doubtful.app.address)
+    long = {**TIN, "question": "Is tin a metal? " * 100}
+    result = command("score", "aligned", write(TIN, long, "{", long, TIN), *args)
+    assert [row.get("low_option_mass") for row in rows(result)] == [False, True, None, True, False]
+    assert "warning: low option mass in 2 of 4 answers: " in result.stderr
+    assert "another --format, or worked examples by --shots" in result.stderr
+    assert command("score", "aligned", write(TIN, TIN), *args).stderr == ""
 
 
 def test_a_table_shows_each_option_as_it_is_written(command, write):
@@ -424,14 +453,6 @@ def test_a_timeout_ends_the_wait(command, stuck):
     result = command(*args, "--timeout", "0.3", "--server", service.app.address)
     assert result.exit_code == 1
     assert "did not answer in time" in result.stderr
-
-
-@pytest.fixture
-def interruptible():
-    """What a script starts in its background ignores SIGINT, and so would all that it starts."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.usefixtures("interruptible")

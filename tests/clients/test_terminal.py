@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,11 +11,13 @@ import pytest
 from google.protobuf.json_format import MessageToDict
 
 from trueodds import Client, InvalidRequest, Method, NotFound, _messages
+from trueodds._channel import BATCH
 from trueodds.v1 import calibration_pb2, scoring_pb2
 
 FULL = Path("/dev/full")
 ONE = ("-q", "?", "-o", "a", "-o", "b")
 COMMAND = (sys.executable, "-m", "trueodds")
+NOBODY = "models/aligned/calibrators/0123456789abcdef"
 ASKED = {"question": "Łódź – où?", "options": ["è", "日本"], "labels": ["ä", "ß"]}
 
 
@@ -43,7 +46,7 @@ def start(service):
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_a_poor_terminal_gets_json_that_says_the_same(start, write, encoding):
-    process = start("score", "aligned", write(ASKED), encoding=encoding)
+    process = start("score", "aligned", write(ASKED), "--format", "letter", encoding=encoding)
     printed, complaints = process.communicate()
     assert (process.returncode, complaints) == (0, b"")
     assert json.loads(printed.decode(encoding))["label"] in ASKED["labels"]
@@ -51,7 +54,8 @@ def test_a_poor_terminal_gets_json_that_says_the_same(start, write, encoding):
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_a_poor_terminal_gets_tables(start, write, encoding):
-    process = start("score", "aligned", write(ASKED), "--table", encoding=encoding)
+    letter = ("--table", "--format", "letter")
+    process = start("score", "aligned", write(ASKED), *letter, encoding=encoding)
     printed, complaints = process.communicate()
     assert (process.returncode, complaints) == (0, b"")
     assert rb"\u65e5\u672c" in printed
@@ -76,6 +80,41 @@ def test_a_pipe_that_nobody_reads_ends_it_quietly(start, write):
     os.close(written)
     _, complaints = process.communicate()
     assert (process.returncode, complaints) == (1, b"")
+
+
+# A kill in the middle
+
+
+@pytest.mark.usefixtures("interruptible")
+@pytest.mark.parametrize(
+    ("sent", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
+)
+def test_what_was_answered_before_a_kill_is_printed(start, slow_server, write, sent, status):
+    """The second message is held by the server; the first one's answers are there meanwhile."""
+    slow_server.hang_at = BATCH
+    asked = [
+        {"question": f"{number}?", "options": ["a", "b"], "id": number} for number in range(300)
+    ]
+    process = start("score", "aligned", write(*asked), address=slow_server.address)
+    printed = [json.loads(process.stdout.readline()) for _ in range(BATCH)]
+    assert [row["id"] for row in printed] == [str(number) for number in range(BATCH)]
+    assert {"confidence", "identity"} <= printed[-1].keys()
+    process.send_signal(sent)
+    assert process.communicate() == (b"", b"")
+    assert process.returncode == status
+
+
+@pytest.mark.parametrize("command", [("score",), ("bulk", "-o", "answers.parquet")])
+def test_sigterm_ends_a_command_that_waits(start, stuck, write, tmp_path, command):
+    """What is under way on the server is given up as well."""
+    service, engine = stuck
+    name, *rest = command
+    process = start(name, "aligned", write(ASKED), *rest, address=service.app.address, cwd=tmp_path)
+    assert engine.took.wait(60)
+    process.terminate()
+    printed, _ = process.communicate()
+    assert (process.returncode, printed) == (143, b"")
+    assert engine.gave_up.wait(60)
 
 
 @pytest.mark.parametrize("wrong", ["folder", "file/below.parquet"])
@@ -115,6 +154,26 @@ def test_wait_is_for_the_model_that_is_asked(command, service):
     missing = command("score", "missing", *asked)
     assert missing.exit_code == 1
     assert "models/missing is no model of this server" in missing.stderr
+
+
+@pytest.mark.parametrize("doing", ["list", "show", "activate", "rollback", "delete"])
+def test_calibrators_wait_for_a_server(command, start_service, connect, doing):
+    """``--wait`` is for the server, and for the model that a whole name tells."""
+    named = NOBODY if doing != "list" else "aligned"
+    result = command("calibrators", doing, named, "--server", "127.0.0.1:1", "--wait", 0.01)
+    assert result.exit_code == 1
+    assert "no trueodds server answers at 127.0.0.1:1" in result.stderr
+    known = command("calibrators", doing, named, "--wait", 5)
+    assert ("there is no such calibrator" in known.stderr) == (doing != "list")
+    missing = named.replace("aligned", "missing")
+    result = command("calibrators", doing, missing, "--wait", 5)
+    assert "models/missing is no model of this server" in result.stderr
+
+
+def test_help_says_that_a_beginning_of_an_id_will_do(command):
+    for args in (["show"], ["activate"], ["rollback"], ["delete"]):
+        assert "what begins no other ID" in command("calibrators", *args, "--help").stdout
+    assert "what begins no other ID" in command("evaluate", "--help").stdout
 
 
 # Short names of calibrators

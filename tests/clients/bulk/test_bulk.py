@@ -15,6 +15,8 @@ from trueodds.bulk.parts import Parts
 from trueodds.cli.bulk import BAD_ROWS
 from trueodds.files import BadRow, Columns, FileError, Wanted, open_source, understand
 from trueodds.v1.scoring_pb2 import Identity
+from trueodds_service.engine.fake import FakeEngine
+from trueodds_service.errors import PromptFault
 
 
 @pytest.fixture(autouse=True)
@@ -365,6 +367,49 @@ def test_a_row_at_which_the_service_fails_costs_no_other(start_faulty, command, 
     assert command("bulk", "aligned", write(*rows), "-o", output, *server).exit_code == BAD_ROWS
     codes = [each["error_code"] for each in rows_of(output)]
     assert codes == [None] * 77 + ["INTERNAL"] + [None] * 52
+
+
+def test_a_prompt_that_kills_engines_is_its_rows_own_error(
+    run_bulk, relay, start_service, write, output
+):
+    """Asked once: the service has tried it alone, and would lose an engine each time."""
+
+    class Killed(FakeEngine):
+        async def score(self, prompts, adapter=None):
+            outcomes = await super().score(prompts, adapter)
+            return [
+                PromptFault("the engine dies of it", reason="ENGINE_KILLED")
+                if prompt.length > 200
+                else outcome
+                for prompt, outcome in zip(prompts, outcomes, strict=True)
+            ]
+
+    relay._service = start_service(engines={"aligned": Killed()})
+    rows = [row(number) for number in range(130)]
+    rows[77]["question"] = "word " * 100
+    result = run_bulk(write(*rows), "-o", output)
+    assert result.exit_code == BAD_ROWS
+    found = rows_of(output)
+    reasons = [each["error_reason"] for each in found]
+    assert reasons == [None] * 77 + ["ENGINE_KILLED"] + [None] * 52
+    assert found[77]["error_code"] == "FAILED_PRECONDITION"
+    assert sum(relay.received) == 130, "no row was asked twice"
+
+
+def test_answers_that_hold_next_to_nothing_are_counted(command, doubtful, write, output):
+    """Also where the run had ended before."""
+    rows = [row(number) for number in range(60)]
+    for number in (7, 50):
+        rows[number]["question"] = "word " * 100
+    args = ("--format", "letter", "--server", doubtful.app.address)
+    for _ in range(2):
+        result = command("bulk", "aligned", write(*rows, "{"), "-o", output, *args)
+        assert result.exit_code == BAD_ROWS, result.stderr
+        assert "warning: low option mass in 2 of 60 answers: " in result.stderr
+        assert "another --format, or worked examples by --shots" in result.stderr
+    low = [each["low_option_mass"] for each in rows_of(output)]
+    assert [number for number, each in enumerate(low) if each] == [7, 50]
+    assert low[-1] is None
 
 
 def test_a_file_of_somebody_else_is_left_alone(run_bulk, write, output):

@@ -26,6 +26,7 @@ from trueodds.cli.console import (
     err,
     extras,
     fail,
+    tell_low_mass,
 )
 from trueodds.cli.files import FileOptions, file_options
 from trueodds.cli.rate import rows_done
@@ -125,5 +126,6 @@ def bulk(
         err.print(
             f"{done.unusable:,} answers are not usable; {done.first_unusable}", soft_wrap=True
         )
+    tell_low_mass(done.low_mass, done.rows - done.errors)
     if done.errors:
         raise typer.Exit(BAD_ROWS)

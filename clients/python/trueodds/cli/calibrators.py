@@ -39,7 +39,11 @@ Force = Annotated[
     bool, typer.Option("--force", help="Activate it even where its fit is degenerate.")
 ]
 Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="The calibrator, models/MODEL/calibrators/ID.")
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="The calibrator: models/MODEL/calibrators/ID, or ID, or what begins no other ID.",
+    ),
 ]
 
 
@@ -158,55 +162,61 @@ def list_calibrators(
         str | None, typer.Option("--task", "-t", help='Only of this task; "": the default.')
     ] = None,
     server: Server = None,
+    wait: Wait = 0.0,
 ) -> None:
     """Show a model's calibrators, the newest first.
 
     Example: trueodds calibrators list demo-aligned --task reviews
     """
-    with connected(server) as client:
+    with connected(server, wait=wait, model=model) as client:
         out.print(calibrators_table(client.calibrators(model, task=task)))
 
 
 @calibrators_app.command()
-def show(name: Name, server: Server = None) -> None:
+def show(name: Name, server: Server = None, wait: Wait = 0.0) -> None:
     """Show everything about one calibrator.
 
     Example: trueodds calibrators show models/demo-aligned/calibrators/0f3a
     """
-    with connected(server) as client:
+    with connected(server, wait=wait, model=_model_of(name)) as client:
         out.print(calibrator_table(client.calibrator(name)))
 
 
 @calibrators_app.command()
-def activate(name: Name, force: Force = False, server: Server = None) -> None:
+def activate(name: Name, force: Force = False, server: Server = None, wait: Wait = 0.0) -> None:
     """Make a calibrator the one that answers in its scope.
 
     One whose fit is degenerate is refused unless it is forced.
 
     Example: trueodds calibrators activate models/demo-aligned/calibrators/0f3a
     """
-    with connected(server) as client:
+    with connected(server, wait=wait, model=_model_of(name)) as client:
         out.print(f"{client.activate(name, force=force).name} is active", soft_wrap=True)
 
 
 @calibrators_app.command()
-def delete(name: Name, server: Server = None) -> None:
+def delete(name: Name, server: Server = None, wait: Wait = 0.0) -> None:
     """Delete a calibrator that is not active.
 
     Example: trueodds calibrators delete models/demo-aligned/calibrators/0f3a
     """
-    with connected(server) as client:
+    with connected(server, wait=wait, model=_model_of(name)) as client:
         client.delete(name)
     out.print(f"{name} is deleted", soft_wrap=True)
 
 
 @calibrators_app.command()
-def rollback(name: Name, server: Server = None) -> None:
+def rollback(name: Name, server: Server = None, wait: Wait = 0.0) -> None:
     """Take back the activation of the active calibrator NAME: the one before answers again.
 
     Example: trueodds calibrators rollback models/demo-aligned/calibrators/0f3a
     """
-    with connected(server) as client:
+    with connected(server, wait=wait, model=_model_of(name)) as client:
         previous = client.rollback(name)
     said = f"{previous.name} is active again" if previous else "no calibrator is active now"
     out.print(said, soft_wrap=True)
+
+
+def _model_of(name: str) -> str | None:
+    """The model that a calibrator's whole name tells; of an id alone it may be any."""
+    return "/".join(name.split("/")[:2]) if name.startswith("models/") else None

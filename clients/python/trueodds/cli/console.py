@@ -78,6 +78,17 @@ def fail(message: str) -> NoReturn:
     raise typer.Exit(1)
 
 
+def tell_low_mass(low: int, answers: int) -> None:
+    """Warns of answers whose options hold next to nothing of what the model would say."""
+    if low:
+        err.print(
+            f"warning: low option mass in {low:,} of {answers:,} answers: the model would hardly "
+            "write any of their options, so that their probabilities mean little. Try another "
+            "--format, or worked examples by --shots.",
+            soft_wrap=True,
+        )
+
+
 @contextmanager
 def connected(
     server: str | None, timeout: float = TIMEOUT, *, wait: float = 0.0, model: str | None = None

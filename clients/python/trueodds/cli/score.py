@@ -1,11 +1,8 @@
 """`trueodds score`: a file of questions, or one from the command line."""
 
-import json
-import math
 from contextlib import ExitStack
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -28,16 +25,13 @@ from trueodds.cli.console import (
     connected,
     err,
     extras,
-    out,
     progress_bar,
+    tell_low_mass,
 )
 from trueodds.cli.files import STDIN, FileOptions, file_options
-from trueodds.cli.tables import answer_table
-from trueodds.cli.terminal import takes_unicode
-from trueodds.errors import InvalidRequest, TrueoddsError
+from trueodds.cli.printer import Printer
 from trueodds.files import Item
 from trueodds.types import (
-    Answer,
     AnswerSetRule,
     Format,
     Normalization,
@@ -84,8 +78,8 @@ def score(
 ) -> None:
     """Score a file of questions, or one question given with -q and -o.
 
-    Prints a JSON object for each, in order: an answer, or {"error": …}; a logprob of -inf is
-    null. The exit status is 1 when there is an error among them.
+    Prints a JSON object for each, in order and as it comes: an answer, or {"error": …}; a logprob
+    of -inf is null. The exit status is 1 when there is an error among them.
 
     A line of the file: {"question": "Is tin a metal?", "options": ["yes", "no"]}. It may also
     have "passage", "labels", an "id", which is printed again, and "answer", which is not read.
@@ -114,10 +108,10 @@ def score(
             if not opened.is_plain():
                 err.print(opened.told(), soft_wrap=True)
         worked = files.shots(shots, stack, asked_columns)
-        asked = [item.question for item in items if item.question is not None]
-        with progress_bar("scoring") as progress:
-            outcomes = client.score_batch(
-                asked,
+        printer = Printer(items, table=table, with_set=answer_set is not None)
+        with progress_bar("scoring", prints=True) as progress:
+            client.score_batch(
+                printer.asked,
                 model=model,
                 task=task,
                 reading=Reading(
@@ -130,26 +124,12 @@ def score(
                 answer_set=answer_set and AnswerSetRule(*answer_set),
                 top_tokens=top_tokens,
                 progress=progress,
+                on_outcome=printer.on_outcome,
             )
-    scored = iter(outcomes)
-    failed = False
-    for item in items:
-        outcome = _bad_row(item) if item.question is None else next(scored)
-        failed = failed or isinstance(outcome, TrueoddsError)
-        if table:
-            out.print(answer_table(item.question or Question(), outcome))
-        else:
-            row = _row(outcome, with_set=answer_set is not None)
-            named = {} if item.id is None else {"id": item.id}
-            typer.echo(json.dumps(named | row, ensure_ascii=not takes_unicode(), allow_nan=False))
-    if failed:
+        printer.finish()
+    tell_low_mass(printer.low_mass, printer.answers)
+    if printer.failed:
         raise typer.Exit(1)
-
-
-def _bad_row(item: Item) -> TrueoddsError:
-    """A row that is no question has its error in its place."""
-    field = "" if item.error is None else item.error.field
-    return InvalidRequest(f"{item.place}: {item.error}", reason="BAD_ROW", field=field)
 
 
 def _question(text: str, options: list[str]) -> Question:
@@ -157,30 +137,3 @@ def _question(text: str, options: list[str]) -> Question:
         return Question(text, options)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-
-
-def _row(outcome: Answer | TrueoddsError, *, with_set: bool) -> dict[str, Any]:
-    if isinstance(outcome, TrueoddsError):
-        return {
-            "error": {"reason": outcome.reason, "field": outcome.field, "message": str(outcome)}
-        }
-    logprobs = [option.logprob for option in outcome.options]
-    top = [{"text": token.text, "logprob": token.logprob} for token in outcome.top_tokens]
-    return {
-        "choice": outcome.choice,
-        "label": outcome.options[outcome.choice].label,
-        "confidence": outcome.confidence,
-        "calibrated_confidence": outcome.calibrated_confidence,
-        "probabilities": [option.probability for option in outcome.options],
-        "calibrated_probabilities": [option.calibrated_probability for option in outcome.options],
-        # JSON has no infinity.
-        "logprobs": [logprob if math.isfinite(logprob) else None for logprob in logprobs],
-        "format_probability": outcome.format_probability,
-        "option_mass": outcome.option_mass,
-        "entropy": outcome.entropy,
-        "abstained": outcome.abstained,
-        **({"answer_set": list(outcome.answer_set)} if with_set else {}),
-        "calibrator": outcome.calibrator,
-        "identity": asdict(outcome.identity),
-        **({"top_tokens": top} if top else {}),
-    }
