@@ -24,8 +24,10 @@ from trueodds import (
     RiskCoverage,
     Selection,
 )
+from trueodds.cli.calibrators import LABELLED
 from trueodds.cli.main import app
 from trueodds.cli.tables import calibrator_table
+from trueodds_service.core.methods import SPECS
 
 TIN = {"question": "Is tin a metal?", "options": ["yes", "no"]}
 CHAT = {
@@ -484,6 +486,32 @@ def test_a_fit_prints_the_name_and_says_what_was_found(command, write, task):
     assert result.stderr == "teacher_kl, T = 3.0000, active\n"
     [scored] = rows(command("score", "aligned", write(TIN), "--task", task))
     assert result.stdout == f"{scored['calibrator']}\n"
+
+
+def test_an_answer_that_is_no_option_costs_a_fit_its_row_alone(command, write, task):
+    """Where answers are what is learnt from; else the question is as good as any."""
+    asked = [{**TIN, "question": f"Is {number} a metal?", "answer": 0} for number in range(20)]
+    asked[3]["answer"] = 7
+    args = ("fit", "aligned", write(*asked), "--task", task)
+    said = "1 answers are not usable"
+    for method, count in (("temperature", "19, 19 with an answer"), ("teacher_kl", "20, 19 with")):
+        fitted = command(*args, "--method", method)
+        assert fitted.exit_code == 0, fitted.stderr
+        assert said in fitted.stderr
+        assert ("rows are left out; line 4: " in fitted.stderr) == (method == "temperature")
+        shown = command("calibrators", "show", fitted.stdout.strip()).stdout
+        assert count in shown
+    for row in asked:
+        row["answer"] = 7
+    refused = command(*args[:2], write(*asked), "--answers", "from-0", "--method", "temperature")
+    assert refused.exit_code == 1
+    assert "none of its answers is usable" in refused.stderr
+
+
+def test_the_methods_that_learn_from_answers_are_those_of_the_service():
+    assert {method.name for method in LABELLED} == {
+        method.name for method, spec in SPECS.items() if spec.needs_labels
+    }
 
 
 def test_a_fit_from_answers_and_one_from_nothing(command, write, task):

@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from trueodds.v1 import calibration_pb2, question_pb2, reading_pb2
+from trueodds_service.engine.base import TokenScore
+from trueodds_service.engine.fake import FakeEngine
 
 TEXT = reading_pb2.FORMAT_TEXT
 CYCLIC = reading_pb2.ORDER_CORRECTION_CYCLIC
@@ -218,6 +220,74 @@ def test_the_mass_counts_an_option_within_another_once(service):
     message.options.add(token_ids=[8, 9])
     answer = service.score(message)
     assert answer.option_mass == pytest.approx(math.exp(answer.options[0].logprob))
+
+
+class Scripted(FakeEngine):
+    """Between them the options hold ``mass``, after an identifier of probability ``identified``."""
+
+    def __init__(self):
+        super().__init__()
+        self.mass, self.identified = 1.0, 1.0
+
+    async def score(self, prompts, adapter=None):
+        return [self._said(prompt) for prompt in prompts]
+
+    def _said(self, prompt):
+        count = len(prompt.continuations)
+        return TokenScore(
+            np.full(count, math.log(self.mass / count)),
+            math.log(self.identified),
+            greedy=np.zeros(count, bool),
+        )
+
+
+@pytest.fixture
+def scripted(start_service):
+    """A service of its own and its engine."""
+    engine = Scripted()
+    return start_service(engines={"aligned": engine}), engine
+
+
+LETTER, PAREN = reading_pb2.FORMAT_LETTER, reading_pb2.FORMAT_PAREN
+
+
+@pytest.mark.parametrize(
+    ("answer_format", "mass", "identified", "low"),
+    [
+        (LETTER, 0.005, 1.0, True),
+        (LETTER, 0.02, 1.0, False),
+        (PAREN, 0.005, 1.0, True),
+        (PAREN, 0.02, 1.0, False),
+        (PAREN, 0.5, 0.01, True),
+        (PAREN, 0.5, 0.04, False),
+        (TEXT, 0.005, 1.0, True),
+        (TEXT, 0.02, 1.0, False),
+    ],
+)
+def test_next_to_nothing_is_less_than_a_hundredth_the_format_with_it(
+    scripted, question, answer_format, mass, identified, low
+):
+    service, engine = scripted
+    engine.mass, engine.identified = mass, identified
+    asked = question()
+    for option, text in zip(asked.options, ("tin", "oak", "a", "b"), strict=True):
+        option.text = text
+    answer = service.score(asked, format=answer_format)
+    assert answer.option_mass == pytest.approx(mass)
+    assert answer.HasField("low_option_mass")
+    assert answer.low_option_mass is low
+
+
+def test_of_one_option_and_of_long_texts_it_is_not_told(scripted):
+    service, engine = scripted
+    engine.mass = 1e-6
+    alone = question_pb2.Question(options=[{"text": "tin"}])
+    alone.prompt.text = "What is a metal?"
+    long = question_pb2.Question(text="Which?")
+    for text in ("an oak of the old kind", "a birch of the new kind"):
+        long.options.add(text=text)
+    for asked in (alone, long):
+        assert not service.score(asked, format=TEXT).HasField("low_option_mass")
 
 
 def test_a_calibrator_is_for_its_own_reading_only(service, question):

@@ -97,6 +97,7 @@ def _outcome(item: Item, result: Result, *, with_set: bool) -> dict[str, Any]:
 
 def _answer(item: Item, answer: scoring_pb2.Answer) -> dict[str, Any]:
     options = answer.options
+    told_mass = answer.HasField("low_option_mass")  # of long texts it is not
     return {
         "labels": [each.label for each in options],
         "logprobs": [each.logprob for each in options],
@@ -107,7 +108,7 @@ def _answer(item: Item, answer: scoring_pb2.Answer) -> dict[str, Any]:
         "confidence": answer.confidence,
         "calibrated_confidence": answer.calibrated_confidence,
         "option_mass": answer.option_mass,
-        "low_option_mass": answer.low_option_mass,
+        "low_option_mass": answer.low_option_mass if told_mass else None,
         "format_probability": answer.format_probability,
         "entropy": answer.entropy,
         "abstained": answer.abstained,

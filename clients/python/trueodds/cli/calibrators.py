@@ -27,13 +27,24 @@ from trueodds.cli.console import (
     out,
     progress_bar,
 )
-from trueodds.cli.files import STDIN, FileOptions, examples, file_options
+from trueodds.cli.files import STDIN, FileOptions, examples, file_options, labelled
 from trueodds.cli.tables import calibrator_table, calibrators_table, temperature_text
 from trueodds.types import BiasCorrection, Format, Method, Normalization, OrderCorrection, Reading
 
 calibrators_app = typer.Typer(
     help="List, show, activate, roll back and delete calibrators.", no_args_is_help=True
 )
+
+LABELLED = {
+    Method.TEMPERATURE,
+    Method.KDE,
+    Method.VECTOR,
+    Method.MATRIX,
+    Method.ISOTONIC,
+    Method.BETA,
+    Method.SCALING_BINNING,
+}
+"""The methods that learn from answers alone."""
 
 Force = Annotated[
     bool, typer.Option("--force", help="Activate it even where its fit is degenerate.")
@@ -110,7 +121,8 @@ def fit(
         opened = None if questions is None else files.open(questions, stack)
         if dry_run and opened is not None:
             err.print(opened.preview(), soft_wrap=True)
-        items = [] if opened is None else examples(opened)
+        read = labelled if method in LABELLED else examples
+        items = [] if opened is None else read(opened)
         columns = None if opened is None else opened.columns
         worked = files.shots(shots, stack, columns)
         with progress_bar("fitting") as progress, warnings.catch_warnings():

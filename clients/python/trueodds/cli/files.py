@@ -125,19 +125,24 @@ def examples(file: OpenFile) -> list[Example]:
 
     Raises FileError where a row is no question.
     """
-    return [Example(question, item.answer) for item, question in _questions(file)]
+    found, unusable = _questions(file)
+    _tell(unusable)
+    return [Example(question, item.answer) for item, question in found]
 
 
 def labelled(file: OpenFile) -> list[Example]:
-    """As ``examples``, without the questions whose answer is no option: they would be refused."""
-    return [
-        Example(question, item.answer)
-        for item, question in _questions(file)
-        if item.unusable is None
-    ]
+    """As ``examples``, without the questions whose answer is no option: they say nothing to what
+    learns from answers. Raises FileError where none is left.
+    """
+    found, unusable = _questions(file)
+    _tell(unusable, ", and their rows are left out")
+    if len(unusable) == len(found):
+        raise FileError(f"{file.name}: none of its answers is usable")
+    return [Example(question, item.answer) for item, question in found if item.unusable is None]
 
 
-def _questions(file: OpenFile) -> list[tuple[Item, Question]]:
+def _questions(file: OpenFile) -> tuple[list[tuple[Item, Question]], list[Item]]:
+    """All, and those whose answer is not usable."""
     if not file.is_plain():
         err.print(file.told(), soft_wrap=True)
     found = []
@@ -145,11 +150,13 @@ def _questions(file: OpenFile) -> list[tuple[Item, Question]]:
         if item.question is None:
             raise FileError(f"{file.name}, {item.place}: {item.error}")
         found.append((item, item.question))
-    unusable = [item for item, _ in found if item.unusable is not None]
+    return found, [item for item, _ in found if item.unusable is not None]
+
+
+def _tell(unusable: list[Item], so: str = "") -> None:
     if unusable:
         first = f"{unusable[0].place}: {unusable[0].unusable}"
-        err.print(f"{len(unusable):,} answers are not usable; {first}", soft_wrap=True)
-    return found
+        err.print(f"{len(unusable):,} answers are not usable{so}; {first}", soft_wrap=True)
 
 
 def _options(*, short: bool, dry_run: bool) -> dict[str, tuple[Any, Any]]:
