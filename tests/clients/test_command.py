@@ -9,6 +9,7 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
+from pyarrow import parquet
 from rich.console import Console
 
 from trueodds import (
@@ -210,6 +211,38 @@ def test_shots_format_and_calibrator_are_used(command, write, activated, task):
     assert calibrated["calibrated_confidence"] < plain["calibrated_confidence"]
 
 
+def test_answers_without_a_calibrator_are_refused_where_that_is_asked(
+    command, write, activated, task, tmp_path
+):
+    """Row by row; the calibrator is for two options."""
+    name = activated(2.0)
+    asked = write(TIN, {**TIN, "options": ["yes", "no", "never"]})
+    result = command("score", "aligned", asked, "--task", task, "--require-calibrated")
+    assert result.exit_code == 1
+    good, refused = rows(result)
+    assert (good["calibrator"], good["raw_because"]) == (name, None)
+    assert refused["error"]["reason"] == "NOT_CALIBRATED"
+    _, raw = rows(command("score", "aligned", asked, "--task", task, "--allow-raw"))
+    assert (raw["calibrator"], "3 options" in raw["raw_because"]) == (None, True)
+    output = tmp_path / "answers.parquet"
+    args = ("bulk", "aligned", asked, "-o", output, "--task", task)
+    assert "1 errors" in command(*args, "--require-calibrated").stderr
+    assert parquet.read_table(output)["error_reason"].to_pylist() == [None, "NOT_CALIBRATED"]
+
+
+@pytest.mark.parametrize("kind", ["score", "bulk"])
+def test_a_calibrator_is_named_shortly_where_it_scores(
+    command, write, activated, task, tmp_path, kind
+):
+    name = activated(2.0, activate=False)
+    args = ("--calibrator", name.rpartition("/")[2][:12], "--task", task)
+    output = tmp_path / "answers.parquet"
+    result = command(kind, "aligned", write(TIN), *args, *(("-o", output) * (kind == "bulk")))
+    assert result.exit_code == 0, result.stderr
+    told = rows(result) if kind == "score" else parquet.read_table(output).to_pylist()
+    assert [row["calibrator"] for row in told] == [name]
+
+
 READING_OPTIONS = {
     "normalization": (["--format", "text", "--normalization", "bytes"], "text+bytes"),
     "pmi": (
@@ -256,6 +289,7 @@ def test_prompts_of_ones_own_stand_in_a_file(command, write):
     )
     assert result.exit_code == 0, result.stdout
     asked, prompted, chat, prefixed = rows(result)
+    assert prompted.pop("raw_because") != asked.pop("raw_because"), "a reading of its own"
     assert prompted == asked
     assert chat["probabilities"] != prefixed["probabilities"] != asked["probabilities"]
 

@@ -17,6 +17,7 @@ from trueodds.cli.console import (
     ModelName,
     Normalized,
     Order,
+    RequireCalibrated,
     Server,
     Task,
     Unconditional,
@@ -27,6 +28,7 @@ from trueodds.cli.console import (
     extras,
     fail,
     tell_low_mass,
+    whole_name,
 )
 from trueodds.cli.files import FileOptions, file_options
 from trueodds.cli.rate import rows_done
@@ -67,6 +69,7 @@ def bulk(
         Path | None, typer.Option(help="Worked examples: a file like INPUT, with answers.")
     ] = None,
     calibrator: CalibratorName = None,
+    require_calibrated: RequireCalibrated = None,
     timeout: Annotated[
         float, typer.Option(min=0.001, help="Seconds to wait for the next answer.")
     ] = PATIENCE,
@@ -105,11 +108,12 @@ def bulk(
                 task,
                 Reading(answer_format, normalization, unconditional_prompt, sum_variants, order),
                 files.shots(shots, stack, opened.columns, _MOST_SHOTS),
-                calibrator,
+                calibrator and whole_name(client, model, calibrator),
                 min_option_mass,
                 0,
                 min_confidence,
                 answer_set and AnswerSetRule(*answer_set),
+                require_calibrated,
             )
             with rows_done(opened.source.count) as progress:
                 done = score_file(client, opened.source, opened.columns, output, settings, progress)

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from trueodds._channel import TIMEOUT
+from trueodds._messages import calibrator_parts, model_name
 from trueodds.client import Client
 from trueodds.errors import TrueoddsError
 from trueodds.files import FileError
@@ -54,6 +55,13 @@ AnswerSet = Annotated[
 CalibratorName = Annotated[
     str | None, typer.Option(help="This calibrator rather than the active one.")
 ]
+RequireCalibrated = Annotated[
+    bool | None,
+    typer.Option(
+        "--require-calibrated/--allow-raw",
+        help="Refuse what no calibrator applies to, or answer it raw; else as the server does.",
+    ),
+]
 Shots = Annotated[Path | None, typer.Option(help="Worked examples with answers; - for stdin.")]
 Server = Annotated[
     str | None,
@@ -70,6 +78,20 @@ Wait = Annotated[
 ]
 
 _SIGTERM_STATUS = 143
+
+
+def calibrator_name(model: str, calibrator: str) -> str:
+    """``models/m/calibrators/c``, from that or from ``m`` and ``c``."""
+    if "/" in calibrator:
+        return calibrator
+    return f"{model_name(model)}/calibrators/{calibrator}"
+
+
+def whole_name(client: Client, model: str, calibrator: str) -> str:
+    """The same of one whose id may be short; the server is asked only where it is."""
+    name = calibrator_name(model, calibrator)
+    _, start = calibrator_parts(name, model)
+    return client.calibrator(name).name if start else name
 
 
 def fail(message: str) -> NoReturn:

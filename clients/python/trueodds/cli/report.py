@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from trueodds._channel import FIT_TIMEOUT
-from trueodds._messages import model_name
 from trueodds.cli.console import (
     AnswerFormat,
     Normalized,
@@ -18,6 +17,7 @@ from trueodds.cli.console import (
     Unconditional,
     Variants,
     Wait,
+    calibrator_name,
     connected,
     err,
     extras,
@@ -117,13 +117,6 @@ def report(
     _write(found, output, svg, png_folder, json)
     err.print(" ".join(verdict(found).value))
     typer.echo(output)
-
-
-def calibrator_name(model: str, calibrator: str) -> str:
-    """``models/m/calibrators/c``, from that or from ``m`` and ``c``."""
-    if "/" in calibrator:
-        return calibrator
-    return f"{model_name(model)}/calibrators/{calibrator}"
 
 
 def _read(path: Path) -> Report:

@@ -16,6 +16,7 @@ from trueodds.cli.console import (
     ModelName,
     Normalized,
     Order,
+    RequireCalibrated,
     Server,
     Shots,
     Task,
@@ -65,6 +66,7 @@ def score(
     ] = 0,
     shots: Shots = None,
     calibrator: CalibratorName = None,
+    require_calibrated: RequireCalibrated = None,
     table: Annotated[
         bool, typer.Option("--table", help="Tables for people, not JSON Lines.")
     ] = False,
@@ -122,6 +124,7 @@ def score(
                 min_option_mass=min_option_mass,
                 min_confidence=min_confidence,
                 answer_set=answer_set and AnswerSetRule(*answer_set),
+                require_calibrated=require_calibrated,
                 top_tokens=top_tokens,
                 progress=progress,
                 on_outcome=printer.on_outcome,
