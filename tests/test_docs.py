@@ -8,6 +8,7 @@ import pytest
 import typer.main
 
 from trueodds import Method as ClientMethod
+from trueodds import errors
 from trueodds.cli.main import app
 from trueodds.report.metrics import METRICS, NULL
 from trueodds_service.core.methods import SPECS
@@ -77,6 +78,21 @@ def test_the_methods_are_those_of_the_service():
         assert ("answers" in needs) == spec.needs_labels
         for year in re.findall(r"\b\d{4}\b", spec.source.split("(")[0]):
             assert year in source or "He et al. 2023" in source
+
+
+def test_the_errors_are_those_of_the_client():
+    """Every class that is raised, and every reason that has a class of its own."""
+    classes, reasons = set(), set()
+    for raised, reason, _ in table(ROOT / "docs/client.md", "class"):
+        classes |= set(re.findall("`([A-Za-z]+)`", raised))
+        reasons |= set(re.findall("`([A-Z_]+)`", reason))
+    assert classes == _kinds(errors.TrueoddsError) - {"BulkError", "FileError"}
+    assert reasons >= errors._BY_REASON.keys()
+
+
+def _kinds(error):
+    below = error.__subclasses__()
+    return {each.__name__ for each in below}.union(*map(_kinds, below))
 
 
 def test_the_metrics_are_those_of_the_report():
