@@ -21,7 +21,7 @@ logprobs = arrays(
     array_shapes(min_dims=1, max_dims=2, min_side=2, max_side=5),
     elements=st.integers(-3000, 0).map(lambda hundredths: hundredths / 100),
 )
-temperatures = st.floats(0.05, 20)
+temperatures = st.floats(0.001, 1000)
 
 
 @given(logprobs, temperatures)

@@ -41,8 +41,8 @@ def estimate(seed: int, n: int, temperature: float = 2.5, noise: float = 0.3) ->
     return found
 
 
-estimates = st.builds(TaskEstimate, st.floats(-2.9, 2.9), st.floats(1e-3, 2.0))
-priors = st.builds(Prior, st.floats(-2.9, 2.9), st.floats(LEAST_SCATTER, 2.0), st.integers(2, 50))
+estimates = st.builds(TaskEstimate, st.floats(-6.9, 6.9), st.floats(1e-3, 2.0))
+priors = st.builds(Prior, st.floats(-6.9, 6.9), st.floats(LEAST_SCATTER, 2.0), st.integers(2, 50))
 
 
 @pytest.mark.parametrize("n", [20, 80])
@@ -102,7 +102,7 @@ def test_a_constant_of_each_item_changes_nothing() -> None:
     [
         (np.zeros((5, 4)), np.eye(4)[[0, 1, 2, 3, 0]]),  # nothing is preferred
         (np.eye(4) * 9, np.zeros((4, 4))),  # the teacher knows nothing: T to its upper bound
-        (np.eye(4), np.eye(4) * 90),  # the teacher is sure: T to its lower bound
+        (np.eye(4), np.eye(4) * 2000),  # the teacher is sure: T to its lower bound
         (np.array([[0.0, -3.0]]), np.array([[0.0, -1.0]])),  # one item has no scatter
     ],
 )
@@ -122,7 +122,7 @@ def test_whatever_the_items_the_temperature_lies_between_the_bounds(
 ) -> None:
     temperature = pooled_temperature(FitData(logprobs, teacher_logprobs=teacher), prior)
     assert temperature is not None
-    assert 0.05 <= temperature <= 20
+    assert 0.001 <= temperature <= 1000
 
 
 @given(st.lists(estimates, min_size=MIN_TASKS, max_size=12))
@@ -145,7 +145,7 @@ def test_the_prior_leaves_paule_and_mandels_remainder(found: list[TaskEstimate])
         assert prior.deviation == pytest.approx(width(LEAST_SCATTER**2), rel=1e-6)
         return
     # The width grows with the scatter, so between the two scatters that it lies between is ours.
-    low, high = LEAST_SCATTER**2, 40.0
+    low, high = LEAST_SCATTER**2, 400.0
     for _ in range(80):
         middle = (low + high) / 2
         low, high = (middle, high) if width(middle) < prior.deviation else (low, middle)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import special
 from scipy.optimize import minimize_scalar
@@ -16,7 +17,7 @@ from sklearn.frozen import FrozenEstimator
 
 from trueodds_service.core.distributions import log_softmax, softmax
 from trueodds_service.core.objective import CHUNK, LOG_FLOOR
-from trueodds_service.core.solver import Bound, fit_temperature
+from trueodds_service.core.solver import DEFAULT_BOUNDS, Bound, fit_temperature
 
 Array = NDArray[np.float64]
 
@@ -35,7 +36,7 @@ def one_hot(labels: NDArray[np.int64], k: int) -> Array:
     return np.eye(k)[labels]
 
 
-@given(seeds, st.integers(1, 30), st.integers(2, 8), st.floats(0.06, 19))
+@given(seeds, st.integers(1, 30), st.integers(2, 8), st.floats(0.0011, 900))
 def test_recovers_a_planted_temperature(seed: int, n: int, k: int, planted: float) -> None:
     z = np.random.default_rng(seed).normal(0, 3 * min(planted, 1), (n, k))
     fit = fit_temperature(z, softmax(z / planted))
@@ -53,7 +54,7 @@ def test_agrees_with_scipy_on_the_nll(seed: int, n: int, k: int) -> None:
         return float(-at_label.mean())
 
     reference = minimize_scalar(
-        nll, bounds=(math.log(0.05), math.log(20)), method="bounded", options={"xatol": 1e-10}
+        nll, bounds=np.log(DEFAULT_BOUNDS), method="bounded", options={"xatol": 1e-10}
     )
     fit = fit_temperature(z, one_hot(labels, k))
     # An optimiser that compares values sees a minimum's place only to the root of its rounding.
@@ -106,7 +107,7 @@ def test_no_other_temperature_is_better(seed: int, n: int, k: int) -> None:
     z, labels = sample(seed, n, k)
     fit = fit_temperature(z, one_hot(labels, k))
     assert fit.cross_entropy <= fit.cross_entropy_at_one
-    for other in np.geomspace(0.05, 20, 25):
+    for other in np.geomspace(*DEFAULT_BOUNDS, 50):
         at_label = special.log_softmax(z / other, axis=1)[np.arange(n), labels]
         assert fit.cross_entropy <= -at_label.mean() + 1e-12
 
@@ -175,14 +176,14 @@ def test_softer_targets_give_higher_temperatures() -> None:
 def test_every_answer_right_stops_at_the_lower_bound() -> None:
     z, _ = sample(1, n=20, k=4)
     fit = fit_temperature(z, one_hot(z.argmax(axis=1), 4))
-    assert (fit.temperature, fit.at_bound) == (0.05, Bound.LOWER)
+    assert (fit.temperature, fit.at_bound) == (0.001, Bound.LOWER)
     assert fit.cross_entropy < fit.cross_entropy_at_one
 
 
 def test_labels_against_the_logits_stop_at_the_upper_bound() -> None:
     z, _ = sample(2, n=20, k=4)
     fit = fit_temperature(z, one_hot(z.argmin(axis=1), 4))
-    assert (fit.temperature, fit.at_bound) == (20.0, Bound.UPPER)
+    assert (fit.temperature, fit.at_bound) == (1000.0, Bound.UPPER)
 
 
 def test_a_flat_target_stops_at_the_upper_bound() -> None:
@@ -276,3 +277,42 @@ def test_items_without_a_preference_leave_the_others_their_temperature(flat: sli
     fit = fit_temperature(z, target)
     assert (fit.at_bound, fit.undetermined) == (Bound.NONE, False)
     assert fit.temperature == pytest.approx(2.5, rel=1e-6)
+
+
+def test_answers_little_better_than_chance_determine_a_high_temperature() -> None:
+    """30 % right where chance has 25 %, as an aligned model is without worked examples."""
+    z = np.tile([8.0, 0.0, 0.0, 0.0], (100, 1))
+    fit = fit_temperature(z, np.where(np.arange(100) < 30, 0, 1 + np.arange(100) % 3))
+    # Where the first option has its share: e^(8/T) / (e^(8/T) + 3) = 0.3.
+    assert fit.temperature == pytest.approx(8 / math.log(9 / 7), rel=1e-6)
+    assert fit.temperature > 30
+    assert fit.at_bound is Bound.NONE
+
+
+def test_scores_per_byte_determine_a_low_temperature() -> None:
+    z, labels = sample(11, n=200, k=4)
+    summed, per_byte = fit_temperature(z, labels), fit_temperature(z / 200, labels)
+    assert per_byte.temperature == pytest.approx(summed.temperature / 200, rel=1e-6)
+    assert per_byte.temperature < 0.05
+    assert per_byte.at_bound is Bound.NONE
+
+
+@given(
+    arrays(np.int64, st.tuples(st.integers(1, 10), st.integers(2, 4)), elements=st.integers(-5, 0)),
+    seeds,
+)
+def test_at_bound_means_that_the_likelihood_has_no_maximum(z: Array, seed: int) -> None:
+    """Either every answer is right, or the slope at equal probabilities asks for less still."""
+    n, k = z.shape
+    labels = np.random.default_rng(seed).integers(0, k, n)
+    at_labels = z[np.arange(n), labels]
+    fit = fit_temperature(z, one_hot(labels, k))
+    if (z == z.max(axis=1, keepdims=True)).all():
+        expected = Bound.NONE
+    elif (at_labels == z.max(axis=1)).all():
+        expected = Bound.LOWER
+    elif k * at_labels.sum() <= z.sum():
+        expected = Bound.UPPER
+    else:
+        expected = Bound.NONE
+    assert fit.at_bound is expected

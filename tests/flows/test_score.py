@@ -28,7 +28,7 @@ OTHER_SCOPES = {
 }
 
 
-@pytest.mark.parametrize("temperature", [0.05, 0.7, 1.0, 2.5, 20.0])
+@pytest.mark.parametrize("temperature", [0.001, 0.7, 1.0, 2.5, 1000.0])
 async def test_a_calibrator_softens_the_answer_and_keeps_the_choice(
     house, make_questions, temperature
 ):
@@ -39,7 +39,7 @@ async def test_a_calibrator_softens_the_answer_and_keeps_the_choice(
         assert after.calibrator == calibrator
         assert after.read.scores.tolist() == before.read.scores.tolist()
         assert after.probabilities.tolist() == before.probabilities.tolist()
-        powers = before.probabilities ** (1 / temperature)
+        powers = (before.probabilities / before.probabilities.max()) ** (1 / temperature)
         assert after.calibrated == pytest.approx(powers / powers.sum())
         assert after.calibrated.sum() == pytest.approx(1)
         assert after.choice == before.choice == after.calibrated.argmax()

@@ -128,8 +128,8 @@ def test_scores_with_a_teachers_need_no_answers(fit):
     ("method", "temperature", "fitted"),
     [
         (pb.METHOD_CONSTANT, None, 2.5),
-        (pb.METHOD_CONSTANT, 0.05, 0.05),
-        (pb.METHOD_CONSTANT, 20, 20),
+        (pb.METHOD_CONSTANT, 0.001, 0.001),
+        (pb.METHOD_CONSTANT, 1000, 1000),
         (pb.METHOD_IDENTITY, None, 1),
     ],
 )

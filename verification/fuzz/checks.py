@@ -213,7 +213,7 @@ def _of_fit(events: tuple[calibration_pb2.FitCalibratorResponse, ...]) -> Iterat
     if done != sorted(done) or any(each.progress.done > each.progress.total for each in events):
         yield "a fit's progress goes back, or beyond its end"
     calibrator = events[-1].calibrator
-    if calibrator.HasField("temperature") and not 0.05 <= calibrator.temperature <= 20:
+    if calibrator.HasField("temperature") and not 1e-3 <= calibrator.temperature <= 1e3:
         yield "a fit's temperature: wrong"
     parameters = [value for each in calibrator.parameters.values() for value in each.values]
     if not parameters or not all(map(math.isfinite, parameters)):

@@ -92,7 +92,7 @@ TOKEN_IDS: Values = st.sampled_from(
 NUMBERS: Values = st.sampled_from(
     [
         *(0.0, -0.0, 1.0, -1.0, 0.5, 0.25, 1e-320, 5e-324, 1 + 1e-9, 1e-9),
-        *(math.nan, math.inf, -math.inf, 1e308, -1e308, 1e100, 1.1e100, 0.05, 20.0, 20.1),
+        *(math.nan, math.inf, -math.inf, 1e308, -1e308, 1e100, 1.1e100, 0.001, 1000.0, 1000.1),
     ]
 ) | st.floats(-40, 1)
 _ENUMS = st.sampled_from([0, 1, 2, 3, 4, 5, 6, 99, -1, 2**31 - 1, -(2**31)])

@@ -149,7 +149,7 @@ def _fit(draw: Draw, known: Known) -> fits.FitCalibratorRequest:
         request_id=draw(st.sampled_from(["", "", "nightly"])),
     )
     if method == fits.METHOD_CONSTANT and draw(st.booleans()):
-        request.temperature = draw(st.sampled_from([0.05, 1.5, 20.0]))
+        request.temperature = draw(st.sampled_from([0.001, 1.5, 1000.0]))
     if method in (fits.METHOD_IDENTITY, fits.METHOD_CONSTANT) and draw(st.booleans()):
         request.options = options
         return request

@@ -317,7 +317,7 @@ class Client:
         TEACHER_POOLED need a handful, and a ``teacher`` unless the server's configuration names
         one: it is shown ``teacher_shots`` and read by ``teacher_reading`` where these differ.
         Other methods learn from the items with answers; AUTO chooses. CONSTANT (with
-        ``temperature``, in [0.05, 20]) and IDENTITY need only the number of ``options``.
+        ``temperature``, in [0.001, 1000]) and IDENTITY need only the number of ``options``.
         ``content_free`` are scores after questions without content, for CONTEXTUAL and ``Scores``.
         Without ``task`` it is the model's default.
 

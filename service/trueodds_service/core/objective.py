@@ -22,7 +22,7 @@ from trueodds_service.core.checks import as_labels, as_logits, as_probabilities,
 LOG_FLOOR = math.log(float(np.finfo(np.float32).tiny))  # −87.3 nats
 
 # Below this spread between options, in nats, the logits are equal up to float32 rounding, and no
-# temperature within the default bounds moves a probability by more than 1e-5.
+# temperature within the default bounds moves a probability by more than 3e-4.
 _FLAT = 1e-6
 
 # Items at a time: few enough for the processor's cache, and so many that threads, which take turns

@@ -22,9 +22,11 @@ from numpy.typing import ArrayLike
 
 from trueodds_service.core.objective import CHUNK, Objective
 
-# The paper's temperatures lie between 1.25 and 3.62. A fit that leaves this much wider interval
-# has met degenerate data: stopping there keeps T usable, and a flag says so.
-DEFAULT_BOUNDS = (0.05, 20.0)
+# Wider than any temperature that data determine: the paper's lie between 1.25 and 3.62, a model
+# whose answers are little better than chance wants 20 and more, and scores per byte, a tenth of
+# summed ones, want less than 0.1. Who gets here has met data whose likelihood has no maximum, every
+# answer right or none better than chance: stopping keeps T usable, and a flag says so.
+DEFAULT_BOUNDS = (1e-3, 1e3)
 
 # A step in log β whose error is less is the last one; and the last one on a sample.
 _ERROR, _START_ERROR = 1e-8, 1e-4

@@ -85,7 +85,7 @@ def fit(
         BiasCorrection, typer.Option(help="What is taken off the scores before.")
     ] = BiasCorrection.NONE,
     temperature: Annotated[
-        float | None, typer.Option(help="For --method constant, from 0.05 to 20.")
+        float | None, typer.Option(help="For --method constant, from 0.001 to 1000.")
     ] = None,
     options: Annotated[
         int | None, typer.Option(min=2, max=128, help="Their number, for constant and identity.")

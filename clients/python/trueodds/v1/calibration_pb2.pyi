@@ -498,7 +498,7 @@ class FitCalibratorRequest(google.protobuf.message.Message):
     method: global___Method.ValueType
     """Required. METHOD_AUTO chooses."""
     temperature: builtins.float
-    """CONSTANT only: the temperature, in [0.05, 20]; 2.5 when absent."""
+    """CONSTANT only: the temperature, in [0.001, 1000]; 2.5 when absent."""
     teacher: builtins.str
     """With questions, and a method that needs a teacher: the teacher, as models/{model}; the one
     that the service's configuration names for the model when empty.
