@@ -31,6 +31,8 @@ _APP = "trueodds"
 _GATEWAY = "gateway"
 _ATTEMPTS = 2
 _ANSWER_SECONDS = 5.0
+# Nothing of each call: `serve` asks the gateway for its states once a second.
+_LOGGING = LoggingConfig(log_level="WARNING", enable_access_log=False)
 _OBJECT_STORE_BYTES = 128 * 2**20
 
 _ENVIRONMENT = {
@@ -70,6 +72,7 @@ def application(settings: Settings, sockets: Path) -> serve.Application:
         Gateway,
         name=_GATEWAY,
         ray_actor_options={"num_cpus": 0},
+        logging_config=_LOGGING,
         **_DRAINING,
     )
     return gateway.bind(settings, engines)
@@ -138,7 +141,7 @@ def _start_ray() -> str:
             )
             serve.start(
                 proxy_location=ProxyLocation.Disabled,
-                logging_config=LoggingConfig(log_level="WARNING", enable_access_log=False),
+                logging_config=_LOGGING,
             )
             return str(context.address_info["session_dir"])
         except Exception as error:
@@ -217,6 +220,7 @@ def _engine(
     deployment = serve.deployment(
         EngineReplica,
         name=name,
+        logging_config=_LOGGING,
         ray_actor_options={
             "num_cpus": 0,
             "num_gpus": gpus,
