@@ -2,7 +2,6 @@
 
 import logging
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,29 +83,27 @@ def serving(settings: Settings) -> "Iterator[Running]":
 
     On leaving, everything that was started is stopped, requests under way after a grace.
     """
-    with reaped(), _serving(settings) as running:
+    with reaped() as sockets, _serving(settings, sockets) as running:
         yield running
 
 
 @contextmanager
-def _serving(settings: Settings) -> "Iterator[Running]":
+def _serving(settings: Settings, sockets: Path) -> "Iterator[Running]":
     # Before Ray starts: its processes take their environment from this one.
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     try:
         session = _start_ray()
-        with tempfile.TemporaryDirectory(prefix="trueodds-") as sockets:
-            root = application(settings, Path(sockets))
-            handles = serve.run_many(
-                [serve.RunTarget(root, name=_APP, route_prefix=None)],
-                wait_for_applications_running=False,
-            )
-            try:
-                yield Running(handles[0])
-            finally:
-                # This drains the replicas; Serve's own actors end with Ray.
-                serve.delete(_APP)
+        handles = serve.run_many(
+            [serve.RunTarget(application(settings, sockets), name=_APP, route_prefix=None)],
+            wait_for_applications_running=False,
+        )
+        try:
+            yield Running(handles[0])
+        finally:
+            # This drains the replicas; Serve's own actors end with Ray.
+            serve.delete(_APP)
     except StartError as error:
         if not ray.is_initialized():
             raise
