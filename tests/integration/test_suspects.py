@@ -108,9 +108,11 @@ async def test_a_prompt_that_kills_is_one_error_and_all_others_have_their_scores
     outcomes = [outcome for call in await asyncio.gather(*calls) for outcome in call]
     assert outcomes.pop().reason == "ENGINE_KILLED"
     assert_same(outcomes, expected)
+    await engines.connected()
     assert handle.deaths == 2, "one death shows that there is one, and one which it is"
     [again] = await engines.score(asked[500:])
     assert again.reason == "ENGINE_KILLED"
+    assert_same(await engines.score(fine[:1]), expected[:1])
     assert handle.deaths == 2, "it is known"
 
 
