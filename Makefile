@@ -52,9 +52,10 @@ bench: $(READY)  ## measure speed: the service beside vLLM, its server, lm-eval;
 	$(BIN)/python -m benchmarks.calibration
 	$(BIN)/python -m benchmarks
 
-verify: $(READY)  ## compare every number with transformers and lm-eval (some minutes)
+verify: $(READY)  ## compare every number with transformers and lm-eval, and fuzz (some minutes)
 	$(BIN)/python -m verification.calibration; calibration=$$?; \
-	  $(BIN)/python -m verification.scoring && exit $$calibration
+	  $(BIN)/python -m verification.fuzz; fuzz=$$?; \
+	  $(BIN)/python -m verification.scoring && exit $$((calibration + fuzz))
 
 train: $(READY)  ## train the demo pair again (minutes on a GPU, hours on a CPU)
 	$(BIN)/python -m trueodds_demo.training

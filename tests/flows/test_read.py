@@ -482,18 +482,29 @@ class Faulty(FakeEngine):
         return [self._fault(each) if place % 2 else each for place, each in enumerate(scores)]
 
 
+def only(score, places):
+    return replace(score, continuations=score.continuations[places], greedy=score.greedy[places])
+
+
 FAULTS = {
-    "LOGITS_NAN": lambda score: replace(score, continuations=score.continuations * np.nan),
-    "ENGINE_FAULT": lambda _: PromptFault("the engine failed", reason="ENGINE_FAULT"),
+    "NaN": ("LOGITS_NAN", lambda score: replace(score, continuations=np.nan * np.ones(4))),
+    "infinite": ("LOGITS_NAN", lambda score: replace(score, continuations=np.inf * np.ones(4))),
+    "NaN on top": ("LOGITS_NAN", lambda score: replace(score, top_tokens=((7, math.nan),))),
+    "NaN identifier": ("LOGITS_NAN", lambda score: replace(score, identifier=math.nan)),
+    "told": ("ENGINE_FAULT", lambda _: PromptFault("it failed", reason="ENGINE_FAULT")),
+    "one too few": ("ENGINE_FAULT", lambda score: only(score, [0, 1, 2])),
+    "one too many": ("ENGINE_FAULT", lambda score: only(score, [0, 1, 2, 3, 3])),
+    "a table": ("ENGINE_FAULT", lambda score: only(score, [[0, 1], [2, 3]])),
+    "nothing": ("ENGINE_FAULT", lambda _: None),
 }
 
 
-@pytest.mark.parametrize("reason", FAULTS)
-async def test_a_fault_at_a_prompt_is_that_questions(house, reason):
-    house.serve("aligned", Faulty(FAULTS[reason]))
+@pytest.mark.parametrize(("reason", "fault"), FAULTS.values(), ids=FAULTS)
+async def test_a_fault_at_a_prompt_is_that_questions(house, reason, fault):
+    house.serve("aligned", Faulty(fault))
     questions = [replace(QUESTION, text=f"{number}?") for number in range(4)]
     outcomes = await house.score(*questions)
     assert [isinstance(each, Answer) for each in outcomes] == [True, False] * 2
-    for fault in outcomes[1::2]:
-        assert isinstance(fault, PromptFault)
-        assert fault.reason == reason
+    for outcome in outcomes[1::2]:
+        assert isinstance(outcome, PromptFault)
+        assert outcome.reason == reason

@@ -55,6 +55,13 @@ def test_a_second_space_is_refused_by_every_tokenizer(family, prefix):
             assert (error.field, error.reason) == (field, "SPACE_BEFORE_ANSWER")
 
 
+@pytest.mark.parametrize("wrong", ["{{ '\\ud800' }}", "{{ raise_exception('Tin?') }}", "{% if %}"])
+def test_a_template_that_fails_or_writes_no_text_is_refused(gpt2, wrong):
+    error = prepared(gpt2, USER, Reading(LETTER), wrong + template())
+    assert (error.field, error.reason) == ("prompt.chat.messages", "CHAT_TEMPLATE_REFUSED")
+    assert "Tin" not in error.message
+
+
 @pytest.mark.parametrize("tag", ["<think>", "<think>\n", "[THINK]"], ids=repr)
 def test_an_answer_is_not_read_inside_a_thought(gpt2, tag):
     chat = template().replace("<assistant>{%", f"<assistant>{tag}{{%")

@@ -3,37 +3,48 @@
 import logging
 
 import grpc
-from verification.fuzz import MARKER, calls, fuzz
+import pytest
+from verification.fuzz import MARKER, besiege, calls, fuzz, hostile_models, odd_models
 
 from trueodds.v1 import reading_pb2
 from trueodds_service.engine.fake import FakeEngine
 
-VOCABULARY = 400
-"""Of the tests' tokenizer."""
 
-
-class Strict(FakeEngine):
-    """Fails where a real engine would fail, or die."""
-
-    async def score(self, prompts):
-        for prompt in prompts:
-            assert prompt.prompt
-            assert all(prompt.continuations)
-            assert len(set(prompt.continuations)) == len(prompt.continuations)
-            assert prompt.total_length < self.info.max_tokens
-            whole = (*prompt.prompt, *prompt.identifier, *sum(prompt.continuations, ()))
-            assert max(whole) < VOCABULARY
-        return await super().score(prompts)
-
-
-def test_every_promise_is_kept(start_service, caplog, capfd):
+@pytest.fixture
+def tells_no_prompt(caplog, capfd):
+    """Whatever is said in the test names no prompt."""
     caplog.set_level(logging.DEBUG, logger="trueodds_service")
-    engines = {"aligned": Strict(seed=7, sharpness=3), "base": Strict(seed=7)}
-    report = fuzz(start_service(engines=engines).app.address, 400, seed=1, tolerance=0)
-    assert not report.broken, str(report)
-    assert {method for method, _ in report.endings} >= set(calls.METHODS)
+    yield
     assert MARKER not in caplog.text
     assert MARKER not in "".join(capfd.readouterr())
+
+
+@pytest.mark.usefixtures("tells_no_prompt")
+def test_every_promise_is_kept(tmp_path):
+    with odd_models(tmp_path) as stand:
+        report = fuzz(stand.address, 250, seed=1, tolerance=0)
+    assert not report.broken, str(report)
+    left_out = set(calls.METHODS) - {method for method, _ in report.endings}
+    assert len(left_out) <= 2, left_out
+
+
+@pytest.mark.usefixtures("tells_no_prompt")
+def test_what_a_hostile_engine_does_at_a_prompt_is_nobody_elses_loss(tmp_path):
+    with hostile_models(tmp_path) as stand:
+        found = besiege(stand, 100, seed=1, marked=0.03)
+    assert not found.broken, str(found)
+    assert found.deaths > 0
+    assert found.harmless > 0, "nobody was in an engine that died"
+
+
+def test_callers_notice_other_answers_and_marks_without_an_error(tmp_path, monkeypatch):
+    with hostile_models(tmp_path) as stand:
+        for double in stand.doubles:
+            monkeypatch.setattr(double, "_marks", {})
+        monkeypatch.setattr(stand.doubles[0]._engine, "_sharpness", 2.0)
+        found = besiege(stand, 20, seed=1, marked=0.2)
+    assert "BatchScore: another answer than its twin's" in found.broken
+    assert any(what.endswith("is answered") for what in found.broken)
 
 
 class Forgetful(FakeEngine):

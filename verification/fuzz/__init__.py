@@ -1,11 +1,15 @@
 """Requests of every kind, good and absurd, over a real port: the service keeps its promises.
 
-``python -m verification.fuzz --server HOST:PORT`` runs it. A request begins well formed and is
-then spoiled, as a message and as bytes, so that it comes far before it is refused. Hypothesis
-draws it, and shrinks what breaks a promise of ``checks`` to the smallest request that does.
+``python -m verification.fuzz`` runs it. A request begins well formed and is then spoiled, as a
+message and as bytes, so that it comes far before it is refused. Hypothesis draws it, and shrinks
+what breaks a promise of ``checks`` to the smallest request that does. And many callers at once
+ask engines that die, hang or answer nonsense at marked prompts: nobody but those who sent these
+may be worse off for it.
 """
 
+from verification.fuzz.hostile import besiege
 from verification.fuzz.known import MARKER
 from verification.fuzz.run import Report, fuzz
+from verification.fuzz.stand import hostile_models, odd_models
 
-__all__ = ["MARKER", "Report", "fuzz"]
+__all__ = ["MARKER", "Report", "besiege", "fuzz", "hostile_models", "odd_models"]

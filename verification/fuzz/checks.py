@@ -15,6 +15,8 @@ from verification.fuzz.known import MARKER
 
 _CODES = {"OK", "INVALID_ARGUMENT", "NOT_FOUND", "FAILED_PRECONDITION", "UNIMPLEMENTED"}
 _LEFT = {"CANCELLED", "DEADLINE_EXCEEDED"}
+# What only a hostile engine may be said to do.
+_ENGINES = {"ENGINE_KILLED", "ENGINE_FAULT", "ENGINE_LOST", "LOGITS_NAN"}
 _SUM_TOLERANCE = 1e-9
 # What a log could still be searched for.
 _TELLTALE = MARKER[:10]
@@ -41,7 +43,7 @@ def _of_responses(request: Any, responses: tuple[Any, ...]) -> Iterator[str]:
         case scoring_pb2.BatchScoreRequest():
             yield from _of_batch(responses[0].outcomes, request)
         case calibration_pb2.FitCalibratorRequest():
-            yield from _of_fit(responses)
+            yield from _of_fit(responses, request)
         case calibration_pb2.EvaluateCalibratorRequest():
             yield from _of_evaluation(responses)
         case calibration_pb2.CalibrateRequest():
@@ -64,6 +66,8 @@ def _of_status(
     info = _detail(status, error_details_pb2.ErrorInfo())
     if not (info.reason and info.domain):
         yield f"{code} without a reason"
+    elif info.reason in _ENGINES:
+        yield f"{code} ({info.reason}): the engine was to blame"
     if code == "INVALID_ARGUMENT":
         violations = _detail(status, error_details_pb2.BadRequest()).field_violations
         if [bool(each.field) for each in violations] != [True]:
@@ -151,6 +155,9 @@ def _of_answer(
             answer.option_mass < settings.min_option_mass
             or answer.calibrated_confidence < settings.min_confidence
         ),
+        "required calibration": answer.calibrated
+        or not (settings.require_calibrated or settings.min_confidence > 0),
+        "reason to be raw": bool(answer.raw_because) != answer.calibrated,
         "calibrator's name": answer.calibrated == bool(answer.calibrator),
         "identity": bool(answer.identity.model_revision and answer.identity.engine),
         "prompt tokens": answer.prompt_tokens > 0,
@@ -204,7 +211,10 @@ def _is_falling(logprobs: list[float]) -> bool:
     return all(after <= before for before, after in pairs)
 
 
-def _of_fit(events: tuple[calibration_pb2.FitCalibratorResponse, ...]) -> Iterator[str]:
+def _of_fit(
+    events: tuple[calibration_pb2.FitCalibratorResponse, ...],
+    request: calibration_pb2.FitCalibratorRequest,
+) -> Iterator[str]:
     kinds = [event.WhichOneof("event") for event in events]
     if kinds != ["progress"] * (len(kinds) - 1) + ["calibrator"]:
         yield "a fit's events: not progress and then a calibrator"
@@ -215,6 +225,8 @@ def _of_fit(events: tuple[calibration_pb2.FitCalibratorResponse, ...]) -> Iterat
     calibrator = events[-1].calibrator
     if calibrator.HasField("temperature") and not 1e-3 <= calibrator.temperature <= 1e3:
         yield "a fit's temperature: wrong"
+    if calibrator.active and calibrator.degenerate and not request.force and not request.request_id:
+        yield "a degenerate fit is active"
     parameters = [value for each in calibrator.parameters.values() for value in each.values]
     if not parameters or not all(map(math.isfinite, parameters)):
         yield "a fit's parameters: none, or not finite"

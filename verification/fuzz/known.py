@@ -1,6 +1,7 @@
 """What the fuzzer knows of the service, and the question whose answer must never change."""
 
-from dataclasses import dataclass
+from bisect import bisect_left
+from dataclasses import dataclass, replace
 
 import grpc
 
@@ -19,6 +20,8 @@ MARKER = "q7Xw2ZkV9tRb4LmN8cYp3HsD"
 
 TASK = "fuzz"
 
+_MOST_ROWS = 2**20
+
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -26,16 +29,41 @@ class Known:
 
     models: tuple[str, ...]
     calibrators: tuple[str, ...]
+    rows: tuple[int, ...]
+    """How many tokens each model reads: of its tokenizer, or fewer where its embedding ends."""
 
     @classmethod
     def of(cls, channel: grpc.Channel) -> "Known":
         """Asks the service, and stores two calibrators of each model, one of them active."""
         listed = model_pb2_grpc.ModelServiceStub(channel).ListModels(model_pb2.ListModelsRequest())
         models = tuple(model.name for model in listed.models)
-        calibrators = tuple(
-            _constant(channel, model, temperature) for model in models for temperature in (1.5, 3.0)
-        )
-        return cls(models, calibrators)
+        rows = tuple(sorted({_rows(channel, model) for model in models}))
+        return cls(models, _calibrators(channel, models), rows)
+
+    def stored_again(self, channel: grpc.Channel) -> "Known":
+        """What a round has deleted is stored again."""
+        return replace(self, calibrators=_calibrators(channel, self.models))
+
+
+def _rows(channel: grpc.Channel, model: str) -> int:
+    """The first token that the model refuses, by bisection."""
+    stub = model_pb2_grpc.ModelServiceStub(channel)
+
+    def reads(token: int) -> bool:
+        prompt = question_pb2.Prompt(token_ids=question_pb2.TokenIds(ids=[token]))
+        try:
+            stub.Tokenize(model_pb2.TokenizeRequest(name=model, prompts=[prompt]))
+        except grpc.RpcError:
+            return False
+        return True
+
+    return bisect_left(range(_MOST_ROWS), True, key=lambda token: not reads(token))
+
+
+def _calibrators(channel: grpc.Channel, models: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(
+        _constant(channel, model, temperature) for model in models for temperature in (1.5, 3.0)
+    )
 
 
 def _constant(channel: grpc.Channel, model: str, temperature: float) -> str:

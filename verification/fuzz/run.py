@@ -83,8 +83,7 @@ def fuzz(address: str, requests: int, seed: int = 0, *, tolerance: float = 1e-4)
                 report.times[wrong] += 1
                 report.broken.setdefault(wrong, f"after the round of seed {seed}")
             seed += 1
-            # What a round has deleted is stored again.
-            known = Known.of(channel)
+            known = known.stored_again(channel)
     report.seconds = time.monotonic() - started
     return report
 

@@ -6,11 +6,18 @@ from typing import Any
 from google.protobuf.descriptor import FieldDescriptor
 from hypothesis import strategies as st
 
+from verification.fuzz.folders import BEYOND, BEYOND_WORD
 from verification.fuzz.known import MARKER, TASK, Known
 
 Values = st.SearchStrategy[Any]
 
 _LONG = 200_000
+
+# Of the families of models, and of the folders here: the last two have no row in an embedding.
+CONTROLS = (
+    *("<|end|>", "<|endoftext|>", "<s>", "</s>", "[INST]", "<|im_end|>", "<|eot_id|>"),
+    *("<｜User｜>", "<end_of_turn>", "<think>", "</think>", "[THINK]", BEYOND, BEYOND_WORD),
+)
 
 _TEXTS = st.sampled_from(
     [
@@ -32,10 +39,11 @@ _TEXTS = st.sampled_from(
         " A",
         "A ",
         "(A)",
-        "<|end|>",
-        "<|endoftext|>",
-        "<s>",
+        *(f"{MARKER}{name}" for name in CONTROLS),
         "<|im_start|>system\n",
+        f"{MARKER}: ",
+        f"{MARKER}\t",
+        f"{MARKER}\u3000",
         "{text}",
         "{label}",
         "{options}",
@@ -76,7 +84,8 @@ _TEMPLATES = st.sampled_from(
         f"{MARKER}{{text}}",
     ]
 )
-_ROLES = st.sampled_from(["", "user", "assistant", "system", "tool", "User", "\n", "<|end|>", "🤖"])
+ROLES = st.sampled_from(["user", "assistant", "system", "tool", "developer", "User"])
+_ROLES = ROLES | st.sampled_from(["", " ", "\n", "<|end|>", "🤖", "x" * _LONG])
 _TASKS = st.sampled_from(
     ["", TASK, " a", "a\n", "\0", "t" * 200, "t" * 201, "mmlu/anatomy", "ü/🙂"]
 )
@@ -86,9 +95,7 @@ _TOKENS |= st.text(max_size=12)
 INTEGERS: Values = st.sampled_from(
     [0, 1, -1, 2, 3, 20, 21, 26, 27, 128, 129, 1000, 1025, 2**31 - 1, -(2**31)]
 )
-TOKEN_IDS: Values = st.sampled_from(
-    [0, 1, 2, 65, 200, 399, 400, 2047, 2048, 50_256, 128_255, 2**31 - 1, 2**31, 2**32 - 1]
-)
+_TOKEN_IDS = st.sampled_from([0, 1, 2, 65, 200, 50_256, 2**31 - 1, 2**31, 2**32 - 1])
 NUMBERS: Values = st.sampled_from(
     [
         *(0.0, -0.0, 1.0, -1.0, 0.5, 0.25, 1e-320, 5e-324, 1 + 1e-9, 1e-9),
@@ -112,8 +119,14 @@ def values(field: FieldDescriptor, known: Known) -> Values:
         case FieldDescriptor.CPPTYPE_ENUM:
             return _ENUMS
         case FieldDescriptor.CPPTYPE_UINT32:
-            return TOKEN_IDS
+            return token_ids(known)
     return INTEGERS
+
+
+def token_ids(known: Known) -> Values:
+    """Tokens at, around and far beyond the end of each model's embedding."""
+    edges = [rows + step for rows in known.rows for step in (-2, -1, 0, 1, 2)]
+    return st.sampled_from(edges) | _TOKEN_IDS
 
 
 def _strings(field: FieldDescriptor, known: Known) -> Values:

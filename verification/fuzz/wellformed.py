@@ -1,5 +1,6 @@
 """Requests that nothing is wrong with, small enough for a real engine."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from trueodds.v1 import question_pb2 as questions
 from trueodds.v1 import reading_pb2 as readings
 from trueodds.v1 import scoring_pb2 as scores
 from verification.fuzz.known import MARKER, TASK, Known
+from verification.fuzz.values import CONTROLS, ROLES
 
 Draw = st.DrawFn
 
@@ -51,18 +53,19 @@ def _settings_and_question(
     draw: Draw, known: Known
 ) -> tuple[scores.ScoreSettings, questions.Question]:
     options = draw(st.integers(2, 4))
-    source = draw(st.sampled_from([None, None, *_PROMPTS]))
+    source = draw(st.sampled_from([None, None, *_PROMPTS, "chat"]))
     reading = _reading(draw, options, rendered=source is None)
-    question = _question(draw, options, source)
+    question = _question(draw, options, source, known)
     model = draw(st.sampled_from(known.models))
     settings = scores.ScoreSettings(
         model=model,
         task=draw(st.sampled_from(["", TASK])),
         reading=reading,
-        shots=_shots(draw, options) if source is None else [],
+        shots=_shots(draw, options, known) if source is None else [],
         min_option_mass=draw(st.sampled_from([0.0, 0.5, 1.0])),
         min_confidence=draw(st.sampled_from([0.0, 0.5, 1.0])),
         top_tokens=draw(st.sampled_from([0, 1, 20])),
+        require_calibrated=draw(st.sampled_from([None, None, False, True])),
     )
     if draw(st.booleans()):
         settings.options.extend(question.options)
@@ -75,10 +78,10 @@ def _settings_and_question(
     return settings, question
 
 
-def _question(draw: Draw, options: int, source: str | None) -> questions.Question:
-    question = questions.Question(options=_options(draw, options, source))
+def _question(draw: Draw, options: int, source: str | None, known: Known) -> questions.Question:
+    question = questions.Question(options=_options(draw, options, source, known))
     if source is not None:
-        question.prompt.CopyFrom(_prompt(source))
+        question.prompt.CopyFrom(_prompt(draw, source, known))
         return question
     question.text = f"Which one is {MARKER}?"
     if draw(st.booleans()):
@@ -86,34 +89,54 @@ def _question(draw: Draw, options: int, source: str | None) -> questions.Questio
     return question
 
 
-def _options(draw: Draw, count: int, source: str | None) -> list[questions.Option]:
+def _options(draw: Draw, count: int, source: str | None, known: Known) -> list[questions.Option]:
     labelled = draw(st.booleans())
+    last = _last_token(draw, known)
     return [
         questions.Option(
             text=f"{MARKER} {index}",
             label=f"{index + 1}{MARKER}" if labelled else "",
-            token_ids=[40 + index, 7] if source == "token_ids" else [],
+            token_ids=[40 + index, last] if source == "token_ids" else [],
         )
         for index in range(count)
     ]
 
 
-def _prompt(source: str) -> questions.Prompt:
+def _last_token(draw: Draw, known: Known) -> int:
+    """A plain one, or the last that some model reads: beyond what some others do."""
+    return draw(st.sampled_from([7, 7, *(rows - 1 for rows in known.rows)]))
+
+
+def _prompt(draw: Draw, source: str, known: Known) -> questions.Prompt:
     text = f"What is {MARKER}?\nAnswer:"
     match source:
         case "token_ids":
-            return questions.Prompt(token_ids=questions.TokenIds(ids=[50, 51, 52]))
+            ids = [50, 51, _last_token(draw, known)]
+            return questions.Prompt(token_ids=questions.TokenIds(ids=ids))
         case "chat":
-            messages = [questions.ChatMessage(role="user", content=text)]
-            return questions.Prompt(chat=questions.Chat(messages=messages))
+            return questions.Prompt(chat=_chat(draw, text))
         case "special_text":
-            return questions.Prompt(special_text=text)
+            control = draw(st.sampled_from(["", *CONTROLS]))
+            return questions.Prompt(special_text=control + text)
     return questions.Prompt(text=text)
 
 
-def _shots(draw: Draw, options: int) -> list[questions.Shot]:
+def _chat(draw: Draw, text: str) -> questions.Chat:
+    roles = draw(st.sampled_from([["user"]] * 3 + [["system", "user"], ["user", "assistant"]]))
+    if draw(st.integers(0, 9)) == 9:
+        roles = draw(st.lists(ROLES, min_size=1, max_size=5))
+    prefix = draw(
+        st.sampled_from(["", "", "Answer:", "Answer: ", "\n", "<think>", "The answer is"])
+    )
+    messages = [questions.ChatMessage(role=role, content=text) for role in roles]
+    return questions.Chat(messages=messages, answer_prefix=prefix)
+
+
+def _shots(draw: Draw, options: int, known: Known) -> list[questions.Shot]:
     return [
-        questions.Shot(question=_question(draw, options, None), answer=draw(st.integers(0, 1)))
+        questions.Shot(
+            question=_question(draw, options, None, known), answer=draw(st.integers(0, 1))
+        )
         for _ in range(draw(st.sampled_from([0, 0, 1, 2])))
     ]
 
@@ -145,6 +168,8 @@ def _fit(draw: Draw, known: Known) -> fits.FitCalibratorRequest:
         reading=_reading(draw, options, rendered=False),
         method=method,
         activate=draw(st.booleans()),
+        force=draw(st.booleans()),
+        any_options=draw(st.integers(0, 4)) == 4,
         validate_only=draw(st.booleans()),
         request_id=draw(st.sampled_from(["", "", "nightly"])),
     )
@@ -159,10 +184,10 @@ def _fit(draw: Draw, known: Known) -> fits.FitCalibratorRequest:
         if request.bias_correction == fits.BIAS_CORRECTION_CONTEXTUAL:
             request.scores.content_free.add(logprobs=_row(draw, options))
         return request
-    request.questions.CopyFrom(_questions(draw, options))
+    request.questions.CopyFrom(_questions(draw, options, known))
     if method in _TAUGHT:
         request.teacher = draw(st.sampled_from(["", *known.models]))
-        request.questions.teacher_shots.extend(_shots(draw, options))
+        request.questions.teacher_shots.extend(_shots(draw, options, known))
         if draw(st.booleans()):
             request.teacher_reading.CopyFrom(_reading(draw, options, rendered=False))
     return request
@@ -176,29 +201,39 @@ _TAUGHT = (
 )
 
 
-def _questions(draw: Draw, options: int) -> fits.FitQuestions:
-    question = _question(draw, options, None)
+def _questions(draw: Draw, options: int, known: Known) -> fits.FitQuestions:
+    question = _question(draw, options, None, known)
     answer = draw(st.integers(0, options - 1))
     items = [fits.FitQuestion(question=question, answer=answer) for _ in range(5)]
-    return fits.FitQuestions(items=items, shots=_shots(draw, options))
+    return fits.FitQuestions(items=items, shots=_shots(draw, options, known))
 
 
 def _scores(draw: Draw, options: int) -> fits.FitScores:
     count = draw(st.sampled_from([5, 60]))
+    spread = draw(st.sampled_from([1.0, 1.0, 0.0]))
     logprobs, teacher = _row(draw, options), _row(draw, options)
     sure = draw(st.sampled_from([None, 0.0, 1.0]))
+    if not spread and draw(st.booleans()):
+        logprobs = _probabilities(logprobs)
     return fits.FitScores(
+        allow_probabilities=draw(st.booleans()),
         items=[
             fits.FitScore(
-                # Each its own, from few drawn numbers.
-                logprobs=[value * (1 + number / count) for value in logprobs],
+                # Each its own or all the same, from few drawn numbers.
+                logprobs=[value * (1 + spread * number / count) for value in logprobs],
                 teacher_logprobs=teacher,
                 answer=number % options,
                 teacher_format_probability=sure,
             )
             for number in range(count)
-        ]
+        ],
     )
+
+
+def _probabilities(logprobs: list[float]) -> list[float]:
+    """What a caller may give in place of logprobs."""
+    shares = [math.exp(each) for each in logprobs]
+    return [share / math.fsum(shares) for share in shares]
 
 
 def _row(draw: Draw, options: int) -> list[float]:
@@ -215,7 +250,7 @@ def _evaluate(draw: Draw, known: Known) -> fits.EvaluateCalibratorRequest:
     if draw(st.booleans()):
         request.scores.CopyFrom(_scores(draw, options))
     else:
-        request.questions.CopyFrom(_questions(draw, options))
+        request.questions.CopyFrom(_questions(draw, options, known))
         request.reading.CopyFrom(_reading(draw, options, rendered=False))
     return request
 
@@ -240,6 +275,12 @@ def _list(draw: Draw, known: Known) -> fits.ListCalibratorsRequest:
     )
 
 
+def _activate(draw: Draw, known: Known) -> fits.ActivateCalibratorRequest:
+    return fits.ActivateCalibratorRequest(
+        name=draw(st.sampled_from(known.calibrators)), force=draw(st.booleans())
+    )
+
+
 def _named(kind: Callable[..., Message]) -> Callable[[Draw, Known], Message]:
     """Requests that hold only a calibrator's name."""
     return lambda draw, known: kind(name=draw(st.sampled_from(known.calibrators)))
@@ -257,7 +298,7 @@ _REQUESTS: dict[str, Callable[[Draw, Known], Any]] = {
     "FitCalibrator": _fit,
     "ListCalibrators": _list,
     "GetCalibrator": _named(fits.GetCalibratorRequest),
-    "ActivateCalibrator": _named(fits.ActivateCalibratorRequest),
+    "ActivateCalibrator": _activate,
     "RollbackCalibrator": _named(fits.RollbackCalibratorRequest),
     "EvaluateCalibrator": _evaluate,
     "Calibrate": _calibrate,

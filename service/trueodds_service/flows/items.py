@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueodds_service.errors import InvalidInput, NotReady, ServiceError
-from trueodds_service.flows.catalog import ModelEntry
+from trueodds_service.flows.catalog import ModelEntry, ServedModel
 from trueodds_service.flows.read import Read, read
 from trueodds_service.prompts.question import Question, Shot
 from trueodds_service.prompts.reading import Reading
@@ -89,13 +89,15 @@ async def ask(asked: Sequence[Asked]) -> AsyncIterator[Progress | list[Said]]:
 
     Raises a ServiceError that names the item, for one that cannot be read fails all.
     """
+    # Once: while an engine is replaced its model is not ready, and a fit waits for it.
+    served = [each.entry.ready() for each in asked]
     total = sum(len(each.questions) for each in asked)
     done = 0
     said: list[Said] = []
-    for each in asked:
+    for each, model in zip(asked, served, strict=True):
         reads: list[Read] = []
         for start in range(0, len(each.questions), _CHUNK):
-            reads += await _chunk(each, start)
+            reads += await _chunk(each, model, start)
             yield Progress(done + len(reads), total)
         done += len(reads)
         formats = [one.as_asked.format_probability for one in reads]
@@ -103,9 +105,9 @@ async def ask(asked: Sequence[Asked]) -> AsyncIterator[Progress | list[Said]]:
     yield said
 
 
-async def _chunk(asked: Asked, start: int) -> list[Read]:
+async def _chunk(asked: Asked, served: ServedModel, start: int) -> list[Read]:
     questions = asked.questions[start : start + _CHUNK]
-    outcomes, _ = await read(asked.entry.ready(), questions, asked.shots, asked.reading)
+    outcomes, _ = await read(served, questions, asked.shots, asked.reading)
     reads = []
     for place, outcome in enumerate(outcomes, start):
         item = asked.field.format(place)

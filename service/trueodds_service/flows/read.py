@@ -24,6 +24,7 @@ from trueodds_service.core.order import (
 from trueodds_service.engine.base import Outcome, TokenPrompt, TokenScore
 from trueodds_service.errors import InvalidInput, NotReady, PromptFault, ServiceError, field
 from trueodds_service.flows.catalog import ServedModel
+from trueodds_service.flows.sound import sound
 from trueodds_service.prompts.formats import asked_length, worked_length
 from trueodds_service.prompts.question import Question, Shot
 from trueodds_service.prompts.reading import Normalization, OrderCorrection, Reading
@@ -247,7 +248,7 @@ def _option_reads(
     without_question: Mapping[_Continuations, Outcome],
     reading: Reading,
 ) -> OptionReads | ServiceError:
-    if isinstance(score := _sound(score), PromptFault):
+    if isinstance(score := sound(score, len(prepared.prompt.continuations)), PromptFault):
         return score
     places = [[place for _, place in ways] for ways in prepared.surfaces]
     # Without variants the continuations are the options.
@@ -267,7 +268,9 @@ def _option_reads(
     elif reading.normalization is Normalization.CHARACTERS:
         scores = logprobs / np.array([len(name) for name in names])
     elif reading.normalization is Normalization.PMI:
-        without = _sound(without_question[_continuations(prepared.prompt)])
+        without = sound(
+            without_question[_continuations(prepared.prompt)], len(prepared.prompt.continuations)
+        )
         if isinstance(without, PromptFault):
             return without
         unconditional = without.continuations
@@ -278,13 +281,6 @@ def _option_reads(
     if not np.isfinite(scores.max()):
         return NotReady("the model gives no option any probability", reason="NO_OPTION_MASS")
     return OptionReads(logprobs, scores, byte_counts, unconditional, greedy, prepared, score)
-
-
-def _sound(score: Outcome) -> Outcome:
-    """What the engine said, unless it is no number: then the fault that it is."""
-    if isinstance(score, TokenScore) and np.isnan([*score.continuations, score.identifier]).any():
-        return PromptFault("the model's logits for this prompt are NaN", reason="LOGITS_NAN")
-    return score
 
 
 def _corrected(

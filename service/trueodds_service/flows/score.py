@@ -17,7 +17,7 @@ from trueodds_service.flows.apply import (
     options_mismatch,
 )
 from trueodds_service.flows.calibrators import Calibrators
-from trueodds_service.flows.catalog import Catalog, ModelEntry
+from trueodds_service.flows.catalog import Catalog, ModelEntry, ServedModel
 from trueodds_service.flows.read import Read, Timings, read
 from trueodds_service.prompts.formats import FORMAT_VERSION
 from trueodds_service.prompts.question import Question, Shot
@@ -79,9 +79,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ScoreResult:
-    """One outcome a question, in their order."""
+    """One outcome a question, in their order, and what answered."""
 
     model: ModelEntry
+    served: ServedModel
     outcomes: list[Answer | ServiceError]
     timings: Timings
 
@@ -116,7 +117,8 @@ async def score(query: ScoreQuery, catalog: Catalog, calibrators: Calibrators) -
             answers = _scope_answers(group, scope, calibrator, calibrators, query)
         for (place, _), answer in zip(placed, answers, strict=True):
             outcomes[place] = answer
-    return ScoreResult(model, [outcome for outcome in outcomes if outcome is not None], timings)
+    answered = [outcome for outcome in outcomes if outcome is not None]
+    return ScoreResult(model, served, answered, timings)
 
 
 def scope_of(model: ModelEntry, task: str, read: Read) -> Scope:

@@ -53,6 +53,7 @@ class ChatTemplate:
             )
         try:
             text = self._render(messages, header=True)
+            text.encode()  # a template can write half a character, which no tokenizer reads
             opened = _opened(text + answer_prefix) and self._opens_thought(messages, answer_prefix)
         except Exception as error:
             # A template is a program that may fail in any way; its words can hold the messages.

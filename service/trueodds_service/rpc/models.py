@@ -72,9 +72,8 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
         return message
 
 
-def identity_message(entry: ModelEntry) -> scoring_pb2.Identity:
-    """What answers for a model that is ready."""
-    served = entry.ready()
+def identity_message(entry: ModelEntry, served: ServedModel) -> scoring_pb2.Identity:
+    """What answered for a model."""
     return scoring_pb2.Identity(
         model_revision=entry.revision,
         tokenizer_revision=entry.tokenizer_revision,

@@ -15,7 +15,7 @@ from trueodds_service.engine.base import MAX_TOP_TOKENS
 from trueodds_service.errors import InvalidInput, ServiceError, field
 from trueodds_service.flows.apply import SetRule
 from trueodds_service.flows.calibrators import Calibrators
-from trueodds_service.flows.catalog import Catalog, ModelEntry
+from trueodds_service.flows.catalog import Catalog, ModelEntry, ServedModel
 from trueodds_service.flows.score import Answer, ScoreQuery, ScoreResult, score
 from trueodds_service.prompts.question import Question
 from trueodds_service.rpc.evaluations import SET_METHODS
@@ -64,7 +64,8 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         if isinstance(outcome, ServiceError):
             raise outcome
         return scoring_pb2.ScoreResponse(
-            answer=_Answers(result.model).message(outcome), timings=_timings(result, arrived)
+            answer=_Answers(result.model, result.served).message(outcome),
+            timings=_timings(result, arrived),
         )
 
     async def BatchScore(
@@ -132,7 +133,7 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         parsed = _parsed(messages, parser)
         questions = tuple(question for question in parsed if isinstance(question, Question))
         result = await self._score(query, questions)
-        answers = _Answers(result.model)
+        answers = _Answers(result.model, result.served)
         scored = iter(result.outcomes)
         outcomes = [
             answers.outcome(next(scored) if isinstance(question, Question) else question, index)
@@ -199,9 +200,10 @@ def _parsed(
 class _Answers:
     """Answers of one model → messages."""
 
-    def __init__(self, model: ModelEntry) -> None:
-        self._served = model.ready()
-        self._identity = identity_message(model)
+    def __init__(self, model: ModelEntry, served: ServedModel) -> None:
+        # As it was asked: meanwhile the model may have lost its engine.
+        self._served = served
+        self._identity = identity_message(model, served)
 
     def outcome(self, outcome: Answer | ServiceError, index: int) -> scoring_pb2.Outcome:
         if isinstance(outcome, Answer):

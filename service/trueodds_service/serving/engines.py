@@ -118,8 +118,6 @@ def _end(why: str) -> NoReturn:
 async def warm_up(engine: Engine, adapter: str | None) -> None:
     """Scores once in every way, many prompts at once: what an engine compiles or loads when it
     is first asked, it has when it is first asked by somebody.
-
-    Raises the fault of an engine that can do none of it.
     """
     room = engine.info.max_tokens
     labels = ((1,), (2,))
@@ -128,15 +126,11 @@ async def warm_up(engine: Engine, adapter: str | None) -> None:
         TokenPrompt((number,) * min(_WARM_UP_TOKENS, room - 8), labels, (3,))
         for number in range(1, _WARM_UP_PROMPTS)
     ]
-    calls = [prompts]
+    await engine.score(prompts, adapter)
     for prompt in prompts[:2]:
-        calls.append([prompt])
-        calls.append([TokenPrompt(prompt.prompt, labels)])
-        calls.append([TokenPrompt(prompt.prompt, texts, top_tokens=3)])
-    for call in calls:
-        for outcome in await engine.score(call, adapter):
-            if isinstance(outcome, PromptFault):
-                raise outcome
+        await engine.score([prompt], adapter)
+        await engine.score([TokenPrompt(prompt.prompt, labels)], adapter)
+        await engine.score([TokenPrompt(prompt.prompt, texts, top_tokens=3)], adapter)
 
 
 class RemoteEngine:
@@ -176,7 +170,7 @@ class RemoteEngine:
             async with asyncio.timeout(_PATIENCE_SECONDS):
                 connection = await self._free_connection()
             try:
-                return await connection.score(prompts, adapter)
+                return await _outcomes(connection, prompts, adapter)
             except NotSent:
                 return await self.score(prompts, adapter)
             except ConnectionError:
@@ -191,9 +185,6 @@ class RemoteEngine:
                 reason="ENGINE_LOST",
                 retry_seconds=5.0,
             ) from None
-        except EngineFault:
-            # The process has logged the cause.
-            return _failed(prompts)
 
     def close(self) -> None:
         """Serve stops the process; nobody asks it any more."""
@@ -216,11 +207,9 @@ class RemoteEngine:
         if not prompts:
             return []
         try:
-            return await connection.score(prompts, adapter)
+            return await _outcomes(connection, prompts, adapter)
         except NotSent:
             return await self._ask(prompts, adapter)
-        except EngineFault:
-            return _failed(prompts)
 
     def _connect(self) -> None:
         self._connecting = asyncio.create_task(self._connection())
@@ -235,9 +224,29 @@ class RemoteEngine:
                 await asyncio.sleep(_PAUSE_SECONDS)
 
 
-def _failed(prompts: Sequence[TokenPrompt]) -> list[Outcome]:
-    """Of a call that failed as a whole."""
-    return [PromptFault("the engine failed at this prompt", reason="ENGINE_FAULT") for _ in prompts]
+async def _outcomes(
+    connection: Connection, prompts: Sequence[TokenPrompt], adapter: str | None
+) -> list[Outcome]:
+    """What the process says. Raises ConnectionError when it is gone.
+
+    A call that it fails at as a whole is made again in halves, until the prompt that it fails at
+    is alone.
+    """
+    try:
+        outcomes = await connection.score(prompts, adapter)
+        if len(outcomes) == len(prompts):
+            return outcomes
+        _log.error("an engine answered %d prompts with %d scores", len(prompts), len(outcomes))
+    except EngineFault:
+        pass  # the process has logged the cause
+    if len(prompts) <= 1:
+        fault = PromptFault("the engine failed at this prompt", reason="ENGINE_FAULT")
+        return [fault for _ in prompts]
+    half = len(prompts) // 2
+    return [
+        *await _outcomes(connection, prompts[:half], adapter),
+        *await _outcomes(connection, prompts[half:], adapter),
+    ]
 
 
 class RemoteEngines:

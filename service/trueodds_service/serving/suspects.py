@@ -6,13 +6,16 @@ alone. It gets a fault of its own, and all others their scores.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from trueodds_service.engine.base import Outcome, TokenPrompt
-from trueodds_service.errors import PromptFault
+from trueodds_service.errors import PromptFault, class_and_place
+
+_log = logging.getLogger(__name__)
 
 Ask = Callable[[Sequence[TokenPrompt], str | None], Awaitable[list[Outcome]]]
 
@@ -26,6 +29,10 @@ def killed() -> PromptFault:
     return PromptFault(
         "the engine dies of this prompt, which is not asked again", reason="ENGINE_KILLED"
     )
+
+
+def _untried() -> PromptFault:
+    return PromptFault("the engine failed at this prompt", reason="ENGINE_FAULT")
 
 
 class Killers:
@@ -105,7 +112,13 @@ class Suspects:
             # All calls of the dead engine learn of it before another one answers.
             await self._ask((), None)
             suspects, self._arrived = self._arrived, []
-            await self._try(suspects, kills=True)
+            try:
+                await self._try(suspects, kills=True)
+            except Exception as error:
+                # Nobody is left to wait for what does not come.
+                _log.error("suspects cannot be tried: %s", class_and_place(error))
+                for suspect in suspects:
+                    suspect.answer(_untried())
 
     async def _try(self, suspects: Sequence[_Suspect], *, kills: bool) -> bool:
         """Answers the suspects; whether the engine died of them. ``kills`` where it surely will."""

@@ -1,0 +1,32 @@
+"""Whether what an engine says of a prompt is what it was asked for."""
+
+import logging
+from typing import Any
+
+import numpy as np
+
+from trueodds_service.engine.base import Outcome, TokenScore
+from trueodds_service.errors import PromptFault
+
+_log = logging.getLogger(__name__)
+
+
+def sound(outcome: Outcome, continuations: int) -> Outcome:
+    """The outcome, or the fault that it is: no score of so many continuations, or no numbers."""
+    if isinstance(outcome, PromptFault):
+        return outcome
+    if not _is_score(outcome, continuations):
+        _log.error("an engine answered with something else than it was asked for")
+        return PromptFault("the engine failed at this prompt", reason="ENGINE_FAULT")
+    top = [logprob for _, logprob in outcome.top_tokens]
+    numbers = np.array([*outcome.continuations, outcome.identifier, *top])
+    # Minus infinity is a token that is ruled out.
+    if np.isnan(numbers).any() or np.isposinf(numbers).any():
+        return PromptFault("the model's logits for this prompt are NaN", reason="LOGITS_NAN")
+    return outcome
+
+
+def _is_score(outcome: Any, continuations: int) -> bool:
+    return isinstance(outcome, TokenScore) and all(
+        np.shape(each) == (continuations,) for each in (outcome.continuations, outcome.greedy)
+    )

@@ -1,0 +1,162 @@
+"""A service in this process, over a real port, whose engines are doubles behind real sockets."""
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+
+from trueodds.v1 import model_pb2, model_pb2_grpc
+from trueodds_service.config import Settings
+from trueodds_service.engine.fake import FakeEngine
+from trueodds_service.serving.gateway import Gateway
+from verification.fuzz.double import Double, Mark
+from verification.fuzz.folders import ROWS, TEMPLATES, token_of, write_model
+
+MAX_TOKENS = 2048
+_SECONDS = 60.0
+
+# Of the hostile stand: each prompt of one is also asked of its twin, which never fails.
+TWINS = {
+    "models/alone": "models/twin",
+    "models/several": "models/twin",
+    "models/adapted": "models/twin",
+}
+_PROCESSES = {"twin": 1, "alone": 1, "several": 3}
+
+
+@dataclass(frozen=True)
+class Stand:
+    """Where it listens, and the processes of its engines."""
+
+    address: str
+    doubles: tuple[Double, ...]
+    tokens: Mapping[Mark, int]
+    """The marks of its engines, as tokens."""
+
+
+@contextmanager
+def odd_models(folder: Path) -> Iterator[Stand]:
+    """A model for each chat template, and none that is hostile."""
+    models: dict[str, dict[str, object]] = {}
+    doubles = {}
+    for seed, (name, template) in enumerate(TEMPLATES.items()):
+        models[name] = {"weights": write_model(folder / name, template)}
+        doubles[name] = [_double(folder / f"{name}-0", seed)]
+    with _serving(folder, models, doubles) as address:
+        yield Stand(address, _every(doubles), {})
+
+
+@contextmanager
+def hostile_models(folder: Path) -> Iterator[Stand]:
+    """Engines that are hostile at marked prompts: of one process and of several, with an adapter
+    over them; and one that is not, which answers as they would.
+    """
+    weights = write_model(folder / "plain")
+    marks = {token_of(weights, mark.character): mark for mark in Mark}
+    models: dict[str, dict[str, object]] = {name: {"weights": weights} for name in _PROCESSES}
+    models["adapted"] = {"adapter": _adapter(folder / "adapter"), "base": "alone"}
+    doubles = {
+        name: [
+            _double(folder / f"{name}-{number}", 0, {} if name == "twin" else marks)
+            for number in range(processes)
+        ]
+        for name, processes in _PROCESSES.items()
+    }
+    with _serving(folder, models, doubles) as address:
+        yield Stand(address, _every(doubles), {mark: token for token, mark in marks.items()})
+
+
+def _every(doubles: Mapping[str, list[Double]]) -> tuple[Double, ...]:
+    return tuple(double for processes in doubles.values() for double in processes)
+
+
+def _adapter(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA"}))
+    (folder / "adapter_model.safetensors").write_bytes(b"weights")
+    return folder
+
+
+def _double(folder: Path, seed: int, marks: Mapping[int, Mark] | None = None) -> Double:
+    folder.mkdir()
+    engine = FakeEngine(seed=seed, sharpness=3.0, max_tokens=MAX_TOKENS, vocabulary=ROWS)
+    return Double(folder, engine, marks or {})
+
+
+class _Gateway(Gateway):
+    """One that Serve does not stop."""
+
+    def __del__(self) -> None:  # type: ignore[override]
+        pass
+
+
+@contextmanager
+def _serving(
+    folder: Path, models: Mapping[str, dict[str, object]], doubles: Mapping[str, list[Double]]
+) -> Iterator[str]:
+    settings = Settings.model_validate(
+        {
+            "listen": "127.0.0.1:0",
+            "store": f"sqlite:///{folder}/store.sqlite",
+            "models": [
+                {"name": name, **model, **({} if "base" in model else _FAKE)}
+                for name, model in models.items()
+            ],
+        }
+    )
+    every = _every(doubles)
+    gateway = _Gateway.__new__(_Gateway)
+
+    async def start() -> str:
+        for double in every:
+            await double.start()
+        await gateway.__init__(settings, doubles)  # type: ignore[misc]
+        return await gateway.address()
+
+    async def stop() -> None:
+        await Gateway.__del__(gateway)
+        for double in every:
+            await double.close()
+
+    with _loop() as loop:
+        run = asyncio.run_coroutine_threadsafe
+        address = run(start(), loop).result(_SECONDS)
+        try:
+            _wait_until_ready(address)
+            yield address
+        finally:
+            run(stop(), loop).result(_SECONDS)
+
+
+# What the settings say of an engine is for who starts it: here nobody does.
+_FAKE = {"engine": {"backend": "fake"}}
+
+
+@contextmanager
+def _loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """An event loop in a thread of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def _wait_until_ready(address: str) -> None:
+    with grpc.insecure_channel(address) as channel:
+        stub = model_pb2_grpc.ModelServiceStub(channel)
+        waiting = threading.Event()
+        while any(
+            model.state != model_pb2.STATE_READY
+            for model in stub.ListModels(model_pb2.ListModelsRequest()).models
+        ):
+            waiting.wait(0.02)
