@@ -62,18 +62,29 @@ async def test_nothing_runs_on_after_an_error_or_a_cancellation(cause):
     assert sorted(ended) == ["a", "b"]
 
 
+async def turns():
+    """All that can happen without anything from outside has happened."""
+    for _ in range(100):
+        await asyncio.sleep(0)
+
+
 async def each(calls):
     for call in calls:
         yield call
 
 
 async def test_results_come_as_they_are_done():
-    async def call(seconds):
-        await asyncio.sleep(seconds)
-        return seconds
+    done = [asyncio.Event() for _ in range(3)]
 
-    calls = each([call(0.05), call(0), call(0.1)])
-    assert [result async for result in as_completed(calls, 3)] == [0, 0.05, 0.1]
+    async def call(place, before=None):
+        if before is not None:
+            await done[before].wait()
+        done[place].set()
+        return place
+
+    # The second one ends first, and each of the others after the one before it.
+    calls = each([call(0, before=1), call(1), call(2, before=0)])
+    assert [result async for result in as_completed(calls, 3)] == [1, 0, 2]
 
 
 async def test_no_call_is_taken_beyond_the_limit_until_a_result_is_taken():
@@ -86,12 +97,11 @@ async def test_no_call_is_taken_beyond_the_limit_until_a_result_is_taken():
 
     results = as_completed(calls(), 2)
     await anext(results)
-    await asyncio.sleep(0.05)
+    await turns()
     # One result is in the taker's hands, and its place is free once it asks for the next.
-    assert taken == [0, 1, 2][: len(taken)]
-    assert len(taken) == 2
+    assert taken == [0, 1]
     await anext(results)
-    await asyncio.sleep(0.05)
+    await turns()
     assert len(taken) == 3
     await results.aclose()
 
@@ -108,7 +118,7 @@ async def test_whatever_ends_it_nothing_runs_on(end):
             ended.append("last")
 
     async def fail():
-        await asyncio.sleep(0.01)
+        await turns()
         raise KeyError
 
     async def calls():
@@ -119,7 +129,7 @@ async def test_whatever_ends_it_nothing_runs_on(end):
             yield asyncio.sleep(0, "result")
             await asyncio.Event().wait()
         else:
-            await asyncio.sleep(0.01)
+            await turns()
             raise KeyError
 
     results = as_completed(calls(), 5)

@@ -226,7 +226,7 @@ def test_answers_without_a_calibrator_are_refused_where_that_is_asked(
     assert (raw["calibrator"], "3 options" in raw["raw_because"]) == (None, True)
     output = tmp_path / "answers.parquet"
     args = ("bulk", "aligned", asked, "-o", output, "--task", task)
-    assert "1 errors" in command(*args, "--require-calibrated").stderr
+    assert "1 error\n" in command(*args, "--require-calibrated").stderr
     assert parquet.read_table(output)["error_reason"].to_pylist() == [None, "NOT_CALIBRATED"]
 
 
@@ -527,7 +527,7 @@ def test_an_answer_that_is_no_option_costs_a_fit_its_row_alone(command, write, t
     asked = [{**TIN, "question": f"Is {number} a metal?", "answer": 0} for number in range(20)]
     asked[3]["answer"] = 7
     args = ("fit", "aligned", write(*asked), "--task", task)
-    said = "1 answers are not usable"
+    said = "1 answer is not usable"
     for method, count in (("temperature", "19, 19 with an answer"), ("teacher_kl", "20, 19 with")):
         fitted = command(*args, "--method", method)
         assert fitted.exit_code == 0, fitted.stderr

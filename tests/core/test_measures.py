@@ -7,6 +7,7 @@ import relplot
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from trueodds_service.core.distributions import softmax
@@ -111,27 +112,41 @@ def test_answers_all_right_or_all_wrong_have_every_metric() -> None:
             assert np.isfinite(getattr(evaluate(p, labels), name)), name
         assert evaluate(p, labels).auroc == 0.5
         assert all(
-            np.isfinite([each.low, each.high]).all() for each in intervals(p, labels).values()
+            np.isfinite([each.low, each.high]).all()
+            for each in intervals(p, labels, resamples=50).values()
         )
     assert evaluate(p, p.argmax(axis=1)).aurc == 0
 
 
-def test_intervals_cover_the_truth_as_often_as_they_say() -> None:
-    """Of means, that is: what a bootstrap of a biased plug-in does is told where it is made."""
-    truth = evaluate(*sample(10_000, 200_000))
-    covered = dict.fromkeys(("accuracy", "nll", "brier", "auroc"), 0)
-    for seed in range(60):
-        found = intervals(*sample(seed, 200), resamples=150, level=0.9)
-        for name in covered:
-            covered[name] += found[name].low <= getattr(truth, name) <= found[name].high
-    assert all(count >= 45 for count in covered.values()), covered
+@pytest.mark.parametrize("level", [0.5, 0.9])
+def test_an_interval_leaves_out_as_many_resamples_as_it_says(level: float) -> None:
+    """Below it and above it each, of resamples drawn here; by the law of a quantile's rank."""
+    p, labels = sample(0, 200)
+    resamples, tail = 1000, (1 - level) / 2
+    found = intervals(p, labels, resamples=resamples, level=level)
+    said = p[np.arange(200), labels]
+    losses = {
+        "nll": -np.log(said),
+        "brier": 1 - 2 * said + (p**2).sum(axis=1),
+        "confidence": p.max(axis=1),
+    }
+    draws = np.random.default_rng(1).integers(0, 200, (20_000, 200))
+    least, most = stats.binom.ppf([0.0005, 0.9995], resamples, tail) / resamples
+    for name, loss in losses.items():
+        drawn = loss[draws].mean(axis=1)
+        below, above = (drawn < found[name].low).mean(), (drawn > found[name].high).mean()
+        assert least < below < most, name
+        assert least < above < most, name
 
 
 def test_the_same_arguments_give_the_same_intervals() -> None:
     p, labels = sample(5, 100)
-    assert intervals(p, labels, seed=1) == intervals(p, labels, seed=1)
-    assert intervals(p, labels, seed=1) != intervals(p, labels, seed=2)
-    narrow, wide = (intervals(p, labels, level=level)["nll"] for level in (0.5, 0.95))
+    first = intervals(p, labels, seed=1, resamples=50)
+    assert intervals(p, labels, seed=1, resamples=50) == first
+    assert intervals(p, labels, seed=2, resamples=50) != first
+    narrow, wide = (
+        intervals(p, labels, level=level, resamples=200)["nll"] for level in (0.5, 0.95)
+    )
     assert wide.low < narrow.low < evaluate(p, labels).nll < narrow.high < wide.high
 
 

@@ -333,7 +333,7 @@ class TestAuto:
 
         def slow(*args):
             started.set()
-            assert go_on.wait(30)
+            assert go_on.wait(60)
             return choose(*args)
 
         monkeypatch.setattr(choosing, "choose", slow)

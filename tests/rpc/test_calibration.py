@@ -382,9 +382,9 @@ def test_who_leaves_stops_the_engine_and_leaves_nothing(start_service, taught, f
     service = start_service(engines={"aligned": Slow(seed=7)})
     request = pb.FitCalibratorRequest(model="models/aligned", task=task, activate=True, **taught)
     call = service.calibration.FitCalibrator(request)
-    assert Slow.asked.wait(30)
+    assert Slow.asked.wait(60)
     call.cancel()
-    assert Slow.stopped.wait(30)
+    assert Slow.stopped.wait(60)
     listing = pb.ListCalibratorsRequest(model="models/aligned")
     assert not service.calibration.ListCalibrators(listing).calibrators
 

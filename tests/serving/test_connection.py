@@ -27,9 +27,10 @@ class Engine:
         if not prompts:
             raise ValueError(PROMPT_TEXT)
         try:
-            # Late calls first.
-            await asyncio.sleep(0.01 / prompts[0].prompt[0])
             await self.go_on.wait()
+            # Of calls that are there at once the late ones first.
+            for _ in range(1000 // prompts[0].prompt[0]):
+                await asyncio.sleep(0)
         except asyncio.CancelledError:
             self.cancelled.set()
             raise

@@ -66,8 +66,8 @@ class Engines:
     def __init__(self, processes, *, is_adapter=False):
         self.processes = processes
         killers = Killers()
-        engines = [RemoteEngine("model", each, killers) for each in processes]
-        self.whole = RemoteEngines(engines, killers, adapter="model" if is_adapter else None)
+        self.each = [RemoteEngine("model", each, killers) for each in processes]
+        self.whole = RemoteEngines(self.each, killers, adapter="model" if is_adapter else None)
 
     async def firsts(self, prompts=PROMPTS):
         return [score.continuations[0] for score in await self.whole.score(prompts)]
@@ -90,6 +90,12 @@ async def start(tmp_path):
         engines.whole.close()
         for process in engines.processes:
             await process.kill()
+
+
+async def until(condition):
+    """Waits for it, however slow the machine; the test's own time limit ends a wait in vain."""
+    while not condition():  # noqa: ASYNC110 (what is waited for has no event)
+        await asyncio.sleep(0.001)
 
 
 EXPECTED = [-prompt.prompt[0] for prompt in PROMPTS]
@@ -128,9 +134,9 @@ async def test_a_process_that_dies_is_awaited_and_its_prompts_are_not_lost(start
     dying, _ = engines.processes
     dying.go_on.clear()
     call = asyncio.create_task(engines.firsts())
-    await asyncio.sleep(0.05)
+    await until(lambda: dying.asked)
     await dying.kill()
-    await asyncio.sleep(0.05)
+    await until(lambda: engines.each[0].is_lost)
     before = len(dying.asked)
     assert await engines.firsts() == EXPECTED, "meanwhile the other one gets everything"
     assert len(dying.asked) == before
@@ -152,7 +158,7 @@ async def test_an_engine_is_lost_when_all_its_processes_are(start):
     assert not lost.done(), "one after another is not all at once"
     for process in engines.processes:
         await process.kill()
-    await asyncio.wait_for(lost, 5)
+    await lost
     call = asyncio.create_task(engines.firsts())
     for process in engines.processes:
         await process.start()
@@ -185,7 +191,7 @@ async def test_who_leaves_takes_the_prompts_along_and_frees_the_process(start):
     for process in engines.processes:
         process.go_on.clear()
     call = asyncio.create_task(engines.firsts())
-    await asyncio.sleep(0.05)
+    await until(lambda: all(process.asked for process in engines.processes))
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call

@@ -1,8 +1,9 @@
-"""A service that gets SIGKILL leaves no process behind."""
+"""A service that gets SIGKILL leaves no process and no socket behind."""
 
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
@@ -17,7 +18,9 @@ child = (
     "print(subprocess.Popen(['sleep', '1000'], env={}).pid, flush=True);"
     "time.sleep(1000)"
 )
-with reaped():
+with reaped() as folder:
+    print(folder, flush=True)
+    (folder / "socket").touch()
     started = subprocess.Popen([sys.executable, "-c", child], start_new_session=True)
     print(started.pid, flush=True)
     sys.stdin.read()
@@ -29,6 +32,7 @@ def test_what_a_service_has_started_ends_with_it(way):
     service = subprocess.Popen(
         [sys.executable, "-c", _PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
+    folder = Path(service.stdout.readline().strip())
     started = [psutil.Process(int(service.stdout.readline())) for _ in range(2)]
     reaper = [each for each in psutil.Process(service.pid).children() if each not in started]
     assert len(reaper) == 1
@@ -40,3 +44,4 @@ def test_what_a_service_has_started_ends_with_it(way):
     gone, alive = psutil.wait_procs([*started, *reaper], timeout=60)
     assert len(gone) == 3
     assert alive == []
+    assert not folder.exists()

@@ -198,11 +198,19 @@ async def test_a_process_that_says_nothing_is_taken_for_lost(tmp_path, monkeypat
 
 async def test_a_process_that_beats_is_not_lost_however_long_it_computes(start, monkeypatch):
     monkeypatch.setattr(connection, "_BEAT_SECONDS", 0.01)
+    send, beats = connection._send, []
+
+    def counted(writer, message):
+        if message == (connection._BEAT, None):
+            beats.append(message)
+        send(writer, message)
+
+    monkeypatch.setattr(connection, "_send", counted)
     [handle], whole = await start()
     handle.go_on.clear()
     call = asyncio.create_task(whole.score(prompts(count=1)))
     await handle.arrived.wait()
-    await asyncio.sleep(0.01 * connection._BEATS_MISSED * 4)
+    await until(lambda: call.done() or len(beats) > 4 * connection._BEATS_MISSED)
     handle.go_on.set()
     await call
     assert not handle.deaths

@@ -118,6 +118,8 @@ def _end(why: str) -> NoReturn:
 async def warm_up(engine: Engine, adapter: str | None) -> None:
     """Scores once in every way, many prompts at once: what an engine compiles or loads when it
     is first asked, it has when it is first asked by somebody.
+
+    Raises the fault of an engine that can do none of it.
     """
     room = engine.info.max_tokens
     labels = ((1,), (2,))
@@ -126,11 +128,15 @@ async def warm_up(engine: Engine, adapter: str | None) -> None:
         TokenPrompt((number,) * min(_WARM_UP_TOKENS, room - 8), labels, (3,))
         for number in range(1, _WARM_UP_PROMPTS)
     ]
-    await engine.score(prompts, adapter)
+    calls = [prompts]
     for prompt in prompts[:2]:
-        await engine.score([prompt], adapter)
-        await engine.score([TokenPrompt(prompt.prompt, labels)], adapter)
-        await engine.score([TokenPrompt(prompt.prompt, texts, top_tokens=3)], adapter)
+        calls.append([prompt])
+        calls.append([TokenPrompt(prompt.prompt, labels)])
+        calls.append([TokenPrompt(prompt.prompt, texts, top_tokens=3)])
+    for call in calls:
+        for outcome in await engine.score(call, adapter):
+            if isinstance(outcome, PromptFault):
+                raise outcome
 
 
 class RemoteEngine:

@@ -2,7 +2,6 @@
 
 import logging
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +30,8 @@ _APP = "trueodds"
 _GATEWAY = "gateway"
 _ATTEMPTS = 2
 _ANSWER_SECONDS = 5.0
+# Nothing of each call: `serve` asks the gateway for its states once a second.
+_LOGGING = LoggingConfig(log_level="WARNING", enable_access_log=False)
 _OBJECT_STORE_BYTES = 128 * 2**20
 
 _ENVIRONMENT = {
@@ -70,6 +71,7 @@ def application(settings: Settings, sockets: Path) -> serve.Application:
         Gateway,
         name=_GATEWAY,
         ray_actor_options={"num_cpus": 0},
+        logging_config=_LOGGING,
         **_DRAINING,
     )
     return gateway.bind(settings, engines)
@@ -81,29 +83,27 @@ def serving(settings: Settings) -> "Iterator[Running]":
 
     On leaving, everything that was started is stopped, requests under way after a grace.
     """
-    with reaped(), _serving(settings) as running:
+    with reaped() as sockets, _serving(settings, sockets) as running:
         yield running
 
 
 @contextmanager
-def _serving(settings: Settings) -> "Iterator[Running]":
+def _serving(settings: Settings, sockets: Path) -> "Iterator[Running]":
     # Before Ray starts: its processes take their environment from this one.
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     try:
         session = _start_ray()
-        with tempfile.TemporaryDirectory(prefix="trueodds-") as sockets:
-            root = application(settings, Path(sockets))
-            handles = serve.run_many(
-                [serve.RunTarget(root, name=_APP, route_prefix=None)],
-                wait_for_applications_running=False,
-            )
-            try:
-                yield Running(handles[0])
-            finally:
-                # This drains the replicas; Serve's own actors end with Ray.
-                serve.delete(_APP)
+        handles = serve.run_many(
+            [serve.RunTarget(application(settings, sockets), name=_APP, route_prefix=None)],
+            wait_for_applications_running=False,
+        )
+        try:
+            yield Running(handles[0])
+        finally:
+            # This drains the replicas; Serve's own actors end with Ray.
+            serve.delete(_APP)
     except StartError as error:
         if not ray.is_initialized():
             raise
@@ -138,7 +138,7 @@ def _start_ray() -> str:
             )
             serve.start(
                 proxy_location=ProxyLocation.Disabled,
-                logging_config=LoggingConfig(log_level="WARNING", enable_access_log=False),
+                logging_config=_LOGGING,
             )
             return str(context.address_info["session_dir"])
         except Exception as error:
@@ -217,6 +217,7 @@ def _engine(
     deployment = serve.deployment(
         EngineReplica,
         name=name,
+        logging_config=_LOGGING,
         ray_actor_options={
             "num_cpus": 0,
             "num_gpus": gpus,

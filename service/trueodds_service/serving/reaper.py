@@ -1,4 +1,4 @@
-"""What ends the service's processes when the service itself was killed and could not.
+"""What ends the service's processes, and removes its sockets, when it was killed and could not.
 
 Ray's processes outlive a driver that gets SIGKILL, and with them every engine and its memory. So
 `trueodds serve` starts this beside itself, in a session of its own, and holds the writing end of
@@ -8,10 +8,13 @@ service starts inherits a mark in its environment; the children of marked proces
 
 import contextlib
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 
@@ -22,17 +25,21 @@ _ROUND_SECONDS = 0.5
 
 
 @contextlib.contextmanager
-def reaped() -> Iterator[None]:
-    """What is started inside ends with this process, whatever ends it, or else on leaving."""
+def reaped() -> Iterator[Path]:
+    """What is started inside ends with this process, whatever ends it, or else on leaving.
+
+    Gives a new folder that ends with it, too.
+    """
     mark = os.environ[_MARK] = uuid.uuid4().hex
     # Else setproctitle writes the titles of Ray's processes over the environment that is read.
     os.environ.setdefault("SPT_NOENV", "1")
+    folder = tempfile.mkdtemp(prefix="trueodds-")
     reading, writing = os.pipe()
-    command = [sys.executable, "-m", __name__, mark]
+    command = [sys.executable, "-m", __name__, mark, folder]
     reaper = subprocess.Popen(command, stdin=reading, start_new_session=True)  # noqa: S603
     os.close(reading)
     try:
-        yield
+        yield Path(folder)
     finally:
         os.close(writing)
         reaper.wait()
@@ -64,3 +71,4 @@ def _marked(mark: str) -> set[psutil.Process]:
 if __name__ == "__main__":
     sys.stdin.read()
     reap(sys.argv[1])
+    shutil.rmtree(sys.argv[2], ignore_errors=True)

@@ -127,7 +127,7 @@ def test_an_answer_that_is_none_is_counted_and_costs_no_score(run_bulk, write, o
     result = run_bulk(path, "-o", output, "--format", "letter")
     assert result.exit_code == 0, result.stderr
     assert "3 rows; 0 errors" in result.stderr
-    assert "1 answers are not usable; line 2: answer: is no option (from-0)" in result.stderr
+    assert "1 answer is not usable; line 2: answer: is no option (from-0)" in result.stderr
     found = rows_of(output)
     assert [each["answer"] for each in found] == [0, None, 0]
     assert [each["correct"] is None for each in found] == [False, True, False]

@@ -24,10 +24,12 @@ from trueodds.cli.console import (
     Variants,
     Wait,
     connected,
+    counted,
     err,
     extras,
     fail,
     tell_low_mass,
+    tell_unusable,
     whole_name,
 )
 from trueodds.cli.files import FileOptions, file_options
@@ -125,11 +127,9 @@ def bulk(
             err.print("stopped; the same command goes on from here", soft_wrap=True)
             raise typer.Exit(130) from None
     resumed = f", {done.resumed:,} of them from before" if done.resumed else ""
-    err.print(f"{output}: {done.rows:,} rows{resumed}; {done.errors:,} errors", soft_wrap=True)
-    if done.unusable:
-        err.print(
-            f"{done.unusable:,} answers are not usable; {done.first_unusable}", soft_wrap=True
-        )
+    rows, errors = counted(done.rows, "row"), counted(done.errors, "error")
+    err.print(f"{output}: {rows}{resumed}; {errors}", soft_wrap=True)
+    tell_unusable(done.unusable, done.first_unusable)
     tell_low_mass(done.low_mass, done.rows - done.errors)
     if done.errors:
         raise typer.Exit(BAD_ROWS)

@@ -100,13 +100,25 @@ def fail(message: str) -> NoReturn:
     raise typer.Exit(1)
 
 
+def counted(number: int, noun: str) -> str:
+    """ "1 answer", "2,000 answers"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def tell_unusable(number: int, first: str, so: str = "") -> None:
+    """Says how many right answers of a file could not be used; ``first`` of them, and why."""
+    if number:
+        are = "is" if number == 1 else "are"
+        err.print(f"{counted(number, 'answer')} {are} not usable{so}; {first}", soft_wrap=True)
+
+
 def tell_low_mass(low: int, answers: int) -> None:
     """Warns of answers whose options hold next to nothing of what the model would say."""
     if low:
         err.print(
-            f"warning: low option mass in {low:,} of {answers:,} answers: the model would hardly "
-            "write any of their options, so that their probabilities mean little. Try another "
-            "--format, or worked examples by --shots.",
+            f"warning: low option mass in {low:,} of {counted(answers, 'answer')}: the model would "
+            "hardly write any of their options, so that their probabilities mean little. Try "
+            "another --format, or worked examples by --shots.",
             soft_wrap=True,
         )
 

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from trueodds.cli.console import err
+from trueodds.cli.console import err, tell_unusable
 from trueodds.files import (
     Columns,
     Dialect,
@@ -155,8 +155,7 @@ def _questions(file: OpenFile) -> tuple[list[tuple[Item, Question]], list[Item]]
 
 def _tell(unusable: list[Item], so: str = "") -> None:
     if unusable:
-        first = f"{unusable[0].place}: {unusable[0].unusable}"
-        err.print(f"{len(unusable):,} answers are not usable{so}; {first}", soft_wrap=True)
+        tell_unusable(len(unusable), f"{unusable[0].place}: {unusable[0].unusable}", so)
 
 
 def _options(*, short: bool, dry_run: bool) -> dict[str, tuple[Any, Any]]:

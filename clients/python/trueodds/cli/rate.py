@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from trueodds.cli.console import err
+from trueodds.cli.console import counted, err
 
 _LINE_SECONDS = 30.0
 
@@ -38,7 +38,7 @@ def rows_done(total: int) -> Iterator[Callable[[int, int], None]]:
                 row,
                 completed=done,
                 rate="–" if speed is None else f"{speed:,.0f}",
-                errors=f"{errors:,} errors" if errors else "",
+                errors=counted(errors, "error") if errors else "",
             )
 
         yield update
@@ -59,9 +59,10 @@ def _lines(total: int) -> Callable[[int, int], None]:
         said = now
         rate = (done - before) / (now - since)
         left = timedelta(seconds=round((total - done) / rate))
-        wrong = f", {errors:,} errors" if errors else ""
+        wrong = f", {counted(errors, 'error')}" if errors else ""
         err.print(
-            f"{done:,} of {total:,} rows{wrong}, {rate:,.0f} a second, {left} left", soft_wrap=True
+            f"{done:,} of {counted(total, 'row')}{wrong}, {rate:,.0f} a second, {left} left",
+            soft_wrap=True,
         )
 
     return update
