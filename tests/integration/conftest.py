@@ -1,8 +1,9 @@
 """One real service for the whole session: vLLM under Ray Serve, asked over gRPC."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 import yaml
@@ -47,3 +48,13 @@ def server(tmp_path_factory: pytest.TempPathFactory, adapter: Path) -> Iterator[
 def client(server: str) -> Iterator[Client]:
     with Client(server) as client:
         yield client
+
+
+@pytest.fixture
+def engine_of() -> Callable[[str], psutil.Process]:
+    """Finds a process of a model's engine, among all that these tests have started."""
+    return lambda model: next(
+        process
+        for process in psutil.Process().children(recursive=True)
+        if f"engine-{model}" in " ".join(process.cmdline())
+    )
