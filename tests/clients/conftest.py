@@ -196,8 +196,9 @@ def doubtful(start_service):
 
 
 @pytest.fixture
-def relay(service):
-    """A server with a Relay; ``address`` is where it listens."""
+def relay(service, monkeypatch):
+    """A server with a Relay; ``address`` is where it listens. What it fails at goes at once."""
+    monkeypatch.setattr("trueodds._flight.FIRST_PAUSE", 0.001)
     relay = Relay(service)
     server = grpc.server(ThreadPoolExecutor(4))
     scoring_pb2_grpc.add_ScoringServiceServicer_to_server(relay, server)

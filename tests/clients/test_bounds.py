@@ -115,7 +115,7 @@ def test_a_batch_that_fails_ends_its_calls_on_the_server(connect, held, ask, sma
     client = connect(held.address)
     with pytest.raises(TrueoddsError, match="too much"):
         client.score_batch([ask("First?"), *[ask()] * 5], model="aligned")
-    assert held.ended.wait(30)
+    assert held.ended.wait(60)
 
 
 class Window(Held):

@@ -570,9 +570,13 @@ def test_a_wrong_field_is_named(client):
 
 def test_an_answer_that_does_not_come_is_given_up_on_both_sides(stuck, connect, ask):
     service, engine = stuck
-    with pytest.raises(DeadlineExceeded, match="raise the timeout"):
-        connect(service.app.address, timeout=0.2).score_batch([ask()], model="aligned")
-    assert engine.gave_up.wait(10)
+    # A deadline can pass before the engine is asked, on a busy machine: then a longer one.
+    for timeout in (0.2, 1, 5, 25):
+        with pytest.raises(DeadlineExceeded, match="raise the timeout"):
+            connect(service.app.address, timeout=timeout).score_batch([ask()], model="aligned")
+        if engine.took.is_set():
+            break
+    assert engine.gave_up.wait(60)
 
 
 def test_a_server_with_too_much_to_do_says_so(stuck, run, ask):
@@ -626,13 +630,13 @@ def test_a_cancelled_batch_is_cancelled_in_the_service(stuck, run, ask):
     async def cancel():
         async with AsyncClient(service.app.address) as client:
             batch = asyncio.create_task(client.score_batch([ask()], model="aligned"))
-            assert await asyncio.to_thread(engine.took.wait, 10)
+            assert await asyncio.to_thread(engine.took.wait, 60)
             batch.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await batch
 
     run(cancel())
-    assert engine.gave_up.wait(10)
+    assert engine.gave_up.wait(60)
 
 
 def test_a_degenerate_fit_is_kept_and_not_activated(client, task):

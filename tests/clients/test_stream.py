@@ -61,7 +61,8 @@ def test_a_batch_that_is_told_to_come_back_does(relay, connect, questions):
     assert all(isinstance(outcome, Answer) for _, outcome in found)
 
 
-def test_the_timeout_is_for_answers_and_not_for_pauses(relay, connect, questions):
+def test_the_timeout_is_for_answers_and_not_for_pauses(relay, connect, questions, monkeypatch):
+    monkeypatch.setattr("trueodds._flight.FIRST_PAUSE", 0.2)
     relay.refuse = 3
     found = both(connect(relay.address, timeout=0.3), questions[:3])
     assert [index for index, _ in found] == [0, 1, 2]
@@ -84,7 +85,10 @@ def test_only_the_question_at_which_the_service_fails_has_its_error(
         assert isinstance(outcome, ServiceFailed) if index in guilty else outcome == answer
 
 
-def test_a_service_that_fails_at_everything_is_given_up(start_faulty, connect, questions):
+def test_a_service_that_fails_at_everything_is_given_up(
+    start_faulty, connect, questions, monkeypatch
+):
+    monkeypatch.setattr("trueodds._flight.MOST_FAULTY", 8)
     with pytest.raises(ServiceFailed):
         both(connect(start_faulty(longest=0).app.address), questions)
 
@@ -115,10 +119,13 @@ def test_a_server_that_says_nothing_is_given_up(relay, connect, questions):
 
 def test_who_gives_up_takes_the_work_out_of_the_engine(stuck, connect, questions):
     service, engine = stuck
-    with pytest.raises(DeadlineExceeded):
-        both(connect(service.app.address, timeout=2), questions)
-    assert engine.took.is_set()
-    assert engine.gave_up.wait(10)
+    # Timeouts can pass before the engine is asked, on a busy machine: then longer ones.
+    for timeout in (0.3, 3, 30):
+        with pytest.raises(DeadlineExceeded):
+            both(connect(service.app.address, timeout=timeout), questions)
+        if engine.took.is_set():
+            break
+    assert engine.gave_up.wait(60)
 
 
 def test_no_questions_are_no_answers(relay, connect):

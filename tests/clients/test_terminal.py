@@ -157,7 +157,7 @@ def test_wait_is_for_the_model_that_is_asked(command, service):
 
 
 @pytest.mark.parametrize("doing", ["list", "show", "activate", "rollback", "delete"])
-def test_calibrators_wait_for_a_server(command, start_service, connect, doing):
+def test_calibrators_wait_for_a_server(command, doing):
     """``--wait`` is for the server, and for the model that a whole name tells."""
     named = NOBODY if doing != "list" else "aligned"
     result = command("calibrators", doing, named, "--server", "127.0.0.1:1", "--wait", 0.01)

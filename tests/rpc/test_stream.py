@@ -237,7 +237,7 @@ def test_a_caller_that_does_not_read_stops_the_reading(start_service, question):
     while before != latest:
         before = latest
         after_others(service, question, calls=20)
-    assert latest < 1000
+        assert latest < 1000
     stream.cancel()
 
 
