@@ -179,3 +179,13 @@ async def test_a_listener_that_closes_lets_calls_end(connection, engine, listene
 async def test_where_nobody_listens(tmp_path):
     with pytest.raises((ConnectionRefusedError, FileNotFoundError)):
         await Connection.open(str(tmp_path / "nobody"), lambda: None)
+
+
+async def test_whoever_has_left_is_told_of_no_more_life(connection, engine, listener):
+    def told():
+        return [task for task in asyncio.all_tasks() if task.get_coro().__name__ == "_beat"]
+
+    await connection.score(prompts(1), None)
+    assert len(told()) == 1
+    connection.close()
+    await until(lambda: not told())

@@ -199,3 +199,12 @@ async def test_who_leaves_takes_the_prompts_along_and_frees_the_process(start):
     for process in engines.processes:
         process.go_on.set()
     assert await engines.firsts() == EXPECTED
+
+
+async def test_nobody_is_connected_once_they_are_closed(start):
+    engines = await start(2)
+    await engines.whole.connected()
+    engines.whole.close()
+    for process in engines.processes:
+        # It gives whoever is connected a minute to leave.
+        await asyncio.wait_for(process._listener.close(60), 30)

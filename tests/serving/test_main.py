@@ -1,11 +1,13 @@
 """`trueodds serve` refuses what cannot work before Ray and vLLM start."""
 
 import socket
+from contextlib import nullcontext
 
 import pytest
 import yaml
 
-from trueodds_service.serving import main
+from trueodds_service.errors import ConfigError
+from trueodds_service.serving import local, main
 from trueodds_service.serving.address import free_address
 
 
@@ -36,6 +38,55 @@ def test_an_address_of_another_machine_is_named(serve, address):
     status, said = serve(address)
     assert status == 1
     assert said.startswith(f"error: listen: {address} cannot be listened on (")
+
+
+def test_without_a_host_every_address_has_to_be_free():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"listen: :{port} cannot be listened on"):
+            free_address(f":{port}")
+
+
+class Running:
+    """A service whose states are ``told`` one after the other, and then a signal comes."""
+
+    address = "[::1]:50051"
+
+    def __init__(self, *told):
+        self._told = iter(told)
+
+    def states(self):
+        for states in self._told:
+            return states
+        raise SystemExit
+
+
+@pytest.fixture
+def serving(monkeypatch):
+    """Makes `serve` run that service."""
+
+    def serving(*told):
+        monkeypatch.setattr(local, "serving", lambda _: nullcontext(Running(*told)))
+        monkeypatch.setattr(main, "_stop_on_signals", lambda _: None)
+        monkeypatch.setattr(main, "_POLL_SECONDS", 0.0)
+
+    return serving
+
+
+def test_a_signal_is_a_good_end(serve, serving):
+    serving({"model": ("READY", "")})
+    assert serve("127.0.0.1:0") == (0, "")
+
+
+def test_where_every_model_has_failed_it_ends_with_the_causes(serve, serving):
+    serving({"a": ("FAILED", "no memory"), "b": ("FAILED", "no file")})
+    told = "error: the service did not come up\n  a: no memory\n  b: no file\n"
+    assert serve("127.0.0.1:0") == (1, told)
+
+
+def test_one_model_that_comes_up_is_served(serve, serving):
+    serving({"a": ("FAILED", "no memory"), "b": ("READY", "")})
+    assert serve("127.0.0.1:0") == (0, "")
 
 
 def test_port_0_becomes_a_port_that_stays():

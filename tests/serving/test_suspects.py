@@ -216,6 +216,23 @@ async def test_a_process_that_beats_is_not_lost_however_long_it_computes(start, 
     assert not handle.deaths
 
 
+async def test_a_trial_ends_when_its_engine_is_closed(start):
+    [handle], whole = await start()
+    handle.go_on.clear()
+    call = asyncio.create_task(whole.score(prompts(0, count=2)))
+    await handle.arrived.wait()
+    handle.arrived.clear()
+    handle.go_on.set()
+    await until(lambda: not whole._engines[0].is_free)
+    handle.go_on.clear()
+    await handle.arrived.wait()
+    trial = whole._engines[0]._suspects._trying
+    whole.close()
+    await asyncio.wait({trial})
+    assert trial.cancelled()
+    call.cancel()
+
+
 def test_one_of_501_questions_kills_the_engine(start_service, run, tmp_path):
     """Over gRPC, each in a call of its own: 500 right answers and one error."""
     [handle], whole = run(started(tmp_path))

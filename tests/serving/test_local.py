@@ -1,0 +1,145 @@
+"""How Ray is started for the service, with a double in its place."""
+
+import itertools
+from types import SimpleNamespace
+
+import pytest
+
+from trueodds_service.config import Settings
+from trueodds_service.errors import StartError
+from trueodds_service.serving import local
+
+
+@pytest.fixture
+def ray(monkeypatch):
+    """Ray as far as the service asks for it. It fails so many times before it starts."""
+    double = SimpleNamespace(failures=0, inits=[], starts=[], shutdowns=0, is_up=False)
+    attempts = itertools.count(1)
+
+    def init(**kwargs):
+        double.inits.append(kwargs)
+        if next(attempts) <= double.failures:
+            raise TimeoutError("no answer\nand a paragraph")
+        double.is_up = True
+        return SimpleNamespace(address_info={"session_dir": "/tmp/ray/session"})  # noqa: S108
+
+    def shutdown():
+        double.is_up = False
+        double.shutdowns += 1
+
+    monkeypatch.setattr(local.ray, "init", init)
+    monkeypatch.setattr(local.ray, "shutdown", shutdown)
+    monkeypatch.setattr(local.ray, "is_initialized", lambda: double.is_up)
+    monkeypatch.setattr(local.ray, "cluster_resources", dict)
+    monkeypatch.setattr(local.serve, "start", lambda **kwargs: double.starts.append(kwargs))
+    monkeypatch.setattr(local, "_silence_ray", lambda: None)
+    return double
+
+
+@pytest.fixture
+def settings(tmp_path):
+    models = [{"name": "model", "weights": "weights", "engine": {"backend": "fake"}}]
+    return Settings.model_validate({"store": f"sqlite:///{tmp_path}/s", "models": models})
+
+
+def test_ray_is_our_own_and_says_and_shows_nothing(ray):
+    assert local._start_ray() == "/tmp/ray/session"  # noqa: S108
+    [asked] = ray.inits
+    assert asked["address"] == "local"
+    assert asked["include_dashboard"] is False
+    assert asked["log_to_driver"] is False
+    [started] = ray.starts
+    assert started["proxy_location"] == local.ProxyLocation.Disabled
+    assert started["logging_config"].enable_access_log is False
+
+
+def test_ray_has_a_second_attempt_and_no_third(ray):
+    ray.failures = 1
+    local._start_ray()
+    assert (len(ray.inits), ray.shutdowns) == (2, 1)
+    ray.failures = 4
+    with pytest.raises(StartError, match=r"the second time either: TimeoutError: no answer$"):
+        local._start_ray()
+    assert (len(ray.inits), ray.shutdowns) == (4, 3)
+
+
+def test_a_service_that_does_not_come_up_tells_where_its_logs_are(
+    ray, settings, tmp_path, monkeypatch
+):
+    def run_many(*_, **__):
+        raise StartError("the service did not come up")
+
+    monkeypatch.setattr(local.serve, "run_many", run_many)
+    told = "the service did not come up\n  the logs of its processes: /tmp/ray/session/logs"
+    with pytest.raises(StartError) as caught, local._serving(settings, tmp_path):
+        pass
+    assert caught.value.message == told
+    assert not ray.is_up
+
+
+def deployments(**found):
+    statuses = {
+        name: SimpleNamespace(status=status, status_trigger=trigger, message=message)
+        for name, (status, trigger, message) in found.items()
+    }
+    application = SimpleNamespace(deployments=statuses)
+    return lambda: SimpleNamespace(applications={"trueodds": application})
+
+
+TRACE = "Traceback:\n  File x\nRuntimeError: no memory\n  left\n"
+
+
+def test_only_engines_that_serve_has_given_up_have_failed(monkeypatch):
+    up = local.DeploymentStatus
+    found = {
+        "engine-a-b-0": (up.DEPLOY_FAILED, "REPLICA_STARTUP_FAILED", TRACE),
+        "engine-c-1": (up.UNHEALTHY, "REPLICA_STARTUP_FAILED", TRACE),
+        "engine-d-0": (up.UPDATING, "REPLICA_STARTUP_FAILED", TRACE),
+        "engine-e-0": (up.UNHEALTHY, "HEALTH_CHECK_FAILED", TRACE),
+        "engine-f-0": (up.UNHEALTHY, "REPLICA_STARTUP_FAILED", ""),
+        "gateway": (up.HEALTHY, "CONFIG_UPDATE_COMPLETED", TRACE),
+    }
+    monkeypatch.setattr(local.serve, "status", deployments(**found))
+    cause = "RuntimeError: no memory left"
+    assert local._failed_deployments() == {"a-b": cause, "c": cause}
+
+
+def test_a_gateway_that_cannot_start_ends_the_service(monkeypatch):
+    found = (local.DeploymentStatus.UPDATING, "REPLICA_STARTUP_FAILED", TRACE)
+    monkeypatch.setattr(local.serve, "status", deployments(gateway=found))
+    with pytest.raises(StartError, match="did not come up\n  RuntimeError: no memory left"):
+        local._failed_deployments()
+
+
+class Gateway:
+    """A handle of the gateway: each call takes what is next in ``answers``."""
+
+    def __init__(self, *answers):
+        self._answers = iter(answers)
+        self.failed = []
+        self.address = self.states = SimpleNamespace(remote=self._next)
+        self.engine_failed = SimpleNamespace(remote=self._tell)
+
+    def _next(self):
+        return SimpleNamespace(result=self._result)
+
+    def _tell(self, *args):
+        self.failed.append(args)
+        return SimpleNamespace(result=lambda timeout_s: None)
+
+    def _result(self, timeout_s):
+        answer = next(self._answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def test_states_are_those_of_before_while_the_gateway_does_not_answer(monkeypatch):
+    monkeypatch.setattr(local, "_failed_deployments", lambda: {"model": "no memory"})
+    starting, ready = {"model": ("STARTING", "")}, {"model": ("READY", "")}
+    gateway = Gateway(TimeoutError(), "[::1]:5", starting, TimeoutError(), ready, ready)
+    running = local.Running(gateway)
+    assert running.address == "[::1]:5"
+    assert [running.states() for _ in range(4)] == [starting, starting, ready, ready]
+    # Serve is only asked for the cause while something is not ready.
+    assert gateway.failed == [("model", "no memory")] * 3
