@@ -102,7 +102,9 @@ class Service:
         """The outcomes of a batch, from the aligned model unless told."""
         settings = score_settings(**settings)
         request = scoring_pb2.BatchScoreRequest(settings=settings, questions=questions)
-        return self.scoring.BatchScore(request).outcomes
+        outcomes = self.scoring.BatchScore(request).outcomes
+        assert len(outcomes) == len(questions), "a test that looks at each would look at none"
+        return outcomes
 
 
 @pytest.fixture(scope="session")
