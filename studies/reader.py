@@ -1,27 +1,32 @@
 """A model read with transformers in float32, the worked examples computed once a task.
 
-The same numbers as the service's (`tests/integration` and `verification` hold the service to
-transformers), without an engine to start: a study needs tens of thousands of them at once.
+The same prompts as the service's, made by its own tokenizer code, and the same numbers
+(`tests/integration` and `verification` hold the service to transformers), without an engine to
+start: a study needs tens of thousands of them at once. On a GPU where there is one.
 """
 
 import copy
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, DynamicCache
 
 from trueodds_demo.world import Example
-from trueodds_service.prompts.formats import Format, render
-from trueodds_service.prompts.question import Shot
+from trueodds_service.engine.base import TokenPrompt
+from trueodds_service.errors import InvalidInput
+from trueodds_service.prompts.formats import Format, answer, ask
+from trueodds_service.prompts.question import ChatPrompt, Question, Shot
+from trueodds_service.prompts.reading import Reading as Way
+from trueodds_service.prompts.tokenizer import PromptTokenizer
 
-# Questions that one step computes.
+# What one step computes at most: questions, and tokens with the worked examples before each.
 _BATCH = 64
+_BATCH_TOKENS = 2**16
 
 Floats = NDArray[np.float64]
 
@@ -42,66 +47,104 @@ class Reader:
     """A model in a folder, with its tokenizer."""
 
     def __init__(self, folder: Path) -> None:
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        self._model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        self._model = model.eval().to(self._device)
+        longest: int = model.config.max_position_embeddings
+        self._tokenizer = PromptTokenizer.load(folder, longest - 1)
 
-    def read(self, examples: Sequence[Example], shots: Sequence[Example], way: Format) -> Reading:
-        """Questions with the same labels, after the same worked examples."""
+    def read(
+        self,
+        examples: Sequence[Example],
+        shots: Sequence[Example],
+        way: Format,
+        *,
+        chat: bool = False,
+    ) -> Reading:
+        """Questions with the same number of options, after the same worked examples.
+
+        With ``chat`` the model's template writes them: each worked example is a turn of a
+        conversation, and its answer the assistant's.
+        """
         worked = [Shot(shot.question, shot.answer) for shot in shots]
-        asked = [render(each.question, worked, way) + way.identifier for each in examples]
-        rows = [encoding.ids for encoding in self._tokenizer.encode_batch(asked)]
-        options = self._labels(asked[0], examples[0], way)
-        shared = _shared(rows)
+        questions = [each.question for each in examples]
+        if chat:
+            questions = [_conversation(each, worked, way) for each in questions]
+        prompts = []
+        for outcome in self._tokenizer.prepare(questions, [] if chat else worked, Way(way)):
+            if isinstance(outcome, InvalidInput):
+                raise outcome
+            prompts.append(outcome.prompt)
+        shared = _shared([prompt.prompt for prompt in prompts])
         with torch.inference_mode():
-            before = DynamicCache()
-            if shared:
-                self._model(torch.tensor([shared]), past_key_values=before, use_cache=True)
-            found = [
-                self._step([row[len(shared) :] for row in rows[at : at + _BATCH]], before)
-                for at in range(0, len(rows), _BATCH)
-            ]
-        last, second_last = (torch.cat(parts).numpy() for parts in zip(*found, strict=True))
-        logprobs = last[:, options]
-        if not way.identifier:
-            return Reading(logprobs, np.exp(logprobs).sum(axis=1))
-        (identifier,) = self._tokenizer.encode(way.identifier).ids
-        return Reading(logprobs, np.exp(second_last[:, identifier]))
+            logprobs, formats = self._read(prompts, shared)
+        return Reading(logprobs, formats if way.identifier else np.exp(logprobs).sum(axis=1))
 
-    def _labels(self, prompt: str, example: Example, way: Format) -> list[int]:
-        """The token of each label after the prompt."""
-        start = len(self._tokenizer.encode(prompt).ids)
-        tokens = [
-            self._tokenizer.encode(prompt + way.lead + label).ids[start:]
-            for label in example.question.labels
-        ]
-        return [token for (token,) in tokens]
+    def _read(self, prompts: Sequence[TokenPrompt], shared: int) -> tuple[Floats, Floats]:
+        before = DynamicCache()
+        if shared:
+            ids = torch.tensor([prompts[0].prompt[:shared]], device=self._device)
+            self._model.model(ids, past_key_values=before, use_cache=True)
+        # Alike in length, so that little of a step is filling.
+        order = sorted(range(len(prompts)), key=lambda place: len(prompts[place].prompt))
+        longest = len(prompts[order[-1]].prompt)
+        size = max(1, min(_BATCH, _BATCH_TOKENS // longest))
+        logprobs = np.empty((len(prompts), len(prompts[0].continuations)))
+        formats = np.empty(len(prompts))
+        for at in range(0, len(order), size):
+            places = order[at : at + size]
+            found = self._step([prompts[place] for place in places], shared, before)
+            logprobs[places], formats[places] = found
+        return logprobs, formats
 
     def _step(
-        self, rows: list[list[int]], before: DynamicCache
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """ln p of every token after the last token of each row, and after the one before it."""
-        lengths = torch.tensor([len(row) for row in rows])
+        self, prompts: Sequence[TokenPrompt], shared: int, before: DynamicCache
+    ) -> tuple[Floats, Floats]:
+        """ln p of the options after each prompt, and p of the identifier before them."""
+        rows = [(prompt.prompt + prompt.identifier)[shared:] for prompt in prompts]
+        lengths = torch.tensor([len(row) for row in rows], device=self._device)
         # Filled on the right: under a causal mask that changes nothing to its left.
-        ids = torch.zeros((len(rows), int(lengths.max())), dtype=torch.long)
+        ids = torch.zeros((len(rows), max(map(len, rows))), dtype=torch.long)
         for place, row in enumerate(rows):
             ids[place, : len(row)] = torch.tensor(row)
         cache = copy.deepcopy(before)
         if cache.get_seq_length():
             cache.batch_repeat_interleave(len(rows))
-        hidden = self._model.model(ids, past_key_values=cache, use_cache=True).last_hidden_state
-        ends = torch.arange(len(rows))
-        last, second_last = (
-            self._model.lm_head(hidden[ends, lengths - back]).double().log_softmax(-1)
-            for back in (1, 2)
-        )
-        return last, second_last
+        hidden = self._model.model(
+            ids.to(self._device), past_key_values=cache, use_cache=True
+        ).last_hidden_state
+        options = [[token for (token,) in prompt.continuations] for prompt in prompts]
+        logprobs = self._logprobs(hidden, lengths - 1, options)
+        if not prompts[0].identifier:
+            return logprobs, np.zeros(len(rows))
+        identifiers = [list(prompt.identifier) for prompt in prompts]
+        return logprobs, np.exp(self._logprobs(hidden, lengths - 2, identifiers))[:, 0]
+
+    def _logprobs(
+        self, hidden: torch.Tensor, places: torch.Tensor, tokens: list[list[int]]
+    ) -> Floats:
+        """ln p of tokens, (rows, k), each row's after one of its places."""
+        ends = torch.arange(len(tokens), device=self._device)
+        found = self._model.lm_head(hidden[ends, places]).double().log_softmax(-1)
+        picked: Floats = found.gather(1, torch.tensor(tokens, device=self._device)).cpu().numpy()
+        return picked
 
 
-def _shared(rows: Sequence[list[int]]) -> list[int]:
-    """The tokens that all rows begin with; two at least are left to each."""
+def _conversation(question: Question, shots: Sequence[Shot], way: Format) -> Question:
+    """The question as a chat asks it."""
+    messages: list[tuple[str, str]] = []
+    for shot in shots:
+        said = answer(shot.question, shot.answer, way).strip()
+        messages += [("user", ask(shot.question, way)), ("assistant", said)]
+    asked = ChatPrompt((*messages, ("user", ask(question, way))))
+    return replace(question, text="", prompt=asked)
+
+
+def _shared(rows: Sequence[tuple[int, ...]]) -> int:
+    """How many tokens all rows begin with; one at least is left to each."""
     first, last = min(rows), max(rows)  # what these two share, all that lie between them do
-    limit = min(map(len, rows)) - 2
+    limit = min(map(len, rows)) - 1
     count = 0
     while count < limit and first[count] == last[count]:
         count += 1
-    return first[:count]
+    return count
