@@ -278,3 +278,26 @@ def test_one_of_501_questions_kills_the_engine(start_service, run, tmp_path):
 async def _closed(handle, whole):
     whole.close()
     await handle.close()
+
+
+async def test_a_process_may_be_silent_for_some_beats_and_no_longer(tmp_path, monkeypatch):
+    """Counted in its own pauses, so that the test waits for none of them."""
+    pauses, over = [], asyncio.Event()
+    sleep = asyncio.sleep
+
+    async def paused(seconds):
+        if seconds == connection._BEAT_SECONDS:
+            pauses.append(seconds)
+        await sleep(0)
+
+    async def only_say_hello(reader, writer):
+        connection._send(writer, FakeEngine().info)
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_unix_server(only_say_hello, tmp_path / "engine")
+    monkeypatch.setattr(connection.asyncio, "sleep", paused)
+    await connection.Connection.open(str(tmp_path / "engine"), over.set)
+    await asyncio.wait_for(over.wait(), 30)
+    assert sum(pauses) == 25.0
+    server.close()

@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -122,6 +123,33 @@ def test_log_likelihoods_are_the_service_s_and_cost_a_question_a_context(backend
             [option] = client.score(question, model="aligned").options
             assert logprob == pytest.approx(option.logprob)
             assert greedy is option.greedy
+
+
+def test_a_bar_is_drawn_unless_told_otherwise(backend, capfd):
+    asked = requests(*PAIRS[:2])
+    backend.loglikelihood(asked, disable_tqdm=True)
+    assert "loglikelihood" not in capfd.readouterr().err
+    backend.loglikelihood(asked)
+    assert "Running loglikelihood: 100%" in capfd.readouterr().err
+
+
+def test_it_waits_for_a_model_that_starts(service, monkeypatch):
+    told = iter([False, True, True])
+    waited = []
+    model = Client.model
+
+    def starting(self, name):
+        return replace(model(self, name), ready=next(told), max_prompt_tokens=100 + len(waited))
+
+    def wait(self):
+        waited.append(self)
+
+    monkeypatch.setattr(Client, "model", starting)
+    monkeypatch.setattr(Client, "wait_until_ready", wait)
+    assert TrueoddsLM("aligned", service.app.address).max_length == 101
+    assert len(waited) == 1
+    TrueoddsLM("aligned", service.app.address)
+    assert len(waited) == 1
 
 
 def test_more_continuations_than_a_question_may_have(start_service):

@@ -13,6 +13,8 @@ from trueodds.report.curve import Plot, curve, plot_of
 from trueodds.report.diagram import band, whiskers
 from trueodds.report.geometry import Frame
 from trueodds.report.metrics import difference
+from trueodds.report.panel import FRAME as PANEL
+from trueodds.report.panel import LABEL, callout, common_scale
 from trueodds.report.tables import interval
 from trueodds.report.text import brief, signed, upwards
 
@@ -83,6 +85,52 @@ def test_a_calibrated_model_lies_within_chance(simulate):
         low, high = consistency(each.count, each.confidence)
         inside += low <= each.accuracy <= high
     assert inside >= len(bins) - 1
+
+
+def read_aloud(confidence, accuracy, *others):
+    """What is written of the largest of these bins: its anchor, and where its words begin or end;
+    None where it is left out.
+    """
+    bins = [
+        ReliabilityBin(each - 0.01, each + 0.01, count, each, right, 0, 1)
+        for each, right, count in [(confidence, accuracy, 100), *others]
+    ]
+    drawn = callout(bins, common_scale(bins))
+    if not drawn:
+        return None
+    words = re.findall(r'text-anchor="(.*?)" x="(.*?)" y="(.*?)">(.*?)</text>', drawn)
+    (anchor, x, top, said), (_, _, bottom, right) = words
+    assert said == f"said {100 * confidence:.0f}\u202f%,"
+    assert right == f"right {100 * accuracy:.0f}\u202f%"
+    return anchor, float(x), float(top), float(bottom)
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.75, 0.78, 0.79, 0.9, 1.0])
+def test_what_is_read_aloud_stays_within_the_square_and_below_its_dot(confidence):
+    anchor, x, top, bottom = read_aloud(confidence, 0.6)
+    left, right = (x - LABEL, x) if anchor == "end" else (x, x + LABEL)
+    assert left >= PANEL.left - 4
+    assert right <= PANEL.right
+    assert top > PANEL.y(0.6) + 18, "under the largest dot"
+    assert bottom < PANEL.bottom
+    # It begins at its dot as long as there is room.
+    assert anchor == ("start" if confidence <= 0.78 else "end")
+
+
+def test_what_is_read_aloud_lies_below_the_dots_and_gaps_near_it():
+    _, _, free, _ = read_aloud(0.6, 0.8)
+    _, _, below, _ = read_aloud(0.6, 0.8, (0.65, 0.5, 99))
+    assert below > PANEL.y(0.5) + 17.5, "the dot of that bin"
+    assert free < below
+    assert read_aloud(0.6, 0.8, (0.95, 0.3, 99))[2] == free, "too far away to be in the way"
+    # The gap reaches from the accuracy to the confidence.
+    assert read_aloud(0.6, 0.8, (0.58, 0.9, 99))[2] > free
+
+
+def test_where_there_is_no_room_nothing_is_read_aloud():
+    assert read_aloud(0.5, 0.1) is None
+    assert callout([], common_scale([])) == ""
+    assert callout([ReliabilityBin(0, 1, 0, 0, 0, 0, 1)], common_scale([])) == ""
 
 
 # Risk and coverage
