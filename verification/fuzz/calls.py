@@ -15,7 +15,7 @@ from grpc_status import rpc_status
 
 from trueodds.v1 import calibration_pb2, model_pb2, scoring_pb2
 
-PATIENCE = 30.0
+PATIENCE = 300.0
 """Seconds that no call may take."""
 
 

@@ -43,7 +43,7 @@ def _of_responses(request: Any, responses: tuple[Any, ...]) -> Iterator[str]:
         case scoring_pb2.BatchScoreRequest():
             yield from _of_batch(responses[0].outcomes, request)
         case calibration_pb2.FitCalibratorRequest():
-            yield from _of_fit(responses, request)
+            yield from _of_fit(responses)
         case calibration_pb2.EvaluateCalibratorRequest():
             yield from _of_evaluation(responses)
         case calibration_pb2.CalibrateRequest():
@@ -211,10 +211,7 @@ def _is_falling(logprobs: list[float]) -> bool:
     return all(after <= before for before, after in pairs)
 
 
-def _of_fit(
-    events: tuple[calibration_pb2.FitCalibratorResponse, ...],
-    request: calibration_pb2.FitCalibratorRequest,
-) -> Iterator[str]:
+def _of_fit(events: tuple[calibration_pb2.FitCalibratorResponse, ...]) -> Iterator[str]:
     kinds = [event.WhichOneof("event") for event in events]
     if kinds != ["progress"] * (len(kinds) - 1) + ["calibrator"]:
         yield "a fit's events: not progress and then a calibrator"
@@ -225,8 +222,6 @@ def _of_fit(
     calibrator = events[-1].calibrator
     if calibrator.HasField("temperature") and not 1e-3 <= calibrator.temperature <= 1e3:
         yield "a fit's temperature: wrong"
-    if calibrator.active and calibrator.degenerate and not request.force and not request.request_id:
-        yield "a degenerate fit is active"
     parameters = [value for each in calibrator.parameters.values() for value in each.values]
     if not parameters or not all(map(math.isfinite, parameters)):
         yield "a fit's parameters: none, or not finite"
