@@ -3,6 +3,7 @@
 import math
 import queue
 import threading
+import time
 from collections.abc import Iterable, Iterator
 
 import grpc
@@ -12,6 +13,9 @@ from trueodds._address import proxy_before
 from trueodds._flight import Flight
 from trueodds._pieces import Key, Request, Response
 from trueodds.v1 import scoring_pb2_grpc
+
+# A signal that comes just before a wait does not end it: it is seen after so long.
+_BLIND_SECONDS = 0.5
 
 _ENDS = (grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN)
 
@@ -108,12 +112,17 @@ def _wait(
     if connection is None:
         threading.Event().wait(pause)
         return None
-    try:
-        return connection.receive(timeout if pause is None else min(pause, timeout))
-    except queue.Empty:
-        if pause is None or pause > timeout:
-            return too_slow(timeout)
-        return None
+    end = time.monotonic() + (timeout if pause is None else min(pause, timeout))
+    while True:
+        left = end - time.monotonic()
+        try:
+            return connection.receive(max(0.0, min(left, _BLIND_SECONDS)))
+        except queue.Empty:
+            if left > _BLIND_SECONDS:
+                continue
+            if pause is None or pause > timeout:
+                return too_slow(timeout)
+            return None
 
 
 def ended(server: str) -> errors.TrueoddsError:
