@@ -1,6 +1,7 @@
 """How Ray is started for the service, with a double in its place."""
 
 import itertools
+import logging
 from types import SimpleNamespace
 
 import pytest
@@ -70,11 +71,13 @@ def test_a_service_that_does_not_come_up_tells_where_its_logs_are(
         raise StartError("the service did not come up")
 
     monkeypatch.setattr(local.serve, "run_many", run_many)
+    monkeypatch.setattr(logging.getLogger("ray.serve"), "level", logging.INFO)
     told = "the service did not come up\n  the logs of its processes: /tmp/ray/session/logs"
     with pytest.raises(StartError) as caught, local._serving(settings, tmp_path):
         pass
     assert caught.value.message == told
     assert not ray.is_up
+    assert logging.getLogger("ray.serve").level == logging.WARNING, "its notes are not ours"
 
 
 def deployments(**found):
