@@ -188,4 +188,4 @@ async def test_whoever_has_left_is_told_of_no_more_life(connection, engine, list
     await connection.score(prompts(1), None)
     assert len(told()) == 1
     connection.close()
-    await until(lambda: not told())
+    await asyncio.wait_for(until(lambda: not told()), 60)
