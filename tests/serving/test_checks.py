@@ -100,7 +100,7 @@ def test_everything_that_is_wrong_is_told(check, bad, damaged, tmp_path, monkeyp
 
 
 def test_serve_refuses_the_same_before_anything_starts(configure, damaged, capsys, monkeypatch):
-    monkeypatch.setattr(main, "_end_on_signals", lambda: None)
+    monkeypatch.setattr(main, "end_on_signals", lambda: None)
     models = [{"name": "damaged", "weights": str(damaged)}]
     assert main.run(configure(models=models, store="sqlite:////proc/x/s.sqlite")) == 1
     said = capsys.readouterr().err.splitlines()

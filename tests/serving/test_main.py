@@ -13,7 +13,7 @@ from trueodds_service.serving.address import free_address
 @pytest.fixture
 def serve(tmp_path, weights, monkeypatch, capsys):
     """Runs it on an address; its exit status and what it said on stderr."""
-    monkeypatch.setattr(main, "_end_on_signals", lambda: None)
+    monkeypatch.setattr(main, "end_on_signals", lambda: None)
 
     def serve(listen):
         path = tmp_path / "serve.yaml"
@@ -59,7 +59,7 @@ def serving(monkeypatch):
 
     def serving(*told):
         monkeypatch.setattr(local, "serving", lambda _: nullcontext(Running(*told)))
-        monkeypatch.setattr(main, "_stop_on_signals", lambda _: None)
+        monkeypatch.setattr(main, "stop_on_signals", lambda _: None)
         monkeypatch.setattr(main, "_POLL_SECONDS", 0.0)
 
     return serving

@@ -1,6 +1,5 @@
 """What `trueodds serve` runs: the service until a signal, and its state in plain lines."""
 
-import signal
 import sys
 import threading
 from pathlib import Path
@@ -10,6 +9,7 @@ from trueodds_service.config import Settings
 from trueodds_service.errors import ConfigError, ServiceError, StartError
 from trueodds_service.serving.address import free_address
 from trueodds_service.serving.progress import Progress, States
+from trueodds_service.serving.signals import end_on_signals, stop_on_signals
 
 _POLL_SECONDS = 1.0
 
@@ -21,7 +21,7 @@ def run(path: Path, *, listen: str | None = None) -> int:
     back, or has failed. Where all have failed it ends.
     """
     stop = threading.Event()
-    _end_on_signals()
+    end_on_signals()
     try:
         settings = config.load(path, listen=listen)
         settings = settings.model_copy(update={"listen": free_address(settings.listen)})
@@ -32,7 +32,7 @@ def run(path: Path, *, listen: str | None = None) -> int:
 
         with local.serving(settings) as running:
             # Ray has put its own handlers in place, which end the process at once.
-            _stop_on_signals(stop)
+            stop_on_signals(stop)
             print(f"listening on {running.address}", flush=True)
             progress = Progress()
             while not stop.is_set():
@@ -85,16 +85,3 @@ def _refuse_what_cannot_work(settings: Settings) -> None:
 
     if wrong := [str(finding) for finding in look(settings) if finding.wrong]:
         raise ConfigError("\n  ".join(wrong))
-
-
-def _end_on_signals() -> None:
-    """While nothing is served, a signal ends the process wherever it is; what was started is
-    stopped on the way out.
-    """
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: sys.exit(0))
-
-
-def _stop_on_signals(stop: threading.Event) -> None:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())

@@ -1,0 +1,36 @@
+"""A signal ends the process wherever it is, also where Python drops what a handler raises."""
+
+import os
+import signal
+import sys
+import threading
+
+_ENDS = (signal.SIGINT, signal.SIGTERM)
+# The place that dropped it is left by then.
+_AGAIN_SECONDS = 0.1
+
+
+def end_on_signals() -> None:
+    """SIGINT and SIGTERM raise SystemExit in the main thread; what was started is stopped on the
+    way out.
+
+    An exception is dropped in finalizers and in what runs around a fork, and Ray forks many times
+    while it starts: there the signal is sent again.
+    """
+    for number in _ENDS:
+        signal.signal(number, lambda *_: sys.exit(0))
+    tell = sys.unraisablehook
+
+    def again(dropped: "sys.UnraisableHookArgs") -> None:
+        if isinstance(dropped.exc_value, SystemExit):
+            threading.Timer(_AGAIN_SECONDS, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        else:
+            tell(dropped)
+
+    sys.unraisablehook = again
+
+
+def stop_on_signals(stop: threading.Event) -> None:
+    """They set ``stop`` from now on, and raise nothing."""
+    for number in _ENDS:
+        signal.signal(number, lambda *_: stop.set())

@@ -1,0 +1,53 @@
+"""A signal is not lost, wherever it meets the process."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+# What a handler raises in either place is dropped by Python. Each says when it is there.
+_PLACES = {
+    "a finalizer": """
+class Last:
+    def __del__(self):
+        print("here", flush=True)
+        time.sleep(60)
+
+Last()
+""",
+    "a callback of a fork": """
+def around():
+    print("here", flush=True)
+    time.sleep(60)
+
+os.register_at_fork(after_in_parent=around)
+if not os.fork():
+    time.sleep(1)
+    os._exit(0)
+""",
+}
+_PROCESS = """
+import os, time
+from trueodds_service.serving.signals import end_on_signals
+
+end_on_signals()
+try:
+{place}
+    time.sleep(60)
+finally:
+    print("stopped what was started", flush=True)
+"""
+
+
+@pytest.mark.parametrize("place", _PLACES)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_the_process_where_exceptions_are_dropped(place, number):
+    code = _PROCESS.format(place=_PLACES[place].replace("\n", "\n    "))
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "here\n"
+        process.send_signal(number)
+        said, wrong = process.communicate(timeout=50)
+    assert (process.returncode, said, wrong) == (0, "stopped what was started\n", "")
