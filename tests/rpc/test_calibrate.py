@@ -185,3 +185,17 @@ class TestDelete:
         with refused(FAILED_PRECONDITION, reason="CALIBRATOR_ACTIVE"):
             self.delete(service, name)
         assert calibrate(name=name).calibrator == name
+
+
+def test_rows_that_are_probabilities_are_refused_unless_they_are_meant(
+    constant, calibrate, refused
+):
+    name = constant().name
+    rows = ([0.7, 0.2, 0.1], [0.1, 0.33, 0.57])
+    with refused(INVALID, field="items[0].logprobs", reason="SCORES_ARE_PROBABILITIES"):
+        calibrate(*rows, name=name)
+    with refused(INVALID, field="items[1].logprobs", reason="SCORES_ARE_PROBABILITIES"):
+        calibrate([np.nan] * 3, *rows, name=name)
+    meant = calibrate(*rows, name=name, allow_probabilities=True).outcomes
+    assert meant[0].scores.calibrated_probabilities == pytest.approx(softmax(rows[0], 2.0))
+    assert len(calibrate(*rows, [-1.0, -2.0, -3.0], name=name).outcomes) == 3

@@ -487,8 +487,3 @@ def test_a_fit_and_an_evaluation_take_more_than_a_batch_does(fit, service):
     request = pb.EvaluateCalibratorRequest(name=calibrator.name, scores=scores)
     *_, last = service.calibration.EvaluateCalibrator(request)
     assert last.report.items == 3000
-
-
-def test_any_number_of_options_is_not_served_yet(fit, refused):
-    with refused(grpc.StatusCode.UNIMPLEMENTED, reason="NOT_SERVED"):
-        fit(any_options=True)

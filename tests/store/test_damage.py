@@ -6,6 +6,8 @@ from contextlib import closing
 import pytest
 
 from trueodds_service.store import SqlCalibratorStore
+from trueodds_service.store.errors import CalibratorNotFound, StoreCorrupt
+from trueodds_service.store.records import Damaged
 
 DAMAGE = {
     "json that is none": "metrics = '{'",
@@ -45,7 +47,7 @@ def test_a_listing_has_all_others_and_names_it(url, make, damage):
     damage(made[1].id)
     page = store.list("demo-aligned", page_size=2)
     assert page.calibrators == [made[2]]
-    assert page.damaged == (made[1].id,)
+    assert page.damaged == (Damaged(made[1].id, made[1].scope),)
     rest = store.list("demo-aligned", page_size=2, page_token=page.next_page_token)
     assert (rest.calibrators, rest.next_page_token) == ([made[0]], "")
 
@@ -57,3 +59,19 @@ def test_another_calibrator_takes_its_scope_over(url, make, damage):
     whole = store.put(make(3.0), activate=True)
     assert store.snapshot().active == {whole.scope: whole}
     assert store.snapshot().damaged == {}
+
+
+def test_it_is_found_by_name_rolled_back_and_deleted(url, make, damage):
+    store = SqlCalibratorStore(url)
+    first, passed, broken = (store.put(make(float(t)), activate=True) for t in (2, 3, 4))
+    for each in (passed, broken):
+        damage(each.id)
+    assert store.find("demo-aligned", broken.id) == Damaged(broken.id, broken.scope)
+    with pytest.raises(StoreCorrupt):
+        store.get("demo-aligned", broken.id)
+    # What is damaged as well is passed over, as what is deleted.
+    assert store.rollback(broken.scope, expected_id=broken.id).calibrator_id == first.id
+    assert store.snapshot().active == {first.scope: first}
+    store.delete("demo-aligned", broken.id)
+    with pytest.raises(CalibratorNotFound):
+        store.find("demo-aligned", broken.id)

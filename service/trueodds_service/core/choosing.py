@@ -71,7 +71,8 @@ def choose(data: FitData, prior: Prior | None = None, *, seed: int = 0) -> Choic
     With ``MIN_COMPARED`` labels or more, every method that the data allow is fitted on four fifths
     of the items and scored on the labelled ones of the last, for each fifth, four times over. Of
     those within one standard error of the best, in NLL, the simplest is chosen (Breiman et al.
-    1984). A method that falls back to another on so few items is not compared.
+    1984). A method that falls back to another on so few items is not compared, and where the items
+    are of mixed numbers of options only those that end in one temperature are.
 
     With fewer labels: the teacher, pooled with other tasks where a prior is given; without one
     the labels' temperature where there are enough for that; else the identity. The same arguments
@@ -122,6 +123,8 @@ def _by_rule(data: FitData, prior: Prior | None, labelled: int) -> Choice:
 def _excluded(method: Method, data: FitData, prior: Prior | None, labelled: int) -> str:
     """Why a method cannot be compared; empty where it can."""
     spec = SPECS[method]
+    if data.options is not None and not spec.is_temperature:
+        return "is for one number of options"
     if spec.needs_teacher and data.teacher_logprobs is None:
         return "needs a teacher"
     if method is Method.TEACHER_POOLED and prior is None:

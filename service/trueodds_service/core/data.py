@@ -36,6 +36,9 @@ class FitData:
     weights
         (n,), finite, ≥ 0, with a positive sum. An item of weight 2 counts as two items of
         weight 1; None is 1 throughout.
+    options
+        How many options each item has, (n,), from 1 to k: from there on its scores are −inf. None
+        is k throughout. Only for methods that end in one temperature.
 
     Raises
     ------
@@ -48,9 +51,10 @@ class FitData:
     teacher_logprobs: NDArray[np.float64] | None = None
     teacher_format: NDArray[np.float64] | None = None
     weights: NDArray[np.float64] | None = None
+    options: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
-        logprobs = _scores(self.logprobs, "logprobs")
+        logprobs = _scores(self.logprobs, "logprobs", self.options)
         n, k = logprobs.shape
 
         def put(name: str, values: ArrayLike) -> None:
@@ -58,9 +62,9 @@ class FitData:
 
         put("logprobs", logprobs)
         if self.labels is not None:
-            put("labels", _labels(self.labels, n, k))
+            put("labels", _labels(self.labels, n, k if self.options is None else self.options))
         if self.teacher_logprobs is not None:
-            teacher = _scores(self.teacher_logprobs, "teacher_logprobs")
+            teacher = _scores(self.teacher_logprobs, "teacher_logprobs", self.options)
             if teacher.shape != (n, k):
                 raise DataError(
                     "teacher_logprobs", None, f"must have shape {(n, k)}, got {teacher.shape}"
@@ -108,6 +112,7 @@ class FitData:
             of(self.teacher_logprobs),  # type: ignore[arg-type]
             of(self.teacher_format),  # type: ignore[arg-type]
             of(self.weights),  # type: ignore[arg-type]
+            of(self.options),  # type: ignore[arg-type]
         )
 
     def less(self, log_prior: ArrayLike) -> "FitData":
@@ -115,11 +120,14 @@ class FitData:
         return replace(self, logprobs=self.logprobs - np.asarray(log_prior, dtype=np.float64))
 
 
-def _scores(values: ArrayLike, name: str) -> NDArray[np.float64]:
+def _scores(values: ArrayLike, name: str, options: NDArray[np.int64] | None) -> NDArray[np.float64]:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != _ITEM_AXES or 0 in array.shape:
         raise DataError(name, None, f"must have shape (n, k), n and k >= 1, got {array.shape}")
     finite = np.isfinite(array)
+    if options is not None:
+        none = np.arange(array.shape[1]) >= options[:, np.newaxis]
+        finite = np.where(none, np.isneginf(array), finite)
     if not finite.all():
         item, option = np.argwhere(~finite)[0]
         raise DataError(
@@ -128,7 +136,7 @@ def _scores(values: ArrayLike, name: str) -> NDArray[np.float64]:
     return array
 
 
-def _labels(values: ArrayLike, n: int, k: int) -> NDArray[np.int64]:
+def _labels(values: ArrayLike, n: int, k: int | NDArray[np.int64]) -> NDArray[np.int64]:
     array = np.asarray(values)
     if array.shape != (n,):
         raise DataError("labels", None, f"must have shape ({n},), got {array.shape}")
@@ -138,7 +146,8 @@ def _labels(values: ArrayLike, n: int, k: int) -> NDArray[np.int64]:
     wrong = (array < UNKNOWN) | (array >= k)
     if wrong.any():
         item = int(wrong.argmax())
-        raise DataError("labels", item, f"must lie in [0, {k}), or be -1, got {array[item]}")
+        most = k if isinstance(k, int) else k[item]
+        raise DataError("labels", item, f"must lie in [0, {most}), or be -1, got {array[item]}")
     return array.astype(np.int64, copy=False)
 
 

@@ -61,6 +61,11 @@ class MethodSpec:
     parameters: str
     source: str
 
+    @property
+    def is_temperature(self) -> bool:
+        """Whether it ends in one temperature, which is for any number of options."""
+        return self.parameters in ("0", "1")
+
 
 def _free(method: Method, source: str) -> MethodSpec:
     return MethodSpec(method, False, False, 0, 0, True, "0", source)

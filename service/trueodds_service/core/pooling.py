@@ -71,6 +71,7 @@ def task_estimate(data: FitData) -> TaskEstimate | None:
         return None
     z = (data.logprobs - data.logprobs.max(axis=1, keepdims=True)) / fit.temperature
     probs = softmax(z)
+    z[np.isneginf(z)] = 0  # no option, of no probability: 0 · −inf would be NaN
     mean = (z * probs).sum(axis=1)
     scores = mean - (z * target).sum(axis=1)
     curvature = counts @ ((z - mean[:, None]) ** 2 * probs).sum(axis=1)

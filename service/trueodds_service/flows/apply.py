@@ -66,6 +66,6 @@ def mismatch(fitted_for: str) -> NotReady:
 
 def options_mismatch(calibrator: Calibrator, options: int) -> NotReady | None:
     """What is wrong with applying a calibrator to a question of so many options."""
-    if calibrator.scope.options == options:
+    if calibrator.scope.options in (0, options):  # 0: any number
         return None
     return mismatch(f"{calibrator.scope.options} options, not {options}")

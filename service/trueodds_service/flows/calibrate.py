@@ -1,11 +1,12 @@
 """The path of scores that the caller has: a calibrator by name or by scope, applied to each."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trueodds_service.core.calibrators import Calibrator as Applied
 from trueodds_service.errors import NotReady, ServiceError
 from trueodds_service.flows.apply import distributions, mismatch, options_mismatch
 from trueodds_service.flows.calibrators import Calibrators
@@ -20,23 +21,23 @@ from trueodds_service.store.records import Scope
 class CalibrateQuery:
     """Rows of option scores, and what to apply to them.
 
-    ``calibrator`` is an id; None for the active one of the scope, of which ``options`` is the
-    rest. With a calibrator, ``task`` and ``reading`` are checked against its scope, where they
-    are given at all.
+    ``calibrator`` is an id; None for what is active for the task, the reading and each row's number
+    of options. With a calibrator, ``task`` and ``reading`` are checked against its scope, where
+    they are given at all.
     """
 
     model: str
     calibrator: str | None
     task: str
     reading: Reading | None
-    options: int
     rows: Sequence[NDArray[np.float64] | ServiceError]
 
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """What became of a row of k scores; both distributions have shape (k,)."""
+    """What became of a row of k scores, and by what; both distributions have shape (k,)."""
 
+    calibrator: str
     probabilities: NDArray[np.float64]
     calibrated: NDArray[np.float64]
     choice: int
@@ -44,9 +45,9 @@ class Calibrated:
 
 @dataclass(frozen=True, slots=True)
 class CalibrateResult:
-    """One outcome a row, in their order, and the calibrator that was applied."""
+    """One outcome a row, in their order, and the first calibrator that was applied, if any."""
 
-    calibrator: Calibrator
+    calibrator: str
     outcomes: list[Calibrated | ServiceError]
 
 
@@ -55,44 +56,81 @@ async def calibrate(
 ) -> CalibrateResult:
     """Applies a calibrator. A row that it is not for has its error as its outcome.
 
-    Raises a ServiceError for what is wrong with the query as a whole.
+    Raises a ServiceError for what is wrong with the query as a whole, as where no row has one.
     """
-    calibrator = await _calibrator(query, catalog, calibrators)
-    applied = calibrators.applied(calibrator)
+    named = await _named(query, calibrators)
+    scope = named.scope if named else _scope(query, catalog)
+    outcomes: list[Calibrated | ServiceError | None] = [
+        row if isinstance(row, ServiceError) else None for row in query.rows
+    ]
+    used = named
+    refused: NotReady | None = None
+    for options, places in _by_options(query.rows).items():
+        chosen = _choose(named, replace(scope, options=options), calibrators)
+        if isinstance(chosen, NotReady):
+            refused = refused or chosen
+            for place in places:
+                outcomes[place] = chosen
+            continue
+        calibrator, applied = chosen
+        used = used or calibrator
+        rows = np.array([query.rows[place] for place in places])
+        found = distributions(rows, calibrator, applied)
+        for place, *of_row in zip(
+            places, found.answer, found.calibrated, found.choices.tolist(), strict=True
+        ):
+            outcomes[place] = Calibrated(calibrator.name, *of_row)
+    if used is None and refused is not None:
+        raise refused
+    return CalibrateResult(
+        "" if used is None else used.name, [each for each in outcomes if each is not None]
+    )
+
+
+def _by_options(rows: Sequence[NDArray[np.float64] | ServiceError]) -> dict[int, list[int]]:
+    """The places of the rows that are none of an error, by their number of options."""
+    places: dict[int, list[int]] = {}
+    for place, row in enumerate(rows):
+        if not isinstance(row, ServiceError):
+            places.setdefault(len(row), []).append(place)
+    return places
+
+
+async def _named(query: CalibrateQuery, calibrators: Calibrators) -> Calibrator | None:
+    """The calibrator that the caller names, if it is what he says that it is, and whole."""
+    if query.calibrator is None:
+        return None
+    named = await calibrators.get(query.model, query.calibrator)
+    if query.task and named.scope.task not in ("", query.task):
+        raise mismatch("another task")
+    if query.reading is not None and not query.reading.is_way(named.scope.reading):
+        raise mismatch("another way of reading")
+    applied = calibrators.applied(named)
     if isinstance(applied, ServiceError):
         raise applied
-    rows = [
-        row if isinstance(row, ServiceError) else options_mismatch(calibrator, len(row)) or row
-        for row in query.rows
-    ]
-    fitting = [row for row in rows if not isinstance(row, ServiceError)]
-    found: Iterator[Calibrated] = iter(())
-    if fitting:
-        of_all = distributions(np.stack(fitting), calibrator, applied)
-        found = map(Calibrated, of_all.answer, of_all.calibrated, of_all.choices.tolist())
-    outcomes = [row if isinstance(row, ServiceError) else next(found) for row in rows]
-    return CalibrateResult(calibrator, outcomes)
+    return named
 
 
-async def _calibrator(
-    query: CalibrateQuery, catalog: Catalog, calibrators: Calibrators
-) -> Calibrator:
-    if query.calibrator is not None:
-        named = await calibrators.get(query.model, query.calibrator)
-        if query.task and named.scope.task not in ("", query.task):
-            raise mismatch("another task")
-        if query.reading is not None and not query.reading.is_way(named.scope.reading):
-            raise mismatch("another way of reading")
-        return named
+def _scope(query: CalibrateQuery, catalog: Catalog) -> Scope:
+    """The scope of the rows, but for their number of options."""
     model = catalog.find(query.model)
     key = (query.reading or Reading()).key()
-    scope = Scope(model.name, model.revision, query.task, key, FORMAT_VERSION, query.options)
-    active = calibrators.active(scope)
-    if active is None:
-        raise NotReady(
-            f"no calibrator is active for {query.options} options, the task or as the default",
+    return Scope(model.name, model.revision, query.task, key, FORMAT_VERSION, 0)
+
+
+def _choose(
+    named: Calibrator | None, scope: Scope, calibrators: Calibrators
+) -> tuple[Calibrator, Applied] | NotReady:
+    """What is applied to rows of a scope, or why nothing is."""
+    calibrator = named or calibrators.active(scope)
+    if calibrator is None:
+        return NotReady(
+            f"no calibrator is active for {scope.options} options, the task or as the default",
             reason="NO_CALIBRATOR",
         )
-    if isinstance(active, NotReady):
-        raise active
-    return active
+    if isinstance(calibrator, NotReady):
+        return calibrator
+    if wrong := options_mismatch(calibrator, scope.options):
+        return wrong
+    applied = calibrators.applied(calibrator)
+    return applied if isinstance(applied, NotReady) else (calibrator, applied)

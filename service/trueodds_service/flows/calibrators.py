@@ -22,7 +22,7 @@ from trueodds_service.flows.raw import raw_because
 from trueodds_service.store import errors as store_errors
 from trueodds_service.store.base import CalibratorStore
 from trueodds_service.store.calibrator import Calibrator
-from trueodds_service.store.records import FitRequest, Scope
+from trueodds_service.store.records import Damaged, FitRequest, Scope
 from trueodds_service.store.views import Snapshot
 
 T = TypeVar("T")
@@ -85,9 +85,12 @@ class Calibrators:
     def active(self, scope: Scope) -> Calibrator | NotReady | None:
         """What answers in ``scope``: its task's calibrator, else the model's default.
 
+        Of each, the one for so many options comes before the one for any number.
+
         Where that is damaged, nothing stands in for it.
         """
-        for each in (scope, replace(scope, task="")):
+        default = replace(scope, task="")
+        for each in (scope, replace(scope, options=0), default, replace(default, options=0)):
             if each in self._snapshot.damaged:
                 return _damaged()
             if calibrator := self._snapshot.active.get(each):
@@ -114,14 +117,20 @@ class Calibrators:
             self._applied[calibrator.id] = made
         return made
 
-    def is_active(self, calibrator: Calibrator) -> bool:
+    def is_active(self, calibrator: Calibrator | Damaged) -> bool:
         """Whether it is what its own scope points to."""
+        if calibrator.scope in self._snapshot.damaged:
+            return self._snapshot.damaged[calibrator.scope] == calibrator.id
         current = self._snapshot.active.get(calibrator.scope)
         return current is not None and current.id == calibrator.id
 
     async def get(self, model: str, calibrator_id: str) -> Calibrator:
         """Raises NotFound."""
         return await self.ask(self.store.get, model, calibrator_id)
+
+    async def find(self, model: str, calibrator_id: str) -> Calibrator | Damaged:
+        """The same, also where the record is damaged."""
+        return await self.ask(self.store.find, model, calibrator_id)
 
     async def all_of(self, model: str) -> AsyncIterator[Calibrator]:
         """A model's calibrators, the newest first."""
@@ -158,11 +167,11 @@ class Calibrators:
         await self.ask(self.store.activate, calibrator.scope.model, calibrator.id)
         await self.refresh()
 
-    async def delete(self, calibrator: Calibrator) -> None:
+    async def delete(self, calibrator: Calibrator | Damaged) -> None:
         """Raises NotReady if it is active."""
         await self.ask(self.store.delete, calibrator.scope.model, calibrator.id)
 
-    async def rollback(self, calibrator: Calibrator) -> Calibrator | None:
+    async def rollback(self, calibrator: Calibrator | Damaged) -> Calibrator | None:
         """Takes back its activation; what answers then. Raises NotReady if it is not active."""
 
         def take_back() -> Calibrator | None:

@@ -1,6 +1,6 @@
 """The path of an evaluation: labelled items → both distributions → what a calibrator does."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from trueodds_service.core.nulls import null_errors
 from trueodds_service.core.paired import paired_intervals
 from trueodds_service.core.ranking import RiskCoverage, risk_coverage
 from trueodds_service.core.reliability import ReliabilityBins, reliability_bins
-from trueodds_service.errors import ServiceError
+from trueodds_service.errors import InvalidInput, ServiceError
 from trueodds_service.flows.apply import Distributions, distributions, mismatch, options_mismatch
 from trueodds_service.flows.arrays import long_work
 from trueodds_service.flows.calibrators import Calibrators
@@ -31,6 +31,7 @@ from trueodds_service.flows.items import (
     ask,
     common_key,
     data_hash,
+    one_number,
 )
 from trueodds_service.prompts.formats import FORMAT_VERSION
 from trueodds_service.prompts.reading import Reading
@@ -118,28 +119,29 @@ async def evaluate_calibrator(
     applied = calibrators.applied(calibrator)
     if isinstance(applied, ServiceError):
         raise applied
-    scores = query.source.logprobs if isinstance(query.source, FitScores) else np.empty((0, 0))
+    scores, options = np.empty((0, 0)), np.empty(0, np.int64)
+    if isinstance(query.source, FitScores):
+        scores, options = query.source.logprobs, query.source.option_counts
     async for event in ask(asked):
         if isinstance(event, Progress):
             yield event
         elif asked:
-            scores = event[0].scores
+            scores, options = event[0].scores, event[0].options
     found = distributions(scores, calibrator, applied)
-    yield await long_work(_report, query, calibrator, scores, found)
+    yield await long_work(_report, query, calibrator, scores, options, found)
 
 
 def _asked(query: EvaluateQuery, calibrator: Calibrator, catalog: Catalog) -> list[Asked]:
     """What to ask the model. Raises NotReady for what the calibrator is not for."""
     scope, source = calibrator.scope, query.source
     if isinstance(source, FitScores):
-        if wrong := options_mismatch(calibrator, source.logprobs.shape[1]):
-            raise wrong
+        _check_options(calibrator, source.option_counts.tolist(), "scores.items[{}].logprobs")
         if query.reading is not None and not query.reading.is_way(scope.reading):
             raise mismatch("another way of reading")
         return []
     model, reading = catalog.find(query.model), query.reading or Reading()
-    if wrong := options_mismatch(calibrator, len(source.questions[0].options)):
-        raise wrong
+    counts = [len(question.options) for question in source.questions]
+    _check_options(calibrator, counts, "questions.items[{}].question.options")
     if common_key(source.questions, reading) != scope.reading:
         raise mismatch("another way of reading")
     if scope.format_version != FORMAT_VERSION:
@@ -149,8 +151,21 @@ def _asked(query: EvaluateQuery, calibrator: Calibrator, catalog: Catalog) -> li
     return [Asked(model, source.questions, source.shots, reading)]
 
 
+def _check_options(calibrator: Calibrator, counts: Sequence[int], at: str) -> None:
+    """Raises a ServiceError unless the calibrator is for items of so many options each."""
+    if wrong := options_mismatch(calibrator, counts[0]):
+        raise wrong
+    for place, count in enumerate(counts):
+        if options_mismatch(calibrator, count):
+            raise InvalidInput(at.format(place), one_number(counts[0]))
+
+
 def _report(
-    query: EvaluateQuery, calibrator: Calibrator, scores: NDArray[np.float64], found: Distributions
+    query: EvaluateQuery,
+    calibrator: Calibrator,
+    scores: NDArray[np.float64],
+    options: NDArray[np.int64],
+    found: Distributions,
 ) -> Report:
     answers = query.source.answers
     paired = paired_intervals(found.answer, found.calibrated, answers)
@@ -177,7 +192,7 @@ def _report(
             _abstention(found.calibrated, answers, risk) for risk in query.target_risks
         ),
         answer_sets=tuple(
-            _answer_sets(found.calibrated, answers, miscoverage, score)
+            _answer_sets(found.calibrated, options, answers, miscoverage, score)
             for miscoverage in query.miscoverages
             for score in ConformalScore
         ),
@@ -229,12 +244,14 @@ def _abstention(
 
 def _answer_sets(
     probs: NDArray[np.float64],
+    options: NDArray[np.int64],
     answers: NDArray[np.int64],
     miscoverage: float,
     score: ConformalScore,
 ) -> SetCalibration:
     threshold = conformal_threshold(probs, answers, miscoverage, score)
     held = answer_sets(probs, threshold, score)
+    held &= np.arange(probs.shape[1]) < options[:, np.newaxis]  # what an item does not have
     sizes = held.sum(axis=1)
     return SetCalibration(
         miscoverage=miscoverage,

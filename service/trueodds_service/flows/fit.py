@@ -44,7 +44,8 @@ class FitQuery:
 
     ``teacher`` is a model's name; None for the configured one. ``teacher_reading`` is None where
     the teacher is read as the model. ``request`` is the caller's name for it all, if any.
-    A degenerate fit is not activated unless ``force`` is set.
+    A degenerate fit is not activated unless ``force`` is set. With ``any_options`` the items may
+    have different numbers of options, and the method is one that ends in one temperature.
     """
 
     model: str
@@ -60,6 +61,7 @@ class FitQuery:
     bias: Bias = Bias.NONE
     request: FitRequest | None = None
     validate_only: bool = False
+    any_options: bool = False
 
 
 async def fit(
@@ -170,6 +172,7 @@ def _data(query: FitQuery, source: FitQuestions, said: Sequence[Said], taught: b
         logprobs=said[0].scores,
         teacher_logprobs=said[1].scores if taught else None,
         answers=source.answers,
+        options=said[0].options,
         teacher_format=said[1].format_probability if taught else None,
         content_free=said[-1].scores if query.bias is Bias.CONTEXTUAL else None,
     )
@@ -184,6 +187,8 @@ def _scope(query: FitQuery, model: ModelEntry) -> Scope:
             options = logprobs.shape[1]
         case NoData(options=options):
             pass
+    if query.any_options:
+        options = 0
     return Scope(model.name, model.revision, query.task, key, FORMAT_VERSION, options)
 
 

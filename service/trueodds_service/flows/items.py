@@ -37,6 +37,7 @@ class FitScores:
     A score is what the answer distribution is the softmax of: the raw logprob, unless the
     reading normalizes or corrects it. ``teacher_format``, (n,), is how likely the teacher answers
     in its format; ``content_free``, (m, k), what the model says to questions without content.
+    ``options``, (n,), are how many each item has: from there on its scores are -inf; None is k.
     """
 
     logprobs: NDArray[np.float64]
@@ -44,11 +45,19 @@ class FitScores:
     answers: NDArray[np.int64]
     teacher_format: NDArray[np.float64] | None = None
     content_free: NDArray[np.float64] | None = None
+    options: NDArray[np.int64] | None = None
+
+    @property
+    def option_counts(self) -> NDArray[np.int64]:
+        """``options``, k throughout where there are none."""
+        if self.options is not None:
+            return self.options
+        return np.full(len(self.logprobs), self.logprobs.shape[1])
 
 
 @dataclass(frozen=True, slots=True)
 class NoData:
-    """For methods that need none: only the number of options that the calibrator is for."""
+    """For methods that need none: the number of options that the calibrator is for; 0 for any."""
 
     options: int
 
@@ -78,9 +87,13 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Option scores, (n, k), and how likely the model answers in the format, (n,)."""
+    """Option scores, (n, k), and how likely the model answers in the format, (n,).
+
+    ``options``, (n,), are how many each item has: from there on its scores are -inf.
+    """
 
     scores: NDArray[np.float64]
+    options: NDArray[np.int64]
     format_probability: NDArray[np.float64]
 
 
@@ -101,7 +114,7 @@ async def ask(asked: Sequence[Asked]) -> AsyncIterator[Progress | list[Said]]:
             yield Progress(done + len(reads), total)
         done += len(reads)
         formats = [one.as_asked.format_probability for one in reads]
-        said.append(Said(np.stack([one.scores for one in reads]), np.array(formats)))
+        said.append(Said(*score_rows([one.scores for one in reads]), np.array(formats)))
     yield said
 
 
@@ -127,6 +140,16 @@ async def _chunk(asked: Asked, served: ServedModel, start: int) -> list[Read]:
     return reads
 
 
+def score_rows(
+    rows: Sequence[Sequence[float] | NDArray[np.float64]],
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Rows of scores as (n, k), the shorter ones filled with -inf, and how long each is, (n,)."""
+    options = np.array([len(row) for row in rows], dtype=np.int64)
+    scores = np.full((len(rows), options.max(initial=0)), -np.inf)
+    scores[np.arange(scores.shape[1]) < options[:, np.newaxis]] = [v for row in rows for v in row]
+    return scores, options
+
+
 def common_key(questions: Sequence[Question], reading: Reading) -> str:
     """The way of reading of all questions, as a scope names it. Raises InvalidInput."""
     keys = [reading.key(question) for question in questions]
@@ -137,6 +160,14 @@ def common_key(questions: Sequence[Question], reading: Reading) -> str:
                 "has to be of the same kind in all items: a calibrator is for one way of reading",
             )
     return keys[0]
+
+
+def one_number(count: int) -> str:
+    """What is wrong with an item of another number of options than the first."""
+    return (
+        f"has to be {count} long, as in the first item: a calibrator is for one number of options "
+        "unless it is one for any (any_options)"
+    )
 
 
 def data_hash(logprobs: NDArray[np.float64], answers: NDArray[np.int64]) -> str:

@@ -34,7 +34,7 @@ def _far_from(scope: Scope) -> Callable[[Scope], tuple[int, float, str]]:
                 each.revision != scope.revision,
                 each.format_version != scope.format_version,
                 each.reading != scope.reading,
-                each.options != scope.options,
+                each.options not in (0, scope.options),
             )
         )
         return (differing + 2 * (each.task not in ("", scope.task)), -likeness, each.task)
@@ -44,7 +44,8 @@ def _far_from(scope: Scope) -> Callable[[Scope], tuple[int, float, str]]:
 
 def _words(scope: Scope) -> str:
     task = f"task {scope.task!r}" if scope.task else "the default task"
-    return f"{task}, {scope.options} options, reading {scope.reading!r}"
+    options = f"{scope.options} options" if scope.options else "any number of options"
+    return f"{task}, {options}, reading {scope.reading!r}"
 
 
 def _outdated(each: Scope, scope: Scope) -> str:

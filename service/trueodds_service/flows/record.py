@@ -43,7 +43,7 @@ def fitted_record(
     Raises InvalidInput, whose field is relative to the source of the items.
     """
     try:
-        items = _items(data)
+        items = _items(data, scope)
         log_prior = _log_prior(bias, data)
         fitted, selection = _fitted(method, items, log_prior, temperature, provenance.prior)
     except DataError as error:
@@ -70,10 +70,16 @@ def fitted_record(
     )
 
 
-def _items(data: FitScores) -> FitData | None:
+def _items(data: FitScores, scope: Scope) -> FitData | None:
     if not len(data.logprobs):
         return None
-    return FitData(data.logprobs, data.answers, data.teacher_logprobs, data.teacher_format)
+    return FitData(
+        data.logprobs,
+        data.answers,
+        data.teacher_logprobs,
+        data.teacher_format,
+        options=None if scope.options else data.option_counts,
+    )
 
 
 def _log_prior(bias: Bias, data: FitScores) -> NDArray[np.float64] | None:

@@ -1,10 +1,16 @@
 """CalibrateRequest → CalibrateQuery, checked, and what came of it → messages."""
 
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds_service.config import Limits
 from trueodds_service.errors import InvalidInput, ServiceError, field
 from trueodds_service.flows.calibrate import Calibrated, CalibrateQuery, CalibrateResult
-from trueodds_service.rpc.items import check_logprobs, score_array
+from trueodds_service.flows.items import score_rows
+from trueodds_service.rpc.items import check_logprobs, check_options, refuse_probabilities
 from trueodds_service.rpc.names import parse_calibrator, parse_model
 from trueodds_service.rpc.questions import parse_task
 from trueodds_service.rpc.reading import parse_reading
@@ -27,30 +33,37 @@ def parse_calibrate(request: pb.CalibrateRequest, limits: Limits) -> CalibrateQu
     count = len(request.items)
     if not 1 <= count <= limits.max_items:
         raise InvalidInput("items", f"has {count} items; from 1 to {limits.max_items}")
-    rows = []
+    rows: list[NDArray[np.float64] | ServiceError] = []
     for index, item in enumerate(request.items):
         try:
             with field(f"items[{index}]"):
-                options = len(item.logprobs)
-                if not 2 <= options <= limits.max_options:  # noqa: PLR2004 (a choice needs two)
-                    raise InvalidInput("logprobs", f"has {options}; from 2 to {limits.max_options}")
-                check_logprobs(item.logprobs, options, "logprobs", finite=False)
-                rows.append(score_array([item.logprobs])[0])
+                check_options(len(item.logprobs), limits)
+                check_logprobs(item.logprobs, "logprobs", finite=False)
+                rows.append(np.array(item.logprobs))
         except InvalidInput as error:
             rows.append(error)
+    if not request.allow_probabilities:
+        _refuse_probabilities(rows)
     return CalibrateQuery(
         model=model,
         calibrator=calibrator_id,
         task=parse_task(request.task, "task"),
         reading=reading,
-        options=next((len(row) for row in rows if not isinstance(row, ServiceError)), 0),
         rows=rows,
     )
 
 
+def _refuse_probabilities(rows: Sequence[NDArray[np.float64] | ServiceError]) -> None:
+    """Raises InvalidInput where all rows that are none of an error look like probabilities."""
+    scores, options = score_rows([row for row in rows if not isinstance(row, ServiceError)])
+    if len(scores):
+        place = next(place for place, row in enumerate(rows) if not isinstance(row, ServiceError))
+        refuse_probabilities(scores, options, f"items[{place}].logprobs")
+
+
 def calibrate_response(result: CalibrateResult) -> pb.CalibrateResponse:
     return pb.CalibrateResponse(
-        outcomes=[_outcome(each) for each in result.outcomes], calibrator=result.calibrator.name
+        outcomes=[_outcome(each) for each in result.outcomes], calibrator=result.calibrator
     )
 
 
@@ -64,5 +77,6 @@ def _outcome(outcome: Calibrated | ServiceError) -> pb.CalibratedOutcome:
             choice=outcome.choice,
             confidence=float(outcome.probabilities[outcome.choice]),
             calibrated_confidence=float(outcome.calibrated[outcome.choice]),
+            calibrator=outcome.calibrator,
         )
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds.v1 import calibration_pb2_grpc
@@ -15,10 +15,11 @@ from trueodds_service.flows.evaluate import evaluate_calibrator
 from trueodds_service.flows.fit import fit
 from trueodds_service.flows.items import Progress
 from trueodds_service.rpc.calibrate import calibrate_response, parse_calibrate
-from trueodds_service.rpc.calibrators import calibrator_message
+from trueodds_service.rpc.calibrators import calibrator_message, damaged_message
 from trueodds_service.rpc.evaluations import parse_evaluation, report_message
 from trueodds_service.rpc.fits import parse_fit
 from trueodds_service.rpc.names import parse_calibrator, parse_model
+from trueodds_service.rpc.parts import join
 from trueodds_service.rpc.questions import parse_task
 from trueodds_service.rpc.status import Context
 from trueodds_service.store.calibrator import Calibrator
@@ -38,13 +39,14 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
     async def FitCalibrator(
         self, request: pb.FitCalibratorRequest, context: Context
     ) -> AsyncIterator[pb.FitCalibratorResponse]:
-        query = await asyncio.to_thread(parse_fit, request, self._limits)
-        async for event in fit(query, self._catalog, self._calibrators):
-            if isinstance(event, Progress):
-                progress = pb.FitProgress(done=event.done, total=event.total)
-                yield pb.FitCalibratorResponse(progress=progress)
-            else:
-                yield pb.FitCalibratorResponse(calibrator=self._message(event))
+        async for event in self._fit(request):
+            yield pb.FitCalibratorResponse(**event)
+
+    async def StreamFitCalibrator(
+        self, request_iterator: AsyncIterator[pb.StreamFitCalibratorRequest], context: Context
+    ) -> AsyncIterator[pb.StreamFitCalibratorResponse]:
+        async for event in self._fit(await join(request_iterator, self._limits)):
+            yield pb.StreamFitCalibratorResponse(**event)
 
     async def GetCalibrator(
         self, request: pb.GetCalibratorRequest, context: Context
@@ -68,6 +70,10 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
         return pb.ListCalibratorsResponse(
             calibrators=[self._message(calibrator) for calibrator in page.calibrators],
             next_page_token=page.next_page_token,
+            damaged=[
+                damaged_message(each, active=self._calibrators.is_active(each))
+                for each in page.damaged
+            ],
         )
 
     async def ActivateCalibrator(
@@ -80,7 +86,7 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
     async def RollbackCalibrator(
         self, request: pb.RollbackCalibratorRequest, context: Context
     ) -> pb.RollbackCalibratorResponse:
-        calibrator = await self._named(request.name)
+        calibrator = await self._calibrators.find(*parse_calibrator(request.name, "name"))
         previous = await self._calibrators.rollback(calibrator)
         if previous is None:
             return pb.RollbackCalibratorResponse()
@@ -89,14 +95,14 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
     async def EvaluateCalibrator(
         self, request: pb.EvaluateCalibratorRequest, context: Context
     ) -> AsyncIterator[pb.EvaluateCalibratorResponse]:
-        query = await asyncio.to_thread(parse_evaluation, request, self._limits)
-        async for event in evaluate_calibrator(query, self._catalog, self._calibrators):
-            if isinstance(event, Progress):
-                progress = pb.FitProgress(done=event.done, total=event.total)
-                yield pb.EvaluateCalibratorResponse(progress=progress)
-            else:
-                report = report_message(event, self._message(event.calibrator))
-                yield pb.EvaluateCalibratorResponse(report=report)
+        async for event in self._evaluate(request):
+            yield pb.EvaluateCalibratorResponse(**event)
+
+    async def StreamEvaluateCalibrator(
+        self, request_iterator: AsyncIterator[pb.StreamEvaluateCalibratorRequest], context: Context
+    ) -> AsyncIterator[pb.StreamEvaluateCalibratorResponse]:
+        async for event in self._evaluate(await join(request_iterator, self._limits)):
+            yield pb.StreamEvaluateCalibratorResponse(**event)
 
     async def Calibrate(
         self, request: pb.CalibrateRequest, context: Context
@@ -107,7 +113,8 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
     async def DeleteCalibrator(
         self, request: pb.DeleteCalibratorRequest, context: Context
     ) -> pb.DeleteCalibratorResponse:
-        await self._calibrators.delete(await self._named(request.name))
+        named = parse_calibrator(request.name, "name")
+        await self._calibrators.delete(await self._calibrators.find(*named))
         return pb.DeleteCalibratorResponse()
 
     async def RecordOutcomes(
@@ -117,6 +124,26 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
 
     async def GetDrift(self, request: pb.GetDriftRequest, context: Context) -> pb.GetDriftResponse:
         _not_served("GetDrift")
+
+    async def _fit(self, request: pb.FitCalibratorRequest) -> AsyncIterator[dict[str, Any]]:
+        """The events of a fit, as fields of either response."""
+        query = await asyncio.to_thread(parse_fit, request, self._limits)
+        async for event in fit(query, self._catalog, self._calibrators):
+            if isinstance(event, Progress):
+                yield {"progress": pb.FitProgress(done=event.done, total=event.total)}
+            else:
+                yield {"calibrator": self._message(event)}
+
+    async def _evaluate(
+        self, request: pb.EvaluateCalibratorRequest
+    ) -> AsyncIterator[dict[str, Any]]:
+        """The events of an evaluation, as fields of either response."""
+        query = await asyncio.to_thread(parse_evaluation, request, self._limits)
+        async for event in evaluate_calibrator(query, self._catalog, self._calibrators):
+            if isinstance(event, Progress):
+                yield {"progress": pb.FitProgress(done=event.done, total=event.total)}
+            else:
+                yield {"report": report_message(event, self._message(event.calibrator))}
 
     async def _named(self, name: str) -> Calibrator:
         model, calibrator_id = parse_calibrator(name, "name")

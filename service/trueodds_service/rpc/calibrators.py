@@ -7,7 +7,7 @@ from trueodds_service.core.methods import Method
 from trueodds_service.flows.record import Bias
 from trueodds_service.rpc.names import calibrator_name, model_name
 from trueodds_service.store.calibrator import Calibrator
-from trueodds_service.store.records import Prior, Provenance, Scope, Selection
+from trueodds_service.store.records import Damaged, Prior, Provenance, Scope, Selection
 
 METHOD_MESSAGES = {method: pb.Method.Value(f"METHOD_{method.name}") for method in Method}
 BIAS_MESSAGES = {
@@ -40,6 +40,10 @@ def calibrator_message(calibrator: Calibrator, *, active: bool) -> pb.Calibrator
         bias_correction=BIAS_MESSAGES[Bias(calibrator.bias_correction)],
         degenerate=calibrator.degenerate,
     )
+
+
+def damaged_message(damaged: Damaged, *, active: bool) -> pb.DamagedCalibrator:
+    return pb.DamagedCalibrator(name=damaged.name, scope=_scope(damaged.scope), active=active)
 
 
 def _scope(scope: Scope) -> pb.Scope:

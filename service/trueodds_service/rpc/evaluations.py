@@ -61,10 +61,10 @@ def _source(
     if request.HasField("questions"):
         with field("questions"):
             return parse_questions(
-                request.questions, reading or Reading(), limits, all_answered=True
+                request.questions, reading or Reading(), limits, all_answered=True, mixed=True
             )
     with field("scores"):
-        return parse_scores(request.scores, limits, finite=False, all_answered=True)
+        return parse_scores(request.scores, limits, finite=False, all_answered=True, mixed=True)
 
 
 def _rates(values: Sequence[float], name: str, otherwise: tuple[float, ...]) -> tuple[float, ...]:

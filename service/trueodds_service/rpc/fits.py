@@ -8,7 +8,7 @@ from trueodds_service.config import Limits
 from trueodds_service.core.fits import CONSTANT_TEMPERATURE
 from trueodds_service.core.methods import SPECS, Method
 from trueodds_service.core.solver import DEFAULT_BOUNDS
-from trueodds_service.errors import InvalidInput, NotServed, field
+from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.fit import FitQuery
 from trueodds_service.flows.items import FitQuestions, FitScores, NoData
 from trueodds_service.flows.record import Bias
@@ -30,11 +30,11 @@ def parse_fit(request: pb.FitCalibratorRequest, limits: Limits) -> FitQuery:
     model = parse_model(request.model, "model")
     task = parse_task(request.task, "task")
     method = _method(request.method)
-    if request.any_options:
-        raise NotServed("any_options is in the contract and not served by this version")
     bias = _BIASES.get(request.bias_correction)
     if bias is None:
         raise InvalidInput("bias_correction", f"{request.bias_correction} is not a correction")
+    if request.any_options:
+        _check_any_options(method, bias)
     reading = _fit_reading(request.reading, "reading", limits)
     # A teacher's own fields make sense where the service asks it.
     asks_teacher = _may_teach(method) and request.WhichOneof("source") == "questions"
@@ -63,6 +63,7 @@ def parse_fit(request: pb.FitCalibratorRequest, limits: Limits) -> FitQuery:
         bias=bias,
         request=_named(request),
         validate_only=request.validate_only,
+        any_options=request.any_options,
     )
 
 
@@ -75,6 +76,19 @@ def _method(message: pb.Method.ValueType) -> Method | None:
         names = ", ".join(pb.Method.keys()[1:])
         raise InvalidInput("method", f"is required: one of {names}")
     return method
+
+
+def _check_any_options(method: Method | None, bias: Bias) -> None:
+    """Raises InvalidInput for what has a number for each option, or for each of their number."""
+    if method is not None and not SPECS[method].is_temperature:
+        raise InvalidInput(
+            "any_options",
+            f"METHOD_{method.name} is for one number of options: it ends in no temperature",
+        )
+    if bias is not Bias.NONE:
+        raise InvalidInput(
+            "any_options", "a bias correction has a number for each option, so it is for as many"
+        )
 
 
 def _may_teach(method: Method | None) -> bool:
@@ -114,7 +128,11 @@ def _source(
         reading, teacher_reading = readings
         with field("questions"):
             questions = parse_questions(
-                request.questions, reading, limits, teacher_reading=teacher_reading
+                request.questions,
+                reading,
+                limits,
+                teacher_reading=teacher_reading,
+                mixed=request.any_options,
             )
         if bias is Bias.CONTEXTUAL and any(each.prompt for each in questions.questions):
             raise InvalidInput(
@@ -125,14 +143,24 @@ def _source(
         taught = None if method is None else SPECS[method].needs_teacher
         contextual = bias is Bias.CONTEXTUAL
         with field("scores"):
-            return parse_scores(request.scores, limits, taught=taught, content_free=contextual)
+            return parse_scores(
+                request.scores,
+                limits,
+                taught=taught,
+                content_free=contextual,
+                mixed=request.any_options,
+            )
     needs_data = method is None or SPECS[method].min_items > 0
-    if source is None or needs_data:
+    if needs_data or (source is None and not request.any_options):
         name = "METHOD_AUTO" if method is None else f"METHOD_{method.name}"
         wanted = "questions or scores" if needs_data else "options, questions or scores"
         raise InvalidInput("source", f"{name} is fitted from {wanted}")
     if bias is not Bias.NONE:
         raise InvalidInput("bias_correction", "needs questions or scores")
+    if request.any_options:
+        if request.options:
+            raise InvalidInput("options", "do not go with any_options: say one of them")
+        return NoData(0)
     if not 2 <= request.options <= limits.max_options:  # noqa: PLR2004 (a choice needs two)
         raise InvalidInput("options", f"has to be from 2 to {limits.max_options}")
     return NoData(request.options)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds_service.config import Limits
 from trueodds_service.errors import InvalidInput, field
-from trueodds_service.flows.items import FitQuestions, FitScores
+from trueodds_service.flows.items import FitQuestions, FitScores, one_number, score_rows
 from trueodds_service.prompts.question import Question
 from trueodds_service.prompts.reading import Reading
 from trueodds_service.rpc.questions import QuestionParser, parse_answer
@@ -29,10 +29,12 @@ def parse_questions(
     *,
     teacher_reading: Reading | None = None,
     all_answered: bool = False,
+    mixed: bool = False,
 ) -> FitQuestions:
     """Raises InvalidInput; its field is relative to the message.
 
-    ``teacher_reading`` is how a teacher reads the same questions, where there is one.
+    With ``mixed`` items may have different numbers of options. ``teacher_reading`` is how a teacher
+    reads the same questions, where there is one.
     """
     _check_count(len(message.items), limits)
     parser = QuestionParser(reading, limits, message.options)
@@ -49,8 +51,8 @@ def parse_questions(
                 question = parser.question(item.question)
                 if taught is not parser:
                     taught.question(item.question)
-                if questions and len(question.options) != len(questions[0].options):
-                    raise InvalidInput("options", _same_count(len(questions[0].options)))
+                if questions and not mixed:
+                    _check_same(len(question.options), len(questions[0].options), "options")
             answer = _UNKNOWN
             if item.HasField("answer"):
                 answer = parse_answer(item.answer, question)
@@ -74,37 +76,44 @@ def parse_scores(
     content_free: bool = False,
     finite: bool = True,
     all_answered: bool = False,
+    mixed: bool = False,
 ) -> FitScores:
     """Raises InvalidInput; its field is relative to the message.
 
     With ``taught`` every item has to have its teacher's scores; where it is None, all or none.
-    Without ``finite`` an option may have no probability: -inf.
+    Without ``finite`` an option may have no probability: -inf. With ``mixed`` items may have
+    different numbers of options.
     """
     _check_count(len(message.items), limits)
-    count = len(message.items[0].logprobs)
-    if not 2 <= count <= limits.max_options:  # noqa: PLR2004 (a choice needs two)
-        raise InvalidInput("items[0].logprobs", f"has {count}; from 2 to {limits.max_options}")
+    first = len(message.items[0].logprobs)
     if taught is None:
         taught = any(item.teacher_logprobs for item in message.items)
     answers: list[int] = []
     for index, item in enumerate(message.items):
         with field(f"items[{index}]"):
-            check_logprobs(item.logprobs, count, "logprobs", finite=finite)
+            count = len(item.logprobs)
+            if index == 0 or mixed:
+                check_options(count, limits)
+            else:
+                _check_same(count, first, "logprobs")
+            check_logprobs(item.logprobs, "logprobs", finite=finite)
             if taught:
-                check_logprobs(item.teacher_logprobs, count, "teacher_logprobs")
+                _check_same(len(item.teacher_logprobs), count, "teacher_logprobs", "logprobs")
+                check_logprobs(item.teacher_logprobs, "teacher_logprobs")
             answers.append(_answer(item, count, all_answered))
-    logprobs = score_array([item.logprobs for item in message.items])
-    teacher = score_array([item.teacher_logprobs for item in message.items]) if taught else None
+    logprobs, options = score_rows([item.logprobs for item in message.items])
+    teacher = score_rows([item.teacher_logprobs for item in message.items])[0] if taught else None
     if not message.allow_probabilities:
-        refuse_probabilities(logprobs, "logprobs")
+        refuse_probabilities(logprobs, options, "items[0].logprobs")
         if teacher is not None:
-            refuse_probabilities(teacher, "teacher_logprobs")
+            refuse_probabilities(teacher, options, "items[0].teacher_logprobs")
     return FitScores(
         logprobs=logprobs,
         teacher_logprobs=teacher,
         answers=np.array(answers, dtype=np.int64),
         teacher_format=_teacher_format(message.items) if taught else None,
-        content_free=_content_free(message, count, content_free, limits),
+        content_free=_content_free(message, first, content_free, limits),
+        options=options,
     )
 
 
@@ -130,8 +139,9 @@ def _content_free(
         raise InvalidInput("content_free", f"has {given}; from 1 to {limits.max_items}")
     for index, each in enumerate(message.content_free):
         with field(f"content_free[{index}]"):
-            check_logprobs(each.logprobs, count, "logprobs")
-    return score_array([each.logprobs for each in message.content_free])
+            _check_same(len(each.logprobs), count, "logprobs")
+            check_logprobs(each.logprobs, "logprobs")
+    return score_rows([each.logprobs for each in message.content_free])[0]
 
 
 def _teacher_format(items: Sequence[pb.FitScore]) -> NDArray[np.float64] | None:
@@ -155,13 +165,23 @@ def _check_count(count: int, limits: Limits) -> None:
         raise InvalidInput("items", f"has {count} items; from 1 to {limits.max_fit_items}")
 
 
-def check_logprobs(values: Sequence[float], count: int, name: str, *, finite: bool = True) -> None:
-    """Raises InvalidInput at ``name`` unless there are ``count`` scores of options.
+def check_options(count: int, limits: Limits) -> None:
+    """Raises InvalidInput unless a row of scores may have so many options."""
+    if not 2 <= count <= limits.max_options:  # noqa: PLR2004 (a choice needs two)
+        raise InvalidInput("logprobs", f"has {count}; from 2 to {limits.max_options}")
+
+
+def _check_same(count: int, wanted: int, name: str, beside: str = "") -> None:
+    if count != wanted:
+        as_beside = f"has to be {wanted} long, as its {beside}"
+        raise InvalidInput(name, as_beside if beside else one_number(wanted))
+
+
+def check_logprobs(values: Sequence[float], name: str, *, finite: bool = True) -> None:
+    """Raises InvalidInput at ``name`` unless these are scores of options.
 
     Without ``finite`` some may be -inf.
     """
-    if len(values) != count:
-        raise InvalidInput(name, _same_count(count))
     if any(math.isnan(value) or value == math.inf for value in values):
         raise InvalidInput(name, "holds NaN or +inf")
     if any(math.isfinite(value) and abs(value) > _MAX_SCORE for value in values):
@@ -172,27 +192,17 @@ def check_logprobs(values: Sequence[float], count: int, name: str, *, finite: bo
         raise InvalidInput(name, "holds -inf: a fit needs finite scores of all options")
 
 
-def refuse_probabilities(rows: NDArray[np.float64], name: str) -> None:
-    """Raises InvalidInput at ``name`` of the first item where all rows, (n, k), look like that.
+def refuse_probabilities(rows: NDArray[np.float64], options: NDArray[np.int64], name: str) -> None:
+    """Raises InvalidInput at ``name`` where all rows, (n, k) of so many options, look like that.
 
     The softmax of probabilities is flat whatever they are, and a temperature of it means nothing.
     """
-    inside = ((rows >= 0) & (rows <= 1)).all()
-    if inside and (np.abs(rows.sum(axis=1) - 1) <= _ROUNDED * rows.shape[1]).all():
+    given = np.where(np.arange(rows.shape[1]) < options[:, np.newaxis], rows, 0)
+    inside = ((given >= 0) & (given <= 1)).all()
+    if inside and (np.abs(given.sum(axis=1) - 1) <= _ROUNDED * options).all():
         raise InvalidInput(
-            f"items[0].{name}",
+            name,
             "these are probabilities, in [0, 1] and summing to 1 in every item: give their "
             "logarithms, or say allow_probabilities if they are logprobs all the same",
             reason="SCORES_ARE_PROBABILITIES",
         )
-
-
-def score_array(rows: Sequence[Sequence[float]]) -> NDArray[np.float64]:
-    """Rows of scores, as many in each, (n, k)."""
-    return np.array([list(row) for row in rows], dtype=np.float64)
-
-
-def _same_count(count: int) -> str:
-    return (
-        f"has to be {count} long, as in the first item: a calibrator is for one number of options"
-    )

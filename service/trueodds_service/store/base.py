@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from trueodds_service.store.calibrator import Calibrator
-from trueodds_service.store.records import Activation, FitRequest, Scope
+from trueodds_service.store.records import Activation, Damaged, FitRequest, Scope
 from trueodds_service.store.views import Page, Snapshot
 
 
@@ -43,6 +43,10 @@ class CalibratorStore(Protocol):
         Raises:
             CalibratorNotFound: the model has none of that id.
         """
+        ...
+
+    def find(self, model: str, calibrator_id: str) -> Calibrator | Damaged:
+        """The same; what is left of it where it is damaged."""
         ...
 
     def list(
@@ -84,7 +88,8 @@ class CalibratorStore(Protocol):
         """Take back the activation in force; appends to the scope's history.
 
         Returns the activation then in force: a new one of the calibrator that answered before,
-        or ``None`` where there was none. Repeated rollbacks go further back, down to nothing.
+        passing over what is deleted or damaged, or ``None`` where there was none. Repeated
+        rollbacks go further back, down to nothing.
         With ``expected_id`` only that calibrator's activation is taken back, so a repeated
         request cannot go two steps.
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.errors import NotActive, NothingActive
 from trueodds_service.store.records import Scope
 from trueodds_service.store.rows import (
@@ -19,6 +20,7 @@ from trueodds_service.store.rows import (
     ClockRow,
     ScopeRow,
 )
+from trueodds_service.store.salvage import read_all
 
 
 def find_scope(session: Session, scope: Scope) -> ScopeRow | None:
@@ -70,15 +72,16 @@ def pop(session: Session, scope: ScopeRow, expected_id: str | None) -> Activatio
     parent = current.parent
     while parent is not None:
         below = session.get_one(ActivationRow, parent)
-        if not _deleted(session, below):
+        if _can_answer(session, below):
             return _append(session, scope, below.calibrator_id, below.parent)
         parent = below.parent
     return _append(session, scope, None, None)
 
 
-def _deleted(session: Session, row: ActivationRow) -> bool:
-    query = select(CalibratorRow.deleted).filter_by(id=row.calibrator_id)
-    return session.scalars(query).one()
+def _can_answer(session: Session, row: ActivationRow) -> bool:
+    """Whether the activation's calibrator is there, and whole."""
+    query = select(CalibratorRow).filter_by(id=row.calibrator_id, deleted=False)
+    return any(isinstance(each.record, Calibrator) for each in read_all(session, query))
 
 
 def _append(

@@ -30,6 +30,19 @@ class Scope:
 
 
 @dataclass(frozen=True, slots=True)
+class Damaged:
+    """A record that cannot be read: what is left of it."""
+
+    id: str
+    scope: Scope
+
+    @property
+    def name(self) -> str:
+        """As ``Calibrator.name``."""
+        return f"models/{self.scope.model}/calibrators/{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
 class Prior:
     """What a model's other tasks tell of ln T: a normal, and the ids that it comes from."""
 

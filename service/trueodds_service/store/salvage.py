@@ -9,19 +9,11 @@ from sqlalchemy.orm import Session
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.convert import calibrator_record, scope_record
 from trueodds_service.store.errors import StoreCorrupt
-from trueodds_service.store.records import Scope
+from trueodds_service.store.records import Damaged
 from trueodds_service.store.rows import CalibratorRow, ScopeRow
 
 # What SQLAlchemy lets through from a column that does not hold what its type says.
 _UNREADABLE = (ValueError, TypeError)
-
-
-@dataclass(frozen=True, slots=True)
-class Damaged:
-    """A record that cannot be read: what is left of it."""
-
-    id: str
-    scope: Scope
 
 
 @dataclass(frozen=True, slots=True)

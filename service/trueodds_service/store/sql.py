@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from sqlalchemy import delete, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, load_only
 
 from trueodds_service.store import pointer
 from trueodds_service.store.base import CalibratorStore
@@ -21,9 +21,10 @@ from trueodds_service.store.errors import (
     NothingActive,
     RequestReused,
     StillActive,
+    StoreCorrupt,
 )
 from trueodds_service.store.paging import make_token, read_token
-from trueodds_service.store.records import Activation, FitRequest, Scope
+from trueodds_service.store.records import Activation, Damaged, FitRequest, Scope
 from trueodds_service.store.rows import (
     ActivationRow,
     CalibratorRow,
@@ -31,7 +32,7 @@ from trueodds_service.store.rows import (
     FitRequestRow,
     ScopeRow,
 )
-from trueodds_service.store.salvage import Damaged, read_all
+from trueodds_service.store.salvage import read_all
 from trueodds_service.store.views import Page, Snapshot
 
 
@@ -74,8 +75,11 @@ class SqlCalibratorStore(CalibratorStore):
             return None if row is None else calibrator_record(row)
 
     def get(self, model: str, calibrator_id: str) -> Calibrator:
+        return _whole(self.find(model, calibrator_id))
+
+    def find(self, model: str, calibrator_id: str) -> Calibrator | Damaged:
         with self._database.reading() as session:
-            return calibrator_record(_find(session, model, calibrator_id))
+            return _record(session, model, calibrator_id)
 
     def list(
         self, model: str, *, task: str | None = None, page_size: int, page_token: str = ""
@@ -99,7 +103,7 @@ class SqlCalibratorStore(CalibratorStore):
         return Page(
             [each.record for each in page if isinstance(each.record, Calibrator)],
             token,
-            tuple(each.record.id for each in page if isinstance(each.record, Damaged)),
+            tuple(each.record for each in page if isinstance(each.record, Damaged)),
         )
 
     def delete(self, model: str, calibrator_id: str) -> None:
@@ -130,7 +134,7 @@ class SqlCalibratorStore(CalibratorStore):
             current = pointer.in_force(session, scope_of) if scope_of else None
             if current is None or current.calibrator_id is None:
                 return None
-            return calibrator_record(_find(session, scope.model, current.calibrator_id))
+            return _whole(_record(session, scope.model, current.calibrator_id))
 
     def history(self, scope: Scope) -> Sequence[Activation]:
         with self._database.reading() as session:
@@ -166,8 +170,22 @@ class SqlCalibratorStore(CalibratorStore):
         self._database.close()
 
 
+def _record(session: Session, model: str, calibrator_id: str) -> Calibrator | Damaged:
+    row = _find(session, model, calibrator_id)
+    [found] = read_all(session, select(CalibratorRow).filter_by(position=row.position))
+    return found.record
+
+
+def _whole(record: Calibrator | Damaged) -> Calibrator:
+    if isinstance(record, Damaged):
+        raise StoreCorrupt(f"calibrator {record.id} is damaged")
+    return record
+
+
 def _find(session: Session, model: str, calibrator_id: str) -> CalibratorRow:
-    query = select(CalibratorRow).filter_by(id=calibrator_id)
+    """The row, of which only what names it is read: the rest may be damaged."""
+    naming = (CalibratorRow.id, CalibratorRow.scope_id, CalibratorRow.deleted)
+    query = select(CalibratorRow).filter_by(id=calibrator_id).options(load_only(*naming))
     row = session.scalars(query).one_or_none()
     if row is None or row.deleted or row.scope.model != model:
         raise CalibratorNotFound(f"models/{model}/calibrators/{calibrator_id} does not exist")

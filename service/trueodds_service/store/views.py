@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.frozen import FrozenMapping
-from trueodds_service.store.records import Scope
+from trueodds_service.store.records import Damaged, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +28,9 @@ class Snapshot:
 class Page(NamedTuple):
     """A part of a listing, and the token of the next part: empty on the last page.
 
-    ``damaged`` are the ids of records that belong here and cannot be read.
+    ``damaged`` are what is left of records that belong here and cannot be read.
     """
 
     calibrators: list[Calibrator]
     next_page_token: str
-    damaged: tuple[str, ...] = ()
+    damaged: tuple[Damaged, ...] = ()

@@ -361,7 +361,9 @@ class Scope(google.protobuf.message.Message):
     """
     format_version: builtins.int
     options: builtins.int
-    """The number of options; 0: any number, where the method ends in one temperature."""
+    """The number of options; 0: any number, where the method ends in one temperature. Of a task, a
+    calibrator for the number that a question has comes before one for any.
+    """
     def __init__(
         self,
         *,
@@ -504,7 +506,7 @@ class FitCalibratorRequest(google.protobuf.message.Message):
     that the service's configuration names for the model when empty.
     """
     options: builtins.int
-    """IDENTITY and CONSTANT only, which need no data: the number of options."""
+    """IDENTITY and CONSTANT only, which need no data: the number of options; 0 with any_options."""
     activate: builtins.bool
     """Activate the calibrator when it is stored. A degenerate one is stored all the same, and not
     activated unless force is set.
@@ -523,7 +525,7 @@ class FitCalibratorRequest(google.protobuf.message.Message):
     """Activate the calibrator even where its fit is degenerate."""
     any_options: builtins.bool
     """Fit one temperature for any number of options, from items of mixed numbers; only with methods
-    that end in one temperature.
+    that end in one temperature (AUTO chooses among these), and without a bias correction.
     """
     @property
     def reading(self) -> trueodds.v1.reading_pb2.Reading: ...
@@ -566,7 +568,9 @@ global___FitCalibratorRequest = FitCalibratorRequest
 
 @typing.final
 class FitQuestions(google.protobuf.message.Message):
-    """Questions for the service to score. All have the same number of options."""
+    """Questions for the service to score. All have the same number of options, unless they are for a
+    calibrator of any number.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -626,7 +630,9 @@ global___FitQuestion = FitQuestion
 
 @typing.final
 class FitScores(google.protobuf.message.Message):
-    """Scores that the caller has. All items have the same number of options."""
+    """Scores that the caller has. All items have the same number of options, unless they are for a
+    calibrator of any number.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -734,6 +740,50 @@ class FitCalibratorResponse(google.protobuf.message.Message):
 global___FitCalibratorResponse = FitCalibratorResponse
 
 @typing.final
+class StreamFitCalibratorRequest(google.protobuf.message.Message):
+    """A part of a request. The first is the request, but for the items that follow; the others hold
+    further items (questions.items, or scores.items) and nothing else. All parts together are at most
+    as large as the service is configured to take (max_fit_mib).
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PART_FIELD_NUMBER: builtins.int
+    @property
+    def part(self) -> global___FitCalibratorRequest: ...
+    def __init__(
+        self,
+        *,
+        part: global___FitCalibratorRequest | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["part", b"part"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["part", b"part"]) -> None: ...
+
+global___StreamFitCalibratorRequest = StreamFitCalibratorRequest
+
+@typing.final
+class StreamFitCalibratorResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROGRESS_FIELD_NUMBER: builtins.int
+    CALIBRATOR_FIELD_NUMBER: builtins.int
+    @property
+    def progress(self) -> global___FitProgress: ...
+    @property
+    def calibrator(self) -> global___Calibrator: ...
+    def __init__(
+        self,
+        *,
+        progress: global___FitProgress | None = ...,
+        calibrator: global___Calibrator | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["calibrator", b"calibrator", "event", b"event", "progress", b"progress"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["calibrator", b"calibrator", "event", b"event", "progress", b"progress"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["progress", "calibrator"] | None: ...
+
+global___StreamFitCalibratorResponse = StreamFitCalibratorResponse
+
+@typing.final
 class FitProgress(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -819,19 +869,51 @@ class ListCalibratorsResponse(google.protobuf.message.Message):
 
     CALIBRATORS_FIELD_NUMBER: builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    DAMAGED_FIELD_NUMBER: builtins.int
     next_page_token: builtins.str
     """Empty on the last page."""
     @property
     def calibrators(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Calibrator]: ...
+    @property
+    def damaged(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___DamagedCalibrator]:
+        """Those of this page whose record cannot be read. They answer nothing; one that is active stands
+        in the way of its own scope until it is rolled back or another is activated.
+        """
+
     def __init__(
         self,
         *,
         calibrators: collections.abc.Iterable[global___Calibrator] | None = ...,
         next_page_token: builtins.str = ...,
+        damaged: collections.abc.Iterable[global___DamagedCalibrator] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["calibrators", b"calibrators", "next_page_token", b"next_page_token"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["calibrators", b"calibrators", "damaged", b"damaged", "next_page_token", b"next_page_token"]) -> None: ...
 
 global___ListCalibratorsResponse = ListCalibratorsResponse
+
+@typing.final
+class DamagedCalibrator(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    SCOPE_FIELD_NUMBER: builtins.int
+    ACTIVE_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    active: builtins.bool
+    @property
+    def scope(self) -> global___Scope: ...
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        scope: global___Scope | None = ...,
+        active: builtins.bool | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_active", b"_active", "active", b"active", "scope", b"scope"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_active", b"_active", "active", b"active", "name", b"name", "scope", b"scope"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_active", b"_active"]) -> typing.Literal["active"] | None: ...
+
+global___DamagedCalibrator = DamagedCalibrator
 
 @typing.final
 class ActivateCalibratorRequest(google.protobuf.message.Message):
@@ -975,6 +1057,47 @@ class EvaluateCalibratorResponse(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["progress", "report"] | None: ...
 
 global___EvaluateCalibratorResponse = EvaluateCalibratorResponse
+
+@typing.final
+class StreamEvaluateCalibratorRequest(google.protobuf.message.Message):
+    """A part of a request, as StreamFitCalibratorRequest."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PART_FIELD_NUMBER: builtins.int
+    @property
+    def part(self) -> global___EvaluateCalibratorRequest: ...
+    def __init__(
+        self,
+        *,
+        part: global___EvaluateCalibratorRequest | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["part", b"part"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["part", b"part"]) -> None: ...
+
+global___StreamEvaluateCalibratorRequest = StreamEvaluateCalibratorRequest
+
+@typing.final
+class StreamEvaluateCalibratorResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROGRESS_FIELD_NUMBER: builtins.int
+    REPORT_FIELD_NUMBER: builtins.int
+    @property
+    def progress(self) -> global___FitProgress: ...
+    @property
+    def report(self) -> global___Report: ...
+    def __init__(
+        self,
+        *,
+        progress: global___FitProgress | None = ...,
+        report: global___Report | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["event", b"event", "progress", b"progress", "report", b"report"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["event", b"event", "progress", b"progress", "report", b"report"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["progress", "report"] | None: ...
+
+global___StreamEvaluateCalibratorResponse = StreamEvaluateCalibratorResponse
 
 @typing.final
 class Report(google.protobuf.message.Message):
@@ -1269,12 +1392,15 @@ class CalibrateRequest(google.protobuf.message.Message):
     TASK_FIELD_NUMBER: builtins.int
     READING_FIELD_NUMBER: builtins.int
     ITEMS_FIELD_NUMBER: builtins.int
+    ALLOW_PROBABILITIES_FIELD_NUMBER: builtins.int
     name: builtins.str
     """models/{model}/calibrators/{calibrator}; else model, task and reading decide."""
     model: builtins.str
     """models/{model}: the active calibrator of the task, else the model's default."""
     task: builtins.str
     """Together with name, task and reading have to match its scope."""
+    allow_probabilities: builtins.bool
+    """As FitScores.allow_probabilities."""
     @property
     def reading(self) -> trueodds.v1.reading_pb2.Reading: ...
     @property
@@ -1289,9 +1415,10 @@ class CalibrateRequest(google.protobuf.message.Message):
         task: builtins.str = ...,
         reading: trueodds.v1.reading_pb2.Reading | None = ...,
         items: collections.abc.Iterable[global___OptionScores] | None = ...,
+        allow_probabilities: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["reading", b"reading"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["items", b"items", "model", b"model", "name", b"name", "reading", b"reading", "task", b"task"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["allow_probabilities", b"allow_probabilities", "items", b"items", "model", b"model", "name", b"name", "reading", b"reading", "task", b"task"]) -> None: ...
 
 global___CalibrateRequest = CalibrateRequest
 
@@ -1302,7 +1429,7 @@ class CalibrateResponse(google.protobuf.message.Message):
     OUTCOMES_FIELD_NUMBER: builtins.int
     CALIBRATOR_FIELD_NUMBER: builtins.int
     calibrator: builtins.str
-    """The calibrator that was applied."""
+    """The calibrator that was applied to the first row that has one."""
     @property
     def outcomes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___CalibratedOutcome]:
         """One an item, in the order of the request."""
@@ -1350,10 +1477,15 @@ class CalibratedScores(google.protobuf.message.Message):
     CHOICE_FIELD_NUMBER: builtins.int
     CONFIDENCE_FIELD_NUMBER: builtins.int
     CALIBRATED_CONFIDENCE_FIELD_NUMBER: builtins.int
+    CALIBRATOR_FIELD_NUMBER: builtins.int
     choice: builtins.int
     """As in Answer."""
     confidence: builtins.float
     calibrated_confidence: builtins.float
+    calibrator: builtins.str
+    """The calibrator that was applied: without a name in the request, rows of other numbers of
+    options may have others.
+    """
     @property
     def probabilities(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
         """The answer distribution and the calibrated one, an entry an option."""
@@ -1368,9 +1500,10 @@ class CalibratedScores(google.protobuf.message.Message):
         choice: builtins.int | None = ...,
         confidence: builtins.float = ...,
         calibrated_confidence: builtins.float = ...,
+        calibrator: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_choice", b"_choice", "choice", b"choice"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_choice", b"_choice", "calibrated_confidence", b"calibrated_confidence", "calibrated_probabilities", b"calibrated_probabilities", "choice", b"choice", "confidence", b"confidence", "probabilities", b"probabilities"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_choice", b"_choice", "calibrated_confidence", b"calibrated_confidence", "calibrated_probabilities", b"calibrated_probabilities", "calibrator", b"calibrator", "choice", b"choice", "confidence", b"confidence", "probabilities", b"probabilities"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_choice", b"_choice"]) -> typing.Literal["choice"] | None: ...
 
 global___CalibratedScores = CalibratedScores

@@ -45,6 +45,16 @@ class CalibrationServiceStub(object):
                 request_serializer=trueodds_dot_v1_dot_calibration__pb2.EvaluateCalibratorRequest.SerializeToString,
                 response_deserializer=trueodds_dot_v1_dot_calibration__pb2.EvaluateCalibratorResponse.FromString,
                 _registered_method=True)
+        self.StreamFitCalibrator = channel.stream_stream(
+                '/trueodds.v1.CalibrationService/StreamFitCalibrator',
+                request_serializer=trueodds_dot_v1_dot_calibration__pb2.StreamFitCalibratorRequest.SerializeToString,
+                response_deserializer=trueodds_dot_v1_dot_calibration__pb2.StreamFitCalibratorResponse.FromString,
+                _registered_method=True)
+        self.StreamEvaluateCalibrator = channel.stream_stream(
+                '/trueodds.v1.CalibrationService/StreamEvaluateCalibrator',
+                request_serializer=trueodds_dot_v1_dot_calibration__pb2.StreamEvaluateCalibratorRequest.SerializeToString,
+                response_deserializer=trueodds_dot_v1_dot_calibration__pb2.StreamEvaluateCalibratorResponse.FromString,
+                _registered_method=True)
         self.Calibrate = channel.unary_unary(
                 '/trueodds.v1.CalibrationService/Calibrate',
                 request_serializer=trueodds_dot_v1_dot_calibration__pb2.CalibrateRequest.SerializeToString,
@@ -106,8 +116,22 @@ class CalibrationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StreamFitCalibrator(self, request_iterator, context):
+        """The same fit, from more items than one message holds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StreamEvaluateCalibrator(self, request_iterator, context):
+        """The same evaluation, on more items than one message holds.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Calibrate(self, request, context):
-        """Applies a calibrator to scores that the caller has.
+        """Applies a calibrator to scores that the caller has, each row by itself.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -120,7 +144,7 @@ class CalibrationServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListCalibrators(self, request, context):
-        """Lists the calibrators of a model, the newest first.
+        """Lists the calibrators of a model, the newest first, and names those whose record is damaged.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -135,7 +159,8 @@ class CalibrationServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RollbackCalibrator(self, request, context):
-        """Takes back the activation of a calibrator: the one before it answers again, or none.
+        """Takes back the activation of a calibrator, also of one whose record is damaged: the one before
+        it answers again, or none.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -175,6 +200,16 @@ def add_CalibrationServiceServicer_to_server(servicer, server):
                     servicer.EvaluateCalibrator,
                     request_deserializer=trueodds_dot_v1_dot_calibration__pb2.EvaluateCalibratorRequest.FromString,
                     response_serializer=trueodds_dot_v1_dot_calibration__pb2.EvaluateCalibratorResponse.SerializeToString,
+            ),
+            'StreamFitCalibrator': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamFitCalibrator,
+                    request_deserializer=trueodds_dot_v1_dot_calibration__pb2.StreamFitCalibratorRequest.FromString,
+                    response_serializer=trueodds_dot_v1_dot_calibration__pb2.StreamFitCalibratorResponse.SerializeToString,
+            ),
+            'StreamEvaluateCalibrator': grpc.stream_stream_rpc_method_handler(
+                    servicer.StreamEvaluateCalibrator,
+                    request_deserializer=trueodds_dot_v1_dot_calibration__pb2.StreamEvaluateCalibratorRequest.FromString,
+                    response_serializer=trueodds_dot_v1_dot_calibration__pb2.StreamEvaluateCalibratorResponse.SerializeToString,
             ),
             'Calibrate': grpc.unary_unary_rpc_method_handler(
                     servicer.Calibrate,
@@ -272,6 +307,60 @@ class CalibrationService(object):
             '/trueodds.v1.CalibrationService/EvaluateCalibrator',
             trueodds_dot_v1_dot_calibration__pb2.EvaluateCalibratorRequest.SerializeToString,
             trueodds_dot_v1_dot_calibration__pb2.EvaluateCalibratorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamFitCalibrator(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/trueodds.v1.CalibrationService/StreamFitCalibrator',
+            trueodds_dot_v1_dot_calibration__pb2.StreamFitCalibratorRequest.SerializeToString,
+            trueodds_dot_v1_dot_calibration__pb2.StreamFitCalibratorResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StreamEvaluateCalibrator(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/trueodds.v1.CalibrationService/StreamEvaluateCalibrator',
+            trueodds_dot_v1_dot_calibration__pb2.StreamEvaluateCalibratorRequest.SerializeToString,
+            trueodds_dot_v1_dot_calibration__pb2.StreamEvaluateCalibratorResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -35,11 +35,23 @@ class CalibrationServiceStub:
     is activated. Progress comes first, the report last.
     """
 
+    StreamFitCalibrator: grpc.StreamStreamMultiCallable[
+        trueodds.v1.calibration_pb2.StreamFitCalibratorRequest,
+        trueodds.v1.calibration_pb2.StreamFitCalibratorResponse,
+    ]
+    """The same fit, from more items than one message holds."""
+
+    StreamEvaluateCalibrator: grpc.StreamStreamMultiCallable[
+        trueodds.v1.calibration_pb2.StreamEvaluateCalibratorRequest,
+        trueodds.v1.calibration_pb2.StreamEvaluateCalibratorResponse,
+    ]
+    """The same evaluation, on more items than one message holds."""
+
     Calibrate: grpc.UnaryUnaryMultiCallable[
         trueodds.v1.calibration_pb2.CalibrateRequest,
         trueodds.v1.calibration_pb2.CalibrateResponse,
     ]
-    """Applies a calibrator to scores that the caller has."""
+    """Applies a calibrator to scores that the caller has, each row by itself."""
 
     GetCalibrator: grpc.UnaryUnaryMultiCallable[
         trueodds.v1.calibration_pb2.GetCalibratorRequest,
@@ -50,7 +62,7 @@ class CalibrationServiceStub:
         trueodds.v1.calibration_pb2.ListCalibratorsRequest,
         trueodds.v1.calibration_pb2.ListCalibratorsResponse,
     ]
-    """Lists the calibrators of a model, the newest first."""
+    """Lists the calibrators of a model, the newest first, and names those whose record is damaged."""
 
     ActivateCalibrator: grpc.UnaryUnaryMultiCallable[
         trueodds.v1.calibration_pb2.ActivateCalibratorRequest,
@@ -64,7 +76,9 @@ class CalibrationServiceStub:
         trueodds.v1.calibration_pb2.RollbackCalibratorRequest,
         trueodds.v1.calibration_pb2.RollbackCalibratorResponse,
     ]
-    """Takes back the activation of a calibrator: the one before it answers again, or none."""
+    """Takes back the activation of a calibrator, also of one whose record is damaged: the one before
+    it answers again, or none.
+    """
 
     DeleteCalibrator: grpc.UnaryUnaryMultiCallable[
         trueodds.v1.calibration_pb2.DeleteCalibratorRequest,
@@ -103,11 +117,23 @@ class CalibrationServiceAsyncStub:
     is activated. Progress comes first, the report last.
     """
 
+    StreamFitCalibrator: grpc.aio.StreamStreamMultiCallable[
+        trueodds.v1.calibration_pb2.StreamFitCalibratorRequest,
+        trueodds.v1.calibration_pb2.StreamFitCalibratorResponse,
+    ]
+    """The same fit, from more items than one message holds."""
+
+    StreamEvaluateCalibrator: grpc.aio.StreamStreamMultiCallable[
+        trueodds.v1.calibration_pb2.StreamEvaluateCalibratorRequest,
+        trueodds.v1.calibration_pb2.StreamEvaluateCalibratorResponse,
+    ]
+    """The same evaluation, on more items than one message holds."""
+
     Calibrate: grpc.aio.UnaryUnaryMultiCallable[
         trueodds.v1.calibration_pb2.CalibrateRequest,
         trueodds.v1.calibration_pb2.CalibrateResponse,
     ]
-    """Applies a calibrator to scores that the caller has."""
+    """Applies a calibrator to scores that the caller has, each row by itself."""
 
     GetCalibrator: grpc.aio.UnaryUnaryMultiCallable[
         trueodds.v1.calibration_pb2.GetCalibratorRequest,
@@ -118,7 +144,7 @@ class CalibrationServiceAsyncStub:
         trueodds.v1.calibration_pb2.ListCalibratorsRequest,
         trueodds.v1.calibration_pb2.ListCalibratorsResponse,
     ]
-    """Lists the calibrators of a model, the newest first."""
+    """Lists the calibrators of a model, the newest first, and names those whose record is damaged."""
 
     ActivateCalibrator: grpc.aio.UnaryUnaryMultiCallable[
         trueodds.v1.calibration_pb2.ActivateCalibratorRequest,
@@ -132,7 +158,9 @@ class CalibrationServiceAsyncStub:
         trueodds.v1.calibration_pb2.RollbackCalibratorRequest,
         trueodds.v1.calibration_pb2.RollbackCalibratorResponse,
     ]
-    """Takes back the activation of a calibrator: the one before it answers again, or none."""
+    """Takes back the activation of a calibrator, also of one whose record is damaged: the one before
+    it answers again, or none.
+    """
 
     DeleteCalibrator: grpc.aio.UnaryUnaryMultiCallable[
         trueodds.v1.calibration_pb2.DeleteCalibratorRequest,
@@ -176,12 +204,28 @@ class CalibrationServiceServicer(metaclass=abc.ABCMeta):
         """
 
     @abc.abstractmethod
+    def StreamFitCalibrator(
+        self,
+        request_iterator: _MaybeAsyncIterator[trueodds.v1.calibration_pb2.StreamFitCalibratorRequest],
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[trueodds.v1.calibration_pb2.StreamFitCalibratorResponse], collections.abc.AsyncIterator[trueodds.v1.calibration_pb2.StreamFitCalibratorResponse]]:
+        """The same fit, from more items than one message holds."""
+
+    @abc.abstractmethod
+    def StreamEvaluateCalibrator(
+        self,
+        request_iterator: _MaybeAsyncIterator[trueodds.v1.calibration_pb2.StreamEvaluateCalibratorRequest],
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[trueodds.v1.calibration_pb2.StreamEvaluateCalibratorResponse], collections.abc.AsyncIterator[trueodds.v1.calibration_pb2.StreamEvaluateCalibratorResponse]]:
+        """The same evaluation, on more items than one message holds."""
+
+    @abc.abstractmethod
     def Calibrate(
         self,
         request: trueodds.v1.calibration_pb2.CalibrateRequest,
         context: _ServicerContext,
     ) -> typing.Union[trueodds.v1.calibration_pb2.CalibrateResponse, collections.abc.Awaitable[trueodds.v1.calibration_pb2.CalibrateResponse]]:
-        """Applies a calibrator to scores that the caller has."""
+        """Applies a calibrator to scores that the caller has, each row by itself."""
 
     @abc.abstractmethod
     def GetCalibrator(
@@ -196,7 +240,7 @@ class CalibrationServiceServicer(metaclass=abc.ABCMeta):
         request: trueodds.v1.calibration_pb2.ListCalibratorsRequest,
         context: _ServicerContext,
     ) -> typing.Union[trueodds.v1.calibration_pb2.ListCalibratorsResponse, collections.abc.Awaitable[trueodds.v1.calibration_pb2.ListCalibratorsResponse]]:
-        """Lists the calibrators of a model, the newest first."""
+        """Lists the calibrators of a model, the newest first, and names those whose record is damaged."""
 
     @abc.abstractmethod
     def ActivateCalibrator(
@@ -214,7 +258,9 @@ class CalibrationServiceServicer(metaclass=abc.ABCMeta):
         request: trueodds.v1.calibration_pb2.RollbackCalibratorRequest,
         context: _ServicerContext,
     ) -> typing.Union[trueodds.v1.calibration_pb2.RollbackCalibratorResponse, collections.abc.Awaitable[trueodds.v1.calibration_pb2.RollbackCalibratorResponse]]:
-        """Takes back the activation of a calibrator: the one before it answers again, or none."""
+        """Takes back the activation of a calibrator, also of one whose record is damaged: the one before
+        it answers again, or none.
+        """
 
     @abc.abstractmethod
     def DeleteCalibrator(

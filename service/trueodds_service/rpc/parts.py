@@ -1,0 +1,53 @@
+"""The parts of a request that is too long for one message → the request."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol, TypeVar
+
+from trueodds.v1 import calibration_pb2 as pb
+from trueodds_service.config import Limits
+from trueodds_service.errors import InvalidInput
+
+_Request = TypeVar("_Request", pb.FitCalibratorRequest, pb.EvaluateCalibratorRequest)
+_Request_co = TypeVar(
+    "_Request_co", pb.FitCalibratorRequest, pb.EvaluateCalibratorRequest, covariant=True
+)
+_MIB = 2**20
+
+
+class _Message(Protocol[_Request_co]):
+    @property
+    def part(self) -> _Request_co: ...
+
+
+async def join(messages: AsyncIterator[_Message[_Request]], limits: Limits) -> _Request:
+    """The first part with the items of all others behind its own.
+
+    Raises InvalidInput for a part that holds more than items, for none at all, and as soon as all
+    together are larger than they may be: no caller makes the service hold more.
+    """
+    request: _Request | None = None
+    size = 0
+    async for message in messages:
+        part = message.part
+        size += part.ByteSize()
+        if size > limits.max_fit_mib * _MIB:
+            raise InvalidInput("part", f"all parts are larger than {limits.max_fit_mib} MiB")
+        if request is None:
+            request = part
+            continue
+        _check_items(part, request.WhichOneof("source"))
+        request.MergeFrom(part)
+    if request is None:
+        raise InvalidInput("part", "is required: the first says what to do")
+    return request
+
+
+def _check_items(part: _Request, source: str | None) -> None:
+    """Raises InvalidInput unless a later part holds items of the first part's source alone."""
+    only = type(part)()
+    if source == "questions":
+        only.questions.items.extend(part.questions.items)
+    elif source == "scores":
+        only.scores.items.extend(part.scores.items)
+    if part != only or source not in ("questions", "scores"):
+        raise InvalidInput("part", "after the first one holds items of the same source and no more")
