@@ -26,6 +26,8 @@ PATIENCE = 300.0
 RETRIES = 3
 MOST_RETRIES = 4
 
+_CALIBRATION = "trueodds.v1.CalibrationService"
+
 # A connection that is silent for so long is asked whether it lives: what stands between, such as
 # a balancer, may have dropped it without a word. The server allows half of it.
 KEEPALIVE_SECONDS = 60.0
@@ -69,6 +71,12 @@ def _service_config(retries: int) -> dict[str, Any]:
             {"name": [{}], "retryPolicy": policy},
             # Streams go on by themselves, with what has no answer; a stream that gRPC has repeated
             # can lose messages on the way.
-            {"name": [{"service": "trueodds.v1.ScoringService", "method": "StreamScore"}]},
+            {
+                "name": [
+                    {"service": "trueodds.v1.ScoringService", "method": "StreamScore"},
+                    {"service": _CALIBRATION, "method": "StreamFitCalibrator"},
+                    {"service": _CALIBRATION, "method": "StreamEvaluateCalibrator"},
+                ]
+            },
         ]
     }

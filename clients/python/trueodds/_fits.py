@@ -98,6 +98,21 @@ class DegenerateFitWarning(UserWarning):
     """A fit that was to be activated is degenerate: it is kept, and not active."""
 
 
+class DamagedCalibratorWarning(UserWarning):
+    """A calibrator's record in the server's store cannot be read; it answers nothing."""
+
+
+def warn_of_damaged(damaged: Iterable[calibration_pb2.DamagedCalibrator]) -> None:
+    """Tells of the damaged records of a listing."""
+    for each in damaged:
+        active = "active and " if each.active else ""
+        warnings.warn(
+            f"{each.name} is {active}damaged: roll it back or delete it by its name",
+            DamagedCalibratorWarning,
+            stacklevel=3,
+        )
+
+
 def fitted_of(message: calibration_pb2.Calibrator, *, activate: bool) -> Calibrator:
     """What a fit gave; warns where it was to be activated and is not."""
     if activate and message.degenerate and not message.active:
@@ -166,18 +181,26 @@ def calibrate_messages(
     task: str,
     reading: Reading | Format | CustomFormat | None,
     rows: Sequence[Sequence[float]],
+    allow_probabilities: bool = False,
+    size: int = BATCH,
 ) -> Iterator[calibration_pb2.CalibrateRequest]:
     """The rows in messages of so many of them; without any one message, which is refused."""
-    for first in range(0, max(len(rows), 1), BATCH):
+    for first in range(0, max(len(rows), 1), size):
         yield calibration_pb2.CalibrateRequest(
             name=name,
             model=model and model_name(model),
             task=task,
             reading=None if reading is None else reading_message(reading),
             items=[
-                calibration_pb2.OptionScores(logprobs=row) for row in rows[first : first + BATCH]
+                calibration_pb2.OptionScores(logprobs=row) for row in rows[first : first + size]
             ],
+            allow_probabilities=allow_probabilities,
         )
+
+
+def model_of(name: str) -> str:
+    """The model that a calibrator's whole name begins with; empty without one."""
+    return name.partition("/calibrators/")[0] if "/calibrators/" in name else ""
 
 
 def calibrated_of(
@@ -191,6 +214,7 @@ def calibrated_of(
             each.scores.choice,
             each.scores.confidence,
             each.scores.calibrated_confidence,
+            each.scores.calibrator,
         )
         if each.HasField("scores")
         else errors.from_status(each.error, index=index, within="items")

@@ -292,6 +292,11 @@ def only_calibrator(start: str, names: Sequence[str]) -> str:
     return found[0]
 
 
+def calibrator_names(page: calibration_pb2.ListCalibratorsResponse) -> list[str]:
+    """The names of a page's calibrators, those whose records are damaged among them."""
+    return [each.name for each in page.calibrators] + [each.name for each in page.damaged]
+
+
 def calibrator_of(message: calibration_pb2.Calibrator) -> Calibrator:
     scope, provenance = message.scope, message.provenance
     return Calibrator(

@@ -29,6 +29,7 @@ from trueodds._channel import (
     channel_options,
 )
 from trueodds._pace import Pace
+from trueodds._parts import evaluation_events, fit_events
 from trueodds.client import Key, OnOutcome, Progress, Request, Response
 from trueodds.evaluation import Report
 from trueodds.types import (
@@ -305,7 +306,7 @@ class AsyncClient:
             validate_only,
         )
         with self._errors():
-            async for event in self._calibration.FitCalibrator(request, timeout=timeout):
+            async for event in fit_events(self._calibration, request, timeout):
                 if event.HasField("calibrator"):
                     return _fits.fitted_of(event.calibrator, activate=activate)
                 if progress is not None:
@@ -336,7 +337,7 @@ class AsyncClient:
             allow_probabilities,
         )
         with self._errors():
-            async for event in self._calibration.EvaluateCalibrator(request, timeout=timeout):
+            async for event in evaluation_events(self._calibration, request, timeout):
                 if event.HasField("report"):
                     return _reports.report_of(event.report)
                 if progress is not None:
@@ -351,11 +352,15 @@ class AsyncClient:
         model: str = "",
         task: str = "",
         reading: Reading | Format | CustomFormat | None = None,
+        allow_probabilities: bool = False,
         timeout: float | None = None,
     ) -> list[CalibratedScores | errors.TrueoddsError]:
         """Applies a calibrator to rows of scores that you have; see ``Client.calibrate``."""
+        name = await self._named(name, model, timeout)
+        rows = list(rows)
+        size = await self._rows_size(name, model, timeout) if len(rows) > 1 else 1
         requests = _fits.calibrate_messages(
-            await self._named(name, model, timeout), model, task, reading, list(rows)
+            name, model, task, reading, rows, allow_probabilities, size
         )
         outcomes: list[CalibratedScores | errors.TrueoddsError] = []
         for request in requests:
@@ -367,15 +372,10 @@ class AsyncClient:
         self, model: str, *, task: str | None = None, timeout: float | None = None
     ) -> AsyncIterator[Calibrator]:
         """A model's calibrators, the newest first; see ``Client.calibrators``."""
-        name = _messages.model_name(model)
-        request = calibration_pb2.ListCalibratorsRequest(model=name, task=task)
-        while True:
-            page = await self._ask(self._calibration.ListCalibrators, request, timeout)
+        async for page in self._pages(model, task, timeout):
+            _fits.warn_of_damaged(page.damaged)
             for message in page.calibrators:
                 yield _messages.calibrator_of(message)
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     async def calibrator(self, name: str, *, timeout: float | None = None) -> Calibrator:
         """The calibrator called ``models/{model}/calibrators/{id}``."""
@@ -454,6 +454,13 @@ class AsyncClient:
     async def _batch_size(self, model: str, timeout: float | None) -> int:
         return min(BATCH, (await self.model(model, timeout=timeout)).max_items)
 
+    async def _rows_size(self, name: str, model: str, timeout: float | None) -> int:
+        """How many rows a message may hold; a calibrator may be of a model that is not served."""
+        try:
+            return await self._batch_size(_fits.model_of(name) or model, timeout)
+        except (errors.NotFound, errors.InvalidRequest):
+            return BATCH
+
     async def _list_models(self, timeout: float) -> list[Model]:
         request = model_pb2.ListModelsRequest()
         with self._errors():
@@ -469,6 +476,19 @@ class AsyncClient:
         with self._errors():
             return await method(request, timeout=self._limit(timeout))
 
+    async def _pages(
+        self, model: str, task: str | None, timeout: float | None
+    ) -> AsyncIterator[calibration_pb2.ListCalibratorsResponse]:
+        request = calibration_pb2.ListCalibratorsRequest(
+            model=_messages.model_name(model), task=task
+        )
+        while True:
+            page = await self._ask(self._calibration.ListCalibrators, request, timeout)
+            yield page
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
     async def _named(self, name: str, model: str, timeout: float | None) -> str:
         """The whole name of a calibrator, from that, from its id or from how its id begins."""
         model, start = _messages.calibrator_parts(name, model)
@@ -476,7 +496,10 @@ class AsyncClient:
             return name
         models = [model] if model else [each.name for each in await self.models(timeout=timeout)]
         names = [
-            each.name for one in models async for each in self.calibrators(one, timeout=timeout)
+            each
+            for one in models
+            async for page in self._pages(one, None, timeout)
+            for each in _messages.calibrator_names(page)
         ]
         return _messages.only_calibrator(start, names)
 

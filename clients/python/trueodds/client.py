@@ -24,6 +24,7 @@ from trueodds._channel import (
     channel_options,
 )
 from trueodds._pace import Pace
+from trueodds._parts import evaluation_events, fit_events
 from trueodds._streams import stream_batches
 from trueodds.evaluation import Report
 from trueodds.types import (
@@ -312,22 +313,24 @@ class Client:
     ) -> Calibrator:
         """Fits a calibrator for a model and task, and stores it.
 
-        ``items`` are questions, with answers or without, for the service to score, or
-        ``Scores``; all have the same number of options. TEACHER_KL, AGREEMENT_KL and
+        ``items`` are questions, with answers or without, for the service to score, or ``Scores``;
+        all have the same number of options, but with ``any_options``. TEACHER_KL, AGREEMENT_KL and
         TEACHER_POOLED need a handful, and a ``teacher`` unless the server's configuration names
-        one: it is shown ``teacher_shots`` and read by ``teacher_reading`` where these differ.
-        Other methods learn from the items with answers; AUTO chooses. CONSTANT (with
-        ``temperature``, in [0.001, 1000]) and IDENTITY need only the number of ``options``.
-        ``content_free`` are scores after questions without content, for CONTEXTUAL and ``Scores``.
+        one: it is shown ``teacher_shots`` and read by ``teacher_reading`` where these differ. Other
+        methods learn from the items with answers; AUTO chooses. CONSTANT (with ``temperature``, in
+        [0.001, 1000]) and IDENTITY need only the number of ``options``. ``content_free`` are scores
+        after questions without content, for CONTEXTUAL and ``Scores``.
         Without ``task`` it is the model's default.
 
-        It answers at once with ``activate``, else when ``activate()`` names it. A degenerate fit
-        is kept and not activated, with a ``DegenerateFitWarning``, unless you ``force`` it. One
-        temperature for ``any_options`` is not served yet. Rows of ``Scores`` that are
-        probabilities are refused unless you ``allow_probabilities``. With
-        ``validate_only`` nothing is stored: what comes back is what would have been. The same
-        request with the same ``request_id`` of yours is fitted once, however often it is sent.
-        ``progress`` counts prompts scored. ``timeout`` bounds the whole fit, in seconds.
+        It answers at once with ``activate``, else when ``activate()`` names it. A degenerate fit is
+        kept and not activated, with a ``DegenerateFitWarning``, unless you ``force`` it. One
+        temperature for ``any_options`` is fitted from items of mixed numbers of options, or, by
+        CONSTANT and IDENTITY, of none; methods that end in no temperature refuse it. Rows of
+        ``Scores`` that are probabilities are refused unless you ``allow_probabilities``. Items too
+        many for one message travel in several, which are not sent again. With ``validate_only``
+        nothing is stored: what comes back is what would have been. The same request with the same
+        ``request_id`` of yours is fitted once, however often it is sent. ``progress`` counts
+        prompts scored. ``timeout`` bounds the whole fit, in seconds.
         """
         request = _fits.fit_message(
             model,
@@ -351,7 +354,7 @@ class Client:
             validate_only,
         )
         with self._errors():
-            for event in self._calibration.FitCalibrator(request, timeout=timeout):
+            for event in fit_events(self._calibration, request, timeout):
                 if event.HasField("calibrator"):
                     return _fits.fitted_of(event.calibrator, activate=activate)
                 if progress is not None:
@@ -392,7 +395,7 @@ class Client:
             allow_probabilities,
         )
         with self._errors():
-            for event in self._calibration.EvaluateCalibrator(request, timeout=timeout):
+            for event in evaluation_events(self._calibration, request, timeout):
                 if event.HasField("report"):
                     return _reports.report_of(event.report)
                 if progress is not None:
@@ -407,16 +410,21 @@ class Client:
         model: str = "",
         task: str = "",
         reading: Reading | Format | CustomFormat | None = None,
+        allow_probabilities: bool = False,
         timeout: float | None = None,
     ) -> list[CalibratedScores | errors.TrueoddsError]:
         """Applies a calibrator to rows of scores that you have, one a question, in their order.
 
         It is the one called ``name``, else the active one of the ``task`` of ``model`` and the
         ``reading``, else the model's default. With a ``name`` these are checked, where given. A
-        row that the calibrator is not for has its error in its place.
+        row that the calibrator is not for has its error in its place. Rows of probabilities are
+        refused unless you ``allow_probabilities``.
         """
+        name = self._named(name, model, timeout)
+        rows = list(rows)
+        size = self._rows_size(name, model, timeout) if len(rows) > 1 else 1
         requests = _fits.calibrate_messages(
-            self._named(name, model, timeout), model, task, reading, list(rows)
+            name, model, task, reading, rows, allow_probabilities, size
         )
         outcomes: list[CalibratedScores | errors.TrueoddsError] = []
         for request in requests:
@@ -429,16 +437,12 @@ class Client:
     ) -> Iterator[Calibrator]:
         """A model's calibrators, the newest first; of one ``task`` ("": the default), or of all.
 
-        They are fetched, and errors raised, as they are iterated.
+        They are fetched, and errors raised, as they are iterated. One whose record is damaged is
+        told in a ``DamagedCalibratorWarning``: it can be rolled back and deleted by its name.
         """
-        name = _messages.model_name(model)
-        request = calibration_pb2.ListCalibratorsRequest(model=name, task=task)
-        while True:
-            page = self._ask(self._calibration.ListCalibrators, request, timeout)
+        for page in self._pages(model, task, timeout):
+            _fits.warn_of_damaged(page.damaged)
             yield from map(_messages.calibrator_of, page.calibrators)
-            if not page.next_page_token:
-                return
-            request.page_token = page.next_page_token
 
     def calibrator(self, name: str, *, timeout: float | None = None) -> Calibrator:
         """The calibrator called ``models/{model}/calibrators/{id}``."""
@@ -525,6 +529,13 @@ class Client:
     def _batch_size(self, model: str, timeout: float | None) -> int:
         return min(BATCH, self.model(model, timeout=timeout).max_items)
 
+    def _rows_size(self, name: str, model: str, timeout: float | None) -> int:
+        """How many rows a message may hold; a calibrator may be of a model that is not served."""
+        try:
+            return self._batch_size(_fits.model_of(name) or model, timeout)
+        except (errors.NotFound, errors.InvalidRequest):
+            return BATCH
+
     def _list_models(self, timeout: float) -> list[Model]:
         request = model_pb2.ListModelsRequest()
         with self._errors():
@@ -540,13 +551,31 @@ class Client:
         with self._errors():
             return method(request, timeout=self._limit(timeout))
 
+    def _pages(
+        self, model: str, task: str | None, timeout: float | None
+    ) -> Iterator[calibration_pb2.ListCalibratorsResponse]:
+        request = calibration_pb2.ListCalibratorsRequest(
+            model=_messages.model_name(model), task=task
+        )
+        while True:
+            page = self._ask(self._calibration.ListCalibrators, request, timeout)
+            yield page
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
     def _named(self, name: str, model: str, timeout: float | None) -> str:
         """The whole name of a calibrator, from that, from its id or from how its id begins."""
         model, start = _messages.calibrator_parts(name, model)
         if not start:
             return name
         models = [model] if model else [each.name for each in self.models(timeout=timeout)]
-        names = [each.name for one in models for each in self.calibrators(one, timeout=timeout)]
+        names = [
+            each
+            for one in models
+            for page in self._pages(one, None, timeout)
+            for each in _messages.calibrator_names(page)
+        ]
         return _messages.only_calibrator(start, names)
 
     def _limit(self, timeout: float | None) -> float:

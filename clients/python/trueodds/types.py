@@ -261,6 +261,7 @@ class CalibratedScores:
     choice: int
     confidence: float
     calibrated_confidence: float
+    calibrator: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from trueodds._channel import FIT_TIMEOUT
-from trueodds._fits import DegenerateFitWarning
+from trueodds._fits import DamagedCalibratorWarning, DegenerateFitWarning
 from trueodds.cli.console import (
     AnswerFormat,
     ModelName,
@@ -90,6 +90,10 @@ def fit(
     options: Annotated[
         int | None, typer.Option(min=2, max=128, help="Their number, for constant and identity.")
     ] = None,
+    any_options: Annotated[
+        bool,
+        typer.Option("--any-options", help="One temperature for any number of options."),
+    ] = False,
     activate: Annotated[bool, typer.Option("--activate", help="Let it answer at once.")] = False,
     force: Force = False,
     dry_run: Annotated[
@@ -109,8 +113,8 @@ def fit(
     """Fit a calibrator for a model and task, and print its name.
 
     teacher_kl, agreement_kl and teacher_pooled need a handful of questions, constant and identity
-    only --options, the other methods questions with answers. `trueodds score --help` shows a
-    line of the file.
+    only --options or --any-options, the other methods questions with answers. `trueodds score
+    --help` shows a line of the file.
 
     Example: trueodds fit demo-aligned questions.jsonl --task reviews --activate
     """
@@ -140,6 +144,7 @@ def fit(
                 bias_correction=bias_correction,
                 temperature=temperature,
                 options=options,
+                any_options=any_options,
                 activate=activate,
                 force=force,
                 validate_only=dry_run,
@@ -180,8 +185,14 @@ def list_calibrators(
 
     Example: trueodds calibrators list demo-aligned --task reviews
     """
-    with connected(server, wait=wait, model=model) as client:
+    with (
+        connected(server, wait=wait, model=model) as client,
+        warnings.catch_warnings(record=True) as damaged,
+    ):
+        warnings.simplefilter("always", DamagedCalibratorWarning)
         out.print(calibrators_table(client.calibrators(model, task=task)))
+    for each in damaged:
+        err.print(f"warning: {each.message}", soft_wrap=True)
 
 
 @calibrators_app.command()

@@ -72,7 +72,7 @@ def calibrators_table(calibrators: Iterable[Calibrator]) -> Table:
             calibrator.method.value,
             temperature_text(calibrator),
             str(calibrator.items or "–"),
-            str(calibrator.options),
+            str(calibrator.options or "any"),
             f"{calibrator.created:%Y-%m-%d %H:%M}",
             "●" if calibrator.active else "",
         )
@@ -91,7 +91,7 @@ def calibrator_table(calibrator: Calibrator) -> Table:
         "model revision": calibrator.model_revision,
         "task": calibrator.task or "(default)",
         "reading": calibrator.reading,
-        "options": str(calibrator.options),
+        "options": str(calibrator.options or "any"),
         "method": calibrator.method.value,
         "temperature": temperature_text(calibrator),
         **_parameters(calibrator),

@@ -27,7 +27,7 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
     yield "Model", _code(c.model)
     yield "Model revision", _code(c.model_revision)
     yield "Task", esc(c.task) or "the model’s default"
-    reading = f"{esc(c.reading)}, {count(c.options)} options"
+    reading = f"{esc(c.reading)}, {count(c.options) if c.options else 'any number of'} options"
     yield "Read as", reading + (f", version {c.format_version}" if c.format_version else "")
     yield "Method", _code(c.method.value)
     yield "Temperature", temperature(c)

@@ -1,0 +1,132 @@
+"""Calibrators in both clients: any number of options, more than a message, damaged records."""
+
+import sqlite3
+from contextlib import closing
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from trueodds import (
+    DamagedCalibratorWarning,
+    FailedPrecondition,
+    InvalidRequest,
+    Method,
+    NotFound,
+    Scores,
+)
+from trueodds.cli.main import app
+
+
+def scores(count, options=4):
+    rng = np.random.default_rng(count)
+    return [
+        Scores(row.tolist(), int(rng.integers(options)))
+        for row in rng.normal(size=(count, options))
+    ]
+
+
+@pytest.fixture
+def damaged(start_service, connect, tmp_path):
+    """A service and client, a whole calibrator, and one above it that was damaged meanwhile."""
+    address = start_service().app.address
+    with connect(address) as first:
+        asked = {"model": "aligned", "method": Method.CONSTANT, "options": 4, "activate": True}
+        whole, broken = (first.fit(temperature=t, **asked).name for t in (2.0, 3.0))
+    with closing(sqlite3.connect(tmp_path / "store.sqlite")) as behind, behind:
+        behind.execute(
+            "UPDATE calibrators SET metrics = '{' WHERE id = ?", [broken.rpartition("/")[2]]
+        )
+    # One that starts now has not read it whole.
+    address = start_service().app.address
+    return address, connect(address), whole, broken
+
+
+def test_one_temperature_for_any_number_of_options(client, task):
+    """Of rows of three and four scores, twice as sharp as the answers drawn from them."""
+    rng = np.random.default_rng(2)
+    rows = [rng.normal(size=3 + number % 2) for number in range(400)]
+    answers = [int(rng.choice(len(row), p=np.exp(row) / np.exp(row).sum())) for row in rows]
+    items = [Scores((2 * row).tolist(), answer) for row, answer in zip(rows, answers, strict=True)]
+    asked = {"model": "aligned", "task": task, "method": Method.TEMPERATURE}
+    with pytest.raises(InvalidRequest) as caught:
+        client.fit(items, **asked)
+    assert caught.value.field == "scores.items[1].logprobs"
+    fitted = client.fit(items, any_options=True, activate=True, **asked)
+    assert (fitted.options, fitted.active) == (0, True)
+    assert fitted.temperature == pytest.approx(2, rel=0.3)
+    assert client.evaluate(fitted.name, items).items == 400
+    outcomes = client.calibrate(
+        [[-1.0, -2.0], [-1.0, -2.0, -3.0, -4.0, -5.0]], model="aligned", task=task
+    )
+    assert [outcome.calibrator for outcome in outcomes] == [fitted.name] * 2
+    assert [len(outcome.probabilities) for outcome in outcomes] == [2, 5]
+
+
+def test_a_fit_and_an_evaluation_of_more_than_a_message(start_service, connect, monkeypatch):
+    monkeypatch.setattr("trueodds._parts.BATCH_BYTES", 2**18)
+    client = connect(start_service(limits={"max_message_mib": 1}).app.address)
+    items = scores(1100, options=128)
+    fitted = client.fit(items, model="aligned", method=Method.TEMPERATURE)
+    assert (fitted.items, fitted.options) == (1100, 128)
+    report = client.evaluate(fitted.name, items)
+    assert (report.items, report.in_sample) == (1100, True)
+
+
+def test_what_is_wrong_in_a_later_part_is_named_by_its_place(client, monkeypatch):
+    monkeypatch.setattr("trueodds._parts.BATCH_BYTES", 2**10)
+    items = [*scores(300), Scores([0.0, float("nan"), 0.0, 0.0], 1)]
+    with pytest.raises(InvalidRequest) as caught:
+        client.fit(items, model="aligned", method=Method.TEMPERATURE)
+    assert caught.value.field == "scores.items[300].logprobs"
+
+
+def test_rows_in_messages_of_as_many_as_the_server_takes(start_service, connect):
+    client = connect(start_service(limits={"max_items": 2}).app.address)
+    fitted = client.fit(model="aligned", method=Method.CONSTANT, options=2)
+    assert len(client.calibrate([[0.0, -1.0]] * 5, name=fitted.name)) == 5
+
+
+def test_probabilities_are_refused_unless_they_are_meant(client, task):
+    fitted = client.fit(model="aligned", task=task, method=Method.IDENTITY, options=2)
+    with pytest.raises(InvalidRequest) as caught:
+        client.calibrate([[0.25, 0.75]], name=fitted.name)
+    assert caught.value.reason == "SCORES_ARE_PROBABILITIES"
+    [outcome] = client.calibrate([[0.25, 0.75]], name=fitted.name, allow_probabilities=True)
+    assert outcome.confidence == pytest.approx(1 / (1 + np.exp(-0.5)))
+
+
+def test_a_damaged_calibrator_is_told_rolled_back_and_deleted(damaged):
+    _, client, whole, broken = damaged
+    with pytest.warns(DamagedCalibratorWarning, match=f"{broken} is active and damaged"):
+        assert [each.name for each in client.calibrators("aligned")] == [whole]
+    with pytest.raises(FailedPrecondition) as caught:
+        client.calibrate([[0.0, -1.0, -2.0, -3.0]], model="aligned")
+    assert caught.value.reason == "CALIBRATOR_DAMAGED"
+    assert client.rollback(broken.rpartition("/")[2]).name == whole
+    [outcome] = client.calibrate([[0.0, -1.0, -2.0, -3.0]], model="aligned")
+    assert outcome.calibrator == whole
+    client.delete(broken)
+    with pytest.raises(NotFound):
+        client.delete(broken)
+    assert [each.name for each in client.calibrators("aligned")] == [whole]
+
+
+def test_the_command_tells_of_a_damaged_one(damaged):
+    address, _, whole, broken = damaged
+    told = CliRunner().invoke(app, ["calibrators", "list", "aligned", "--server", address])
+    assert told.exit_code == 0
+    assert f"warning: {broken} is active and damaged" in told.stderr
+    assert whole.rpartition("/")[2] in told.stdout
+    undone = CliRunner().invoke(app, ["calibrators", "rollback", broken, "--server", address])
+    assert undone.exit_code == 0
+
+
+def test_the_command_fits_for_any_number_of_options(service, task):
+    asked = ["fit", "aligned", "--task", task, "--method", "constant", "--any-options"]
+    fitted = CliRunner().invoke(app, [*asked, "--server", service.app.address])
+    assert fitted.exit_code == 0
+    shown = CliRunner().invoke(
+        app, ["calibrators", "show", fitted.stdout.strip(), "--server", service.app.address]
+    )
+    assert ["options", "any"] in [line.split() for line in shown.stdout.splitlines()]
