@@ -5,7 +5,7 @@ from typing import Protocol, TypeVar
 
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds_service.config import Limits
-from trueodds_service.errors import InvalidInput
+from trueodds_service.errors import InvalidInput, ServiceError
 
 _Request = TypeVar("_Request", pb.FitCalibratorRequest, pb.EvaluateCalibratorRequest)
 _Request_co = TypeVar(
@@ -19,7 +19,9 @@ class _Message(Protocol[_Request_co]):
     def part(self) -> _Request_co: ...
 
 
-async def join(messages: AsyncIterator[_Message[_Request]], limits: Limits) -> _Request:
+async def join(
+    messages: AsyncIterator[_Message[_Request] | ServiceError], limits: Limits
+) -> _Request:
     """The first part with the items of all others behind its own.
 
     Raises InvalidInput for a part that holds more than items, for none at all, and as soon as all
@@ -28,6 +30,8 @@ async def join(messages: AsyncIterator[_Message[_Request]], limits: Limits) -> _
     request: _Request | None = None
     size = 0
     async for message in messages:
+        if isinstance(message, ServiceError):  # bytes that are no message
+            raise message
         part = message.part
         size += part.ByteSize()
         if size > limits.max_fit_mib * _MIB:
