@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from trueodds import (
+    Client,
     DamagedCalibratorWarning,
     FailedPrecondition,
     InvalidRequest,
@@ -30,7 +31,7 @@ def scores(count, options=4):
 def damaged(start_service, connect, tmp_path):
     """A service and client, a whole calibrator, and one above it that was damaged meanwhile."""
     address = start_service().app.address
-    with connect(address) as first:
+    with Client(address) as first:
         asked = {"model": "aligned", "method": Method.CONSTANT, "options": 4, "activate": True}
         whole, broken = (first.fit(temperature=t, **asked).name for t in (2.0, 3.0))
     with closing(sqlite3.connect(tmp_path / "store.sqlite")) as behind, behind:
