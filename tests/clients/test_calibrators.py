@@ -10,10 +10,12 @@ from typer.testing import CliRunner
 from trueodds import (
     Client,
     DamagedCalibratorWarning,
+    Example,
     FailedPrecondition,
     InvalidRequest,
     Method,
     NotFound,
+    Question,
     Scores,
 )
 from trueodds.cli.main import app
@@ -67,11 +69,12 @@ def test_one_temperature_for_any_number_of_options(client, task):
 def test_a_fit_and_an_evaluation_of_more_than_a_message(start_service, connect, monkeypatch):
     monkeypatch.setattr("trueodds._parts.BATCH_BYTES", 2**18)
     client = connect(start_service(limits={"max_message_mib": 1}).app.address)
-    items = scores(1100, options=128)
-    fitted = client.fit(items, model="aligned", method=Method.TEMPERATURE)
+    fitted = client.fit(scores(1100, options=128), model="aligned", method=Method.TEMPERATURE)
     assert (fitted.items, fitted.options) == (1100, 128)
-    report = client.evaluate(fitted.name, items)
-    assert (report.items, report.in_sample) == (1100, True)
+    constant = client.fit(model="aligned", method=Method.CONSTANT, options=2)
+    long = [Example(Question(f"{n}?", ["a", "b"], passage="x " * 2**10), n % 2) for n in range(600)]
+    report = client.evaluate(constant.name, long)
+    assert report.items == 600
 
 
 def test_what_is_wrong_in_a_later_part_is_named_by_its_place(client, monkeypatch):
