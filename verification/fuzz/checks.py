@@ -42,9 +42,12 @@ def _of_responses(request: Any, responses: tuple[Any, ...]) -> Iterator[str]:
             yield from _of_answer(responses[0].answer, request.settings, request.question)
         case scoring_pb2.BatchScoreRequest():
             yield from _of_batch(responses[0].outcomes, request)
-        case calibration_pb2.FitCalibratorRequest():
+        case calibration_pb2.FitCalibratorRequest() | calibration_pb2.StreamFitCalibratorRequest():
             yield from _of_fit(responses)
-        case calibration_pb2.EvaluateCalibratorRequest():
+        case (
+            calibration_pb2.EvaluateCalibratorRequest()
+            | calibration_pb2.StreamEvaluateCalibratorRequest()
+        ):
             yield from _of_evaluation(responses)
         case calibration_pb2.CalibrateRequest():
             yield from _of_calibrate(responses[0])
@@ -87,7 +90,8 @@ def _is_field(path: str, request: Any) -> bool:
     """Whether a path such as questions[3].options[1].label leads to a field of the request."""
     if request is None:
         return path == "request"
-    parent = request
+    # The fields of what comes in parts are those of the whole.
+    request = parent = getattr(request, "part", request)
     for step in path.split("."):
         match = _STEP.fullmatch(step)
         if match is None or not isinstance(parent, Message):

@@ -301,6 +301,12 @@ _REQUESTS: dict[str, Callable[[Draw, Known], Any]] = {
     "ActivateCalibrator": _activate,
     "RollbackCalibrator": _named(fits.RollbackCalibratorRequest),
     "EvaluateCalibrator": _evaluate,
+    "StreamFitCalibrator": lambda draw, known: fits.StreamFitCalibratorRequest(
+        part=_fit(draw, known)
+    ),
+    "StreamEvaluateCalibrator": lambda draw, known: fits.StreamEvaluateCalibratorRequest(
+        part=_evaluate(draw, known)
+    ),
     "Calibrate": _calibrate,
     "DeleteCalibrator": _named(fits.DeleteCalibratorRequest),
     "RecordOutcomes": _of_model(fits.RecordOutcomesRequest, "model"),
