@@ -186,7 +186,8 @@ async def test_the_company_of_a_prompt_changes_rounding_only(engine) -> None:
 async def test_who_leaves_takes_his_requests_along(engine, reference) -> None:
     prompts = [drawn(seed, top_tokens=seed % 2) for seed in range(100)]
     call = asyncio.create_task(engine.score(prompts))
-    await asyncio.sleep(0.3)
+    while not engine._llm.output_processor.has_unfinished_requests():  # noqa: ASYNC110
+        await asyncio.sleep(0.001)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
@@ -201,7 +202,7 @@ async def test_of_equals_in_16_bits_greedy_is_what_vllm_writes() -> None:
     engine = VllmEngine.start(WEIGHTS, settings)
     params = SamplingParams(temperature=0.0, max_tokens=8, logprobs=5, detokenize=False)
     prompts, others = [], 0
-    for seed in range(40):
+    for seed in range(24):
         before = drawn(seed).prompt
         generation = engine._llm.generate(tokens_input(list(before)), params, f"written-{seed}")
         [output] = [each async for each in generation][-1].outputs
@@ -216,7 +217,7 @@ async def test_of_equals_in_16_bits_greedy_is_what_vllm_writes() -> None:
         prompts.append(TokenPrompt(before, (written, *equals)))
     scores = await engine.score(prompts)
     engine.close()
-    assert others >= 10
+    assert others >= 6
     # Rounding differs between one step for a token and one for all: not every tie is one in both.
     right = [score.greedy.tolist()[0] and score.greedy.sum() == 1 for score in scores]
-    assert sum(right) >= 36
+    assert sum(right) >= 21
