@@ -56,5 +56,7 @@ def engine_of() -> Callable[[str], psutil.Process]:
     return lambda model: next(
         process
         for process in psutil.Process().children(recursive=True)
-        if f"engine-{model}" in " ".join(process.cmdline())
+        # Of one that has ended and that nobody has waited for, the system tells no command line.
+        if process.status() != psutil.STATUS_ZOMBIE
+        and f"engine-{model}" in " ".join(process.cmdline())
     )
