@@ -109,9 +109,9 @@ class Limits(_Settings):
     max_stream_batches: int = Field(default=32, ge=1)
     """Batches of one stream that are under way at once; its next message waits unread."""
     max_message_mib: int = Field(default=16, ge=1, le=512)
+    """The largest request; an answer is as large as what was asked makes it."""
     max_fit_mib: int = Field(default=256, ge=1, le=4096)
     """All messages of one fit or evaluation that is sent as a stream."""
-    """The largest request; an answer is as large as what was asked makes it."""
     max_concurrent_requests: int = Field(default=256, ge=1)
     """Requests that a gateway works on at once; to more it answers UNAVAILABLE at once."""
 

@@ -90,6 +90,11 @@ class NotReady(ServiceError):
 class PromptFault(ServiceError):
     """What this one prompt does to an engine: sent again, it does the same again."""
 
+    @classmethod
+    def of_engine(cls) -> "PromptFault":
+        """An engine fails at the prompt, and lives on."""
+        return cls("the engine failed at this prompt", reason="ENGINE_FAULT")
+
 
 class NotServed(ServiceError):
     """The contract has it, this version does not serve it."""

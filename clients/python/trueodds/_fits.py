@@ -198,11 +198,6 @@ def calibrate_messages(
         )
 
 
-def model_of(name: str) -> str:
-    """The model that a calibrator's whole name begins with; empty without one."""
-    return name.partition("/calibrators/")[0] if "/calibrators/" in name else ""
-
-
 def calibrated_of(
     message: calibration_pb2.CalibrateResponse, first: int
 ) -> list[CalibratedScores | errors.TrueoddsError]:

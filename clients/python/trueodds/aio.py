@@ -457,7 +457,7 @@ class AsyncClient:
     async def _rows_size(self, name: str, model: str, timeout: float | None) -> int:
         """How many rows a message may hold; a calibrator may be of a model that is not served."""
         try:
-            return await self._batch_size(_fits.model_of(name) or model, timeout)
+            return await self._batch_size(name.rpartition("/calibrators/")[0] or model, timeout)
         except (errors.NotFound, errors.InvalidRequest):
             return BATCH
 

@@ -101,7 +101,7 @@ class VllmEngine:
             raise
         except Exception as error:
             _log.error("vLLM failed at a prompt: %s", class_and_place(error))
-            return PromptFault("the engine failed at this prompt", reason="ENGINE_FAULT")
+            return PromptFault.of_engine()
 
     async def check(self) -> None:
         # Answered by vLLM's own process, between two steps.

@@ -17,7 +17,7 @@ def sound(outcome: Outcome, continuations: int) -> Outcome:
         return outcome
     if not _is_score(outcome, continuations):
         _log.error("an engine answered with something else than it was asked for")
-        return PromptFault("the engine failed at this prompt", reason="ENGINE_FAULT")
+        return PromptFault.of_engine()
     top = [logprob for _, logprob in outcome.top_tokens]
     numbers = np.array([*outcome.continuations, outcome.identifier, *top])
     # Minus infinity is a token that is ruled out.

@@ -246,7 +246,7 @@ async def _outcomes(
     except EngineFault:
         pass  # the process has logged the cause
     if len(prompts) <= 1:
-        fault = PromptFault("the engine failed at this prompt", reason="ENGINE_FAULT")
+        fault = PromptFault.of_engine()
         return [fault for _ in prompts]
     half = len(prompts) // 2
     return [

@@ -31,10 +31,6 @@ def killed() -> PromptFault:
     )
 
 
-def _untried() -> PromptFault:
-    return PromptFault("the engine failed at this prompt", reason="ENGINE_FAULT")
-
-
 class Killers:
     """The prompts that are known to kill a model's engine. They are kept as hashes."""
 
@@ -118,7 +114,7 @@ class Suspects:
                 # Nobody is left to wait for what does not come.
                 _log.error("suspects cannot be tried: %s", class_and_place(error))
                 for suspect in suspects:
-                    suspect.answer(_untried())
+                    suspect.answer(PromptFault.of_engine())
 
     async def _try(self, suspects: Sequence[_Suspect], *, kills: bool) -> bool:
         """Answers the suspects; whether the engine died of them. ``kills`` where it surely will."""
