@@ -21,11 +21,11 @@ from rich.console import Console
 # scikit-learn's own, without the cross-validation and the checks around it.
 from sklearn.calibration import _TemperatureScaling as SklearnTemperature
 
-from trueodds_service.core.data import FitData
-from trueodds_service.core.distributions import log_softmax, softmax
-from trueodds_service.core.fits import fit
-from trueodds_service.core.methods import Method
-from trueodds_service.core.metrics import mean_nll
+from trueodds_service.core.arrays.distributions import log_softmax, softmax
+from trueodds_service.core.calibrators.methods import Method
+from trueodds_service.core.fitting.data import FitData
+from trueodds_service.core.fitting.fit import fit
+from trueodds_service.core.metrics.evaluate import mean_nll
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]

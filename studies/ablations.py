@@ -19,12 +19,12 @@ from studies.demo_tasks import Task, tasks
 from studies.measures import over_draws
 from studies.methods import pooled, priors, temperature_of
 from studies.results import RESULTS, save
-from trueodds_service.core.calibrators import TemperatureScaling
-from trueodds_service.core.data import FitData
-from trueodds_service.core.distributions import entropy, softmax
-from trueodds_service.core.fits import fit
-from trueodds_service.core.methods import Method
-from trueodds_service.core.solver import fit_temperature
+from trueodds_service.core.arrays.distributions import entropy, softmax
+from trueodds_service.core.calibrators.base import TemperatureScaling
+from trueodds_service.core.calibrators.methods import Method
+from trueodds_service.core.fitting.data import FitData
+from trueodds_service.core.fitting.fit import fit
+from trueodds_service.core.fitting.temperature import fit_temperature
 
 DRAWS = 200
 SIZES = (5, 20)

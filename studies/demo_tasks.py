@@ -22,13 +22,13 @@ from studies.methods import LABEL_FREE, LABELLED, is_degenerate, pooled, priors,
 from studies.results import RESULTS, save
 from trueodds_demo.service import ALIGNED, BASE
 from trueodds_demo.world import TASKS
-from trueodds_service.core.calibrators import Calibrator
-from trueodds_service.core.data import FitData
-from trueodds_service.core.distributions import softmax
-from trueodds_service.core.fits import Fitted, fit
-from trueodds_service.core.methods import Method
-from trueodds_service.core.reliability import null_ece
-from trueodds_service.core.solver import fit_temperature
+from trueodds_service.core.arrays.distributions import softmax
+from trueodds_service.core.calibrators.base import Calibrator
+from trueodds_service.core.calibrators.methods import Method
+from trueodds_service.core.fitting.data import FitData
+from trueodds_service.core.fitting.fit import Fitted, fit
+from trueodds_service.core.fitting.temperature import fit_temperature
+from trueodds_service.core.metrics.reliability import null_ece
 
 DRAWS = 200
 SIZES = (5, 10, 20)

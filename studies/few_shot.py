@@ -16,9 +16,9 @@ from studies.measures import HeldOut
 from studies.methods import LABEL_FREE, LABELLED, is_degenerate, pooled, prior_of, temperature_of
 from studies.results import RESULTS, save
 from studies.simulation import World
-from trueodds_service.core.fits import Fitted, fit
-from trueodds_service.core.methods import Method
-from trueodds_service.core.solver import fit_temperature
+from trueodds_service.core.calibrators.methods import Method
+from trueodds_service.core.fitting.fit import Fitted, fit
+from trueodds_service.core.fitting.temperature import fit_temperature
 
 SIZES = (5, 10, 20, 50)
 FITS = 1_000

@@ -16,8 +16,8 @@ import numpy as np
 from studies.demo_pair import DEMO_WAY, MODEL_FOLDERS, POOL, Dump, Way, write
 from studies.results import RESULTS, save
 from trueodds_demo.world import TASKS
-from trueodds_service.core.distributions import answer_distribution
-from trueodds_service.core.metrics import evaluate
+from trueodds_service.core.arrays.distributions import answer_distribution
+from trueodds_service.core.metrics.evaluate import evaluate
 
 QUESTIONS = 1_000
 WAYS: tuple[Way, ...] = (DEMO_WAY, ("paren", 0), ("letter", 5), ("letter", 0))

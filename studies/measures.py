@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trueodds_service.core.binning import DEFAULT_BINS
-from trueodds_service.core.calibrators import Calibrator
-from trueodds_service.core.checks import as_labels
+from trueodds_service.core.arrays.checks import as_labels
+from trueodds_service.core.calibrators.base import Calibrator
+from trueodds_service.core.metrics.bin_edges import DEFAULT_BINS
 
 Floats = NDArray[np.float64]
 Interval = tuple[float, float]

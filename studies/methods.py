@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from trueodds_service.core.data import FitData
-from trueodds_service.core.fits import Fitted, fit
-from trueodds_service.core.methods import Method
-from trueodds_service.core.pooling import Prior, TaskEstimate, pooled_prior, task_estimate
-from trueodds_service.core.solver import Bound
+from trueodds_service.core.calibrators.methods import Method
+from trueodds_service.core.fitting.data import FitData
+from trueodds_service.core.fitting.fit import Fitted, fit
+from trueodds_service.core.fitting.pooling import Prior, TaskEstimate, pooled_prior, task_estimate
+from trueodds_service.core.fitting.temperature import Bound
 
 UNCALIBRATED = Method.IDENTITY
 LABELLED = (Method.TEMPERATURE, Method.KDE)

@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from studies.measures import resampled_errors
 from studies.paren_options import FOLDER, SHOTS, WAYS, cell
 from studies.results import RESULTS, save
-from trueodds_service.core.binning import DEFAULT_BINS
-from trueodds_service.core.data import FitData
-from trueodds_service.core.distributions import answer_distribution
-from trueodds_service.core.fits import fit
-from trueodds_service.core.methods import Method
-from trueodds_service.core.wilson import wilson_interval
+from trueodds_service.core.arrays.distributions import answer_distribution
+from trueodds_service.core.calibrators.methods import Method
+from trueodds_service.core.fitting.data import FitData
+from trueodds_service.core.fitting.fit import fit
+from trueodds_service.core.metrics.bin_edges import DEFAULT_BINS
+from trueodds_service.core.metrics.rate_intervals import wilson_interval
 
 # A task's first questions are drawn from to fit, all others are measured on.
 POOL = 20

@@ -18,8 +18,8 @@ from studies.measures import HeldOut, over_draws
 from studies.methods import LABEL_FREE, pooled, priors
 from studies.results import RESULTS, save
 from studies.simulation import World
-from trueodds_service.core.fits import fit
-from trueodds_service.core.methods import Method
+from trueodds_service.core.calibrators.methods import Method
+from trueodds_service.core.fitting.fit import fit
 
 DRAWS = 200
 SIZES = (5, 20)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trueodds_service.core.data import FitData
-from trueodds_service.core.distributions import softmax
+from trueodds_service.core.arrays.distributions import softmax
+from trueodds_service.core.fitting.data import FitData
 
 Floats = NDArray[np.float64]
 

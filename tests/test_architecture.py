@@ -220,7 +220,7 @@ HEAVY = {
         ("trueodds.cli.main", HEAVY),
         # A wrong configuration is reported before anything slow is imported.
         ("trueodds_service.serving.main", {"ray", "vllm", "torch", "transformers", "grpc"}),
-        ("trueodds_service.core.fits", {*HEAVY - {"trueodds_service"}, "grpc"}),
+        ("trueodds_service.core.fitting.fit", {*HEAVY - {"trueodds_service"}, "grpc"}),
         ("trueodds_service.store", {*HEAVY - {"trueodds_service", "sqlalchemy"}, "grpc"}),
     ],
 )

@@ -11,7 +11,7 @@ from trueodds import Method as ClientMethod
 from trueodds import errors
 from trueodds.cli.main import app
 from trueodds.report.metrics import METRICS, NULL
-from trueodds_service.core.methods import SPECS
+from trueodds_service.core.calibrators.methods import SPECS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

@@ -15,20 +15,20 @@ from sklearn.calibration import _TemperatureScaling
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from trueodds_service.core.confidence import Split
-from trueodds_service.core.confidence_fits import (
+from trueodds_service.core.arrays.distributions import softmax
+from trueodds_service.core.calibrators.confidence_split import Split
+from trueodds_service.core.calibrators.linear import fit_matrix, fit_vector
+from trueodds_service.core.calibrators.methods import Method
+from trueodds_service.core.fitting.confidence import (
     correct_of,
     fit_beta,
     fit_isotonic,
     fit_kde,
     fit_scaling_binning,
 )
-from trueodds_service.core.data import FitData
-from trueodds_service.core.distributions import softmax
-from trueodds_service.core.fits import fit
-from trueodds_service.core.linear import fit_matrix, fit_vector
-from trueodds_service.core.methods import Method
-from trueodds_service.core.metrics import mean_nll
+from trueodds_service.core.fitting.data import FitData
+from trueodds_service.core.fitting.fit import fit
+from trueodds_service.core.metrics.evaluate import mean_nll
 from verification.calibration_result import agreement, at_least
 from verification.comparison import Result
 

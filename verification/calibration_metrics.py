@@ -10,8 +10,8 @@ from netcal.metrics import ECE, MCE
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_score
 
-from trueodds_service.core.distributions import softmax
-from trueodds_service.core.metrics import Metrics, evaluate
+from trueodds_service.core.arrays.distributions import softmax
+from trueodds_service.core.metrics.evaluate import Metrics, evaluate
 from verification.calibration_result import SAME, agreement
 from verification.comparison import Result
 

@@ -9,8 +9,12 @@ from studies.demo_pair import DEMO_WAY, DUMP, POOL, Dump, write
 
 from trueodds_demo.service import ALIGNED
 from trueodds_demo.world import TASKS
-from trueodds_service.core.decisions import ConformalScore, answer_sets, conformal_threshold
-from trueodds_service.core.distributions import softmax
+from trueodds_service.core.arrays.distributions import softmax
+from trueodds_service.core.decisions.abstention import (
+    ConformalScore,
+    answer_sets,
+    conformal_threshold,
+)
 from verification.calibration_result import at_least
 from verification.comparison import Result
 

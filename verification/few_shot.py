@@ -9,7 +9,7 @@ from typing import Any
 
 from studies import demo_pair, demo_tasks, few_shot
 
-from trueodds_service.core.methods import Method
+from trueodds_service.core.calibrators.methods import Method
 from verification.comparison import Result
 
 QUESTIONS = 5

@@ -28,7 +28,7 @@ from trueodds import (
 from trueodds.cli.calibrators import LABELLED
 from trueodds.cli.main import app
 from trueodds.cli.tables import calibrator_table
-from trueodds_service.core.methods import SPECS
+from trueodds_service.core.calibrators.methods import SPECS
 
 TIN = {"question": "Is tin a metal?", "options": ["yes", "no"]}
 CHAT = {

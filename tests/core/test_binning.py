@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from trueodds_service.core.binning import Binning, as_confidence, bin_of, edges_of
+from trueodds_service.core.metrics.bin_edges import Binning, as_confidence, bin_of, edges_of
 
 Array = NDArray[np.float64]
 

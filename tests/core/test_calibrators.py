@@ -10,8 +10,13 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 from scipy import special
 
-from trueodds_service.core.calibrators import TemperatureScaling
-from trueodds_service.core.distributions import answer_distribution, choice, confidence, entropy
+from trueodds_service.core.arrays.distributions import (
+    answer_distribution,
+    choice,
+    confidence,
+    entropy,
+)
+from trueodds_service.core.calibrators.base import TemperatureScaling
 
 Array = NDArray[np.float64]
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trueodds_service.core.choosing import MIN_COMPARED, choose
-from trueodds_service.core.data import FitData
-from trueodds_service.core.distributions import log_softmax, softmax
-from trueodds_service.core.methods import Method
-from trueodds_service.core.pooling import Prior
+from trueodds_service.core.arrays.distributions import log_softmax, softmax
+from trueodds_service.core.calibrators.methods import Method
+from trueodds_service.core.fitting.auto import MIN_COMPARED, choose
+from trueodds_service.core.fitting.data import FitData
+from trueodds_service.core.fitting.pooling import Prior
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trueodds_service.core.data import DataError, FitData
+from trueodds_service.core.fitting.data import DataError, FitData
 
 GOOD = np.zeros((6, 4))
 

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn.base import BaseEstimator, ClassifierMixin
 
-from trueodds_service.core.binomial import upper_bound
-from trueodds_service.core.decisions import (
+from trueodds_service.core.arrays.distributions import softmax
+from trueodds_service.core.decisions.abstention import (
     NEVER,
     ConformalScore,
     abstention_threshold,
     answer_sets,
     conformal_threshold,
 )
-from trueodds_service.core.distributions import softmax
+from trueodds_service.core.metrics.binomial import upper_bound
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]

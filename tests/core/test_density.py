@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import gaussian_kde
 
-from trueodds_service.core.confidence_fits import _GRID, _LEAST_BANDWIDTH, _log_density
+from trueodds_service.core.fitting.confidence import _GRID, _LEAST_BANDWIDTH, _log_density
 
 VALUES = np.random.default_rng(3).beta(2, 3, 40)
 

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from trueodds_service.core import distributions as dist
+from trueodds_service.core.arrays import distributions as dist
 
 Array = NDArray[np.float64]
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from trueodds_service.core.distributions import softmax
-from trueodds_service.core.metrics import Metrics, evaluate, intervals
-from trueodds_service.core.ranking import risk_coverage
+from trueodds_service.core.arrays.distributions import softmax
+from trueodds_service.core.metrics.evaluate import Metrics, evaluate, intervals
+from trueodds_service.core.metrics.selective import risk_coverage
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]

@@ -10,9 +10,9 @@ from netcal.metrics import ECE
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss
 
-from trueodds_service.core.distributions import softmax
-from trueodds_service.core.metrics import accuracy, brier, evaluate, nll
-from trueodds_service.core.reliability import null_ece
+from trueodds_service.core.arrays.distributions import softmax
+from trueodds_service.core.metrics.evaluate import accuracy, brier, evaluate, nll
+from trueodds_service.core.metrics.reliability import null_ece
 
 Array = NDArray[np.float64]
 

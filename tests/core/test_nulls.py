@@ -5,9 +5,9 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from trueodds_service.core.metrics import evaluate
-from trueodds_service.core.nulls import ERRORS, null_errors
-from trueodds_service.core.reliability import null_ece
+from trueodds_service.core.metrics.evaluate import evaluate
+from trueodds_service.core.metrics.null_errors import ERRORS, null_errors
+from trueodds_service.core.metrics.reliability import null_ece
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_what_is_certain_leaves_nothing_to_chance():
 def test_the_same_arguments_give_the_same_result_in_blocks_of_any_size(probs, monkeypatch):
     first = null_errors(probs)
     assert null_errors(probs) == first
-    monkeypatch.setattr("trueodds_service.core.resampling._BLOCK", 800)
+    monkeypatch.setattr("trueodds_service.core.metrics.bootstrap._BLOCK", 800)
     assert null_errors(probs) == pytest.approx(first)
 
 

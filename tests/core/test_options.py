@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trueodds_service.core.options import option_logprobs, union_mass
+from trueodds_service.core.arrays.option_scores import option_logprobs, union_mass
 
 VOCABULARY = (0, 1, 2)
 LENGTH = 4

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trueodds_service.core.distributions import softmax
-from trueodds_service.core.order import (
+from trueodds_service.core.arrays.distributions import softmax
+from trueodds_service.core.arrays.order_bias import (
     by_option,
     cyclic_average,
     cyclic_orders,

@@ -5,8 +5,8 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from trueodds_service.core.metrics import evaluate
-from trueodds_service.core.paired import paired_intervals
+from trueodds_service.core.metrics.evaluate import evaluate
+from trueodds_service.core.metrics.paired import paired_intervals
 
 N, K = 300, 4
 

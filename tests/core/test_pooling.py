@@ -10,11 +10,11 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import integrate, stats
 
-from trueodds_service.core.data import FitData
-from trueodds_service.core.distributions import log_softmax, softmax
-from trueodds_service.core.fits import fit
-from trueodds_service.core.methods import Method
-from trueodds_service.core.pooling import (
+from trueodds_service.core.arrays.distributions import log_softmax, softmax
+from trueodds_service.core.calibrators.methods import Method
+from trueodds_service.core.fitting.data import FitData
+from trueodds_service.core.fitting.fit import fit
+from trueodds_service.core.fitting.pooling import (
     LEAST_SCATTER,
     MIN_TASKS,
     Prior,

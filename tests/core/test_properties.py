@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trueodds_service.core.bias import batch_prior, contextual_prior
-from trueodds_service.core.data import FitData
-from trueodds_service.core.distributions import log_softmax, softmax
-from trueodds_service.core.fits import FitError, Fitted, fit
-from trueodds_service.core.methods import SPECS, Method
-from trueodds_service.core.metrics import nll
-from trueodds_service.core.pooling import Prior
-from trueodds_service.core.restore import calibrator_of
+from trueodds_service.core.arrays.distributions import log_softmax, softmax
+from trueodds_service.core.calibrators.debiased import batch_prior, contextual_prior
+from trueodds_service.core.calibrators.from_parameters import calibrator_of
+from trueodds_service.core.calibrators.methods import SPECS, Method
+from trueodds_service.core.fitting.data import FitData
+from trueodds_service.core.fitting.fit import FitError, Fitted, fit
+from trueodds_service.core.fitting.pooling import Prior
+from trueodds_service.core.metrics.evaluate import nll
 
 Array = NDArray[np.float64]
 

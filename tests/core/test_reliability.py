@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from netcal.metrics import ECE
 from numpy.typing import NDArray
 
-from trueodds_service.core.binning import Binning
-from trueodds_service.core.reliability import ece, null_ece, reliability_bins
+from trueodds_service.core.metrics.bin_edges import Binning
+from trueodds_service.core.metrics.reliability import ece, null_ece, reliability_bins
 
 Array = NDArray[np.float64]
 

@@ -15,9 +15,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 
-from trueodds_service.core.distributions import log_softmax, softmax
-from trueodds_service.core.objective import CHUNK, LOG_FLOOR
-from trueodds_service.core.solver import DEFAULT_BOUNDS, Bound, fit_temperature
+from trueodds_service.core.arrays.distributions import log_softmax, softmax
+from trueodds_service.core.fitting.cross_entropy import CHUNK, LOG_FLOOR
+from trueodds_service.core.fitting.temperature import DEFAULT_BOUNDS, Bound, fit_temperature
 
 Array = NDArray[np.float64]
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trueodds_service.core.data import FitData
-from trueodds_service.core.distributions import log_softmax, softmax
-from trueodds_service.core.fits import fit
-from trueodds_service.core.methods import SPECS, Method
-from trueodds_service.core.metrics import evaluate, intervals
-from trueodds_service.core.pooling import Prior
-from trueodds_service.core.reliability import null_ece
+from trueodds_service.core.arrays.distributions import log_softmax, softmax
+from trueodds_service.core.calibrators.methods import SPECS, Method
+from trueodds_service.core.fitting.data import FitData
+from trueodds_service.core.fitting.fit import fit
+from trueodds_service.core.fitting.pooling import Prior
+from trueodds_service.core.metrics.evaluate import evaluate, intervals
+from trueodds_service.core.metrics.reliability import null_ece
 
 Array = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from trueodds_service.core.wilson import Z_95, wilson_interval
+from trueodds_service.core.metrics.rate_intervals import Z_95, wilson_interval
 
 
 @given(trials=st.integers(1, 10_000), share=st.floats(0, 1))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from trueodds_service.core.methods import Method
+from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.engine.base import Engine
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.flows.calibrators import Calibrators

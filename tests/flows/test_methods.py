@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from trueodds_service.core import choosing
-from trueodds_service.core.methods import SPECS, Method
-from trueodds_service.core.restore import calibrator_of
+from trueodds_service.core.calibrators.from_parameters import calibrator_of
+from trueodds_service.core.calibrators.methods import SPECS, Method
+from trueodds_service.core.fitting import auto as choosing
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.errors import InvalidInput, NotReady
 from trueodds_service.flows.items import FitQuestions, FitScores, NoData

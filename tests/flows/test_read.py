@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer
 
-from trueodds_service.core.order import cyclic_orders
+from trueodds_service.core.arrays.order_bias import cyclic_orders
 from trueodds_service.engine.base import TokenScore
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.errors import InvalidInput, NotReady, PromptFault

@@ -6,7 +6,7 @@ import pytest
 
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds.v1 import scoring_pb2
-from trueodds_service.core.nulls import ERRORS
+from trueodds_service.core.metrics.null_errors import ERRORS
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 FAILED_PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION

@@ -6,10 +6,10 @@ from scipy import stats
 from studies.measures import HeldOut, over_both, over_draws, resampled_errors
 from studies.simulation import World
 
-from trueodds_service.core.calibrators import TemperatureScaling
-from trueodds_service.core.metrics import nll
-from trueodds_service.core.reliability import ece
-from trueodds_service.core.solver import fit_temperature
+from trueodds_service.core.calibrators.base import TemperatureScaling
+from trueodds_service.core.fitting.temperature import fit_temperature
+from trueodds_service.core.metrics.evaluate import nll
+from trueodds_service.core.metrics.reliability import ece
 
 
 def held_out(n: int = 3_000) -> HeldOut:

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from trueodds import Answer, Calibrator
 from trueodds_demo.report import Bin, Example, TaskResult
 from trueodds_demo.world import Example as WorldExample
-from trueodds_service.core.metrics import evaluate
-from trueodds_service.core.reliability import reliability_bins
+from trueodds_service.core.metrics.evaluate import evaluate
+from trueodds_service.core.metrics.reliability import reliability_bins
 
 
 def task_result(

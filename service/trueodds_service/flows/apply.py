@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trueodds_service.core import decisions
-from trueodds_service.core.calibrators import Calibrator as Applied
-from trueodds_service.core.decisions import ConformalScore
-from trueodds_service.core.distributions import answer_distribution
+from trueodds_service.core.arrays.distributions import answer_distribution
+from trueodds_service.core.calibrators.base import Calibrator as Applied
+from trueodds_service.core.decisions import abstention as decisions
+from trueodds_service.core.decisions.abstention import ConformalScore
 from trueodds_service.errors import NotReady
 from trueodds_service.store.calibrator import Calibrator
 

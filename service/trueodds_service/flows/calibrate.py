@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from trueodds_service.core.calibrators import Calibrator as Applied
+from trueodds_service.core.calibrators.base import Calibrator as Applied
 from trueodds_service.errors import NotReady, ServiceError
 from trueodds_service.flows.apply import distributions, mismatch, options_mismatch
 from trueodds_service.flows.calibrators import Calibrators

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import TypeVar
 
-from trueodds_service.core.calibrators import Calibrator as Applied
-from trueodds_service.core.methods import Method
-from trueodds_service.core.restore import calibrator_of
+from trueodds_service.core.calibrators.base import Calibrator as Applied
+from trueodds_service.core.calibrators.from_parameters import calibrator_of
+from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.errors import (
     InvalidInput,
     NotFound,

@@ -6,18 +6,18 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trueodds_service.core.binning import Binning
-from trueodds_service.core.decisions import (
+from trueodds_service.core.decisions.abstention import (
     ConformalScore,
     abstention_threshold,
     answer_sets,
     conformal_threshold,
 )
-from trueodds_service.core.metrics import Interval, evaluate
-from trueodds_service.core.nulls import null_errors
-from trueodds_service.core.paired import paired_intervals
-from trueodds_service.core.ranking import RiskCoverage, risk_coverage
-from trueodds_service.core.reliability import ReliabilityBins, reliability_bins
+from trueodds_service.core.metrics.bin_edges import Binning
+from trueodds_service.core.metrics.evaluate import Interval, evaluate
+from trueodds_service.core.metrics.null_errors import null_errors
+from trueodds_service.core.metrics.paired import paired_intervals
+from trueodds_service.core.metrics.reliability import ReliabilityBins, reliability_bins
+from trueodds_service.core.metrics.selective import RiskCoverage, risk_coverage
 from trueodds_service.errors import InvalidInput, ServiceError
 from trueodds_service.flows.apply import Distributions, distributions, mismatch, options_mismatch
 from trueodds_service.flows.arrays import long_work

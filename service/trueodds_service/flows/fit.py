@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 import numpy as np
 
-from trueodds_service.core.methods import SPECS, Method
+from trueodds_service.core.calibrators.methods import SPECS, Method
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.arrays import long_work
 from trueodds_service.flows.calibrators import Calibrators

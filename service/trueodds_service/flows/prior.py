@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from trueodds_service.core.pooling import TaskEstimate, pooled_prior
+from trueodds_service.core.fitting.pooling import TaskEstimate, pooled_prior
 from trueodds_service.flows.calibrators import Calibrators
 from trueodds_service.flows.record import ESTIMATE, Bias
 from trueodds_service.store.calibrator import Calibrator

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueodds_service.concurrency import gather_or_cancel
-from trueodds_service.core.options import option_logprobs, union_mass
-from trueodds_service.core.order import (
+from trueodds_service.core.arrays.option_scores import option_logprobs, union_mass
+from trueodds_service.core.arrays.order_bias import (
     Order,
     by_option,
     cyclic_average,

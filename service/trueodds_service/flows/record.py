@@ -6,13 +6,15 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from trueodds_service.core import choosing, fits, pooling
-from trueodds_service.core.bias import batch_prior, contextual_prior
-from trueodds_service.core.data import DataError, FitData
-from trueodds_service.core.distributions import answer_distribution
-from trueodds_service.core.methods import SPECS, Method
-from trueodds_service.core.metrics import evaluate
-from trueodds_service.core.solver import Bound
+from trueodds_service.core.arrays.distributions import answer_distribution
+from trueodds_service.core.calibrators.debiased import batch_prior, contextual_prior
+from trueodds_service.core.calibrators.methods import SPECS, Method
+from trueodds_service.core.fitting import auto as choosing
+from trueodds_service.core.fitting import fit as fits
+from trueodds_service.core.fitting import pooling
+from trueodds_service.core.fitting.data import DataError, FitData
+from trueodds_service.core.fitting.temperature import Bound
+from trueodds_service.core.metrics.evaluate import evaluate
 from trueodds_service.errors import InvalidInput
 from trueodds_service.flows.items import FitScores
 from trueodds_service.store.calibrator import Calibrator

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trueodds_service.core.calibrators import Calibrator as Applied
-from trueodds_service.core.distributions import entropy
+from trueodds_service.core.arrays.distributions import entropy
+from trueodds_service.core.calibrators.base import Calibrator as Applied
 from trueodds_service.errors import NotReady, ServiceError, field
 from trueodds_service.flows.apply import (
     SetRule,

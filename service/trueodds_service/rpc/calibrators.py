@@ -3,7 +3,7 @@
 from google.protobuf import timestamp_pb2
 
 from trueodds.v1 import calibration_pb2 as pb
-from trueodds_service.core.methods import Method
+from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.flows.record import Bias
 from trueodds_service.rpc.names import calibrator_name, model_name
 from trueodds_service.store.calibrator import Calibrator

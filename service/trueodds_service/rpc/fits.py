@@ -5,9 +5,9 @@ import hashlib
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds.v1 import reading_pb2
 from trueodds_service.config import Limits
-from trueodds_service.core.fits import CONSTANT_TEMPERATURE
-from trueodds_service.core.methods import SPECS, Method
-from trueodds_service.core.solver import DEFAULT_BOUNDS
+from trueodds_service.core.calibrators.methods import SPECS, Method
+from trueodds_service.core.fitting.fit import CONSTANT_TEMPERATURE
+from trueodds_service.core.fitting.temperature import DEFAULT_BOUNDS
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.fit import FitQuery
 from trueodds_service.flows.items import FitQuestions, FitScores, NoData

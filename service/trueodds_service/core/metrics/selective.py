@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueodds_service.core.binning import as_confidence
-from trueodds_service.core.checks import as_correct
+from trueodds_service.core.arrays.checks import as_correct
+from trueodds_service.core.metrics.bin_edges import as_confidence
 
 _Array = NDArray[np.float64]
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trueodds_service.core.data import FitData
-from trueodds_service.core.distributions import softmax
-from trueodds_service.core.solver import DEFAULT_BOUNDS, Bound, fit_temperature
+from trueodds_service.core.arrays.distributions import softmax
+from trueodds_service.core.fitting.data import FitData
+from trueodds_service.core.fitting.temperature import DEFAULT_BOUNDS, Bound, fit_temperature
 
 # The scatter between tasks cannot be told from fewer.
 MIN_TASKS = 2

@@ -11,9 +11,9 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueodds_service.core.binomial import upper_bound
-from trueodds_service.core.checks import as_labels, as_probabilities, require_items
-from trueodds_service.core.distributions import choice
+from trueodds_service.core.arrays.checks import as_labels, as_probabilities, require_items
+from trueodds_service.core.arrays.distributions import choice
+from trueodds_service.core.metrics.binomial import upper_bound
 
 _Array = NDArray[np.float64]
 

@@ -9,8 +9,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueodds_service.core.checks import as_logits
-from trueodds_service.core.distributions import log_softmax, softmax
+from trueodds_service.core.arrays.checks import as_logits
+from trueodds_service.core.arrays.distributions import log_softmax, softmax
 
 Order = tuple[int, ...]
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueodds_service.core.calibrators import Parameters, TemperatureScaling
-from trueodds_service.core.confidence import Split
+from trueodds_service.core.calibrators.base import Parameters, TemperatureScaling
+from trueodds_service.core.calibrators.confidence_split import Split
 
 _Array = NDArray[np.float64]
 

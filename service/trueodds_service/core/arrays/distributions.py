@@ -8,7 +8,7 @@ mass; a question all of whose options are −inf has no answer distribution and 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueodds_service.core.checks import as_logits, as_probabilities
+from trueodds_service.core.arrays.checks import as_logits, as_probabilities
 
 # A logprob above this is no rounding of zero: the caller has passed logits.
 _LOGPROB_ROUNDING = 1e-3

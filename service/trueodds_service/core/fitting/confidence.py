@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from trueodds_service.core.binning import DEFAULT_BINS, bin_of, edges_of
-from trueodds_service.core.confidence import Split
-from trueodds_service.core.confidence_maps import BetaMap, BinnedScaling, CurveMap
-from trueodds_service.core.data import FitData
-from trueodds_service.core.distributions import choice
-from trueodds_service.core.regression import softmax_regression
+from trueodds_service.core.arrays.distributions import choice
+from trueodds_service.core.calibrators.confidence import BetaMap, BinnedScaling, CurveMap
+from trueodds_service.core.calibrators.confidence_split import Split
+from trueodds_service.core.fitting.data import FitData
+from trueodds_service.core.fitting.logistic_regression import softmax_regression
+from trueodds_service.core.metrics.bin_edges import DEFAULT_BINS, bin_of, edges_of
 
 _Array = NDArray[np.float64]
 

@@ -20,7 +20,7 @@ from enum import StrEnum
 
 from numpy.typing import ArrayLike
 
-from trueodds_service.core.objective import CHUNK, Objective
+from trueodds_service.core.fitting.cross_entropy import CHUNK, Objective
 
 # Wider than any temperature that data determine: the paper's lie between 1.25 and 3.62, a model
 # whose answers are little better than chance wants 20 and more, and scores per byte, a tenth of

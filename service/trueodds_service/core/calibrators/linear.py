@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueodds_service.core.calibrators import Parameters
-from trueodds_service.core.checks import as_logits
-from trueodds_service.core.data import FitData
-from trueodds_service.core.distributions import below_maximum, softmax_of_shifted
-from trueodds_service.core.objective import LOG_FLOOR
-from trueodds_service.core.regression import softmax_regression
+from trueodds_service.core.arrays.checks import as_logits
+from trueodds_service.core.arrays.distributions import below_maximum, softmax_of_shifted
+from trueodds_service.core.calibrators.base import Parameters
+from trueodds_service.core.fitting.cross_entropy import LOG_FLOOR
+from trueodds_service.core.fitting.data import FitData
+from trueodds_service.core.fitting.logistic_regression import softmax_regression
 
 # Precisions of the normal prior around temperature scaling, of weights relative to 1 / T and of
 # biases in nats: five items barely move a weight, a hundred do. An off-diagonal weight counts

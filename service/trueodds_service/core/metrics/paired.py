@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueodds_service.core.binning import DEFAULT_BINS
-from trueodds_service.core.checks import as_labels, as_probabilities, require_items
-from trueodds_service.core.measures import Answers, measures
-from trueodds_service.core.metrics import Interval, percentile_interval
-from trueodds_service.core.resampling import resampled
+from trueodds_service.core.arrays.checks import as_labels, as_probabilities, require_items
+from trueodds_service.core.metrics.bin_edges import DEFAULT_BINS
+from trueodds_service.core.metrics.bootstrap import resampled
+from trueodds_service.core.metrics.evaluate import Interval, percentile_interval
+from trueodds_service.core.metrics.weighted import Answers, measures
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trueodds_service.core.binning import bin_of, edges_of
-from trueodds_service.core.distributions import choice
-from trueodds_service.core.gaps import BinSums
-from trueodds_service.core.objective import LOG_FLOOR
-from trueodds_service.core.ranking import aurc, auroc
-from trueodds_service.core.smooth import smooth_ece
+from trueodds_service.core.arrays.distributions import choice
+from trueodds_service.core.fitting.cross_entropy import LOG_FLOOR
+from trueodds_service.core.metrics.bin_edges import bin_of, edges_of
+from trueodds_service.core.metrics.bin_sums import BinSums
+from trueodds_service.core.metrics.selective import aurc, auroc
+from trueodds_service.core.metrics.smooth_ece import smooth_ece
 
 _Array = NDArray[np.float64]
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueodds_service.core.calibrators import Calibrator, Parameters
-from trueodds_service.core.checks import as_logits, require_items
-from trueodds_service.core.distributions import below_maximum, log_softmax
+from trueodds_service.core.arrays.checks import as_logits, require_items
+from trueodds_service.core.arrays.distributions import below_maximum, log_softmax
+from trueodds_service.core.calibrators.base import Calibrator, Parameters
 
 
 def batch_prior(logprobs: ArrayLike) -> NDArray[np.float64]:

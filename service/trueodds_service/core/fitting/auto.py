@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trueodds_service.core.data import FitData
-from trueodds_service.core.distributions import softmax
-from trueodds_service.core.fits import FitError, fit
-from trueodds_service.core.measures import losses
-from trueodds_service.core.methods import MIN_TAUGHT, SPECS, Method
-from trueodds_service.core.pooling import Prior
+from trueodds_service.core.arrays.distributions import softmax
+from trueodds_service.core.calibrators.methods import MIN_TAUGHT, SPECS, Method
+from trueodds_service.core.fitting.data import FitData
+from trueodds_service.core.fitting.fit import FitError, fit
+from trueodds_service.core.fitting.pooling import Prior
+from trueodds_service.core.metrics.weighted import losses
 
 # From this many labels on they are asked which method is best. With fewer, the standard error of
 # a comparison is as large as what the methods differ by.

@@ -9,9 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueodds_service.core.binning import DEFAULT_BINS, Binning, as_confidence, bin_of, edges_of
-from trueodds_service.core.checks import as_correct
-from trueodds_service.core.gaps import BinSums
+from trueodds_service.core.arrays.checks import as_correct
+from trueodds_service.core.metrics.bin_edges import (
+    DEFAULT_BINS,
+    Binning,
+    as_confidence,
+    bin_of,
+    edges_of,
+)
+from trueodds_service.core.metrics.bin_sums import BinSums
 
 # The standard error of the result is then about 1 % of it, for 50 items as for 5,000.
 _NULL_DRAWS = 500

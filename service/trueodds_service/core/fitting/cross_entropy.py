@@ -15,7 +15,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueodds_service.core.checks import as_labels, as_logits, as_probabilities, require_items
+from trueodds_service.core.arrays.checks import (
+    as_labels,
+    as_logits,
+    as_probabilities,
+    require_items,
+)
 
 # Stands in for log 0 where a target has mass on an option without any: the smallest normal
 # float32, the engine's arithmetic. Such a miss weighs heavily but cannot make f infinite.

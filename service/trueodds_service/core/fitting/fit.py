@@ -6,28 +6,33 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from trueodds_service.core.bias import Debiased
-from trueodds_service.core.calibrators import Calibrator, TemperatureScaling
-from trueodds_service.core.confidence_fits import (
-    correct_of,
-    fit_beta,
-    fit_isotonic,
-    fit_kde,
-    fit_scaling_binning,
-)
-from trueodds_service.core.data import FitData
-from trueodds_service.core.distributions import (
+from trueodds_service.core.arrays.distributions import (
     below_maximum,
     choice,
     entropy,
     log_softmax,
     softmax,
 )
-from trueodds_service.core.linear import MAX_MATRIX_OPTIONS, fit_matrix, fit_vector
-from trueodds_service.core.methods import MIN_TAUGHT, SPECS, Method
-from trueodds_service.core.metrics import mean_nll
-from trueodds_service.core.pooling import Prior, pooled_temperature
-from trueodds_service.core.solver import DEFAULT_BOUNDS, Bound, TemperatureFit, fit_temperature
+from trueodds_service.core.calibrators.base import Calibrator, TemperatureScaling
+from trueodds_service.core.calibrators.debiased import Debiased
+from trueodds_service.core.calibrators.linear import MAX_MATRIX_OPTIONS, fit_matrix, fit_vector
+from trueodds_service.core.calibrators.methods import MIN_TAUGHT, SPECS, Method
+from trueodds_service.core.fitting.confidence import (
+    correct_of,
+    fit_beta,
+    fit_isotonic,
+    fit_kde,
+    fit_scaling_binning,
+)
+from trueodds_service.core.fitting.data import FitData
+from trueodds_service.core.fitting.pooling import Prior, pooled_temperature
+from trueodds_service.core.fitting.temperature import (
+    DEFAULT_BOUNDS,
+    Bound,
+    TemperatureFit,
+    fit_temperature,
+)
+from trueodds_service.core.metrics.evaluate import mean_nll
 
 # The label-free constant that He et al. 2023 (section 5) compare against.
 CONSTANT_TEMPERATURE = 2.5

@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueodds_service.core.checks import as_logits
-from trueodds_service.core.distributions import below_maximum, softmax_of_shifted
+from trueodds_service.core.arrays.checks import as_logits
+from trueodds_service.core.arrays.distributions import below_maximum, softmax_of_shifted
 
 Parameters = Mapping[str, tuple[float, ...]]
 

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueodds_service.core.binning import DEFAULT_BINS
-from trueodds_service.core.checks import as_probabilities, require_items
-from trueodds_service.core.measures import Answers, measures
-from trueodds_service.core.resampling import blocks
+from trueodds_service.core.arrays.checks import as_probabilities, require_items
+from trueodds_service.core.metrics.bin_edges import DEFAULT_BINS
+from trueodds_service.core.metrics.bootstrap import blocks
+from trueodds_service.core.metrics.weighted import Answers, measures
 
 ERRORS = ("ece_equal_mass", "ece_debiased", "ece_smooth", "ece_classwise", "mce")
 """Metrics that are above zero by chance alone. That of ``ece`` is ``reliability.null_ece``."""

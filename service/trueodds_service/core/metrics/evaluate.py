@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueodds_service.core.binning import DEFAULT_BINS
-from trueodds_service.core.checks import as_labels, as_probabilities, require_items
-from trueodds_service.core.distributions import choice
-from trueodds_service.core.measures import Answers, losses, measures
-from trueodds_service.core.reliability import null_ece
-from trueodds_service.core.resampling import resampled
+from trueodds_service.core.arrays.checks import as_labels, as_probabilities, require_items
+from trueodds_service.core.arrays.distributions import choice
+from trueodds_service.core.metrics.bin_edges import DEFAULT_BINS
+from trueodds_service.core.metrics.bootstrap import resampled
+from trueodds_service.core.metrics.reliability import null_ece
+from trueodds_service.core.metrics.weighted import Answers, losses, measures
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from trueodds_service.core.bias import Debiased
-from trueodds_service.core.calibrators import Calibrator, TemperatureScaling
-from trueodds_service.core.confidence_maps import BetaMap, BinnedScaling, CurveMap
-from trueodds_service.core.linear import LinearScaling
-from trueodds_service.core.methods import Method
+from trueodds_service.core.calibrators.base import Calibrator, TemperatureScaling
+from trueodds_service.core.calibrators.confidence import BetaMap, BinnedScaling, CurveMap
+from trueodds_service.core.calibrators.debiased import Debiased
+from trueodds_service.core.calibrators.linear import LinearScaling
+from trueodds_service.core.calibrators.methods import Method
 
 Stored = Mapping[str, Sequence[float]]
 _Given = Mapping[str, tuple[float, ...]]

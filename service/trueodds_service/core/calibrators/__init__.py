@@ -1,0 +1,1 @@
+"""What is applied to option scores, and made again from stored parameters."""

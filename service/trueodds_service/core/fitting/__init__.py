@@ -1,0 +1,1 @@
+"""From items to a calibrator: every method, its arithmetic and the choice among them."""

@@ -1,0 +1,1 @@
+"""How good probabilities are: measures, their intervals, noise floors and bins."""
