@@ -20,8 +20,8 @@ from studies.measures import over_draws
 from studies.methods import pooled, priors, temperature_of
 from studies.results import RESULTS, save
 from trueodds_service.core.arrays.distributions import entropy, softmax
-from trueodds_service.core.calibrators.base import TemperatureScaling
 from trueodds_service.core.calibrators.methods import Method
+from trueodds_service.core.calibrators.temperature import TemperatureScaling
 from trueodds_service.core.fitting.data import FitData
 from trueodds_service.core.fitting.fit import fit
 from trueodds_service.core.fitting.temperature import fit_temperature

@@ -17,7 +17,6 @@ from sklearn.linear_model import LogisticRegression
 
 from trueodds_service.core.arrays.distributions import softmax
 from trueodds_service.core.calibrators.confidence_split import Split
-from trueodds_service.core.calibrators.linear import fit_matrix, fit_vector
 from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.core.fitting.confidence import (
     correct_of,
@@ -28,6 +27,7 @@ from trueodds_service.core.fitting.confidence import (
 )
 from trueodds_service.core.fitting.data import FitData
 from trueodds_service.core.fitting.fit import fit
+from trueodds_service.core.fitting.linear import fit_matrix, fit_vector
 from trueodds_service.core.metrics.evaluate import mean_nll
 from verification.calibration_result import agreement, at_least
 from verification.comparison import Result

@@ -10,7 +10,7 @@ from studies.demo_pair import DEMO_WAY, DUMP, POOL, Dump, write
 from trueodds_demo.service import ALIGNED
 from trueodds_demo.world import TASKS
 from trueodds_service.core.arrays.distributions import softmax
-from trueodds_service.core.decisions.abstention import (
+from trueodds_service.core.decisions.conformal import (
     ConformalScore,
     answer_sets,
     conformal_threshold,

@@ -16,7 +16,7 @@ from trueodds_service.core.arrays.distributions import (
     confidence,
     entropy,
 )
-from trueodds_service.core.calibrators.base import TemperatureScaling
+from trueodds_service.core.calibrators.temperature import TemperatureScaling
 
 Array = NDArray[np.float64]
 

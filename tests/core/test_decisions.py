@@ -13,14 +13,13 @@ from scipy import stats
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from trueodds_service.core.arrays.distributions import softmax
-from trueodds_service.core.decisions.abstention import (
-    NEVER,
+from trueodds_service.core.decisions.abstention import NEVER, abstention_threshold
+from trueodds_service.core.decisions.conformal import (
     ConformalScore,
-    abstention_threshold,
     answer_sets,
     conformal_threshold,
 )
-from trueodds_service.core.metrics.binomial import upper_bound
+from trueodds_service.core.metrics.rate_intervals import upper_bound
 
 Array = NDArray[np.float64]
 Labels = NDArray[np.int64]

@@ -13,8 +13,8 @@ from scipy import special
 from sklearn.metrics import log_loss
 
 from trueodds_service.core.arrays.distributions import log_softmax, softmax
-from trueodds_service.core.calibrators.base import TemperatureScaling
 from trueodds_service.core.calibrators.methods import MIN_LABELLED, MIN_TAUGHT, Method
+from trueodds_service.core.calibrators.temperature import TemperatureScaling
 from trueodds_service.core.fitting.data import FitData
 from trueodds_service.core.fitting.fit import CONSTANT_TEMPERATURE, FitError, Fitted, fit
 from trueodds_service.core.fitting.temperature import Bound

@@ -8,9 +8,9 @@ import pytest
 from numpy.typing import NDArray
 
 from trueodds_service.core.arrays.distributions import log_softmax, softmax
-from trueodds_service.core.calibrators.debiased import batch_prior, contextual_prior
 from trueodds_service.core.calibrators.from_parameters import calibrator_of
 from trueodds_service.core.calibrators.methods import SPECS, Method
+from trueodds_service.core.fitting.bias import batch_prior, contextual_prior
 from trueodds_service.core.fitting.data import FitData
 from trueodds_service.core.fitting.fit import FitError, Fitted, fit
 from trueodds_service.core.fitting.pooling import Prior

@@ -16,7 +16,8 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 
 from trueodds_service.core.arrays.distributions import log_softmax, softmax
-from trueodds_service.core.fitting.cross_entropy import CHUNK, LOG_FLOOR
+from trueodds_service.core.arrays.log_floor import LOG_FLOOR
+from trueodds_service.core.fitting.cross_entropy import CHUNK
 from trueodds_service.core.fitting.temperature import DEFAULT_BOUNDS, Bound, fit_temperature
 
 Array = NDArray[np.float64]

@@ -6,7 +6,7 @@ from scipy import stats
 from studies.measures import HeldOut, over_both, over_draws, resampled_errors
 from studies.simulation import World
 
-from trueodds_service.core.calibrators.base import TemperatureScaling
+from trueodds_service.core.calibrators.temperature import TemperatureScaling
 from trueodds_service.core.fitting.temperature import fit_temperature
 from trueodds_service.core.metrics.evaluate import nll
 from trueodds_service.core.metrics.reliability import ece

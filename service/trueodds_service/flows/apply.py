@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from trueodds_service.core.arrays.distributions import answer_distribution
 from trueodds_service.core.calibrators.base import Calibrator as Applied
-from trueodds_service.core.decisions import abstention as decisions
-from trueodds_service.core.decisions.abstention import ConformalScore
+from trueodds_service.core.decisions import conformal
+from trueodds_service.core.decisions.conformal import ConformalScore
 from trueodds_service.errors import NotReady
 from trueodds_service.store.calibrator import Calibrator
 
@@ -51,7 +51,7 @@ def answer_sets(calibrated: NDArray[np.float64], rule: SetRule | None) -> Sequen
         return [()] * len(calibrated)
     # At 1 every option belongs to the set, whatever a sum of probabilities rounds to.
     threshold = np.inf if rule.threshold >= 1 else rule.threshold
-    held = decisions.answer_sets(calibrated, threshold, rule.score)
+    held = conformal.answer_sets(calibrated, threshold, rule.score)
     order = (-calibrated).argsort(axis=1, kind="stable")
     return [
         tuple(option for option in options if inside[option])

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trueodds_service.core.decisions.abstention import (
+from trueodds_service.core.decisions.abstention import abstention_threshold
+from trueodds_service.core.decisions.conformal import (
     ConformalScore,
-    abstention_threshold,
     answer_sets,
     conformal_threshold,
 )

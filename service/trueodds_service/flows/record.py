@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueodds_service.core.arrays.distributions import answer_distribution
-from trueodds_service.core.calibrators.debiased import batch_prior, contextual_prior
 from trueodds_service.core.calibrators.methods import SPECS, Method
 from trueodds_service.core.fitting import auto as choosing
 from trueodds_service.core.fitting import fit as fits
 from trueodds_service.core.fitting import pooling
+from trueodds_service.core.fitting.bias import batch_prior, contextual_prior
 from trueodds_service.core.fitting.data import DataError, FitData
 from trueodds_service.core.fitting.temperature import Bound
 from trueodds_service.core.metrics.evaluate import evaluate

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds.v1 import scoring_pb2
 from trueodds_service.config import Limits
-from trueodds_service.core.decisions.abstention import ConformalScore
+from trueodds_service.core.decisions.conformal import ConformalScore
 from trueodds_service.core.metrics.rate_intervals import wilson_interval
 from trueodds_service.core.metrics.reliability import ReliabilityBins
 from trueodds_service.core.metrics.selective import RiskCoverage

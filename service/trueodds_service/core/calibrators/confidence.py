@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueodds_service.core.calibrators.base import Parameters, TemperatureScaling
+from trueodds_service.core.calibrators.base import Parameters
 from trueodds_service.core.calibrators.confidence_split import Split
+from trueodds_service.core.calibrators.temperature import TemperatureScaling
 
 _Array = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from trueodds_service.core.arrays.checks import as_logits
 from trueodds_service.core.arrays.distributions import below_maximum, softmax
-from trueodds_service.core.fitting.cross_entropy import LOG_FLOOR
+from trueodds_service.core.arrays.log_floor import LOG_FLOOR
 
 # Weights of the others that sum to less have lost their proportions to underflow.
 _UNDERFLOW = 1e-280

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from trueodds_service.core.calibrators.base import Calibrator, TemperatureScaling
+from trueodds_service.core.calibrators.base import Calibrator
 from trueodds_service.core.calibrators.confidence import BetaMap, BinnedScaling, CurveMap
 from trueodds_service.core.calibrators.debiased import Debiased
 from trueodds_service.core.calibrators.linear import LinearScaling
 from trueodds_service.core.calibrators.methods import Method
+from trueodds_service.core.calibrators.temperature import TemperatureScaling
 
 Stored = Mapping[str, Sequence[float]]
 _Given = Mapping[str, tuple[float, ...]]

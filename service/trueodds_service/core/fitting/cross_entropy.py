@@ -21,10 +21,7 @@ from trueodds_service.core.arrays.checks import (
     as_probabilities,
     require_items,
 )
-
-# Stands in for log 0 where a target has mass on an option without any: the smallest normal
-# float32, the engine's arithmetic. Such a miss weighs heavily but cannot make f infinite.
-LOG_FLOOR = math.log(float(np.finfo(np.float32).tiny))  # −87.3 nats
+from trueodds_service.core.arrays.log_floor import LOG_FLOOR
 
 # Below this spread between options, in nats, the logits are equal up to float32 rounding, and no
 # temperature within the default bounds moves a probability by more than 3e-4.

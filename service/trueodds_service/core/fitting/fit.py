@@ -13,10 +13,11 @@ from trueodds_service.core.arrays.distributions import (
     log_softmax,
     softmax,
 )
-from trueodds_service.core.calibrators.base import Calibrator, TemperatureScaling
+from trueodds_service.core.calibrators.base import Calibrator
 from trueodds_service.core.calibrators.debiased import Debiased
-from trueodds_service.core.calibrators.linear import MAX_MATRIX_OPTIONS, fit_matrix, fit_vector
+from trueodds_service.core.calibrators.linear import MAX_MATRIX_OPTIONS
 from trueodds_service.core.calibrators.methods import MIN_TAUGHT, SPECS, Method
+from trueodds_service.core.calibrators.temperature import TemperatureScaling
 from trueodds_service.core.fitting.confidence import (
     correct_of,
     fit_beta,
@@ -25,6 +26,7 @@ from trueodds_service.core.fitting.confidence import (
     fit_scaling_binning,
 )
 from trueodds_service.core.fitting.data import FitData
+from trueodds_service.core.fitting.linear import fit_matrix, fit_vector
 from trueodds_service.core.fitting.pooling import Prior, pooled_temperature
 from trueodds_service.core.fitting.temperature import (
     DEFAULT_BOUNDS,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueodds_service.core.arrays.distributions import choice
-from trueodds_service.core.fitting.cross_entropy import LOG_FLOOR
+from trueodds_service.core.arrays.log_floor import LOG_FLOOR
 from trueodds_service.core.metrics.bin_edges import bin_of, edges_of
 from trueodds_service.core.metrics.bin_sums import BinSums
 from trueodds_service.core.metrics.selective import aurc, auroc
