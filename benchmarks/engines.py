@@ -8,7 +8,7 @@ from benchmarks.systems.lm_eval import LmEval
 from benchmarks.workload import Task
 from trueodds_service.config import VllmSettings
 from trueodds_service.engine.base import TokenScore
-from trueodds_service.engine.vllm import VllmEngine
+from trueodds_service.engine.vllm.engine import VllmEngine
 
 __all__ = ["Bare", "EngineProcess", "LmEval"]
 

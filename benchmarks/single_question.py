@@ -17,7 +17,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from benchmarks.fake_service import MODEL, fake_service
 from benchmarks.machine import machine, versions
 from benchmarks.report import console, percentiles, write
-from trueodds import Format, _messages
+from trueodds import Format
+from trueodds._convert import scoring as _messages
 from trueodds.v1 import scoring_pb2, scoring_pb2_grpc
 from trueodds_demo.questions import scored_questions, shots
 from trueodds_service.engine.base import TokenPrompt

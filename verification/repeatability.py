@@ -8,7 +8,8 @@ from random import Random
 
 import grpc
 
-from trueodds import Answer, Client, Format, Question, _messages
+from trueodds import Answer, Client, Format, Question
+from trueodds._convert import scoring as _messages
 from trueodds.v1 import scoring_pb2_grpc
 from trueodds_demo import world
 from trueodds_demo.questions import scored_questions, shots

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from benchmarks.process import Scores
 from benchmarks.workload import Task
-from trueodds import Answer, AsyncClient, Client, Question, _messages
+from trueodds import Answer, AsyncClient, Client, Question
 from trueodds._channel import BATCH
+from trueodds._convert import scoring as _messages
 from trueodds.v1.scoring_pb2 import StreamScoreRequest
 from trueodds_demo.service import running
 from trueodds_service.config import ModelSettings, VllmSettings

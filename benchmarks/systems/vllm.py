@@ -14,7 +14,7 @@ from benchmarks.process import Scores
 from benchmarks.workload import Task
 from trueodds_service.config import VllmSettings
 from trueodds_service.engine.base import TokenPrompt
-from trueodds_service.engine.launch import engine_arguments
+from trueodds_service.engine.vllm.launch import engine_arguments
 
 # Requests that the bare AsyncLLM holds at once.
 IN_FLIGHT = 1024

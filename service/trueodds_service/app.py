@@ -8,9 +8,9 @@ from pathlib import Path
 from trueodds_service.config import FakeSettings, ModelSettings, Settings
 from trueodds_service.engine.base import Engine, EngineInfo
 from trueodds_service.engine.fake import FakeEngine
-from trueodds_service.engine.vllm import VllmEngine
+from trueodds_service.engine.vllm.engine import VllmEngine
 from trueodds_service.errors import ModelFault
-from trueodds_service.flows.calibrators import Calibrators
+from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog, ModelEntry, ServedModel
 from trueodds_service.prompts.tokenizer import PromptTokenizer
 from trueodds_service.revision import model_revision, tokenizer_revision

@@ -185,7 +185,7 @@ def stuck(start_service):
 @pytest.fixture
 def start_faulty(start_service, monkeypatch):
     """Starts a service whose engine is a ``Faulty``; what it fails at goes again at once."""
-    monkeypatch.setattr("trueodds._flight.FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("trueodds._stream.flight.FIRST_PAUSE", 0.001)
     return lambda **faults: start_service(engines={"aligned": Faulty(**faults)})
 
 
@@ -198,7 +198,7 @@ def doubtful(start_service):
 @pytest.fixture
 def relay(service, monkeypatch):
     """A server with a Relay; ``address`` is where it listens. What it fails at goes at once."""
-    monkeypatch.setattr("trueodds._flight.FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("trueodds._stream.flight.FIRST_PAUSE", 0.001)
     relay = Relay(service)
     server = grpc.server(ThreadPoolExecutor(4))
     scoring_pb2_grpc.add_ScoringServiceServicer_to_server(relay, server)

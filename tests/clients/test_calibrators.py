@@ -67,7 +67,7 @@ def test_one_temperature_for_any_number_of_options(client, task):
 
 
 def test_a_fit_and_an_evaluation_of_more_than_a_message(start_service, connect, monkeypatch):
-    monkeypatch.setattr("trueodds._parts.BATCH_BYTES", 2**18)
+    monkeypatch.setattr("trueodds._convert.parts.BATCH_BYTES", 2**18)
     client = connect(start_service(limits={"max_message_mib": 1}).app.address)
     fitted = client.fit(scores(1100, options=128), model="aligned", method=Method.TEMPERATURE)
     assert (fitted.items, fitted.options) == (1100, 128)
@@ -78,7 +78,7 @@ def test_a_fit_and_an_evaluation_of_more_than_a_message(start_service, connect, 
 
 
 def test_what_is_wrong_in_a_later_part_is_named_by_its_place(client, monkeypatch):
-    monkeypatch.setattr("trueodds._parts.BATCH_BYTES", 2**10)
+    monkeypatch.setattr("trueodds._convert.parts.BATCH_BYTES", 2**10)
     items = [*scores(300), Scores([0.0, float("nan"), 0.0, 0.0], 1)]
     with pytest.raises(InvalidRequest) as caught:
         client.fit(items, model="aligned", method=Method.TEMPERATURE)

@@ -33,8 +33,8 @@ from trueodds import (
     Text,
     TokenIds,
     Unavailable,
-    _messages,
 )
+from trueodds._convert import scoring as _messages
 from trueodds.v1 import question_pb2, reading_pb2
 from trueodds_service.engine.base import TokenScore
 from trueodds_service.engine.fake import FakeEngine
@@ -239,7 +239,7 @@ def test_a_batch_longer_than_the_server_takes_is_cut_and_keeps_its_order(
 
 
 def test_a_batch_of_more_bytes_than_a_message_takes_is_cut(start_service, connect, monkeypatch):
-    monkeypatch.setattr("trueodds._messages.BATCH_BYTES", 2**19)
+    monkeypatch.setattr("trueodds._convert.scoring.BATCH_BYTES", 2**19)
     service = start_service(limits={"max_message_mib": 1}, max_tokens=2**20)
     questions = [Question("Which?", ["one", "two"], passage="x" * 2**18) for _ in range(6)]
     outcomes = connect(service.app.address).score_batch(questions, model="aligned")

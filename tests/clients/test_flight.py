@@ -4,7 +4,7 @@ import pytest
 from google.rpc import code_pb2, status_pb2
 
 from trueodds import ServiceFailed, Unavailable
-from trueodds._flight import FAULTS, FIRST_PAUSE, LONGEST_PAUSE, MOST_FAULTY, Flight
+from trueodds._stream.flight import FAULTS, FIRST_PAUSE, LONGEST_PAUSE, MOST_FAULTY, Flight
 from trueodds.errors import InvalidRequest
 from trueodds.v1 import scoring_pb2
 

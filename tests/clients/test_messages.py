@@ -21,9 +21,9 @@ from trueodds import (
     Scores,
     Text,
     TokenIds,
-    _fits,
-    _messages,
 )
+from trueodds._convert import fits as _fits
+from trueodds._convert import scoring as _messages
 from trueodds.v1 import calibration_pb2, model_pb2, question_pb2, reading_pb2, scoring_pb2
 
 MESSAGES = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Tin?"}]

@@ -6,10 +6,10 @@ import pytest
 from google.rpc import code_pb2, status_pb2
 
 from trueodds import DeadlineExceeded
-from trueodds._batches import Batches
 from trueodds._channel import BATCH, STREAM_WINDOW, WINDOW
-from trueodds._flight import Flight
-from trueodds._pace import Pace
+from trueodds._stream.batches import Batches
+from trueodds._stream.flight import Flight
+from trueodds._stream.pace import Pace
 from trueodds.v1 import question_pb2, scoring_pb2
 
 TIMEOUT = 120.0

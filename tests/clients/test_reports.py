@@ -25,9 +25,9 @@ from trueodds import (
     Report,
     RiskCoverage,
     Selection,
-    _messages,
-    _reports,
 )
+from trueodds._convert import evaluations as _reports
+from trueodds._convert import scoring as _messages
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds.v1 import reading_pb2
 

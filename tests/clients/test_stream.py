@@ -62,7 +62,7 @@ def test_a_batch_that_is_told_to_come_back_does(relay, connect, questions):
 
 
 def test_the_timeout_is_for_answers_and_not_for_pauses(relay, connect, questions, monkeypatch):
-    monkeypatch.setattr("trueodds._flight.FIRST_PAUSE", 0.2)
+    monkeypatch.setattr("trueodds._stream.flight.FIRST_PAUSE", 0.2)
     relay.refuse = 3
     found = both(connect(relay.address, timeout=0.3), questions[:3])
     assert [index for index, _ in found] == [0, 1, 2]
@@ -88,7 +88,7 @@ def test_only_the_question_at_which_the_service_fails_has_its_error(
 def test_a_service_that_fails_at_everything_is_given_up(
     start_faulty, connect, questions, monkeypatch
 ):
-    monkeypatch.setattr("trueodds._flight.MOST_FAULTY", 8)
+    monkeypatch.setattr("trueodds._stream.flight.MOST_FAULTY", 8)
     with pytest.raises(ServiceFailed):
         both(connect(start_faulty(longest=0).app.address), questions)
 

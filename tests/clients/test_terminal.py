@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from google.protobuf.json_format import MessageToDict
 
-from trueodds import Client, InvalidRequest, Method, NotFound, _messages
+from trueodds import Client, InvalidRequest, Method, NotFound
 from trueodds._channel import BATCH
+from trueodds._convert import scoring as _messages
 from trueodds.v1 import calibration_pb2, scoring_pb2
 
 FULL = Path("/dev/full")

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from trueodds_service.engine.lanes import Lanes
+from trueodds_service.engine.vllm.exclusive import Lanes
 
 
 async def turn(count=1):

@@ -3,7 +3,7 @@
 import pytest
 
 from trueodds_service.config import VllmSettings
-from trueodds_service.engine.launch import engine_arguments
+from trueodds_service.engine.vllm.launch import engine_arguments
 from trueodds_service.errors import ConfigError
 
 

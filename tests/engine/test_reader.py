@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from trueodds_service.engine import reader
 from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.engine.fake import FakeEngine
-from trueodds_service.engine.steps import FORCED
+from trueodds_service.engine.vllm import scorer as reader
+from trueodds_service.engine.vllm.logprobs import FORCED
 
 BLOCK = 4
 

@@ -18,8 +18,8 @@ from vllm.v1.serial_utils import MsgpackDecoder, MsgpackEncoder
 from trueodds_demo.service import MODELS
 from trueodds_service.config import VllmSettings
 from trueodds_service.engine.base import TokenPrompt
-from trueodds_service.engine.steps import FORCED
-from trueodds_service.engine.vllm import VllmEngine
+from trueodds_service.engine.vllm.engine import VllmEngine
+from trueodds_service.engine.vllm.logprobs import FORCED
 
 LIKELIEST = 7
 

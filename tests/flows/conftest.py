@@ -10,7 +10,7 @@ import pytest
 from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.engine.base import Engine
 from trueodds_service.engine.fake import FakeEngine
-from trueodds_service.flows.calibrators import Calibrators
+from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog, ModelEntry, ServedModel
 from trueodds_service.flows.fit import FitQuery, FitQuestions, fit
 from trueodds_service.flows.score import ScoreQuery, score

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 
 from trueodds_service.errors import InvalidInput, NotFound, NotReady, Unavailable
-from trueodds_service.flows import calibrators as calibrators_module
-from trueodds_service.flows.calibrators import Calibrators
+from trueodds_service.flows import active_calibrators as calibrators_module
+from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.store import SqlCalibratorStore, errors
 
 

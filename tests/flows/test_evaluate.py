@@ -5,7 +5,7 @@ import pytest
 
 from trueodds_service.errors import NotReady
 from trueodds_service.flows.evaluate import EvaluateQuery, evaluate_calibrator
-from trueodds_service.flows.items import FitQuestions
+from trueodds_service.flows.fit_data import FitQuestions
 from trueodds_service.prompts.formats import FORMAT_VERSION
 
 OTHER = {

@@ -13,8 +13,8 @@ from trueodds_service.core.calibrators.methods import SPECS, Method
 from trueodds_service.core.fitting import auto as choosing
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.errors import InvalidInput, NotReady
-from trueodds_service.flows.items import FitQuestions, FitScores, NoData
-from trueodds_service.flows.record import Bias
+from trueodds_service.flows.fit_data import FitQuestions, FitScores, NoData
+from trueodds_service.flows.fit_record import Bias
 from trueodds_service.prompts.formats import LETTER, TEXT
 from trueodds_service.prompts.question import Question, Shot, letters
 from trueodds_service.prompts.reading import Reading

@@ -18,7 +18,7 @@ from vllm.inputs import tokens_input
 from trueodds_demo.service import MODELS
 from trueodds_service.config import VllmSettings
 from trueodds_service.engine.base import TokenPrompt, TokenScore
-from trueodds_service.engine.vllm import VllmEngine
+from trueodds_service.engine.vllm.engine import VllmEngine
 
 WEIGHTS = MODELS / "base"
 VOCABULARY = 1280

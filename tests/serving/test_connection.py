@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from trueodds_service.engine.base import EngineInfo, TokenPrompt, TokenScore
-from trueodds_service.serving.connection import Connection, EngineFault, Listener
+from trueodds_service.engine.link.connection import Connection, EngineFault, Listener
 
 INFO = EngineInfo("played", "1", "float32", 2048, 32000)
 PROMPT_TEXT = "a prompt"

@@ -8,8 +8,8 @@ import pytest
 from ray.exceptions import RayActorError
 
 from trueodds_service.engine.base import EngineInfo, TokenPrompt, TokenScore
+from trueodds_service.engine.link.connection import Listener
 from trueodds_service.errors import Unavailable
-from trueodds_service.serving.connection import Listener
 from trueodds_service.serving.engines import RemoteEngine, RemoteEngines
 from trueodds_service.serving.suspects import Killers
 

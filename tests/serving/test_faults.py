@@ -8,7 +8,7 @@ import pytest
 
 from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.engine.fake import FakeEngine
-from trueodds_service.serving.connection import Listener
+from trueodds_service.engine.link.connection import Listener
 from trueodds_service.serving.engines import RemoteEngine, RemoteEngines
 from trueodds_service.serving.suspects import Killers, Suspects
 

@@ -8,8 +8,8 @@ import pytest
 from trueodds_service.app import App
 from trueodds_service.config import Settings
 from trueodds_service.engine.base import EngineInfo
+from trueodds_service.engine.link.connection import Listener
 from trueodds_service.serving import gateway as gateway_module
-from trueodds_service.serving.connection import Listener
 from trueodds_service.serving.gateway import Gateway
 
 

@@ -8,8 +8,8 @@ import pytest
 from trueodds_service.config import ModelSettings
 from trueodds_service.engine.base import EngineInfo, TokenPrompt
 from trueodds_service.engine.fake import FakeEngine
+from trueodds_service.engine.link.connection import Connection
 from trueodds_service.serving import engines
-from trueodds_service.serving.connection import Connection
 from trueodds_service.serving.engines import EngineReplica, warm_up
 
 PROMPT = TokenPrompt((5,) * 8, ((1,), (2,)))

@@ -11,8 +11,9 @@ from ray.exceptions import RayActorError
 from trueodds.v1 import question_pb2, scoring_pb2
 from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.engine.fake import FakeEngine
-from trueodds_service.serving import connection, engines
-from trueodds_service.serving.connection import Listener
+from trueodds_service.engine.link import connection
+from trueodds_service.engine.link.connection import Listener
+from trueodds_service.serving import engines
 from trueodds_service.serving.engines import RemoteEngine, RemoteEngines
 from trueodds_service.serving.suspects import Killers
 

@@ -15,7 +15,7 @@ from sqlalchemy import inspect
 
 from trueodds_service.store import SchemaTooNew, SqlCalibratorStore, StoreUnavailable, upgrade
 from trueodds_service.store.database import open_engine
-from trueodds_service.store.rows import Row
+from trueodds_service.store.tables import Row
 from trueodds_service.store.upgrade import migration_config
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from trueodds_service.engine.base import EngineInfo, Outcome, TokenPrompt, TokenScore
 from trueodds_service.engine.fake import FakeEngine
-from trueodds_service.serving.connection import Listener
+from trueodds_service.engine.link.connection import Listener
 from verification.fuzz.known import MARKER
 
 # What is asked meanwhile is in the next step together, as in a real engine.

@@ -8,7 +8,7 @@ answer = client.score(question, model="my-model", task="animals")
 print(answer.choice, answer.calibrated_confidence)
 """
 
-from trueodds._fits import DamagedCalibratorWarning, DegenerateFitWarning
+from trueodds._convert.fits import DamagedCalibratorWarning, DegenerateFitWarning
 from trueodds.aio import AsyncClient
 from trueodds.client import Client
 from trueodds.errors import (

@@ -13,10 +13,8 @@ from typing import Self
 
 import grpc
 
-from trueodds import _fits, _messages, _reports, errors
+from trueodds import errors
 from trueodds._address import proxy_before, server_address
-from trueodds._astreams import stream_batches
-from trueodds._batches import Batches
 from trueodds._channel import (
     ATTEMPT_TIMEOUT,
     BATCH,
@@ -28,8 +26,13 @@ from trueodds._channel import (
     WINDOW,
     channel_options,
 )
-from trueodds._pace import Pace
-from trueodds._parts import evaluation_events, fit_events
+from trueodds._convert import evaluations as _reports
+from trueodds._convert import fits as _fits
+from trueodds._convert import scoring as _messages
+from trueodds._convert.parts import evaluation_events, fit_events
+from trueodds._stream.batches import Batches
+from trueodds._stream.pace import Pace
+from trueodds._stream.tasks import stream_batches
 from trueodds.client import Key, OnOutcome, Progress, Request, Response
 from trueodds.evaluation import Report
 from trueodds.types import (

@@ -9,9 +9,8 @@ from typing import Self, TypeVar
 
 import grpc
 
-from trueodds import _fits, _messages, _reports, errors
+from trueodds import errors
 from trueodds._address import proxy_before, server_address
-from trueodds._batches import Batches
 from trueodds._channel import (
     ATTEMPT_TIMEOUT,
     BATCH,
@@ -23,9 +22,13 @@ from trueodds._channel import (
     WINDOW,
     channel_options,
 )
-from trueodds._pace import Pace
-from trueodds._parts import evaluation_events, fit_events
-from trueodds._streams import stream_batches
+from trueodds._convert import evaluations as _reports
+from trueodds._convert import fits as _fits
+from trueodds._convert import scoring as _messages
+from trueodds._convert.parts import evaluation_events, fit_events
+from trueodds._stream.batches import Batches
+from trueodds._stream.pace import Pace
+from trueodds._stream.threads import stream_batches
 from trueodds.evaluation import Report
 from trueodds.types import (
     Answer,

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from trueodds_service.core.calibrators.base import Calibrator as Applied
 from trueodds_service.errors import NotReady, ServiceError
-from trueodds_service.flows.apply import distributions, mismatch, options_mismatch
-from trueodds_service.flows.calibrators import Calibrators
+from trueodds_service.flows.active_calibrators import Calibrators
+from trueodds_service.flows.apply_calibrator import distributions, mismatch, options_mismatch
 from trueodds_service.flows.catalog import Catalog
 from trueodds_service.prompts.formats import FORMAT_VERSION
 from trueodds_service.prompts.reading import Reading

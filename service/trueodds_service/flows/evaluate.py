@@ -19,11 +19,16 @@ from trueodds_service.core.metrics.paired import paired_intervals
 from trueodds_service.core.metrics.reliability import ReliabilityBins, reliability_bins
 from trueodds_service.core.metrics.selective import RiskCoverage, risk_coverage
 from trueodds_service.errors import InvalidInput, ServiceError
-from trueodds_service.flows.apply import Distributions, distributions, mismatch, options_mismatch
+from trueodds_service.flows.active_calibrators import Calibrators
+from trueodds_service.flows.apply_calibrator import (
+    Distributions,
+    distributions,
+    mismatch,
+    options_mismatch,
+)
 from trueodds_service.flows.arrays import long_work
-from trueodds_service.flows.calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog
-from trueodds_service.flows.items import (
+from trueodds_service.flows.fit_data import (
     Asked,
     FitQuestions,
     FitScores,

@@ -9,10 +9,10 @@ import numpy as np
 
 from trueodds_service.core.calibrators.methods import SPECS, Method
 from trueodds_service.errors import InvalidInput, field
+from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.arrays import long_work
-from trueodds_service.flows.calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog, ModelEntry
-from trueodds_service.flows.items import (
+from trueodds_service.flows.fit_data import (
     Asked,
     FitQuestions,
     FitScores,
@@ -24,8 +24,8 @@ from trueodds_service.flows.items import (
     data_hash,
     prompts_hash,
 )
+from trueodds_service.flows.fit_record import Bias, fitted_record
 from trueodds_service.flows.prior import prior_for
-from trueodds_service.flows.record import Bias, fitted_record
 from trueodds_service.prompts.formats import FORMAT_VERSION
 from trueodds_service.prompts.question import Question
 from trueodds_service.prompts.reading import Reading

@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from trueodds_service.core.fitting.pooling import TaskEstimate, pooled_prior
-from trueodds_service.flows.calibrators import Calibrators
-from trueodds_service.flows.record import ESTIMATE, Bias
+from trueodds_service.flows.active_calibrators import Calibrators
+from trueodds_service.flows.fit_record import ESTIMATE, Bias
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.records import Prior, Scope
 

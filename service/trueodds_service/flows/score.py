@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from trueodds_service.core.arrays.distributions import entropy
 from trueodds_service.core.calibrators.base import Calibrator as Applied
 from trueodds_service.errors import NotReady, ServiceError, field
-from trueodds_service.flows.apply import (
+from trueodds_service.flows.active_calibrators import Calibrators
+from trueodds_service.flows.apply_calibrator import (
     SetRule,
     answer_sets,
     distributions,
     mismatch,
     options_mismatch,
 )
-from trueodds_service.flows.calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog, ModelEntry, ServedModel
 from trueodds_service.flows.read import Read, Timings, read
 from trueodds_service.prompts.formats import FORMAT_VERSION

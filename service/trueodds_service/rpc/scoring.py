@@ -13,12 +13,12 @@ from trueodds_service.concurrency import as_completed
 from trueodds_service.config import Limits
 from trueodds_service.engine.base import MAX_TOP_TOKENS
 from trueodds_service.errors import InvalidInput, ServiceError, field
-from trueodds_service.flows.apply import SetRule
-from trueodds_service.flows.calibrators import Calibrators
+from trueodds_service.flows.active_calibrators import Calibrators
+from trueodds_service.flows.apply_calibrator import SetRule
 from trueodds_service.flows.catalog import Catalog, ModelEntry, ServedModel
 from trueodds_service.flows.score import Answer, ScoreQuery, ScoreResult, score
 from trueodds_service.prompts.question import Question
-from trueodds_service.rpc.evaluations import SET_METHODS
+from trueodds_service.rpc.calibration.evaluations import SET_METHODS
 from trueodds_service.rpc.models import identity_message
 from trueodds_service.rpc.names import parse_calibrator, parse_model
 from trueodds_service.rpc.questions import QuestionParser, parse_task

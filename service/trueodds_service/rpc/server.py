@@ -19,9 +19,9 @@ from trueodds.v1 import (
 )
 from trueodds_service.config import Settings
 from trueodds_service.errors import InvalidInput, ServiceError, Unavailable
-from trueodds_service.flows.calibrators import Calibrators
+from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog
-from trueodds_service.rpc.calibration import CalibrationServicer
+from trueodds_service.rpc.calibration.servicer import CalibrationServicer
 from trueodds_service.rpc.models import ModelServicer
 from trueodds_service.rpc.scoring import ScoringServicer
 from trueodds_service.rpc.status import Context, of_any, to_grpc

@@ -25,8 +25,8 @@ from trueodds_service.engine.base import (
     Outcome,
     TokenPrompt,
 )
+from trueodds_service.engine.link.connection import Connection, EngineFault, Listener, NotSent
 from trueodds_service.errors import PromptFault, Unavailable, class_and_place
-from trueodds_service.serving.connection import Connection, EngineFault, Listener, NotSent
 from trueodds_service.serving.pauses import pause_before_start
 from trueodds_service.serving.routing import Router
 from trueodds_service.serving.suspects import Killers, Suspects, killed

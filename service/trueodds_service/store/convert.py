@@ -16,7 +16,7 @@ from trueodds_service.store.records import (
     Scope,
     Selection,
 )
-from trueodds_service.store.rows import ActivationRow, CalibratorRow, FitRequestRow, ScopeRow
+from trueodds_service.store.tables import ActivationRow, CalibratorRow, FitRequestRow, ScopeRow
 
 
 def scope_row(scope: Scope) -> ScopeRow:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from trueodds_service.store import sqlite
 from trueodds_service.store.errors import StoreCorrupt, StoreError, StoreUnavailable
-from trueodds_service.store.rows import CLOCK_ID, ClockRow
+from trueodds_service.store.tables import CLOCK_ID, ClockRow
 
 # What makes all statements of a reading transaction see the same state. SQLite's always do.
 _READS: Mapping[str, Mapping[str, Any]] = MappingProxyType(

@@ -10,7 +10,7 @@ from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.convert import calibrator_record, scope_record
 from trueodds_service.store.errors import StoreCorrupt
 from trueodds_service.store.records import Damaged
-from trueodds_service.store.rows import CalibratorRow, ScopeRow
+from trueodds_service.store.tables import CalibratorRow, ScopeRow
 
 # What SQLAlchemy lets through from a column that does not hold what its type says.
 _UNREADABLE = (ValueError, TypeError)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session, load_only
 
-from trueodds_service.store import pointer
+from trueodds_service.store import activations as pointer
 from trueodds_service.store.base import CalibratorStore
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.convert import (
@@ -25,14 +25,14 @@ from trueodds_service.store.errors import (
 )
 from trueodds_service.store.paging import make_token, read_token
 from trueodds_service.store.records import Activation, Damaged, FitRequest, Scope
-from trueodds_service.store.rows import (
+from trueodds_service.store.salvage import read_all
+from trueodds_service.store.tables import (
     ActivationRow,
     CalibratorRow,
     ClockRow,
     FitRequestRow,
     ScopeRow,
 )
-from trueodds_service.store.salvage import read_all
 from trueodds_service.store.views import Page, Snapshot
 
 

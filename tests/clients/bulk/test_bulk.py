@@ -9,7 +9,8 @@ import pytest
 from pyarrow import parquet
 
 import trueodds
-from trueodds import Client, Example, Format, Method, Question, _messages, bulk
+from trueodds import Client, Example, Format, Method, Question, bulk
+from trueodds._convert import scoring as _messages
 from trueodds.bulk import job
 from trueodds.bulk.parts import Parts
 from trueodds.cli.bulk import BAD_ROWS

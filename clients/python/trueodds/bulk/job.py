@@ -10,8 +10,9 @@ from typing import TypeAlias
 from google.protobuf.json_format import MessageToDict
 from pyarrow import parquet
 
-from trueodds import _messages, errors
+from trueodds import errors
 from trueodds._channel import BATCH
+from trueodds._convert import scoring as _messages
 from trueodds.bulk.errors import BulkError
 from trueodds.bulk.origin import Origin
 from trueodds.bulk.parts import Parts

@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from trueodds import _messages
 from trueodds._channel import PATIENCE
+from trueodds._convert import scoring as _messages
 from trueodds.cli.console import (
     AnswerFormat,
     AnswerSet,

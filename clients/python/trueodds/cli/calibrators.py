@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from trueodds._channel import FIT_TIMEOUT
-from trueodds._fits import DamagedCalibratorWarning, DegenerateFitWarning
+from trueodds._convert.fits import DamagedCalibratorWarning, DegenerateFitWarning
 from trueodds.cli.console import (
     AnswerFormat,
     ModelName,

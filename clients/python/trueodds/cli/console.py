@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from trueodds._channel import TIMEOUT
-from trueodds._messages import calibrator_parts, model_name
+from trueodds._convert.scoring import calibrator_parts, model_name
 from trueodds.client import Client
 from trueodds.errors import TrueoddsError
 from trueodds.files import FileError

@@ -68,7 +68,7 @@ def engine_arguments(
         "distributed_executor_backend": "uni" if on_cpu else None,
         "disable_log_stats": True,
         "max_logprobs": MAX_TOP_TOKENS,
-        "logits_processors": ["trueodds_service.engine.forced:ForcedTokens"],
+        "logits_processors": ["trueodds_service.engine.vllm.forced_tokens:ForcedTokens"],
         **_lora_arguments(adapters or {}),
     }
 

@@ -9,8 +9,8 @@ from google.rpc import code_pb2
 
 from trueodds import errors
 from trueodds._channel import BATCH
-from trueodds._pace import Pace
-from trueodds._pieces import Batch, Key, Piece, Request, Response
+from trueodds._stream.pace import Pace
+from trueodds._stream.pieces import Batch, Key, Piece, Request, Response
 from trueodds.v1 import scoring_pb2
 
 # Seconds before what failed is sent again: doubled each time that nothing comes back.

@@ -6,7 +6,7 @@ import torch
 from vllm.v1.sample.logits_processor import BatchUpdate, LogitsProcessor
 from vllm.v1.sample.logits_processor.builtin import process_dict_updates
 
-from trueodds_service.engine.steps import FORCED
+from trueodds_service.engine.vllm.logprobs import FORCED
 
 if TYPE_CHECKING:
     from vllm import SamplingParams

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator
 import grpc
 
 from trueodds import errors
-from trueodds._flight import Flight
-from trueodds._pieces import Key, Request, Response
-from trueodds._streams import broken, ended, too_slow
+from trueodds._stream.flight import Flight
+from trueodds._stream.pieces import Key, Request, Response
+from trueodds._stream.threads import broken, ended, too_slow
 from trueodds.v1 import scoring_pb2_grpc
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from trueodds import errors
-from trueodds._pace import Pace
+from trueodds._stream.pace import Pace
 from trueodds.v1 import scoring_pb2
 
 Request = scoring_pb2.BatchScoreRequest

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from trueodds_service.concurrency import gather_or_cancel
 from trueodds_service.config import VllmSettings
 from trueodds_service.engine.base import EngineDied, EngineInfo, Outcome, TokenPrompt
-from trueodds_service.engine.lanes import Lanes
-from trueodds_service.engine.launch import engine_arguments
-from trueodds_service.engine.reader import Reader, Terms
+from trueodds_service.engine.vllm.exclusive import Lanes
+from trueodds_service.engine.vllm.launch import engine_arguments
+from trueodds_service.engine.vllm.scorer import Reader, Terms
 from trueodds_service.errors import PromptFault, class_and_place
 
 if TYPE_CHECKING:

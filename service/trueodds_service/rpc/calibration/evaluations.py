@@ -18,9 +18,9 @@ from trueodds_service.flows.evaluate import (
     Report,
     SetCalibration,
 )
-from trueodds_service.flows.items import FitQuestions, FitScores
+from trueodds_service.flows.fit_data import FitQuestions, FitScores
 from trueodds_service.prompts.reading import OrderCorrection, Reading
-from trueodds_service.rpc.items import parse_questions, parse_scores
+from trueodds_service.rpc.calibration.items import parse_questions, parse_scores
 from trueodds_service.rpc.names import parse_calibrator
 from trueodds_service.rpc.reading import parse_reading
 

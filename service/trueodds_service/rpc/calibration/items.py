@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds_service.config import Limits
 from trueodds_service.errors import InvalidInput, field
-from trueodds_service.flows.items import FitQuestions, FitScores, one_number, score_rows
+from trueodds_service.flows.fit_data import FitQuestions, FitScores, one_number, score_rows
 from trueodds_service.prompts.question import Question
 from trueodds_service.prompts.reading import Reading
 from trueodds_service.rpc.questions import QuestionParser, parse_answer

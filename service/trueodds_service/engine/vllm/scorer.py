@@ -16,7 +16,7 @@ import numpy as np
 
 from trueodds_service.concurrency import gather_or_cancel
 from trueodds_service.engine.base import TokenPrompt, TokenScore
-from trueodds_service.engine.steps import (
+from trueodds_service.engine.vllm.logprobs import (
     MOST_TOKENS_READ,
     Read,
     Steps,

@@ -10,8 +10,8 @@ import grpc
 
 from trueodds import errors
 from trueodds._address import proxy_before
-from trueodds._flight import Flight
-from trueodds._pieces import Key, Request, Response
+from trueodds._stream.flight import Flight
+from trueodds._stream.pieces import Key, Request, Response
 from trueodds.v1 import scoring_pb2_grpc
 
 # A signal that comes just before a wait does not end it: it is seen after so long.

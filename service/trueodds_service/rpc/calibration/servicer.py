@@ -8,18 +8,18 @@ from trueodds.v1 import calibration_pb2 as pb
 from trueodds.v1 import calibration_pb2_grpc
 from trueodds_service.config import Limits
 from trueodds_service.errors import InvalidInput, NotServed
+from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.calibrate import calibrate
-from trueodds_service.flows.calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog
 from trueodds_service.flows.evaluate import evaluate_calibrator
 from trueodds_service.flows.fit import fit
-from trueodds_service.flows.items import Progress
-from trueodds_service.rpc.calibrate import calibrate_response, parse_calibrate
-from trueodds_service.rpc.calibrators import calibrator_message, damaged_message
-from trueodds_service.rpc.evaluations import parse_evaluation, report_message
-from trueodds_service.rpc.fits import parse_fit
+from trueodds_service.flows.fit_data import Progress
+from trueodds_service.rpc.calibration.calibrate import calibrate_response, parse_calibrate
+from trueodds_service.rpc.calibration.calibrators import calibrator_message, damaged_message
+from trueodds_service.rpc.calibration.evaluations import parse_evaluation, report_message
+from trueodds_service.rpc.calibration.fits import parse_fit
+from trueodds_service.rpc.calibration.parts import join
 from trueodds_service.rpc.names import parse_calibrator, parse_model
-from trueodds_service.rpc.parts import join
 from trueodds_service.rpc.questions import parse_task
 from trueodds_service.rpc.status import Context
 from trueodds_service.store.calibrator import Calibrator

@@ -13,14 +13,14 @@ from sqlalchemy.orm import Session
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.errors import NotActive, NothingActive
 from trueodds_service.store.records import Scope
-from trueodds_service.store.rows import (
+from trueodds_service.store.salvage import read_all
+from trueodds_service.store.tables import (
     CLOCK_ID,
     ActivationRow,
     CalibratorRow,
     ClockRow,
     ScopeRow,
 )
-from trueodds_service.store.salvage import read_all
 
 
 def find_scope(session: Session, scope: Scope) -> ScopeRow | None:

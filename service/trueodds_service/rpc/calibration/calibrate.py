@@ -9,8 +9,12 @@ from trueodds.v1 import calibration_pb2 as pb
 from trueodds_service.config import Limits
 from trueodds_service.errors import InvalidInput, ServiceError, field
 from trueodds_service.flows.calibrate import Calibrated, CalibrateQuery, CalibrateResult
-from trueodds_service.flows.items import score_rows
-from trueodds_service.rpc.items import check_logprobs, check_options, refuse_probabilities
+from trueodds_service.flows.fit_data import score_rows
+from trueodds_service.rpc.calibration.items import (
+    check_logprobs,
+    check_options,
+    refuse_probabilities,
+)
 from trueodds_service.rpc.names import parse_calibrator, parse_model
 from trueodds_service.rpc.questions import parse_task
 from trueodds_service.rpc.reading import parse_reading

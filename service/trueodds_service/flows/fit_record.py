@@ -16,7 +16,7 @@ from trueodds_service.core.fitting.data import DataError, FitData
 from trueodds_service.core.fitting.temperature import Bound
 from trueodds_service.core.metrics.evaluate import evaluate
 from trueodds_service.errors import InvalidInput
-from trueodds_service.flows.items import FitScores
+from trueodds_service.flows.fit_data import FitScores
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.records import Candidate, Prior, Provenance, Scope, Selection
 

@@ -10,11 +10,11 @@ from trueodds_service.core.fitting.fit import CONSTANT_TEMPERATURE
 from trueodds_service.core.fitting.temperature import DEFAULT_BOUNDS
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.fit import FitQuery
-from trueodds_service.flows.items import FitQuestions, FitScores, NoData
-from trueodds_service.flows.record import Bias
+from trueodds_service.flows.fit_data import FitQuestions, FitScores, NoData
+from trueodds_service.flows.fit_record import Bias
 from trueodds_service.prompts.reading import OrderCorrection, Reading
-from trueodds_service.rpc.calibrators import BIAS_MESSAGES, METHOD_MESSAGES
-from trueodds_service.rpc.items import parse_questions, parse_scores
+from trueodds_service.rpc.calibration.calibrators import BIAS_MESSAGES, METHOD_MESSAGES
+from trueodds_service.rpc.calibration.items import parse_questions, parse_scores
 from trueodds_service.rpc.names import parse_model
 from trueodds_service.rpc.questions import parse_task
 from trueodds_service.rpc.reading import parse_reading

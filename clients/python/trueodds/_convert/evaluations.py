@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from trueodds import _messages
-from trueodds._fits import add_items, allow
+from trueodds._convert import scoring as _messages
+from trueodds._convert.fits import add_items, allow
 from trueodds.evaluation import (
     AbstentionRule,
     AnswerSetCalibration,

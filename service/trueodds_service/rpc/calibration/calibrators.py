@@ -4,7 +4,7 @@ from google.protobuf import timestamp_pb2
 
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds_service.core.calibrators.methods import Method
-from trueodds_service.flows.record import Bias
+from trueodds_service.flows.fit_record import Bias
 from trueodds_service.rpc.names import calibrator_name, model_name
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.records import Damaged, Prior, Provenance, Scope, Selection

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from trueodds import errors
 from trueodds._channel import BATCH
-from trueodds._messages import (
+from trueodds._convert.scoring import (
     CORRECTIONS,
     METHODS,
     calibrator_of,

@@ -1,0 +1,1 @@
+"""Python ↔ messages, for both clients."""

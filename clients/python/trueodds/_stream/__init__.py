@@ -1,0 +1,1 @@
+"""What of a batch is under way: sent, sent again, given up."""

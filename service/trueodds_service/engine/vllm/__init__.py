@@ -1,0 +1,1 @@
+"""Option logprobs from vLLM: the only home of vllm."""

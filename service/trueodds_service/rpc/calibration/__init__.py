@@ -1,0 +1,1 @@
+"""CalibrationService: messages checked and converted, and back."""
