@@ -34,7 +34,7 @@ DOORS = {
     ("flows", "engine"): {"engine.base"},
     ("prompts", "engine"): {"engine.base"},
     ("rpc", "engine"): {"engine.base"},
-    ("serving", "engine"): {"engine.base"},
+    ("serving", "engine"): {"engine.base", "engine.link"},
     ("flows", "store"): {
         "store.base",
         "store.calibrator",
@@ -43,6 +43,15 @@ DOORS = {
         "store.views",
     },
     ("rpc", "store"): {"store.calibrator", "store.records"},
+}
+
+# The rooms of core, and the others that each may import.
+ROOMS = {
+    "arrays": set(),
+    "calibrators": {"arrays"},
+    "metrics": {"arrays"},
+    "fitting": {"arrays", "calibrators", "metrics"},
+    "decisions": {"arrays", "metrics"},
 }
 
 # The homes of foreign libraries. The service imports no other, and nothing of its client but the
@@ -54,22 +63,18 @@ HOMES = {
     "grpc_health": {"rpc"},
     "grpc_reflection": {"rpc"},
     "grpc_status": {"rpc"},
+    "msgspec": {"engine.link"},
     "numpy": {"core", "engine", "flows", "rpc"},
-    "psutil": {"serving.engines", "serving.reaper"},
+    "psutil": {"serving.pauses", "serving.reaper", "serving.replica"},
     "pydantic": {"config"},
     "ray": {"serving"},
     "sqlalchemy": {"store"},
     "transformers": {"prompts.tokenizer", "prompts.loading", "prompts.controls"},
     "trueodds.v1": {"rpc"},
-    "torch": {"engine.forced"},
-    "vllm": {
-        "engine.forced",
-        "engine.launch",
-        "engine.reader",
-        "engine.steps",
-        "engine.vllm",
-    },
+    "torch": {"engine.vllm.forced_tokens"},
+    "vllm": {"engine.vllm"},
     "yaml": {"config"},
+    "zmq": {"engine.link"},
 }
 
 CLIENT_LIBRARIES = {"google", "grpc", "grpc_status", "rich", "typer"}
@@ -152,6 +157,21 @@ def test_arrows_point_down(part):
     assert found <= ARROWS[part] | {part}
 
 
+def test_core_has_these_rooms():
+    found = {module.split(".")[1] for module, _ in modules(SERVICE) if module.startswith("core.")}
+    assert found == {*ROOMS}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_arrows_between_rooms_point_down(room):
+    found = {
+        name.split(".")[1]
+        for module, name in OWN
+        if within(module, [f"core.{room}"]) and within(name, ["core"])
+    }
+    assert found <= ROOMS[room] | {room}
+
+
 @pytest.mark.parametrize(("ends", "doors"), DOORS.items(), ids=map(" to ".join, DOORS))
 def test_a_part_is_entered_by_its_doors(ends, doors):
     part, other = ends
@@ -168,7 +188,7 @@ def test_a_library_is_imported_in_its_home_only(library, homes):
 
 def test_vllm_is_loaded_by_the_process_that_runs_it():
     eager = {module for module, name, lazy in FOUND if within(name, ["vllm"]) and not lazy}
-    assert eager == {"engine.forced"}, "which vLLM loads by its name"
+    assert eager == {"engine.vllm.forced_tokens"}, "which vLLM loads by its name"
     assert not any(
         within(name, ["trueodds_service.engine.vllm.forced_tokens"]) for _, name, _ in FOUND
     )

@@ -100,11 +100,24 @@ BAD_SETTINGS = {
             "max_sequences": 0,
             "kv_cache_gib": 0,
             "eager": "perhaps",
-            "gpus": 2,
+            "gpus": 1.5,
+            "quantization": "int3",
+            "block_tokens": 24,
+            "block_hash": "md5",
+            "async_scheduling": "perhaps",
             "gpu_memory_fraction": 1.1,
             "load_format": "random",
         }.items()
     },
+    "three GPUs": (_engine(backend="vllm", gpus=3), "models.0.engine.vllm.gpus"),
+    "no replica": (_engine(replicas=0), "models.0.engine.vllm.replicas.min"),
+    "replicas in words": (_engine(replicas="many"), "models.0.engine.vllm.replicas"),
+    "more than most": (
+        _engine(replicas={"min": 3, "max": 2}),
+        "models.0.engine.vllm.replicas",
+    ),
+    "no most": (_engine(replicas={"min": 3}), "models.0.engine.vllm.replicas.max"),
+    "no gateway": (_set("gateways", 0), "gateways"),
     **{
         f"fake.{name} of {value}": (
             _engine(backend="fake", **{name: value}),
@@ -129,7 +142,7 @@ def test_a_bad_setting_is_named(write, change, field):
     [
         (
             _set("listne", "x:1"),
-            "listne: is no setting; did you mean 'listen'? (there are limits, ",
+            "listne: is no setting; did you mean 'listen'? (there are gateways, ",
         ),
         (
             _set("models.0.wieghts", "x"),
@@ -144,7 +157,15 @@ def test_a_bad_setting_is_named(write, change, field):
             _set("limits", {"max_item": 1}),
             "limits.max_item: is no setting; did you mean 'max_items'",
         ),
-        (_set("zzz", 1), "zzz: is no setting (there are limits, listen, models, "),
+        (
+            _engine(replicas={"mn": 1, "max": 2}),
+            "models.0.engine.vllm.replicas.mn: is no setting; did you mean 'min'? (there are max, ",
+        ),
+        (
+            _engine(processes=4),
+            "models.0.engine.vllm.processes: is no setting; did you mean 'replicas'?",
+        ),
+        (_set("zzz", 1), "zzz: is no setting (there are gateways, limits, listen, models, "),
     ],
 )
 def test_a_misspelt_setting_is_told_its_neighbour(write, change, said):

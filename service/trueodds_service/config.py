@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from trueodds_service.errors import ConfigError
 
 MAX_LORA_RANK = 512
+_TENSOR_PARALLEL = (2, 4, 8)
 MODEL_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
 
 
@@ -20,15 +21,38 @@ class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Scaling(_Settings):
+    """Replicas of a model between two numbers, by the prompts that are under way."""
+
+    min: int = Field(default=1, ge=1, le=1024)
+    max: int = Field(ge=1, le=1024)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min is {self.min}, and max is {self.max}")
+        return self
+
+
 class _EngineSettings(_Settings):
-    processes: int = Field(default=1, ge=1, le=64)
-    """Engine processes that answer for the model, and share what it has of a GPU and its memory.
-    More than one pays where the host's Python is the limit and not the GPU, as with models of
-    about 1B parameters. Prompts that begin alike go to the same one."""
+    replicas: Scaling | None = None
+    """Copies of the engine, each in processes of its own: a number, or ``{min, max}`` to follow the
+    load. Left out, a model has one on each GPU that no other model asks for. Prompts that begin
+    alike go to the same one. Several that share a GPU pay where the host's Python is the limit and
+    not the GPU, as with models of about 1B parameters: ``replicas: 4, gpus: 0.25``."""
 
     hang_seconds: float = Field(default=20.0, ge=1)
     """An engine none of whose steps ends for so long is replaced. A step of ``max_batch_tokens`` of
     a large model on a CPU can take longer: raise this, or make the steps smaller."""
+
+    @field_validator("replicas", mode="before")
+    @classmethod
+    def _fixed(cls, replicas: Any) -> Any:
+        if isinstance(replicas, int) and not isinstance(replicas, bool):
+            return {"min": replicas, "max": replicas}
+        if replicas is None or isinstance(replicas, dict | Scaling):
+            return replicas
+        raise ValueError("has to be a number, or {min, max}")
 
 
 class VllmSettings(_EngineSettings):
@@ -37,22 +61,40 @@ class VllmSettings(_EngineSettings):
     backend: Literal["vllm"] = "vllm"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """auto: float32 on a CPU, the weights' own on a GPU."""
+    quantization: Literal["none", "fp8"] = "none"
+    """fp8: the weights are made so when they are loaded, which needs a GPU. none: they are taken
+    as they are, which may be quantized."""
     max_tokens: int | None = Field(default=None, ge=16)
     """The context; the model's own when left out."""
     max_batch_tokens: int = Field(default=4096, ge=256)
     """Tokens that one engine step computes at most."""
     max_sequences: int = Field(default=256, ge=1)
     """Prompts that one engine step holds at most."""
+    block_tokens: Literal[16, 32, 64, 128] | None = None
+    """What is cached, is cached in blocks of so many tokens. 32 on a CPU, 16 on a GPU."""
+    block_hash: Literal["sha256", "sha256_cbor", "xxhash", "xxhash_cbor"] = "sha256"
+    """What tells blocks apart. xxhash costs the host less; who knows it can make two that it takes
+    for one, so it is for trusted callers."""
+    async_scheduling: bool | None = None
+    """Plan a step while the one before it is computed; vLLM's own choice when left out."""
     kv_cache_gib: float | None = Field(default=None, gt=0)
     """Memory of the KV cache; 1 GiB on a CPU, what vLLM finds free on a GPU."""
     eager: bool | None = None
     """Skip compilation: a faster start. True on a CPU."""
-    gpus: float | None = Field(default=None, ge=0, le=1)
-    """A GPU of its own, or a share of one. Left out, the models share what is there evenly."""
+    gpus: float | None = Field(default=None, ge=0, le=8)
+    """GPUs of a replica: a share of one, or 1, 2, 4 or 8, on which it is split by vLLM's tensor
+    parallelism. Left out, one, or a share where there are fewer than models."""
     gpu_memory_fraction: float | None = Field(default=None, gt=0, le=1)
-    """How much of its GPU's memory the engine may take: nine tenths of its share when left out."""
+    """How much of each GPU's memory a replica may take: nine tenths of its share when left out."""
     load_format: Literal["auto", "dummy"] = "auto"
     """dummy: random weights in the shape of ``config.json``, to measure speed."""
+
+    @field_validator("gpus")
+    @classmethod
+    def _check_gpus(cls, gpus: float | None) -> float | None:
+        if gpus is not None and gpus > 1 and gpus not in _TENSOR_PARALLEL:
+            raise ValueError("has to be a share of one, or 1, 2, 4 or 8")
+        return gpus
 
 
 class FakeSettings(_EngineSettings):
@@ -125,6 +167,9 @@ class Settings(_Settings):
     """A database URL; a relative SQLite path is relative to the configuration file."""
     models: tuple[ModelSettings, ...] = Field(min_length=1)
     limits: Limits = Limits()
+    gateways: int | None = Field(default=None, ge=1, le=64)
+    """Processes that answer at the address, each the whole service but for its engines; the kernel
+    deals connections out among them. Left out, one for each GPU, up to four."""
     require_calibrated: bool = False
     """Refuse questions that no calibrator applies to, where a request does not say."""
 
@@ -233,10 +278,12 @@ def _unknown(*place: int | str) -> str:
     """What there is instead of a setting that is none."""
     *section, name = (part for part in place if isinstance(part, str))
     known = sorted(_SECTIONS[tuple(section)].model_fields)
-    near = difflib.get_close_matches(name, known, n=1)
+    near = _FORMER.get(name) or difflib.get_close_matches(name, known, n=1)
     meant = f"; did you mean {near[0]!r}?" if near else ""
     return f"is no setting{meant} (there are {', '.join(known)})"
 
+
+_FORMER = {"processes": ["replicas"]}
 
 # By the names that lead to them.
 _SECTIONS: dict[tuple[str, ...], type[_Settings]] = {
@@ -245,6 +292,8 @@ _SECTIONS: dict[tuple[str, ...], type[_Settings]] = {
     ("models",): ModelSettings,
     ("models", "engine", "vllm"): VllmSettings,
     ("models", "engine", "fake"): FakeSettings,
+    ("models", "engine", "vllm", "replicas"): Scaling,
+    ("models", "engine", "fake", "replicas"): Scaling,
 }
 
 

@@ -1,17 +1,30 @@
-"""A process of the real engine, as Ray would start it, without Ray: prints its socket's path."""
+"""A process of the real engine, as Ray would start it, without Ray: prints its announcements."""
 
 import asyncio
+import dataclasses
+import json
 import sys
 from pathlib import Path
 
 from trueodds_service.config import ModelSettings
-from trueodds_service.serving.engines import EngineReplica
+from trueodds_service.serving.directory import Announcement
+from trueodds_service.serving.replica import Replica
+
+
+class Printed:
+    """Serve's handle of a directory, as far as a replica asks it."""
+
+    @property
+    def announce(self) -> "Printed":
+        return self
+
+    async def remote(self, replica: Announcement) -> None:
+        print("announced", json.dumps(dataclasses.asdict(replica)), flush=True)
 
 
 async def main(model: ModelSettings, sockets: Path) -> None:
-    replica = EngineReplica.__new__(EngineReplica)
-    await replica.__init__(model, {}, sockets)
-    print("socket", await replica.path(), flush=True)
+    replica = Replica.__new__(Replica)
+    await replica.__init__(model, {}, sockets, Printed())
     await asyncio.Event().wait()
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -15,8 +16,9 @@ import pytest_asyncio
 from trueodds_demo.service import MODELS
 from trueodds_service.config import ModelSettings, VllmSettings
 from trueodds_service.engine.base import TokenPrompt, TokenScore
-from trueodds_service.serving.engines import RemoteEngine, RemoteEngines
-from trueodds_service.serving.suspects import Killers
+from trueodds_service.serving.directory import Announcement
+from trueodds_service.serving.replica import node
+from trueodds_service.serving.replicas import Replicas
 
 VOCABULARY = 1280
 SCRIPT = Path(__file__).with_name("engine_process.py")
@@ -25,27 +27,19 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 class Restarted:
-    """The handle of a process that is started anew whenever it has ended."""
+    """A process that is started anew whenever it has ended, and what a gateway sees of it."""
 
     def __init__(self, sockets: Path) -> None:
+        self.replicas = Replicas("base", node())
         engine = VllmSettings(kv_cache_gib=0.5, gpu_memory_fraction=0.2, hang_seconds=3)
         self._model = ModelSettings(name="base", weights=MODELS / "base", engine=engine)
         self._sockets = sockets
-        self._socket: str | None = None
         self.process: asyncio.subprocess.Process | None = None
         self.deaths = 0
         self._running = asyncio.create_task(self._run())
 
-    @property
-    def path(self) -> "Restarted":
-        return self
-
-    async def remote(self) -> str:
-        if self._socket is None:
-            raise OSError
-        return self._socket
-
     async def close(self) -> None:
+        self.replicas.close()
         self._running.cancel()
         if self.process is None or self.process.returncode is not None:
             return
@@ -66,9 +60,9 @@ class Restarted:
             )
             assert self.process.stdout is not None
             async for line in self.process.stdout:
-                if line.startswith(b"socket "):
-                    self._socket = line.split()[1].decode()
-            self._socket = None
+                if line.startswith(b"announced "):
+                    announced = json.loads(line.removeprefix(b"announced "))
+                    self.replicas.heed([Announcement(**announced)])
             self.deaths += 1
             await self.process.wait()
 
@@ -76,11 +70,8 @@ class Restarted:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def served(tmp_path_factory):
     handle = Restarted(tmp_path_factory.mktemp("sockets"))
-    killers = Killers()
-    engines = RemoteEngines([RemoteEngine("base", handle, killers)], killers)
-    await engines.connected()
-    yield handle, engines
-    engines.close()
+    await handle.replicas.connected()
+    yield handle, handle.replicas
     await handle.close()
 
 
@@ -98,34 +89,34 @@ def assert_same(outcomes, expected):
 @pytest.mark.timeout(600)
 async def test_a_prompt_that_kills_is_one_error_and_all_others_have_their_scores(served):
     """A token without a row in the embedding, past the check that would refuse it."""
-    handle, engines = served
+    handle, replicas = served
     fine = prompts(0, 500)
-    expected = await engines.score(fine)
+    expected = await replicas.score(fine, None)
     asked = list(fine)
     # Last, so that few engines have to die: tests/serving has it in every place.
     asked.append(TokenPrompt((50, VOCABULARY + 10**6), ((5,), (6,))))
-    calls = [engines.score(asked[start : start + 50]) for start in range(0, 501, 50)]
+    calls = [replicas.score(asked[start : start + 50], None) for start in range(0, 501, 50)]
     outcomes = [outcome for call in await asyncio.gather(*calls) for outcome in call]
     assert outcomes.pop().reason == "ENGINE_KILLED"
     assert_same(outcomes, expected)
-    await engines.connected()
+    await replicas.connected()
     assert handle.deaths == 2, "one death shows that there is one, and one which it is"
-    [again] = await engines.score(asked[500:])
+    [again] = await replicas.score(asked[500:], None)
     assert again.reason == "ENGINE_KILLED"
-    assert_same(await engines.score(fine[:1]), expected[:1])
+    assert_same(await replicas.score(fine[:1], None), expected[:1])
     assert handle.deaths == 2, "it is known"
 
 
 @pytest.mark.timeout(600)
 async def test_an_engine_that_hangs_is_replaced_and_answers_what_it_was_asked(served):
-    handle, engines = served
-    await engines.connected()
+    handle, replicas = served
+    await replicas.connected()
     deaths = handle.deaths
     # vLLM's own process stands still; the one around it goes on.
     children = psutil.Process(handle.process.pid).children(recursive=True)
     [core] = [each for each in children if "EngineCore" in " ".join(each.cmdline())]
-    expected = await engines.score(prompts(0, 8))
+    expected = await replicas.score(prompts(0, 8), None)
     os.kill(core.pid, signal.SIGSTOP)
-    assert_same(await engines.score(prompts(0, 8)), expected)
+    assert_same(await replicas.score(prompts(0, 8), None), expected)
     assert handle.deaths == deaths + 1
     assert not core.is_running()

@@ -95,7 +95,7 @@ def test_everything_that_is_wrong_is_told(check, bad, damaged, tmp_path, monkeyp
     assert weights == f"model damaged: weights {damaged}: holds no weights (*.safetensors, *.bin)"
     assert tokenizer.startswith(f"model damaged: tokenizer {damaged}: its tokenizer cannot be load")
     assert len(others) == 2, "of the folder that is not there"
-    assert gpus == "GPUs: 0 here: models: their engines ask for 2 GPUs, and 0 are here"
+    assert gpus == "GPUs: 0 here: model greedy: 1 replica of 1 GPU, 0 GPUs are here"
     assert lines[-1].endswith("serve.yaml: 8 wrong")
 
 

@@ -2,14 +2,13 @@
 
 import asyncio
 import itertools
-from types import SimpleNamespace
 
 import pytest
+from tests.serving.played import Played
 
 from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.engine.fake import FakeEngine
-from trueodds_service.engine.link.connection import Listener
-from trueodds_service.serving.engines import RemoteEngine, RemoteEngines
+from trueodds_service.serving.replicas import Replicas
 from trueodds_service.serving.suspects import Killers, Suspects
 
 MARK = 17
@@ -33,40 +32,28 @@ async def says_more(engine, prompts):
 @pytest.fixture
 async def serve(tmp_path):
     """The gateway's view of an engine that answers calls so; it dies at the first ``deaths``."""
-    numbers, made = itertools.count(), []
+    made = []
 
     async def serve(answer, deaths=0):
-        engine = FakeEngine(seed=7)
-        handle = SimpleNamespace(listener=None, calls=0)
-
-        async def listen():
-            handle.listener = Listener(engine.info, score)
-            handle.socket = str(tmp_path / str(next(numbers)))
-            await handle.listener.listen(handle.socket)
+        engine, left = FakeEngine(seed=7), itertools.repeat(None, deaths)
 
         async def score(prompts, adapter):
-            handle.calls += 1
-            if handle.calls <= deaths:
-                await handle.listener.close(0)
-                await listen()
+            if next(left, engine) is None:
+                await replica.kill()
+                view.heed([replica.start()])
                 await asyncio.Event().wait()
             return await answer(engine, prompts)
 
-        async def remote():
-            return handle.socket
-
-        handle.path = SimpleNamespace(remote=remote)
-        await listen()
-        killers = Killers()
-        whole = RemoteEngines([RemoteEngine("model", handle, killers)], killers)
-        made.append((whole, handle))
-        await whole.connected()
-        return whole
+        replica, view = Played(tmp_path, score, info=engine.info), Replicas("model", "here")
+        view.heed([replica.start()])
+        made.append((view, replica))
+        await view.connected()
+        return view
 
     yield serve
-    for whole, handle in made:
-        whole.close()
-        await handle.listener.close(0)
+    for view, replica in made:
+        view.close()
+        await replica.kill()
 
 
 def prompts(marked):
@@ -82,7 +69,7 @@ def prompts(marked):
 async def test_only_the_prompts_that_it_fails_at_have_a_fault(serve, answer, marked, deaths):
     whole = await serve(answer, deaths)
     asked = prompts(marked)
-    outcomes = await whole.score(asked)
+    outcomes = await whole.score(asked, None)
     right = await FakeEngine(seed=7).score(asked)
     for place, (outcome, expected) in enumerate(zip(outcomes, right, strict=True)):
         if place in marked:

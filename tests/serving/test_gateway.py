@@ -3,37 +3,19 @@
 import asyncio
 import shutil
 
+import grpc
 import pytest
+from tests.serving.played import Handle, Played, until
 
+from trueodds.v1 import model_pb2, model_pb2_grpc
 from trueodds_service.app import App
 from trueodds_service.config import Settings
 from trueodds_service.engine.base import EngineInfo
-from trueodds_service.engine.link.connection import Listener
+from trueodds_service.errors import ConfigError
 from trueodds_service.serving import gateway as gateway_module
+from trueodds_service.serving.address import free_address
+from trueodds_service.serving.directory import Directory
 from trueodds_service.serving.gateway import Gateway
-
-
-class Handle:
-    """A deployment's handle; the engine behind it listens at a socket, until it is lost."""
-
-    def __init__(self, socket):
-        self._socket = str(socket)
-        self._listener = None
-
-    @property
-    def path(self):
-        return self
-
-    async def remote(self):
-        return self._socket
-
-    async def start(self):
-        self._listener = Listener(EngineInfo("fake", "1", "float64", 2048, 32000), None)
-        await self._listener.listen(self._socket)
-
-    async def lose(self):
-        if self._listener is not None:
-            await self._listener.close(0)
 
 
 class Opened(Gateway):
@@ -44,9 +26,43 @@ class Opened(Gateway):
 
     async def until(self, name, state):
         """Waits until the model is in that state; its cause."""
-        while (found := (await self.states())[name])[0] != state:  # noqa: ASYNC110 (no event)
-            await asyncio.sleep(0.01)
-        return found[1]
+        await until(lambda: self.states()[name][0] == state)
+        return self.states()[name][1]
+
+
+class Models:
+    """The replicas of two models, what they say to a directory, and gateways that ask it."""
+
+    def __init__(self, folder, settings):
+        self.settings = settings
+        self.directory = Directory()
+        info = EngineInfo("fake", "1", "float64", 2048, 32000)
+        self.played = {name: Played(folder, None, name, info) for name in ("good", "other")}
+        self.gateways = []
+
+    async def open(self):
+        gateway = Opened.__new__(Opened)
+        await gateway.__init__(self.settings, Handle(self.directory))
+        self.gateways.append(gateway)
+        return gateway
+
+    async def start(self, name):
+        await self.directory.announce(self.played[name].start())
+
+    async def lose(self, name):
+        await self.directory.withdraw(self.played[name].announcement.replica)
+        await self.played[name].kill()
+
+    async def close(self):
+        for gateway in self.gateways:
+            await Gateway.__del__(gateway)
+        for played in self.played.values():
+            await played.kill()
+
+
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch):
+    monkeypatch.setattr(gateway_module, "_LOOK_SECONDS", 0.01)
 
 
 @pytest.fixture
@@ -54,27 +70,27 @@ async def start(tmp_path, weights):
     """Starts a gateway of two models, "good" and "other" with its weights in a folder."""
     opened = []
 
-    async def start(other=weights, absent=()):
+    async def start(other=weights, absent=(), **settings):
         models = [
             {"name": name, "weights": folder, "engine": {"backend": "fake"}}
             for name, folder in (("good", weights), ("other", other))
         ]
         settings = Settings.model_validate(
-            {"listen": "127.0.0.1:0", "store": f"sqlite:///{tmp_path}/s.sqlite", "models": models}
+            {
+                "listen": "127.0.0.1:0",
+                "store": f"sqlite:///{tmp_path}/s.sqlite",
+                "models": models,
+                **settings,
+            }
         )
-        handles = {name: Handle(tmp_path / name) for name in ("good", "other")}
-        gateway = Opened.__new__(Opened)
-        await gateway.__init__(settings, {name: [each] for name, each in handles.items()})
-        for name in handles.keys() - {*absent}:
-            await handles[name].start()
-        opened.append((gateway, handles))
-        return gateway, handles
+        opened.append(Models(tmp_path, settings))
+        for name in opened[-1].played.keys() - {*absent}:
+            await opened[-1].start(name)
+        return await opened[-1].open(), opened[-1]
 
     yield start
-    for gateway, handles in opened:
-        await Gateway.__del__(gateway)
-        for handle in handles.values():
-            await handle.lose()
+    for models in opened:
+        await models.close()
 
 
 async def test_a_tokenizer_that_cannot_be_loaded_is_told_and_costs_no_other_model(
@@ -112,20 +128,52 @@ async def test_a_watch_outlives_any_error(start, monkeypatch, caplog):
 
 
 async def test_an_engine_that_is_lost_is_taken_up_again(start):
-    gateway, handles = await start()
+    gateway, models = await start()
     await gateway.until("other", "READY")
-    await handles["other"].lose()
+    await models.lose("other")
     await gateway.until("other", "LOST")
-    await handles["other"].start()
+    await models.start("other")
     await gateway.until("other", "READY")
+
+
+async def test_a_directory_that_was_replaced_and_knows_nobody_costs_nothing(start):
+    gateway, _ = await start()
+    for name in ("good", "other"):
+        await gateway.until(name, "READY")
+    gateway._directory = Handle(Directory())
+    await until(gateway._directory._target._gateways.all)
+    assert {state for state, _ in gateway.states().values()} == {"READY"}
 
 
 async def test_an_engine_that_serve_cannot_start_fails_its_model(start):
-    gateway, handles = await start(absent=["other"])
+    gateway, models = await start(absent=["other"])
     await gateway.until("good", "READY")
-    for name in ("other", "good"):
-        await gateway.engine_failed(name, "out of memory")
-    assert (await gateway.states())["other"] == ("FAILED", "out of memory")
-    assert (await gateway.states())["good"] == ("READY", ""), "it has an engine by now"
-    await handles["other"].start()
+    await models.directory.gateways(dict.fromkeys(("other", "good"), "out of memory"))
+    assert await gateway.until("other", "FAILED") == "out of memory"
+    assert gateway.states()["good"] == ("READY", ""), "it has an engine by now"
+    await models.start("other")
     await gateway.until("other", "READY")
+
+
+async def test_gateways_of_one_service_share_its_port_and_any_may_end(start):
+    port = free_address("127.0.0.1:0")
+    first, models = await start(listen=port, gateways=2)
+    second = await models.open()
+    await until(lambda: len(models.directory._gateways.all()) == 2)
+    assert first._app.address == second._app.address == port
+    await Gateway.__del__(first)
+    models.gateways.remove(first)
+    reports = await models.directory.gateways({})
+    assert [each.gateway for each in reports] == [second._number]
+    async with grpc.aio.insecure_channel(port) as channel:
+        listed = await model_pb2_grpc.ModelServiceStub(channel).ListModels(
+            model_pb2.ListModelsRequest()
+        )
+    assert len(listed.models) == 2
+
+
+async def test_another_service_does_not_get_the_port(start):
+    port = free_address("127.0.0.1:0")
+    await start(listen=port, gateways=2)
+    with pytest.raises(ConfigError, match="Address already in use"):
+        free_address(port)

@@ -9,6 +9,7 @@ import pytest
 from trueodds_service.config import Settings
 from trueodds_service.errors import StartError
 from trueodds_service.serving import local
+from trueodds_service.serving.directory import Report
 
 
 @pytest.fixture
@@ -32,6 +33,7 @@ def ray(monkeypatch):
     monkeypatch.setattr(local.ray, "shutdown", shutdown)
     monkeypatch.setattr(local.ray, "is_initialized", lambda: double.is_up)
     monkeypatch.setattr(local.ray, "cluster_resources", dict)
+    monkeypatch.setattr(local.ray, "nodes", list)
     monkeypatch.setattr(local.serve, "start", lambda **kwargs: double.starts.append(kwargs))
     monkeypatch.setattr(local, "_silence_ray", lambda: None)
     return double
@@ -95,11 +97,11 @@ TRACE = "Traceback:\n  File x\nRuntimeError: no memory\n  left\n"
 def test_only_engines_that_serve_has_given_up_have_failed(monkeypatch):
     up = local.DeploymentStatus
     found = {
-        "engine-a-b-0": (up.DEPLOY_FAILED, "REPLICA_STARTUP_FAILED", TRACE),
-        "engine-c-1": (up.UNHEALTHY, "REPLICA_STARTUP_FAILED", TRACE),
-        "engine-d-0": (up.UPDATING, "REPLICA_STARTUP_FAILED", TRACE),
-        "engine-e-0": (up.UNHEALTHY, "HEALTH_CHECK_FAILED", TRACE),
-        "engine-f-0": (up.UNHEALTHY, "REPLICA_STARTUP_FAILED", ""),
+        "engine-a-b": (up.DEPLOY_FAILED, "REPLICA_STARTUP_FAILED", TRACE),
+        "engine-c": (up.UNHEALTHY, "REPLICA_STARTUP_FAILED", TRACE),
+        "engine-d": (up.UPDATING, "REPLICA_STARTUP_FAILED", TRACE),
+        "engine-e": (up.UNHEALTHY, "HEALTH_CHECK_FAILED", TRACE),
+        "engine-f": (up.UNHEALTHY, "REPLICA_STARTUP_FAILED", ""),
         "gateway": (up.HEALTHY, "CONFIG_UPDATE_COMPLETED", TRACE),
     }
     monkeypatch.setattr(local.serve, "status", deployments(**found))
@@ -114,21 +116,17 @@ def test_a_gateway_that_cannot_start_ends_the_service(monkeypatch):
         local._failed_deployments()
 
 
-class Gateway:
-    """A handle of the gateway: each call takes what is next in ``answers``."""
+class Asked:
+    """The directory's handle: each call takes what is next in ``answers``."""
 
     def __init__(self, *answers):
         self._answers = iter(answers)
-        self.failed = []
-        self.address = self.states = SimpleNamespace(remote=self._next)
-        self.engine_failed = SimpleNamespace(remote=self._tell)
+        self.failures = []
+        self.gateways = SimpleNamespace(remote=self._next)
 
-    def _next(self):
+    def _next(self, failures):
+        self.failures.append(failures)
         return SimpleNamespace(result=self._result)
-
-    def _tell(self, *args):
-        self.failed.append(args)
-        return SimpleNamespace(result=lambda timeout_s: None)
 
     def _result(self, timeout_s):
         answer = next(self._answers)
@@ -137,12 +135,22 @@ class Gateway:
         return answer
 
 
-def test_states_are_those_of_before_while_the_gateway_does_not_answer(monkeypatch):
+def reports(*states):
+    return [
+        Report(number, "[::1]:5", {"model": (state, "")}) for number, state in enumerate(states)
+    ]
+
+
+def test_states_are_those_of_before_while_no_gateway_answers(monkeypatch):
     monkeypatch.setattr(local, "_failed_deployments", lambda: {"model": "no memory"})
-    starting, ready = {"model": ("STARTING", "")}, {"model": ("READY", "")}
-    gateway = Gateway(TimeoutError(), "[::1]:5", starting, TimeoutError(), ready, ready)
-    running = local.Running(gateway)
+    monkeypatch.setattr(local, "_PAUSE_SECONDS", 0)
+    starting, ready = reports("STARTING", "READY"), reports("READY", "READY")
+    # One of two gateways is not enough to begin with.
+    told = TimeoutError(), starting[:1], starting, starting, TimeoutError(), [], ready, ready
+    directory = Asked(*told)
+    running = local.Running(directory, 2)
     assert running.address == "[::1]:5"
-    assert [running.states() for _ in range(4)] == [starting, starting, ready, ready]
+    found = [running.states()["model"][0] for _ in range(5)]
+    assert found == ["STARTING"] * 3 + ["READY"] * 2
     # Serve is only asked for the cause while something is not ready.
-    assert gateway.failed == [("model", "no memory")] * 3
+    assert directory.failures == [{}] * 3 + [{"model": "no memory"}] * 4 + [{}]

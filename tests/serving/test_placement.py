@@ -2,7 +2,7 @@
 
 import pytest
 
-from trueodds_service.config import FakeSettings, ModelSettings, VllmSettings
+from trueodds_service.config import FakeSettings, ModelSettings, Scaling, VllmSettings
 from trueodds_service.errors import ConfigError
 from trueodds_service.serving.placement import place
 
@@ -23,11 +23,41 @@ def placed(gpus, *engines):
 OWN = VllmSettings()
 
 
+def counted(gpus, *engines):
+    """Each model's replicas and the GPUs of each."""
+    found = [model.engine for model in place(models(*engines), gpus)]
+    return [
+        (each.replicas if each.replicas.min < each.replicas.max else each.replicas.min, each.gpus)
+        for each in found
+    ]
+
+
 @pytest.mark.parametrize(
     ("gpus", "count", "share"), [(1, 1, 1), (1, 2, 0.5), (2, 2, 1), (4, 2, 1), (2, 3, 0.5)]
 )
 def test_models_share_the_gpus_evenly(gpus, count, share):
     assert placed(gpus, *[OWN] * count) == [(share, round(0.9 * share, 4))] * count
+
+
+@pytest.mark.parametrize(
+    ("gpus", "engines", "found"),
+    [
+        (8, [OWN], [(8, 1)]),
+        (8, [OWN, OWN, OWN], [(3, 1), (3, 1), (2, 1)]),
+        (4, [VllmSettings(gpus=2)], [(2, 2)]),
+        (5, [VllmSettings(gpus=2), OWN], [(2, 2), (1, 1)]),
+        (8, [VllmSettings(gpus=4, replicas=1), OWN], [(1, 4), (4, 1)]),
+        (2, [VllmSettings(gpus=0.25, replicas=4), OWN], [(4, 0.25), (1, 1)]),
+        (1, [VllmSettings(replicas=4)], [(4, 0.25)]),
+        (4, [VllmSettings(gpus=0.25)], [(1, 0.25)]),
+        (3, [VllmSettings(replicas=2), OWN], [(2, 1), (1, 1)]),
+        (4, [VllmSettings(replicas=Scaling(max=3)), OWN], [(Scaling(max=3), 1), (1, 1)]),
+        (0, [VllmSettings(replicas=2), OWN], [(2, 0), (1, 0)]),
+        (1, [VllmSettings(gpus=0), OWN], [(1, 0), (1, 1)]),
+    ],
+)
+def test_each_gpu_that_others_leave_has_a_replica(gpus, engines, found):
+    assert counted(gpus, *engines) == found
 
 
 @pytest.mark.parametrize("count", range(1, 30))
@@ -59,9 +89,17 @@ def test_a_fake_engine_takes_no_gpu():
 @pytest.mark.parametrize(
     ("gpus", "engines", "problem"),
     [
-        (0, [VllmSettings(gpus=0.5)], "ask for 0.5 GPUs, and 0 are here"),
-        (1, [VllmSettings(gpus=1), VllmSettings(gpus=1)], "ask for 2 GPUs, and 1 are here"),
+        (0, [VllmSettings(gpus=0.5)], "model m0: 1 replica of 0.5 GPU, 0 GPUs are here"),
+        (3, [OWN, VllmSettings(gpus=2, replicas=2)], "m1: 2 replicas of 2 GPUs, 3 GPUs are here"),
+        (1, [VllmSettings(gpus=0.6, replicas=2)], "2 replicas of 0.6 GPU, 1 GPU is here"),
+        (
+            1,
+            [VllmSettings(gpus=1), VllmSettings(gpus=1)],
+            "m0: 1 replica of 1 GPU, 1 GPU is here, and other models ask for theirs",
+        ),
+        (2, [VllmSettings(replicas=Scaling(max=3))], "3 replicas of 1 GPU, 2 GPUs are here"),
         (1, [VllmSettings(gpus=0.5), OWN], "leave no whole GPU to the others"),
+        (0, [VllmSettings(quantization="fp8")], "model m0: quantization fp8 needs a GPU"),
     ],
 )
 def test_more_than_there_is_is_refused(gpus, engines, problem):

@@ -1,6 +1,6 @@
 """The lines of `trueodds serve` about its models: each change once."""
 
-from trueodds_service.serving.progress import Progress
+from trueodds_service.serving.progress import Progress, together
 
 STARTING, READY, LOST = ("STARTING", ""), ("READY", ""), ("LOST", "")
 FAILED = ("FAILED", "no memory")
@@ -34,3 +34,15 @@ def test_a_model_that_fails_is_named_and_nothing_is_called_ready():
 
 def test_before_the_gateway_answers_nothing_is_said():
     assert [*Progress().lines({})] == []
+
+
+def test_a_model_is_ready_where_all_gateways_say_so():
+    ready, lost = ("READY", ""), ("LOST", "")
+    failed = ("FAILED", "out of memory")
+    assert together([]) == {}
+    assert together([{"a": ready}, {"a": ready}]) == {"a": ready}
+    assert together([{"a": ready}, {"a": ("STARTING", "")}]) == {"a": ("STARTING", "")}
+    assert together([{"a": lost, "b": ready}, {"a": ready, "b": failed}]) == {
+        "a": lost,
+        "b": failed,
+    }

@@ -1,18 +1,20 @@
-"""An engine's process without Ray: how it warms up, what it answers, and how it ends."""
+"""A replica says that it is there, answers, and lets calls end before it leaves."""
 
 import asyncio
 from types import SimpleNamespace
 
 import pytest
+from tests.serving.played import Handle, until
 
 from trueodds_service.config import ModelSettings
-from trueodds_service.engine.base import EngineInfo, TokenPrompt
+from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.engine.link.connection import Connection
-from trueodds_service.serving import engines
-from trueodds_service.serving.engines import EngineReplica, warm_up
+from trueodds_service.serving import replica as replica_module
+from trueodds_service.serving.directory import Directory, Report
+from trueodds_service.serving.replica import Replica, warm_up
 
-PROMPT = TokenPrompt((5,) * 8, ((1,), (2,)))
+PROMPT = TokenPrompt((1, 2, 3), ((4,), (5,)))
 
 
 class Recording(FakeEngine):
@@ -31,7 +33,7 @@ class Recording(FakeEngine):
         self.is_closed = True
 
 
-class Opened(EngineReplica):
+class Opened(Replica):
     """A replica that Serve does not stop."""
 
     def __del__(self):
@@ -56,22 +58,62 @@ def family(monkeypatch):
         killed.append(status)
         raise Ended
 
-    monkeypatch.setattr(engines.psutil, "Process", lambda: process)
-    monkeypatch.setattr(engines.os, "_exit", leave)
+    monkeypatch.setattr(replica_module.psutil, "Process", lambda: process)
+    monkeypatch.setattr(replica_module.os, "_exit", leave)
     return killed
 
 
 @pytest.fixture
-async def replica(tmp_path, monkeypatch):
-    engine = Recording()
-    monkeypatch.setattr(engines, "start_engine", lambda model, adapters: engine)
-    # It would look at what other tests have made.
-    monkeypatch.setattr(engines, "gc", SimpleNamespace(collect=int, freeze=int))
-    settings = {"name": "model", "weights": "weights", "engine": {"backend": "fake"}}
-    made = Opened.__new__(Opened)
-    await made.__init__(ModelSettings.model_validate(settings), {"tuned": tmp_path}, tmp_path)
-    yield made
-    await EngineReplica.__del__(made)
+def directory():
+    return Directory()
+
+
+@pytest.fixture
+async def replica(tmp_path, weights, directory):
+    model = ModelSettings(name="model", weights=weights, engine={"backend": "fake"})
+    replica = Opened.__new__(Opened)
+    await replica.__init__(model, {}, tmp_path, Handle(directory))
+    yield replica
+    await Replica.__del__(replica)
+
+
+async def replicas(directory):
+    return (await directory.report(Report(1, "", {}))).replicas
+
+
+async def test_it_is_announced_answers_and_is_withdrawn_once_its_calls_have_ended(
+    replica, directory, monkeypatch
+):
+    await until(directory._replicas.all)
+    [announced] = await replicas(directory)
+    assert announced.model == "model"
+    connection = await Connection.open(announced.local, lambda: None)
+    go_on = asyncio.Event()
+    score = replica._engine.score
+
+    async def wait(*args):
+        await go_on.wait()
+        return await score(*args)
+
+    monkeypatch.setattr(replica._engine, "score", wait)
+    call = asyncio.create_task(connection.score([PROMPT, PROMPT], None))
+    await until(lambda: replica._listener.prompts)
+    assert await replica.record_autoscaling_stats() == {"prompts": 2.0}
+    ending = asyncio.create_task(Replica.__del__(replica))
+    await until(lambda: not connection.is_open)
+    assert await replicas(directory) == ()
+    go_on.set()
+    assert len(await call) == 2
+    await ending
+
+
+async def test_it_is_announced_again_to_a_directory_that_was_replaced(
+    replica, directory, monkeypatch
+):
+    monkeypatch.setattr(replica_module, "ANNOUNCE_SECONDS", 0.01)
+    await until(directory._replicas.all)
+    directory._replicas._said.clear()
+    await until(directory._replicas.all)
 
 
 @pytest.mark.parametrize("max_tokens", [16, 2048])
@@ -94,25 +136,6 @@ async def test_it_warms_up_in_every_way_within_the_engine_s_room(max_tokens):
         assert len(each.prompt) + len(each.identifier) + longest <= max_tokens
 
 
-async def test_it_warms_up_with_each_adapter_and_answers_at_its_socket(replica):
-    assert {adapter for _, adapter in replica._engine.asked} == {None, "tuned"}
-    connection = await Connection.open(await replica.path(), lambda: None)
-    assert connection.info == EngineInfo("fake", "1", "float64", 2048, None)
-    [found] = await connection.score([PROMPT], "tuned")
-    [expected] = await FakeEngine().score([PROMPT])
-    assert found.continuations.tolist() == expected.continuations.tolist()
-    connection.close()
-
-
-async def test_it_closes_its_socket_and_its_engine(replica):
-    path = await replica.path()
-    await EngineReplica.__del__(replica)
-    assert replica._engine.is_closed
-    with pytest.raises((ConnectionRefusedError, FileNotFoundError)):
-        await Connection.open(path, lambda: None)
-    await asyncio.wait({replica._watching})
-
-
 async def test_it_ends_with_its_engine_s_processes_when_the_engine_dies(replica, family):
     beyond = TokenPrompt((5000,), ((1,), (2,)))
     replica._engine = Recording(vocabulary=4096)
@@ -130,7 +153,7 @@ async def test_it_ends_when_the_engine_hangs_or_fails_its_check(
             await asyncio.Event().wait()
         raise ZeroDivisionError("a prompt")
 
-    monkeypatch.setattr(engines, "_CHECK_SECONDS", 0.0)
+    monkeypatch.setattr(replica_module, "_CHECK_SECONDS", 0.0)
     monkeypatch.setattr(replica._engine, "check", check)
     with pytest.raises(Ended):
         await replica._watch(0.01)

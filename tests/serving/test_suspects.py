@@ -1,111 +1,93 @@
 """A prompt that kills the engine: found, told so, and nobody else's loss."""
 
 import asyncio
-import itertools
 import math
 
 import grpc
 import pytest
-from ray.exceptions import RayActorError
+from tests.serving.played import Played, ended, until
 
 from trueodds.v1 import question_pb2, scoring_pb2
 from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.engine.fake import FakeEngine
-from trueodds_service.engine.link import connection
-from trueodds_service.engine.link.connection import Listener
-from trueodds_service.serving import engines
-from trueodds_service.serving.engines import RemoteEngine, RemoteEngines
-from trueodds_service.serving.suspects import Killers
+from trueodds_service.errors import PromptFault
+from trueodds_service.serving.replicas import Replicas, ServedReplicas
 
 SHARPNESS = 3.0
 MARK = 17
 
 
 class Mortal:
-    """The handle of a process whose engine dies once it has seen the mark, and is replaced."""
+    """A replica whose engine dies once it has seen the mark, and is replaced."""
 
-    def __init__(self, folder, *, answers=True):
-        self._folder = folder
+    def __init__(self, folder, views):
+        self._views = views
         self._engine = FakeEngine(seed=7, sharpness=SHARPNESS)
-        self._starts = itertools.count()
-        self._listener = None
+        self.played = Played(folder, self._score, info=self._engine.info)
         self.deaths = 0
         self.seen = []
         self.arrived = asyncio.Event()
         self.go_on = asyncio.Event()
         self.go_on.set()
-        self._answers = answers
 
-    @property
-    def path(self):
-        return self
-
-    async def remote(self):
-        if self._listener is None:
-            raise RayActorError
-        return self._socket
-
-    async def start(self):
-        self._listener = Listener(self._engine.info, self._score)
-        self._socket = str(self._folder / f"engine-{next(self._starts)}")
-        await self._listener.listen(self._socket)
+    def start(self):
+        announcement = self.played.start()
+        for view in self._views:
+            view.heed([announcement])
 
     async def die(self):
         self.deaths += 1
-        listener, self._listener = self._listener, None
-        await listener.close(0)
-        await self.start()
-
-    async def close(self):
-        await self._listener.close(0)
+        dead = self.played.listener
+        self.start()
+        await ended(dead)
 
     async def _score(self, prompts, adapter):
+        listener = self.played.listener
         self.seen.append([prompt.prompt for prompt in prompts])
         self.arrived.set()
         await self.go_on.wait()
         # What else is under way is in the engine by now.
         await asyncio.sleep(0)
         if any(MARK in prompt.prompt for prompt in prompts):
-            await self.die()
+            if self.played.listener is listener:  # else it has died meanwhile
+                await self.die()
             await asyncio.Event().wait()
         return await self._engine.score(prompts, adapter)
 
 
-@pytest.fixture(autouse=True)
-def no_pause(monkeypatch):
-    monkeypatch.setattr(engines, "_PAUSE_SECONDS", 0.01)
+class Model:
+    """Replicas of a model, and what each of some gateways sees of them."""
 
+    def __init__(self, folder, replicas, gateways):
+        self.views = [Replicas("model", "here") for _ in range(gateways)]
+        self.replicas = [Mortal(folder, self.views) for _ in range(replicas)]
 
-async def started(folder, processes=1):
-    handles = [Mortal(folder / str(number)) for number in range(processes)]
-    for number, handle in enumerate(handles):
-        (folder / str(number)).mkdir()
-        await handle.start()
-    killers = Killers()
-    whole = RemoteEngines([RemoteEngine("model", each, killers) for each in handles], killers)
-    await whole.connected()
-    return handles, whole
+    async def start(self):
+        for replica in self.replicas:
+            replica.start()
+        for view in self.views:
+            await until(lambda view=view: len(view._membership.members) == len(self.replicas))
+        return self
+
+    async def close(self):
+        for view in self.views:
+            view.close()
+        for replica in self.replicas:
+            await replica.played.kill()
 
 
 @pytest.fixture
 async def start(tmp_path):
-    """Engines of so many processes: their handles, and the gateway's view of them."""
+    """So many replicas, and the gateways' views of them."""
     made = []
 
-    async def start(processes=1):
-        made.append(await started(tmp_path, processes))
-        return made[-1]
+    async def start(replicas=1, gateways=1):
+        made.append(await Model(tmp_path, replicas, gateways).start())
+        return made[-1].replicas, made[-1].views
 
     yield start
-    for handles, whole in made:
-        whole.close()
-        for handle in handles:
-            await handle.close()
-
-
-async def until(condition):
-    while not condition():  # noqa: ASYNC110 (what is waited for is no event)
-        await asyncio.sleep(0.001)
+    for model in made:
+        await model.close()
 
 
 def prompts(*marked, count=100):
@@ -115,8 +97,8 @@ def prompts(*marked, count=100):
     ]
 
 
-async def assert_only_the_marked_fail(handles, whole, asked, marked):
-    outcomes = await whole.score(asked)
+async def assert_only_the_marked_fail(view, asked, marked):
+    outcomes = await view.score(asked, None)
     right = await FakeEngine(seed=7, sharpness=SHARPNESS).score(asked)
     for place, (outcome, expected) in enumerate(zip(outcomes, right, strict=True)):
         if place in marked:
@@ -127,117 +109,78 @@ async def assert_only_the_marked_fail(handles, whole, asked, marked):
 
 @pytest.mark.parametrize("marked", [{0}, {99}, {41}, {3, 77}, {50, 51, 52}, set(range(100))])
 async def test_the_prompts_that_kill_have_a_fault_and_all_others_their_scores(start, marked):
-    [handle], whole = await start()
-    await assert_only_the_marked_fail([handle], whole, prompts(*marked), marked)
+    [replica], [view] = await start()
+    await assert_only_the_marked_fail(view, prompts(*marked), marked)
     # One death shows that there is one, and each halving costs one at most.
-    assert handle.deaths <= 1 + len(marked) * math.ceil(math.log2(100) + 1)
+    assert replica.deaths <= 1 + len(marked) * math.ceil(math.log2(100) + 1)
 
 
 async def test_what_was_in_the_engine_is_only_tried_again_apart_from_what_was_not(start):
-    [handle], whole = await start()
-    handle.go_on.clear()
-    suspect = asyncio.create_task(whole.score(prompts(4, count=8)))
-    await handle.arrived.wait()
-    handle.go_on.set()
-    await until(lambda: not whole._engines[0].is_free)
+    [replica], [view] = await start()
+    replica.go_on.clear()
+    first = view._membership.newest
+    suspect = asyncio.create_task(view.score(prompts(4, count=8), None))
+    await replica.arrived.wait()
+    replica.go_on.set()
+    await until(lambda: view._membership.newest is not first)
     fresh = [TokenPrompt((number, 2), ((1,), (2,))) for number in range(500, 520)]
-    await asyncio.gather(suspect, whole.score(fresh))
-    for group in handle.seen:
+    await asyncio.gather(suspect, view.score(fresh, None))
+    for group in replica.seen:
         assert len({prompt[1] == 2 for prompt in group}) == 1
-    [place] = [place for place, group in enumerate(handle.seen) if group[0][1] == 2]
-    assert place == len(handle.seen) - 1, "they had the engine to themselves until one was found"
 
 
 async def test_a_prompt_that_killed_is_refused_at_once(start):
-    [handle], whole = await start()
+    [replica], [view] = await start()
     asked = prompts(0, count=2)
-    await whole.score(asked)
-    deaths = handle.deaths
-    assert (await whole.score(asked))[0].reason == "ENGINE_KILLED"
-    assert handle.deaths == deaths
+    await view.score(asked, None)
+    deaths = replica.deaths
+    assert (await view.score(asked, None))[0].reason == "ENGINE_KILLED"
+    assert replica.deaths == deaths
 
 
 async def test_a_process_that_dies_of_something_else_convicts_nobody(start):
-    [handle], whole = await start()
-    handle.go_on.clear()
+    [replica], [view] = await start()
+    replica.go_on.clear()
     asked = prompts(count=30)
-    calls = [asyncio.create_task(whole.score([each])) for each in asked]
-    await until(lambda: len(handle.seen) == len(asked))
-    await handle.die()
-    handle.go_on.set()
+    calls = [asyncio.create_task(view.score([each], None)) for each in asked]
+    await until(lambda: len(replica.seen) == len(asked))
+    await replica.die()
+    replica.go_on.set()
     right = await FakeEngine(seed=7, sharpness=SHARPNESS).score(asked)
     for call, expected in zip(calls, right, strict=True):
         [outcome] = await call
         assert outcome.continuations.tolist() == expected.continuations.tolist()
-    assert handle.deaths == 1
+    assert replica.deaths == 1
 
 
-async def test_other_processes_go_on_while_one_finds_its_killer(start):
-    handles, whole = await start(2)
-    await assert_only_the_marked_fail(handles, whole, prompts(41), {41})
-    assert sorted(handle.deaths > 0 for handle in handles) == [False, True]
+async def test_other_replicas_go_on_while_one_finds_its_killer(start):
+    replicas, [view] = await start(2)
+    await assert_only_the_marked_fail(view, prompts(41), {41})
+    assert sorted(replica.deaths > 0 for replica in replicas) == [False, True]
 
 
-async def test_a_process_that_says_nothing_is_taken_for_lost(tmp_path, monkeypatch):
-    monkeypatch.setattr(connection, "_BEAT_SECONDS", 0.01)
-    hello = asyncio.Event()
-
-    async def only_say_hello(reader, writer):
-        connection._send(writer, FakeEngine().info)
-        hello.set()
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_unix_server(only_say_hello, tmp_path / "engine")
-    lost = asyncio.Event()
-    opened = await connection.Connection.open(str(tmp_path / "engine"), lost.set)
-    with pytest.raises(ConnectionError):
-        await asyncio.wait_for(opened.score(prompts(count=1), None), 30)
-    assert lost.is_set()
-    server.close()
-
-
-async def test_a_process_that_beats_is_not_lost_however_long_it_computes(start, monkeypatch):
-    monkeypatch.setattr(connection, "_BEAT_SECONDS", 0.01)
-    send, beats = connection._send, []
-
-    def counted(writer, message):
-        if message == (connection._BEAT, None):
-            beats.append(message)
-        send(writer, message)
-
-    monkeypatch.setattr(connection, "_send", counted)
-    [handle], whole = await start()
-    handle.go_on.clear()
-    call = asyncio.create_task(whole.score(prompts(count=1)))
-    await handle.arrived.wait()
-    await until(lambda: call.done() or len(beats) > 4 * connection._BEATS_MISSED)
-    handle.go_on.set()
-    await call
-    assert len(handle.seen) == 1, "lost, and asked again"
-
-
-async def test_a_trial_ends_when_its_engine_is_closed(start):
-    [handle], whole = await start()
-    handle.go_on.clear()
-    call = asyncio.create_task(whole.score(prompts(0, count=2)))
-    await handle.arrived.wait()
-    handle.arrived.clear()
-    handle.go_on.set()
-    await until(lambda: not whole._engines[0].is_free)
-    handle.go_on.clear()
-    await handle.arrived.wait()
-    trial = whole._engines[0]._suspects._trying
-    whole.close()
-    await asyncio.wait({trial})
-    assert trial.cancelled()
-    call.cancel()
+@pytest.mark.parametrize("replicas", [1, 2])
+async def test_what_one_gateway_tries_costs_no_prompt_of_another(start, replicas):
+    """Both have a killer among their prompts, and send others all the time."""
+    _, views = await start(replicas, gateways=2)
+    asked = [prompts(3, count=20), [TokenPrompt((n, 5), ((1,),)) for n in range(300, 320)]]
+    asked[1].append(TokenPrompt((400, MARK), ((1,),)))
+    others = [
+        view.score([TokenPrompt((number, 6), ((1,),))], None)
+        for number in range(600, 640)
+        for view in views
+    ]
+    killers = [assert_only_the_marked_fail(views[0], asked[0], {3})]
+    killers.append(assert_only_the_marked_fail(views[1], asked[1], {20}))
+    found = (await asyncio.gather(*killers, *others))[2:]
+    assert not any(isinstance(outcome, PromptFault) for [outcome] in found)
 
 
 def test_one_of_501_questions_kills_the_engine(start_service, run, tmp_path):
     """Over gRPC, each in a call of its own: 500 right answers and one error."""
-    [handle], whole = run(started(tmp_path))
-    service = start_service(engines={"aligned": whole})
+    model = run(made(tmp_path))
+    [replica], [view] = model.replicas, model.views
+    service = start_service(engines={"aligned": ServedReplicas(view)})
     plain = start_service(store=tmp_path / "other.sqlite")
     requests = []
     for number in range(501):
@@ -251,11 +194,11 @@ def test_one_of_501_questions_kills_the_engine(start_service, run, tmp_path):
     requests[333].question.prompt.token_ids.ids.append(MARK)
 
     async def under_way():
-        handle.go_on.clear()
+        replica.go_on.clear()
 
     async def let_go():
-        await until(lambda: sum(map(len, handle.seen)) == 200)
-        handle.go_on.set()
+        await until(lambda: sum(map(len, replica.seen)) == 200)
+        replica.go_on.set()
 
     run(under_way())
     calls = [service.scoring.Score.future(request) for request in requests[:100]]
@@ -273,32 +216,10 @@ def test_one_of_501_questions_kills_the_engine(start_service, run, tmp_path):
             assert [each.logprob for each in call.result().answer.options] == [
                 each.logprob for each in expected.options
             ]
-    run(_closed(handle, whole))
+    run(model.close())
 
 
-async def _closed(handle, whole):
-    whole.close()
-    await handle.close()
-
-
-async def test_a_process_may_be_silent_for_some_beats_and_no_longer(tmp_path, monkeypatch):
-    """Counted in its own pauses, so that the test waits for none of them."""
-    pauses, over = [], asyncio.Event()
-    sleep = asyncio.sleep
-
-    async def paused(seconds):
-        if seconds == connection._BEAT_SECONDS:
-            pauses.append(seconds)
-        await sleep(0)
-
-    async def only_say_hello(reader, writer):
-        connection._send(writer, FakeEngine().info)
-        await reader.read()
-        writer.close()
-
-    server = await asyncio.start_unix_server(only_say_hello, tmp_path / "engine")
-    monkeypatch.setattr(connection.asyncio, "sleep", paused)
-    await connection.Connection.open(str(tmp_path / "engine"), over.set)
-    await asyncio.wait_for(over.wait(), 30)
-    assert sum(pauses) == 25.0
-    server.close()
+async def made(folder):
+    model = await Model(folder, 1, 1).start()
+    await model.views[0].connected()
+    return model

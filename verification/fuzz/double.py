@@ -6,13 +6,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, cast
 
 import numpy as np
 
 from trueodds_service.engine.base import EngineInfo, Outcome, TokenPrompt, TokenScore
 from trueodds_service.engine.fake import FakeEngine
-from trueodds_service.engine.link.connection import Listener
+from trueodds_service.engine.link.listener import Listener
+from trueodds_service.serving.directory import Announcement
 from verification.fuzz.known import MARKER
 
 # What is asked meanwhile is in the next step together, as in a real engine.
@@ -44,14 +45,13 @@ _ENDS = {Mark.DIES, Mark.HANGS}
 
 
 class _Unreadable:
-    """What cannot be read at the other end."""
+    """Numbers that are none: what cannot be read at the other end."""
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _refuse, ()
+    def tolist(self) -> list[str]:
+        return [MARKER]
 
 
-def _refuse() -> NoReturn:
-    raise ValueError(MARKER)
+_numbers = itertools.count(1)
 
 
 @dataclass
@@ -63,42 +63,31 @@ class _Call:
 
 
 class Double:
-    """The handle of an engine's process, as Serve has it, and of those that take its place.
+    """A replica, and those that take its place: ``announcement`` is what the living one says.
 
     It fails where a real engine would, or die. ``marks`` are the tokens at which it is hostile;
     ``deaths`` counts how often it died, ``harmless`` the prompts without a mark in it then.
     """
 
-    def __init__(self, folder: Path, engine: FakeEngine, marks: Mapping[int, Mark]) -> None:
+    def __init__(
+        self, model: str, folder: Path, engine: FakeEngine, marks: Mapping[int, Mark]
+    ) -> None:
+        self._model = model
         self._folder = folder
         self._engine = engine
         self._marks = marks
-        self._starts = itertools.count()
         self._calls: list[_Call] = []
         self._stepping: asyncio.Task[None] | None = None
         self.deaths = self.harmless = 0
 
-    @property
-    def path(self) -> "Double":
-        return self
-
-    async def remote(self) -> str:
-        """Where the process listens."""
-        await self._is_up.wait()
-        return self._socket
-
-    async def start(self) -> None:
-        self._is_up = asyncio.Event()
-        await self._listen()
+    def start(self) -> None:
+        number = next(_numbers)
+        self._listener = Listener(self._engine.info, self._score)
+        endpoint = self._listener.listen(f"ipc://{self._folder}/{number}")
+        self.announcement = Announcement(self._model, number, float(number), "here", endpoint)
 
     async def close(self) -> None:
         await self._listener.close(0)
-
-    async def _listen(self) -> None:
-        self._listener = Listener(self._engine.info, self._score)
-        self._socket = str(self._folder / str(next(self._starts)))
-        await self._listener.listen(self._socket)
-        self._is_up.set()
 
     async def _score(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[Outcome]:
         call = _Call(prompts)
@@ -127,9 +116,10 @@ class Double:
         inside = [p for call in self._calls if not call.outcomes.done() for p in call.prompts]
         self.harmless += sum(self._mark(prompt) is None for prompt in inside)
         self._calls = []
-        self._is_up.clear()
+        # As a process that is gone, without a word.
+        vars(self._listener)["_tell_all"] = lambda message: None
         await self._listener.close(0)
-        await self._listen()
+        self.start()
 
     async def _answer(self, call: _Call) -> None:
         try:
@@ -171,7 +161,7 @@ _SPOILED: dict[Mark | None, Callable[[TokenScore], Any]] = {
         greedy=np.append(score.greedy, True),
     ),
     Mark.NO_SCORE: lambda score: None,
-    Mark.UNREADABLE: lambda score: _Unreadable(),
+    Mark.UNREADABLE: lambda score: replace(score, continuations=cast(Any, _Unreadable())),
 }
 
 

@@ -3,22 +3,26 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import grpc
 
 from trueodds.v1 import model_pb2, model_pb2_grpc
 from trueodds_service.config import Settings
 from trueodds_service.engine.fake import FakeEngine
+from trueodds_service.serving import gateway as gateway_module
+from trueodds_service.serving.directory import Report, View
 from trueodds_service.serving.gateway import Gateway
 from verification.fuzz.double import Double, Mark
 from verification.fuzz.folders import ROWS, TEMPLATES, token_of, write_model
 
 MAX_TOKENS = 2048
 _SECONDS = 60.0
+_LOOK_SECONDS = 0.01
 
 # Of the hostile stand: each prompt of one is also asked of its twin, which never fails.
 TWINS = {
@@ -46,7 +50,7 @@ def odd_models(folder: Path) -> Iterator[Stand]:
     doubles = {}
     for seed, (name, template) in enumerate(TEMPLATES.items()):
         models[name] = {"weights": write_model(folder / name, template)}
-        doubles[name] = [_double(folder / f"{name}-0", seed)]
+        doubles[name] = [_double(name, folder / f"{name}-0", seed)]
     with _serving(folder, models, doubles) as address:
         yield Stand(address, _every(doubles), {})
 
@@ -62,7 +66,7 @@ def hostile_models(folder: Path) -> Iterator[Stand]:
     models["adapted"] = {"adapter": _adapter(folder / "adapter"), "base": "alone"}
     doubles = {
         name: [
-            _double(folder / f"{name}-{number}", 0, {} if name == "twin" else marks)
+            _double(name, folder / f"{name}-{number}", 0, {} if name == "twin" else marks)
             for number in range(processes)
         ]
         for name, processes in _PROCESSES.items()
@@ -82,10 +86,25 @@ def _adapter(folder: Path) -> Path:
     return folder
 
 
-def _double(folder: Path, seed: int, marks: Mapping[int, Mark] | None = None) -> Double:
+def _double(model: str, folder: Path, seed: int, marks: Mapping[int, Mark] | None = None) -> Double:
     folder.mkdir()
     engine = FakeEngine(seed=seed, sharpness=3.0, max_tokens=MAX_TOKENS, vocabulary=ROWS)
-    return Double(folder, engine, marks or {})
+    return Double(model, folder, engine, marks or {})
+
+
+class _Directory:
+    """Knows the doubles, each of which is replaced at once. It is its own handle."""
+
+    def __init__(self, doubles: Sequence[Double]) -> None:
+        self._doubles = doubles
+        self.report = SimpleNamespace(remote=self._report)
+        self.withdraw_gateway = SimpleNamespace(remote=self._forget)
+
+    async def _report(self, gateway: Report) -> View:
+        return View(tuple(double.announcement for double in self._doubles), {})
+
+    async def _forget(self, gateway: int) -> None:
+        pass
 
 
 class _Gateway(Gateway):
@@ -110,13 +129,15 @@ def _serving(
         }
     )
     every = _every(doubles)
+    # Doubles are replaced at once, and deaths are many.
+    gateway_module._LOOK_SECONDS = _LOOK_SECONDS
     gateway = _Gateway.__new__(_Gateway)
 
     async def start() -> str:
         for double in every:
-            await double.start()
-        await gateway.__init__(settings, doubles)  # type: ignore[misc]
-        return await gateway.address()
+            double.start()
+        await gateway.__init__(settings, _Directory(every))  # type: ignore[misc]
+        return gateway.address
 
     async def stop() -> None:
         await Gateway.__del__(gateway)

@@ -42,6 +42,9 @@ def channel_options(address: str, retries: int) -> list[tuple[str, str | int]]:
         # How large a message may be is the server's to say; what it sends is what was asked for.
         ("grpc.max_receive_message_length", -1),
         ("grpc.max_send_message_length", -1),
+        # A connection for each client: a service may have several gateways at its address, among
+        # which connections are dealt out.
+        ("grpc.use_local_subchannel_pool", 1),
         ("grpc.keepalive_time_ms", round(1000 * KEEPALIVE_SECONDS)),
         ("grpc.keepalive_timeout_ms", round(1000 * KEEPALIVE_TIMEOUT)),
         # gRPC would give up asking after two times without data, as in a long fit.

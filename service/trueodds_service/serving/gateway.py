@@ -1,78 +1,118 @@
-"""The gateway: a Serve deployment that owns the gRPC server.
+"""The gateway: a Serve deployment, each of whose replicas owns a gRPC server at the same address.
 
 Serve's own gRPC proxy knows neither health checks, deadlines nor streams as gRPC means them.
 """
 
 import asyncio
+import contextlib
 import gc
 import logging
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trueodds_service.app import App
 from trueodds_service.config import Settings
+from trueodds_service.engine.link.keys import Keys
 from trueodds_service.errors import ModelFault, class_and_place
-from trueodds_service.serving.engines import RemoteEngine, RemoteEngines
-from trueodds_service.serving.suspects import Killers
+from trueodds_service.serving.directory import Report
+from trueodds_service.serving.progress import States
+from trueodds_service.serving.replica import ABSENT, node
+from trueodds_service.serving.replicas import Replicas, ServedReplicas
 
 _log = logging.getLogger(__name__)
 
 _GRACE_SECONDS = 5.0
 # Before a watch that failed begins anew.
 _PAUSE_SECONDS = 5.0
+# How often it asks the directory who is there, and how long that may take to answer.
+_LOOK_SECONDS, _ANSWER_SECONDS = 0.5, 5.0
 
 
 class Gateway:
-    """Listens from its first second, and takes up each model as its engine answers."""
+    """Listens from its first second, and takes up each model as a replica of it answers."""
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it
-        self, settings: Settings, engines: Mapping[str, Sequence[Any]]
+        self,
+        settings: Settings,
+        directory: Any,
+        engines: Sequence[Any] = (),
+        keys: Keys | None = None,
     ) -> None:
+        # ``engines`` are of the application only because this refers to them.
+        self._number = uuid.uuid4().int >> 65
+        self._directory = directory
         self._app = App(settings)
         self._models = settings.models
-        killers = {name: Killers() for name in engines}
-        processes = {
-            name: [RemoteEngine(name, handle, killers[name]) for handle in handles]
-            for name, handles in engines.items()
+        here = node()
+        self._replicas = {
+            model.name: Replicas(model.name, here, keys)
+            for model in settings.models
+            if model.base is None
         }
-        self._engines = {
-            # An adapter is asked in the engine of its base, by its own name.
-            model.name: RemoteEngines(
-                processes[model.base or model.name],
-                killers[model.base or model.name],
-                adapter=model.name if model.base else None,
+        # An adapter is asked in the engine of its base, by its own name.
+        served = {
+            model.name: ServedReplicas(
+                self._replicas[model.base or model.name], model.name if model.base else None
             )
             for model in settings.models
         }
         self._following = [
-            asyncio.create_task(self._watch(name, engine)) for name, engine in self._engines.items()
+            asyncio.create_task(self._look_for_replicas()),
+            *(asyncio.create_task(self._watch(name, engine)) for name, engine in served.items()),
         ]
         await self._app.start()
 
-    async def address(self) -> str:
-        return self._app.address
-
     async def __del__(self) -> None:
-        for task in self._following:
+        for task in getattr(self, "_following", ()):
             task.cancel()
+        with contextlib.suppress(*ABSENT):
+            await self._directory.withdraw_gateway.remote(self._number)
         await self._app.stop(_GRACE_SECONDS)
         # Only now: requests under way were to have their answers.
-        for engine in self._engines.values():
-            engine.close()
+        for replicas in self._replicas.values():
+            replicas.close()
 
-    async def states(self) -> dict[str, tuple[str, str]]:
+    @property
+    def address(self) -> str:
+        return self._app.address
+
+    def states(self) -> States:
         """As ``App.states``: what health says, with the causes."""
         return self._app.states()
 
-    async def engine_failed(self, name: str, cause: str) -> None:
-        """Serve could not start the engine: a model and its adapters cannot come up."""
+    async def _look_for_replicas(self) -> None:
+        """Tells the directory that this gateway is there, and learns who else is, for ever.
+
+        Where the directory does not answer, those that are known stay.
+        """
+        while True:
+            try:
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    await self._look()
+            except (TimeoutError, *ABSENT) as error:
+                _log.debug("the directory does not answer: %s", type(error).__name__)
+            except Exception as error:
+                _log.error("the replicas cannot be looked for: %s", class_and_place(error))
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _look(self) -> None:
+        report = Report(self._number, self._app.address, self.states())
+        view = await self._directory.report.remote(report)
+        for replicas in self._replicas.values():
+            replicas.heed(view.replicas)
+        await self._take_failures(view.failures)
+
+    async def _take_failures(self, failures: Mapping[str, str]) -> None:
+        """Serve could not start these engines: the models and their adapters cannot come up."""
         states = self._app.states()
         for model in self._models:
-            # One that is ready by now has an engine that was started since.
-            if name in (model.name, model.base) and states[model.name][0] != "READY":
+            cause = failures.get(model.base or model.name)
+            # One that is ready has a replica that answers.
+            if cause is not None and states[model.name][0] != "READY":
                 await self._app.model_failed(model.name, cause)
 
-    async def _watch(self, name: str, engine: RemoteEngines) -> None:
+    async def _watch(self, name: str, engine: ServedReplicas) -> None:
         """Follows a model's engine for ever: no error ends the watch in silence."""
         while True:
             try:
@@ -83,12 +123,12 @@ class Gateway:
                 await self._app.model_failed(name, cause)
                 await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _follow(self, name: str, engine: RemoteEngines) -> None:
-        """Takes a model up whenever its engine answers, and down when it is lost."""
+    async def _follow(self, name: str, engine: ServedReplicas) -> None:
+        """Takes a model up whenever a replica answers, and down when none does."""
         while True:
-            await engine.connected()
+            info = await engine.connected()
             try:
-                await self._app.model_ready(name, engine, engine.info)
+                await self._app.model_ready(name, engine, info)
             except ModelFault as error:
                 # Nothing but a mended folder helps: not tried again before the engine is replaced.
                 _log.error("models/%s has failed: %s", name, error.message)

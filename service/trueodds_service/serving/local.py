@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,22 +17,29 @@ from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
 from ray.serve.schema import DeploymentStatus, LoggingConfig
 
-from trueodds_service.config import ModelSettings, Settings, VllmSettings
+from trueodds_service.config import ModelSettings, Scaling, Settings, VllmSettings
+from trueodds_service.engine.link.keys import Keys
 from trueodds_service.errors import StartError, class_and_place
-from trueodds_service.serving.engines import EngineReplica
+from trueodds_service.serving.directory import Directory, Report
 from trueodds_service.serving.gateway import Gateway
-from trueodds_service.serving.placement import place
-from trueodds_service.serving.progress import States
+from trueodds_service.serving.placement import default_gateways, place
+from trueodds_service.serving.progress import States, together
 from trueodds_service.serving.reaper import reaped
+from trueodds_service.serving.replica import Replica
+from trueodds_service.serving.scaling import autoscaling
 
 _log = logging.getLogger(__name__)
 
 _APP = "trueodds"
-_GATEWAY = "gateway"
+_GATEWAY, _DIRECTORY, _ENGINE = "gateway", "directory", "engine-"
 _ATTEMPTS = 2
 _ANSWER_SECONDS = 5.0
-# Nothing of each call: `serve` asks the gateway for its states once a second.
+# Nothing of each call: everybody asks the directory once a second.
 _LOGGING = LoggingConfig(log_level="WARNING", enable_access_log=False)
+_PAUSE_SECONDS = 0.1
+# Calls at once to the directory, which answers each at once; prompts of an engine without steps.
+_MANY = 1000
+_HIDDEN: dict[str, Any] = {"ray_actor_options": {"num_cpus": 0}, "logging_config": _LOGGING}
 _OBJECT_STORE_BYTES = 128 * 2**20
 
 _ENVIRONMENT = {
@@ -43,38 +51,43 @@ _ENVIRONMENT = {
 }
 
 # How long a replica may take to end: the gateway and then its engines let requests under way
-# finish first. Through Serve itself they only tell their addresses.
-_DRAINING = {"graceful_shutdown_timeout_s": 20, "graceful_shutdown_wait_loop_s": 0.2}
+# finish first, which Serve does not know of.
+_DRAINING: dict[str, Any] = {
+    "graceful_shutdown_timeout_s": 20,
+    "graceful_shutdown_wait_loop_s": 0.2,
+}
 
 
 def application(settings: Settings, sockets: Path) -> serve.Application:
-    """The Serve application: a gateway, and an engine deployment for each model with weights.
+    """The Serve application: gateways, a directory, and a deployment of replicas for each model
+    with weights.
 
     ``sockets`` is a folder for their connections, of this user alone. Raises ConfigError when
     the models want more GPUs than Ray has.
     """
     # An adapter runs in the engine of its base.
     bases = [model for model in settings.models if model.base is None]
-    models = place(bases, int(ray.cluster_resources().get("GPU", 0)))
-    engines = {}
+    models = place(bases, _gpus())
+    keys = Keys.make() if len(ray.nodes()) > 1 else None
+    directory = serve.deployment(
+        Directory, name=_DIRECTORY, max_ongoing_requests=_MANY, **_HIDDEN, **_DRAINING
+    ).bind()
+    engines = []
     for model in models:
         adapters = {
             other.name: other.adapter
             for other in settings.models
             if other.base == model.name and other.adapter is not None
         }
-        engines[model.name] = [
-            _engine(model, adapters, sockets, f"engine-{model.name}-{number}")
-            for number in range(model.engine.processes)
-        ]
+        engines.append(_engine(model).bind(model, adapters, sockets, directory, keys))
     gateway = serve.deployment(
-        Gateway,
-        name=_GATEWAY,
-        ray_actor_options={"num_cpus": 0},
-        logging_config=_LOGGING,
-        **_DRAINING,
+        Gateway, name=_GATEWAY, num_replicas=settings.gateways, **_HIDDEN, **_DRAINING
     )
-    return gateway.bind(settings, engines)
+    return gateway.bind(settings, directory, engines, keys)
+
+
+def _gpus() -> int:
+    return int(ray.cluster_resources().get("GPU", 0))
 
 
 @contextmanager
@@ -95,12 +108,14 @@ def _serving(settings: Settings, sockets: Path) -> "Iterator[Running]":
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     try:
         session = _start_ray()
-        handles = serve.run_many(
+        gateways = settings.gateways or default_gateways(_gpus())
+        settings = settings.model_copy(update={"gateways": gateways})
+        serve.run_many(
             [serve.RunTarget(application(settings, sockets), name=_APP, route_prefix=None)],
             wait_for_applications_running=False,
         )
         try:
-            yield Running(handles[0])
+            yield Running(serve.get_deployment_handle(_DIRECTORY, _APP), gateways)
         finally:
             # This drains the replicas; Serve's own actors end with Ray.
             serve.delete(_APP)
@@ -156,34 +171,34 @@ def _first_line(error: Exception) -> str:
 class Running:
     """The service while it runs, as seen from the process that has started it."""
 
-    def __init__(self, gateway: DeploymentHandle) -> None:
-        self._gateway = gateway
+    def __init__(self, directory: DeploymentHandle, gateways: int) -> None:
+        """Waits until so many gateways listen. Raises StartError when they cannot come up."""
+        self._directory = directory
         self._states: States = {}
-        self.address = self._ask_address()
+        while len(reports := self._reports({})) < gateways:
+            _failed_deployments()
+            time.sleep(_PAUSE_SECONDS)
+        self.address = reports[0].address
 
     def states(self) -> States:
-        """Of each model its state and cause, as the gateway's health has them.
+        """Of each model its state and cause, as the gateways' health has them.
 
-        Those of before while the gateway does not answer. Raises StartError when it cannot come up.
+        Those of before while no gateway answers. Raises StartError when they cannot come up.
         """
+        failures = {}
         if not self._states or any(state != "READY" for state, _ in self._states.values()):
-            for name, cause in _failed_deployments().items():
-                self._call(self._gateway.engine_failed, name, cause)
-        self._states = self._call(self._gateway.states) or self._states
+            failures = _failed_deployments()
+        reports = self._reports(failures)
+        self._states = together([report.states for report in reports]) or self._states
         return self._states
 
-    def _ask_address(self) -> str:
-        while True:
-            if address := self._call(self._gateway.address):
-                return str(address)
-            _failed_deployments()
-
-    def _call(self, method: DeploymentHandle, *args: str) -> Any:
-        """None where the gateway does not answer: it is starting, or being replaced."""
+    def _reports(self, failures: Mapping[str, str]) -> Sequence[Report]:
+        """None where the directory does not answer: it is starting, or being replaced."""
         try:
-            return method.remote(*args).result(timeout_s=_ANSWER_SECONDS)
+            told = self._directory.gateways.remote(failures).result(timeout_s=_ANSWER_SECONDS)
         except (TimeoutError, RayError, RayServeException):
-            return None
+            return ()
+        return tuple(told)
 
 
 def _failed_deployments() -> dict[str, str]:
@@ -195,11 +210,10 @@ def _failed_deployments() -> dict[str, str]:
         if deployment.status_trigger != "REPLICA_STARTUP_FAILED" or not deployment.message:
             continue
         cause = _cause(deployment.message)
-        if name == _GATEWAY:
+        if not name.startswith(_ENGINE):
             raise StartError(f"the service did not come up\n  {cause}")
         if deployment.status in (DeploymentStatus.DEPLOY_FAILED, DeploymentStatus.UNHEALTHY):
-            # engine-MODEL-NUMBER
-            failed[name.removeprefix("engine-").rpartition("-")[0]] = cause
+            failed[name.removeprefix(_ENGINE)] = cause
     return failed
 
 
@@ -210,13 +224,17 @@ def _cause(message: str) -> str:
     return " ".join(line.strip() for line in lines[start:])
 
 
-def _engine(
-    model: ModelSettings, adapters: Mapping[str, Path], sockets: Path, name: str
-) -> serve.Application:
-    gpus = model.engine.gpus if isinstance(model.engine, VllmSettings) else 0.0
-    deployment = serve.deployment(
-        EngineReplica,
-        name=name,
+def _engine(model: ModelSettings) -> serve.Deployment:
+    engine = model.engine
+    gpus = (engine.gpus or 0.0) if isinstance(engine, VllmSettings) else 0.0
+    replicas = engine.replicas or Scaling(max=1)
+    scaled: dict[str, Any] = {"num_replicas": replicas.min}
+    if replicas.min < replicas.max:
+        prompts = engine.max_sequences if isinstance(engine, VllmSettings) else _MANY
+        scaled = {"autoscaling_config": autoscaling(replicas.min, replicas.max, prompts)}
+    return serve.deployment(
+        Replica,
+        name=f"{_ENGINE}{model.name}",
         logging_config=_LOGGING,
         ray_actor_options={
             "num_cpus": 0,
@@ -224,9 +242,9 @@ def _engine(
             "runtime_env": {"env_vars": {} if gpus else _threads()},
         },
         health_check_period_s=5,
+        **scaled,
         **_DRAINING,
     )
-    return deployment.bind(model, adapters, sockets)
 
 
 def _threads() -> dict[str, str]:

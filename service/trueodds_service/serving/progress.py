@@ -1,9 +1,21 @@
 """What `trueodds serve` says of its models: a line for each change that matters."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 # Of each model its state, by the contract's names, and why it is not ready.
 States = Mapping[str, tuple[str, str]]
+
+
+# What one gateway says of a model goes before what others say, in this order.
+_FIRST = ("FAILED", "LOST", "STARTING", "READY")
+
+
+def together(states: Sequence[States]) -> States:
+    """What several gateways say, as one: a model is ready where all say so."""
+    return {
+        name: min((each[name] for each in states), key=lambda told: _FIRST.index(told[0]))
+        for name in (states[0] if states else ())
+    }
 
 
 class Progress:

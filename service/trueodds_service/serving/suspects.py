@@ -1,7 +1,7 @@
 """Prompts that were in an engine when it died, and how the one that kills is found.
 
 What was in an engine when it died is never sent again together with anything else: suspects are
-halved, and a half is tried in the engine that has come up since, until one is found that kills
+halved, and a half is tried alone in an engine that has come up since, until one is found that kills
 alone. It gets a fault of its own, and all others their scores.
 """
 
@@ -66,9 +66,10 @@ class _Suspect:
 
 
 class Suspects:
-    """The suspects of one engine process and of those that take its place.
+    """The suspects of a model's engines that have died.
 
-    ``ask`` waits for the process and scores; it raises ConnectionError when the process dies.
+    ``ask`` waits for an engine and scores with nothing else in it; it raises ConnectionError when
+    the engine dies.
     """
 
     def __init__(self, ask: Ask, killers: Killers) -> None:
@@ -76,16 +77,6 @@ class Suspects:
         self._killers = killers
         self._arrived: list[_Suspect] = []
         self._trying: asyncio.Task[None] | None = None
-
-    @property
-    def are_tried(self) -> bool:
-        """Whether the engine is theirs now: what is asked beside them would be suspect too."""
-        return self._trying is not None and not self._trying.done()
-
-    async def cleared(self) -> None:
-        """Waits until the engine is free for others."""
-        while self._trying is not None and not self._trying.done():
-            await asyncio.wait({self._trying})
 
     async def outcomes(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[Outcome]:
         """What becomes of prompts whose engine has died with them; the order is kept.
@@ -95,7 +86,7 @@ class Suspects:
         """
         suspects = [_Suspect(prompt, adapter) for prompt in prompts]
         self._arrived += suspects
-        if not self.are_tried:
+        if self._trying is None or self._trying.done():
             self._trying = asyncio.create_task(self._try_all())
         return [await suspect.outcome for suspect in suspects]
 

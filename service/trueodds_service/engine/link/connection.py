@@ -1,39 +1,46 @@
-"""Calls to an engine's process over a Unix socket of their own.
+"""The gateway's end of the link.
 
 A call through Ray's handle takes 3 ms, as much as a small model takes for a question, and one
-over a socket a tenth of that. Messages are pickles: make the socket where only this user may.
+over a socket a tenth of that.
 """
 
 import asyncio
-import functools
+import contextlib
 import itertools
 import logging
-import pickle
-import struct
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import zmq
+import zmq.asyncio
+from zmq.utils.monitor import recv_monitor_message
+
 from trueodds_service.engine.base import EngineInfo, Outcome, TokenPrompt
-from trueodds_service.errors import class_and_place
+from trueodds_service.engine.link import messages
+from trueodds_service.engine.link.beats import BEAT_SECONDS, Silence
+from trueodds_service.engine.link.keys import Keys
+from trueodds_service.engine.link.room import Room
 
 _log = logging.getLogger(__name__)
 
-Score = Callable[[Sequence[TokenPrompt], str | None], Awaitable[list[Outcome]]]
+# How long an engine's process may take to say who it is.
+_HELLO_SECONDS = 10.0
+# A node that is gone sends no word of it: its sockets answer ZeroMQ's own pings, or are closed.
+_PING_MS, _PING_TIMEOUT_MS = 2000, 10_000
+# Bytes of prompts under way in one engine's process: some batches of a large benchmark.
+_BYTES_UNDER_WAY = 64 * 2**20
 
-# Before each message: how many bytes it has.
-_SIZE = struct.Struct("!Q")
-
-# Bytes that may wait to be read: about a batch.
-_BUFFER = 2**20
-
-# An engine's process says so often that it is alive, and one that says nothing for some of these
-# is not: it is stopped, or hangs.
-_BEAT_SECONDS = 5.0
-_BEATS_MISSED = 5
-_BEAT = -1
-
-# What reading raises once the other end is gone.
-_GONE = (ConnectionError, asyncio.IncompleteReadError)
+# Whatever of these comes, the socket is of no more use: it does not connect again by itself, for
+# another process would be another engine.
+_LOST = (
+    zmq.Event.DISCONNECTED
+    | zmq.Event.CLOSED
+    | zmq.Event.CONNECT_RETRIED
+    | zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
+    | zmq.Event.HANDSHAKE_FAILED_AUTH
+)
 
 
 class EngineFault(Exception):
@@ -41,181 +48,234 @@ class EngineFault(Exception):
 
 
 class NotSent(ConnectionError):
-    """The process was gone before the call: its prompts were never there."""
+    """The process was gone before the call: its prompts were never in the engine."""
 
 
-class Listener:
-    """The engine's end: calls ``score`` for whoever connects, each call in a task of its own."""
+class Busy(Exception):
+    """Somebody has the engine to himself: the call was not taken."""
 
-    def __init__(self, info: EngineInfo, score: Score) -> None:
-        self._info = info
-        self._score = score
-        self._server: asyncio.Server | None = None
-        # Whoever is connected, with what is done once they have left.
-        self._callers: dict[asyncio.StreamWriter, asyncio.Future[None]] = {}
 
-    async def listen(self, path: str) -> None:
-        """Creates the socket at ``path``."""
-        self._server = await asyncio.start_unix_server(self._serve, path, limit=_BUFFER)
-
-    async def close(self, grace_seconds: float) -> None:
-        """Lets nobody in any more, and everybody have so long to leave."""
-        if self._server is not None:
-            self._server.close()
-        if self._callers:
-            await asyncio.wait(self._callers.values(), timeout=grace_seconds)
-        for writer in self._callers:
-            writer.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._callers[writer] = asyncio.get_running_loop().create_future()
-        calls: dict[int, asyncio.Task[None]] = {}
-        beating = asyncio.create_task(_beat(writer))
-        try:
-            _send(writer, self._info)
-            while True:
-                number, call = await _next_message(reader)
-                if call is not None:
-                    calls[number] = asyncio.create_task(self._answer(number, call, writer))
-                    calls[number].add_done_callback(functools.partial(_forget, calls, number))
-                elif number in calls:
-                    calls[number].cancel()
-        except _GONE:
-            pass
-        finally:
-            beating.cancel()
-            # With the gateway, everybody who asked through it is gone.
-            for task in calls.values():
-                task.cancel()
-            writer.close()
-            self._callers.pop(writer).set_result(None)
-
-    async def _answer(
-        self,
-        number: int,
-        call: tuple[Sequence[TokenPrompt], str | None],
-        writer: asyncio.StreamWriter,
-    ) -> None:
-        try:
-            _send(writer, (number, await self._score(*call)))
-        except Exception as error:
-            # Only the class and the place: a foreign message can hold a prompt.
-            _log.error("the engine failed at a request: %s", class_and_place(error))
-            _send(writer, (number, EngineFault(type(error).__name__)))
+@dataclass(slots=True)
+class _Call:
+    answer: "asyncio.Future[messages.Answer | messages.Failed]"
+    # A call that has to be alone is in the engine only when that is said.
+    is_started: bool
 
 
 class Connection:
-    """The gateway's end. Many calls may be under way at once."""
+    """To one engine's process. Many calls may be under way at once."""
 
     def __init__(
         self,
-        info: EngineInfo,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
+        socket: "zmq.asyncio.Socket",
         on_lost: Callable[[], None],
+        on_free: Callable[[], None],
     ) -> None:
-        self.info = info
-        self._writer = writer
+        self._socket = socket
+        self._monitor = socket.get_monitor_socket(_LOST)
         self._on_lost = on_lost
-        self._numbers = itertools.count()
-        self._calls: dict[int, asyncio.Future[Any]] = {}
+        self._on_free = on_free
         self._is_open = True
-        self._silence = 0
-        self._receiving = asyncio.create_task(self._take_answers(reader))
-        self._listening = asyncio.create_task(self._listen_for_life())
+        self._is_closing = self._is_busy = False
+        self._numbers = itertools.count()
+        self._calls: dict[int, _Call] = {}
+        self._room = Room(_BYTES_UNDER_WAY)
+        self._silence = Silence()
+        self._hello: asyncio.Future[EngineInfo] = asyncio.get_running_loop().create_future()
+        self._living = asyncio.create_task(self._live())
 
     @classmethod
-    async def open(cls, path: str, on_lost: Callable[[], None]) -> "Connection":
-        """Connects to the socket at ``path``. ``on_lost`` is called once, when the engine's
-        process is gone or cannot be understood, before any call that was under way fails.
+    async def open(
+        cls,
+        endpoint: str,
+        on_lost: Callable[[], None],
+        keys: Keys | None = None,
+        on_free: Callable[[], None] = lambda: None,
+    ) -> "Connection":
+        """Connects to a ``Listener``.
 
-        Raises OSError when nobody listens there.
+        ``on_lost`` is called once, when nothing more may be asked: when the engine's process is
+        gone or cannot be understood, before any call that was under way fails, or when it closes,
+        and calls under way still end. ``on_free`` is called whenever ``is_busy`` becomes False.
+
+        Raises OSError when nobody answers there.
         """
-        reader, writer = await asyncio.open_unix_connection(path, limit=_BUFFER)
+        socket = zmq.asyncio.Context.instance().socket(zmq.DEALER)
+        socket.sndhwm = socket.rcvhwm = 0
+        socket.reconnect_ivl = -1
+        socket.linger = 0
+        socket.heartbeat_ivl, socket.heartbeat_timeout = _PING_MS, _PING_TIMEOUT_MS
+        if keys is not None:
+            keys.show(socket)
+        connection = cls(socket, on_lost, on_free)
+        socket.connect(endpoint)
         try:
-            info = await _next_message(reader)
-        except _GONE as error:
-            writer.close()
-            raise ConnectionResetError from error
-        return cls(info, reader, writer, on_lost)
-
-    async def score(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[Outcome]:
-        """As ``Engine.score``. Raises EngineFault, and ConnectionError when the process is gone."""
-        if not self._is_open:
-            raise NotSent
-        number = next(self._numbers)
-        answer = self._calls[number] = asyncio.get_running_loop().create_future()
-        try:
-            _send(self._writer, (number, (prompts, adapter)))
-            outcomes: list[Outcome] = await answer
-            return outcomes
-        except asyncio.CancelledError:
-            # The caller is gone; so are its prompts, also in the engine.
-            _send(self._writer, (number, None))
+            await connection._greet()
+        except BaseException:
+            connection.close()
             raise
-        finally:
-            del self._calls[number]
+        return connection
+
+    async def _greet(self) -> None:
+        with contextlib.suppress(NotSent):
+            await self._send(messages.encode(messages.Greeting()))
+        hello: asyncio.Future[Any] = self._hello
+        await asyncio.wait(
+            {hello, self._living}, timeout=_HELLO_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
+        if not hello.done():
+            raise ConnectionRefusedError
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._hello.result()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it may be asked."""
+        return self._is_open
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether the engine's process has said that it ends, or this end has left."""
+        return self._is_closing
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether somebody has the engine to himself, as far as is known here."""
+        return self._is_busy
+
+    async def score(
+        self, prompts: Sequence[TokenPrompt], adapter: str | None, *, alone: bool = False
+    ) -> list[Outcome]:
+        """As ``Engine.score``. ``alone``: with nothing else in the engine, from whomever.
+
+        Raises EngineFault, Busy, and ConnectionError when the process is gone: NotSent where the
+        prompts cannot have been in the engine.
+        """
+        number = next(self._numbers)
+        body = messages.encode(messages.ask(number, prompts, adapter, alone=alone))
+        async with self._room.taken(len(body)):
+            if not self._is_open:
+                raise NotSent
+            call = _Call(asyncio.get_running_loop().create_future(), is_started=not alone)
+            self._calls[number] = call
+            try:
+                await self._send(body)
+                self._is_busy |= alone
+                answer = await call.answer
+            except NotSent:
+                self._end_asking()  # the news of its end comes in a moment
+                raise
+            except asyncio.CancelledError:
+                # The caller is gone; so are its prompts, also in the engine.
+                with contextlib.suppress(NotSent):
+                    await self._send(messages.encode(messages.Cancel(number)))
+                raise
+            finally:
+                del self._calls[number]
+                self._leave_if_done()
+        if isinstance(answer, messages.Failed):
+            raise EngineFault(answer.kind)
+        return messages.outcomes_of(answer)
 
     async def wait_lost(self) -> None:
         """Until the engine's process is gone."""
-        await asyncio.wait({self._receiving})
+        await asyncio.wait({self._living})
 
     def close(self) -> None:
         """Calls under way fail with a ConnectionError."""
-        self._receiving.cancel()
+        self._on_lost = _nothing
+        self._is_open, self._is_closing = False, True
+        self._living.cancel()
 
-    async def _listen_for_life(self) -> None:
-        """Ends the connection to a process that does not end and says nothing."""
-        # Counted, not timed: if this process itself was stopped, that is one silence, not many.
-        while self._silence < _BEATS_MISSED:
-            await asyncio.sleep(_BEAT_SECONDS)
-            self._silence += 1
-        _log.error("an engine's process has said nothing for some time: taken for lost")
-        # Reading ends, and with it everything else, as when the process is gone.
-        self._writer.transport.abort()
-
-    async def _take_answers(self, reader: asyncio.StreamReader) -> None:
+    async def _live(self) -> None:
+        """Takes answers until the other end is gone, or this one leaves."""
+        ways = [
+            asyncio.create_task(way())
+            for way in (self._take_answers, self._listen_for_the_end, self._beat)
+        ]
         try:
-            while True:
-                number, scores = await _next_message(reader)
-                self._silence = 0
-                answer = self._calls.get(number)
-                if answer is None or answer.done():  # nobody waits for it any more
-                    continue
-                if isinstance(scores, Exception):
-                    answer.set_exception(scores)
-                else:
-                    answer.set_result(scores)
-        except Exception as error:
-            if not isinstance(error, _GONE):
-                _log.error("what an engine sent cannot be read: %s", type(error).__name__)
-            self._on_lost()
+            done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            for way in done:
+                if error := way.exception():
+                    _log.error("what an engine sent cannot be read: %s", type(error).__name__)
+        except asyncio.CancelledError:
+            self._socket.linger = 1000
+            with contextlib.suppress(NotSent):
+                await self._send(messages.encode(messages.Leaving()))
+            raise
         finally:
+            for way in ways:
+                way.cancel()
+            self._socket.disable_monitor()
+            self._monitor.close()
+            self._socket.close()
+            self._end_asking()
+            for call in self._calls.values():
+                if not call.answer.done():
+                    call.answer.set_exception(
+                        ConnectionResetError() if call.is_started else NotSent()
+                    )
+
+    async def _take_answers(self) -> None:
+        while True:
+            message = messages.decode_from_engine(await self._socket.recv())
+            self._silence.heard()
+            if isinstance(message, messages.Closing) and not self._hello.done():
+                return
+            self._take(message)
+
+    def _take(self, message: messages.FromEngine) -> None:
+        if isinstance(message, messages.Hello):
+            self._hello.set_result(message.info)
+        elif isinstance(message, messages.Closing):
+            self._is_closing = True
+            self._end_asking()
+            self._leave_if_done()
+        elif isinstance(message, messages.Free):
+            self._is_busy = False
+            self._on_free()
+        elif isinstance(message, messages.Answer | messages.Failed | messages.Busy):
+            if isinstance(message, messages.Busy):
+                self._is_busy = True
+            call = self._calls.get(message.number)
+            if call is None or call.answer.done():  # nobody waits for it any more
+                return
+            if isinstance(message, messages.Busy):
+                call.answer.set_exception(Busy())
+            else:
+                call.answer.set_result(message)
+        elif isinstance(message, messages.Started) and (call := self._calls.get(message.number)):
+            call.is_started = True
+
+    def _end_asking(self) -> None:
+        """Nothing more is asked: told once, and not to who has closed it himself."""
+        if self._is_open:
             self._is_open = False
-            self._listening.cancel()
-            self._writer.close()
-            for answer in self._calls.values():
-                if not answer.done():
-                    answer.set_exception(ConnectionResetError())
+            self._on_lost()
+
+    def _leave_if_done(self) -> None:
+        if not self._is_open and not self._calls:
+            self.close()
+
+    async def _listen_for_the_end(self) -> None:
+        await recv_monitor_message(self._monitor)
+
+    async def _beat(self) -> None:
+        while not self._silence.is_long():
+            await asyncio.sleep(BEAT_SECONDS)
+            with contextlib.suppress(NotSent):
+                await self._send(messages.encode(messages.Beat()))
+        _log.error("an engine's process has said nothing for some time: taken for lost")
+
+    async def _send(self, body: bytes) -> None:
+        """Raises NotSent where nobody is at the other end: else its room has no end."""
+        try:
+            await self._socket.send(body, flags=zmq.DONTWAIT)
+        except zmq.ZMQError as error:
+            raise NotSent from error
 
 
-async def _beat(writer: asyncio.StreamWriter) -> None:
-    while True:
-        await asyncio.sleep(_BEAT_SECONDS)
-        _send(writer, (_BEAT, None))
-
-
-def _forget(calls: dict[int, asyncio.Task[None]], number: int, _: asyncio.Task[None]) -> None:
-    del calls[number]
-
-
-def _send(writer: asyncio.StreamWriter, message: Any) -> None:
-    # What the other end does not read at once waits here; the gateway bounds what is under way.
-    body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    if not writer.is_closing():
-        writer.write(_SIZE.pack(len(body)) + body)
-
-
-async def _next_message(reader: asyncio.StreamReader) -> Any:
-    (size,) = _SIZE.unpack(await reader.readexactly(_SIZE.size))
-    return pickle.loads(await reader.readexactly(size))  # noqa: S301 (of this user)
+def _nothing() -> None:
+    pass

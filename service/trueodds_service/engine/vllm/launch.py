@@ -48,6 +48,7 @@ def engine_arguments(
     on_cpu = current_platform.is_cpu()
     if on_cpu:
         _set_environment(_CPU_ENVIRONMENT)
+    parallel = max(1, int(settings.gpus or 1))
     kv_gib = settings.kv_cache_gib or (_CPU_DEFAULT_KV_GIB if on_cpu else None)
     return {
         "model": str(weights),
@@ -60,17 +61,28 @@ def engine_arguments(
         "max_num_seqs": settings.max_sequences,
         "scheduling_policy": "priority",
         "enable_prefix_caching": True,
-        "block_size": _CPU_BLOCK_TOKENS if on_cpu else None,
+        "block_size": settings.block_tokens or (_CPU_BLOCK_TOKENS if on_cpu else None),
+        "prefix_caching_hash_algo": settings.block_hash,
+        "async_scheduling": settings.async_scheduling,
+        "quantization": None if settings.quantization == "none" else settings.quantization,
+        "tensor_parallel_size": parallel,
         "kv_cache_memory_bytes": int(kv_gib * 2**30) if kv_gib else None,
         "gpu_memory_utilization": settings.gpu_memory_fraction or _GPU_MEMORY,
         "enforce_eager": on_cpu if settings.eager is None else settings.eager,
-        # One process a model; vLLM would add a second one on a CPU.
-        "distributed_executor_backend": "uni" if on_cpu else None,
+        "distributed_executor_backend": _executor(on_cpu=on_cpu, parallel=parallel),
         "disable_log_stats": True,
         "max_logprobs": MAX_TOP_TOKENS,
         "logits_processors": ["trueodds_service.engine.vllm.forced_tokens:ForcedTokens"],
         **_lora_arguments(adapters or {}),
     }
+
+
+def _executor(*, on_cpu: bool, parallel: int) -> str | None:
+    if parallel > 1:
+        # Processes of the replica's own; vLLM would ask Ray for them where it runs under it.
+        return "mp"
+    # One process a replica; vLLM would add a second one on a CPU.
+    return "uni" if on_cpu else None
 
 
 def _lora_arguments(adapters: Mapping[str, Path]) -> dict[str, Any]:

@@ -1,0 +1,48 @@
+"""Who may talk to whom between nodes: one pair of CURVE keys for all processes of a service.
+
+Whoever has the pair is of the service; CurveZMQ (RFC 26) encrypts, and an engine lets in nobody
+with another key. On one node a folder that only this user may enter does the same.
+"""
+
+from dataclasses import dataclass, field
+
+import zmq
+import zmq.asyncio
+from zmq.auth.asyncio import AsyncioAuthenticator
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    public: bytes
+    secret: bytes = field(repr=False)
+
+    @classmethod
+    def make(cls) -> "Keys":
+        return cls(*zmq.curve_keypair())
+
+    def let_in(self, socket: "zmq.asyncio.Socket") -> None:
+        """Makes a listening socket ask for the keys. ``guard`` has to watch its context."""
+        socket.curve_server = True
+        socket.curve_publickey, socket.curve_secretkey = self.public, self.secret
+
+    def show(self, socket: "zmq.asyncio.Socket") -> None:
+        """Makes a socket that is to connect show the keys, and ask for them."""
+        socket.curve_publickey, socket.curve_secretkey = self.public, self.secret
+        socket.curve_serverkey = self.public
+
+    def guard(self, context: "zmq.asyncio.Context") -> AsyncioAuthenticator:
+        """Lets in who has these keys, at every socket of ``context`` that asks for some."""
+        authenticator = AsyncioAuthenticator(context)
+        authenticator.start()
+        authenticator.configure_curve_callback(credentials_provider=_Known(self.public))
+        return authenticator
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What pyzmq asks about each key, in Z85."""
+
+    public: bytes
+
+    def callback(self, domain: str, key: bytes) -> bool:
+        return key == self.public

@@ -1,0 +1,177 @@
+"""The engine's end of the link."""
+
+import asyncio
+import contextlib
+import functools
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import zmq
+import zmq.asyncio
+
+from trueodds_service.engine.base import EngineInfo, Outcome, TokenPrompt
+from trueodds_service.engine.link import messages
+from trueodds_service.engine.link.beats import BEAT_SECONDS, Silence
+from trueodds_service.engine.link.keys import Keys
+from trueodds_service.engine.link.turns import Turns
+from trueodds_service.errors import class_and_place
+
+_log = logging.getLogger(__name__)
+
+Score = Callable[[Sequence[TokenPrompt], str | None], Awaitable[list[Outcome]]]
+
+
+@dataclass(slots=True)
+class _Caller:
+    """A gateway, and what is under way for it."""
+
+    calls: dict[int, "asyncio.Task[None]"] = field(default_factory=dict)
+    silence: Silence = field(default_factory=Silence)
+
+
+class Listener:
+    """Calls ``score`` for whoever connects, each call in a task of its own.
+
+    ``keys`` for an endpoint that others than this user can reach.
+    """
+
+    def __init__(self, info: EngineInfo, score: Score, keys: Keys | None = None) -> None:
+        self._info = info
+        self._score = score
+        # The process's own: one that is collected as garbage could wait for its sockets for ever.
+        context = zmq.asyncio.Context.instance()
+        self._socket = context.socket(zmq.ROUTER)
+        # Nothing is dropped: what may be under way is bounded where it is asked.
+        self._socket.sndhwm = self._socket.rcvhwm = 0
+        self._guard = None
+        if keys is not None:
+            self._guard = keys.guard(context)
+            keys.let_in(self._socket)
+        self._turns = Turns()
+        self._prompts = 0
+        self._callers: dict[bytes, _Caller] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._is_closing = False
+        self._nobody = asyncio.Event()
+        self._nobody.set()
+
+    def listen(self, endpoint: str) -> str:
+        """Binds to ``ipc://PATH``, or ``tcp://HOST:*`` for any port; the endpoint that it has.
+
+        It may have several.
+        """
+        self._socket.bind(endpoint)
+        self._tasks = self._tasks or [
+            asyncio.create_task(self._serve()),
+            asyncio.create_task(self._beat()),
+        ]
+        return bytes(self._socket.getsockopt(zmq.LAST_ENDPOINT)).rstrip(b"\0").decode()
+
+    @property
+    def prompts(self) -> int:
+        """How many are under way."""
+        return self._prompts
+
+    async def close(self, grace_seconds: float) -> None:
+        """Lets nobody in any more, and everybody have so long to leave."""
+        # Not unbound: ZeroMQ would end the connections that are there.
+        self._is_closing = True
+        self._tell_all(messages.Closing())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(grace_seconds):
+                await self._nobody.wait()
+        for task in self._tasks:
+            task.cancel()
+        for caller in [*self._callers]:
+            self._forget(caller)
+        if self._guard is not None:
+            self._guard.stop()
+        self._socket.close(linger=0)
+
+    async def _serve(self) -> None:
+        while True:
+            caller, body = await self._socket.recv_multipart()
+            try:
+                message = messages.decode_from_gateway(body)
+            except msgspec.MsgspecError as error:
+                _log.error("what a gateway sent cannot be read: %s", type(error).__name__)
+                self._forget(caller)
+                continue
+            self._take(caller, message)
+
+    def _take(self, name: bytes, message: messages.FromGateway) -> None:
+        if isinstance(message, messages.Greeting):
+            if self._is_closing:
+                self._send(name, messages.Closing())
+                return
+            self._callers[name] = _Caller()
+            self._nobody.clear()
+            self._send(name, messages.Hello(self._info))
+            return
+        caller = self._callers.get(name)
+        if caller is None:  # was taken for gone: its calls are not under way, and it has to know
+            return
+        caller.silence.heard()
+        if isinstance(message, messages.Ask):
+            self._let_in(name, caller, message)
+        elif isinstance(message, messages.Cancel):
+            if call := caller.calls.get(message.number):
+                call.cancel()
+        elif isinstance(message, messages.Leaving):
+            self._forget(name)
+
+    def _let_in(self, name: bytes, caller: _Caller, asked: messages.Ask) -> None:
+        if not self._turns.take(alone=asked.alone):
+            self._send(name, messages.Busy(asked.number))
+            return
+        self._prompts += len(asked.prompts)
+        task = caller.calls[asked.number] = asyncio.create_task(self._answer(name, asked))
+        task.add_done_callback(functools.partial(self._ended, caller, asked))
+
+    def _ended(self, caller: _Caller, asked: messages.Ask, _: "asyncio.Task[None]") -> None:
+        del caller.calls[asked.number]
+        self._prompts -= len(asked.prompts)
+        self._turns.leave(alone=asked.alone)
+        if asked.alone:
+            self._tell_all(messages.Free())
+
+    async def _answer(self, caller: bytes, asked: messages.Ask) -> None:
+        if asked.alone:
+            await self._turns.emptied()
+            self._send(caller, messages.Started(asked.number))
+        try:
+            outcomes = await self._score(messages.prompts_of(asked), asked.adapter)
+            self._send(caller, messages.answer(asked.number, outcomes))
+        except Exception as error:
+            # Only the class and the place: a foreign message can hold a prompt.
+            _log.error("the engine failed at a request: %s", class_and_place(error))
+            self._send(caller, messages.Failed(asked.number, type(error).__name__))
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            for name, caller in [*self._callers.items()]:
+                if caller.silence.is_long():
+                    # With the gateway, everybody who asked through it is gone.
+                    self._forget(name)
+                else:
+                    self._send(name, messages.Beat())
+
+    def _tell_all(self, message: messages.FromEngine) -> None:
+        for caller in self._callers:
+            self._send(caller, message)
+
+    def _send(self, caller: bytes, message: messages.FromEngine) -> None:
+        if self._socket.closed:
+            return
+        # Done at once: its room has no end, and what is for nobody is dropped.
+        self._socket.send_multipart([caller, messages.encode(message)], flags=zmq.DONTWAIT)
+
+    def _forget(self, name: bytes) -> None:
+        caller = self._callers.pop(name, None)
+        for call in caller.calls.values() if caller is not None else ():
+            call.cancel()
+        if not self._callers:
+            self._nobody.set()

@@ -1,0 +1,105 @@
+"""Who is there: replicas and gateways say so, again and again, and whoever is silent is forgotten.
+
+It keeps nothing that is not told again within a second, so that it may be replaced at any moment;
+and nobody gives up a connection because it is not known here.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from trueodds_service.serving.progress import States
+
+# How often who is there says so, and how long he may be silent.
+ANNOUNCE_SECONDS = 1.0
+_SILENCE_SECONDS = 3.0
+
+Who = TypeVar("Who")
+What = TypeVar("What")
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A replica that answers: of which model, since when (Unix time), and where.
+
+    ``local`` is its endpoint on its own node, ``remote`` the one for other nodes, "" where there
+    are none.
+    """
+
+    model: str
+    replica: int
+    started: float
+    node: str
+    local: str
+    remote: str = ""
+
+    def endpoint(self, node: str) -> str:
+        """Where somebody on that node reaches it."""
+        return self.local if node == self.node or not self.remote else self.remote
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A gateway: where it listens, and the states of its models."""
+
+    gateway: int
+    address: str
+    states: States
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a gateway is told: who answers, and which engines cannot be started, with the cause."""
+
+    replicas: tuple[Announcement, ...]
+    failures: Mapping[str, str]
+
+
+class Directory:
+    """A Serve deployment."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._replicas: _Heard[int, Announcement] = _Heard(clock)
+        self._gateways: _Heard[int, Report] = _Heard(clock)
+        self._failures: _Heard[str, str] = _Heard(clock)
+
+    async def announce(self, replica: Announcement) -> None:
+        self._replicas.put(replica.replica, replica)
+
+    async def withdraw(self, replica: int) -> None:
+        """It leaves, and nobody is to come any more."""
+        self._replicas.drop(replica)
+
+    async def report(self, gateway: Report) -> View:
+        """A gateway says that it is there, and asks who else is."""
+        self._gateways.put(gateway.gateway, gateway)
+        return View(tuple(self._replicas.all().values()), self._failures.all())
+
+    async def withdraw_gateway(self, gateway: int) -> None:
+        self._gateways.drop(gateway)
+
+    async def gateways(self, failures: Mapping[str, str]) -> tuple[Report, ...]:
+        """For who watches over all: the gateways; ``failures`` are told to them."""
+        for model, cause in failures.items():
+            self._failures.put(model, cause)
+        return tuple(self._gateways.all().values())
+
+
+class _Heard(Generic[Who, What]):
+    """What was said lately, by who said it."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._said: dict[Who, tuple[What, float]] = {}
+
+    def put(self, who: Who, what: What) -> None:
+        self._said[who] = (what, self._clock())
+
+    def drop(self, who: Who) -> None:
+        self._said.pop(who, None)
+
+    def all(self) -> dict[Who, What]:
+        since = self._clock() - _SILENCE_SECONDS
+        self._said = {who: said for who, said in self._said.items() if said[1] >= since}
+        return {who: what for who, (what, _) in self._said.items()}

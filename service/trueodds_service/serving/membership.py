@@ -1,0 +1,114 @@
+"""The replicas of a model that a gateway has connections to."""
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from trueodds_service.engine.link.connection import Connection
+from trueodds_service.engine.link.keys import Keys
+from trueodds_service.errors import class_and_place
+from trueodds_service.serving.directory import Announcement
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A replica, and when it came: its number among all that did."""
+
+    announcement: Announcement
+    connection: Connection
+    arrival: int
+
+
+class Membership:
+    """Connects to replicas as they are announced, and keeps each until the link loses it."""
+
+    def __init__(self, model: str, node: str, keys: Keys | None = None) -> None:
+        self._model = model
+        self._node = node
+        self._keys = keys
+        self._members: dict[int, Member] = {}
+        self._connecting: dict[int, asyncio.Task[None]] = {}
+        self._arrivals = 0
+        self._changed = asyncio.Event()
+
+    @property
+    def members(self) -> Mapping[int, Member]:
+        """By the replica's id."""
+        return self._members
+
+    @property
+    def free(self) -> dict[int, Connection]:
+        """Those that take calls now."""
+        return {
+            replica: member.connection
+            for replica, member in self._members.items()
+            if not member.connection.is_busy
+        }
+
+    @property
+    def newest(self) -> Member | None:
+        """The newest replica, by its own time: the same one for all gateways that know it."""
+        return max(self._members.values(), key=_age, default=None)
+
+    @property
+    def arrivals(self) -> int:
+        """How many have come so far."""
+        return self._arrivals
+
+    def newest_since(self, arrivals: int) -> Member | None:
+        """The newest of those that have come since there had been so many."""
+        since = [each for each in self._members.values() if each.arrival > arrivals]
+        return max(since, key=_age, default=None)
+
+    async def changed(self) -> None:
+        """Waits until one comes, goes, or is free again."""
+        await self._changed.wait()
+
+    def heed(self, announced: Collection[Announcement]) -> None:
+        """Connects to those that are new here."""
+        for each in announced:
+            if each.replica not in self._members and each.replica not in self._connecting:
+                task = asyncio.create_task(self._connect(each))
+                self._connecting[each.replica] = task
+
+    def close(self) -> None:
+        for task in self._connecting.values():
+            task.cancel()
+        for member in self._members.values():
+            member.connection.close()
+        self._members.clear()
+
+    async def _connect(self, announced: Announcement) -> None:
+        try:
+            connection = await Connection.open(
+                announced.endpoint(self._node),
+                lambda: self._lose(announced.replica),
+                self._keys,
+                self._change,
+            )
+        except OSError:
+            return  # gone, or going: if it is announced again, it is tried again
+        except Exception as error:
+            _log.error("models/%s: no connection: %s", self._model, class_and_place(error))
+            return
+        finally:
+            del self._connecting[announced.replica]
+        if connection.is_open:  # else lost before anybody could be told
+            self._arrivals += 1
+            self._members[announced.replica] = Member(announced, connection, self._arrivals)
+            self._change()
+
+    def _lose(self, replica: int) -> None:
+        if self._members.pop(replica, None):
+            self._change()
+
+    def _change(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
+
+
+def _age(member: Member) -> tuple[float, int]:
+    return member.announcement.started, member.announcement.replica

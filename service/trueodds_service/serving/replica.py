@@ -1,0 +1,169 @@
+"""A replica: one copy of a model's engine, in processes of its own."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import socket
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import psutil
+import ray
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
+
+from trueodds_service.app import start_engine
+from trueodds_service.config import ModelSettings
+from trueodds_service.engine.base import Engine, EngineDied, Outcome, TokenPrompt
+from trueodds_service.engine.link.keys import Keys
+from trueodds_service.engine.link.listener import Listener
+from trueodds_service.errors import PromptFault, class_and_place
+from trueodds_service.serving.directory import ANNOUNCE_SECONDS, Announcement
+from trueodds_service.serving.pauses import pause_before_start
+from trueodds_service.serving.scaling import PROMPTS
+
+_log = logging.getLogger(__name__)
+
+# How often an engine is asked whether it ends its steps, and how long it may take to say so.
+_CHECK_SECONDS = 5.0
+
+# The gateway's own grace, and some: it leaves when its requests have ended.
+_GRACE_SECONDS = 10.0
+
+# About a step of the engine.
+_WARM_UP_PROMPTS, _WARM_UP_TOKENS = 64, 64
+
+ABSENT = (RayError, RayServeException, OSError)
+"""Why a process that Serve runs may not answer."""
+
+
+class Replica:
+    """A Serve deployment: the engine of one model and of its adapters, folders by name.
+
+    It answers at sockets, and says where to ``directory``: one in ``sockets``, and with ``keys``
+    one that other nodes can reach.
+    """
+
+    async def __init__(  # type: ignore[misc]  # Serve awaits it
+        self,
+        model: ModelSettings,
+        adapters: Mapping[str, Path],
+        sockets: Path,
+        directory: Any,
+        keys: Keys | None = None,
+    ) -> None:
+        # On another node than the one that the service was started on, it is not there yet.
+        sockets.mkdir(mode=0o700, parents=True, exist_ok=True)  # noqa: ASYNC240 (once)
+        await asyncio.sleep(pause_before_start(sockets / f"{model.name}.starts"))
+        self._engine = start_engine(model, adapters)
+        for adapter in (None, *adapters):
+            await warm_up(self._engine, adapter)
+        self._listener = Listener(self._engine.info, self._score, keys)
+        number = uuid.uuid4().int >> 65
+        self._directory = directory
+        self._announcement = Announcement(
+            model=model.name,
+            replica=number,
+            started=time.time(),
+            node=node(),
+            local=self._listener.listen(f"ipc://{sockets / f'{number:x}'}"),
+            remote=self._listener.listen(f"tcp://{ray.util.get_node_ip_address()}:*")
+            if keys
+            else "",
+        )
+        self._tasks = [
+            asyncio.create_task(self._watch(model.engine.hang_seconds)),
+            asyncio.create_task(self._announce()),
+        ]
+        # What is here now stays: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+
+    async def record_autoscaling_stats(self) -> dict[str, float]:
+        """What ``scaling`` goes by."""
+        return {PROMPTS: float(self._listener.prompts)}
+
+    async def __del__(self) -> None:
+        for task in getattr(self, "_tasks", ()):
+            task.cancel()
+        if hasattr(self, "_announcement"):
+            with contextlib.suppress(*ABSENT):
+                await self._directory.withdraw.remote(self._announcement.replica)
+        if listener := getattr(self, "_listener", None):
+            await listener.close(_GRACE_SECONDS)
+        if engine := getattr(self, "_engine", None):
+            engine.close()
+
+    async def _score(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[Outcome]:
+        try:
+            return await self._engine.score(prompts, adapter)
+        except EngineDied as error:
+            _end(f"died ({class_and_place(error.__cause__ or error)})")
+
+    async def _announce(self) -> None:
+        while True:
+            try:
+                await self._directory.announce.remote(self._announcement)
+            except ABSENT as error:
+                _log.debug("the directory does not answer: %s", type(error).__name__)
+            await asyncio.sleep(ANNOUNCE_SECONDS)
+
+    async def _watch(self, hang_seconds: float) -> None:
+        """Ends an engine whose process lives and whose step does not end."""
+        while True:
+            await asyncio.sleep(_CHECK_SECONDS)
+            try:
+                async with asyncio.timeout(hang_seconds):
+                    await self._engine.check()
+            except TimeoutError:
+                _end(f"hangs: no step has ended for {hang_seconds:g} seconds")
+            except Exception as error:
+                _end(f"died ({class_and_place(error)})")
+
+
+def node() -> str:
+    """The node of the cluster that this process is on, by Ray's name for it."""
+    if ray.is_initialized():
+        return str(ray.get_runtime_context().get_node_id())
+    return socket.gethostname()
+
+
+def _end(why: str) -> NoReturn:
+    """Ends this process and those of its engine.
+
+    Serve replaces a process that is gone at once, and one that is only sick at the next check.
+    """
+    _log.error("the engine %s; its process ends", why)
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
+    os._exit(1)
+
+
+async def warm_up(engine: Engine, adapter: str | None) -> None:
+    """Scores once in every way, many prompts at once: what an engine compiles or loads when it
+    is first asked, it has when it is first asked by somebody.
+
+    Raises the fault of an engine that can do none of it.
+    """
+    room = engine.info.max_tokens
+    labels = ((1,), (2,))
+    texts = ((1, 2, 3), (2, 3, 4, 5))
+    prompts = [
+        TokenPrompt((number,) * min(_WARM_UP_TOKENS, room - 8), labels, (3,))
+        for number in range(1, _WARM_UP_PROMPTS)
+    ]
+    calls = [prompts]
+    for prompt in prompts[:2]:
+        calls.append([prompt])
+        calls.append([TokenPrompt(prompt.prompt, labels)])
+        calls.append([TokenPrompt(prompt.prompt, texts, top_tokens=3)])
+    for call in calls:
+        for outcome in await engine.score(call, adapter):
+            if isinstance(outcome, PromptFault):
+                raise outcome

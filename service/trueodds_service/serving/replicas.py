@@ -1,0 +1,231 @@
+"""A model's replicas as one engine: prompts that begin alike go to the same one."""
+
+import asyncio
+import itertools
+import logging
+from collections.abc import Collection, Sequence
+
+from trueodds_service.concurrency import gather_or_cancel
+from trueodds_service.engine.base import EngineInfo, Outcome, TokenPrompt
+from trueodds_service.engine.link.connection import Busy, Connection, EngineFault, NotSent
+from trueodds_service.engine.link.keys import Keys
+from trueodds_service.errors import PromptFault, Unavailable
+from trueodds_service.serving.directory import Announcement
+from trueodds_service.serving.membership import Member, Membership
+from trueodds_service.serving.routing import Router
+from trueodds_service.serving.suspects import Killers, Suspects, killed
+
+_log = logging.getLogger(__name__)
+
+# A request waits so long for a replica: half of the time that clients give an answer.
+_PATIENCE_SECONDS = 60.0
+# And so long, once an engine has died with it, until it is clear which prompt it died of.
+_TRIAL_SECONDS = 600.0
+# So long is waited for a replica to try them in that has come since. Then it seems that none
+# comes, as where a node is gone, and another one has to do.
+_REPLACEMENT_SECONDS = 60.0
+
+
+class Replicas:
+    """The replicas of a model, each with the engine of the model and of its adapters."""
+
+    def __init__(self, model: str, node: str, keys: Keys | None = None) -> None:
+        self._model = model
+        self._membership = Membership(model, node, keys)
+        self._router = Router()
+        self._killers = Killers()
+        self._suspects = Suspects(self._try_alone, self._killers)
+        # How many replicas had come before the last call of which one died.
+        self._before_death = 0
+        self.info = EngineInfo(name="", version="", dtype="", max_tokens=0, vocabulary=None)
+
+    def heed(self, announced: Collection[Announcement]) -> None:
+        """Takes up those of the model's replicas that are new here."""
+        self._membership.heed([each for each in announced if each.model == self._model])
+
+    async def connected(self) -> EngineInfo:
+        """Waits until one answers."""
+        while (member := self._membership.newest) is None:
+            await self._membership.changed()
+        self.info = member.connection.info
+        return self.info
+
+    async def wait_lost(self) -> None:
+        """Waits until none answers."""
+        while self._membership.members:
+            await self._membership.changed()
+
+    async def score(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[Outcome]:
+        """As ``Engine.score``. Raises Unavailable when no replica comes in time."""
+        outcomes: list[Outcome] = [killed() for _ in prompts]
+        allowed = [
+            place
+            for place, prompt in enumerate(prompts)
+            if not self._killers.holds(prompt, adapter)
+        ]
+        until = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+        try:
+            found = await self._scored([prompts[place] for place in allowed], adapter, until)
+        except TimeoutError:
+            raise Unavailable(
+                f"the engine of models/{self._model} was lost",
+                reason="ENGINE_LOST",
+                retry_seconds=5.0,
+            ) from None
+        for place, outcome in zip(allowed, found, strict=True):
+            outcomes[place] = outcome
+        return outcomes
+
+    def close(self) -> None:
+        """Nobody asks any more."""
+        self._suspects.close()
+        self._membership.close()
+
+    async def _scored(
+        self, prompts: Sequence[TokenPrompt], adapter: str | None, until: float
+    ) -> list[Outcome]:
+        """Raises TimeoutError when no replica is free by ``until``, in the event loop's time."""
+        if not prompts:
+            return []
+        free = await self._free(until)
+        shares = self._router.assign(prompts, free)
+        try:
+            found = await gather_or_cancel(
+                self._share(free[replica], [prompts[place] for place in places], adapter, until)
+                for replica, places in shares.items()
+            )
+        finally:
+            for replica, places in shares.items():
+                self._router.done(replica, len(places))
+        outcomes: dict[int, Outcome] = dict(
+            zip(
+                itertools.chain(*shares.values()),
+                itertools.chain(*found),
+                strict=True,
+            )
+        )
+        return [outcomes[place] for place in range(len(prompts))]
+
+    async def _free(self, until: float) -> dict[int, Connection]:
+        async with asyncio.timeout_at(until):
+            while not (free := self._membership.free):
+                await self._membership.changed()
+            return free
+
+    async def _share(
+        self,
+        connection: Connection,
+        prompts: Sequence[TokenPrompt],
+        adapter: str | None,
+        until: float,
+    ) -> list[Outcome]:
+        """What a replica, or whichever takes its place, says to some of the prompts."""
+        try:
+            return await self._ask(connection, prompts, adapter)
+        except (NotSent, Busy):
+            return await self._scored(prompts, adapter, until)
+        except ConnectionError:
+            _log.warning(
+                "models/%s: its engine died with %d prompts of a call", self._model, len(prompts)
+            )
+        async with asyncio.timeout(_TRIAL_SECONDS):
+            return await self._suspects.outcomes(prompts, adapter)
+
+    async def _try_alone(
+        self, prompts: Sequence[TokenPrompt], adapter: str | None
+    ) -> list[Outcome]:
+        """For the suspects. Raises ConnectionError when the engine dies of them."""
+        while True:
+            member = await self._proving_ground()
+            if not prompts:
+                return []
+            if member.connection.is_busy:  # with somebody else's suspects
+                await self._membership.changed()
+                continue
+            try:
+                return await self._ask(member.connection, prompts, adapter, alone=True)
+            except (NotSent, Busy):
+                continue
+
+    async def _ask(
+        self,
+        connection: Connection,
+        prompts: Sequence[TokenPrompt],
+        adapter: str | None,
+        *,
+        alone: bool = False,
+    ) -> list[Outcome]:
+        """What the replica says. Raises ConnectionError when it is gone, and Busy.
+
+        A call that it fails at as a whole is made again in halves, until the prompt that it fails
+        at is alone.
+        """
+        arrivals = self._membership.arrivals
+        try:
+            outcomes = await connection.score(prompts, adapter, alone=alone)
+            if len(outcomes) == len(prompts):
+                return outcomes
+            _log.error("an engine answered %d prompts with %d scores", len(prompts), len(outcomes))
+        except NotSent:
+            raise
+        except ConnectionError:
+            self._before_death = max(self._before_death, arrivals)
+            raise
+        except EngineFault:
+            pass  # the process has logged the cause
+        if len(prompts) == 1:
+            return [PromptFault("the engine failed at this prompt", reason="ENGINE_FAULT")]
+        half = len(prompts) // 2
+        return [
+            *await self._ask(connection, prompts[:half], adapter, alone=alone),
+            *await self._ask(connection, prompts[half:], adapter, alone=alone),
+        ]
+
+    async def _proving_ground(self) -> Member:
+        """Where suspects are tried: a replica that has come since they were asked, so that those
+        that have outlived the dead one go on.
+        """
+        try:
+            async with asyncio.timeout(_REPLACEMENT_SECONDS):
+                while (member := self._newcomer()) is None:
+                    await self._membership.changed()
+                return member
+        except TimeoutError:
+            while (member := self._membership.newest) is None:
+                await self._membership.changed()
+            return member
+
+    def _newcomer(self) -> Member | None:
+        return self._membership.newest_since(self._before_death)
+
+
+class ServedReplicas:
+    """Replicas as the ``Engine`` of a model, or of an adapter by its name."""
+
+    def __init__(self, replicas: Replicas, adapter: str | None = None) -> None:
+        self._replicas = replicas
+        self._adapter = adapter
+
+    @property
+    def info(self) -> EngineInfo:
+        return self._replicas.info
+
+    async def connected(self) -> EngineInfo:
+        """Waits until a replica answers."""
+        return await self._replicas.connected()
+
+    async def wait_lost(self) -> None:
+        """Waits until none answers."""
+        await self._replicas.wait_lost()
+
+    async def score(
+        self, prompts: Sequence[TokenPrompt], adapter: str | None = None
+    ) -> list[Outcome]:
+        """Of the model or the adapter that it was made for, whatever ``adapter`` says."""
+        return await self._replicas.score(prompts, self._adapter)
+
+    async def check(self) -> None:
+        """The engines are watched where they are."""
+
+    def close(self) -> None:
+        self._replicas.close()

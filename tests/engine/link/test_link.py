@@ -1,0 +1,341 @@
+"""Calls over a socket: whose answer is whose, and what becomes of calls when an end is gone."""
+
+import asyncio
+
+import numpy as np
+import pytest
+import zmq
+import zmq.asyncio
+
+from trueodds_service.engine.base import EngineInfo, TokenPrompt, TokenScore
+from trueodds_service.engine.link import beats, messages
+from trueodds_service.engine.link import connection as connection_module
+from trueodds_service.engine.link import listener as listener_module
+from trueodds_service.engine.link.connection import Busy, Connection, EngineFault, NotSent
+from trueodds_service.engine.link.keys import Keys
+from trueodds_service.engine.link.listener import Listener
+
+INFO = EngineInfo("played", "1", "float32", 2048, 32000)
+PROMPT_TEXT = "a prompt"
+
+
+class Engine:
+    """Answers a prompt with its first token, once it may go on."""
+
+    def __init__(self):
+        self.asked = []
+        self.cancelled = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def score(self, prompts, adapter):
+        self.asked.append((len(prompts), adapter))
+        if not prompts:
+            raise ValueError(PROMPT_TEXT)
+        try:
+            # Late calls first.
+            await asyncio.sleep(0.01 / prompts[0].prompt[0])
+            await self.go_on.wait()
+        except asyncio.CancelledError:
+            self.cancelled.set()
+            raise
+        return [
+            TokenScore(np.array([-prompt.prompt[0]]), greedy=np.array([True])) for prompt in prompts
+        ]
+
+
+async def until(condition):
+    """Waits for it, however slow the machine; the test's own time limit ends a wait in vain."""
+    while not condition():  # noqa: ASYNC110 (what is waited for has no event)
+        await asyncio.sleep(0.001)
+
+
+async def until_nobody_listens(path):
+    while True:
+        try:
+            connection = await Connection.open(path, lambda: None)
+        except ConnectionRefusedError:
+            return
+        connection.close()
+
+
+def prompts(*firsts, length=8):
+    return [TokenPrompt((first,) * length, ((1,),)) for first in firsts]
+
+
+def firsts(scores):
+    return [-score.continuations[0] for score in scores]
+
+
+@pytest.fixture
+def engine():
+    engine = Engine()
+    engine.go_on.set()
+    return engine
+
+
+@pytest.fixture
+async def listener(engine, tmp_path):
+    listener = Listener(INFO, engine.score)
+    listener.listen(f"ipc://{tmp_path}/engine")
+    yield listener
+    await listener.close(0)
+
+
+@pytest.fixture
+def lost():
+    return []
+
+
+@pytest.fixture
+async def connection(listener, lost, tmp_path):
+    connection = await Connection.open(f"ipc://{tmp_path}/engine", lambda: lost.append(None))
+    yield connection
+    connection.close()
+
+
+async def test_it_says_who_answers(connection):
+    assert connection.info == INFO
+
+
+async def test_each_call_gets_its_own_answer(connection, engine):
+    calls = [connection.score(prompts(n, n + 100), f"adapter {n}") for n in range(1, 50)]
+    answers = await asyncio.gather(*calls)
+    assert [firsts(each) for each in answers] == [[n, n + 100] for n in range(1, 50)]
+    assert engine.asked == [(2, f"adapter {n}") for n in range(1, 50)]
+
+
+async def test_long_messages(connection):
+    many = prompts(*range(1, 200), length=20_000)
+    assert firsts(await connection.score(many, None)) == list(range(1, 200))
+
+
+async def test_who_leaves_takes_the_prompts_along(connection, engine):
+    engine.go_on.clear()
+    call = asyncio.create_task(connection.score(prompts(1), None))
+    other = asyncio.create_task(connection.score(prompts(2), None))
+    await until(lambda: len(engine.asked) == 2)
+    call.cancel()
+    await asyncio.wait_for(engine.cancelled.wait(), 60)
+    engine.go_on.set()
+    assert firsts(await other) == [2]
+
+
+async def test_a_fault_says_its_kind_and_no_more(connection):
+    with pytest.raises(EngineFault) as caught:
+        await connection.score([], None)
+    assert str(caught.value) == "ValueError"
+    assert firsts(await connection.score(prompts(3), None)) == [3], "the engine lives on"
+
+
+async def test_calls_fail_when_the_process_is_gone(connection, engine, listener, lost):
+    engine.go_on.clear()
+    calls = [asyncio.create_task(connection.score(prompts(n), None)) for n in (1, 2)]
+    await until(lambda: len(engine.asked) == 2)
+    await listener.close(0)
+    for call in calls:
+        with pytest.raises(ConnectionError):
+            await call
+    assert len(lost) == 1
+    await asyncio.wait_for(connection.wait_lost(), 60)
+    with pytest.raises(ConnectionError):
+        await connection.score(prompts(3), None)
+
+
+async def test_what_is_no_message_counts_as_gone(tmp_path, lost):
+    with zmq.asyncio.Context() as context, context.socket(zmq.ROUTER) as socket:
+        socket.bind(f"ipc://{tmp_path}/engine")
+        opening = asyncio.create_task(
+            Connection.open(f"ipc://{tmp_path}/engine", lambda: lost.append(None))
+        )
+        caller, _ = await socket.recv_multipart()
+        await socket.send_multipart([caller, messages.encode(messages.Hello(INFO))])
+        connection = await opening
+        await socket.send_multipart([caller, b"nothing"])
+        await asyncio.wait_for(connection.wait_lost(), 60)
+    assert len(lost) == 1
+    with pytest.raises(ConnectionError):
+        await connection.score(prompts(1), None)
+
+
+@pytest.fixture
+def fast_beats(monkeypatch):
+    for module in (connection_module, listener_module):
+        monkeypatch.setattr(module, "BEAT_SECONDS", 0.01)
+
+
+@pytest.mark.usefixtures("fast_beats")
+async def test_a_process_that_says_nothing_is_taken_for_lost(tmp_path, lost):
+    with zmq.asyncio.Context() as context, context.socket(zmq.ROUTER) as socket:
+        socket.bind(f"ipc://{tmp_path}/engine")
+        opening = asyncio.create_task(
+            Connection.open(f"ipc://{tmp_path}/engine", lambda: lost.append(None))
+        )
+        caller, _ = await socket.recv_multipart()
+        await socket.send_multipart([caller, messages.encode(messages.Hello(INFO))])
+        connection = await opening
+        with pytest.raises(ConnectionError):
+            await asyncio.wait_for(connection.score(prompts(1), None), 60)
+    assert len(lost) == 1
+
+
+@pytest.mark.usefixtures("fast_beats")
+async def test_a_process_that_beats_is_not_lost_however_long_it_computes(engine, connection, lost):
+    engine.go_on.clear()
+    call = asyncio.create_task(connection.score(prompts(1), None))
+    await until(lambda: engine.asked)
+    await asyncio.sleep(0.01 * beats._MISSED * 4)
+    engine.go_on.set()
+    assert firsts(await call) == [1]
+    assert not lost
+
+
+async def test_calls_end_in_the_engine_when_their_gateway_is_gone(connection, engine, lost):
+    engine.go_on.clear()
+    call = asyncio.create_task(connection.score(prompts(1), None))
+    await until(lambda: engine.asked)
+    connection.close()
+    with pytest.raises(ConnectionError):
+        await call
+    await asyncio.wait_for(engine.cancelled.wait(), 60)
+    assert not lost, "it left, and was not left"
+
+
+async def test_a_listener_that_closes_lets_calls_end(connection, engine, listener, tmp_path):
+    engine.go_on.clear()
+    call = asyncio.create_task(connection.score(prompts(1), None))
+    await until(lambda: engine.asked)
+    closing = asyncio.create_task(listener.close(30))
+    await asyncio.wait_for(until_nobody_listens(f"ipc://{tmp_path}/engine"), 60)
+    engine.go_on.set()
+    assert firsts(await call) == [1]
+    connection.close()
+    await asyncio.wait_for(closing, 60)
+
+
+@pytest.fixture
+async def other(listener, tmp_path):
+    """Another gateway's connection."""
+    connection = await Connection.open(f"ipc://{tmp_path}/engine", lambda: None)
+    yield connection
+    connection.close()
+
+
+async def test_a_call_that_has_to_be_alone_waits_for_others_and_lets_in_none(
+    connection, other, engine, listener
+):
+    engine.go_on.clear()
+    before = asyncio.create_task(connection.score(prompts(1), None))
+    await until(lambda: engine.asked)
+    alone = asyncio.create_task(other.score(prompts(2), None, alone=True))
+    await until(lambda: listener._turns._has_alone)
+    assert other.is_busy
+    assert not connection.is_busy, "nobody has told it"
+    for each in (connection, other):
+        with pytest.raises(Busy):
+            await each.score(prompts(3), None)
+        with pytest.raises(Busy):
+            await each.score(prompts(3), None, alone=True)
+    assert connection.is_busy
+    assert engine.asked == [(1, None)]
+    engine.go_on.set()
+    assert firsts(await before) == [1]
+    assert firsts(await alone) == [2]
+    await until(lambda: not connection.is_busy and not other.is_busy)
+    assert firsts(await connection.score(prompts(4), None)) == [4]
+
+
+async def test_who_waits_to_be_alone_and_leaves_frees_the_engine(connection, other, engine):
+    engine.go_on.clear()
+    before = asyncio.create_task(connection.score(prompts(1), None))
+    await until(lambda: engine.asked)
+    alone = asyncio.create_task(other.score(prompts(2), None, alone=True))
+    await until(lambda: other.is_busy)
+    with pytest.raises(Busy):
+        await connection.score(prompts(3), None)
+    alone.cancel()
+    await until(lambda: not connection.is_busy and not other.is_busy)
+    engine.go_on.set()
+    assert firsts(await connection.score(prompts(3), None)) == [3]
+    assert firsts(await before) == [1]
+
+
+@pytest.mark.parametrize("started", [False, True])
+async def test_a_call_that_was_to_be_alone_was_in_the_engine_once_it_started(
+    connection, other, engine, listener, started
+):
+    engine.go_on.clear()
+    if not started:
+        waiting = asyncio.create_task(connection.score(prompts(1), None))
+        await until(lambda: engine.asked)
+    alone = asyncio.create_task(other.score(prompts(2), None, alone=True))
+    if started:
+        await until(lambda: any(call.is_started for call in other._calls.values()))
+    else:
+        await until(lambda: listener._turns._has_alone)
+    await listener.close(0)
+    with pytest.raises(ConnectionError) as caught:
+        await alone
+    assert isinstance(caught.value, NotSent) != started
+    if not started:
+        with pytest.raises(ConnectionError) as caught:
+            await waiting
+        assert not isinstance(caught.value, NotSent)
+
+
+async def test_a_process_that_closes_gets_nothing_new_and_ends_when_its_calls_have(
+    connection, engine, listener, lost
+):
+    engine.go_on.clear()
+    call = asyncio.create_task(connection.score(prompts(1), None))
+    await until(lambda: engine.asked)
+    closing = asyncio.create_task(listener.close(30))
+    await until(lambda: lost)
+    with pytest.raises(NotSent):
+        await connection.score(prompts(2), None)
+    engine.go_on.set()
+    assert firsts(await call) == [1]
+    await asyncio.wait_for(closing, 60)
+    await asyncio.wait_for(connection.wait_lost(), 60)
+    assert len(lost) == 1
+
+
+async def test_where_nobody_listens(tmp_path):
+    with pytest.raises(ConnectionRefusedError):
+        await Connection.open(f"ipc://{tmp_path}/nobody", lambda: None)
+
+
+@pytest.fixture
+def keys():
+    return Keys.make()
+
+
+@pytest.fixture
+async def guarded(engine, keys):
+    listener = Listener(INFO, engine.score, keys)
+    yield listener.listen("tcp://127.0.0.1:*")
+    await listener.close(0)
+
+
+async def test_between_nodes_it_takes_the_keys(guarded, keys):
+    connection = await Connection.open(guarded, lambda: None, keys)
+    assert firsts(await connection.score(prompts(3), None)) == [3]
+    connection.close()
+
+
+@pytest.mark.parametrize("theirs", ["none", "others"])
+async def test_nobody_else_is_let_in(guarded, keys, engine, theirs):
+    other = None if theirs == "none" else Keys.make()
+    with pytest.raises(ConnectionRefusedError):
+        await Connection.open(guarded, lambda: None, other)
+    assert engine.asked == []
+
+
+async def test_who_knows_the_public_key_alone_is_not_let_in(guarded, keys, engine, monkeypatch):
+    own = Keys.make()
+    socket = zmq.asyncio.Context.instance().socket(zmq.DEALER)
+    socket.curve_publickey, socket.curve_secretkey = own.public, own.secret
+    socket.curve_serverkey = keys.public
+    socket.connect(guarded)
+    await socket.send(messages.encode(messages.Greeting()))
+    assert not await socket.poll(500)
+    socket.close(0)

@@ -1,0 +1,69 @@
+"""Who is there, and for how long that is believed."""
+
+import pytest
+
+from trueodds_service.serving.directory import Announcement, Directory, Report
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def directory(clock):
+    return Directory(clock)
+
+
+def announced(replica, node="here", remote=""):
+    return Announcement("model", replica, 1.0, node, f"ipc:///{replica}", remote)
+
+
+def report(gateway):
+    return Report(gateway, "127.0.0.1:1", {"model": ("STARTING", "")})
+
+
+async def test_a_gateway_is_told_who_is_there(directory):
+    for replica in (1, 2):
+        await directory.announce(announced(replica))
+    assert (await directory.report(report(9))).replicas == (announced(1), announced(2))
+    await directory.withdraw(1)
+    await directory.withdraw(1)
+    assert (await directory.report(report(9))).replicas == (announced(2),)
+
+
+async def test_who_says_nothing_for_three_seconds_is_forgotten(directory, clock):
+    for replica in (1, 2):
+        await directory.announce(announced(replica))
+    clock.now += 2
+    await directory.announce(announced(2))
+    clock.now += 1.5
+    assert (await directory.report(report(9))).replicas == (announced(2),)
+    clock.now += 3.5
+    assert (await directory.report(report(8))).replicas == ()
+    assert await directory.gateways({}) == (report(8),)
+
+
+async def test_who_watches_over_all_tells_what_has_failed_and_sees_every_gateway(directory, clock):
+    for gateway in (7, 8):
+        await directory.report(report(gateway))
+    assert await directory.gateways({"model": "out of memory"}) == (report(7), report(8))
+    assert (await directory.report(report(7))).failures == {"model": "out of memory"}
+    await directory.withdraw_gateway(8)
+    assert await directory.gateways({}) == (report(7),)
+    clock.now += 3.5
+    assert (await directory.report(report(7))).failures == {}, "as long as it is told"
+
+
+def test_on_its_own_node_a_replica_has_a_nearer_endpoint():
+    with_remote = announced(1, remote="tcp://10.0.0.1:5")
+    assert with_remote.endpoint("here") == "ipc:///1"
+    assert with_remote.endpoint("there") == "tcp://10.0.0.1:5"
+    assert announced(1).endpoint("there") == "ipc:///1"

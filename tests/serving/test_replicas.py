@@ -1,0 +1,245 @@
+"""The replicas of a model, as a gateway sees them."""
+
+import asyncio
+
+import numpy as np
+import pytest
+from tests.serving.played import Played, ended, until
+
+from trueodds_service.engine.base import TokenPrompt, TokenScore
+from trueodds_service.errors import Unavailable
+from trueodds_service.serving import replicas as replicas_module
+from trueodds_service.serving.replicas import Replicas, ServedReplicas
+
+PROMPTS = [TokenPrompt((number,) * 8, ((1,), (2,))) for number in range(64)]
+EXPECTED = [-prompt.prompt[0] for prompt in PROMPTS]
+
+
+class Scorer:
+    """Answers a prompt with its first token, once it may go on."""
+
+    def __init__(self):
+        self.asked = []
+        self.go_on = asyncio.Event()
+        self.go_on.set()
+        self.dies = None
+
+    async def __call__(self, prompts, adapter):
+        self.asked.append((len(prompts), adapter))
+        if self.dies is not None:
+            await self.dies()
+        await self.go_on.wait()
+        return [
+            TokenScore(np.array([-prompt.prompt[0], 0.0]), greedy=np.array([False, True]))
+            for prompt in prompts
+        ]
+
+
+class Model:
+    """Replicas, each with what it was asked, and the gateway's view of them."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self.played = []
+        self.scorers = []
+        self.view = Replicas("model", "here")
+
+    async def add(self, count=1):
+        for _ in range(count):
+            self.scorers.append(Scorer())
+            self.played.append(Played(self._folder, self.scorers[-1]))
+            self.restart(-1)
+        await self.known()
+
+    def restart(self, place):
+        self.view.heed([self.played[place].start()])
+
+    async def known(self):
+        """Waits until those that live, and no others, are members."""
+        living = {each.announcement.replica for each in self.played if each.listener}
+        await until(lambda: self.view._membership.members.keys() == living)
+
+    async def firsts(self, prompts=PROMPTS):
+        return [score.continuations[0] for score in await self.view.score(prompts, None)]
+
+    async def close(self):
+        self.view.close()
+        for each in self.played:
+            await each.kill()
+
+
+@pytest.fixture
+async def model(tmp_path):
+    model = Model(tmp_path)
+    yield model
+    await model.close()
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+async def test_scores_are_in_the_order_of_the_prompts(model, count):
+    await model.add(count)
+    assert (await model.view.connected()).name == "played"
+    assert await model.firsts() == EXPECTED
+    # One call a replica, never one a prompt.
+    assert [len(scorer.asked) for scorer in model.scorers] == [1] * count
+
+
+async def test_an_adapter_is_asked_by_its_name(model):
+    await model.add()
+    await ServedReplicas(model.view, "adapter").score(PROMPTS[:1])
+    assert model.scorers[0].asked == [(1, "adapter")]
+
+
+async def test_no_prompts_ask_nobody(model):
+    assert await model.view.score([], None) == []
+
+
+async def test_replicas_of_other_models_are_none_of_this(model, tmp_path):
+    other = Played(tmp_path, Scorer(), model="other")
+    model.view.heed([other.start()])
+    await model.add()
+    assert model.view._membership.members.keys() == {model.played[0].announcement.replica}
+    await other.kill()
+
+
+async def test_who_comes_is_asked_and_who_is_forgotten_stays(model):
+    await model.add()
+    assert await model.firsts() == EXPECTED
+    await model.add()
+    model.view.heed([])
+    assert await model.firsts() == EXPECTED
+    assert [len(scorer.asked) for scorer in model.scorers] == [2, 1]
+
+
+async def test_prompts_of_a_replica_that_dies_are_tried_where_it_came_up_again(model):
+    await model.add(2)
+    dying, living = model.scorers
+    dying.go_on.clear()
+    call = asyncio.create_task(model.firsts())
+    await until(lambda: dying.asked and living.asked)
+    await model.played[0].kill()
+    await model.known()
+    assert await model.firsts() == EXPECTED, "meanwhile the other one gets everything"
+    assert [len(scorer.asked) for scorer in model.scorers] == [1, 2]
+    dying.go_on.set()
+    model.restart(0)
+    assert await call == EXPECTED
+    assert len(living.asked) == 2, "it was not put to the test"
+    assert len(dying.asked) > 1
+
+
+async def test_where_none_comes_up_again_another_has_to_do(model, monkeypatch):
+    monkeypatch.setattr(replicas_module, "_REPLACEMENT_SECONDS", 0.05)
+    await model.add(2)
+    model.scorers[0].go_on.clear()
+    call = asyncio.create_task(model.firsts())
+    await until(lambda: model.scorers[0].asked)
+    await model.played[0].kill()
+    assert await call == EXPECTED
+
+
+async def test_a_replica_that_closes_ends_its_calls_and_gets_no_others(model):
+    await model.add(2)
+    closing = model.scorers[0]
+    closing.go_on.clear()
+    call = asyncio.create_task(model.firsts())
+    await until(lambda: closing.asked)
+    listener, model.played[0].listener = model.played[0].listener, None
+    ending = asyncio.create_task(listener.close(30))
+    await model.known()
+    assert await model.firsts() == EXPECTED
+    assert len(closing.asked) == 1
+    closing.go_on.set()
+    assert await call == EXPECTED
+    await ending
+    assert len(model.scorers[0].asked) == 1
+
+
+async def test_a_model_is_lost_when_all_its_replicas_are(model):
+    await model.add(2)
+    lost = asyncio.create_task(model.view.wait_lost())
+    for place, played in enumerate(model.played):
+        await played.kill()
+        await model.known()
+        model.restart(place)
+        await model.known()
+    assert not lost.done(), "one after another is not all at once"
+    for played in model.played:
+        await played.kill()
+    await lost
+    call = asyncio.create_task(model.firsts())
+    model.restart(0)
+    assert await call == EXPECTED
+
+
+async def test_prompts_that_all_kill_are_all_told_so(model):
+    await model.add()
+
+    async def die():
+        dead = model.played[0].listener
+        model.restart(0)
+        await ended(dead)
+
+    model.scorers[0].dies = die
+    outcomes = await model.view.score(PROMPTS[:4], None)
+    assert [outcome.reason for outcome in outcomes] == ["ENGINE_KILLED"] * 4
+
+
+async def test_a_model_whose_engine_does_not_come_back_is_unavailable(model, monkeypatch):
+    monkeypatch.setattr(replicas_module, "_PATIENCE_SECONDS", 0.05)
+    await model.add()
+    await model.played[0].kill()
+    await model.known()
+    with pytest.raises(Unavailable) as caught:
+        await model.firsts()
+    assert caught.value.reason == "ENGINE_LOST"
+    monkeypatch.undo()
+    model.restart(0)
+    assert await model.firsts() == EXPECTED
+
+
+async def test_who_leaves_takes_the_prompts_along(model):
+    await model.add(2)
+    for scorer in model.scorers:
+        scorer.go_on.clear()
+    call = asyncio.create_task(model.firsts())
+    await until(lambda: all(scorer.asked for scorer in model.scorers))
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert not model.view._router._loads
+    await until(lambda: not any(played.listener.prompts for played in model.played))
+    for scorer in model.scorers:
+        scorer.go_on.set()
+    assert await model.firsts() == EXPECTED
+
+
+async def test_while_another_gateway_has_a_replica_to_itself_its_prompts_go_elsewhere(
+    model, tmp_path
+):
+    await model.add(2)
+    other = Replicas("model", "here")
+    other.heed([each.announcement for each in model.played])
+    await until(lambda: len(other._membership.members) == 2)
+    model.scorers[1].go_on.clear()
+    tried = asyncio.create_task(other._try_alone(PROMPTS[:1], None))
+    await until(lambda: model.scorers[1].asked)
+    assert await model.firsts() == EXPECTED
+    assert [len(scorer.asked) for scorer in model.scorers] == [2, 1], "the newest is not free"
+    model.scorers[0].go_on.clear()
+    alone = asyncio.create_task(model.view._try_alone(PROMPTS[1:2], None))
+    model.scorers[1].go_on.set()
+    assert [(await each)[0].continuations[0] for each in (tried, alone)] == [0, -1]
+    assert len(model.scorers[0].asked) == 2
+    other.close()
+
+
+async def test_calls_wait_for_the_only_replica_until_it_is_free(model):
+    await model.add()
+    model.scorers[0].go_on.clear()
+    alone = asyncio.create_task(model.view._try_alone(PROMPTS[:1], None))
+    await until(lambda: model.scorers[0].asked)
+    call = asyncio.create_task(model.firsts())
+    model.scorers[0].go_on.set()
+    assert len(await alone) == 1
+    assert await call == EXPECTED
