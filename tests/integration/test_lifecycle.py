@@ -60,7 +60,7 @@ REAL = {"kv_cache_gib": 0.5, "gpus": 0 if not torch.cuda.is_available() else 0.4
 @pytest.mark.parametrize(
     ("engine", "replicas", "gateways", "asked"),
     [(FAKE, 1, 1, 2000), (REAL, 2, 2, 2000)],
-    ids=["alone", "one of two, behind two gateways"],
+    ids=["alone", "one-of-two-behind-two-gateways"],
 )
 def test_an_engine_that_is_killed_is_replaced_and_no_request_is_lost(
     tmp_path: Path, engine: dict[str, object], replicas: int, gateways: int, asked: int

@@ -224,7 +224,16 @@ class Connection:
             self._silence.heard()
             if isinstance(message, messages.Closing) and not self._hello.done():
                 return
+            if isinstance(message, messages.Started):
+                await self._start(message.number)
             self._take(message)
+
+    async def _start(self, number: int) -> None:
+        """Lets a call that is to be alone into the engine, unless nobody waits for it any more."""
+        if call := self._calls.get(number):
+            with contextlib.suppress(NotSent):
+                await self._send(messages.encode(messages.Go(number)))
+                call.is_started = True
 
     def _take(self, message: messages.FromEngine) -> None:
         if isinstance(message, messages.Hello):
@@ -246,8 +255,6 @@ class Connection:
                 call.answer.set_exception(Busy())
             else:
                 call.answer.set_result(message)
-        elif isinstance(message, messages.Started) and (call := self._calls.get(message.number)):
-            call.is_started = True
 
     def _end_asking(self) -> None:
         """Nothing more is asked: told once, and not to who has closed it himself."""

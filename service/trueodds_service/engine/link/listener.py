@@ -28,6 +28,8 @@ class _Caller:
     """A gateway, and what is under way for it."""
 
     calls: dict[int, "asyncio.Task[None]"] = field(default_factory=dict)
+    # Those that are to be alone, until it knows that they begin.
+    beginning: "dict[int, asyncio.Future[None]]" = field(default_factory=dict)
     silence: Silence = field(default_factory=Silence)
 
 
@@ -116,6 +118,10 @@ class Listener:
         caller.silence.heard()
         if isinstance(message, messages.Ask):
             self._let_in(name, caller, message)
+        elif isinstance(message, messages.Go):
+            beginning = caller.beginning.pop(message.number, None)
+            if beginning is not None and not beginning.done():
+                beginning.set_result(None)
         elif isinstance(message, messages.Cancel):
             if call := caller.calls.get(message.number):
                 call.cancel()
@@ -127,20 +133,28 @@ class Listener:
             self._send(name, messages.Busy(asked.number))
             return
         self._prompts += len(asked.prompts)
-        task = caller.calls[asked.number] = asyncio.create_task(self._answer(name, asked))
+        answering = (
+            self._answer_alone(name, caller, asked) if asked.alone else self._answer(name, asked)
+        )
+        task = caller.calls[asked.number] = asyncio.create_task(answering)
         task.add_done_callback(functools.partial(self._ended, caller, asked))
 
     def _ended(self, caller: _Caller, asked: messages.Ask, _: "asyncio.Task[None]") -> None:
         del caller.calls[asked.number]
+        caller.beginning.pop(asked.number, None)
         self._prompts -= len(asked.prompts)
         self._turns.leave(alone=asked.alone)
         if asked.alone:
             self._tell_all(messages.Free())
 
+    async def _answer_alone(self, name: bytes, caller: _Caller, asked: messages.Ask) -> None:
+        await self._turns.emptied()
+        go = caller.beginning[asked.number] = asyncio.get_running_loop().create_future()
+        self._send(name, messages.Started(asked.number))
+        await go
+        await self._answer(name, asked)
+
     async def _answer(self, caller: bytes, asked: messages.Ask) -> None:
-        if asked.alone:
-            await self._turns.emptied()
-            self._send(caller, messages.Started(asked.number))
         try:
             outcomes = await self._score(messages.prompts_of(asked), asked.adapter)
             self._send(caller, messages.answer(asked.number, outcomes))

@@ -77,8 +77,14 @@ class Free(Message):
 
 
 class Started(Message):
-    """A call that had to be alone is in the engine now."""
+    """A call that has to be alone is the next thing in the engine: once ``Go`` is back, so that a
+    gateway that has not heard of it knows that it was not.
+    """
 
+    number: int
+
+
+class Go(Message):
     number: int
 
 
@@ -110,7 +116,7 @@ class Failed(Message):
     kind: str
 
 
-FromGateway: TypeAlias = Greeting | Ask | Cancel | Beat | Leaving
+FromGateway: TypeAlias = Greeting | Ask | Go | Cancel | Beat | Leaving
 FromEngine: TypeAlias = Hello | Closing | Busy | Free | Started | Answer | Failed | Beat
 
 encode = msgspec.msgpack.Encoder().encode
