@@ -118,11 +118,11 @@ async def test_the_prompts_that_kill_have_a_fault_and_all_others_their_scores(st
 async def test_what_was_in_the_engine_is_only_tried_again_apart_from_what_was_not(start):
     [replica], [view] = await start()
     replica.go_on.clear()
-    first = view._membership.newest
+    first = replica.played.announcement.replica
     suspect = asyncio.create_task(view.score(prompts(4, count=8), None))
     await replica.arrived.wait()
     replica.go_on.set()
-    await until(lambda: view._membership.newest is not first)
+    await until(lambda: first not in view._membership.members)
     fresh = [TokenPrompt((number, 2), ((1,), (2,))) for number in range(500, 520)]
     await asyncio.gather(suspect, view.score(fresh, None))
     for group in replica.seen:
