@@ -19,6 +19,7 @@ from zmq.utils.monitor import recv_monitor_message
 from trueodds_service.engine.base import EngineInfo, Outcome, TokenPrompt
 from trueodds_service.engine.link import messages
 from trueodds_service.engine.link.beats import BEAT_SECONDS, Silence
+from trueodds_service.engine.link.context import context
 from trueodds_service.engine.link.keys import Keys
 from trueodds_service.engine.link.room import Room
 
@@ -100,7 +101,7 @@ class Connection:
 
         Raises OSError when nobody answers there.
         """
-        socket = zmq.asyncio.Context.instance().socket(zmq.DEALER)
+        socket = context().socket(zmq.DEALER)
         socket.sndhwm = socket.rcvhwm = 0
         socket.reconnect_ivl = -1
         socket.linger = 0

@@ -14,6 +14,7 @@ import zmq.asyncio
 from trueodds_service.engine.base import EngineInfo, Outcome, TokenPrompt
 from trueodds_service.engine.link import messages
 from trueodds_service.engine.link.beats import BEAT_SECONDS, Silence
+from trueodds_service.engine.link.context import context
 from trueodds_service.engine.link.keys import Keys
 from trueodds_service.engine.link.turns import Turns
 from trueodds_service.errors import class_and_place
@@ -42,14 +43,14 @@ class Listener:
     def __init__(self, info: EngineInfo, score: Score, keys: Keys | None = None) -> None:
         self._info = info
         self._score = score
-        # The process's own: one that is collected as garbage could wait for its sockets for ever.
-        context = zmq.asyncio.Context.instance()
-        self._socket = context.socket(zmq.ROUTER)
+        # One of its own where it is guarded: ZeroMQ knows one guard a context.
+        self._context = context() if keys is None else zmq.asyncio.Context()
+        self._socket = self._context.socket(zmq.ROUTER)
         # Nothing is dropped: what may be under way is bounded where it is asked.
         self._socket.sndhwm = self._socket.rcvhwm = 0
         self._guard = None
         if keys is not None:
-            self._guard = keys.guard(context)
+            self._guard = keys.guard(self._context)
             keys.let_in(self._socket)
         self._turns = Turns()
         self._prompts = 0
@@ -88,9 +89,10 @@ class Listener:
             task.cancel()
         for caller in [*self._callers]:
             self._forget(caller)
+        self._socket.close(linger=0)
         if self._guard is not None:
             self._guard.stop()
-        self._socket.close(linger=0)
+            self._context.destroy(linger=0)
 
     async def _serve(self) -> None:
         while True:

@@ -1,0 +1,23 @@
+"""The sockets of this process: one ZeroMQ context, which never keeps it from ending."""
+
+import atexit
+import contextlib
+
+import zmq
+import zmq.asyncio
+
+
+def context() -> "zmq.asyncio.Context":
+    """The same for all. At the end of the process its sockets are closed with what they hold:
+    ZeroMQ would else wait for each that is open.
+    """
+    found = zmq.asyncio.Context.instance()
+    atexit.unregister(_destroy)
+    atexit.register(_destroy)
+    return found
+
+
+def _destroy() -> None:
+    # Their event loop may be gone.
+    with contextlib.suppress(zmq.ZMQError, RuntimeError):
+        zmq.asyncio.Context.instance().destroy(linger=0)
