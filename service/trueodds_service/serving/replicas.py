@@ -174,7 +174,7 @@ class Replicas:
         except EngineFault:
             pass  # the process has logged the cause
         if len(prompts) == 1:
-            return [PromptFault("the engine failed at this prompt", reason="ENGINE_FAULT")]
+            return [PromptFault.of_engine()]
         half = len(prompts) // 2
         return [
             *await self._ask(connection, prompts[:half], adapter, alone=alone),
