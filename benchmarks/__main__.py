@@ -87,7 +87,7 @@ def _options() -> argparse.Namespace:
     add("--questions", type=int, help="of each subject or task, a round; 40, on a CPU 15")
     add("--alone", type=int, default=4, help="the same, asked one at a time")
     add("--slow", type=int, help="questions a round for the slow rows; 200, on a CPU 4")
-    add("--beside", type=int, default=2, help="systems that are up beside LLM.generate at once")
+    add("--beside", type=int, default=2, help=_BESIDE)
     add("--engine", type=json.loads, default={}, help="engine settings of every row, as JSON")
     add("--sweep", action="append", type=_swept, default=[], help=_SWEEP)
     add("--output", type=Path, help="JSON; written after every round")
@@ -98,6 +98,7 @@ def _options() -> argparse.Namespace:
     return options
 
 
+_BESIDE = "systems that are up beside LLM.generate at once; 0: one system at a time"
 _SWEEP = "NAME=VALUE,VALUE,…: the service's rows once more for each value of a setting; repeat it"
 
 
@@ -129,6 +130,10 @@ def _result(
     drift: Sequence[float],
 ) -> dict[str, Any]:
     measured = prepared.work[0][1:]
+    by_key = {each.row.key: each for each in found}
+    lines = [
+        report.row(each, prepared, by_key.get(each.row.varies)) for each in found if each.rates
+    ]
     return {
         "profile": options.profile,
         "command": _command(),
@@ -140,7 +145,7 @@ def _result(
         "machine": machine(),
         "versions": versions(),
         "offline_again": [round(each, 1) for each in drift],
-        "rows": [report.row(each, prepared.dtype) for each in found if each.rates],
+        "rows": lines,
         "failed": [report.failure(each) for each in found if each.failure],
     }
 

@@ -39,7 +39,7 @@ class Plan:
     """By lane, then by round."""
     rows: Sequence[Row]
     beside: int
-    """Systems that are up beside the baseline at once."""
+    """Systems that are up beside the baseline at once; 0 where memory is for one at a time."""
     slow_questions: int
     """How many questions a round the slow rows get."""
 
@@ -52,8 +52,12 @@ def measure(plan: Plan, tell: Tell, keep: Keep) -> None:
     """Measures all rows. ``keep`` gets what is known so far, after each round.
 
     Systems come up beside the baseline a few at a time, as memory allows; the baseline runs
-    again beside each, so that every ratio is of rates from the same round, seconds apart.
+    again beside each, so that every ratio is of rates from the same round, seconds apart. Where
+    memory allows one system at a time, its rates are to those of the same rounds before.
     """
+    if not plan.beside:
+        _one_by_one(plan, tell, keep)
+        return
     tell("starting LLM.generate …")
     baseline = SystemProcess(SYSTEMS[BASELINE], plan.weights, plan.settings)
     drift: list[float] = []
@@ -68,6 +72,32 @@ def measure(plan: Plan, tell: Tell, keep: Keep) -> None:
             _beside(plan, baseline, base, rows, drift, tell, functools.partial(keep, found, drift))
     finally:
         baseline.stop()
+
+
+def _one_by_one(plan: Plan, tell: Tell, keep: Keep) -> None:
+    known = _Baseline()
+    found: list[Found] = []
+    for name in [BASELINE, *dict.fromkeys(row.system for row in plan.rows)]:
+        its = [Found(row) for row in plan.rows if row.system == name]
+        found += its or [Found(ROWS[0])]
+        tell(f"starting {name} …")
+        system = SystemProcess(SYSTEMS[name], plan.weights, plan.settings)
+        try:
+            seconds = system.wait()
+            for each in (rows := its or found[:1]):
+                each.start_seconds = seconds
+            rounds = _Rounds(plan, {name: system}, rows, known, tell)
+            rounds.compare()
+            for number in range(1, len(plan.work[0])):
+                rounds.measure(number)
+                keep(found, ())
+        except Failed as error:
+            tell(f"{name} failed:\n{error}")
+            for each in its:
+                each.failure = str(error)
+        finally:
+            system.stop()
+    keep(found, ())
 
 
 def _beside(
@@ -97,7 +127,7 @@ def _beside(
                 for each in its:
                     each.failure = str(error)
         baseline.measure("forget", [])
-        rounds = _Rounds(plan, systems, [base, *found], tell)
+        rounds = _Rounds(plan, systems, [base, *found], _Baseline(), tell)
         rounds.compare()
         for number in range(1, len(plan.work[0])):
             rounds.measure(number)
@@ -110,6 +140,14 @@ def _beside(
                 system.stop()
 
 
+@dataclass
+class _Baseline:
+    """What the baseline has told: its rates by round, and its answers of the first one by lane."""
+
+    rates: dict[int, float] = field(default_factory=dict)
+    answers: dict[int, Measured] = field(default_factory=dict)
+
+
 class _Rounds:
     """Has every row score the questions of a round in turn."""
 
@@ -118,23 +156,25 @@ class _Rounds:
         plan: Plan,
         systems: dict[str, SystemProcess],
         found: Sequence[Found],
+        baseline: _Baseline,
         tell: Tell,
     ) -> None:
         self._plan = plan
         self._systems = systems
         self._found = found
+        self._baseline = baseline
         self._lanes = lanes([each.row for each in found])
         self._tell = tell
 
     def compare(self) -> None:
         """The first round: warms everything up, and compares the answers with the baseline's."""
-        references: dict[int, Measured | None] = {}
         for each in self._found:
             lane = self._lanes[each.row.key]
-            if lane not in references:
-                references[lane] = self._score(self._found[0], 0, lane)
-            measured = self._score(each, 0, lane) if each is not self._found[0] else None
-            reference = references[lane]
+            is_unknown = BASELINE in self._systems and lane not in self._baseline.answers
+            if is_unknown and (told := self._score(self._found[0], 0, lane)):
+                self._baseline.answers[lane] = told
+            measured = self._score(each, 0, lane) if each.row.key != BASELINE else None
+            reference = self._baseline.answers.get(lane)
             if measured and reference and each.row.work == "batches":
                 everything = self._plan.work[lane][0].batches
                 theirs = reference.scores.logprobs
@@ -155,12 +195,14 @@ class _Rounds:
                 count = sum(len(task.questions) for task in self._asked(each, number, lane))
                 rates.append((each, count / measured.seconds))
                 each.latencies += measured.scores.latencies
-        base = next((rate for each, rate in rates if each is self._found[0]), None)
-        if base is None:
+        for each, rate in rates:
+            if each.row.key == BASELINE:
+                self._baseline.rates[number] = rate
+        if number not in self._baseline.rates:
             raise Failed(self._found[0].failure)
         for each, rate in rates:
             each.rates.append(rate)
-            each.ratios.append(rate / base)
+            each.ratios.append(rate / self._baseline.rates[number])
 
     def _asked(self, each: Found, number: int, lane: int) -> list[Task]:
         work = self._plan.work[lane][number]

@@ -81,19 +81,19 @@ def gpu(
             counted.items * ceiling / flops(made, counted.batches), 1
         ),
     }
-    memory = _memory(made)
+    memory = _memory(made, engine.get("gpus", 1))
     settings = VllmSettings.model_validate(
-        {"max_tokens": shapes.CONTEXT, "load_format": "dummy", **memory, **engine}
+        {"max_tokens": shapes.CONTEXT, "load_format": "dummy", "gpus": 1, **memory, **engine}
     )
     return Prepared(weights, settings, work, "bfloat16", about)
 
 
-def _memory(shape: shapes.Shape) -> dict[str, float]:
+def _memory(shape: shapes.Shape, gpus: float) -> dict[str, float]:
     """Room for 98,304 tokens: more than a round's shots and all that is under way.
 
     With it given, four engines fit a GPU beside each other, whatever order they start in.
     """
-    room = shape.kv_bytes_per_token * 98_304
+    room = shape.kv_bytes_per_token * 98_304 / max(gpus, 1)
     return {"kv_cache_gib": room / 2**30, "gpu_memory_fraction": 0.2}
 
 

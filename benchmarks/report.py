@@ -13,6 +13,7 @@ from rich.table import Table
 
 from benchmarks.machine import machine, versions
 from benchmarks.measure import Found
+from benchmarks.profiles import Prepared
 
 # Where nobody watches, the table is not cut to fit.
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
@@ -45,12 +46,20 @@ def summary(items: int, rates: dict[str, list[float]]) -> dict[str, Any]:
     }
 
 
-def row(found: Found, dtype: str) -> dict[str, Any]:
-    """A line of the result. ``comparable`` tells whether it answered as the baseline did."""
+def row(found: Found, prepared: Prepared, varied: Found | None = None) -> dict[str, Any]:
+    """A line of the result. ``comparable`` tells whether it answered as the baseline did.
+
+    ``varied`` is the row that this one is with other settings.
+    """
     line: dict[str, Any] = {"key": found.row.key, "name": found.row.name}
     if found.row.note:
         line["note"] = found.row.note
     line |= _rates(found.rates, found.ratios)
+    if gpus := found.row.gpus(prepared.settings):
+        line["gpus"] = gpus
+    if gpus > 1 and varied is not None and varied.row.gpus(prepared.settings) == 1:
+        gains = [mine / its for mine, its in zip(found.rates, varied.rates, strict=False)]
+        line["ratio_to_one_gpu"] = round(statistics.median(gains), 3)
     line["start_seconds"] = round(found.start_seconds, 1)
     if found.latencies:
         line["latency_ms"] = percentiles(found.latencies)
@@ -59,7 +68,7 @@ def row(found: Found, dtype: str) -> dict[str, Any]:
         line["options_told"] = round(told, 4)
         line["largest_difference"] = float(f"{largest:.2g}")
         line["choice_agreement"] = found.agreement.choices
-        line["comparable"] = told == 1 and largest <= _TOLERANCES[dtype]
+        line["comparable"] = told == 1 and largest <= _TOLERANCES[prepared.dtype]
     return line
 
 

@@ -1,18 +1,21 @@
 """The rows of the table: what each is called, which system does it, and on which work."""
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from benchmarks.process import Start
 from benchmarks.systems.hf import Transformers
 from benchmarks.systems.lm_eval import LmEval
 from benchmarks.systems.openai import OpenAi
-from benchmarks.systems.service import CALLS, MESSAGES, Service
+from benchmarks.systems.service import CALLS, CONNECTIONS, MESSAGES, Service
 from benchmarks.systems.vllm import IN_FLIGHT, Async, Offline, OfflineDefaults
+from trueodds_service.config import VllmSettings
 
 BASELINE = "offline"
+_ENGINE = VllmSettings.model_fields
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,16 @@ class Row:
     slow: bool = False
     """So slow that it gets a part of the questions only."""
     note: str = ""
+    varies: str = ""
+    """The key of the row that it is with settings of its ``own``."""
+    own: Mapping[str, Any] = field(default_factory=dict)
+
+    def gpus(self, engine: VllmSettings) -> int:
+        """How many GPUs it uses of a profile with these settings."""
+        mine = VllmSettings.model_validate(
+            {**engine.model_dump(), **{k: v for k, v in self.own.items() if k in _ENGINE}}
+        )
+        return math.ceil((mine.replicas.max if mine.replicas else 1) * (mine.gpus or 0))
 
 
 SYSTEMS: dict[str, Start] = {
@@ -43,7 +56,7 @@ ROWS = (
     Row(BASELINE, "LLM.generate, token ids", "offline"),
     Row("async", "AsyncLLM, token ids", "async", note=f"{IN_FLIGHT:,} in flight"),
     Row("batch", "service, BatchScore, text", "service", "batch", note=f"{MESSAGES} in flight"),
-    Row("stream", "service, StreamScore, text", "service", "stream", note="one stream"),
+    Row("stream", "service, StreamScore, text", "service", "stream", note=f"{CONNECTIONS} streams"),
     Row("unary", "service, Score, text", "service", "unary", note=f"{CALLS} in flight"),
     Row("async-alone", "AsyncLLM, one at a time", "async", "one_at_a_time", "alone"),
     Row("unary-alone", "service, Score, one at a time", "service", "one_at_a_time", "alone"),
@@ -99,6 +112,13 @@ def variant(rows: Sequence[Row], settings: Mapping[str, Any]) -> list[Row]:
     system = f"service, {name}"
     SYSTEMS[system] = functools.partial(Service, own=dict(settings))
     return [
-        replace(row, key=f"{row.key}, {name}", name=f"{row.name}, {name}", system=system)
+        replace(
+            row,
+            key=f"{row.key}, {name}",
+            name=f"{row.name}, {name}",
+            system=system,
+            varies=row.key,
+            own=dict(settings),
+        )
         for row in rows
     ]

@@ -49,6 +49,8 @@ class Shape:
 
 
 SHAPES = {
+    "70b": Shape(8192, 28672, 80, 64, 8),
+    "32b": Shape(5120, 27648, 64, 40, 8),
     "8b": Shape(4096, 14336, 32, 32, 8),
     "1b": Shape(2048, 8192, 16, 32, 8, tied=True),
     "tiny": Shape(128, 256, 2, 2, 2, vocabulary=40_960),

@@ -1,11 +1,11 @@
 """The service over gRPC, from text, as a program calls it."""
 
 import asyncio
+import itertools
 import tempfile
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import ExitStack
-from itertools import accumulate
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,16 @@ from trueodds._channel import BATCH
 from trueodds._convert import scoring as _messages
 from trueodds.v1.scoring_pb2 import StreamScoreRequest
 from trueodds_demo.service import running
-from trueodds_service.config import ModelSettings, VllmSettings
+from trueodds_service.config import ModelSettings, Settings, VllmSettings
 
 MODEL = "model"
 # Messages, or single questions, that are under way at once.
 MESSAGES = 32
 CALLS = 128
+# Connections of the callers, as of so many programs: several gateways share them.
+CONNECTIONS = 8
 
+_SETTINGS = Settings.model_fields
 _MODEL_SETTINGS = ModelSettings.model_fields
 
 
@@ -47,44 +50,43 @@ class Service:
 
     async def batch(self, tasks: Sequence[Task]) -> Scores:
         """``BatchScore``: one call of the client a task, many at once."""
-        async with AsyncClient(self._address) as client:
+        async with _clients(self._address) as clients:
             free = asyncio.Semaphore(MESSAGES)
 
-            async def one(task: Task) -> list[NDArray[np.float64]]:
+            async def one(task: Task, client: AsyncClient) -> list[NDArray[np.float64]]:
                 async with free:
                     outcomes = await client.score_batch(
                         task.questions, model=MODEL, shots=task.shots, reading=task.format
                     )
                 return [_read(outcome) for outcome in outcomes]
 
-            return _joined(await asyncio.gather(*map(one, tasks)))
+            asked = zip(tasks, itertools.cycle(clients), strict=False)
+            return _joined(await asyncio.gather(*itertools.starmap(one, asked)))
 
     async def stream(self, tasks: Sequence[Task]) -> Scores:
-        """``StreamScore``: one stream, in which tasks come one after another."""
+        """``StreamScore``: a stream a connection, in which tasks come one after another."""
         sizes = [len(task.questions) for task in tasks]
-        starts = list(accumulate(sizes, initial=0))
-
-        async def batches() -> AsyncIterator[tuple[int, StreamScoreRequest]]:
-            for task, start in zip(tasks, starts, strict=False):
-                settings = _messages.settings_message(
-                    MODEL, task.name, task.format, task.shots, None, 0.0, 0
-                )
-                for message in _messages.stream_messages(settings, start, task.questions, BATCH):
-                    yield message
-
+        placed = [*zip(tasks, itertools.accumulate(sizes, initial=0), strict=False)]
         found = [np.empty(0)] * sum(sizes)
-        async with AsyncClient(self._address) as client:
-            async for first, response in client.stream(batches(), ordered=False):
+
+        async def one(client: AsyncClient, own: Sequence[tuple[Task, int]]) -> None:
+            async for first, response in client.stream(_messages_of(own), ordered=False):
                 for place, outcome in enumerate(_messages.outcomes_of(response, first), first):
                     found[place] = _read(outcome)
+
+        async with _clients(self._address) as clients:
+            shares = (placed[number::CONNECTIONS] for number in range(CONNECTIONS))
+            await asyncio.gather(*map(one, clients, shares))
         return Scores(found)
 
     async def unary(self, tasks: Sequence[Task]) -> Scores:
         """``Score``: a call a question, many at once."""
-        async with AsyncClient(self._address) as client:
+        async with _clients(self._address) as clients:
             free = asyncio.Semaphore(CALLS)
+            turns = itertools.cycle(clients)
 
             async def one(task: Task, question: Question) -> NDArray[np.float64]:
+                client = next(turns)
                 async with free:
                     answer = await client.score(
                         question, model=MODEL, shots=task.shots, reading=task.format
@@ -114,8 +116,11 @@ def config(
     folder: Path, weights: Path, settings: VllmSettings, own: Mapping[str, Any] | None = None
 ) -> Path:
     """Writes a configuration of one model into ``folder``; ``own`` settings go before others."""
-    of_model = {name: value for name, value in (own or {}).items() if name in _MODEL_SETTINGS}
-    of_engine = {name: value for name, value in (own or {}).items() if name not in of_model}
+    own = own or {}
+    of_service = {name: value for name, value in own.items() if name in _SETTINGS}
+    of_model = {name: value for name, value in own.items() if name in _MODEL_SETTINGS}
+    known = of_service.keys() | of_model.keys()
+    of_engine = {name: value for name, value in own.items() if name not in known}
     model = {
         "name": MODEL,
         "weights": str(weights.resolve()),
@@ -123,9 +128,31 @@ def config(
         **of_model,
     }
     path = folder / "serve.yaml"
-    content = {"listen": "127.0.0.1:0", "store": "sqlite:///s.sqlite", "models": [model]}
+    content = {
+        "listen": "127.0.0.1:0",
+        "store": "sqlite:///s.sqlite",
+        "models": [model],
+        **of_service,
+    }
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     return path
+
+
+@asynccontextmanager
+async def _clients(address: str) -> AsyncIterator[list[AsyncClient]]:
+    async with AsyncExitStack() as stack:
+        yield [await stack.enter_async_context(AsyncClient(address)) for _ in range(CONNECTIONS)]
+
+
+async def _messages_of(
+    placed: Sequence[tuple[Task, int]],
+) -> AsyncIterator[tuple[int, StreamScoreRequest]]:
+    for task, start in placed:
+        settings = _messages.settings_message(
+            MODEL, task.name, task.format, task.shots, None, 0.0, 0
+        )
+        for message in _messages.stream_messages(settings, start, task.questions, BATCH):
+            yield message
 
 
 def _read(outcome: Answer | Exception) -> NDArray[np.float64]:

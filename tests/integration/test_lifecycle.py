@@ -59,7 +59,7 @@ REAL = {"kv_cache_gib": 0.5, "gpus": 0 if not torch.cuda.is_available() else 0.4
 
 @pytest.mark.parametrize(
     ("engine", "replicas", "gateways", "asked"),
-    [(FAKE, 1, 1, 2000), (REAL, 2, 2, 2000)],
+    [(FAKE, 1, 1, 2000), (REAL, 2, 2, 300)],
     ids=["alone", "one-of-two-behind-two-gateways"],
 )
 def test_an_engine_that_is_killed_is_replaced_and_no_request_is_lost(
