@@ -93,17 +93,23 @@ def _line(row: dict[str, Any]) -> str:
 def _about(result: dict[str, Any]) -> str:
     parts = [
         f"{result['items']:,} questions a round ({result['questions']}); "
-        f"rounds measured: {result['rounds']}; {result['mean_prompt_tokens']:g} tokens a prompt, "
+        f"rounds measured: {result['rows'][0]['rounds']}; "
+        f"{result['mean_prompt_tokens']:g} tokens a prompt, "
         f"{result['mean_shared_tokens']:g} of them shared; format {result['format']}.",
     ]
     if "ceiling_questions_per_second" in result:
         ceiling = result["ceiling_questions_per_second"]
         best = max(
-            (row["questions_per_second"] for row in result["rows"] if _is_service(row)), default=0
+            (
+                row["questions_per_second"]
+                for row in result["rows"]
+                if _is_service(row) and row.get("gpus", 1) == 1
+            ),
+            default=0,
         )
         parts.append(
             f"The matrix ceiling ({result['matrix_tflops']:g} TFLOP/s measured) is {ceiling:g} a "
-            f"second; the service's best row is at {best / ceiling:.0%} of it."
+            f"second for a GPU; the service's best row on one is at {best / ceiling:.0%} of it."
         )
     parts += _comparisons(result["rows"])
     if again := ", ".join(f"{rate:g}" for rate in result["offline_again"]):
@@ -127,6 +133,11 @@ def _comparisons(rows: list[dict[str, Any]]) -> list[str]:
             f"One at a time, the service adds {ours['p50'] - bare['p50']:.2f} ms to AsyncLLM at "
             f"the median and {ours['p99'] - bare['p99']:.2f} ms at the 99th percentile."
         )
+    said += [
+        f"{row['name']}: {row['ratio_to_one_gpu']:.2f} × the rate on one GPU."
+        for row in together
+        if "ratio_to_one_gpu" in row
+    ]
     return said
 
 
@@ -137,8 +148,9 @@ def _is_service(row: dict[str, Any]) -> bool:
 def _hardware(result: dict[str, Any]) -> str:
     machine = result["machine"]
     host = f"{machine['processor']}, {machine['cores']} cores"
-    gpu = str(machine.get("gpu", "")).partition(",")[0]
-    return f"{gpu}, {machine['cores']} cores" if gpu else host
+    gpus = [line.partition(",")[0] for line in str(machine.get("gpu", "")).splitlines()]
+    several = f"{len(gpus)} × " if len(gpus) > 1 else ""
+    return f"{several}{gpus[0]}, {machine['cores']} cores" if gpus else host
 
 
 def _plain(path: Path, result: dict[str, Any]) -> str:

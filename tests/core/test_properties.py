@@ -238,6 +238,11 @@ def test_a_planted_bias_is_taken_out_before_the_fit(method: Method) -> None:
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+def test_no_items_have_no_prior() -> None:
+    with pytest.raises(ValueError, match="logprobs"):
+        batch_prior(np.empty((0, 4)))
+
+
 def test_the_contextual_prior_makes_the_content_free_question_even() -> None:
     free = np.log([[0.5, 0.3, 0.1, 0.1]])
     np.testing.assert_allclose(softmax(free - contextual_prior(free)), np.full((1, 4), 0.25))

@@ -224,6 +224,14 @@ async def test_what_a_new_process_has_is_what_was_active(house):
     assert new.active(calibrator.scope) == calibrator
 
 
+async def test_parameters_that_make_no_calibrator_are_damaged(house):
+    stored = await house.activated(2.0)
+    wrong = {"a": (-1.0,), "b": (1.0,), "shift": (0.0,)}
+    refused = house.calibrators.applied(replace(stored, method="beta", parameters=wrong))
+    assert isinstance(refused, NotReady)
+    assert refused.reason == "CALIBRATOR_DAMAGED"
+
+
 async def test_a_damaged_record_costs_its_scope_alone(house, caplog):
     """Nothing stands in for it: not the default, and not the raw answer."""
     default = await house.activated(2.0, task="")

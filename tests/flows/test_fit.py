@@ -206,6 +206,19 @@ async def test_other_data_are_another_calibrator(house, make_questions, stored):
     assert hashes[0] == hashes[3], "the model's own scores, by which an evaluation knows them"
 
 
+async def test_what_the_prompts_were_made_of_is_told_by_a_hash(house, make_questions):
+    asked = make_questions(6)
+    unknown = np.full(6, -1)
+    fits = [
+        FitQuestions((), asked, unknown),
+        FitQuestions((), asked[:5], unknown[:5]),
+        FitQuestions((Shot(asked[5], 0),), asked[:5], unknown[:5]),
+    ]
+    hashes = [(await house.fit(source))[-1].provenance.prompts_hash for source in [*fits, fits[0]]]
+    assert len(set(hashes)) == 3
+    assert hashes[0] == hashes[3]
+
+
 async def test_shots_are_shown_to_the_model_and_to_the_teacher(house, make_questions):
     seen = {}
 

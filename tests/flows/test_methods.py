@@ -289,6 +289,17 @@ async def test_an_option_without_any_probability_is_refused_by_its_item(house, m
     assert caught.value.message.startswith("questions.items[4].question, models/base: option 2 ")
 
 
+async def test_what_is_wrong_with_scores_is_told_by_the_item(house):
+    taught = np.zeros((6, 4))
+    taught[2, 1] = -np.inf
+    with pytest.raises(InvalidInput) as caught:
+        await house.fit(FitScores(np.zeros((6, 4)), taught, np.full(6, -1)))
+    assert caught.value.field == "scores.items[2].teacher_logprobs"
+    with pytest.raises(InvalidInput) as caught:
+        await house.fit(FitScores(np.zeros((6, 4)), np.zeros((6, 3)), np.full(6, -1)))
+    assert caught.value.field == "scores.items"
+
+
 class TestAuto:
     """What the data allow, compared where there are answers enough; and the record says so."""
 

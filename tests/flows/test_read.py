@@ -235,6 +235,21 @@ async def test_a_wrong_unconditional_prompt_is_the_whole_querys(house, prompt, f
     assert caught.value.reason == reason
 
 
+async def test_the_unconditional_prompt_has_the_room_of_any_prompt(house, encode):
+    """With the longest option it may be as long as what the model reads."""
+    served = house.catalog.find("aligned").ready()
+    room = served.max_prompt_tokens + 1
+    options = max(len(encode(f" {option}")) for option in QUESTION.options)
+
+    def alone(tokens):
+        return Reading(TEXT, PMI, TokenIdPrompt((encode(" the")[0],) * tokens))
+
+    await house.score(QUESTION, reading=alone(room - options))
+    with pytest.raises(InvalidInput) as caught:
+        await house.score(QUESTION, reading=alone(room - options + 1))
+    assert caught.value.reason == "PROMPT_TOO_LONG"
+
+
 # Order
 
 

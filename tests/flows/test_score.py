@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from trueodds_service.core.decisions.conformal import ConformalScore
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.errors import InvalidInput, NotFound, NotReady, Unavailable
+from trueodds_service.flows.apply_calibrator import SetRule, answer_sets
 from trueodds_service.flows.score import Answer
 from trueodds_service.prompts.formats import FORMAT_VERSION, LETTER, TEXT, Format
 from trueodds_service.prompts.question import ChatPrompt, TextPrompt, TokenIdPrompt
@@ -45,6 +47,14 @@ async def test_a_calibrator_softens_the_answer_and_keeps_the_choice(
         assert after.choice == before.choice == after.calibrated.argmax()
         if temperature > 1:
             assert after.calibrated.max() < before.probabilities.max()
+
+
+@pytest.mark.parametrize("score", ConformalScore)
+def test_a_set_of_threshold_one_holds_every_option(score):
+    """Also where the probabilities add up to more than one, as rounding makes them."""
+    rows = np.random.default_rng(0).dirichlet(np.ones(7), 400)
+    assert (np.sort(rows)[:, ::-1].cumsum(axis=1) > 1).any()
+    assert {len(held) for held in answer_sets(rows, SetRule(score, 1.0))} == {7}
 
 
 async def test_without_a_calibrator_the_answer_is_raw_and_says_so(house, make_questions):

@@ -60,6 +60,7 @@ def test_a_response_says_where_its_time_went(service, question):
     request = scoring_pb2.ScoreRequest(settings=settings, question=question())
     timings = service.scoring.Score(request).timings
     assert timings.tokenize_seconds > 0
+    assert timings.engine_seconds > 0
     assert timings.total_seconds >= timings.tokenize_seconds + timings.engine_seconds
 
 

@@ -479,6 +479,14 @@ class TestFitQuestions:
         with refused(INVALID, field="bias_correction"):
             self.fit(service, [prompted] * 3, bias_correction=CONTEXTUAL)
 
+    def test_one_content_free_row_is_enough(self, service):
+        settings = _scores(_score(), _score(), content_free=[[-1, -2]])
+        request = calibration_pb2.FitCalibratorRequest(
+            model="models/aligned", **settings, bias_correction=CONTEXTUAL
+        )
+        *_, last = service.calibration.FitCalibrator(request)
+        assert last.calibrator.bias_correction == CONTEXTUAL
+
     def test_shots_of_a_teacher_where_there_is_one(self, service, question, refused):
         request = calibration_pb2.FitCalibratorRequest(model="models/aligned", method=TEMPERATURE)
         request.questions.items.add(question=question(), answer=0)

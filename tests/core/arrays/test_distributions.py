@@ -33,6 +33,11 @@ def test_agrees_with_scipy(z: Array) -> None:
     )
 
 
+def test_single_precision_is_computed_in_double() -> None:
+    z = np.random.default_rng(0).normal(0, 5, 8).astype(np.float32)
+    assert dist.softmax(z).tolist() == dist.softmax(z.astype(np.float64)).tolist()
+
+
 @given(logits)
 def test_entropy_agrees_with_scipy(z: Array) -> None:
     p = dist.softmax(z)

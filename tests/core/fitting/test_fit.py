@@ -15,6 +15,7 @@ from sklearn.metrics import log_loss
 from trueodds_service.core.arrays.distributions import log_softmax, softmax
 from trueodds_service.core.calibrators.methods import MIN_LABELLED, MIN_TAUGHT, Method
 from trueodds_service.core.calibrators.temperature import TemperatureScaling
+from trueodds_service.core.fitting.confidence import fit_scaling_binning
 from trueodds_service.core.fitting.data import FitData
 from trueodds_service.core.fitting.fit import CONSTANT_TEMPERATURE, FitError, Fitted, fit
 from trueodds_service.core.fitting.temperature import Bound
@@ -142,6 +143,39 @@ def test_the_minimum_counts_are_enough_and_one_less_is_not() -> None:
         from_labels(z[1:], labels[1:])
     with pytest.raises(FitError, match="teacher_kl needs at least 2 items, got 1"):
         from_teacher(z[:1], z[:1])
+
+
+def test_two_items_on_which_both_agree_are_enough_for_agreement() -> None:
+    z, _ = overconfident(seed=6, n=12)
+    teacher = np.roll(z, 1, axis=1) / 2
+    teacher[:MIN_TAUGHT] = z[:MIN_TAUGHT] / 2
+    agreeing = from_teacher(z, teacher, Method.AGREEMENT_KL)
+    assert agreeing.fallback == ""
+    assert agreeing.n_items == MIN_TAUGHT
+    teacher[0] = np.roll(z[0], 1)
+    alone = from_teacher(z, teacher, Method.AGREEMENT_KL)
+    assert alone.fallback == "teacher_kl on all items: model and teacher agree on 1 only"
+    assert alone.n_items == len(z)
+
+
+def test_confidence_that_misleads_is_flattened_and_never_turned_around() -> None:
+    """Beta calibration with a, b ≥ 0 (Kull et al. 2017): the best such map here is nearly flat."""
+    generator = np.random.default_rng(7)
+    z = log_softmax(generator.normal(0, 2, (4000, 4)))
+    confidence = softmax(z).max(axis=1)
+    is_right = generator.random(len(z)) < 1.2 - confidence
+    labels = np.where(is_right, z.argmax(axis=1), z.argmin(axis=1))
+    calibrated = from_labels(z, labels, Method.BETA).calibrator.apply(z).max(axis=1)
+    assert np.ptp(calibrated) < 0.05
+    assert calibrated.mean() == pytest.approx(is_right.mean(), abs=0.02)
+
+
+def test_scaling_binning_of_one_item_a_bin_tells_each_its_own_confidence() -> None:
+    z, labels = overconfident(seed=8, n=10)
+    data = FitData(z, labels)
+    confidence = np.sort(softmax(z).max(axis=1))
+    found = fit_scaling_binning(data, temperature=1.0, bins=10)
+    assert found.parameters["calibrated"] == pytest.approx(confidence)
 
 
 def test_what_is_missing_is_named() -> None:

@@ -86,6 +86,19 @@ def test_parts_make_up_the_whole(sharpness: float) -> None:
     assert m.ece <= m.mce
 
 
+def test_reliability_is_the_gap_of_each_probability_that_was_told() -> None:
+    """Murphy 1973, where each bin holds one probability."""
+    told = np.array([[0.9, 0.1], [0.7, 0.3], [0.55, 0.45]])
+    which = np.random.default_rng(4).integers(0, 3, 300)
+    p, labels = told[which], np.random.default_rng(5).integers(0, 2, 300)
+    expected = sum(
+        np.mean(which == row)
+        * np.sum((told[row] - np.eye(2)[labels[which == row]].mean(axis=0)) ** 2)
+        for row in range(3)
+    )
+    assert evaluate(p, labels).brier_reliability == pytest.approx(expected)
+
+
 def test_weights_count_as_repetitions() -> None:
     p, labels = sample(2, 150)
     times = np.random.default_rng(0).integers(0, 4, 150)
