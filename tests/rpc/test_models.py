@@ -22,6 +22,16 @@ def test_every_model_is_listed_and_can_be_asked_for(service):
         assert service.models.GetModel(pb.GetModelRequest(name=name)).model == model
 
 
+def test_so_much_is_tokenized_in_one_call_and_no_more(service, refused):
+    def tokenize(size):
+        prompts = [question_pb2.Prompt(text="a " * (size // 2))]
+        return service.models.Tokenize(pb.TokenizeRequest(name="models/base", prompts=prompts))
+
+    assert len(tokenize(2**20 - 100).prompts[0].ids) > 2**18
+    with refused(grpc.StatusCode.INVALID_ARGUMENT, field="prompts"):
+        tokenize(2**20 + 2)
+
+
 def test_a_model_says_what_it_is(service, question):
     model = models(service)["models/aligned"]
     assert model.state == pb.STATE_READY

@@ -13,6 +13,9 @@ from trueodds_service.rpc.names import model_name, parse_model
 from trueodds_service.rpc.reading import FORMATS_SERVED, parse_prompt
 from trueodds_service.rpc.status import Context
 
+# Some seconds of a thread that others wait for, too.
+_MOST_BYTES = 2**20
+
 
 class ModelServicer(model_pb2_grpc.ModelServiceServicer):
     """Tells what the catalog holds."""
@@ -37,6 +40,8 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
             raise InvalidInput(
                 "prompts", f"has {count} prompts; from 1 to {self._limits.max_items}"
             )
+        if (size := request.ByteSize()) > _MOST_BYTES:
+            raise InvalidInput("prompts", f"hold {size} bytes together; at most {_MOST_BYTES}")
         prompts = []
         for index, message in enumerate(request.prompts):
             with field(f"prompts[{index}]"):

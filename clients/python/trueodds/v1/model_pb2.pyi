@@ -216,8 +216,8 @@ class TokenizeRequest(google.protobuf.message.Message):
     """models/{model}. Required."""
     @property
     def prompts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[trueodds.v1.question_pb2.Prompt]:
-        """At least one; at most as many as the model's max_items. Longer ones than the model reads are
-        tokenised all the same.
+        """At least one; at most as many as the model's max_items, and a mebibyte together. Longer ones
+        than the model reads are tokenised all the same.
         """
 
     def __init__(
