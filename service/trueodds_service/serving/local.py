@@ -105,7 +105,8 @@ def _serving(settings: Settings, sockets: Path) -> "Iterator[Running]":
     # Before Ray starts: its processes take their environment from this one.
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    # Of each call that takes longer than 0.1 s to be taken, Serve warns in three lines.
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)
     try:
         session = _start_ray()
         gateways = settings.gateways or default_gateways(_gpus())
