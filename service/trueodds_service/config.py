@@ -14,6 +14,7 @@ from trueodds_service.errors import ConfigError
 
 MAX_LORA_RANK = 512
 _TENSOR_PARALLEL = (2, 4, 8)
+_LEAST_SHARE = 0.01
 MODEL_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
 
 
@@ -94,7 +95,18 @@ class VllmSettings(_EngineSettings):
     def _check_gpus(cls, gpus: float | None) -> float | None:
         if gpus is not None and gpus > 1 and gpus not in _TENSOR_PARALLEL:
             raise ValueError("has to be a share of one, or 1, 2, 4 or 8")
+        if gpus is not None and 0 < gpus < _LEAST_SHARE:
+            raise ValueError(f"the least share of a GPU is {_LEAST_SHARE}")
         return gpus
+
+    @model_validator(mode="after")
+    def _check_steps(self) -> Self:
+        if self.max_sequences > self.max_batch_tokens:
+            raise ValueError(
+                f"max_sequences is {self.max_sequences}, and a step of max_batch_tokens "
+                f"{self.max_batch_tokens} holds no more than one token of each"
+            )
+        return self
 
 
 class FakeSettings(_EngineSettings):

@@ -57,4 +57,4 @@ class Played:
 
 async def ended(listener):
     listener._tell_all = lambda message: None
-    await listener.close(0)
+    listener.drop()

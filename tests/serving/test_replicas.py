@@ -1,6 +1,7 @@
 """The replicas of a model, as a gateway sees them."""
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -119,7 +120,8 @@ async def test_prompts_of_a_replica_that_dies_are_tried_where_it_came_up_again(m
     await until(lambda: dying.asked and living.asked)
     await model.played[0].kill()
     await model.known()
-    assert await model.firsts() == EXPECTED, "meanwhile the other one gets everything"
+    others = [replace(prompt, prompt=(*prompt.prompt, 9)) for prompt in PROMPTS]
+    assert await model.firsts(others) == EXPECTED, "meanwhile the other one gets everything"
     assert [len(scorer.asked) for scorer in model.scorers] == [1, 2]
     dying.go_on.set()
     model.restart(0)

@@ -138,6 +138,25 @@ async def test_a_prompt_that_killed_is_refused_at_once(start):
     assert replica.deaths == deaths
 
 
+async def test_who_asks_a_suspect_again_waits_for_its_trial(start):
+    """Its first caller may have left by then: it is not asked beside anything."""
+    [replica], [view] = await start()
+    replica.go_on.clear()
+    first = replica.played.announcement.replica
+    killer = prompts(0, count=1)
+    left = asyncio.create_task(view.score(killer, None))
+    await replica.arrived.wait()
+    replica.go_on.set()
+    await until(lambda: first not in view._membership.members)
+    await until(lambda: view._suspects.holds(killer[0], None))
+    again = asyncio.create_task(view.score([*killer, *prompts(count=3)], None))
+    left.cancel()
+    outcomes = await again
+    assert outcomes[0].reason == "ENGINE_KILLED"
+    assert replica.deaths == 2
+    assert not view._suspects.holds(killer[0], None)
+
+
 async def test_a_process_that_dies_of_something_else_convicts_nobody(start):
     [replica], [view] = await start()
     replica.go_on.clear()

@@ -87,7 +87,7 @@ class Double:
         self.announcement = Announcement(self._model, number, float(number), "here", endpoint)
 
     async def close(self) -> None:
-        await self._listener.close(0)
+        self._listener.drop()
 
     async def _score(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[Outcome]:
         call = _Call(prompts)
@@ -116,9 +116,7 @@ class Double:
         inside = [p for call in self._calls if not call.outcomes.done() for p in call.prompts]
         self.harmless += sum(self._mark(prompt) is None for prompt in inside)
         self._calls = []
-        # As a process that is gone, without a word.
-        vars(self._listener)["_tell_all"] = lambda message: None
-        await self._listener.close(0)
+        self._listener.drop()
         self.start()
 
     async def _answer(self, call: _Call) -> None:

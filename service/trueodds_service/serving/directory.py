@@ -14,6 +14,9 @@ from trueodds_service.serving.progress import States
 # How often who is there says so, and how long he may be silent.
 ANNOUNCE_SECONDS = 1.0
 _SILENCE_SECONDS = 3.0
+# How long the directory may take to answer; at the end of everything it may be gone already.
+ANSWER_SECONDS = 5.0
+WITHDRAW_SECONDS = 1.0
 
 Who = TypeVar("Who")
 What = TypeVar("What")

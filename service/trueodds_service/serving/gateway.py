@@ -15,7 +15,7 @@ from trueodds_service.app import App
 from trueodds_service.config import Settings
 from trueodds_service.engine.link.keys import Keys
 from trueodds_service.errors import ModelFault, class_and_place
-from trueodds_service.serving.directory import Report
+from trueodds_service.serving.directory import ANSWER_SECONDS, WITHDRAW_SECONDS, Report
 from trueodds_service.serving.progress import States
 from trueodds_service.serving.replica import ABSENT, node
 from trueodds_service.serving.replicas import Replicas, ServedReplicas
@@ -25,8 +25,8 @@ _log = logging.getLogger(__name__)
 _GRACE_SECONDS = 5.0
 # Before a watch that failed begins anew.
 _PAUSE_SECONDS = 5.0
-# How often it asks the directory who is there, and how long that may take to answer.
-_LOOK_SECONDS, _ANSWER_SECONDS = 0.5, 5.0
+# How often it asks the directory who is there.
+_LOOK_SECONDS = 0.5
 
 
 class Gateway:
@@ -67,7 +67,8 @@ class Gateway:
         for task in getattr(self, "_following", ()):
             task.cancel()
         with contextlib.suppress(*ABSENT):
-            await self._directory.withdraw_gateway.remote(self._number)
+            async with asyncio.timeout(WITHDRAW_SECONDS):
+                await self._directory.withdraw_gateway.remote(self._number)
         await self._app.stop(_GRACE_SECONDS)
         # Only now: requests under way were to have their answers.
         for replicas in self._replicas.values():
@@ -88,7 +89,7 @@ class Gateway:
         """
         while True:
             try:
-                async with asyncio.timeout(_ANSWER_SECONDS):
+                async with asyncio.timeout(ANSWER_SECONDS):
                     await self._look()
             except (TimeoutError, *ABSENT) as error:
                 _log.debug("the directory does not answer: %s", type(error).__name__)

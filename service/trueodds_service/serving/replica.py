@@ -22,8 +22,13 @@ from trueodds_service.config import ModelSettings
 from trueodds_service.engine.base import Engine, EngineDied, Outcome, TokenPrompt
 from trueodds_service.engine.link.keys import Keys
 from trueodds_service.engine.link.listener import Listener
-from trueodds_service.errors import PromptFault, class_and_place
-from trueodds_service.serving.directory import ANNOUNCE_SECONDS, Announcement
+from trueodds_service.errors import ModelFault, PromptFault, class_and_place
+from trueodds_service.serving.directory import (
+    ANNOUNCE_SECONDS,
+    ANSWER_SECONDS,
+    WITHDRAW_SECONDS,
+    Announcement,
+)
 from trueodds_service.serving.pauses import pause_before_start
 from trueodds_service.serving.scaling import PROMPTS
 
@@ -61,8 +66,12 @@ class Replica:
         sockets.mkdir(mode=0o700, parents=True, exist_ok=True)  # noqa: ASYNC240 (once)
         await asyncio.sleep(pause_before_start(sockets / f"{model.name}.starts"))
         self._engine = start_engine(model, adapters)
-        for adapter in (None, *adapters):
-            await warm_up(self._engine, adapter)
+        await warm_up(self._engine, None)
+        for adapter in adapters:
+            try:
+                await warm_up(self._engine, adapter)
+            except PromptFault as error:
+                raise ModelFault(f"the engine fails with the adapter {adapter}") from error
         self._listener = Listener(self._engine.info, self._score, keys)
         number = uuid.uuid4().int >> 65
         self._directory = directory
@@ -93,7 +102,8 @@ class Replica:
             task.cancel()
         if hasattr(self, "_announcement"):
             with contextlib.suppress(*ABSENT):
-                await self._directory.withdraw.remote(self._announcement.replica)
+                async with asyncio.timeout(WITHDRAW_SECONDS):
+                    await self._directory.withdraw.remote(self._announcement.replica)
         if listener := getattr(self, "_listener", None):
             await listener.close(_GRACE_SECONDS)
         if engine := getattr(self, "_engine", None):
@@ -108,9 +118,12 @@ class Replica:
     async def _announce(self) -> None:
         while True:
             try:
-                await self._directory.announce.remote(self._announcement)
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    await self._directory.announce.remote(self._announcement)
             except ABSENT as error:
                 _log.debug("the directory does not answer: %s", type(error).__name__)
+            except Exception as error:
+                _log.error("the replica cannot be announced: %s", class_and_place(error))
             await asyncio.sleep(ANNOUNCE_SECONDS)
 
     async def _watch(self, hang_seconds: float) -> None:

@@ -21,9 +21,9 @@ _log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 60.0
 # And so long, once an engine has died with it, until it is clear which prompt it died of.
 _TRIAL_SECONDS = 600.0
-# So long is waited for a replica to try them in that has come since. Then it seems that none
-# comes, as where a node is gone, and another one has to do.
-_REPLACEMENT_SECONDS = 60.0
+# So long is waited for a replica to try them in that has come since: as large models load. Then
+# it seems that none comes, as where a node is gone, and another one has to do.
+_REPLACEMENT_SECONDS = 300.0
 
 
 class Replicas:
@@ -58,23 +58,36 @@ class Replicas:
     async def score(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[Outcome]:
         """As ``Engine.score``. Raises Unavailable when no replica comes in time."""
         outcomes: list[Outcome] = [killed() for _ in prompts]
-        allowed = [
-            place
-            for place, prompt in enumerate(prompts)
-            if not self._killers.holds(prompt, adapter)
-        ]
+        allowed, suspected = self._sorted(prompts, adapter)
         until = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+        calls = [self._scored([prompts[place] for place in allowed], adapter, until)]
+        if suspected:
+            calls.append(self._tried([prompts[place] for place in suspected], adapter))
         try:
-            found = await self._scored([prompts[place] for place in allowed], adapter, until)
+            found = await gather_or_cancel(calls)
         except TimeoutError:
             raise Unavailable(
                 f"the engine of models/{self._model} was lost",
                 reason="ENGINE_LOST",
                 retry_seconds=5.0,
             ) from None
-        for place, outcome in zip(allowed, found, strict=True):
+        places = itertools.chain(allowed, suspected)
+        for place, outcome in zip(places, itertools.chain(*found), strict=True):
             outcomes[place] = outcome
         return outcomes
+
+    def _sorted(
+        self, prompts: Sequence[TokenPrompt], adapter: str | None
+    ) -> tuple[list[int], list[int]]:
+        """The places of those that may be asked, and of the suspects; killers are neither."""
+        allowed: list[int] = []
+        suspected: list[int] = []
+        for place, prompt in enumerate(prompts):
+            if self._suspects.holds(prompt, adapter):
+                suspected.append(place)
+            elif not self._killers.holds(prompt, adapter):
+                allowed.append(place)
+        return allowed, suspected
 
     def close(self) -> None:
         """Nobody asks any more."""
@@ -128,6 +141,10 @@ class Replicas:
             _log.warning(
                 "models/%s: its engine died with %d prompts of a call", self._model, len(prompts)
             )
+        return await self._tried(prompts, adapter)
+
+    async def _tried(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[Outcome]:
+        """What becomes of suspects. Raises TimeoutError."""
         async with asyncio.timeout(_TRIAL_SECONDS):
             return await self._suspects.outcomes(prompts, adapter)
 

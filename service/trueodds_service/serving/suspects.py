@@ -76,6 +76,7 @@ class Suspects:
         self._ask = ask
         self._killers = killers
         self._arrived: list[_Suspect] = []
+        self._held: dict[bytes, _Suspect] = {}
         self._trying: asyncio.Task[None] | None = None
 
     async def outcomes(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[Outcome]:
@@ -84,11 +85,24 @@ class Suspects:
         They are tried to the end even if nobody waits any more: sent once more, one that kills
         would only kill again.
         """
-        suspects = [_Suspect(prompt, adapter) for prompt in prompts]
-        self._arrived += suspects
+        suspects = [self._suspect(prompt, adapter) for prompt in prompts]
         if self._trying is None or self._trying.done():
             self._trying = asyncio.create_task(self._try_all())
-        return [await suspect.outcome for suspect in suspects]
+        # Who leaves does not take along what others wait for, too.
+        return [await asyncio.shield(suspect.outcome) for suspect in suspects]
+
+    def holds(self, prompt: TokenPrompt, adapter: str | None) -> bool:
+        """Whether this very prompt is a suspect: asked again, it waits for its trial."""
+        return bool(self._held) and _key(prompt, adapter) in self._held
+
+    def _suspect(self, prompt: TokenPrompt, adapter: str | None) -> _Suspect:
+        key = _key(prompt, adapter)
+        if (held := self._held.get(key)) is not None:
+            return held
+        suspect = self._held[key] = _Suspect(prompt, adapter)
+        suspect.outcome.add_done_callback(lambda _: self._held.pop(key, None))
+        self._arrived.append(suspect)
+        return suspect
 
     def close(self) -> None:
         if self._trying is not None:

@@ -78,7 +78,7 @@ async def listener(engine, tmp_path):
     listener = Listener(INFO, engine.score)
     listener.listen(f"ipc://{tmp_path}/engine")
     yield listener
-    await listener.close(0)
+    listener.drop()
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ async def test_calls_fail_when_the_process_is_gone(connection, engine, listener,
     engine.go_on.clear()
     calls = [asyncio.create_task(connection.score(prompts(n), None)) for n in (1, 2)]
     await until(lambda: len(engine.asked) == 2)
-    await listener.close(0)
+    listener.drop()
     for call in calls:
         with pytest.raises(ConnectionError):
             await call
@@ -212,6 +212,45 @@ async def test_a_listener_that_closes_lets_calls_end(connection, engine, listene
     await asyncio.wait_for(closing, 60)
 
 
+async def test_a_call_that_outlasts_the_grace_is_to_be_made_elsewhere(
+    connection, engine, listener, lost
+):
+    engine.go_on.clear()
+    call = asyncio.create_task(connection.score(prompts(1), None))
+    await until(lambda: engine.asked)
+    closing = asyncio.create_task(listener.close(0.01))
+    with pytest.raises(Busy):
+        await call
+    await asyncio.wait_for(closing, 60)
+    assert engine.cancelled.is_set()
+    assert len(lost) == 1
+
+
+@pytest.mark.parametrize("frames", [[b"\xc1"], [b"", b"\x91\xa8Greeting"], []])
+async def test_what_cannot_be_read_costs_nobody_else_anything(connection, tmp_path, frames):
+    with zmq.asyncio.Context() as context, context.socket(zmq.DEALER) as socket:
+        socket.connect(f"ipc://{tmp_path}/engine")
+        await socket.send_multipart(frames or [b""])
+        assert messages.decode_from_engine(await socket.recv()) == messages.Forgotten()
+        assert firsts(await connection.score(prompts(1), None)) == [1]
+
+
+async def test_who_was_taken_for_gone_learns_of_it_and_has_no_suspects(
+    connection, engine, listener, lost
+):
+    engine.go_on.clear()
+    before = asyncio.create_task(connection.score(prompts(1), None))
+    await until(lambda: engine.asked)
+    [name] = listener._callers
+    listener._forget(name)
+    after = asyncio.create_task(connection.score(prompts(2), None))
+    for call in (before, after):
+        with pytest.raises(NotSent):
+            await call
+    assert len(lost) == 1
+    assert engine.asked == [(1, None)]
+
+
 @pytest.fixture
 async def other(listener, tmp_path):
     """Another gateway's connection."""
@@ -272,7 +311,7 @@ async def test_a_call_that_was_to_be_alone_was_in_the_engine_once_it_started(
         await until(lambda: any(call.is_started for call in other._calls.values()))
     else:
         await until(lambda: listener._turns._has_alone)
-    await listener.close(0)
+    listener.drop()
     with pytest.raises(ConnectionError) as caught:
         await alone
     assert isinstance(caught.value, NotSent) != started
@@ -313,7 +352,7 @@ def keys():
 async def guarded(engine, keys):
     listener = Listener(INFO, engine.score, keys)
     yield listener.listen("tcp://127.0.0.1:*")
-    await listener.close(0)
+    listener.drop()
 
 
 async def test_between_nodes_it_takes_the_keys(guarded, keys):

@@ -53,7 +53,7 @@ class NotSent(ConnectionError):
 
 
 class Busy(Exception):
-    """Somebody has the engine to himself: the call was not taken."""
+    """The call is to be made elsewhere: somebody has the engine to himself, or it ends."""
 
 
 @dataclass(slots=True)
@@ -109,8 +109,8 @@ class Connection:
         if keys is not None:
             keys.show(socket)
         connection = cls(socket, on_lost, on_free)
-        socket.connect(endpoint)
         try:
+            socket.connect(endpoint)
             await connection._greet()
         except BaseException:
             connection.close()
@@ -224,6 +224,11 @@ class Connection:
             message = messages.decode_from_engine(await self._socket.recv())
             self._silence.heard()
             if isinstance(message, messages.Closing) and not self._hello.done():
+                return
+            if isinstance(message, messages.Forgotten):
+                # The engine lives, and has none of these calls.
+                for call in self._calls.values():
+                    call.is_started = False
                 return
             if isinstance(message, messages.Started):
                 await self._start(message.number)

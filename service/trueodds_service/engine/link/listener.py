@@ -7,7 +7,6 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
 import zmq
 import zmq.asyncio
 
@@ -20,6 +19,9 @@ from trueodds_service.engine.link.turns import Turns
 from trueodds_service.errors import class_and_place
 
 _log = logging.getLogger(__name__)
+
+# Who is told at the end that his calls are to be made elsewhere has so long to leave.
+_LEAVING_SECONDS = 1.0
 
 Score = Callable[[Sequence[TokenPrompt], str | None], Awaitable[list[Outcome]]]
 
@@ -82,28 +84,42 @@ class Listener:
         # Not unbound: ZeroMQ would end the connections that are there.
         self._is_closing = True
         self._tell_all(messages.Closing())
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(grace_seconds):
-                await self._nobody.wait()
+        await self._emptied(grace_seconds)
+        # The engine lives: what is under way in it is no suspect of anything.
+        for name, caller in self._callers.items():
+            for number, call in caller.calls.items():
+                self._send(name, messages.Busy(number))
+                call.cancel()
+        await self._emptied(_LEAVING_SECONDS)
+        self.drop()
+
+    def drop(self) -> None:
+        """Ends at once and tells nobody, as the end of the process does."""
         for task in self._tasks:
             task.cancel()
-        for caller in [*self._callers]:
-            self._forget(caller)
+        for name in [*self._callers]:
+            self._forget(name)
         self._socket.close(linger=0)
         if self._guard is not None:
             self._guard.stop()
             self._context.destroy(linger=0)
 
+    async def _emptied(self, seconds: float) -> None:
+        """Waits until everybody has left, and no longer than that."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._nobody.wait()
+
     async def _serve(self) -> None:
         while True:
-            caller, body = await self._socket.recv_multipart()
+            caller, *frames = await self._socket.recv_multipart()
             try:
-                message = messages.decode_from_gateway(body)
-            except msgspec.MsgspecError as error:
-                _log.error("what a gateway sent cannot be read: %s", type(error).__name__)
-                self._forget(caller)
-                continue
-            self._take(caller, message)
+                [body] = frames
+                self._take(caller, messages.decode_from_gateway(body))
+            except Exception as error:
+                # Whatever one sends, the others are answered.
+                _log.error("what a gateway sent cannot be read: %s", class_and_place(error))
+                self._turn_away(caller)
 
     def _take(self, name: bytes, message: messages.FromGateway) -> None:
         if isinstance(message, messages.Greeting):
@@ -116,6 +132,7 @@ class Listener:
             return
         caller = self._callers.get(name)
         if caller is None:  # was taken for gone: its calls are not under way, and it has to know
+            self._send(name, messages.Forgotten())
             return
         caller.silence.heard()
         if isinstance(message, messages.Ask):
@@ -171,7 +188,7 @@ class Listener:
             for name, caller in [*self._callers.items()]:
                 if caller.silence.is_long():
                     # With the gateway, everybody who asked through it is gone.
-                    self._forget(name)
+                    self._turn_away(name)
                 else:
                     self._send(name, messages.Beat())
 
@@ -184,6 +201,10 @@ class Listener:
             return
         # Done at once: its room has no end, and what is for nobody is dropped.
         self._socket.send_multipart([caller, messages.encode(message)], flags=zmq.DONTWAIT)
+
+    def _turn_away(self, name: bytes) -> None:
+        self._forget(name)
+        self._send(name, messages.Forgotten())
 
     def _forget(self, name: bytes) -> None:
         caller = self._callers.pop(name, None)

@@ -38,6 +38,10 @@ class Beat(Message):
     """Sent both ways, again and again: who says nothing for some time is taken for gone."""
 
 
+class Forgotten(Message):
+    """Who said nothing for too long, or what cannot be read, has no call under way any more."""
+
+
 class Leaving(Message):
     """A gateway's last message: nobody waits for its calls any more."""
 
@@ -67,7 +71,9 @@ class Cancel(Message):
 
 
 class Busy(Message):
-    """A call is not taken, for another one has the engine to itself, or waits for it."""
+    """A call is to be made elsewhere: another one has the engine to itself, or waits for it, or
+    the engine's process cannot wait for the call's end.
+    """
 
     number: int
 
@@ -117,7 +123,7 @@ class Failed(Message):
 
 
 FromGateway: TypeAlias = Greeting | Ask | Go | Cancel | Beat | Leaving
-FromEngine: TypeAlias = Hello | Closing | Busy | Free | Started | Answer | Failed | Beat
+FromEngine: TypeAlias = Hello | Closing | Busy | Free | Started | Answer | Failed | Forgotten | Beat
 
 encode = msgspec.msgpack.Encoder().encode
 decode_from_gateway = msgspec.msgpack.Decoder(FromGateway).decode
