@@ -37,8 +37,10 @@ _ANSWER_SECONDS = 5.0
 # Nothing of each call: everybody asks the directory once a second.
 _LOGGING = LoggingConfig(log_level="WARNING", enable_access_log=False)
 _PAUSE_SECONDS = 0.1
-# Calls at once to the directory, which answers each at once; prompts of an engine without steps.
-_MANY = 1000
+# Calls at once to the directory, which answers each at once.
+_DIRECTORY_CALLS = 1000
+# Prompts that keep an engine without steps busy.
+_FAKE_PROMPTS = 1000
 _HIDDEN: dict[str, Any] = {"ray_actor_options": {"num_cpus": 0}, "logging_config": _LOGGING}
 _OBJECT_STORE_BYTES = 128 * 2**20
 
@@ -70,7 +72,7 @@ def application(settings: Settings, sockets: Path) -> serve.Application:
     models = place(bases, _gpus())
     keys = Keys.make() if len(ray.nodes()) > 1 else None
     directory = serve.deployment(
-        Directory, name=_DIRECTORY, max_ongoing_requests=_MANY, **_HIDDEN, **_DRAINING
+        Directory, name=_DIRECTORY, max_ongoing_requests=_DIRECTORY_CALLS, **_HIDDEN, **_DRAINING
     ).bind()
     engines = []
     for model in models:
@@ -105,8 +107,7 @@ def _serving(settings: Settings, sockets: Path) -> "Iterator[Running]":
     # Before Ray starts: its processes take their environment from this one.
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    # Of each call that takes longer than 0.1 s to be taken, Serve warns in three lines.
-    logging.getLogger("ray.serve").setLevel(logging.ERROR)
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
     try:
         session = _start_ray()
         gateways = settings.gateways or default_gateways(_gpus())
@@ -231,7 +232,7 @@ def _engine(model: ModelSettings) -> serve.Deployment:
     replicas = engine.replicas or Scaling(max=1)
     scaled: dict[str, Any] = {"num_replicas": replicas.min}
     if replicas.min < replicas.max:
-        prompts = engine.max_sequences if isinstance(engine, VllmSettings) else _MANY
+        prompts = engine.max_sequences if isinstance(engine, VllmSettings) else _FAKE_PROMPTS
         scaled = {"autoscaling_config": autoscaling(replicas.min, replicas.max, prompts)}
     return serve.deployment(
         Replica,
