@@ -86,7 +86,7 @@ class Double:
         endpoint = self._listener.listen(f"ipc://{self._folder}/{number}")
         self.announcement = Announcement(self._model, number, float(number), "here", endpoint)
 
-    async def close(self) -> None:
+    def close(self) -> None:
         self._listener.drop()
 
     async def _score(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[Outcome]:

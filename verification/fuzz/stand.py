@@ -142,7 +142,7 @@ def _serving(
     async def stop() -> None:
         await Gateway.__del__(gateway)
         for double in every:
-            await double.close()
+            double.close()
 
     with _loop() as loop:
         run = asyncio.run_coroutine_threadsafe

@@ -1,6 +1,7 @@
 """Calls over a socket: whose answer is whose, and what becomes of calls when an end is gone."""
 
 import asyncio
+import contextlib
 
 import numpy as np
 import pytest
@@ -141,16 +142,22 @@ async def test_calls_fail_when_the_process_is_gone(connection, engine, listener,
         await connection.score(prompts(3), None)
 
 
-async def test_what_is_no_message_counts_as_gone(tmp_path, lost):
+@contextlib.asynccontextmanager
+async def greeted(folder, lost):
+    """How to send from an engine's place where hello was said and nothing else, and to whom."""
     with zmq.asyncio.Context() as context, context.socket(zmq.ROUTER) as socket:
-        socket.bind(f"ipc://{tmp_path}/engine")
+        socket.bind(f"ipc://{folder}/engine")
         opening = asyncio.create_task(
-            Connection.open(f"ipc://{tmp_path}/engine", lambda: lost.append(None))
+            Connection.open(f"ipc://{folder}/engine", lambda: lost.append(None))
         )
         caller, _ = await socket.recv_multipart()
         await socket.send_multipart([caller, messages.encode(messages.Hello(INFO))])
-        connection = await opening
-        await socket.send_multipart([caller, b"nothing"])
+        yield lambda body: socket.send_multipart([caller, body]), await opening
+
+
+async def test_what_is_no_message_counts_as_gone(tmp_path, lost):
+    async with greeted(tmp_path, lost) as (send, connection):
+        await send(b"nothing")
         await asyncio.wait_for(connection.wait_lost(), 60)
     assert len(lost) == 1
     with pytest.raises(ConnectionError):
@@ -165,14 +172,7 @@ def fast_beats(monkeypatch):
 
 @pytest.mark.usefixtures("fast_beats")
 async def test_a_process_that_says_nothing_is_taken_for_lost(tmp_path, lost):
-    with zmq.asyncio.Context() as context, context.socket(zmq.ROUTER) as socket:
-        socket.bind(f"ipc://{tmp_path}/engine")
-        opening = asyncio.create_task(
-            Connection.open(f"ipc://{tmp_path}/engine", lambda: lost.append(None))
-        )
-        caller, _ = await socket.recv_multipart()
-        await socket.send_multipart([caller, messages.encode(messages.Hello(INFO))])
-        connection = await opening
+    async with greeted(tmp_path, lost) as (_, connection):
         with pytest.raises(ConnectionError):
             await asyncio.wait_for(connection.score(prompts(1), None), 60)
     assert len(lost) == 1

@@ -1,4 +1,4 @@
-"""vLLM as an engine: one model in its AsyncLLM. ``reader`` says what it is asked."""
+"""vLLM as an engine: one model in its AsyncLLM. ``scorer`` says what it is asked."""
 
 import itertools
 import logging
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 # Priorities of vLLM's: the least goes first. Who asks few questions waits for them, and who asks
-# many waits for the last. With several processes each has its share of a call only.
+# many waits for the last. Of several replicas each has its share of a call only.
 _FIRST, _IN_TURN = -1, 0
 _FEW = 8
 
