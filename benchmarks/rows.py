@@ -57,6 +57,7 @@ ROWS = (
     Row("async", "AsyncLLM, token ids", "async", note=f"{IN_FLIGHT:,} in flight"),
     Row("batch", "service, BatchScore, text", "service", "batch", note=f"{MESSAGES} in flight"),
     Row("stream", "service, StreamScore, text", "service", "stream", note=f"{CONNECTIONS} streams"),
+    Row("one-stream", "service, StreamScore, text", "service", "one_stream", note="1 stream"),
     Row("unary", "service, Score, text", "service", "unary", note=f"{CALLS} in flight"),
     Row("async-alone", "AsyncLLM, one at a time", "async", "one_at_a_time", "alone"),
     Row("unary-alone", "service, Score, one at a time", "service", "one_at_a_time", "alone"),

@@ -65,6 +65,13 @@ class Service:
 
     async def stream(self, tasks: Sequence[Task]) -> Scores:
         """``StreamScore``: a stream a connection, in which tasks come one after another."""
+        return await self._streams(tasks, CONNECTIONS)
+
+    async def one_stream(self, tasks: Sequence[Task]) -> Scores:
+        """The same as one stream."""
+        return await self._streams(tasks, 1)
+
+    async def _streams(self, tasks: Sequence[Task], count: int) -> Scores:
         sizes = [len(task.questions) for task in tasks]
         placed = [*zip(tasks, itertools.accumulate(sizes, initial=0), strict=False)]
         found = [np.empty(0)] * sum(sizes)
@@ -75,8 +82,8 @@ class Service:
                     found[place] = _read(outcome)
 
         async with _clients(self._address) as clients:
-            shares = (placed[number::CONNECTIONS] for number in range(CONNECTIONS))
-            await asyncio.gather(*map(one, clients, shares))
+            shares = (placed[number::count] for number in range(count))
+            await asyncio.gather(*map(one, clients[:count], shares))
         return Scores(found)
 
     async def unary(self, tasks: Sequence[Task]) -> Scores:
