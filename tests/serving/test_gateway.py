@@ -13,7 +13,7 @@ from trueodds_service.config import Settings
 from trueodds_service.engine.base import EngineInfo
 from trueodds_service.errors import ConfigError
 from trueodds_service.serving import gateway as gateway_module
-from trueodds_service.serving.address import free_address
+from trueodds_service.serving.address import check_address, held_address
 from trueodds_service.serving.directory import Directory
 from trueodds_service.serving.gateway import Gateway
 
@@ -156,24 +156,23 @@ async def test_an_engine_that_serve_cannot_start_fails_its_model(start):
 
 
 async def test_gateways_of_one_service_share_its_port_and_any_may_end(start):
-    port = free_address("127.0.0.1:0")
-    first, models = await start(listen=port, gateways=2)
-    second = await models.open()
-    await until(lambda: len(models.directory._gateways.all()) == 2)
-    assert first._app.address == second._app.address == port
-    await Gateway.__del__(first)
-    models.gateways.remove(first)
-    reports = await models.directory.gateways({})
-    assert [each.gateway for each in reports] == [second._number]
-    async with grpc.aio.insecure_channel(port) as channel:
-        listed = await model_pb2_grpc.ModelServiceStub(channel).ListModels(
-            model_pb2.ListModelsRequest()
-        )
-    assert len(listed.models) == 2
+    with held_address("127.0.0.1:0") as address:
+        first, models = await start(listen=address, gateways=2)
+        second = await models.open()
+        await until(lambda: len(models.directory._gateways.all()) == 2)
+        assert first._app.address == second._app.address == address
+        await Gateway.__del__(first)
+        models.gateways.remove(first)
+        reports = await models.directory.gateways({})
+        assert [each.gateway for each in reports] == [second._number]
+        async with grpc.aio.insecure_channel(address) as channel:
+            stub = model_pb2_grpc.ModelServiceStub(channel)
+            listed = await stub.ListModels(model_pb2.ListModelsRequest())
+        assert len(listed.models) == 2
 
 
 async def test_another_service_does_not_get_the_port(start):
-    port = free_address("127.0.0.1:0")
-    await start(listen=port, gateways=2)
-    with pytest.raises(ConfigError, match="Address already in use"):
-        free_address(port)
+    with held_address("127.0.0.1:0") as address:
+        await start(listen=address, gateways=2)
+        with pytest.raises(ConfigError, match="Address already in use"):
+            check_address(address)

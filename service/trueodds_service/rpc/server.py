@@ -56,8 +56,8 @@ class Server:
             options=[
                 # Of requests only: an answer too large to be sent would end its whole stream.
                 ("grpc.max_receive_message_length", limits.max_message_mib * 2**20),
-                # Gateways of one service, which know the same; another service is kept away.
-                ("grpc.so_reuseport", int((settings.gateways or 1) > 1)),
+                # For gateways of one service, whose starter holds the port against others.
+                ("grpc.so_reuseport", int(settings.gateways is not None)),
                 *_KEEPALIVE,
             ],
         )

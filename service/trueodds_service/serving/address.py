@@ -1,24 +1,63 @@
-"""Where the service listens: found free before anything starts."""
+"""Where the service listens: found free before anything starts, and held while it runs."""
 
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from trueodds_service.errors import ConfigError
 
 
-def free_address(listen: str) -> str:
-    """The address with its port: port 0 is made one, so that a gateway that is replaced keeps it.
+def check_address(listen: str) -> None:
+    """Raises ConfigError where nobody could listen, or somebody does."""
+    with _listening(listen):
+        pass
 
-    Raises ConfigError where nobody could listen: known at once, not once Ray has started.
+
+@contextmanager
+def held_address(listen: str) -> Iterator[str]:
+    """The address with its port: port 0 is made one. It is this service's inside.
+
+    Gateways of the same user that set SO_REUSEPORT may listen there; another service that asks in
+    the same way is refused, also while no gateway listens. Raises ConfigError as
+    ``check_address`` does.
     """
+    with _listening(listen) as listening:
+        host, _, _ = listen.rpartition(":")
+        address = listening.getsockname()
+        # It is alone at the port; from now on others may join that set the option, too.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        with socket.socket(listening.family, listening.type, listening.proto) as holding:
+            # Bound and never listening, it keeps the port and gets no connections.
+            holding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            holding.bind(address)
+            # With it, others that set it could bind beside a socket that does not listen.
+            holding.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
+            listening.close()
+            yield f"{host}:{address[1]}"
+
+
+@contextmanager
+def _listening(listen: str) -> Iterator[socket.socket]:
+    """A socket that listens there, alone."""
     host, _, port = listen.rpartition(":")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        with socket.socket(family, kind, protocol) as trial:
+        trial = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise _refused(listen, error) from error
+    with trial:
+        try:
+            # Connections that a service of before has ended do not keep it away.
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind(address)
             trial.listen()
-            return f"{host}:{trial.getsockname()[1]}"
-    except OSError as error:
-        raise ConfigError(f"listen: {listen} cannot be listened on ({error.strerror})") from error
+        except OSError as error:
+            raise _refused(listen, error) from error
+        yield trial
+
+
+def _refused(listen: str, error: OSError) -> ConfigError:
+    return ConfigError(f"listen: {listen} cannot be listened on ({error.strerror})")

@@ -10,7 +10,7 @@ from trueodds_service.app import load_tokenizer
 from trueodds_service.config import Settings
 from trueodds_service.errors import ServiceError
 from trueodds_service.revision import check_weights
-from trueodds_service.serving.address import free_address
+from trueodds_service.serving.address import check_address
 from trueodds_service.serving.placement import place
 from trueodds_service.store import StoreError, probe, without_password
 
@@ -32,7 +32,7 @@ class Finding:
 
 def look(settings: Settings) -> Iterator[Finding]:
     """Looks at everything that ``settings`` names, and starts nothing."""
-    yield _finding(f"listen: {settings.listen}", lambda: free_address(settings.listen))
+    yield _finding(f"listen: {settings.listen}", lambda: check_address(settings.listen))
     yield _finding(f"store: {without_password(settings.store)}", lambda: probe(settings.store))
     for model in settings.models:
         named = f"model {model.name}:"

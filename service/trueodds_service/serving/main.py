@@ -7,7 +7,7 @@ from pathlib import Path
 from trueodds_service import config
 from trueodds_service.config import Settings
 from trueodds_service.errors import ConfigError, ServiceError, StartError
-from trueodds_service.serving.address import free_address
+from trueodds_service.serving.address import held_address
 from trueodds_service.serving.progress import Progress, States
 from trueodds_service.serving.signals import end_on_signals, stop_on_signals
 
@@ -24,27 +24,32 @@ def run(path: Path, *, listen: str | None = None) -> int:
     end_on_signals()
     try:
         settings = config.load(path, listen=listen)
-        settings = settings.model_copy(update={"listen": free_address(settings.listen)})
         print("starting …", flush=True)
         _refuse_what_cannot_work(settings)
-        # Ray and vLLM take seconds to import: a wrong configuration should not wait for them.
-        from trueodds_service.serving import local  # noqa: PLC0415
-
-        with local.serving(settings) as running:
-            # Ray has put its own handlers in place, which end the process at once.
-            stop_on_signals(stop)
-            print(f"listening on {running.address}", flush=True)
-            progress = Progress()
-            while not stop.is_set():
-                _tell(progress, running.states())
-                stop.wait(_POLL_SECONDS)
-            print("stopping …", flush=True)
+        # Not given up between this and the first gateway, nor when all gateways are replaced.
+        with held_address(settings.listen) as address:
+            _serve(settings.model_copy(update={"listen": address}), stop)
     except ServiceError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return 1
     except SystemExit:  # a signal while it starts, by our handler or by Ray's
         print("stopping …", flush=True)
     return 0
+
+
+def _serve(settings: Settings, stop: threading.Event) -> None:
+    # Ray and vLLM take seconds to import: a wrong configuration should not wait for them.
+    from trueodds_service.serving import local  # noqa: PLC0415
+
+    with local.serving(settings) as running:
+        # Ray has put its own handlers in place, which end the process at once.
+        stop_on_signals(stop)
+        print(f"listening on {running.address}", flush=True)
+        progress = Progress()
+        while not stop.is_set():
+            _tell(progress, running.states())
+            stop.wait(_POLL_SECONDS)
+        print("stopping …", flush=True)
 
 
 def _tell(progress: Progress, states: States) -> None:

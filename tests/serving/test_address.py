@@ -1,0 +1,82 @@
+"""One service an address: also where two start at the same moment with several gateways."""
+
+import socket
+from contextlib import ExitStack
+from threading import Barrier, Thread
+
+import pytest
+
+from trueodds_service.errors import ConfigError
+from trueodds_service.serving.address import check_address, held_address
+
+
+def gateway(address):
+    """Listens as a gateway does."""
+    host, _, port = address.rpartition(":")
+    return socket.create_server((host, int(port)), reuse_port=True)
+
+
+def refused(address):
+    return pytest.raises(ConfigError, match=f"listen: {address} .*Address already in use")
+
+
+def test_port_0_becomes_a_port_that_stays():
+    with held_address("127.0.0.1:0") as address:
+        host, _, port = address.rpartition(":")
+        assert host == "127.0.0.1"
+        assert 0 < int(port) < 2**16
+    with held_address(address) as again:
+        assert again == address
+
+
+def test_while_it_is_held_gateways_may_listen_and_no_other_service():
+    with held_address("127.0.0.1:0") as address, ExitStack() as stack:
+        for listening in (0, 1, 2):
+            with refused(address):
+                stack.enter_context(held_address(address))
+            with refused(address):
+                check_address(address)
+            if listening < 2:
+                stack.enter_context(gateway(address))
+    check_address(address)
+
+
+def test_whoever_connects_reaches_a_gateway():
+    with held_address("127.0.0.1:0") as address, gateway(address) as listening:
+        listening.settimeout(10)
+        for _ in range(20):
+            with socket.create_connection(listening.getsockname()), listening.accept()[0]:
+                pass
+
+
+def test_where_a_gateway_ended_its_connections_the_address_is_free_at_once():
+    with held_address("127.0.0.1:0") as address, gateway(address) as listening:
+        caller = socket.create_connection(listening.getsockname())
+        listening.accept()[0].close()  # first: its end stays in TIME_WAIT
+        assert caller.recv(1) == b""
+        caller.close()
+    with held_address(address), gateway(address):
+        pass
+
+
+def test_of_many_that_start_at_the_same_moment_one_gets_it():
+    with held_address("127.0.0.1:0") as address:
+        pass
+    together, told = Barrier(8), []
+
+    def start():
+        together.wait()
+        try:
+            with held_address(address):
+                told.append("held")
+                together.wait()
+        except ConfigError:
+            told.append("refused")
+            together.wait()
+
+    threads = [Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(told) == ["held"] + ["refused"] * 7
