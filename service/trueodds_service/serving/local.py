@@ -44,14 +44,6 @@ _FAKE_PROMPTS = 1000
 _HIDDEN: dict[str, Any] = {"ray_actor_options": {"num_cpus": 0}, "logging_config": _LOGGING}
 _OBJECT_STORE_BYTES = 128 * 2**20
 
-_ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    # Ray's workers give way to every other program by default: on a loaded machine they starve.
-    "RAY_worker_niceness": "0",
-    # Nor is an engine killed because other programs have filled the machine's memory.
-    "RAY_memory_monitor_refresh_ms": "0",
-}
-
 # How long a replica may take to end: the gateway and then its engines let requests under way
 # finish first, which Serve does not know of.
 _DRAINING: dict[str, Any] = {
@@ -104,9 +96,6 @@ def serving(settings: Settings) -> "Iterator[Running]":
 
 @contextmanager
 def _serving(settings: Settings, sockets: Path) -> "Iterator[Running]":
-    # Before Ray starts: its processes take their environment from this one.
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     try:
         session = _start_ray()

@@ -7,6 +7,7 @@ from pathlib import Path
 from trueodds_service import config
 from trueodds_service.config import Settings
 from trueodds_service.errors import ConfigError, ServiceError, StartError
+from trueodds_service.serving import environment
 from trueodds_service.serving.address import held_address
 from trueodds_service.serving.progress import Progress, States
 from trueodds_service.serving.signals import end_on_signals, stop_on_signals
@@ -38,6 +39,7 @@ def run(path: Path, *, listen: str | None = None) -> int:
 
 
 def _serve(settings: Settings, stop: threading.Event) -> None:
+    environment.prepare()
     # Ray and vLLM take seconds to import: a wrong configuration should not wait for them.
     from trueodds_service.serving import local  # noqa: PLC0415
 

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import psutil
 
+from trueodds_service.serving.environment import socket_root
+
 _MARK = "TRUEODDS_SERVICE"
 # A process that is killed starts no other, but one may have started while it was looked for.
 _ROUNDS = 20
@@ -33,7 +35,7 @@ def reaped() -> Iterator[Path]:
     mark = os.environ[_MARK] = uuid.uuid4().hex
     # Else setproctitle writes the titles of Ray's processes over the environment that is read.
     os.environ.setdefault("SPT_NOENV", "1")
-    folder = tempfile.mkdtemp(prefix="trueodds-")
+    folder = tempfile.mkdtemp(prefix="trueodds-", dir=socket_root())
     reading, writing = os.pipe()
     command = [sys.executable, "-m", __name__, mark, folder]
     reaper = subprocess.Popen(command, stdin=reading, start_new_session=True)  # noqa: S603
