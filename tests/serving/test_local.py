@@ -9,7 +9,6 @@ import pytest
 from trueodds_service.config import Settings
 from trueodds_service.errors import StartError
 from trueodds_service.serving import local
-from trueodds_service.serving.directory import Report
 
 
 @pytest.fixture
@@ -80,77 +79,3 @@ def test_a_service_that_does_not_come_up_tells_where_its_logs_are(
     assert caught.value.message == told
     assert not ray.is_up
     assert logging.getLogger("ray.serve").level == logging.WARNING, "its notes are not ours"
-
-
-def deployments(**found):
-    statuses = {
-        name: SimpleNamespace(status=status, status_trigger=trigger, message=message)
-        for name, (status, trigger, message) in found.items()
-    }
-    application = SimpleNamespace(deployments=statuses)
-    return lambda: SimpleNamespace(applications={"trueodds": application})
-
-
-TRACE = "Traceback:\n  File x\nRuntimeError: no memory\n  left\n"
-
-
-def test_only_engines_that_serve_has_given_up_have_failed(monkeypatch):
-    up = local.DeploymentStatus
-    found = {
-        "engine-a-b": (up.DEPLOY_FAILED, "REPLICA_STARTUP_FAILED", TRACE),
-        "engine-c": (up.UNHEALTHY, "REPLICA_STARTUP_FAILED", TRACE),
-        "engine-d": (up.UPDATING, "REPLICA_STARTUP_FAILED", TRACE),
-        "engine-e": (up.UNHEALTHY, "HEALTH_CHECK_FAILED", TRACE),
-        "engine-f": (up.UNHEALTHY, "REPLICA_STARTUP_FAILED", ""),
-        "gateway": (up.HEALTHY, "CONFIG_UPDATE_COMPLETED", TRACE),
-    }
-    monkeypatch.setattr(local.serve, "status", deployments(**found))
-    cause = "RuntimeError: no memory left"
-    assert local._failed_deployments() == {"a-b": cause, "c": cause}
-
-
-def test_a_gateway_that_cannot_start_ends_the_service(monkeypatch):
-    found = (local.DeploymentStatus.UPDATING, "REPLICA_STARTUP_FAILED", TRACE)
-    monkeypatch.setattr(local.serve, "status", deployments(gateway=found))
-    with pytest.raises(StartError, match="did not come up\n  RuntimeError: no memory left"):
-        local._failed_deployments()
-
-
-class Asked:
-    """The directory's handle: each call takes what is next in ``answers``."""
-
-    def __init__(self, *answers):
-        self._answers = iter(answers)
-        self.failures = []
-        self.gateways = SimpleNamespace(remote=self._next)
-
-    def _next(self, failures):
-        self.failures.append(failures)
-        return SimpleNamespace(result=self._result)
-
-    def _result(self, timeout_s):
-        answer = next(self._answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-
-def reports(*states):
-    return [
-        Report(number, "[::1]:5", {"model": (state, "")}) for number, state in enumerate(states)
-    ]
-
-
-def test_states_are_those_of_before_while_no_gateway_answers(monkeypatch):
-    monkeypatch.setattr(local, "_failed_deployments", lambda: {"model": "no memory"})
-    monkeypatch.setattr(local, "_PAUSE_SECONDS", 0)
-    starting, ready = reports("STARTING", "READY"), reports("READY", "READY")
-    # One of two gateways is not enough to begin with.
-    told = TimeoutError(), starting[:1], starting, starting, TimeoutError(), [], ready, ready
-    directory = Asked(*told)
-    running = local.Running(directory, 2)
-    assert running.address == "[::1]:5"
-    found = [running.states()["model"][0] for _ in range(5)]
-    assert found == ["STARTING"] * 3 + ["READY"] * 2
-    # Serve is only asked for the cause while something is not ready.
-    assert directory.failures == [{}] * 3 + [{"model": "no memory"}] * 4 + [{}]

@@ -6,6 +6,7 @@ from contextlib import nullcontext
 import pytest
 import yaml
 
+from trueodds_service.errors import StartError
 from trueodds_service.serving import local, main
 
 
@@ -48,6 +49,8 @@ class Running:
 
     def states(self):
         for states in self._told:
+            if isinstance(states, Exception):
+                raise states
             return states
         raise SystemExit
 
@@ -78,3 +81,10 @@ def test_where_every_model_has_failed_it_ends_with_the_causes(serve, serving):
 def test_one_model_that_comes_up_is_served(serve, serving):
     serving({"a": ("FAILED", "no memory"), "b": ("READY", "")})
     assert serve("127.0.0.1:0") == (0, "")
+
+
+def test_where_no_gateway_is_left_it_ends_with_a_status(serve, serving):
+    lost = {"a": ("LOST", "no gateway answers; they are being replaced")}
+    serving({"a": ("READY", "")}, lost, StartError("the service has ended: why"))
+    ended = serve("127.0.0.1:0")
+    assert ended == (1, "error: the service has ended: why\n")

@@ -20,6 +20,8 @@ def test_ready_means_every_model_and_is_said_once():
 def test_a_model_that_is_lost_and_back_is_a_line_each():
     states = [(READY, READY), (READY, LOST), (READY, LOST), (READY, READY)]
     assert told(*states)[1:] == [["b is lost: its engine is being replaced"], [], ["b is back"]]
+    states = [(READY, READY), (READY, ("LOST", "no gateway answers"))]
+    assert told(*states)[1:] == [["b is lost: no gateway answers"]]
 
 
 def test_a_model_that_fails_is_named_and_nothing_is_called_ready():

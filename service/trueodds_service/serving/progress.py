@@ -53,7 +53,7 @@ class Progress:
 
 def _changed(name: str, before: str, state: str, cause: str) -> Iterator[str]:
     if state == "LOST":
-        yield f"{name} is lost: its engine is being replaced"
+        yield f"{name} is lost: {cause or 'its engine is being replaced'}"
     elif state == "FAILED":
         yield f"{name} has failed: {cause}"
     elif state == "READY" and before in ("LOST", "FAILED"):

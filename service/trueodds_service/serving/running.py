@@ -1,0 +1,104 @@
+"""The service while it runs, as seen from the process that has started it."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from ray import serve
+from ray.exceptions import RayError
+from ray.serve.exceptions import RayServeException
+from ray.serve.handle import DeploymentHandle
+from ray.serve.schema import DeploymentDetails, DeploymentStatus
+
+from trueodds_service.errors import StartError
+from trueodds_service.serving.directory import Report
+from trueodds_service.serving.names import APP, ENGINE
+from trueodds_service.serving.progress import States, together
+
+_PAUSE_SECONDS = 0.1
+_ANSWER_SECONDS = 5.0
+# The directory, which the gateways tell that they are there, may be replaced meanwhile.
+_MISSED_SECONDS = 10.0
+# By then Serve has tried to replace the gateways many times.
+_GONE_SECONDS = 120.0
+
+
+class Running:
+    """What the gateways tell of the models, for as long as there are any."""
+
+    def __init__(
+        self,
+        directory: DeploymentHandle,
+        gateways: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Waits until so many gateways listen. Raises StartError when they cannot come up."""
+        self._directory = directory
+        self._clock = clock
+        self._states: States = {}
+        while len(reports := self._reports({})) < gateways:
+            _, faults = _failed_deployments()
+            if faults:
+                raise StartError("\n  ".join(["the service did not come up", *faults]))
+            time.sleep(_PAUSE_SECONDS)
+        self.address = reports[0].address
+        self._heard = clock()
+
+    def states(self) -> States:
+        """Of each model its state and cause, as the gateways' health has them.
+
+        While no gateway answers, first those of before, then all are lost, and at last it raises
+        StartError.
+        """
+        failures: Mapping[str, str] = {}
+        if not self._states or any(state != "READY" for state, _ in self._states.values()):
+            failures, _ = _failed_deployments()
+        if reports := self._reports(failures):
+            self._heard = self._clock()
+            self._states = together([report.states for report in reports])
+        elif self._clock() - self._heard > _GONE_SECONDS:
+            _, faults = _failed_deployments()
+            gone = f"no gateway has answered for {_GONE_SECONDS:.0f} seconds"
+            raise StartError("\n  ".join([f"the service has ended: {gone}", *faults]))
+        elif self._clock() - self._heard > _MISSED_SECONDS:
+            lost = ("LOST", "no gateway answers; they are being replaced")
+            self._states = dict.fromkeys(self._states, lost)
+        return self._states
+
+    def _reports(self, failures: Mapping[str, str]) -> Sequence[Report]:
+        """None where the directory does not answer: it is starting, or being replaced."""
+        try:
+            told = self._directory.gateways.remote(failures).result(timeout_s=_ANSWER_SECONDS)
+        except (TimeoutError, RayError, RayServeException):
+            return ()
+        return tuple(told)
+
+
+def _failed_deployments() -> tuple[dict[str, str], list[str]]:
+    """The models whose engines Serve cannot start, with the cause, and why it cannot start what
+    all of them need.
+    """
+    failed, faults = {}, []
+    for name, deployment in _deployments().items():
+        if deployment.status_trigger != "REPLICA_STARTUP_FAILED" or not deployment.message:
+            continue
+        cause = _cause(deployment.message)
+        if not name.startswith(ENGINE):
+            faults.append(cause)
+        elif deployment.status in (DeploymentStatus.DEPLOY_FAILED, DeploymentStatus.UNHEALTHY):
+            failed[name.removeprefix(ENGINE)] = cause
+    return failed, faults
+
+
+def _deployments() -> Mapping[str, DeploymentDetails]:
+    """None where Serve's controller does not answer: Ray is starting it anew, or has ended."""
+    try:
+        return dict(serve.status().applications[APP].deployments)
+    except (RayError, RayServeException, KeyError):
+        return {}
+
+
+def _cause(message: str) -> str:
+    """The last error of the traces that Serve tells of a replica that did not start."""
+    lines = [line for line in message.splitlines() if line.strip()]
+    start = max(index for index, line in enumerate(lines) if not line.startswith(" "))
+    return " ".join(line.strip() for line in lines[start:])
