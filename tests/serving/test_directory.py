@@ -2,6 +2,7 @@
 
 import pytest
 
+from trueodds_service.serving import killers
 from trueodds_service.serving.directory import Announcement, Directory, Report
 
 
@@ -67,3 +68,19 @@ def test_on_its_own_node_a_replica_has_a_nearer_endpoint():
     assert with_remote.endpoint("here") == "ipc:///1"
     assert with_remote.endpoint("there") == "tcp://10.0.0.1:5"
     assert announced(1).endpoint("there") == "ipc:///1"
+
+
+async def test_what_one_gateway_has_found_to_kill_all_are_told(directory, clock, monkeypatch):
+    monkeypatch.setattr(killers, "MOST", 3)
+    found = (
+        {"model": {b"1": 1.0, b"2": 2.0}},
+        {"model": {b"2": 2.5, b"3": 3.0}, "other": {b"": 1.0}},
+    )
+    for gateway, known in enumerate(found):
+        await directory.report(Report(gateway, "", {}, known))
+    told = (await directory.report(report(8))).killers
+    assert told == {"model": {b"1": 1.0, b"2": 2.5, b"3": 3.0}, "other": {b"": 1.0}}
+    await directory.report(Report(9, "", {}, {"model": {b"4": 4.0}}))
+    assert (await directory.report(report(8))).killers["model"].keys() == {b"2", b"3", b"4"}
+    clock.now += 3.5
+    assert (await directory.report(report(8))).killers == {}, "those who know tell it again"

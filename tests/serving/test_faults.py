@@ -8,8 +8,9 @@ from tests.serving.played import Played
 
 from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.engine.fake import FakeEngine
+from trueodds_service.serving.killers import Killers
 from trueodds_service.serving.replicas import Replicas
-from trueodds_service.serving.suspects import Killers, Suspects
+from trueodds_service.serving.suspects import Suspects
 
 MARK = 17
 

@@ -10,12 +10,14 @@ from tests.serving.played import Handle, Played, until
 from trueodds.v1 import model_pb2, model_pb2_grpc
 from trueodds_service.app import App
 from trueodds_service.config import Settings
-from trueodds_service.engine.base import EngineInfo
+from trueodds_service.engine.base import EngineInfo, TokenPrompt
 from trueodds_service.errors import ConfigError
 from trueodds_service.serving import gateway as gateway_module
 from trueodds_service.serving.address import check_address, held_address
 from trueodds_service.serving.directory import Directory
 from trueodds_service.serving.gateway import Gateway
+
+KILLER = TokenPrompt((1, 2, 3), ((4,), (5,)))
 
 
 class Opened(Gateway):
@@ -169,6 +171,19 @@ async def test_gateways_of_one_service_share_its_port_and_any_may_end(start):
             stub = model_pb2_grpc.ModelServiceStub(channel)
             listed = await stub.ListModels(model_pb2.ListModelsRequest())
         assert len(listed.models) == 2
+
+
+async def test_what_kills_is_known_to_every_gateway_and_survives_the_one_that_found_it(start):
+    with held_address("127.0.0.1:0") as address:
+        first, models = await start(listen=address, gateways=2)
+        second = await models.open()
+        first._replicas["good"].killers.add(KILLER, None)
+        await until(lambda: second._replicas["good"].killers.holds(KILLER, None))
+        assert not second._replicas["other"].killers.holds(KILLER, None)
+        await Gateway.__del__(first)
+        models.gateways.remove(first)
+        third = await models.open()
+        await until(lambda: third._replicas["good"].killers.holds(KILLER, None))
 
 
 async def test_another_service_does_not_get_the_port(start):

@@ -6,9 +6,10 @@ and nobody gives up a connection because it is not known here.
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from trueodds_service.serving.killers import Known, newest
 from trueodds_service.serving.progress import States
 
 # How often who is there says so, and how long he may be silent.
@@ -44,19 +45,23 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A gateway: where it listens, and the states of its models."""
+    """A gateway: where it listens, the states of its models, and the prompts that kill them."""
 
     gateway: int
     address: str
     states: States
+    killers: Mapping[str, Known] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a gateway is told: who answers, and which engines cannot be started, with the cause."""
+    """What a gateway is told: who answers, which engines cannot be started, with the cause, and
+    which prompts any gateway knows to kill a model.
+    """
 
     replicas: tuple[Announcement, ...]
     failures: Mapping[str, str]
+    killers: Mapping[str, Known] = field(default_factory=dict)
 
 
 class Directory:
@@ -77,7 +82,8 @@ class Directory:
     async def report(self, gateway: Report) -> View:
         """A gateway says that it is there, and asks who else is."""
         self._gateways.put(gateway.gateway, gateway)
-        return View(tuple(self._replicas.all().values()), self._failures.all())
+        replicas = tuple(self._replicas.all().values())
+        return View(replicas, self._failures.all(), self._killers())
 
     async def withdraw_gateway(self, gateway: int) -> None:
         self._gateways.drop(gateway)
@@ -87,6 +93,14 @@ class Directory:
         for model, cause in failures.items():
             self._failures.put(model, cause)
         return tuple(self._gateways.all().values())
+
+    def _killers(self) -> Mapping[str, Known]:
+        """What the gateways that are there know together: each learns it, and tells it, too."""
+        together: dict[str, dict[bytes, float]] = {}
+        for report in self._gateways.all().values():
+            for model, known in report.killers.items():
+                together.setdefault(model, {}).update(known)
+        return {model: newest(known) for model, known in together.items()}
 
 
 class _Heard(Generic[Who, What]):

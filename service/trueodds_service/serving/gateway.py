@@ -98,10 +98,13 @@ class Gateway:
             await asyncio.sleep(_LOOK_SECONDS)
 
     async def _look(self) -> None:
-        report = Report(self._number, self._app.address, self.states())
+        killers = {name: each.killers.known for name, each in self._replicas.items()}
+        found = {name: known for name, known in killers.items() if known}
+        report = Report(self._number, self._app.address, self.states(), found)
         view = await self._directory.report.remote(report)
-        for replicas in self._replicas.values():
+        for name, replicas in self._replicas.items():
             replicas.heed(view.replicas)
+            replicas.killers.learn(view.killers.get(name, {}))
         await self._take_failures(view.failures)
 
     async def _take_failures(self, failures: Mapping[str, str]) -> None:

@@ -11,9 +11,10 @@ from trueodds_service.engine.link.connection import Busy, Connection, EngineFaul
 from trueodds_service.engine.link.keys import Keys
 from trueodds_service.errors import PromptFault, Unavailable
 from trueodds_service.serving.directory import Announcement
+from trueodds_service.serving.killers import Killers
 from trueodds_service.serving.membership import Member, Membership
 from trueodds_service.serving.routing import Router
-from trueodds_service.serving.suspects import Killers, Suspects, killed
+from trueodds_service.serving.suspects import Suspects, killed
 
 _log = logging.getLogger(__name__)
 
@@ -33,8 +34,8 @@ class Replicas:
         self._model = model
         self._membership = Membership(model, node, keys)
         self._router = Router()
-        self._killers = Killers()
-        self._suspects = Suspects(self._try_alone, self._killers)
+        self.killers = Killers()
+        self._suspects = Suspects(self._try_alone, self.killers)
         # How many replicas had come before the last call of which one died.
         self._before_death = 0
         self.info = EngineInfo(name="", version="", dtype="", max_tokens=0, vocabulary=None)
@@ -85,7 +86,7 @@ class Replicas:
         for place, prompt in enumerate(prompts):
             if self._suspects.holds(prompt, adapter):
                 suspected.append(place)
-            elif not self._killers.holds(prompt, adapter):
+            elif not self.killers.holds(prompt, adapter):
                 allowed.append(place)
         return allowed, suspected
 

@@ -7,21 +7,16 @@ alone. It gets a fault of its own, and all others their scores.
 
 import asyncio
 import logging
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 
 from trueodds_service.engine.base import Outcome, TokenPrompt
 from trueodds_service.errors import PromptFault, class_and_place
+from trueodds_service.serving.killers import Killers, prompt_hash
 
 _log = logging.getLogger(__name__)
 
 Ask = Callable[[Sequence[TokenPrompt], str | None], Awaitable[list[Outcome]]]
-
-# A prompt that killed is refused for so long; then it costs the engine's life again to be found.
-_REMEMBERED_SECONDS = 600.0
-_REMEMBERED = 4096
 
 
 def killed() -> PromptFault:
@@ -29,27 +24,6 @@ def killed() -> PromptFault:
     return PromptFault(
         "the engine dies of this prompt, which is not asked again", reason="ENGINE_KILLED"
     )
-
-
-class Killers:
-    """The prompts that are known to kill a model's engine. They are kept as hashes."""
-
-    def __init__(self) -> None:
-        self._until: dict[bytes, float] = {}
-
-    def add(self, prompt: TokenPrompt, adapter: str | None) -> None:
-        if len(self._until) >= _REMEMBERED:
-            del self._until[next(iter(self._until))]
-        self._until[_key(prompt, adapter)] = time.monotonic() + _REMEMBERED_SECONDS
-
-    def holds(self, prompt: TokenPrompt, adapter: str | None) -> bool:
-        if not self._until:  # as nearly always: no hash for every prompt
-            return False
-        return self._until.get(_key(prompt, adapter), 0.0) > time.monotonic()
-
-
-def _key(prompt: TokenPrompt, adapter: str | None) -> bytes:
-    return blake2b(repr((adapter, prompt)).encode(), digest_size=16).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +67,10 @@ class Suspects:
 
     def holds(self, prompt: TokenPrompt, adapter: str | None) -> bool:
         """Whether this very prompt is a suspect: asked again, it waits for its trial."""
-        return bool(self._held) and _key(prompt, adapter) in self._held
+        return bool(self._held) and prompt_hash(prompt, adapter) in self._held
 
     def _suspect(self, prompt: TokenPrompt, adapter: str | None) -> _Suspect:
-        key = _key(prompt, adapter)
+        key = prompt_hash(prompt, adapter)
         if (held := self._held.get(key)) is not None:
             return held
         suspect = self._held[key] = _Suspect(prompt, adapter)
