@@ -87,5 +87,6 @@ async def test_no_suspect_waits_for_a_trial_that_has_failed():
 
     suspects = Suspects(fails, Killers())
     for _ in range(2):
-        outcomes = await suspects.outcomes(prompts({}), None)
+        taken = suspects.take(prompts({}), None, "here")
+        outcomes = [await suspect.wait() for suspect in taken]
         assert [outcome.reason for outcome in outcomes] == ["ENGINE_FAULT"] * 10

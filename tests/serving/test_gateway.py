@@ -16,6 +16,7 @@ from trueodds_service.serving import gateway as gateway_module
 from trueodds_service.serving.address import check_address, held_address
 from trueodds_service.serving.directory import Directory
 from trueodds_service.serving.gateway import Gateway
+from trueodds_service.serving.suspects import Acquitted
 
 KILLER = TokenPrompt((1, 2, 3), ((4,), (5,)))
 
@@ -184,6 +185,18 @@ async def test_what_kills_is_known_to_every_gateway_and_survives_the_one_that_fo
         models.gateways.remove(first)
         third = await models.open()
         await until(lambda: third._replicas["good"].killers.holds(KILLER, None))
+
+
+async def test_where_ray_has_lost_a_node_its_suspects_are_acquitted(start, monkeypatch):
+    gateway, models = await start(absent=["other"])
+    suspects = gateway._replicas["other"]._suspects
+    [on_lost] = suspects.take([KILLER], None, "lost")
+    suspects.take([KILLER], "adapter", "other")
+    await until(models.directory._gateways.all)
+    assert not on_lost.outcome.done()
+    monkeypatch.setattr(gateway_module.nodes, "lost", {"lost"}.intersection)
+    assert isinstance(await on_lost.wait(), Acquitted)
+    assert suspects.nodes == {"other"}
 
 
 async def test_another_service_does_not_get_the_port(start):

@@ -130,14 +130,40 @@ async def test_prompts_of_a_replica_that_dies_are_tried_where_it_came_up_again(m
     assert len(dying.asked) > 1
 
 
-async def test_where_none_comes_up_again_another_has_to_do(model, monkeypatch):
+async def lost_with_its_prompts(model):
+    """The call of which one of two replicas dies with its share, once that is known."""
+    dying, living = model.scorers
+    dying.go_on.clear()
+    call = asyncio.create_task(model.firsts())
+    await until(lambda: dying.asked and living.asked)
+    await model.played[0].kill()
+    await until(lambda: model.view.suspected_nodes)
+    return call
+
+
+async def test_where_none_comes_up_again_no_living_one_is_put_to_the_test(model, monkeypatch):
     monkeypatch.setattr(replicas_module, "_REPLACEMENT_SECONDS", 0.05)
     await model.add(2)
-    model.scorers[0].go_on.clear()
-    call = asyncio.create_task(model.firsts())
-    await until(lambda: model.scorers[0].asked)
-    await model.played[0].kill()
+    call = await lost_with_its_prompts(model)
+    with pytest.raises(Unavailable) as caught:
+        await call
+    assert caught.value.reason == "ENGINE_LOST"
+    assert [len(scorer.asked) for scorer in model.scorers] == [1, 1]
+    assert not model.view.suspected_nodes
+    assert await model.firsts() == EXPECTED, "they are not kept from it for ever"
+
+
+async def test_what_was_lost_with_a_whole_node_is_asked_elsewhere(model):
+    await model.add(2)
+    call = await lost_with_its_prompts(model)
+    again = asyncio.create_task(model.firsts())
+    model.view.acquit({"another node"})
+    await until(lambda: len(model.scorers[1].asked) == 2)
+    assert not call.done()
+    model.view.acquit(model.view.suspected_nodes)
     assert await call == EXPECTED
+    assert await again == EXPECTED, "who asks them again meanwhile waits, and is answered, too"
+    assert not model.view.suspected_nodes
 
 
 async def test_a_replica_that_closes_ends_its_calls_and_gets_no_others(model):

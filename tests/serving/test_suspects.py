@@ -148,13 +148,13 @@ async def test_who_asks_a_suspect_again_waits_for_its_trial(start):
     await replica.arrived.wait()
     replica.go_on.set()
     await until(lambda: first not in view._membership.members)
-    await until(lambda: view._suspects.holds(killer[0], None))
+    await until(lambda: view._suspects.held(killer[0], None))
     again = asyncio.create_task(view.score([*killer, *prompts(count=3)], None))
     left.cancel()
     outcomes = await again
     assert outcomes[0].reason == "ENGINE_KILLED"
     assert replica.deaths == 2
-    assert not view._suspects.holds(killer[0], None)
+    assert view._suspects.held(killer[0], None) is None
 
 
 async def test_a_process_that_dies_of_something_else_convicts_nobody(start):

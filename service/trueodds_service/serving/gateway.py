@@ -15,9 +15,10 @@ from trueodds_service.app import App
 from trueodds_service.config import Settings
 from trueodds_service.engine.link.keys import Keys
 from trueodds_service.errors import ModelFault, class_and_place
+from trueodds_service.serving import nodes
 from trueodds_service.serving.directory import ANSWER_SECONDS, WITHDRAW_SECONDS, Report
 from trueodds_service.serving.progress import States
-from trueodds_service.serving.replica import ABSENT, node
+from trueodds_service.serving.replica import ABSENT
 from trueodds_service.serving.replicas import Replicas, ServedReplicas
 
 _log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Gateway:
         self._directory = directory
         self._app = App(settings)
         self._models = settings.models
-        here = node()
+        here = nodes.here()
         self._replicas = {
             model.name: Replicas(model.name, here, keys)
             for model in settings.models
@@ -105,6 +106,8 @@ class Gateway:
         for name, replicas in self._replicas.items():
             replicas.heed(view.replicas)
             replicas.killers.learn(view.killers.get(name, {}))
+            if suspected := replicas.suspected_nodes:
+                replicas.acquit(await asyncio.to_thread(nodes.lost, suspected))
         await self._take_failures(view.failures)
 
     async def _take_failures(self, failures: Mapping[str, str]) -> None:

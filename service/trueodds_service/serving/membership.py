@@ -40,10 +40,10 @@ class Membership:
         return self._members
 
     @property
-    def free(self) -> dict[int, Connection]:
+    def free(self) -> dict[int, Member]:
         """Those that take calls now."""
         return {
-            replica: member.connection
+            replica: member
             for replica, member in self._members.items()
             if not member.connection.is_busy
         }

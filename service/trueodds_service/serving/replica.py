@@ -5,7 +5,6 @@ import contextlib
 import gc
 import logging
 import os
-import socket
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,7 @@ from trueodds_service.engine.base import Engine, EngineDied, Outcome, TokenPromp
 from trueodds_service.engine.link.keys import Keys
 from trueodds_service.engine.link.listener import Listener
 from trueodds_service.errors import ModelFault, PromptFault, class_and_place
+from trueodds_service.serving import nodes
 from trueodds_service.serving.directory import (
     ANNOUNCE_SECONDS,
     ANSWER_SECONDS,
@@ -79,7 +79,7 @@ class Replica:
             model=model.name,
             replica=number,
             started=time.time(),
-            node=node(),
+            node=nodes.here(),
             local=self._listener.listen(f"ipc://{sockets / f'{number:x}'}"),
             remote=self._listener.listen(f"tcp://{ray.util.get_node_ip_address()}:*")
             if keys
@@ -137,13 +137,6 @@ class Replica:
                 _end(f"hangs: no step has ended for {hang_seconds:g} seconds")
             except Exception as error:
                 _end(f"died ({class_and_place(error)})")
-
-
-def node() -> str:
-    """The node of the cluster that this process is on, by Ray's name for it."""
-    if ray.is_initialized():
-        return str(ray.get_runtime_context().get_node_id())
-    return socket.gethostname()
 
 
 def _end(why: str) -> NoReturn:

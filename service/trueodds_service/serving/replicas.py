@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from trueodds_service.concurrency import gather_or_cancel
 from trueodds_service.engine.base import EngineInfo, Outcome, TokenPrompt
@@ -14,7 +14,7 @@ from trueodds_service.serving.directory import Announcement
 from trueodds_service.serving.killers import Killers
 from trueodds_service.serving.membership import Member, Membership
 from trueodds_service.serving.routing import Router
-from trueodds_service.serving.suspects import Suspects, killed
+from trueodds_service.serving.suspects import Acquitted, Suspect, Suspects, killed
 
 _log = logging.getLogger(__name__)
 
@@ -22,9 +22,9 @@ _log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 60.0
 # And so long, once an engine has died with it, until it is clear which prompt it died of.
 _TRIAL_SECONDS = 600.0
-# So long is waited for a replica to try them in that has come since: as large models load. Then
-# it seems that none comes, as where a node is gone, and another one has to do.
-_REPLACEMENT_SECONDS = 300.0
+# So long is waited for a replica to try them in that has come since: as the largest models load.
+# None that has outlived the dead one is put at risk.
+_REPLACEMENT_SECONDS = 600.0
 
 
 class Replicas:
@@ -61,9 +61,10 @@ class Replicas:
         outcomes: list[Outcome] = [killed() for _ in prompts]
         allowed, suspected = self._sorted(prompts, adapter)
         until = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
-        calls = [self._scored([prompts[place] for place in allowed], adapter, until)]
-        if suspected:
-            calls.append(self._tried([prompts[place] for place in suspected], adapter))
+        calls = [
+            self._scored([prompts[place] for place in allowed], adapter, until),
+            self._tried([*suspected.values()]),
+        ]
         try:
             found = await gather_or_cancel(calls)
         except TimeoutError:
@@ -77,15 +78,24 @@ class Replicas:
             outcomes[place] = outcome
         return outcomes
 
+    @property
+    def suspected_nodes(self) -> set[str]:
+        """Where engines have died whose prompts wait for a trial."""
+        return self._suspects.nodes
+
+    def acquit(self, nodes: Collection[str]) -> None:
+        """These nodes are gone: no prompt is to blame for what was lost with them."""
+        self._suspects.acquit(nodes)
+
     def _sorted(
         self, prompts: Sequence[TokenPrompt], adapter: str | None
-    ) -> tuple[list[int], list[int]]:
-        """The places of those that may be asked, and of the suspects; killers are neither."""
+    ) -> tuple[list[int], dict[int, Suspect]]:
+        """The places of those that may be asked, and the suspects by place; killers are neither."""
         allowed: list[int] = []
-        suspected: list[int] = []
+        suspected: dict[int, Suspect] = {}
         for place, prompt in enumerate(prompts):
-            if self._suspects.holds(prompt, adapter):
-                suspected.append(place)
+            if (suspect := self._suspects.held(prompt, adapter)) is not None:
+                suspected[place] = suspect
             elif not self.killers.holds(prompt, adapter):
                 allowed.append(place)
         return allowed, suspected
@@ -120,34 +130,39 @@ class Replicas:
         )
         return [outcomes[place] for place in range(len(prompts))]
 
-    async def _free(self, until: float) -> dict[int, Connection]:
+    async def _free(self, until: float) -> dict[int, Member]:
         async with asyncio.timeout_at(until):
             while not (free := self._membership.free):
                 await self._membership.changed()
             return free
 
     async def _share(
-        self,
-        connection: Connection,
-        prompts: Sequence[TokenPrompt],
-        adapter: str | None,
-        until: float,
+        self, member: Member, prompts: Sequence[TokenPrompt], adapter: str | None, until: float
     ) -> list[Outcome]:
         """What a replica, or whichever takes its place, says to some of the prompts."""
         try:
-            return await self._ask(connection, prompts, adapter)
+            return await self._ask(member.connection, prompts, adapter)
         except (NotSent, Busy):
             return await self._scored(prompts, adapter, until)
         except ConnectionError:
             _log.warning(
                 "models/%s: its engine died with %d prompts of a call", self._model, len(prompts)
             )
-        return await self._tried(prompts, adapter)
+        return await self._tried(self._suspects.take(prompts, adapter, member.announcement.node))
 
-    async def _tried(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[Outcome]:
-        """What becomes of suspects. Raises TimeoutError."""
+    async def _tried(self, suspects: Sequence[Suspect]) -> list[Outcome]:
+        """What becomes of the suspects of a call. Raises TimeoutError."""
         async with asyncio.timeout(_TRIAL_SECONDS):
-            return await self._suspects.outcomes(prompts, adapter)
+            found = [await suspect.wait() for suspect in suspects]
+        acquitted = [
+            each for each, what in zip(suspects, found, strict=True) if isinstance(what, Acquitted)
+        ]
+        again: Iterator[Outcome] = iter(())
+        if acquitted:
+            until = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+            prompts = [suspect.prompt for suspect in acquitted]
+            again = iter(await self._scored(prompts, acquitted[0].adapter, until))
+        return [next(again) if isinstance(what, Acquitted) else what for what in found]
 
     async def _try_alone(
         self, prompts: Sequence[TokenPrompt], adapter: str | None
@@ -201,20 +216,12 @@ class Replicas:
 
     async def _proving_ground(self) -> Member:
         """Where suspects are tried: a replica that has come since they were asked, so that those
-        that have outlived the dead one go on.
+        that have outlived the dead one go on. Raises TimeoutError where none comes.
         """
-        try:
-            async with asyncio.timeout(_REPLACEMENT_SECONDS):
-                while (member := self._newcomer()) is None:
-                    await self._membership.changed()
-                return member
-        except TimeoutError:
-            while (member := self._membership.newest) is None:
+        async with asyncio.timeout(_REPLACEMENT_SECONDS):
+            while (member := self._membership.newest_since(self._before_death)) is None:
                 await self._membership.changed()
             return member
-
-    def _newcomer(self) -> Member | None:
-        return self._membership.newest_since(self._before_death)
 
 
 class ServedReplicas:

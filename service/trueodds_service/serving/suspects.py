@@ -2,12 +2,13 @@
 
 What was in an engine when it died is never sent again together with anything else: suspects are
 halved, and a half is tried alone in an engine that has come up since, until one is found that kills
-alone. It gets a fault of its own, and all others their scores.
+alone. It gets a fault of its own, and all others their scores. Where a whole node is gone it was
+none of them: they are acquitted.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 
 from trueodds_service.engine.base import Outcome, TokenPrompt
@@ -26,54 +27,84 @@ def killed() -> PromptFault:
     )
 
 
+class Acquitted:
+    """Instead of an outcome: the prompt may be asked as if it had never been."""
+
+
 @dataclass(frozen=True, slots=True)
-class _Suspect:
+class Suspect:
+    """A prompt that was in an engine, on ``node``, when that died."""
+
     prompt: TokenPrompt
     adapter: str | None
-    outcome: "asyncio.Future[Outcome]" = field(
+    node: str
+    outcome: "asyncio.Future[Outcome | Acquitted]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
 
-    def answer(self, outcome: Outcome) -> None:
-        if not self.outcome.done():  # nobody waits for it any more
+    def answer(self, outcome: Outcome | Acquitted) -> None:
+        if not self.outcome.done():
             self.outcome.set_result(outcome)
+
+    def give_up(self) -> None:
+        """No engine has come to try it in."""
+        self.outcome.cancel()
+
+    async def wait(self) -> Outcome | Acquitted:
+        """Raises TimeoutError when it is given up."""
+        # Who leaves does not take along what others wait for, too.
+        await asyncio.wait({self.outcome})
+        if self.outcome.cancelled():
+            raise TimeoutError
+        return self.outcome.result()
 
 
 class Suspects:
     """The suspects of a model's engines that have died.
 
-    ``ask`` waits for an engine and scores with nothing else in it; it raises ConnectionError when
-    the engine dies.
+    ``ask`` waits for an engine that has come since, and scores with nothing else in it; it raises
+    ConnectionError when the engine dies, and TimeoutError when none comes.
     """
 
     def __init__(self, ask: Ask, killers: Killers) -> None:
         self._ask = ask
         self._killers = killers
-        self._arrived: list[_Suspect] = []
-        self._held: dict[bytes, _Suspect] = {}
+        self._arrived: list[Suspect] = []
+        self._held: dict[bytes, Suspect] = {}
         self._trying: asyncio.Task[None] | None = None
 
-    async def outcomes(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[Outcome]:
-        """What becomes of prompts whose engine has died with them; the order is kept.
+    def take(self, prompts: Sequence[TokenPrompt], adapter: str | None, node: str) -> list[Suspect]:
+        """Prompts whose engine has died with them become suspects, in their order.
 
         They are tried to the end even if nobody waits any more: sent once more, one that kills
         would only kill again.
         """
-        suspects = [self._suspect(prompt, adapter) for prompt in prompts]
+        suspects = [self._suspect(prompt, adapter, node) for prompt in prompts]
         if self._trying is None or self._trying.done():
             self._trying = asyncio.create_task(self._try_all())
-        # Who leaves does not take along what others wait for, too.
-        return [await asyncio.shield(suspect.outcome) for suspect in suspects]
+        return suspects
 
-    def holds(self, prompt: TokenPrompt, adapter: str | None) -> bool:
-        """Whether this very prompt is a suspect: asked again, it waits for its trial."""
-        return bool(self._held) and prompt_hash(prompt, adapter) in self._held
+    def held(self, prompt: TokenPrompt, adapter: str | None) -> Suspect | None:
+        """This very prompt, if it is a suspect: asked again, it waits for its trial."""
+        return self._held.get(prompt_hash(prompt, adapter)) if self._held else None
 
-    def _suspect(self, prompt: TokenPrompt, adapter: str | None) -> _Suspect:
+    @property
+    def nodes(self) -> set[str]:
+        """Where the engines died whose suspects wait for a trial."""
+        return {suspect.node for suspect in self._arrived}
+
+    def acquit(self, nodes: Collection[str]) -> None:
+        """These nodes are gone, with all engines there: of no prompt's doing."""
+        for suspect in self._arrived:
+            if suspect.node in nodes:
+                suspect.answer(Acquitted())
+        self._arrived = [each for each in self._arrived if each.node not in nodes]
+
+    def _suspect(self, prompt: TokenPrompt, adapter: str | None, node: str) -> Suspect:
         key = prompt_hash(prompt, adapter)
         if (held := self._held.get(key)) is not None:
             return held
-        suspect = self._held[key] = _Suspect(prompt, adapter)
+        suspect = self._held[key] = Suspect(prompt, adapter, node)
         suspect.outcome.add_done_callback(lambda _: self._held.pop(key, None))
         self._arrived.append(suspect)
         return suspect
@@ -84,18 +115,24 @@ class Suspects:
 
     async def _try_all(self) -> None:
         while self._arrived:
-            # All calls of the dead engine learn of it before another one answers.
-            await self._ask((), None)
-            suspects, self._arrived = self._arrived, []
+            suspects: list[Suspect] = []
             try:
-                await self._try(suspects, kills=True)
+                # All calls of the dead engine learn of it before another one answers.
+                await self._ask((), None)
+                suspects, self._arrived = self._arrived, []
+                if suspects:  # else acquitted
+                    await self._try(suspects, kills=True)
+            except TimeoutError:
+                for suspect in [*suspects, *self._arrived]:
+                    suspect.give_up()
+                self._arrived = []
             except Exception as error:
                 # Nobody is left to wait for what does not come.
                 _log.error("suspects cannot be tried: %s", class_and_place(error))
                 for suspect in suspects:
                     suspect.answer(PromptFault.of_engine())
 
-    async def _try(self, suspects: Sequence[_Suspect], *, kills: bool) -> bool:
+    async def _try(self, suspects: Sequence[Suspect], *, kills: bool) -> bool:
         """Answers the suspects; whether the engine died of them. ``kills`` where it surely will."""
         alone = len(suspects) == 1
         if alone or not kills:
@@ -111,7 +148,7 @@ class Suspects:
         await self._try(suspects[half:], kills=not died)
         return True
 
-    async def _survives(self, suspects: Sequence[_Suspect]) -> bool:
+    async def _survives(self, suspects: Sequence[Suspect]) -> bool:
         adapters = dict.fromkeys(suspect.adapter for suspect in suspects)
         try:
             for adapter in adapters:
