@@ -9,7 +9,7 @@ import sys
 import pytest
 import yaml
 
-from trueodds_service.serving import main
+from trueodds_service.serving import checks, main
 from trueodds_service.store import upgrade
 
 
@@ -150,3 +150,28 @@ def test_a_store_that_is_full_or_read_only_is_told(configure):
     assert ended.returncode == 1, ended.stderr
     [said] = wrong(ended.stdout.splitlines())
     assert "cannot be written: File too large" in said
+
+
+@pytest.mark.parametrize(
+    ("files", "visible", "told"),
+    [
+        (2, None, "2 here"),
+        (2, "1", "1 here"),
+        (1, "0,1", "1 here"),
+        (2, "", "0 here"),
+        (None, "", "0 here"),
+        (None, None, "not told by a driver here; Ray counts them when it starts"),
+        (None, "0,1", "not told by a driver here; Ray counts them when it starts"),
+    ],
+)
+def test_gpus_that_the_driver_does_not_tell_are_left_to_ray(
+    check, tmp_path_factory, monkeypatch, files, visible, told
+):
+    folder = tmp_path_factory.mktemp("driver") / "gpus"
+    for number in range(files or 0):
+        (folder / str(number)).mkdir(parents=True)
+    monkeypatch.setattr(checks, "_GPUS", folder)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert check()[1][4] == f"ok     GPUs: {told}"

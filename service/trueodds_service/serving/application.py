@@ -39,7 +39,7 @@ def application(settings: Settings, sockets: Path) -> serve.Application:
     """
     # An adapter runs in the engine of its base.
     bases = [model for model in settings.models if model.base is None]
-    models = place(bases, gpus())
+    models = place(bases, gpus_by_node())
     keys = Keys.make() if len(ray.nodes()) > 1 else None
     directory = serve.deployment(
         Directory, name=DIRECTORY, max_ongoing_requests=_DIRECTORY_CALLS, **_HIDDEN, **_DRAINING
@@ -58,9 +58,9 @@ def application(settings: Settings, sockets: Path) -> serve.Application:
     return gateway.bind(settings, directory, engines, keys)
 
 
-def gpus() -> int:
-    """How many GPUs Ray has."""
-    return int(ray.cluster_resources().get("GPU", 0))
+def gpus_by_node() -> list[int]:
+    """How many GPUs Ray has on each node."""
+    return [int(node["Resources"].get("GPU", 0)) for node in ray.nodes() if node["Alive"]]
 
 
 def _engine(model: ModelSettings) -> serve.Deployment:

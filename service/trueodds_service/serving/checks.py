@@ -44,9 +44,11 @@ def look(settings: Settings) -> Iterator[Finding]:
                 f"{named} tokenizer {model.weights}",
                 partial(load_tokenizer, model.weights, _ANY_LENGTH),
             )
-    gpus = _gpus_here()
     bases = [model for model in settings.models if model.base is None]
-    yield _finding(f"GPUs: {gpus} here", lambda: place(bases, gpus))
+    if (gpus := _gpus_here()) is None:
+        yield Finding("GPUs: not told by a driver here; Ray counts them when it starts")
+    else:
+        yield _finding(f"GPUs: {gpus} here", lambda: place(bases, [gpus]))
 
 
 def _finding(thing: str, check: Callable[[], object]) -> Finding:
@@ -62,8 +64,16 @@ def _finding(thing: str, check: Callable[[], object]) -> Finding:
     return Finding(thing)
 
 
-def _gpus_here() -> int:
-    """How many GPUs this process may use, as their driver and the environment tell."""
-    here = len([*_GPUS.iterdir()]) if _GPUS.is_dir() else 0
+def _gpus_here() -> int | None:
+    """How many GPUs this process may use, as their driver and the environment tell.
+
+    None where the driver tells nothing: there may be no GPU, or, as in some containers and under
+    WSL, only its files may be missing.
+    """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return here if visible is None else min(here, len(visible.split(",")) if visible else 0)
+    if visible == "":
+        return 0
+    if not _GPUS.is_dir():
+        return None
+    here = len([*_GPUS.iterdir()])
+    return here if visible is None else min(here, len(visible.split(",")))

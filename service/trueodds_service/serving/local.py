@@ -12,7 +12,7 @@ from ray.serve.config import ProxyLocation
 
 from trueodds_service.config import Settings
 from trueodds_service.errors import StartError, class_and_place
-from trueodds_service.serving.application import LOGGING, application, gpus
+from trueodds_service.serving.application import LOGGING, application, gpus_by_node
 from trueodds_service.serving.names import APP, DIRECTORY
 from trueodds_service.serving.placement import default_gateways
 from trueodds_service.serving.reaper import reaped
@@ -39,7 +39,7 @@ def _serving(settings: Settings, sockets: Path) -> Iterator[Running]:
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     try:
         session = _start_ray()
-        gateways = settings.gateways or default_gateways(gpus())
+        gateways = settings.gateways or default_gateways(sum(gpus_by_node()))
         settings = settings.model_copy(update={"gateways": gateways})
         serve.run_many(
             [serve.RunTarget(application(settings, sockets), name=APP, route_prefix=None)],

@@ -1,4 +1,4 @@
-"""How the models share the GPUs that are here."""
+"""How the models share the GPUs of the nodes."""
 
 import math
 from collections.abc import Sequence
@@ -6,10 +6,11 @@ from dataclasses import dataclass, replace
 
 from trueodds_service.config import ModelSettings, Scaling, VllmSettings
 from trueodds_service.errors import ConfigError
-from trueodds_service.serving.packing import STEPS, fit
+from trueodds_service.serving.packing import STEPS, fit, fullest
 
 # Of a replica's share of a GPU's memory; the rest is for CUDA itself and for fragmentation.
 _MEMORY = 0.9
+_ROUNDING = 1e-9
 
 # More gateways than this are seldom busy beside engines.
 _MOST_GATEWAYS = 4
@@ -25,22 +26,27 @@ class _Wish:
     most: int | None
 
 
-def place(models: Sequence[ModelSettings], gpus: int) -> tuple[ModelSettings, ...]:
-    """The models with ``replicas``, ``gpus`` and ``gpu_memory_fraction`` filled in.
+def place(models: Sequence[ModelSettings], nodes: Sequence[int]) -> tuple[ModelSettings, ...]:
+    """The models with ``replicas``, ``gpus`` and ``gpu_memory_fraction`` filled in, for nodes of so
+    many GPUs each; those that take the most GPUs a replica first, as they have to be deployed.
 
     Where they are left out, each GPU that no other model asks for has one replica; where there
-    are fewer than models, these share them evenly. Raises ConfigError, by what is missing.
+    are fewer than models, these share them evenly. What all models may have at most has to fit:
+    Serve would else give the GPU of a replica that is replaced to another model, and leave its own
+    without. Raises ConfigError, by what is missing.
     """
     wishes = [
         _wish(model.name, model.engine)
         for model in models
         if isinstance(model.engine, VllmSettings)
     ]
-    _check_each(wishes, gpus)
-    filled = _shared(wishes, gpus) if gpus else _without(wishes)
-    _check_each(filled, gpus)
+    _check(wishes, nodes)
+    filled = _shared(wishes, nodes) if sum(nodes) else _without(wishes)
+    _check(filled, nodes)
     found = {wish.name: wish for wish in filled}
-    return tuple(_placed(model, found.get(model.name)) for model in models)
+    placed = [_placed(model, found.get(model.name)) for model in models]
+    _check_memory(placed)
+    return tuple(sorted(placed, key=_gpus, reverse=True))
 
 
 def default_gateways(gpus: int) -> int:
@@ -55,29 +61,55 @@ def _wish(name: str, engine: VllmSettings) -> _Wish:
     )
 
 
-def _check_each(wishes: Sequence[_Wish], gpus: int) -> None:
-    """What is set has to fit beside the least of all others."""
-    least = [(wish.gpus or 0.0, wish.least or 1) for wish in wishes]
-    for place_, wish in enumerate(wishes):
-        if not wish.gpus:
-            continue
-        most = wish.most or 1
-        if not fit([(wish.gpus, most)], gpus):
-            raise ConfigError(f"model {wish.name}: {_said(most, wish.gpus)}, {_here(gpus)}")
-        others = least[:place_] + least[place_ + 1 :]
-        if not fit([*others, (wish.gpus, most)], gpus):
-            raise ConfigError(
-                f"model {wish.name}: {_said(most, wish.gpus)}, {_here(gpus)}, "
-                "and other models ask for theirs"
-            )
+def _check(wishes: Sequence[_Wish], nodes: Sequence[int]) -> None:
+    """What is set has to fit: each model alone, and all together."""
+    wanted = [wish for wish in wishes if wish.gpus]
+    for wish in wanted:
+        if not fit([_most(wish)], nodes):
+            raise ConfigError(f"model {wish.name}: {_said(wish)}, {_here(nodes)}")
+    if not fit(map(_most, wanted), nodes):
+        said = [f"{wish.name}: {_said(wish)}" for wish in wanted]
+        raise ConfigError(f"models do not fit together ({'; '.join(said)}), {_here(nodes)}")
 
 
-def _said(replicas: int, gpus: float) -> str:
+def _most(wish: _Wish) -> tuple[float, int]:
+    return wish.gpus or 0.0, wish.most or wish.least or 1
+
+
+def _said(wish: _Wish) -> str:
+    gpus, replicas = _most(wish)
     return f"{replicas} replica{'s' * (replicas > 1)} of {gpus:g} GPU{'s' * (gpus > 1)}"
 
 
-def _here(gpus: int) -> str:
-    return f"{gpus} GPU{'s are' if gpus != 1 else ' is'} here"
+def _here(nodes: Sequence[int]) -> str:
+    gpus = sum(nodes)
+    here = f"{gpus} GPU{'s are' if gpus != 1 else ' is'} here"
+    with_some = [str(each) for each in nodes if each]
+    return f"{here}, {' and '.join(with_some)} of a node" if len(with_some) > 1 else here
+
+
+def _check_memory(models: Sequence[ModelSettings]) -> None:
+    """No GPU may be asked for more memory than it has, whichever replicas meet there."""
+    shares = []
+    for model in models:
+        engine = model.engine
+        if not isinstance(engine, VllmSettings) or not engine.replicas or not engine.gpus:
+            continue
+        if engine.gpus <= 1 and engine.gpu_memory_fraction is not None:
+            shares.append(
+                (model.name, engine.gpus, engine.gpu_memory_fraction, engine.replicas.max)
+            )
+    memory, replicas = fullest(shares)
+    if memory > 1 + _ROUNDING:
+        said = [f"{count} of {name}" for name, count in replicas.items()]
+        raise ConfigError(
+            f"models: gpu_memory_fraction: replicas that share a GPU ({', '.join(said)}) may ask "
+            f"for {memory:g} of its memory"
+        )
+
+
+def _gpus(model: ModelSettings) -> float:
+    return (model.engine.gpus or 0.0) if isinstance(model.engine, VllmSettings) else 0.0
 
 
 def _without(wishes: Sequence[_Wish]) -> list[_Wish]:
@@ -85,12 +117,11 @@ def _without(wishes: Sequence[_Wish]) -> list[_Wish]:
     return [replace(wish, gpus=0.0, least=wish.least or 1, most=wish.most or 1) for wish in wishes]
 
 
-def _shared(wishes: Sequence[_Wish], gpus: int) -> list[_Wish]:
+def _shared(wishes: Sequence[_Wish], nodes: Sequence[int]) -> list[_Wish]:
     """Fills in what is left open, first GPUs and then replicas."""
-    asked = sum(wish.gpus * (wish.least or 1) for wish in wishes if wish.gpus)
-    taken = math.ceil(asked - 1e-9)
+    asked = sum(math.prod(_most(wish)) for wish in wishes if wish.gpus)
     open_ = [wish for wish in wishes if wish.gpus is None]
-    free = gpus - taken
+    free = sum(nodes) - math.ceil(asked - _ROUNDING)
     if open_ and free <= 0:
         raise ConfigError("models: the engines that set gpus leave no whole GPU to the others")
     wanted = sum(wish.least or 1 for wish in open_)
@@ -100,26 +131,26 @@ def _shared(wishes: Sequence[_Wish], gpus: int) -> list[_Wish]:
         replace(wish, gpus=share if wish.gpus is None else wish.gpus, least=wish.least or 1)
         for wish in wishes
     ]
-    reserved = sum((wish.gpus or 0.0) * (wish.most or wish.least or 1) for wish in filled)
-    return _grown(filled, math.floor(gpus - reserved + 1e-9))
+    return _grown(filled, nodes)
 
 
-def _grown(wishes: Sequence[_Wish], left: int) -> list[_Wish]:
+def _grown(wishes: Sequence[_Wish], nodes: Sequence[int]) -> list[_Wish]:
     """Gives what GPUs are left, in turn, to models of whole GPUs whose replicas are open."""
-    counts = {wish.name: wish.least or 1 for wish in wishes}
+    counts = {wish.name: _most(wish)[1] for wish in wishes}
+
+    def has_room_for_another(taker: _Wish) -> bool:
+        wanted = [(wish.gpus or 0.0, counts[wish.name] + (wish is taker)) for wish in wishes]
+        return fit(wanted, nodes)
+
     growing = [wish for wish in wishes if wish.most is None and (wish.gpus or 0.0) >= 1]
-    while taker := next(
-        (
-            wish
-            for wish in sorted(growing, key=lambda each: counts[each.name])
-            if (wish.gpus or 0.0) <= left
-        ),
-        None,
-    ):
-        counts[taker.name] += 1
-        left -= math.ceil(taker.gpus or 1)
+    while growing:
+        taker = min(growing, key=lambda each: counts[each.name])
+        if has_room_for_another(taker):
+            counts[taker.name] += 1
+        else:
+            growing.remove(taker)
     return [
-        replace(wish, least=counts[wish.name], most=wish.most or counts[wish.name])
+        replace(wish, least=wish.least if wish.most else counts[wish.name], most=counts[wish.name])
         for wish in wishes
     ]
 
