@@ -266,7 +266,7 @@ async def test_a_call_that_has_to_be_alone_waits_for_others_and_lets_in_none(
     before = asyncio.create_task(connection.score(prompts(1), None))
     await until(lambda: engine.asked)
     alone = asyncio.create_task(other.score(prompts(2), None, alone=True))
-    await until(lambda: listener._turns._has_alone)
+    await until(lambda: listener._calls._turns._has_alone)
     assert other.is_busy
     assert not connection.is_busy, "nobody has told it"
     for each in (connection, other):
@@ -310,7 +310,7 @@ async def test_a_call_that_was_to_be_alone_was_in_the_engine_once_it_started(
     if started:
         await until(lambda: any(call.is_started for call in other._calls.values()))
     else:
-        await until(lambda: listener._turns._has_alone)
+        await until(lambda: listener._calls._turns._has_alone)
     listener.drop()
     with pytest.raises(ConnectionError) as caught:
         await alone

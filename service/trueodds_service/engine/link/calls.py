@@ -1,0 +1,105 @@
+"""The calls that are under way in an engine's process."""
+
+import asyncio
+import functools
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from trueodds_service.engine.base import Outcome, TokenPrompt
+from trueodds_service.engine.link import messages
+from trueodds_service.engine.link.turns import Turns
+from trueodds_service.errors import class_and_place
+
+_log = logging.getLogger(__name__)
+
+Score = Callable[[Sequence[TokenPrompt], str | None], Awaitable[list[Outcome]]]
+Send = Callable[[bytes, messages.FromEngine], None]
+
+
+@dataclass(slots=True)
+class _Call:
+    asked: messages.Ask
+    task: "asyncio.Task[None]"
+    # Of one that is to be alone: done once its caller knows that it begins.
+    go: "asyncio.Future[None] | None" = None
+
+
+class Calls:
+    """Calls ``score`` for whoever asks, each call in a task of its own.
+
+    ``send`` tells a caller, by its name; ``on_free`` is called when a call that had the engine to
+    itself has ended.
+    """
+
+    def __init__(self, score: Score, send: Send, on_free: Callable[[], None]) -> None:
+        self._score = score
+        self._send = send
+        self._on_free = on_free
+        self._turns = Turns()
+        self._calls: dict[tuple[bytes, int], _Call] = {}
+
+    @property
+    def prompts(self) -> int:
+        """How many are under way."""
+        return sum(len(call.asked.prompts) for call in self._calls.values())
+
+    def ask(self, caller: bytes, asked: messages.Ask) -> None:
+        """Lets a call in, or tells the caller that it is to be made elsewhere."""
+        if not self._turns.take(alone=asked.alone):
+            self._send(caller, messages.Busy(asked.number))
+            return
+        key = caller, asked.number
+        if asked.alone:
+            go = asyncio.get_running_loop().create_future()
+            task = asyncio.create_task(self._answer_alone(caller, asked, go))
+            self._calls[key] = _Call(asked, task, go)
+        else:
+            self._calls[key] = _Call(asked, asyncio.create_task(self._answer(caller, asked)))
+        self._calls[key].task.add_done_callback(functools.partial(self._ended, key))
+
+    def go(self, caller: bytes, number: int) -> None:
+        """The caller knows that its call, which is to be alone, begins."""
+        call = self._calls.get((caller, number))
+        if call is not None and call.go is not None and not call.go.done():
+            call.go.set_result(None)
+
+    def cancel(self, caller: bytes, number: int) -> None:
+        """Nobody waits for this call any more."""
+        if call := self._calls.get((caller, number)):
+            call.task.cancel()
+
+    def forget(self, caller: bytes) -> None:
+        """The caller is gone, and with it everybody who waits for its calls."""
+        for of, number in self._calls:
+            if of == caller:
+                self.cancel(caller, number)
+
+    def send_away(self) -> None:
+        """All are to be made elsewhere: the engine lives, and ends."""
+        for caller, number in self._calls:
+            self._send(caller, messages.Busy(number))
+            self.cancel(caller, number)
+
+    def _ended(self, key: tuple[bytes, int], _: "asyncio.Task[None]") -> None:
+        call = self._calls.pop(key)
+        self._turns.leave(alone=call.asked.alone)
+        if call.asked.alone:
+            self._on_free()
+
+    async def _answer_alone(
+        self, caller: bytes, asked: messages.Ask, go: "asyncio.Future[None]"
+    ) -> None:
+        await self._turns.emptied()
+        self._send(caller, messages.Started(asked.number))
+        await go
+        await self._answer(caller, asked)
+
+    async def _answer(self, caller: bytes, asked: messages.Ask) -> None:
+        try:
+            outcomes = await self._score(messages.prompts_of(asked), asked.adapter)
+            self._send(caller, messages.answer(asked.number, outcomes))
+        except Exception as error:
+            # Only the class and the place: a foreign message can hold a prompt.
+            _log.error("the engine failed at a request: %s", class_and_place(error))
+            self._send(caller, messages.Failed(asked.number, type(error).__name__))
