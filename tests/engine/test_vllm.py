@@ -116,3 +116,48 @@ async def test_single_questions_go_before_those_of_batches(monkeypatch):
     assert len({each.priority for each in batch}) == 1
     assert single.priority < batch[0].priority, "the least goes first"
     engine.close()
+
+
+class HeldCore(Core):
+    """One that answers nobody before it is let go."""
+
+    def __init__(self, **_):
+        super().__init__()
+        self.priorities = []
+        self.most = 0
+        self.let_go = asyncio.Event()
+        self._changed = asyncio.Condition()
+        self._answers = set()
+
+    async def add_request_async(self, request):
+        async with self._changed:
+            self.priorities.append(request.priority)
+            self.most = max(self.most, len(self.priorities))
+            self._changed.notify_all()
+        self._answers.add(asyncio.create_task(self._answer(request)))
+
+    async def _answer(self, request):
+        await self.let_go.wait()
+        self.priorities.remove(request.priority)
+        await super().add_request_async(request)
+
+    async def holds(self, count):
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self.priorities) >= count)
+
+
+async def test_what_batches_have_in_vllm_is_bounded_and_a_single_question_passes_them(monkeypatch):
+    monkeypatch.setattr(EngineCoreClient, "make_async_mp_client", staticmethod(HeldCore))
+    engine = VllmEngine.start(MODELS / "base", VllmSettings(max_sequences=3))
+    core = engine._llm.engine_core
+    batch = asyncio.create_task(engine.score(PROMPTS))
+    await core.holds(6)
+    single = asyncio.create_task(engine.score(PROMPTS[:1]))
+    await core.holds(7)
+    assert core.priorities == [0] * 6 + [-1]
+    core.let_go.set()
+    scores = await batch
+    assert len(scores) == len(PROMPTS)
+    assert (await single)[0].continuations.tolist() == scores[0].continuations.tolist()
+    assert core.most == 7
+    engine.close()
