@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from string import ascii_letters
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
@@ -27,6 +28,9 @@ from trueodds.v1 import (
 )
 from trueodds_service.app import App, start_engine
 from trueodds_service.config import Settings
+
+if TYPE_CHECKING:
+    from tests.postgres import Postgres
 
 SHARPNESS = 3.0
 """The temperature between the fake aligned model and its teacher."""
@@ -66,6 +70,15 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "config.json").write_text(json.dumps({"model_type": "llama"}))
     (folder / "model.safetensors").write_bytes(b"weights")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> "Iterator[Postgres]":
+    """A PostgreSQL server that the tests share."""
+    from tests import postgres  # noqa: PLC0415 (only for those who ask for it)
+
+    with postgres.running() as server:
+        yield server
 
 
 def score_settings(*, format=None, **settings):  # noqa: A002

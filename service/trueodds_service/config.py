@@ -176,7 +176,8 @@ class Settings(_Settings):
     listen: str = "127.0.0.1:50051"
     """Address and port. Port 0 takes a free one."""
     store: str = "sqlite:///trueodds.sqlite"
-    """A database URL; a relative SQLite path is relative to the configuration file."""
+    """A database URL: ``sqlite:///FILE``, relative to the configuration file, or, for several
+    machines, ``postgresql://USER:PASSWORD@HOST/DATABASE``."""
     models: tuple[ModelSettings, ...] = Field(min_length=1)
     limits: Limits = Limits()
     gateways: int | None = Field(default=None, ge=1, le=64)

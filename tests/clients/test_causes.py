@@ -11,6 +11,7 @@ CAUSES = {
     "TOO_MANY_REQUESTS": (code_pb2.UNAVAILABLE, errors.Overloaded),
     "ENGINE_LOST": (code_pb2.UNAVAILABLE, errors.EngineLost),
     "STORE_UNAVAILABLE": (code_pb2.UNAVAILABLE, errors.Unavailable),
+    "STORE_FAULT": (code_pb2.FAILED_PRECONDITION, errors.FailedPrecondition),
     "MODEL_FAILED": (code_pb2.FAILED_PRECONDITION, errors.ModelFailed),
     "ENGINE_KILLED": (code_pb2.FAILED_PRECONDITION, errors.PromptFault),
     "ENGINE_FAULT": (code_pb2.FAILED_PRECONDITION, errors.PromptFault),

@@ -160,12 +160,13 @@ TRANSLATED = {
     errors.RequestReused: (InvalidInput, "REQUEST_ID_REUSED"),
     errors.BadPageToken: (InvalidInput, "INVALID_FIELD"),
     errors.StoreCorrupt: (NotReady, "CALIBRATOR_DAMAGED"),
-    errors.SchemaTooNew: (Unavailable, "STORE_UNAVAILABLE"),
+    errors.SchemaTooNew: (NotReady, "STORE_FAULT"),
+    errors.StoreError: (NotReady, "STORE_FAULT"),
     errors.StoreUnavailable: (Unavailable, "STORE_UNAVAILABLE"),
 }
 
 
-@pytest.mark.parametrize("error", errors.StoreError.__subclasses__())
+@pytest.mark.parametrize("error", [errors.StoreError, *errors.StoreError.__subclasses__()])
 async def test_an_error_of_the_store_becomes_the_services(house, error):
     def fail():
         raise error("postgresql://user:password@host")

@@ -115,7 +115,8 @@ def test_serve_refuses_the_same_before_anything_starts(configure, damaged, capsy
     [
         ("postgres://me:secret@db/x", "postgresql://, the dialect's name"),
         ("postgresql://me:secret@db:port/x", "its URL cannot be read"),
-        ("postgresql+pg8000://me:secret@nowhere.invalid/x", ""),
+        ("postgresql+pg8000://me:secret@nowhere.invalid/x", "asks for the driver pg8000"),
+        ("postgresql://me:secret@nowhere.invalid/x", "failed to resolve host 'nowhere.invalid'"),
         ("sqlite:////proc/nowhere/s.sqlite", "/proc cannot be written: "),
         ("sqlite:///serve.yaml", "file is not a database"),
         ("sqlite:///.", "unable to open database file"),
@@ -128,6 +129,16 @@ def test_a_store_that_cannot_be_used_says_why(check, store, why):
     assert said.startswith("store: ")
     assert why in said
     assert "secret" not in said
+
+
+def test_a_password_that_is_refused_is_told(check, postgres_server):
+    good = postgres_server.database()
+    assert check(store=good)[0] == 0
+    status, lines = check(store=good.replace("secret", "another"))
+    assert status == 1
+    [said] = wrong(lines)
+    assert said.endswith(': the database refused: password authentication failed for user "owner"')
+    assert "another" not in said
 
 
 def test_a_store_of_a_newer_version_is_told(check, tmp_path):

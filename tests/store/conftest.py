@@ -1,17 +1,22 @@
-"""A store in a file of its own, and calibrators to put into it."""
+"""A store in a database of its own, of each kind, and calibrators to put into it."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from trueodds_service.store import Calibrator, Provenance, Scope, SqlCalibratorStore, upgrade
+from trueodds_service.store.database import open_engine
 
 Make = Callable[..., Calibrator]
+Behind = Callable[[str], None]
+NewUrl = Callable[[], str]
 StartWriter = Callable[..., subprocess.Popen[str]]
 
 
@@ -32,17 +37,115 @@ def make() -> Make:
     return _make
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def kind(request: pytest.FixtureRequest) -> str:
+    """The kind of database: a test of a store runs on each."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of SQLite to copy."""
+    file = tmp_path_factory.mktemp("migrated") / "store.db"
+    upgrade(f"sqlite:///{file}")
+    return file
+
+
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    """The URL of a migrated database, in a folder that did not exist."""
-    url = f"sqlite:///{tmp_path}/deep/store.db"
-    upgrade(url)
-    return url
+def new_url(request: pytest.FixtureRequest, kind: str, tmp_path: Path) -> NewUrl:
+    """Makes URLs of databases that nobody has upgraded."""
+    numbers = count()
+
+    def new_url() -> str:
+        if kind == "sqlite":
+            return f"sqlite:///{tmp_path}/new{next(numbers)}/store.db"
+        return request.getfixturevalue("postgres_server").database()
+
+    return new_url
+
+
+@pytest.fixture
+def new_sqlite_url(migrated_file: Path, tmp_path: Path) -> NewUrl:
+    """Makes URLs of migrated files."""
+    numbers = count()
+
+    def new_sqlite_url() -> str:
+        file = shutil.copy(migrated_file, tmp_path / f"store{next(numbers)}.db")
+        return f"sqlite:///{file}"
+
+    return new_sqlite_url
+
+
+@pytest.fixture
+def new_migrated_url(request: pytest.FixtureRequest, kind: str) -> NewUrl:
+    """Makes URLs of migrated databases, each to be used before the next is made."""
+    if kind == "sqlite":
+        return request.getfixturevalue("new_sqlite_url")
+    return request.getfixturevalue("postgres_server").emptied
+
+
+@pytest.fixture
+def sqlite_url(new_sqlite_url: NewUrl) -> str:
+    """The URL of a migrated file."""
+    return new_sqlite_url()
+
+
+@pytest.fixture
+def url(new_migrated_url: NewUrl) -> str:
+    """The URL of a migrated database."""
+    return new_migrated_url()
+
+
+@pytest.fixture
+def behind_of() -> Callable[[str], Behind]:
+    """Of a URL, what runs statements there behind the store's back."""
+
+    def behind_of(url: str) -> Behind:
+        def behind(statement: str) -> None:
+            engine = open_engine(url)
+            with engine.begin() as connection:
+                connection.exec_driver_sql(statement)
+            engine.dispose()
+
+        return behind
+
+    return behind_of
+
+
+@pytest.fixture
+def behind(behind_of: Callable[[str], Behind], url: str) -> Behind:
+    """Runs a statement behind the back of the test's store."""
+    return behind_of(url)
+
+
+_NO_ROOM = {
+    "sqlite": [
+        "CREATE TRIGGER fail BEFORE INSERT ON activations BEGIN SELECT RAISE(ABORT, 'no room'); END"
+    ],
+    "postgresql": [
+        "CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'no room'; END $$",
+        "CREATE TRIGGER fail BEFORE INSERT ON activations EXECUTE FUNCTION fail()",
+    ],
+}
+_ROOM = {
+    "sqlite": "DROP TRIGGER IF EXISTS fail",
+    "postgresql": "DROP TRIGGER IF EXISTS fail ON activations",
+}
+
+
+@pytest.fixture
+def no_room(kind: str, behind: Behind) -> Iterator[Callable[[], None]]:
+    """From here on activations fail, the last thing of a write; what is given ends that."""
+    for statement in _NO_ROOM[kind]:
+        behind(statement)
+    yield lambda: behind(_ROOM[kind])
+    behind(_ROOM[kind])
 
 
 @pytest.fixture
 def store(url: str) -> Iterator[SqlCalibratorStore]:
-    """An empty store."""
+    """An empty store, of each kind of database."""
     store = SqlCalibratorStore(url)
     yield store
     store.close()

@@ -7,9 +7,9 @@ from itertools import pairwise
 from trueodds_service.store import NotActive, NothingActive, SqlCalibratorStore
 
 
-def test_every_activation_of_many_writers_is_recorded(tmp_path, start_writer):
-    url = f"sqlite:///{tmp_path}/new/store.db"  # so that they race to create it, too
-    processes, threads, count = 3, 3, 8
+def test_every_activation_of_many_writers_is_recorded(new_url, start_writer):
+    url = new_url()  # so that they race to create it, too
+    processes, threads, count = 2, 3, 6
     writers = [
         start_writer(url, threads=threads, count=count, tag=f"p{number}")
         for number in range(processes)

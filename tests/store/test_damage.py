@@ -1,8 +1,5 @@
 """A damaged record costs its own scope and no other."""
 
-import sqlite3
-from contextlib import closing
-
 import pytest
 
 from trueodds_service.store import SqlCalibratorStore
@@ -15,20 +12,22 @@ DAMAGE = {
     "another content": "method = 'temperature'",
     "no moment": "created_at = 'yesterday'",
 }
+# PostgreSQL lets nobody write what a type refuses.
+POSSIBLE = [
+    *(("sqlite", each) for each in DAMAGE),
+    ("postgresql", "json of another kind"),
+    ("postgresql", "another content"),
+]
+pytestmark = pytest.mark.parametrize(("kind", "damage"), POSSIBLE, indirect=True)
 
 
-@pytest.fixture(params=DAMAGE.values(), ids=DAMAGE)
-def damage(request, url):
+@pytest.fixture
+def damage(request, behind):
     """Damages one record behind the store's back."""
-
-    def damage(calibrator_id):
-        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as behind, behind:
-            behind.execute(
-                f"UPDATE calibrators SET {request.param} WHERE id = ?",  # noqa: S608 (our own)
-                (calibrator_id,),
-            )
-
-    return damage
+    change = DAMAGE[request.param]
+    return lambda calibrator_id: behind(
+        f"UPDATE calibrators SET {change} WHERE id = '{calibrator_id}'"  # noqa: S608 (our own)
+    )
 
 
 def test_a_snapshot_has_all_others(url, make, damage):

@@ -34,10 +34,20 @@ def test_nothing_accepted_is_lost_when_the_writer_is_killed(url, start_writer, a
     assert sorted(map(int, kept)) == list(range(1, store.version() + 1))
 
 
-def test_a_commit_waits_for_the_disk_and_references_are_held(url):
+def test_a_commit_waits_for_the_disk_and_references_are_held(sqlite_url):
     # A killed process cannot show this, only a power cut could: so the settings are read.
     settings = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30000}
-    for session_of in (Database(url).reading, Database(url).writing):
+    for session_of in (Database(sqlite_url).reading, Database(sqlite_url).writing):
         with session_of() as session:
             for name, value in settings.items():
                 assert session.scalar(text(f"PRAGMA {name}")) == value
+
+
+def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(postgres_server):
+    """The server of the tests is set to answer before that."""
+    database = Database(postgres_server.database(postgres_server.migrated))
+    with database.reading() as session:
+        assert session.scalar(text("SHOW synchronous_commit")) == "off"
+    with database.writing() as session:
+        assert session.scalar(text("SHOW synchronous_commit")) == "on"
+    database.close()

@@ -1,5 +1,6 @@
 """What the database throws comes out as the store's own errors, with its cause."""
 
+import errno
 import pickle
 import sqlite3
 from contextlib import closing
@@ -17,21 +18,41 @@ from trueodds_service.store import (
     upgrade,
 )
 from trueodds_service.store.database import translated
+from trueodds_service.store.dialects import sqlite
 
-DRIVER = sqlite3.OperationalError("disk I/O error")
+
+def sqlite_error(name):
+    """As the driver raises it, with the code of a kind."""
+    error = sqlite3.OperationalError(f"as {name} says")
+    error.sqlite_errorcode = getattr(sqlite3, name)
+    return error
+
+
+IO_ERROR = sqlite_error("SQLITE_IOERR")
+FULL = sqlite_error("SQLITE_FULL")
+SECRET = ("SELECT secret", ("secret",))
 
 
 @pytest.mark.parametrize(
     ("raised", "expected"),
     [
-        (sql_errors.OperationalError("SELECT secret", ("secret",), DRIVER), StoreUnavailable),
-        (sql_errors.InterfaceError("SELECT secret", ("secret",), DRIVER), StoreUnavailable),
-        (sql_errors.IntegrityError("SELECT secret", ("secret",), DRIVER), StoreError),
-        (sql_errors.DatabaseError("SELECT secret", ("secret",), DRIVER), StoreError),
+        (sql_errors.OperationalError(*SECRET, IO_ERROR), StoreUnavailable),
+        (sql_errors.OperationalError(*SECRET, sqlite_error("SQLITE_BUSY")), StoreUnavailable),
+        (
+            sql_errors.OperationalError(*SECRET, sqlite_error("SQLITE_BUSY_SNAPSHOT")),
+            StoreUnavailable,
+        ),
+        (sql_errors.OperationalError(*SECRET, FULL), StoreError),
+        (sql_errors.OperationalError(*SECRET, sqlite_error("SQLITE_READONLY")), StoreError),
+        (sql_errors.OperationalError(*SECRET, sqlite_error("SQLITE_CANTOPEN")), StoreError),
+        (sql_errors.IntegrityError(*SECRET, sqlite_error("SQLITE_CONSTRAINT")), StoreError),
         (sql_errors.TimeoutError("the pool is empty"), StoreUnavailable),
-        (DRIVER, StoreUnavailable),
+        (IO_ERROR, StoreUnavailable),
+        (FULL, StoreError),
         (sqlite3.DatabaseError("file is not a database"), StoreError),
-        (PermissionError("no"), StoreUnavailable),
+        (PermissionError(errno.EACCES, "no"), StoreError),
+        (OSError(errno.ENOSPC, "no room"), StoreError),
+        (OSError(errno.EIO, "a fault"), StoreUnavailable),
         (sql_errors.NoResultFound("no row"), StoreError),
         (sql_errors.ArgumentError("no URL"), StoreError),
     ],
@@ -62,9 +83,9 @@ def test_a_url_that_cannot_keep_anything_is_refused_at_once(url):
             use(url)
 
 
-def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path):
+def test_a_folder_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(StoreUnavailable) as caught:
+    with pytest.raises(StoreError) as caught:
         upgrade(f"sqlite:///{tmp_path}/file/store.db")
     assert isinstance(caught.value.__cause__, OSError)
 
@@ -78,14 +99,15 @@ def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path):
 
 
 def test_a_store_that_was_never_upgraded_says_so(tmp_path):
-    with pytest.raises(StoreUnavailable, match="no such table"):
+    with pytest.raises(StoreError, match="no such table") as caught:
         SqlCalibratorStore(f"sqlite:///{tmp_path}/store.db").version()
+    assert not isinstance(caught.value, StoreUnavailable), "it does not pass by itself"
 
 
-def test_a_lock_held_too_long_is_unavailable_and_readers_go_on(url, make, monkeypatch):
-    monkeypatch.setattr("trueodds_service.store.sqlite._PRAGMAS", ("PRAGMA busy_timeout = 10",))
-    store = SqlCalibratorStore(url)
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as other:
+def test_a_lock_held_too_long_is_unavailable_and_readers_go_on(sqlite_url, make, monkeypatch):
+    monkeypatch.setattr(sqlite, "_PRAGMAS", ("PRAGMA busy_timeout = 10",))
+    store = SqlCalibratorStore(sqlite_url)
+    with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailable, match="locked"):
             store.put(make())
@@ -93,23 +115,15 @@ def test_a_lock_held_too_long_is_unavailable_and_readers_go_on(url, make, monkey
     assert store.put(make()) == make()
 
 
-def test_a_damaged_column_is_corrupt(url, make):
-    store = SqlCalibratorStore(url)
+def test_a_damaged_column_is_corrupt(store, behind, make):
     calibrator = store.put(make())
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as behind:
-        behind.execute("UPDATE calibrators SET metrics = '{'")
+    behind("UPDATE calibrators SET metrics = '[]'")
     with pytest.raises(StoreCorrupt):
         store.get("demo-aligned", calibrator.id)
 
 
-def test_a_failure_in_the_middle_of_a_write_changes_nothing(url, make):
-    store = SqlCalibratorStore(url)
+def test_a_failure_in_the_middle_of_a_write_changes_nothing(store, no_room, make):
     calibrator = store.put(make())
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as behind:
-        behind.execute(
-            "CREATE TRIGGER fail BEFORE INSERT ON activations "
-            "BEGIN SELECT RAISE(ABORT, 'no room'); END"
-        )
     with pytest.raises(StoreError, match="no room"):
         store.activate("demo-aligned", calibrator.id)
     assert store.version() == 0

@@ -70,6 +70,7 @@ def encoded(text):
         encoded('["demo-aligned", null, "3"]'),
         encoded('["demo-aligned", null, true]'),
         encoded('["demo-aligned", null, 0]'),
+        encoded(f'["demo-aligned", null, {2**31}]'),
         encoded(f'["demo-aligned", null, {2**70}]'),
     ],
 )

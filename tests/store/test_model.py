@@ -1,14 +1,11 @@
 """Any sequence of calls agrees with the plainest store: a stack a scope."""
 
-import tempfile
-from pathlib import Path
-
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from trueodds_service.store import Calibrator, NothingActive, Scope, SqlCalibratorStore, upgrade
+from trueodds_service.store import Calibrator, NothingActive, Scope, SqlCalibratorStore
 
 SCOPES = [Scope("m", "r", task, "letter", 1, 4) for task in ("", "x")]
 scopes = st.sampled_from(SCOPES)
@@ -18,11 +15,8 @@ temperatures = st.sampled_from([0.5, 1.0, 2.0])
 class StoreMachine(RuleBasedStateMachine):
     """Calls the store and the stacks alike, and compares all that can be read."""
 
-    def __init__(self):
+    def __init__(self, url):
         super().__init__()
-        self.folder = tempfile.TemporaryDirectory()
-        url = f"sqlite:///{Path(self.folder.name) / 'store.db'}"
-        upgrade(url)
         self.store = SqlCalibratorStore(url)
         self.stacks = {scope: [] for scope in SCOPES}
         self.told = {scope: [] for scope in SCOPES}
@@ -31,7 +25,6 @@ class StoreMachine(RuleBasedStateMachine):
 
     def teardown(self):
         self.store.close()
-        self.folder.cleanup()
 
     def record(self, scope):
         self.changes += 1
@@ -77,7 +70,8 @@ class StoreMachine(RuleBasedStateMachine):
             assert told == self.told[scope]
 
 
-def test_the_store_agrees_with_stacks():
+def test_the_store_agrees_with_stacks(new_migrated_url):
     run_state_machine_as_test(
-        StoreMachine, settings=settings(max_examples=15, stateful_step_count=20, deadline=None)
+        lambda: StoreMachine(new_migrated_url()),
+        settings=settings(max_examples=5, stateful_step_count=15, deadline=None),
     )

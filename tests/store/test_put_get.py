@@ -1,6 +1,5 @@
 """What is put comes back, exactly, once, and to nobody else."""
 
-import sqlite3
 from dataclasses import replace
 from datetime import UTC, timedelta
 
@@ -13,7 +12,6 @@ from trueodds_service.store import (
     Candidate,
     Prior,
     Selection,
-    SqlCalibratorStore,
     StoreCorrupt,
 )
 
@@ -108,15 +106,13 @@ def test_a_calibrator_of_another_model_is_not_found(store, make):
         "fallback = 'none'",
         "selection = '[]'",
         """provenance = '{"prior": {}}'""",
-        "keeps_choice = 0",
+        "keeps_choice = false",
     ],
 )
-def test_a_record_altered_behind_the_store_is_never_served(url, make, change):
-    store = SqlCalibratorStore(url)
+def test_a_record_altered_behind_the_store_is_never_served(store, behind, make, change):
     calibrator = store.put(make())
     store.activate("demo-aligned", calibrator.id)
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as behind:
-        behind.execute(f"UPDATE calibrators SET {change}")  # noqa: S608 – from the list above
+    behind(f"UPDATE calibrators SET {change}")  # noqa: S608 – from the list above
     for read in (
         lambda: store.get("demo-aligned", calibrator.id),
         lambda: store.active(calibrator.scope),

@@ -1,6 +1,5 @@
 """A request to fit that has a name is answered once, whoever repeats it and whatever happens."""
 
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -55,20 +54,13 @@ def test_of_equal_requests_at_once_all_get_one_answer(store, make):
     assert store.version() == 1
 
 
-def test_a_failure_in_the_middle_leaves_nothing_and_the_request_can_be_made_again(url, make):
+def test_after_a_failure_in_the_middle_nothing_is_left_to_repeat_upon(store, no_room, make):
     """As a kill would: the calibrator, its activation and its request are one transaction."""
-    store = SqlCalibratorStore(url)
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as behind:
-        behind.execute(
-            "CREATE TRIGGER fail BEFORE INSERT ON activations "
-            "BEGIN SELECT RAISE(ABORT, 'no room'); END"
-        )
     with pytest.raises(StoreError, match="no room"):
         store.put(make(), activate=True, request=ASKED)
     assert store.fitted_by(ASKED) is None
     assert not store.list("demo-aligned", page_size=9).calibrators
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as behind:
-        behind.execute("DROP TRIGGER fail")
+    no_room()
     kept = store.put(make(), activate=True, request=ASKED)
     assert store.fitted_by(ASKED) == store.active(kept.scope) == kept
 

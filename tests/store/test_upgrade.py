@@ -3,6 +3,9 @@
 import fcntl
 import os
 import sqlite3
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
@@ -13,10 +16,13 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
-from trueodds_service.store import SchemaTooNew, SqlCalibratorStore, StoreUnavailable, upgrade
+from trueodds_service.store import SchemaTooNew, SqlCalibratorStore, StoreError, upgrade
 from trueodds_service.store.database import open_engine
+from trueodds_service.store.dialects import postgres
 from trueodds_service.store.tables import Row
 from trueodds_service.store.upgrade import migration_config
+
+UPGRADE = "import sys; from trueodds_service.store import upgrade; upgrade(sys.argv[1])"
 
 
 @pytest.fixture
@@ -42,39 +48,7 @@ def test_the_migrations_form_one_line_and_the_database_is_at_its_end(connection)
     assert MigrationContext.configure(connection).get_current_heads() == (head,)
 
 
-OLD = Path(__file__).with_name("0001.sql")
-
-
-@pytest.fixture
-def old_url(tmp_path):
-    """A database that the first version of the service has written."""
-    with closing(sqlite3.connect(tmp_path / "store.db")) as database:
-        database.executescript(OLD.read_text())
-    return f"sqlite:///{tmp_path}/store.db"
-
-
-def test_calibrators_of_the_first_version_keep_their_ids_and_answer(old_url, make):
-    upgrade(old_url)
-    store = SqlCalibratorStore(old_url)
-    default, task = make(), make(0.1 + 0.2, task="anatomy")
-    kept = {each.id: each for each in store.list("demo-aligned", page_size=10).calibrators}
-    assert kept == {default.id: default, task.id: task}
-    assert store.snapshot().active == {task.scope: task}
-    assert store.version() == 1
-    assert store.put(make()).created_at == default.created_at, "it is the one that is kept"
-    assert store.activate("demo-aligned", default.id).sequence == 2
-
-
-def test_an_upgraded_database_has_the_tables_of_a_new_one(old_url):
-    upgrade(old_url)
-    engine = open_engine(old_url)
-    with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), Row.metadata) == []
-    engine.dispose()
-
-
-def test_upgrading_again_changes_nothing(url, make):
-    store = SqlCalibratorStore(url)
+def test_upgrading_again_changes_nothing(url, store, make):
     kept = store.put(make())
     store.activate("demo-aligned", kept.id)
     upgrade(url)
@@ -106,25 +80,54 @@ def test_no_other_process_can_upgrade_meanwhile(tmp_path, monkeypatch):
     assert SqlCalibratorStore(f"sqlite:///{tmp_path}/store.db").version() == 0
 
 
-def test_a_failed_migration_leaves_no_trace(tmp_path):
-    file = tmp_path / "store.db"
-    with sqlite3.connect(file) as database:
+def test_a_failed_migration_leaves_no_trace(new_url, kind, tmp_path):
+    url = new_url()
+    if kind == "sqlite":
+        Path(url.removeprefix("sqlite:///")).parent.mkdir()
+    engine = open_engine(url)
+    with engine.begin() as connection:
         # In the way of a table that the migration makes after others.
-        database.execute("CREATE TABLE activations (other TEXT)")
-    with pytest.raises(StoreUnavailable, match="activations"):
-        upgrade(f"sqlite:///{file}")
-    with sqlite3.connect(file) as database:
-        names = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
-    assert names == [("activations",)]
+        connection.exec_driver_sql("CREATE TABLE activations (other TEXT)")
+    with pytest.raises(StoreError, match="activations"):
+        upgrade(url)
+    assert inspect(engine).get_table_names() == ["activations"]
+    engine.dispose()
 
 
-def test_a_database_of_a_newer_version_is_left_alone(url):
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
-        database.execute("UPDATE alembic_version SET version_num = 'f00d'")
+def test_a_database_of_a_newer_version_is_left_alone(new_url):
+    url = new_url()
+    upgrade(url)
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'f00d'")
     with pytest.raises(SchemaTooNew, match="f00d"):
         upgrade(url)
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
-        assert database.execute("SELECT version_num FROM alembic_version").fetchone() == ("f00d",)
+    with engine.connect() as connection:
+        assert MigrationContext.configure(connection).get_current_heads() == ("f00d",)
+    engine.dispose()
+
+
+def test_services_that_start_at_once_upgrade_once(postgres_server):
+    """A second upgrade would fail at the tables of the first: each waits for its turn."""
+    url = postgres_server.database()
+    count = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+    with ThreadPoolExecutor() as pool, postgres_server.connect(url.rpartition("/")[2]) as other:
+        other.execute("SELECT pg_advisory_lock(%s)", (postgres._UPGRADES,))
+        upgrades = [
+            pool.submit(
+                subprocess.run,
+                [sys.executable, "-c", UPGRADE, url],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+                check=True,
+            )
+            for _ in range(2)
+        ]
+        while postgres_server.execute(count) != [(2,)]:
+            assert not any(each.done() for each in upgrades)
+        other.execute("SELECT pg_advisory_unlock(%s)", (postgres._UPGRADES,))
+        for each in upgrades:
+            each.result()
+    assert SqlCalibratorStore(url).version() == 0
 
 
 @pytest.mark.parametrize("folder", ["with space", "per%cent", "ünï"])

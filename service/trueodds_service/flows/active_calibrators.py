@@ -232,11 +232,17 @@ def _translated(error: store_errors.StoreError) -> ServiceError:
     for kind, (message, reason) in _NOT_READY.items():
         if isinstance(error, kind):
             return NotReady(message, reason=reason)
-    return Unavailable("the calibrator store does not answer", reason="STORE_UNAVAILABLE")
+    if isinstance(error, store_errors.StoreUnavailable):
+        return Unavailable("the calibrator store does not answer", reason="STORE_UNAVAILABLE")
+    return NotReady(
+        "the calibrator store cannot be used, and a repetition does not help: its operator finds "
+        "the cause in the log",
+        reason="STORE_FAULT",
+    )
 
 
 # What is nothing that a caller has done: its cause belongs into the log.
-_FAULTS = ("STORE_UNAVAILABLE", "CALIBRATOR_DAMAGED")
+_FAULTS = ("STORE_UNAVAILABLE", "STORE_FAULT", "CALIBRATOR_DAMAGED")
 _NOT_ACTIVE = ("the calibrator is not the active one of its scope", "CALIBRATOR_NOT_ACTIVE")
 _NOT_READY: dict[type[store_errors.StoreError], tuple[str, str]] = {
     store_errors.NothingActive: _NOT_ACTIVE,

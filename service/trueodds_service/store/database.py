@@ -3,26 +3,17 @@
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from types import MappingProxyType
-from typing import Any
+from types import MappingProxyType, ModuleType
 
 from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy import exc as sql_errors
 from sqlalchemy.orm import Session
 
-from trueodds_service.store import sqlite
+from trueodds_service.store.dialects import WRITES, faults, postgres, sqlite
 from trueodds_service.store.errors import StoreCorrupt, StoreError, StoreUnavailable
 from trueodds_service.store.tables import CLOCK_ID, ClockRow
 
-# What makes all statements of a reading transaction see the same state. SQLite's always do.
-_READS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {"sqlite": {}, "postgresql": {"isolation_level": "REPEATABLE READ"}}
-)
-
-# A host that does not answer is given up on; how long SQLite waits, its module says.
-_CONNECTING: Mapping[str, Mapping[str, Any]] = MappingProxyType(
-    {"sqlite": {}, "postgresql": {"connect_timeout": 10}}
-)
+_DIALECTS: Mapping[str, ModuleType] = MappingProxyType({"sqlite": sqlite, "postgresql": postgres})
 
 _URLS = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 
@@ -38,8 +29,9 @@ class Database:
         """
         with translated():
             self._engine = open_engine(url)
-        self._reads = self._engine.execution_options(**_READS[self._engine.dialect.name])
-        self._writes = self._engine.execution_options(**{sqlite.WRITES: True})
+        reads = _DIALECTS[self._engine.dialect.name].READS
+        self._reads = self._engine.execution_options(**reads)
+        self._writes = self._engine.execution_options(**{WRITES: True})
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -76,17 +68,19 @@ def open_engine(url: str) -> Engine:
     kind = parsed.get_backend_name()
     if kind == "postgres":
         raise StoreError("in its URL postgres:// has to be postgresql://, the dialect's name")
-    if kind not in _READS:
-        raise StoreError(f"the store keeps its records in {' or '.join(_READS)}, not in {kind}")
-    if kind == "sqlite":
-        sqlite.database_file(parsed)
-    # A connection that the server has closed meanwhile is replaced, not handed out.
+    if kind not in _DIALECTS:
+        raise StoreError(f"the store keeps its records in {' or '.join(_DIALECTS)}, not in {kind}")
+    dialect = _DIALECTS[kind]
+    parsed = dialect.usable(parsed)
     try:
-        engine = create_engine(parsed, pool_pre_ping=True, connect_args=_CONNECTING[kind])
-    except ModuleNotFoundError as error:
-        raise StoreError(f"the driver for {kind}, {error.name}, is not installed") from error
-    if kind == "sqlite":
-        sqlite.configure(engine)
+        # A connection that the server has closed meanwhile is replaced, not handed out.
+        engine = create_engine(parsed, pool_pre_ping=True, connect_args=dialect.connecting(parsed))
+    except ImportError as error:
+        raise StoreError(
+            f"the driver for {kind}, {error.name or error}, is not installed; the extra 'postgres' "
+            "of the service brings it"
+        ) from error
+    dialect.configure(engine)
     return engine
 
 
@@ -97,19 +91,15 @@ def translated() -> Iterator[None]:
         yield
     except sql_errors.DBAPIError as error:
         # The driver's own words: SQLAlchemy's would put the statement's values into logs.
-        kind = StoreUnavailable if _may_pass(error) else StoreError
-        raise kind(f"the database refused: {error.orig}") from error
+        raise faults.of_database(error) from error
     except sqlite3.Error as error:
         # While a connection is set up, SQLAlchemy does not wrap the driver's errors.
-        kind = StoreUnavailable if isinstance(error, sqlite3.OperationalError) else StoreError
-        raise kind(f"the database refused: {error}") from error
+        raise faults.of_sqlite(error) from error
     except ValueError as error:  # a column that does not hold what its type says
         raise StoreCorrupt(f"a stored record is damaged: {error}") from error
-    except (sql_errors.TimeoutError, OSError) as error:
+    except OSError as error:
+        raise faults.of_system(error) from error
+    except sql_errors.TimeoutError as error:
         raise StoreUnavailable(f"the database cannot be reached: {error}") from error
     except sql_errors.SQLAlchemyError as error:
         raise StoreError(f"the database cannot be used: {error}") from error
-
-
-def _may_pass(error: sql_errors.DBAPIError) -> bool:
-    return isinstance(error, sql_errors.OperationalError | sql_errors.InterfaceError)

@@ -5,7 +5,7 @@ import json
 
 from trueodds_service.store.errors import BadPageToken
 
-_LAST = 2**63 - 1  # the largest integer that a database keeps
+_LAST = 2**31 - 1  # the largest that PostgreSQL keeps in an INTEGER
 
 
 def make_token(model: str, task: str | None, position: int) -> str:

@@ -4,11 +4,12 @@ import os
 import tempfile
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine
 
-from trueodds_service.store import sqlite
 from trueodds_service.store.database import open_engine, translated
-from trueodds_service.store.errors import StoreUnavailable
+from trueodds_service.store.dialects import WRITES, postgres, sqlite
+from trueodds_service.store.errors import StoreError
+from trueodds_service.store.tables import Row
 from trueodds_service.store.upgrade import check_revision
 
 # As much as some hundred calibrators: a disk with less left is as good as full.
@@ -33,9 +34,9 @@ def probe(url: str) -> None:
 
 
 def _probe_server(connection: Connection) -> None:
-    check_revision(connection)
-    if connection.scalar(text("SHOW transaction_read_only")) == "on":
-        raise StoreUnavailable("the database is read-only")
+    is_current = check_revision(connection)
+    tables = [table.name for table in Row.metadata.sorted_tables]
+    postgres.check_privileges(connection, tables, is_current=is_current)
 
 
 def _probe_file(engine: Engine) -> None:
@@ -43,7 +44,7 @@ def _probe_file(engine: Engine) -> None:
     _probe_room(next(parent for parent in file.parents if parent.exists()))
     if not file.exists():
         return
-    writes = engine.execution_options(**{sqlite.WRITES: True})
+    writes = engine.execution_options(**{WRITES: True})
     with writes.connect() as connection:
         check_revision(connection)
         # Undone with the transaction. SQLite opens what it may not write, and says so only here.
@@ -59,4 +60,4 @@ def _probe_room(folder: Path) -> None:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise StoreUnavailable(f"{folder} cannot be written: {error.strerror}") from error
+        raise StoreError(f"{folder} cannot be written: {error.strerror}") from error

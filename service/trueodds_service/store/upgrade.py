@@ -9,17 +9,14 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine
 
-from trueodds_service.store import sqlite
 from trueodds_service.store.database import open_engine, translated
+from trueodds_service.store.dialects import WRITES, postgres, sqlite
 from trueodds_service.store.errors import SchemaTooNew
 
 # Alembic's migration context is global to the process.
 _ONE_AT_A_TIME = threading.Lock()
-
-# Any number, as long as nothing else in the same PostgreSQL database locks on it.
-_ADVISORY_LOCK = 0x7472_7565_6F64_6473
 
 
 def upgrade(url: str) -> None:
@@ -55,13 +52,13 @@ def migration_config(connection: Connection) -> Config:
 @contextmanager
 def _alone(engine: Engine) -> Iterator[Connection]:
     """A connection in a transaction that no other process upgrades beside."""
-    writes = engine.execution_options(**{sqlite.WRITES: True})
+    writes = engine.execution_options(**{WRITES: True})
     if engine.dialect.name == "sqlite":
         with sqlite.prepared_file(engine), writes.begin() as connection:
             yield connection
     else:
         with writes.begin() as connection:
-            connection.execute(select(func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
+            postgres.wait_for_upgrades(connection)
             yield connection
 
 
@@ -70,13 +67,17 @@ def _migrate(connection: Connection) -> None:
     command.upgrade(migration_config(connection), "head")
 
 
-def check_revision(connection: Connection) -> None:
-    """Raises SchemaTooNew if a newer version of the service has migrated the database."""
-    config = migration_config(connection)
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+def check_revision(connection: Connection) -> bool:
+    """Whether the database is at the newest revision that is known here.
+
+    Raises SchemaTooNew if a newer version of the service has migrated it.
+    """
+    script = ScriptDirectory.from_config(migration_config(connection))
+    known = {each.revision for each in script.walk_revisions()}
     present = set(MigrationContext.configure(connection).get_current_heads())
     if unknown := present - known:
         raise SchemaTooNew(
             f"the database is at revision {', '.join(sorted(unknown))}, which this version of "
             "the service does not know; run the version that migrated it, or a newer one"
         )
+    return present == set(script.get_heads())

@@ -2,18 +2,21 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from trueodds_service.store.dialects import WRITES
 from trueodds_service.store.errors import StoreError
 
-# Execution option of a connection whose transactions write.
-WRITES = "trueodds_writes"
+# All statements of a transaction see the same state, whatever it does.
+READS: Mapping[str, Any] = MappingProxyType({})
 
 _PRAGMAS = (
     "PRAGMA busy_timeout = 30000",  # a writer waits for its turn, milliseconds
@@ -31,6 +34,17 @@ def database_file(url: URL) -> Path:
     if url.database in (None, "", ":memory:") or url.query:
         raise StoreError(f"{url} is not a plain file: the store needs sqlite:///path/to/file.db")
     return Path(str(url.database))
+
+
+def usable(url: URL) -> URL:
+    """The URL as the store needs it. Raises StoreError where it names no file."""
+    database_file(url)
+    return url
+
+
+def connecting(url: URL) -> Mapping[str, Any]:
+    """Arguments of the driver's connect."""
+    return {}
 
 
 def configure(engine: Engine) -> None:
