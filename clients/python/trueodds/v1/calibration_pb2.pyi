@@ -1428,8 +1428,11 @@ class CalibrateResponse(google.protobuf.message.Message):
 
     OUTCOMES_FIELD_NUMBER: builtins.int
     CALIBRATOR_FIELD_NUMBER: builtins.int
+    CALIBRATION_STALE_FIELD_NUMBER: builtins.int
     calibrator: builtins.str
     """The calibrator that was applied to the first row that has one."""
+    calibration_stale: builtins.bool
+    """As in Answer."""
     @property
     def outcomes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___CalibratedOutcome]:
         """One an item, in the order of the request."""
@@ -1439,8 +1442,9 @@ class CalibrateResponse(google.protobuf.message.Message):
         *,
         outcomes: collections.abc.Iterable[global___CalibratedOutcome] | None = ...,
         calibrator: builtins.str = ...,
+        calibration_stale: builtins.bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["calibrator", b"calibrator", "outcomes", b"outcomes"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["calibration_stale", b"calibration_stale", "calibrator", b"calibrator", "outcomes", b"outcomes"]) -> None: ...
 
 global___CalibrateResponse = CalibrateResponse
 

@@ -66,6 +66,7 @@ class Model(google.protobuf.message.Message):
     BASE_FIELD_NUMBER: builtins.int
     PREFIX_TOKEN_ID_FIELD_NUMBER: builtins.int
     STATE_CAUSE_FIELD_NUMBER: builtins.int
+    CALIBRATION_STALE_SECONDS_FIELD_NUMBER: builtins.int
     name: builtins.str
     """models/{model}."""
     state: global___State.ValueType
@@ -86,6 +87,10 @@ class Model(google.protobuf.message.Message):
     """
     state_cause: builtins.str
     """Why it is not ready, where there is more to say than the state; else empty."""
+    calibration_stale_seconds: builtins.float
+    """Seconds since the process that answers last knew which calibrators are active, while the store
+    is away; else 0. Scoring goes on with what was active then.
+    """
     @property
     def formats(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[trueodds.v1.reading_pb2.Format.ValueType]: ...
     @property
@@ -105,9 +110,10 @@ class Model(google.protobuf.message.Message):
         base: builtins.str = ...,
         prefix_token_id: builtins.int | None = ...,
         state_cause: builtins.str = ...,
+        calibration_stale_seconds: builtins.float = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_prefix_token_id", b"_prefix_token_id", "limits", b"limits", "prefix_token_id", b"prefix_token_id"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_prefix_token_id", b"_prefix_token_id", "base", b"base", "dtype", b"dtype", "engine", b"engine", "formats", b"formats", "limits", b"limits", "name", b"name", "prefix_token_id", b"prefix_token_id", "revision", b"revision", "state", b"state", "state_cause", b"state_cause", "teacher", b"teacher", "tokenizer_revision", b"tokenizer_revision"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_prefix_token_id", b"_prefix_token_id", "base", b"base", "calibration_stale_seconds", b"calibration_stale_seconds", "dtype", b"dtype", "engine", b"engine", "formats", b"formats", "limits", b"limits", "name", b"name", "prefix_token_id", b"prefix_token_id", "revision", b"revision", "state", b"state", "state_cause", b"state_cause", "teacher", b"teacher", "tokenizer_revision", b"tokenizer_revision"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_prefix_token_id", b"_prefix_token_id"]) -> typing.Literal["prefix_token_id"] | None: ...
 
 global___Model = Model

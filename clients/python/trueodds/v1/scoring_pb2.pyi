@@ -346,6 +346,7 @@ class Answer(google.protobuf.message.Message):
     ANSWER_SET_FIELD_NUMBER: builtins.int
     LOW_OPTION_MASS_FIELD_NUMBER: builtins.int
     RAW_BECAUSE_FIELD_NUMBER: builtins.int
+    CALIBRATION_STALE_FIELD_NUMBER: builtins.int
     choice: builtins.int
     """The index of the option with the largest calibrated probability, from 0; the first of equals.
     A calibrator that keeps the choice leaves it where the largest answer probability is.
@@ -380,6 +381,10 @@ class Answer(google.protobuf.message.Message):
     """
     raw_because: builtins.str
     """Why no calibrator was applied, in words; empty where one was."""
+    calibration_stale: builtins.bool
+    """Whether the store of the calibrators is away, so that another one may have been activated or
+    taken back meanwhile: what was last known to be active has answered. Also where none has.
+    """
     @property
     def options(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___OptionScore]:
         """One an option, in the order of the question."""
@@ -425,9 +430,10 @@ class Answer(google.protobuf.message.Message):
         answer_set: collections.abc.Iterable[builtins.int] | None = ...,
         low_option_mass: builtins.bool | None = ...,
         raw_because: builtins.str = ...,
+        calibration_stale: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_abstained", b"_abstained", "_calibrated", b"_calibrated", "_choice", b"_choice", "_entropy", b"_entropy", "_format_probability", b"_format_probability", "_low_option_mass", b"_low_option_mass", "_option_mass", b"_option_mass", "abstained", b"abstained", "calibrated", b"calibrated", "choice", b"choice", "entropy", b"entropy", "format_probability", b"format_probability", "identity", b"identity", "low_option_mass", b"low_option_mass", "option_mass", b"option_mass"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_abstained", b"_abstained", "_calibrated", b"_calibrated", "_choice", b"_choice", "_entropy", b"_entropy", "_format_probability", b"_format_probability", "_low_option_mass", b"_low_option_mass", "_option_mass", b"_option_mass", "abstained", b"abstained", "answer_set", b"answer_set", "calibrated", b"calibrated", "calibrated_confidence", b"calibrated_confidence", "calibrator", b"calibrator", "choice", b"choice", "confidence", b"confidence", "entropy", b"entropy", "format_probability", b"format_probability", "identity", b"identity", "label_prior", b"label_prior", "low_option_mass", b"low_option_mass", "option_mass", b"option_mass", "options", b"options", "permutations", b"permutations", "prompt_tokens", b"prompt_tokens", "raw_because", b"raw_because", "top_tokens", b"top_tokens"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_abstained", b"_abstained", "_calibrated", b"_calibrated", "_choice", b"_choice", "_entropy", b"_entropy", "_format_probability", b"_format_probability", "_low_option_mass", b"_low_option_mass", "_option_mass", b"_option_mass", "abstained", b"abstained", "answer_set", b"answer_set", "calibrated", b"calibrated", "calibrated_confidence", b"calibrated_confidence", "calibration_stale", b"calibration_stale", "calibrator", b"calibrator", "choice", b"choice", "confidence", b"confidence", "entropy", b"entropy", "format_probability", b"format_probability", "identity", b"identity", "label_prior", b"label_prior", "low_option_mass", b"low_option_mass", "option_mass", b"option_mass", "options", b"options", "permutations", b"permutations", "prompt_tokens", b"prompt_tokens", "raw_because", b"raw_because", "top_tokens", b"top_tokens"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_abstained", b"_abstained"]) -> typing.Literal["abstained"] | None: ...
     @typing.overload
