@@ -169,6 +169,7 @@ def test_a_file_is_scored_to_json_lines(command, write, doubtful):
         "abstained",
         "calibrator",
         "raw_because",
+        "calibration_stale",
         "identity",
     }
     assert first["confidence"] == max(first["probabilities"])

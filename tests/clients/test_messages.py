@@ -318,6 +318,7 @@ ANSWER = {
     "answer_set": [1, 0],
     "low_option_mass": True,
     "raw_because": "no calibrator is active",
+    "calibration_stale": True,
 }
 
 
@@ -374,6 +375,7 @@ def test_a_model_is_read_whole():
             limits={"max_prompt_tokens": 1, "max_options": 2, "max_items": 3},
             prefix_token_id=0,
             state_cause="the store is full",
+            calibration_stale_seconds=2.5,
         )
     )
     assert asdict(model) == {
@@ -391,6 +393,7 @@ def test_a_model_is_read_whole():
         "prefix_token_id": 0,
         "state": ModelState.READY,
         "state_cause": "the store is full",
+        "calibration_stale_seconds": 2.5,
     }
     bare = _messages.model_of(model_pb2.Model())
     assert (bare.base, bare.prefix_token_id) == (None, None)

@@ -262,6 +262,7 @@ class CalibratedScores:
     confidence: float
     calibrated_confidence: float
     calibrator: str = ""
+    calibration_stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,6 +329,8 @@ class Answer:
     likeliest first; empty where none was asked for, and it may be with LAC. ``low_option_mass``
     is whether all that was read holds less than 0.01 of the probability: the model would not
     answer so. ``raw_because`` says in words why no calibrator was applied; else it is empty.
+    ``calibration_stale`` is whether the service's store of calibrators is away: another calibrator
+    may have become active meanwhile.
     """
 
     options: tuple[OptionScore, ...]
@@ -347,6 +350,7 @@ class Answer:
     answer_set: tuple[int, ...] = ()
     low_option_mass: bool = False
     raw_because: str = ""
+    calibration_stale: bool = False
 
     @property
     def calibrated(self) -> bool:
@@ -454,7 +458,8 @@ class Model:
     ``max_prompt_tokens`` is 0 until then. ``base`` is the model over whose weights an adapter
     runs. ``max_items`` bounds a message's questions; batches of
     questions are cut to it by the client. ``prefix_token_id`` is the token before a text that
-    has nothing before it, None where the tokenizer has none.
+    has nothing before it, None where the tokenizer has none. ``calibration_stale_seconds`` is how
+    long ago the service last knew which calibrators are active, while its store is away; else 0.
     """
 
     name: str
@@ -471,6 +476,7 @@ class Model:
     prefix_token_id: int | None = None
     state: ModelState = ModelState.STARTING
     state_cause: str = ""
+    calibration_stale_seconds: float = 0.0
 
 
 def _texts(value: Sequence[str], name: str) -> tuple[str, ...]:

@@ -210,6 +210,7 @@ def calibrated_of(
             each.scores.confidence,
             each.scores.calibrated_confidence,
             each.scores.calibrator,
+            message.calibration_stale,
         )
         if each.HasField("scores")
         else errors.from_status(each.error, index=index, within="items")

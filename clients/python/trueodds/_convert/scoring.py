@@ -206,6 +206,7 @@ def answer_of(message: scoring_pb2.Answer) -> Answer:
         answer_set=tuple(message.answer_set),
         low_option_mass=message.low_option_mass,
         raw_because=message.raw_because,
+        calibration_stale=message.calibration_stale,
     )
 
 
@@ -366,6 +367,7 @@ def model_of(message: model_pb2.Model) -> Model:
         # A state that this client does not know is none in which the model answers.
         state=STATES.get(message.state, ModelState.STARTING),
         state_cause=message.state_cause,
+        calibration_stale_seconds=message.calibration_stale_seconds,
     )
 
 

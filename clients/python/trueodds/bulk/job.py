@@ -34,7 +34,8 @@ Progress = Callable[[int, int], None]
 class Summary:
     """``rows`` of the output, ``errors`` among them, and how many were ``resumed``; answers in the
     input that are no option are ``unusable``, and ``first_unusable`` says where and why. The
-    options of ``low_mass`` answers hold next to nothing of the probability.
+    options of ``low_mass`` answers hold next to nothing of the probability. ``stale`` answers were
+    given while the service's store of calibrators was away.
     """
 
     rows: int
@@ -43,6 +44,7 @@ class Summary:
     unusable: int = 0
     first_unusable: str = ""
     low_mass: int = 0
+    stale: int = 0
 
 
 @dataclass(slots=True)
@@ -159,16 +161,20 @@ def _settle(part: _Part, places: Sequence[int], response: scoring_pb2.StreamScor
         part.results[place] = outcome.answer if answered else outcome.error
 
 
+_SUMMED = ["error_code", "answer_error", "low_option_mass", "calibration_stale"]
+
+
 def _summary(output: Path, rows: int, resumed: int) -> Summary:
     """What an output holds, read a row group at a time."""
-    errors, unusable, first, low_mass = 0, 0, "", 0
+    errors, unusable, first, low_mass, stale = 0, 0, "", 0, 0
     with parquet.ParquetFile(output) as file:
         for place in range(file.num_row_groups):
-            group = file.read_row_group(place, ["error_code", "answer_error", "low_option_mass"])
+            group = file.read_row_group(place, _SUMMED)
             errors += len(group) - group["error_code"].null_count
             told = group.filter(group["answer_error"].is_valid())
             unusable += len(told)
             low_mass += len(group.filter(group["low_option_mass"]))
+            stale += len(group.filter(group["calibration_stale"]))
             if told and not first:
                 first = str(told["answer_error"][0])
-    return Summary(rows, errors, resumed, unusable, first, low_mass)
+    return Summary(rows, errors, resumed, unusable, first, low_mass, stale)

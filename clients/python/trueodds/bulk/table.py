@@ -36,6 +36,7 @@ SCHEMA = pa.schema(
         pa.field("abstained", pa.bool_()),
         pa.field("answer_set", pa.list_(pa.int32())),
         pa.field("calibrator", pa.string()),
+        pa.field("calibration_stale", pa.bool_()),
         pa.field("prompt_tokens", pa.int32()),
         pa.field("answer", pa.int32()),
         pa.field("correct", pa.bool_()),
@@ -113,6 +114,7 @@ def _answer(item: Item, answer: scoring_pb2.Answer) -> dict[str, Any]:
         "entropy": answer.entropy,
         "abstained": answer.abstained,
         "calibrator": answer.calibrator or None,
+        "calibration_stale": answer.calibration_stale,
         "prompt_tokens": answer.prompt_tokens,
         "correct": None if item.answer is None else answer.choice == item.answer,
     }

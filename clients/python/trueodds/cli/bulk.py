@@ -29,6 +29,7 @@ from trueodds.cli.console import (
     extras,
     fail,
     tell_low_mass,
+    tell_stale,
     tell_unusable,
     whole_name,
 )
@@ -131,5 +132,6 @@ def bulk(
     err.print(f"{output}: {rows}{resumed}; {errors}", soft_wrap=True)
     tell_unusable(done.unusable, done.first_unusable)
     tell_low_mass(done.low_mass, done.rows - done.errors)
+    tell_stale(done.stale, done.rows - done.errors)
     if done.errors:
         raise typer.Exit(BAD_ROWS)

@@ -123,6 +123,17 @@ def tell_low_mass(low: int, answers: int) -> None:
         )
 
 
+def tell_stale(stale: int, answers: int) -> None:
+    """Warns of answers that were given while the service could not know what is active."""
+    if stale:
+        err.print(
+            f"warning: the store of calibrators was away for {stale:,} of "
+            f"{counted(answers, 'answer')}: those have the calibrators that were active before "
+            "(calibration_stale).",
+            soft_wrap=True,
+        )
+
+
 @contextmanager
 def connected(
     server: str | None, timeout: float = TIMEOUT, *, wait: float = 0.0, model: str | None = None

@@ -32,6 +32,8 @@ class Printer:
         self.answers = 0
         self.low_mass = 0
         """How many of the answers hold next to nothing of the probability."""
+        self.stale = 0
+        """How many answers another calibrator might have given: the store was away."""
 
     @property
     def asked(self) -> list[Question]:
@@ -44,6 +46,7 @@ class Printer:
         if isinstance(outcome, Answer):
             self.answers += 1
             self.low_mass += outcome.low_option_mass
+            self.stale += outcome.calibration_stale
         elif outcome.field.startswith("questions["):
             # The service counts what was sent; rows that are no question were not.
             outcome = errors.counted_from(outcome, row - index)
@@ -97,6 +100,7 @@ def _row(outcome: Answer | TrueoddsError, *, with_set: bool) -> dict[str, Any]:
         **({"answer_set": list(outcome.answer_set)} if with_set else {}),
         "calibrator": outcome.calibrator,
         "raw_because": outcome.raw_because or None,
+        "calibration_stale": outcome.calibration_stale,
         "identity": asdict(outcome.identity),
         **({"top_tokens": top} if top else {}),
     }

@@ -28,6 +28,7 @@ from trueodds.cli.console import (
     extras,
     progress_bar,
     tell_low_mass,
+    tell_stale,
 )
 from trueodds.cli.files import STDIN, FileOptions, file_options
 from trueodds.cli.printer import Printer
@@ -131,6 +132,7 @@ def score(
             )
         printer.finish()
     tell_low_mass(printer.low_mass, printer.answers)
+    tell_stale(printer.stale, printer.answers)
     if printer.failed:
         raise typer.Exit(1)
 

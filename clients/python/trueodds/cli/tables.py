@@ -53,6 +53,8 @@ def models_table(models: Iterable[Model]) -> Table:
 
 def _state(model: Model) -> Text:
     if model.ready:
+        if seconds := model.calibration_stale_seconds:
+            return Text(f"ready; its calibrators are of {seconds:.0f} s ago", style="yellow")
         return Text("ready", style="green")
     why = f": {model.state_cause}" if model.state_cause else ""
     style = "red" if model.state is ModelState.FAILED else "yellow"
