@@ -47,7 +47,7 @@ def main() -> None:
         result["health_check_ms"] = _health_checks(channel, options.calls)
         result["fake_engine_ms"] = _fake_engine(options.calls)
         for name, examples in (("alone", []), ("after five shots", shots(_TASK))):
-            settings = _messages.settings_message(MODEL, "", Format.LETTER, examples, None, 0.0, 0)
+            settings = _messages.settings_message(MODEL, reading=Format.LETTER, shots=examples)
             result[name] = _questions(channel, settings, options.calls)
     console.print_json(json.dumps(result))
     write(result, options.output)

@@ -77,7 +77,7 @@ HOMES = {
     "zmq": {"engine.link"},
 }
 
-CLIENT_LIBRARIES = {"google", "grpc", "grpc_status", "rich", "typer"}
+CLIENT_LIBRARIES = {"google", "grpc", "grpc_status", "rich", "typer", "typing_extensions"}
 
 # Two commands hand over to a program of another package, when they are called, and a picture and
 # files of Parquet to the library of an extra.

@@ -40,9 +40,7 @@ def repeatability(client: Client) -> Comparison:
 
 def _score(client: Client, answer_format: Format, questions: Sequence[Question]) -> list[Answer]:
     """All questions in one message, however many."""
-    settings = _messages.settings_message(
-        ALIGNED, "", answer_format, shots("openbook"), None, 0.0, 0
-    )
+    settings = _messages.settings_message(ALIGNED, reading=answer_format, shots=shots("openbook"))
     [request] = _messages.batch_messages(settings, questions, len(questions))
     with grpc.insecure_channel(client.server) as channel:
         response = scoring_pb2_grpc.ScoringServiceStub(channel).BatchScore(request)

@@ -156,7 +156,7 @@ async def _messages_of(
 ) -> AsyncIterator[tuple[int, StreamScoreRequest]]:
     for task, start in placed:
         settings = _messages.settings_message(
-            MODEL, task.name, task.format, task.shots, None, 0.0, 0
+            MODEL, task.name, reading=task.format, shots=task.shots
         )
         for message in _messages.stream_messages(settings, start, task.questions, BATCH):
             yield message

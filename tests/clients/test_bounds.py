@@ -107,8 +107,7 @@ def held(service):
 
 @pytest.fixture
 def small_messages(monkeypatch):
-    for module in ("client", "aio"):
-        monkeypatch.setattr(f"trueodds.{module}.BATCH", 2)
+    monkeypatch.setattr("trueodds._calls.models.BATCH", 2)
 
 
 def test_a_batch_that_fails_ends_its_calls_on_the_server(connect, held, ask, small_messages):

@@ -40,16 +40,7 @@ PROMPTS = {
 
 
 def settings_of(reading, **others):
-    arguments = {
-        "model": "aligned",
-        "task": "",
-        "shots": (),
-        "calibrator": None,
-        "min_option_mass": 0.0,
-        "top_tokens": 0,
-        **others,
-    }
-    return _messages.settings_message(reading=reading, **arguments)
+    return _messages.settings_message("aligned", reading=reading, **others)
 
 
 # Asked
@@ -274,8 +265,7 @@ def test_scores_are_sent_whole():
 
 
 def fit_of(items, **others):
-    arguments = ("aligned", "", Format.PAREN, Method.TEACHER_KL, None, None, items, (), None, False)
-    return _fits.fit_message(*arguments, **others)
+    return _fits.fit_message(items, "aligned", **others)
 
 
 # Answered

@@ -36,6 +36,7 @@ from trueodds.evaluation import (
     Report,
     RiskCoverage,
 )
+from trueodds.options import EvaluateOptions, FitOptions, ScoreOptions
 from trueodds.types import (
     Answer,
     AnswerSetMethod,
@@ -84,9 +85,11 @@ __all__ = [
     "DegenerateFitWarning",
     "EngineLost",
     "Estimate",
+    "EvaluateOptions",
     "Evaluation",
     "Example",
     "FailedPrecondition",
+    "FitOptions",
     "Format",
     "Identity",
     "InvalidRequest",
@@ -108,6 +111,7 @@ __all__ = [
     "ReliabilityBin",
     "Report",
     "RiskCoverage",
+    "ScoreOptions",
     "Scores",
     "Selection",
     "ServiceFailed",

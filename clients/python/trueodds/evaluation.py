@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self
+
+from typing_extensions import Self
 
 from trueodds import _json
 from trueodds.types import AnswerSetRule, Calibrator

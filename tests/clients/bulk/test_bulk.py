@@ -494,7 +494,7 @@ class Bad:
 def score_file(relay, output):
     def score_file(source):
         columns = Columns("trueodds", "question", ("options",))
-        settings = _messages.settings_message("aligned", "", Format.PAREN, (), None, 0.0, 0)
+        settings = _messages.settings_message("aligned")
         with Client(relay.address) as client:
             return bulk.score_file(client, source, columns, output, settings)
 
@@ -526,7 +526,7 @@ def test_the_client_need_not_be_a_command(relay, write, output):
     with Client(relay.address) as client:
         source = open_source(write(row(0), row(1)))
         columns = understand(source, Wanted())
-        settings = _messages.settings_message("aligned", "", Format.PAREN, (), None, 0.0, 0)
+        settings = _messages.settings_message("aligned")
         seen = []
         summary = bulk.score_file(
             client, source, columns, output, settings, lambda *each: seen.append(each)

@@ -1,6 +1,8 @@
 """Python ↔ messages of an evaluation, for both clients."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+
+from typing_extensions import Unpack
 
 from trueodds._convert import scoring as _messages
 from trueodds._convert.fits import add_items, allow
@@ -13,29 +15,25 @@ from trueodds.evaluation import (
     Report,
     RiskCoverage,
 )
-from trueodds.types import AnswerSetRule, CustomFormat, Example, Format, Reading, Scores
+from trueodds.options import EVALUATE, EvaluateOptions, completed
+from trueodds.types import AnswerSetRule, Example, Scores
 from trueodds.v1 import calibration_pb2
 
 _SET_METHODS = {message: method for method, message in _messages.SET_METHODS.items()}
 
 
 def evaluate_message(
-    name: str,
-    items: Iterable[Example | Scores],
-    reading: Reading | Format | CustomFormat,
-    shots: Sequence[Example],
-    target_risks: Sequence[float],
-    miscoverages: Sequence[float],
-    allow_probabilities: bool = False,
+    name: str, items: Iterable[Example | Scores], **options: Unpack[EvaluateOptions]
 ) -> calibration_pb2.EvaluateCalibratorRequest:
+    told = completed(options, EVALUATE)
     message = calibration_pb2.EvaluateCalibratorRequest(
         name=name,
-        reading=_messages.reading_message(reading),
-        target_risks=target_risks,
-        miscoverages=miscoverages,
+        reading=_messages.reading_message(told["reading"]),
+        target_risks=told["target_risks"],
+        miscoverages=told["miscoverages"],
     )
-    add_items(message, list(items), shots)
-    if allow_probabilities:
+    add_items(message, list(items), told["shots"])
+    if told["allow_probabilities"]:
         allow(message)
     return message
 

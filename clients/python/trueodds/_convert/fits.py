@@ -1,7 +1,10 @@
 """Python ↔ messages of a fit, and of scores that the caller has, for both clients."""
 
+import inspect
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+
+from typing_extensions import Unpack
 
 from trueodds import errors
 from trueodds._channel import BATCH
@@ -14,16 +17,14 @@ from trueodds._convert.scoring import (
     reading_message,
     shot_message,
 )
+from trueodds.options import FIT, AnyReading, FitOptions, completed
 from trueodds.types import (
     BiasCorrection,
     CalibratedScores,
     Calibrator,
-    CustomFormat,
     Example,
-    Format,
     Method,
     Question,
-    Reading,
     Scores,
 )
 from trueodds.v1 import calibration_pb2
@@ -32,64 +33,51 @@ _CORRECTIONS = {correction: message for message, correction in CORRECTIONS.items
 
 
 def fit_message(
-    model: str,
-    task: str,
-    reading: Reading | Format | CustomFormat,
-    method: Method,
-    teacher: str | None,
-    temperature: float | None,
     items: Iterable[Example | Question | Scores],
-    shots: Sequence[Example],
-    options: int | None,
-    activate: bool,
-    force: bool = False,
-    any_options: bool = False,
-    allow_probabilities: bool = False,
-    teacher_reading: Reading | Format | CustomFormat | None = None,
-    teacher_shots: Sequence[Example] = (),
-    bias_correction: BiasCorrection = BiasCorrection.NONE,
-    content_free: Sequence[Sequence[float]] = (),
-    request_id: str = "",
-    validate_only: bool = False,
+    model: str,
+    task: str = "",
+    **options: Unpack[FitOptions],
 ) -> calibration_pb2.FitCalibratorRequest:
+    told = completed(options, FIT)
+    teacher, teacher_reading = told["teacher"], told["teacher_reading"]
     message = calibration_pb2.FitCalibratorRequest(
         model=model_name(model),
         task=task,
-        reading=reading_message(reading),
-        method=METHODS[Method(method)],
+        reading=reading_message(told["reading"]),
+        method=METHODS[Method(told["method"])],
         teacher=model_name(teacher) if teacher else "",
-        temperature=temperature,
-        activate=activate,
-        force=force,
-        any_options=any_options,
+        temperature=told["temperature"],
+        activate=told["activate"],
+        force=told["force"],
+        any_options=told["any_options"],
         teacher_reading=None if teacher_reading is None else reading_message(teacher_reading),
-        bias_correction=_CORRECTIONS[BiasCorrection(bias_correction)],
-        request_id=request_id,
-        validate_only=validate_only,
+        bias_correction=_CORRECTIONS[BiasCorrection(told["bias_correction"])],
+        request_id=told["request_id"],
+        validate_only=told["validate_only"],
     )
     items = list(items)
-    if options is not None:
+    if told["options"] is not None:
         if items:
             raise errors.InvalidRequest("options: items have their own", field="options")
-        message.options = options
+        message.options = told["options"]
         return message
-    add_items(message, items, shots)
-    if allow_probabilities:
+    add_items(message, items, told["shots"])
+    if told["allow_probabilities"]:
         allow(message)
     # To touch the one source would clear the other.
-    if teacher_shots:
+    if told["teacher_shots"]:
         if message.WhichOneof("source") == "scores":
             raise errors.InvalidRequest(
                 "teacher_shots: go with questions, not with scores", field="teacher_shots"
             )
-        message.questions.teacher_shots.extend(map(shot_message, teacher_shots))
-    if content_free:
+        message.questions.teacher_shots.extend(map(shot_message, told["teacher_shots"]))
+    if told["content_free"]:
         if message.WhichOneof("source") == "questions":
             raise errors.InvalidRequest(
                 "content_free: goes with scores, not with questions", field="content_free"
             )
         message.scores.content_free.extend(
-            calibration_pb2.OptionScores(logprobs=row) for row in content_free
+            calibration_pb2.OptionScores(logprobs=row) for row in told["content_free"]
         )
     return message
 
@@ -106,22 +94,29 @@ def warn_of_damaged(damaged: Iterable[calibration_pb2.DamagedCalibrator]) -> Non
     """Tells of the damaged records of a listing."""
     for each in damaged:
         active = "active and " if each.active else ""
-        warnings.warn(
+        _warn(
             f"{each.name} is {active}damaged: roll it back or delete it by its name",
             DamagedCalibratorWarning,
-            stacklevel=3,
         )
 
 
 def fitted_of(message: calibration_pb2.Calibrator, *, activate: bool) -> Calibrator:
     """What a fit gave; warns where it was to be activated and is not."""
     if activate and message.degenerate and not message.active:
-        warnings.warn(
-            f"{message.name} is not activated: {message.degenerate}",
-            DegenerateFitWarning,
-            stacklevel=3,
-        )
+        _warn(f"{message.name} is not activated: {message.degenerate}", DegenerateFitWarning)
     return calibrator_of(message)
+
+
+def _warn(message: str, category: type[Warning]) -> None:
+    """Warns at the line that called the client: the nearest one outside of this package."""
+    frame, level = inspect.currentframe(), 1
+    while frame is not None and _is_own(frame.f_globals.get("__name__", "")):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
+
+
+def _is_own(module: str) -> bool:
+    return module.startswith("trueodds.") and not module.startswith("trueodds.cli.")
 
 
 def add_items(
@@ -179,7 +174,7 @@ def calibrate_messages(
     name: str,
     model: str,
     task: str,
-    reading: Reading | Format | CustomFormat | None,
+    reading: AnyReading | None,
     rows: Sequence[Sequence[float]],
     allow_probabilities: bool = False,
     size: int = BATCH,

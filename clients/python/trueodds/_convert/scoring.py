@@ -3,11 +3,14 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC
+from datetime import timezone
 from typing import TypeVar
+
+from typing_extensions import Unpack
 
 from trueodds import errors
 from trueodds._channel import BATCH_BYTES
+from trueodds.options import SCORE, AnyReading, ScoreOptions, completed
 from trueodds.types import (
     Answer,
     AnswerSetMethod,
@@ -85,28 +88,22 @@ def model_name(model: str) -> str:
 
 
 def settings_message(
-    model: str,
-    task: str,
-    reading: Reading | Format | CustomFormat,
-    shots: Sequence[Example],
-    calibrator: str | None,
-    min_option_mass: float,
-    top_tokens: int,
-    min_confidence: float = 0.0,
-    answer_set: AnswerSetRule | None = None,
-    require_calibrated: bool | None = None,
+    model: str, task: str = "", **options: Unpack[ScoreOptions]
 ) -> scoring_pb2.ScoreSettings:
+    """What is the same for all questions; a ``calibrator`` has its whole name."""
+    told = completed(options, SCORE)
+    rule = told["answer_set"]
     return scoring_pb2.ScoreSettings(
         model=model_name(model),
         task=task,
-        reading=reading_message(reading),
-        shots=[shot_message(shot) for shot in shots],
-        calibrator=calibrator or "",
-        min_option_mass=min_option_mass,
-        top_tokens=top_tokens,
-        min_confidence=min_confidence,
-        answer_set=None if answer_set is None else _rule_message(answer_set),
-        require_calibrated=require_calibrated,
+        reading=reading_message(told["reading"]),
+        shots=[shot_message(shot) for shot in told["shots"]],
+        calibrator=told["calibrator"] or "",
+        min_option_mass=told["min_option_mass"],
+        top_tokens=told["top_tokens"],
+        min_confidence=told["min_confidence"],
+        answer_set=None if rule is None else _rule_message(rule),
+        require_calibrated=told["require_calibrated"],
     )
 
 
@@ -313,7 +310,7 @@ def calibrator_of(message: calibration_pb2.Calibrator) -> Calibrator:
         undetermined=message.undetermined,
         teacher=provenance.teacher or None,
         items=provenance.items,
-        created=message.create_time.ToDatetime(tzinfo=UTC),
+        created=message.create_time.ToDatetime(tzinfo=timezone.utc),
         active=message.active,
         metrics=dict(message.metrics),
         versions=dict(provenance.versions),
@@ -371,7 +368,7 @@ def model_of(message: model_pb2.Model) -> Model:
     )
 
 
-def reading_message(reading: Reading | Format | CustomFormat) -> reading_pb2.Reading:
+def reading_message(reading: AnyReading) -> reading_pb2.Reading:
     if not isinstance(reading, Reading):
         reading = Reading(reading)
     message = reading_pb2.Reading(

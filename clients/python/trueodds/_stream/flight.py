@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Generic
 
 from google.rpc import code_pb2
@@ -108,15 +108,19 @@ class Flight(Generic[Key]):
             return self._settled(piece, response)
         return self._failed_at(piece, response)
 
-    def lost(self, error: errors.TrueoddsError) -> None:
-        """The stream broke: all that is not answered goes again. Raises what cannot be mended."""
+    def lost(self, error: errors.TrueoddsError, names: Collection[str] | None = None) -> None:
+        """A line broke: what is not answered goes again, of these names or of all.
+
+        Raises what cannot be mended.
+        """
         if isinstance(error, errors.DeadlineExceeded):
             self._too_slow(error)
             return
         if not isinstance(error, errors.Unavailable):
             raise error
         self._back_off(error)
-        self._again = dict.fromkeys(self._pieces)
+        again = self._pieces if names is None else {*self._again, *names}
+        self._again = {name: None for name in self._pieces if name in again}
 
     def pause(self) -> float | None:
         """Seconds until something is to be sent again; None when nothing is."""

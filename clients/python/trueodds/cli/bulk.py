@@ -109,14 +109,15 @@ def bulk(
             settings = _messages.settings_message(
                 model,
                 task,
-                Reading(answer_format, normalization, unconditional_prompt, sum_variants, order),
-                files.shots(shots, stack, opened.columns, _MOST_SHOTS),
-                calibrator and whole_name(client, model, calibrator),
-                min_option_mass,
-                0,
-                min_confidence,
-                answer_set and AnswerSetRule(*answer_set),
-                require_calibrated,
+                reading=Reading(
+                    answer_format, normalization, unconditional_prompt, sum_variants, order
+                ),
+                shots=files.shots(shots, stack, opened.columns, _MOST_SHOTS),
+                calibrator=calibrator and whole_name(client, model, calibrator),
+                min_option_mass=min_option_mass,
+                min_confidence=min_confidence,
+                answer_set=answer_set and AnswerSetRule(*answer_set),
+                require_calibrated=require_calibrated,
             )
             with rows_done(opened.source.count) as progress:
                 done = score_file(client, opened.source, opened.columns, output, settings, progress)

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Sequence
-from enum import StrEnum
+from enum import Enum
 from itertools import permutations
 from typing import Any
 
@@ -12,7 +12,7 @@ from trueodds.files.errors import BadRow
 from trueodds.files.options import Options
 
 
-class Answers(StrEnum):
+class Answers(str, Enum):
     """What the answers of a file are; one meaning for all of its rows."""
 
     LABELS = "labels"
@@ -23,6 +23,9 @@ class Answers(StrEnum):
     TEXT = "text"
     MARKED = "marked"
     """In the options themselves: a 1 beside the right one, or the highest score."""
+
+    def __str__(self) -> str:
+        return self.value
 
 
 # What one reading explains alone outweighs what another does when it is so many times as much:

@@ -1,0 +1,1 @@
+"""Every call of the client, written once, for both of its faces."""

@@ -1,0 +1,80 @@
+"""Calls of CalibrationService for stored calibrators."""
+
+from collections.abc import AsyncIterator
+
+from trueodds._calls.models import ModelCalls
+from trueodds._convert import fits as _fits
+from trueodds._convert import scoring as _messages
+from trueodds.types import Calibrator
+from trueodds.v1 import calibration_pb2
+
+
+class CalibratorCalls(ModelCalls):
+    """Which calibrators there are, and which of them answer."""
+
+    async def calibrators(
+        self, model: str, *, task: str | None = None, timeout: float | None = None
+    ) -> AsyncIterator[Calibrator]:
+        """A model's calibrators, the newest first; see ``Client.calibrators``."""
+        async for page in self._pages(model, task, timeout):
+            _fits.warn_of_damaged(page.damaged)
+            for message in page.calibrators:
+                yield _messages.calibrator_of(message)
+
+    async def calibrator(self, name: str, *, timeout: float | None = None) -> Calibrator:
+        """The calibrator called ``models/{model}/calibrators/{id}``."""
+        request = calibration_pb2.GetCalibratorRequest(name=await self._named(name, "", timeout))
+        response = await self._ask(lambda on: on.calibration.GetCalibrator, request, timeout)
+        return _messages.calibrator_of(response.calibrator)
+
+    async def activate(
+        self, name: str, *, force: bool = False, timeout: float | None = None
+    ) -> Calibrator:
+        """Makes a calibrator the one that answers in its scope; see ``Client.activate``."""
+        request = calibration_pb2.ActivateCalibratorRequest(
+            name=await self._named(name, "", timeout), force=force
+        )
+        response = await self._ask(lambda on: on.calibration.ActivateCalibrator, request, timeout)
+        return _messages.calibrator_of(response.calibrator)
+
+    async def rollback(self, name: str, *, timeout: float | None = None) -> Calibrator | None:
+        """Takes back the activation of a calibrator; see ``Client.rollback``."""
+        request = calibration_pb2.RollbackCalibratorRequest(
+            name=await self._named(name, "", timeout)
+        )
+        response = await self._ask(lambda on: on.calibration.RollbackCalibrator, request, timeout)
+        if not response.HasField("calibrator"):
+            return None
+        return _messages.calibrator_of(response.calibrator)
+
+    async def delete(self, name: str, *, timeout: float | None = None) -> None:
+        """Deletes a calibrator; see ``Client.delete``."""
+        request = calibration_pb2.DeleteCalibratorRequest(name=await self._named(name, "", timeout))
+        await self._ask(lambda on: on.calibration.DeleteCalibrator, request, timeout)
+
+    async def _pages(
+        self, model: str, task: str | None, timeout: float | None
+    ) -> AsyncIterator[calibration_pb2.ListCalibratorsResponse]:
+        request = calibration_pb2.ListCalibratorsRequest(
+            model=_messages.model_name(model), task=task
+        )
+        while True:
+            page = await self._ask(lambda on: on.calibration.ListCalibrators, request, timeout)
+            yield page
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
+    async def _named(self, name: str, model: str, timeout: float | None) -> str:
+        """The whole name of a calibrator, from that, from its id or from how its id begins."""
+        model, start = _messages.calibrator_parts(name, model)
+        if not start:
+            return name
+        models = [model] if model else [each.name for each in await self.models(timeout=timeout)]
+        names = [
+            each
+            for one in models
+            async for page in self._pages(one, None, timeout)
+            for each in _messages.calibrator_names(page)
+        ]
+        return _messages.only_calibrator(start, names)

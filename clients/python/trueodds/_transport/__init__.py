@@ -1,0 +1,1 @@
+"""How calls reach the server: blocking, or by an event loop."""

@@ -1,0 +1,133 @@
+"""Calls for the event loop in which the first of them is made."""
+
+# A timeout is the server's to know as well.
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import cached_property
+from typing import Any
+
+import grpc
+
+from trueodds import errors
+from trueodds._transport.base import (
+    Came,
+    Method,
+    Request,
+    Response,
+    Stubs,
+    broken,
+    ended,
+    translated,
+)
+from trueodds.v1 import scoring_pb2
+
+
+class Awaited:
+    """A ``Transport`` over a channel of asyncio."""
+
+    def __init__(self, server: str, options: Sequence[tuple[str, str | int]]) -> None:
+        self.server = server
+        self.connections = 1
+        self._options = options
+
+    # A channel belongs to the loop in which it was made, so none is made before it is needed.
+
+    @cached_property
+    def _channel(self) -> grpc.aio.Channel:
+        return grpc.aio.insecure_channel(self.server, options=self._options)
+
+    @cached_property
+    def _stubs(self) -> Stubs:
+        return Stubs(self._channel)
+
+    async def ask(
+        self, method: Callable[[Stubs], Method[Request, Response]], request: Request, timeout: float
+    ) -> Response:
+        call: Any = method(self._stubs)
+        with translated(self.server):
+            response: Response = await call(request, timeout=timeout)
+            return response
+
+    def begin(
+        self, method: Callable[[Stubs], Method[Request, Response]], request: Request, timeout: float
+    ) -> "grpc.aio.UnaryUnaryCall[Request, Response]":
+        call: Any = method(self._stubs)
+        begun: grpc.aio.UnaryUnaryCall[Request, Response] = call(request, timeout=timeout)
+        return begun
+
+    async def result(self, call: Any) -> Any:
+        with translated(self.server):
+            return await call
+
+    async def follow(self, begin: Callable[[Stubs], Any], is_last: Callable[[Any], bool]) -> Any:
+        with translated(self.server):
+            async for event in begin(self._stubs):
+                if is_last(event):
+                    return event
+        return None
+
+    def inbox(self) -> "Inbox":
+        return Inbox()
+
+    def line(self, inbox: "Inbox") -> "Line":
+        return Line(self._stubs, self.server, inbox)
+
+    async def pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    async def close(self) -> None:
+        if "_channel" in self.__dict__:
+            await self._channel.close()
+
+
+class Inbox:
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[Came] = asyncio.Queue()
+        self.put = self._queue.put_nowait
+
+    async def get(self, seconds: float) -> Came | None:
+        try:
+            limit = None if seconds == math.inf else seconds
+            return await asyncio.wait_for(self._queue.get(), limit)
+        except asyncio.TimeoutError:  # before Python 3.11 it is one of its own
+            return None
+
+
+class Line:
+    """A task reads it: to give up reading would give up the call."""
+
+    def __init__(self, stubs: Stubs, server: str, inbox: Inbox) -> None:
+        self._outbox: asyncio.Queue[scoring_pb2.StreamScoreRequest | None] = asyncio.Queue()
+        self._put = inbox.put
+        self._server = server
+        self._call: Any = stubs.scoring.StreamScore(self._sent())  # type: ignore[arg-type]
+        self._reading = asyncio.create_task(self._read())
+
+    def send(self, request: scoring_pb2.StreamScoreRequest) -> None:
+        self._outbox.put_nowait(request)
+
+    def close(self, *, cancel: bool) -> None:
+        self._outbox.put_nowait(None)
+        if cancel:
+            self._call.cancel()
+
+    async def ended(self) -> None:
+        await asyncio.wait([self._reading])
+
+    async def _sent(self) -> AsyncIterator[scoring_pb2.StreamScoreRequest]:
+        while (request := await self._outbox.get()) is not None:
+            yield request
+
+    async def _read(self) -> None:
+        end: errors.TrueoddsError
+        try:
+            async for response in self._call:
+                self._put((self, response))
+            end = ended(self._server)
+        except grpc.RpcError as error:
+            end = broken(error, self._server)
+        except asyncio.CancelledError:
+            end = ended(self._server)
+        self._put((self, end))
