@@ -84,15 +84,7 @@ class Client:
         """Answers one question.
 
         ``task`` decides which calibrator applies: that of the task, else the model's default,
-        else none; unless ``calibrator`` names one. The options are those of ``ScoreOptions``:
-
-        ``reading`` says how the question is asked and its answer read; a format alone will do.
-        ``shots`` are worked examples, shown before the question; each needs its answer. The
-        answer abstains where the options hold less than ``min_option_mass`` of the probability,
-        or its calibrated confidence is below ``min_confidence``. It tells the ``answer_set`` of a
-        rule, which is for one named ``calibrator``, and so many ``top_tokens``, at most 20. With
-        ``require_calibrated`` a question that no calibrator applies to is FailedPrecondition,
-        ``NOT_CALIBRATED``, and not answered raw; None is as the server is configured.
+        else none; unless ``calibrator`` names one. The options are those of ``ScoreOptions``.
         """
         return run(self._calls.score(question, model=model, task=task, timeout=timeout, **options))
 
@@ -114,7 +106,7 @@ class Client:
         others; what is wrong with all of them, such as the model's name, is raised. Any number
         of questions: they travel in several messages, some at once, and in smaller ones where the
         server does not answer them within the timeout. ``on_outcome`` is given each outcome as
-        it comes, in order. The other arguments are those of ``score``.
+        it comes, in order. ``task`` and the options are as in ``score``.
         """
         return run(
             self._calls.score_batch(
@@ -146,7 +138,7 @@ class Client:
         questions takes the same memory. A server that restarts or loses an engine is waited for,
         up to 300 seconds, and asked again only for what it has not answered; ``timeout`` bounds
         the wait for the next answer. What a service fails at is asked again, at last alone. What
-        is wrong with all questions is raised. The other arguments are those of ``score``.
+        is wrong with all questions is raised. ``task`` and the options are as in ``score``.
         """
         return each(
             self._calls.score_stream(
@@ -189,26 +181,14 @@ class Client:
         timeout: float = FIT_TIMEOUT,
         **options: Unpack[FitOptions],
     ) -> Calibrator:
-        """Fits a calibrator for a model and task, and stores it; the options are ``FitOptions``.
+        """Fits a calibrator for a model and task, and stores it.
 
         ``items`` are questions, with answers or without, for the service to score, or ``Scores``;
-        all have the same number of options, but with ``any_options``. TEACHER_KL, AGREEMENT_KL and
-        TEACHER_POOLED need a handful, and a ``teacher`` unless the server's configuration names
-        one: it is shown ``teacher_shots`` and read by ``teacher_reading`` where these differ. Other
-        methods learn from the items with answers; AUTO chooses. CONSTANT (with ``temperature``, in
-        [0.001, 1000]) and IDENTITY need only the number of ``options``. ``content_free`` are scores
-        after questions without content, for CONTEXTUAL and ``Scores``.
-        Without ``task`` it is the model's default.
-
-        It answers at once with ``activate``, else when ``activate()`` names it. A degenerate fit is
-        kept and not activated, with a ``DegenerateFitWarning``, unless you ``force`` it. One
-        temperature for ``any_options`` is fitted from items of mixed numbers of options, or, by
-        CONSTANT and IDENTITY, of none; methods that end in no temperature refuse it. Rows of
-        ``Scores`` that are probabilities are refused unless you ``allow_probabilities``. Items too
-        many for one message travel in several, which are not sent again. With ``validate_only``
-        nothing is stored: what comes back is what would have been. The same request with the same
-        ``request_id`` of yours is fitted once, however often it is sent. ``progress`` counts
-        prompts scored. ``timeout`` bounds the whole fit, in seconds.
+        all have the same number of options, but with ``any_options``. Without ``task`` it is the
+        model's default. It answers at once with ``activate``, else when ``activate()`` names it.
+        Items too many for one message travel in several, which are not sent again. ``progress``
+        counts prompts scored. ``timeout`` bounds the whole fit, in seconds. The options are those
+        of ``FitOptions``.
         """
         return run(
             self._calls.fit(
@@ -231,12 +211,7 @@ class Client:
         ``name`` is ``models/{model}/calibrators/{id}``. The items, examples or ``Scores``, need
         their answers, and should not be those of the fit, which flatter. ``progress`` counts
         prompts scored. ``timeout`` bounds the whole evaluation, in seconds. The options are those
-        of ``EvaluateOptions``:
-
-        ``reading`` and ``shots`` are those of the answers that the calibrator is for.
-        ``target_risks`` are risks, in (0, 1), to find abstention thresholds for, ``miscoverages``
-        the shares, in (0, 1), of answer sets that may miss the right option; the server has its
-        own when they are empty. ``allow_probabilities`` is as in ``fit``.
+        of ``EvaluateOptions``.
         """
         return run(self._calls.evaluate(name, items, progress=progress, timeout=timeout, **options))
 

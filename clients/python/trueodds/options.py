@@ -34,79 +34,91 @@ AnyReading = Reading | Format | CustomFormat
 
 
 class ReadingOptions(TypedDict, total=False):
-    """What all who ask questions may say."""
+    """What all who ask questions may say.
+
+    reading: how the questions are asked and their answers read.
+    shots: worked examples, shown before each question; each needs its answer.
+    """
 
     reading: AnyReading
-    """How the questions are asked and their answers read."""
     shots: Sequence[Example]
-    """Worked examples, shown before each question; each needs its answer."""
 
 
 class ScoreOptions(ReadingOptions, total=False):
-    """Of ``score``, ``score_batch`` and ``score_stream``."""
+    """Options of ``score``, ``score_batch`` and ``score_stream``.
+
+    reading: how the questions are asked and their answers read; a format alone will do.
+    shots: worked examples, shown before each question; each needs its answer.
+    calibrator: this one, rather than the active one of the task or of the model.
+    min_option_mass: an answer abstains where its options hold less of the probability; in [0, 1].
+    min_confidence: an answer abstains where its calibrated confidence is less; in [0, 1].
+    answer_set: the rule of the answer set to tell; it is for one named ``calibrator``.
+    require_calibrated: whether a question that no calibrator applies to is FailedPrecondition,
+        ``NOT_CALIBRATED``, or is answered raw; None is as the server is configured.
+    top_tokens: how many of the likeliest tokens to tell, at most 20.
+    """
 
     calibrator: str | None
-    """This one, rather than the active one of the task or of the model."""
     min_option_mass: float
-    """An answer abstains where its options hold less of the probability; in [0, 1]."""
     min_confidence: float
-    """An answer abstains where its calibrated confidence is less; in [0, 1]."""
     answer_set: AnswerSetRule | None
-    """The rule of the answer set to tell; it is for one named ``calibrator``."""
     require_calibrated: bool | None
-    """Whether a question that no calibrator applies to is FailedPrecondition, ``NOT_CALIBRATED``,
-    or is answered raw; None is as the server is configured."""
     top_tokens: int
-    """How many of the likeliest tokens to tell, at most 20."""
 
 
 class FitOptions(ReadingOptions, total=False):
-    """Of ``fit``."""
+    """Options of ``fit``.
+
+    method: TEACHER_KL, AGREEMENT_KL and TEACHER_POOLED need a handful of questions and a teacher,
+        CONSTANT and IDENTITY only the number of ``options``, the others answers; AUTO chooses.
+    reading: how the questions are asked and their answers read; a format alone will do.
+    shots: worked examples, shown before each question; each needs its answer.
+    teacher: the pre-trained model; that of the server's configuration when left out.
+    temperature: for CONSTANT; in [0.001, 1000].
+    options: how many options the calibrator is for, where there are no items to tell.
+    teacher_reading, teacher_shots: how the teacher is asked and read, where that differs.
+    bias_correction: what is taken off the scores of the labels before.
+    content_free: scores after questions without content, for CONTEXTUAL and ``Scores``.
+    activate: whether the calibrator answers at once. One whose fit is degenerate is kept and not
+        activated, with a ``DegenerateFitWarning``.
+    force: whether even that is activated.
+    any_options: one temperature for any number of options, from items of mixed numbers, or, by
+        CONSTANT and IDENTITY, of none; methods that end in no temperature refuse it.
+    allow_probabilities: whether rows of ``Scores`` may look like probabilities.
+    request_id: your name for this fit: the same request with the same name is fitted once, however
+        often it is sent.
+    validate_only: whether nothing is stored: what comes back is what would have been.
+    """
 
     method: Method
-    """How to fit. TEACHER_KL, AGREEMENT_KL and TEACHER_POOLED need a handful of questions and a
-    teacher, CONSTANT and IDENTITY only the number of ``options``, the others answers; AUTO
-    chooses."""
     teacher: str | None
-    """The pre-trained model; the one of the server's configuration when left out."""
     temperature: float | None
-    """For CONSTANT; in [0.001, 1000]."""
     options: int | None
-    """How many options the calibrator is for, where there are no items to tell."""
     teacher_reading: AnyReading | None
-    """How the teacher is asked, where that differs."""
     teacher_shots: Sequence[Example]
-    """What the teacher is shown, where that differs."""
     bias_correction: BiasCorrection
-    """What is taken off the scores of the labels before."""
     content_free: Sequence[Sequence[float]]
-    """Scores after questions without content, for CONTEXTUAL and items that are ``Scores``."""
     activate: bool
-    """Whether the calibrator answers at once. A degenerate fit does not, with a
-    ``DegenerateFitWarning``."""
     force: bool
-    """Whether even a degenerate fit is activated."""
     any_options: bool
-    """One temperature for any number of options, from items of mixed numbers, or, by CONSTANT and
-    IDENTITY, of none; methods that end in no temperature refuse it."""
     allow_probabilities: bool
-    """Whether rows of ``Scores`` that look like probabilities are taken for logprobs."""
     request_id: str
-    """Your name for this fit: the same request with the same name is fitted once, however often it
-    is sent."""
     validate_only: bool
-    """Whether nothing is stored: what comes back is what would have been."""
 
 
 class EvaluateOptions(ReadingOptions, total=False):
-    """Of ``evaluate``."""
+    """Options of ``evaluate``.
+
+    reading, shots: those of the answers that the calibrator is for.
+    target_risks: risks, in (0, 1), to find abstention thresholds for; the server has its own.
+    miscoverages: how often, in (0, 1), answer sets may miss the right option; the server has its
+        own.
+    allow_probabilities: whether rows of ``Scores`` may look like probabilities.
+    """
 
     target_risks: Sequence[float]
-    """Risks, in (0, 1), to find abstention thresholds for; the server has its own."""
     miscoverages: Sequence[float]
-    """How often, in (0, 1), answer sets may miss the right option; the server has its own."""
     allow_probabilities: bool
-    """Whether rows of ``Scores`` that look like probabilities are taken for logprobs."""
 
 
 SCORE: ScoreOptions = {
@@ -164,7 +176,7 @@ def completed(given: Options, defaults: Options) -> Options:
 
 
 def spelled_out(options: type, defaults: Mapping[str, Any]) -> Callable[[Function], Function]:
-    """Lets ``help()`` and what completes by it see each option of a function's last ``**``."""
+    """Lets ``help()``, and what completes by it, tell each option of a function's last ``**``."""
 
     def decorate(function: Function) -> Function:
         signature = inspect.signature(function)
@@ -180,6 +192,7 @@ def spelled_out(options: type, defaults: Mapping[str, Any]) -> Callable[[Functio
         ]
         shown = signature.replace(parameters=[*own, *spelled])
         function.__signature__ = shown  # type: ignore[attr-defined]
+        function.__doc__ = f"{inspect.getdoc(function)}\n\n{inspect.getdoc(options)}"
         return function
 
     return decorate

@@ -9,19 +9,9 @@ import typer
 from trueodds._channel import PATIENCE
 from trueodds._convert import scoring as _messages
 from trueodds.cli.console import (
-    AnswerFormat,
-    AnswerSet,
-    CalibratorName,
-    MinConfidence,
-    MinOptionMass,
     ModelName,
-    Normalized,
-    Order,
-    RequireCalibrated,
     Server,
     Task,
-    Unconditional,
-    Variants,
     Wait,
     connected,
     counted,
@@ -34,16 +24,11 @@ from trueodds.cli.console import (
     whole_name,
 )
 from trueodds.cli.files import FileOptions, file_options
+from trueodds.cli.options import score_options
 from trueodds.cli.rate import rows_done
 from trueodds.cli.terminal import check_writable
 from trueodds.errors import TrueoddsError
-from trueodds.types import (
-    AnswerSetRule,
-    Format,
-    Normalization,
-    OrderCorrection,
-    Reading,
-)
+from trueodds.options import ScoreOptions
 
 BAD_ROWS = 3
 """The exit status when the output is whole and some of its rows are errors."""
@@ -52,6 +37,7 @@ _MOST_SHOTS = 64
 
 
 @file_options(short=True)
+@score_options()
 def bulk(
     model: ModelName,
     questions: Annotated[Path, typer.Argument(metavar="INPUT", help="JSON, CSV or Parquet.")],
@@ -60,25 +46,16 @@ def bulk(
         str | None, typer.Option(metavar="COLUMN", help="Of each row's task, instead of --task.")
     ] = None,
     task: Task = "",
-    answer_format: AnswerFormat = Format.PAREN,
-    normalization: Normalized = Normalization.SUM,
-    unconditional_prompt: Unconditional = None,
-    order: Order = OrderCorrection.NONE,
-    sum_variants: Variants = False,
-    min_option_mass: MinOptionMass = 0.0,
-    min_confidence: MinConfidence = 0.0,
-    answer_set: AnswerSet = None,
     shots: Annotated[
         Path | None, typer.Option(help="Worked examples: a file like INPUT, with answers.")
     ] = None,
-    calibrator: CalibratorName = None,
-    require_calibrated: RequireCalibrated = None,
     timeout: Annotated[
         float, typer.Option(min=0.001, help="Seconds to wait for the next answer.")
     ] = PATIENCE,
     server: Server = None,
     wait: Wait = 0.0,
     *,
+    asked: ScoreOptions,
     files: FileOptions,
 ) -> None:
     """Score a whole file into Parquet: resumed after any interruption, bad rows reported.
@@ -106,19 +83,10 @@ def bulk(
             return
         err.print(opened.told(), soft_wrap=True)
         try:
-            settings = _messages.settings_message(
-                model,
-                task,
-                reading=Reading(
-                    answer_format, normalization, unconditional_prompt, sum_variants, order
-                ),
-                shots=files.shots(shots, stack, opened.columns, _MOST_SHOTS),
-                calibrator=calibrator and whole_name(client, model, calibrator),
-                min_option_mass=min_option_mass,
-                min_confidence=min_confidence,
-                answer_set=answer_set and AnswerSetRule(*answer_set),
-                require_calibrated=require_calibrated,
-            )
+            asked["shots"] = files.shots(shots, stack, opened.columns, _MOST_SHOTS)
+            if calibrator := asked["calibrator"]:
+                asked["calibrator"] = whole_name(client, model, calibrator)
+            settings = _messages.settings_message(model, task, **asked)
             with rows_done(opened.source.count) as progress:
                 done = score_file(client, opened.source, opened.columns, output, settings, progress)
         except OSError as error:

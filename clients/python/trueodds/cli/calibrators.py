@@ -11,15 +11,10 @@ import typer
 from trueodds._channel import FIT_TIMEOUT
 from trueodds._convert.fits import DamagedCalibratorWarning, DegenerateFitWarning
 from trueodds.cli.console import (
-    AnswerFormat,
     ModelName,
-    Normalized,
-    Order,
     Server,
     Shots,
     Task,
-    Unconditional,
-    Variants,
     Wait,
     connected,
     err,
@@ -28,8 +23,9 @@ from trueodds.cli.console import (
     progress_bar,
 )
 from trueodds.cli.files import STDIN, FileOptions, examples, file_options, labelled
+from trueodds.cli.options import reading_options
 from trueodds.cli.tables import calibrator_table, calibrators_table, temperature_text
-from trueodds.types import BiasCorrection, Format, Method, Normalization, OrderCorrection, Reading
+from trueodds.types import BiasCorrection, Format, Method, Reading
 
 calibrators_app = typer.Typer(
     help="List, show, activate, roll back and delete calibrators.", no_args_is_help=True
@@ -59,6 +55,7 @@ Name = Annotated[
 
 
 @file_options(dry_run=False)
+@reading_options
 def fit(
     model: ModelName,
     questions: Annotated[
@@ -66,11 +63,6 @@ def fit(
     ] = None,
     task: Task = "",
     method: Annotated[Method, typer.Option(help="How to fit; auto chooses.")] = (Method.TEACHER_KL),
-    answer_format: AnswerFormat = Format.PAREN,
-    normalization: Normalized = Normalization.SUM,
-    unconditional_prompt: Unconditional = None,
-    order: Order = OrderCorrection.NONE,
-    sum_variants: Variants = False,
     shots: Shots = None,
     teacher: Annotated[
         str | None, typer.Option(help="The pre-trained model; the configured one when left out.")
@@ -108,6 +100,7 @@ def fit(
     server: Server = None,
     wait: Wait = 0.0,
     *,
+    reading: Reading,
     files: FileOptions,
 ) -> None:
     """Fit a calibrator for a model and task, and print its name.
@@ -120,7 +113,6 @@ def fit(
     """
     if questions == shots == STDIN:
         raise typer.BadParameter("questions and shots cannot both come from stdin")
-    reading = Reading(answer_format, normalization, unconditional_prompt, sum_variants, order)
     with extras("bulk"), connected(server, wait=wait, model=model) as client, ExitStack() as stack:
         opened = None if questions is None else files.open(questions, stack)
         if dry_run and opened is not None:

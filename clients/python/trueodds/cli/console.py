@@ -17,7 +17,6 @@ from trueodds._convert.scoring import calibrator_parts, model_name
 from trueodds.client import Client
 from trueodds.errors import TrueoddsError
 from trueodds.files import FileError
-from trueodds.types import AnswerSetMethod, Format, Normalization, OrderCorrection
 
 # What questions and names say is printed as it is. A table that nobody looks at is not cut to
 # a terminal's width.
@@ -28,40 +27,6 @@ err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="The model, such as demo-aligned.")]
 Task = Annotated[str, typer.Option("--task", "-t", help="Your name for this kind of question.")]
-AnswerFormat = Annotated[Format, typer.Option("--format", help="How the model answers.")]
-Normalized = Annotated[
-    Normalization, typer.Option("--normalization", help="What makes long options comparable.")
-]
-Unconditional = Annotated[
-    str | None,
-    typer.Option("--unconditional-prompt", help="For pmi: the prompt without the question."),
-]
-Order = Annotated[
-    OrderCorrection, typer.Option("--order", help="Against a liking for a place or a label.")
-]
-Variants = Annotated[
-    bool, typer.Option("--sum-variants", help="Options with and without a space before them.")
-]
-MinOptionMass = Annotated[
-    float, typer.Option(min=0, max=1, help="Abstain where the options hold less.")
-]
-MinConfidence = Annotated[
-    float, typer.Option(min=0, max=1, help="Abstain where the calibrated confidence is less.")
-]
-AnswerSet = Annotated[
-    tuple[AnswerSetMethod, float] | None,
-    typer.Option(metavar="RULE THRESHOLD", help="As evaluate tells it; needs --calibrator."),
-]
-CalibratorName = Annotated[
-    str | None, typer.Option(help="This calibrator rather than the active one.")
-]
-RequireCalibrated = Annotated[
-    bool | None,
-    typer.Option(
-        "--require-calibrated/--allow-raw",
-        help="Refuse what no calibrator applies to, or answer it raw; else as the server does.",
-    ),
-]
 Shots = Annotated[Path | None, typer.Option(help="Worked examples with answers; - for stdin.")]
 Server = Annotated[
     str | None,

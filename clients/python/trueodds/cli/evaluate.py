@@ -10,13 +10,8 @@ from rich.table import Table
 from trueodds._channel import FIT_TIMEOUT
 from trueodds.cli.calibrators import Name
 from trueodds.cli.console import (
-    AnswerFormat,
-    Normalized,
-    Order,
     Server,
     Shots,
-    Unconditional,
-    Variants,
     Wait,
     connected,
     err,
@@ -25,11 +20,13 @@ from trueodds.cli.console import (
     progress_bar,
 )
 from trueodds.cli.files import STDIN, FileOptions, file_options, labelled
+from trueodds.cli.options import reading_options
 from trueodds.evaluation import Estimate, Report
-from trueodds.types import Format, Normalization, OrderCorrection, Reading
+from trueodds.types import Reading
 
 
 @file_options()
+@reading_options
 def evaluate(
     name: Name,
     questions: Annotated[
@@ -41,11 +38,6 @@ def evaluate(
     miscoverage: Annotated[
         list[float] | None, typer.Option(help="How often answer sets may miss; repeatable.")
     ] = None,
-    answer_format: AnswerFormat = Format.PAREN,
-    normalization: Normalized = Normalization.SUM,
-    unconditional_prompt: Unconditional = None,
-    order: Order = OrderCorrection.NONE,
-    sum_variants: Variants = False,
     shots: Shots = None,
     json: Annotated[bool, typer.Option("--json", help="The whole report, for programs.")] = False,
     timeout: Annotated[
@@ -54,6 +46,7 @@ def evaluate(
     server: Server = None,
     wait: Wait = 0.0,
     *,
+    reading: Reading,
     files: FileOptions,
 ) -> None:
     """Measure a calibrator on questions with answers, those of the fit excepted.
@@ -76,9 +69,7 @@ def evaluate(
             report = client.evaluate(
                 name,
                 items,
-                reading=Reading(
-                    answer_format, normalization, unconditional_prompt, sum_variants, order
-                ),
+                reading=reading,
                 shots=worked,
                 target_risks=target_risk or (),
                 miscoverages=miscoverage or (),

@@ -1,20 +1,19 @@
 """What the commands that read files share: the options for it, and what is told of a file."""
 
-import inspect
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from functools import wraps
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal
 
 import typer
 
 from trueodds.cli.console import err, tell_unusable
+from trueodds.cli.options import Command, takes
 from trueodds.files import (
     Columns,
     Dialect,
@@ -34,7 +33,6 @@ from trueodds.files.understand import SAMPLE, unread
 from trueodds.types import Example, Question
 
 STDIN = Path("-")
-KEYWORD = inspect.Parameter.KEYWORD_ONLY
 
 
 @dataclass(slots=True)
@@ -209,34 +207,9 @@ def _options(*, short: bool, dry_run: bool) -> dict[str, tuple[Any, Any]]:
     return found
 
 
-def file_options(
-    *, short: bool = False, dry_run: bool = True
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def file_options(*, short: bool = False, dry_run: bool = True) -> Callable[[Command], Command]:
     """Gives a command the options for reading files: its parameter ``files`` gets them."""
-    options = _options(short=short, dry_run=dry_run)
-
-    def decorate(function: Callable[..., None]) -> Callable[..., None]:
-        @wraps(function)
-        def command(**arguments: Any) -> None:
-            told = {name: arguments.pop(name) for name in options}
-            return function(**arguments, files=_told(told))
-
-        signature = inspect.signature(function, eval_str=True)
-        own = [each for each in signature.parameters.values() if each.name != "files"]
-        extra = [
-            inspect.Parameter(name, KEYWORD, default=default, annotation=kind)
-            for name, (kind, default) in options.items()
-        ]
-        server = [each for each in own if each.name == "server"]  # is the last
-        kept = [each for each in own if each.name != "server"]
-        keyword = [each.replace(kind=KEYWORD) for each in kept + extra + server]
-        command.__signature__ = signature.replace(parameters=keyword)  # type: ignore[attr-defined]
-        hints = get_type_hints(function, include_extras=True)
-        hints.pop("files", None)
-        command.__annotations__ = hints | {name: kind for name, (kind, _) in options.items()}
-        return command
-
-    return decorate
+    return takes("files", _options(short=short, dry_run=dry_run), _told)
 
 
 def _told(told: dict[str, Any]) -> FileOptions:

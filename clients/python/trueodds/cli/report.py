@@ -9,13 +9,8 @@ import typer
 
 from trueodds._channel import FIT_TIMEOUT
 from trueodds.cli.console import (
-    AnswerFormat,
-    Normalized,
-    Order,
     Server,
     Shots,
-    Unconditional,
-    Variants,
     Wait,
     calibrator_name,
     connected,
@@ -25,15 +20,17 @@ from trueodds.cli.console import (
     progress_bar,
 )
 from trueodds.cli.files import STDIN, FileOptions, file_options, labelled
+from trueodds.cli.options import reading_options
 from trueodds.cli.terminal import check_writable
 from trueodds.evaluation import Report
 from trueodds.report import pictures, render
 from trueodds.report.png import png
 from trueodds.report.verdict import verdict
-from trueodds.types import Format, Normalization, OrderCorrection, Reading
+from trueodds.types import Reading
 
 
 @file_options()
+@reading_options
 def report(
     model: Annotated[str | None, typer.Argument(metavar="MODEL", help="The model.")] = None,
     calibrator: Annotated[
@@ -60,11 +57,6 @@ def report(
     miscoverage: Annotated[
         list[float] | None, typer.Option(help="How often answer sets may miss; repeatable.")
     ] = None,
-    answer_format: AnswerFormat = Format.PAREN,
-    normalization: Normalized = Normalization.SUM,
-    unconditional_prompt: Unconditional = None,
-    order: Order = OrderCorrection.NONE,
-    sum_variants: Variants = False,
     shots: Shots = None,
     timeout: Annotated[
         float, typer.Option(min=0.001, help="Seconds that the evaluation may take.")
@@ -72,6 +64,7 @@ def report(
     server: Server = None,
     wait: Wait = 0.0,
     *,
+    reading: Reading,
     files: FileOptions,
 ) -> None:
     """Measure a calibrator on questions with answers, and draw a page to decide by.
@@ -105,9 +98,7 @@ def report(
                 found = client.evaluate(
                     calibrator_name(model, calibrator),
                     items,
-                    reading=Reading(
-                        answer_format, normalization, unconditional_prompt, sum_variants, order
-                    ),
+                    reading=reading,
                     shots=worked,
                     target_risks=target_risk or (),
                     miscoverages=miscoverage or (),

@@ -8,20 +8,10 @@ import typer
 
 from trueodds._channel import TIMEOUT
 from trueodds.cli.console import (
-    AnswerFormat,
-    AnswerSet,
-    CalibratorName,
-    MinConfidence,
-    MinOptionMass,
     ModelName,
-    Normalized,
-    Order,
-    RequireCalibrated,
     Server,
     Shots,
     Task,
-    Unconditional,
-    Variants,
     Wait,
     connected,
     err,
@@ -31,19 +21,15 @@ from trueodds.cli.console import (
     tell_stale,
 )
 from trueodds.cli.files import STDIN, FileOptions, file_options
+from trueodds.cli.options import score_options
 from trueodds.cli.printer import Printer
 from trueodds.files import Item
-from trueodds.types import (
-    AnswerSetRule,
-    Format,
-    Normalization,
-    OrderCorrection,
-    Question,
-    Reading,
-)
+from trueodds.options import ScoreOptions
+from trueodds.types import Question
 
 
 @file_options()
+@score_options(top_tokens=True)
 def score(
     model: ModelName,
     questions: Annotated[
@@ -54,20 +40,7 @@ def score(
         list[str] | None, typer.Option("--option", "-o", help="Its options, one each.")
     ] = None,
     task: Task = "",
-    answer_format: AnswerFormat = Format.PAREN,
-    normalization: Normalized = Normalization.SUM,
-    unconditional_prompt: Unconditional = None,
-    order: Order = OrderCorrection.NONE,
-    sum_variants: Variants = False,
-    min_option_mass: MinOptionMass = 0.0,
-    min_confidence: MinConfidence = 0.0,
-    answer_set: AnswerSet = None,
-    top_tokens: Annotated[
-        int, typer.Option(min=0, max=20, help="Tell so many of the likeliest tokens.")
-    ] = 0,
     shots: Shots = None,
-    calibrator: CalibratorName = None,
-    require_calibrated: RequireCalibrated = None,
     table: Annotated[
         bool, typer.Option("--table", help="Tables for people, not JSON Lines.")
     ] = False,
@@ -77,6 +50,7 @@ def score(
     server: Server = None,
     wait: Wait = 0.0,
     *,
+    asked: ScoreOptions,
     files: FileOptions,
 ) -> None:
     """Score a file of questions, or one question given with -q and -o.
@@ -101,32 +75,23 @@ def score(
         ExitStack() as stack,
     ):
         items = [Item(_question(question, option or []))] if question is not None else []
-        asked_columns = None
+        columns = None
         if questions is not None:
             opened = files.open(questions, stack, answers=files.dry_run)
             if files.dry_run:
                 typer.echo(opened.preview())
                 return
-            items, asked_columns = opened.items(), opened.columns
+            items, columns = opened.items(), opened.columns
             if not opened.is_plain():
                 err.print(opened.told(), soft_wrap=True)
-        worked = files.shots(shots, stack, asked_columns)
-        printer = Printer(items, table=table, with_set=answer_set is not None)
+        asked["shots"] = files.shots(shots, stack, columns)
+        printer = Printer(items, table=table, with_set=asked["answer_set"] is not None)
         with progress_bar("scoring", prints=True) as progress:
             client.score_batch(
                 printer.asked,
                 model=model,
                 task=task,
-                reading=Reading(
-                    answer_format, normalization, unconditional_prompt, sum_variants, order
-                ),
-                shots=worked,
-                calibrator=calibrator,
-                min_option_mass=min_option_mass,
-                min_confidence=min_confidence,
-                answer_set=answer_set and AnswerSetRule(*answer_set),
-                require_calibrated=require_calibrated,
-                top_tokens=top_tokens,
+                **asked,
                 progress=progress,
                 on_outcome=printer.on_outcome,
             )
