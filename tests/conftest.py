@@ -140,7 +140,7 @@ def _serving(weights, run, store, *, ready=True, engines=None, max_tokens=2048, 
     settings = Settings.model_validate(
         {
             "listen": "127.0.0.1:0",
-            "store": f"sqlite:///{store}",
+            "store": store if isinstance(store, str) else f"sqlite:///{store}",
             "models": [{**aligned, "weights": weights}, {**base, "weights": weights}],
             **settings,
         }
@@ -167,7 +167,7 @@ def start_service(weights, run, tmp_path):
     """Starts a service: ``ready=False`` leaves its models starting, ``engines`` replaces some.
 
     ``max_tokens`` is what the fake engines take. Other arguments are settings. All services of a
-    test share a store unless told.
+    test share a store unless told; it is a file or a URL.
     """
     started = []
 

@@ -127,6 +127,40 @@ class Postgres:
         while any(map(_runs, processes)):
             time.sleep(0.01)
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """All of its processes stand still."""
+        server = psutil.Process(self.pid)
+        processes = [server, *server.children()]
+        for each in processes:
+            each.suspend()
+        try:
+            yield
+        finally:
+            for each in processes:
+                each.resume()
+
+    @contextmanager
+    def killed(self) -> Iterator[None]:
+        """It is away, after an end without notice."""
+        self.kill()
+        try:
+            yield
+        finally:
+            self.start()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """The owner may not connect any more, and has no connection."""
+        self.execute("ALTER ROLE owner NOLOGIN")
+        self.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'owner'"
+        )
+        try:
+            yield
+        finally:
+            self.execute("ALTER ROLE owner LOGIN")
+
     def execute(self, statement: str | sql.Composed, database: str = "postgres") -> list[tuple]:
         """Runs a statement as the superuser; the rows, where there are any."""
         with self.connect(database) as connection:

@@ -121,4 +121,5 @@ class App:
             self._following.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._following
+        self._calibrators.close()
         self._store.close()

@@ -29,6 +29,7 @@ from trueodds.cli.calibrators import LABELLED
 from trueodds.cli.main import app
 from trueodds.cli.tables import calibrator_table
 from trueodds_service.core.calibrators.methods import SPECS
+from trueodds_service.flows.active_calibrators import Calibrators
 
 TIN = {"question": "Is tin a metal?", "options": ["yes", "no"]}
 CHAT = {
@@ -896,3 +897,17 @@ def test_a_degenerate_fit_is_told_and_not_activated(command, write, task):
     name = told.stdout.strip()
     assert "degenerate" in command("calibrators", "activate", name).stderr
     assert "is active" in command("calibrators", "activate", name, "--force").stdout
+
+
+def test_answers_of_a_store_that_is_away_are_told(command, write, task, tmp_path, monkeypatch):
+    args = ("aligned", write(TIN), "--task", task)
+    assert "the store of calibrators" not in command("score", *args).stderr
+    monkeypatch.setattr(Calibrators, "stale_seconds", 70.0)
+    told = command("score", *args)
+    assert [row["calibration_stale"] for row in rows(told)] == [True]
+    warning = "warning: the store of calibrators was away for 1 of 1 answer"
+    assert warning in told.stderr
+    output = tmp_path / "answers.parquet"
+    assert warning in command("bulk", *args, "-o", output).stderr
+    assert parquet.read_table(output)["calibration_stale"].to_pylist() == [True]
+    assert "of 70 s ago" in " ".join(command("models").stdout.split())

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ import pytest
 from trueodds_service.errors import InvalidInput, NotFound, NotReady, Unavailable
 from trueodds_service.flows import active_calibrators as calibrators_module
 from trueodds_service.flows.active_calibrators import Calibrators
+from trueodds_service.flows.store_calls import StoreCalls
 from trueodds_service.store import SqlCalibratorStore, errors
 
 
@@ -87,6 +89,94 @@ async def test_a_database_restored_from_a_backup_is_taken_over(house):
     assert house.calibrators.is_active(first)
 
 
+async def test_a_backup_of_the_same_version_is_taken_over(house):
+    """Restored and changed between two polls, the number of changes can be the same."""
+    first, second = house.stored(), house.stored(temperature=3.0)
+    path = house.url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as live, closing(sqlite3.connect(":memory:")) as backup:
+        live.backup(backup)
+        await house.calibrators.activate(first)
+        backup.backup(live)
+    house.store.activate("aligned", second.id)
+    await house.calibrators.refresh()
+    assert house.calibrators.is_active(second)
+
+
+async def test_busy_threads_of_others_hold_up_no_activation(house, other, following):
+    """Those that tokenise, and callers of a database that says nothing."""
+    calibrator = house.stored()
+    go_on, busy = threading.Event(), threading.Barrier(2 + calibrators_module._THREADS)
+
+    def hold():
+        busy.wait(60)
+        go_on.wait(60)
+
+    asked = [house.calibrators.ask(hold) for _ in range(calibrators_module._THREADS)]
+    held = [asyncio.create_task(each) for each in asked]
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    held.append(asyncio.create_task(asyncio.to_thread(hold)))
+    while busy.n_waiting < busy.parties - 1:  # noqa: ASYNC110 (it has no event)
+        await asyncio.sleep(0.01)
+    busy.wait(60)
+    other.activate("aligned", calibrator.id)
+    await until(lambda: house.calibrators.is_active(calibrator))
+    assert not any(each.done() for each in held)
+    go_on.set()
+    await asyncio.gather(*held)
+
+
+async def test_a_database_that_says_nothing_is_given_up(house, caplog):
+    go_on = threading.Event()
+    calls = StoreCalls(1, answer_seconds=0.01)
+    for _ in range(2):  # the second waits for the thread of the first
+        with pytest.raises(Unavailable) as caught:
+            await calls.ask(go_on.wait, 60)
+        assert caught.value.reason == "STORE_UNAVAILABLE"
+    assert caplog.messages == [
+        "the calibrator store failed (wait): StoreUnavailable: the database says nothing"
+    ]
+    go_on.set()
+    assert await StoreCalls(1, 60).ask(lambda: 7) == 7
+    calls.close()
+
+
+async def test_what_was_known_too_long_ago_is_stale(house, monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(calibrators_module.time, "monotonic", lambda: now[0])
+    assert house.calibrators.stale, "nothing is known yet"
+    await house.calibrators.refresh()
+    assert not house.calibrators.stale
+    now[0] += 1.5
+    assert (house.calibrators.stale, house.calibrators.stale_seconds) == (False, 0)
+    now[0] += 1
+    assert (house.calibrators.stale, house.calibrators.stale_seconds) == (True, 2.5)
+    await house.calibrators.refresh()
+    assert not house.calibrators.stale
+
+
+async def test_a_named_calibrator_is_known_while_the_store_is_away(house, monkeypatch):
+    await house.calibrators.refresh()
+    used, other = house.stored(), house.stored(3.0)
+    await house.calibrators.get("aligned", used.id)
+
+    def away(*_):
+        raise errors.StoreUnavailable("away")
+
+    monkeypatch.setattr(house.store, "get", away)
+    assert await house.calibrators.get("aligned", used.id) == used
+    with pytest.raises(Unavailable):
+        await house.calibrators.get("aligned", other.id)
+
+
+async def test_a_named_calibrator_that_was_deleted_is_known_no_more(house, other):
+    await house.calibrators.refresh()
+    used = house.stored()
+    await house.calibrators.get("aligned", used.id)
+    other.delete("aligned", used.id)
+    with pytest.raises(NotFound):
+        await house.calibrators.get("aligned", used.id)
+
+
 async def test_who_follows_sees_every_change(house, other, following):
     calibrator = house.stored()
     other.activate("aligned", calibrator.id)
@@ -104,7 +194,7 @@ async def test_the_last_state_answers_while_the_store_is_away(house, other, foll
         raise errors.StoreUnavailable("away")
 
     with monkeypatch.context() as patched:
-        patched.setattr(house.store, "version", away)
+        patched.setattr(house.store, "mark", away)
         other.activate("aligned", later.id)
         await until(lambda: len(asked) >= 2)
         assert house.calibrators.active(calibrator.scope) == calibrator
@@ -195,16 +285,16 @@ async def test_a_store_that_cannot_write_says_so_in_the_log(house, caplog):
 
 
 async def test_the_following_outlives_any_error(house, following, monkeypatch, caplog):
-    version = house.store.version
+    mark = house.store.mark
     go_on = threading.Event()
 
     def stumble():
         if not go_on.is_set():
             raise ZeroDivisionError("postgresql://user:password@host")
-        return version()
+        return mark()
 
     monkeypatch.setattr(calibrators_module, "_POLL_SECONDS", 0.01)
-    monkeypatch.setattr(house.store, "version", stumble)
+    monkeypatch.setattr(house.store, "mark", stumble)
     await until(lambda: "ZeroDivisionError at test_calibrators.py:" in caplog.text)
     assert "password" not in caplog.text
     go_on.set()

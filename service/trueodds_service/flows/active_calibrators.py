@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 import logging
+import math
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import TypeVar
@@ -10,16 +12,9 @@ from typing import TypeVar
 from trueodds_service.core.calibrators.base import Calibrator as Applied
 from trueodds_service.core.calibrators.from_parameters import calibrator_of
 from trueodds_service.core.calibrators.methods import Method
-from trueodds_service.errors import (
-    InvalidInput,
-    NotFound,
-    NotReady,
-    ServiceError,
-    Unavailable,
-    class_and_place,
-)
+from trueodds_service.errors import NotReady, ServiceError
 from trueodds_service.flows.raw import raw_because
-from trueodds_service.store import errors as store_errors
+from trueodds_service.flows.store_calls import AWAY, StoreCalls
 from trueodds_service.store.base import CalibratorStore
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.records import Damaged, FitRequest, Scope
@@ -31,38 +26,66 @@ _log = logging.getLogger(__name__)
 
 # "Every replica serves it within a second": two polls fit into one.
 _POLL_SECONDS = 0.4
+# A poll that says nothing for so long is given up, and the next begins.
+_POLL_ANSWER_SECONDS = 5.0
+# So long after the last poll that was answered, what is held may be what was.
+_STALE_SECONDS = 2.0
+# Of callers: an answer waits for none of these, and they for each other.
+_THREADS = 4
+# Somewhat more than a writer waits for its turn.
+_ANSWER_SECONDS = 15.0
 _PAGE = 1000
 _MAX_RAW = 1024
+_MAX_NAMED = 1024
 
 
 class Calibrators:
     """The store as the flows see it: asynchronous, with what is active held in memory.
 
     Answers never wait for the database. An activation is served by this process at once, and
-    by every other within a second: each polls the store's version.
+    by every other within a second: each polls the store in a thread that does nothing else. While
+    the store is away, what was active last answers, and is ``stale``.
     """
 
     def __init__(self, store: CalibratorStore) -> None:
         self.store = store
+        self._calls = StoreCalls(_THREADS, _ANSWER_SECONDS)
+        self._polls = StoreCalls(1, _POLL_ANSWER_SECONDS)
         self._snapshot = Snapshot(version=-1, active={}, damaged={})
         self._turns = itertools.count(1)
         self._taken = 0
+        self._known_at = -math.inf
         self._applied: dict[str, Applied] = {}
-        self._logged = ""
+        self._named: dict[tuple[str, str], Calibrator] = {}
         self._raw: dict[Scope, str] = {}
+
+    @property
+    def stale_seconds(self) -> float:
+        """How long ago this process last knew what is active; 0 while it does know."""
+        seconds = time.monotonic() - self._known_at
+        return seconds if seconds > _STALE_SECONDS else 0.0
+
+    @property
+    def stale(self) -> bool:
+        """Whether another calibrator may have become active, without this process knowing."""
+        return self.stale_seconds > 0
 
     async def refresh(self) -> None:
         """Takes over what is active now."""
-        turn = next(self._turns)
-        version = await self.ask(self.store.version)
-        if version != self._snapshot.version:
-            snapshot = await self.ask(self.store.snapshot)
+        await self._refresh(self._calls)
+
+    async def _refresh(self, calls: StoreCalls) -> None:
+        turn, began = next(self._turns), time.monotonic()
+        mark = await calls.ask(self.store.mark)
+        if mark != self._snapshot.mark:
+            snapshot = await calls.ask(self.store.snapshot)
             # Two refreshes can overlap; the one that began later saw every earlier activation.
             # Versions do not tell: a database restored from a backup counts on from less.
             if turn > self._taken:
                 self._snapshot, self._taken = snapshot, turn
                 self._applied, self._raw = {}, {}
                 _report(snapshot)
+        self._known_at = max(self._known_at, began)
 
     async def follow(self) -> None:
         """Refreshes until cancelled. While the store is away the last snapshot answers.
@@ -73,10 +96,10 @@ class Calibrators:
         while True:
             await asyncio.sleep(_POLL_SECONDS)
             try:
-                await self.refresh()
+                await self._refresh(self._polls)
             except Exception as error:
                 is_away = True
-                self._log_once("follow", error)
+                self._polls.log_once("follow", error)
             else:
                 if is_away:
                     _log.warning("the store answers again")
@@ -125,8 +148,21 @@ class Calibrators:
         return current is not None and current.id == calibrator.id
 
     async def get(self, model: str, calibrator_id: str) -> Calibrator:
-        """Raises NotFound."""
-        return await self.ask(self.store.get, model, calibrator_id)
+        """Raises NotFound. While the store is away, one that was asked for before is known."""
+        known = self._named.get((model, calibrator_id))
+        if known is not None and self.stale:
+            return known
+        try:
+            calibrator = await self.ask(self.store.get, model, calibrator_id)
+        except ServiceError as error:
+            if known is None or error.reason not in AWAY:
+                self._named.pop((model, calibrator_id), None)
+                raise
+            return known
+        if len(self._named) >= _MAX_NAMED:
+            self._named.clear()
+        self._named[model, calibrator_id] = calibrator
+        return calibrator
 
     async def find(self, model: str, calibrator_id: str) -> Calibrator | Damaged:
         """The same, also where the record is damaged."""
@@ -186,28 +222,12 @@ class Calibrators:
 
     async def ask(self, call: Callable[..., T], *args: object, **kwargs: object) -> T:
         """A call of the store, off the event loop, with its errors as the service's."""
-        try:
-            answer = await asyncio.to_thread(call, *args, **kwargs)
-        except store_errors.StoreError as error:
-            translated = _translated(error)
-            if translated.reason in _FAULTS:
-                self._log_once(call.__name__, error)
-            raise translated from error
-        self._logged = ""
-        return answer
+        return await self._calls.ask(call, *args, **kwargs)
 
-    def _log_once(self, what: str, error: Exception) -> None:
-        """Logs a fault, unless it is what the last call met too: a store that is away is asked
-        several times a second.
-        """
-        if isinstance(error, ServiceError) and isinstance(error.__cause__, store_errors.StoreError):
-            return  # ``ask`` has logged it
-        # The store's own words hold the database's reason, and neither prompts nor passwords.
-        why = f": {error}" if isinstance(error, store_errors.StoreError) else ""
-        fault = f"{class_and_place(error)}{why}"
-        if fault != self._logged:
-            _log.error("the calibrator store failed (%s): %s", what, fault)
-        self._logged = fault
+    def close(self) -> None:
+        """Asks the store for nothing more."""
+        for calls in (self._calls, self._polls):
+            calls.close()
 
 
 def _damaged() -> NotReady:
@@ -217,39 +237,3 @@ def _damaged() -> NotReady:
 def _report(snapshot: Snapshot) -> None:
     for calibrator_id in sorted(snapshot.damaged.values()):
         _log.error("the active calibrator %s is damaged: its scope is not served", calibrator_id)
-
-
-def _translated(error: store_errors.StoreError) -> ServiceError:
-    match error:
-        case store_errors.CalibratorNotFound():
-            return NotFound("there is no such calibrator", reason="CALIBRATOR_NOT_FOUND")
-        case store_errors.BadPageToken():
-            return InvalidInput("page_token", "is not a token of this listing")
-        case store_errors.RequestReused():
-            return InvalidInput(
-                "request_id", "is that of another request", reason="REQUEST_ID_REUSED"
-            )
-    for kind, (message, reason) in _NOT_READY.items():
-        if isinstance(error, kind):
-            return NotReady(message, reason=reason)
-    if isinstance(error, store_errors.StoreUnavailable):
-        return Unavailable("the calibrator store does not answer", reason="STORE_UNAVAILABLE")
-    return NotReady(
-        "the calibrator store cannot be used, and a repetition does not help: its operator finds "
-        "the cause in the log",
-        reason="STORE_FAULT",
-    )
-
-
-# What is nothing that a caller has done: its cause belongs into the log.
-_FAULTS = ("STORE_UNAVAILABLE", "STORE_FAULT", "CALIBRATOR_DAMAGED")
-_NOT_ACTIVE = ("the calibrator is not the active one of its scope", "CALIBRATOR_NOT_ACTIVE")
-_NOT_READY: dict[type[store_errors.StoreError], tuple[str, str]] = {
-    store_errors.NothingActive: _NOT_ACTIVE,
-    store_errors.NotActive: _NOT_ACTIVE,
-    store_errors.StillActive: (
-        "the calibrator is active: roll it back, or activate another",
-        "CALIBRATOR_ACTIVE",
-    ),
-    store_errors.StoreCorrupt: ("the stored calibrator is damaged", "CALIBRATOR_DAMAGED"),
-}

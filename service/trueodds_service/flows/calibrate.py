@@ -45,10 +45,14 @@ class Calibrated:
 
 @dataclass(frozen=True, slots=True)
 class CalibrateResult:
-    """One outcome a row, in their order, and the first calibrator that was applied, if any."""
+    """One outcome a row, in their order, and the first calibrator that was applied, if any.
+
+    ``stale``: what is active may have changed, and the store was away.
+    """
 
     calibrator: str
     outcomes: list[Calibrated | ServiceError]
+    stale: bool
 
 
 async def calibrate(
@@ -83,7 +87,9 @@ async def calibrate(
     if used is None and refused is not None:
         raise refused
     return CalibrateResult(
-        "" if used is None else used.name, [each for each in outcomes if each is not None]
+        "" if used is None else used.name,
+        [each for each in outcomes if each is not None],
+        calibrators.stale,
     )
 
 

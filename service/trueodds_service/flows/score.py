@@ -79,12 +79,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class ScoreResult:
-    """One outcome a question, in their order, and what answered."""
+    """One outcome a question, in their order, and what answered.
+
+    ``stale``: what is active may have changed, and the store was away.
+    """
 
     model: ModelEntry
     served: ServedModel
     outcomes: list[Answer | ServiceError]
     timings: Timings
+    stale: bool
 
 
 async def score(query: ScoreQuery, catalog: Catalog, calibrators: Calibrators) -> ScoreResult:
@@ -118,7 +122,7 @@ async def score(query: ScoreQuery, catalog: Catalog, calibrators: Calibrators) -
         for (place, _), answer in zip(placed, answers, strict=True):
             outcomes[place] = answer
     answered = [outcome for outcome in outcomes if outcome is not None]
-    return ScoreResult(model, served, answered, timings)
+    return ScoreResult(model, served, answered, timings, calibrators.stale)
 
 
 def scope_of(model: ModelEntry, task: str, read: Read) -> Scope:

@@ -7,6 +7,7 @@ from trueodds.v1 import model_pb2_grpc, question_pb2, scoring_pb2
 from trueodds_service.config import Limits
 from trueodds_service.engine.base import MAX_TOP_TOKENS
 from trueodds_service.errors import InvalidInput, field
+from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog, ModelEntry, ServedModel
 from trueodds_service.prompts.formats import FORMAT_VERSION
 from trueodds_service.rpc.names import model_name, parse_model
@@ -20,8 +21,9 @@ _MOST_BYTES = 2**20
 class ModelServicer(model_pb2_grpc.ModelServiceServicer):
     """Tells what the catalog holds."""
 
-    def __init__(self, catalog: Catalog, limits: Limits) -> None:
+    def __init__(self, catalog: Catalog, calibrators: Calibrators, limits: Limits) -> None:
         self._catalog = catalog
+        self._calibrators = calibrators
         self._limits = limits
 
     async def ListModels(
@@ -58,6 +60,7 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
             tokenizer_revision=entry.tokenizer_revision,
             teacher=model_name(entry.teacher) if entry.teacher else "",
             base=model_name(entry.base) if entry.base else "",
+            calibration_stale_seconds=self._calibrators.stale_seconds,
             formats=FORMATS_SERVED,
             limits=pb.Limits(
                 max_options=self._limits.max_options,

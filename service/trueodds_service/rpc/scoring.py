@@ -15,7 +15,7 @@ from trueodds_service.engine.base import MAX_TOP_TOKENS
 from trueodds_service.errors import InvalidInput, ServiceError, field
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.apply_calibrator import SetRule
-from trueodds_service.flows.catalog import Catalog, ModelEntry, ServedModel
+from trueodds_service.flows.catalog import Catalog
 from trueodds_service.flows.score import Answer, ScoreQuery, ScoreResult, score
 from trueodds_service.prompts.question import Question
 from trueodds_service.rpc.calibration.evaluations import SET_METHODS
@@ -64,7 +64,7 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         if isinstance(outcome, ServiceError):
             raise outcome
         return scoring_pb2.ScoreResponse(
-            answer=_Answers(result.model, result.served).message(outcome),
+            answer=_Answers(result).message(outcome),
             timings=_timings(result, arrived),
         )
 
@@ -133,7 +133,7 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         parsed = _parsed(messages, parser)
         questions = tuple(question for question in parsed if isinstance(question, Question))
         result = await self._score(query, questions)
-        answers = _Answers(result.model, result.served)
+        answers = _Answers(result)
         scored = iter(result.outcomes)
         outcomes = [
             answers.outcome(next(scored) if isinstance(question, Question) else question, index)
@@ -198,12 +198,13 @@ def _parsed(
 
 
 class _Answers:
-    """Answers of one model → messages."""
+    """Answers of one result → messages."""
 
-    def __init__(self, model: ModelEntry, served: ServedModel) -> None:
+    def __init__(self, result: ScoreResult) -> None:
         # As it was asked: meanwhile the model may have lost its engine.
-        self._served = served
-        self._identity = identity_message(model, served)
+        self._served = result.served
+        self._identity = identity_message(result.model, result.served)
+        self._stale = result.stale
 
     def outcome(self, outcome: Answer | ServiceError, index: int) -> scoring_pb2.Outcome:
         if isinstance(outcome, Answer):
@@ -239,6 +240,7 @@ class _Answers:
             prompt_tokens=as_asked.prepared.prompt.length,
             answer_set=answer.answer_set,
             raw_because=answer.raw_because,
+            calibration_stale=self._stale,
         )
 
 

@@ -73,7 +73,7 @@ class Server:
             CalibrationServicer(catalog, calibrators, limits), self._server
         )
         model_pb2_grpc.add_ModelServiceServicer_to_server(
-            ModelServicer(catalog, limits), self._server
+            ModelServicer(catalog, calibrators, limits), self._server
         )
         names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.records import Activation, Damaged, FitRequest, Scope
-from trueodds_service.store.views import Page, Snapshot
+from trueodds_service.store.views import Mark, Page, Snapshot
 
 
 class CalibratorStore(Protocol):
@@ -108,7 +108,13 @@ class CalibratorStore(Protocol):
         ...
 
     def version(self) -> int:
-        """A number that grows with every change of what is active; cheap enough to poll."""
+        """A number that grows with every change of what is active."""
+        ...
+
+    def mark(self) -> Mark:
+        """What changes with every change of what is active, and where another database takes the
+        place of this one, such as a backup of it; cheap enough to poll.
+        """
         ...
 
     def snapshot(self) -> Snapshot:

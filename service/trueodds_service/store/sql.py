@@ -33,7 +33,7 @@ from trueodds_service.store.tables import (
     FitRequestRow,
     ScopeRow,
 )
-from trueodds_service.store.views import Page, Snapshot
+from trueodds_service.store.views import Mark, Page, Snapshot
 
 
 class SqlCalibratorStore(CalibratorStore):
@@ -149,6 +149,10 @@ class SqlCalibratorStore(CalibratorStore):
         with self._database.reading() as session:
             return _version(session)
 
+    def mark(self) -> Mark:
+        with self._database.reading() as session:
+            return _mark(session)
+
     def snapshot(self) -> Snapshot:
         newest = select(func.max(ActivationRow.sequence)).group_by(ActivationRow.scope_id)
         query = (
@@ -157,12 +161,13 @@ class SqlCalibratorStore(CalibratorStore):
             .where(ActivationRow.sequence.in_(newest))
         )
         with self._database.reading() as session:
-            version = _version(session)
+            version, since = _mark(session)
             records = [each.record for each in read_all(session, query)]
         return Snapshot(
             version,
             {each.scope: each for each in records if isinstance(each, Calibrator)},
             {each.scope: each.id for each in records if isinstance(each, Damaged)},
+            since,
         )
 
     def close(self) -> None:
@@ -199,6 +204,13 @@ def _fitted_by(session: Session, request: FitRequest) -> CalibratorRow | None:
     if row.fingerprint != request.fingerprint:
         raise RequestReused(f"request {request.id} asked for something else")
     return session.scalars(select(CalibratorRow).filter_by(id=row.calibrator_id)).one()
+
+
+def _mark(session: Session) -> Mark:
+    newest = ActivationRow.sequence == ClockRow.version
+    query = select(ClockRow.version, ActivationRow.created_at).outerjoin(ActivationRow, newest)
+    version, since = session.execute(query).one()
+    return Mark(version, since)
 
 
 def _version(session: Session) -> int:

@@ -2,11 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple
 
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.frozen import FrozenMapping
 from trueodds_service.store.records import Damaged, Scope
+
+
+class Mark(NamedTuple):
+    """The version of the store, and when it came to be so: a backup counts on from less."""
+
+    version: int
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +27,11 @@ class Snapshot:
     version: int
     active: Mapping[Scope, Calibrator]
     damaged: Mapping[Scope, str] = field(default_factory=dict)
+    since: datetime | None = None
+
+    @property
+    def mark(self) -> Mark:
+        return Mark(self.version, self.since)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "active", FrozenMapping(self.active))

@@ -67,7 +67,9 @@ def _refuse_probabilities(rows: Sequence[NDArray[np.float64] | ServiceError]) ->
 
 def calibrate_response(result: CalibrateResult) -> pb.CalibrateResponse:
     return pb.CalibrateResponse(
-        outcomes=[_outcome(each) for each in result.outcomes], calibrator=result.calibrator
+        outcomes=[_outcome(each) for each in result.outcomes],
+        calibrator=result.calibrator,
+        calibration_stale=result.stale,
     )
 
 
