@@ -79,6 +79,8 @@ class Relay(scoring_pb2_grpc.ScoringServiceServicer, model_pb2_grpc.ModelService
         self._service = service
         self.received = []
         self.streams = 0
+        self.asked_by, self.streamed_by = [], []
+        """The connection of each GetModel, and of each stream."""
         self.break_after = []
         """After how many answers each stream breaks off, the first ones first."""
         self.breaks_off = grpc.StatusCode.UNAVAILABLE
@@ -88,6 +90,7 @@ class Relay(scoring_pb2_grpc.ScoringServiceServicer, model_pb2_grpc.ModelService
         self.silent = threading.Event()
 
     def GetModel(self, request, context):  # noqa: N802
+        self.asked_by.append(context.peer())
         try:
             return self._service.models.GetModel(request)
         except grpc.RpcError as error:
@@ -96,6 +99,7 @@ class Relay(scoring_pb2_grpc.ScoringServiceServicer, model_pb2_grpc.ModelService
 
     def StreamScore(self, request_iterator, context):  # noqa: N802
         self.streams += 1
+        self.streamed_by.append(context.peer())
         left = self.break_after.pop(0) if self.break_after else None
         for group in self._groups(request_iterator):
             for request in group:

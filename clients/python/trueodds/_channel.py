@@ -15,7 +15,7 @@ ATTEMPT_TIMEOUT = 5.0
 # steps, few enough for a progress bar to move and for a server's limit on messages.
 BATCH = 128
 BATCH_BYTES = 4 * 2**20
-# Messages under way at once: the engine works on one while another is converted.
+# Messages under way at once, a connection: the engine works on one while another is converted.
 WINDOW = 3
 # Of a stream, which has no round trip to wait for; and for how many seconds it may do without a
 # server, which can be as long as an engine takes to load.
@@ -25,6 +25,8 @@ PATIENCE = 300.0
 # How often a call that found the server unavailable is sent again; more, gRPC would not do.
 RETRIES = 3
 MOST_RETRIES = 4
+# More would be no client any more.
+MOST_CONNECTIONS = 256
 
 _CALIBRATION = "trueodds.v1.CalibrationService"
 
@@ -53,6 +55,13 @@ def channel_options(address: str, retries: int) -> list[tuple[str, str | int]]:
         ("grpc.enable_retries", 1 if retries else 0),
         ("grpc.service_config", json.dumps(_service_config(retries))),
     ]
+
+
+def checked_connections(connections: int) -> int:
+    """Raises ValueError."""
+    if not 1 <= connections <= MOST_CONNECTIONS:
+        raise ValueError(f"connections: {connections} is not from 1 to {MOST_CONNECTIONS}")
+    return connections
 
 
 def _service_config(retries: int) -> dict[str, Any]:

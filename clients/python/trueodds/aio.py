@@ -6,7 +6,7 @@ from typing_extensions import Self
 
 from trueodds._address import server_address
 from trueodds._calls.scoring import AllCalls
-from trueodds._channel import PATIENCE, RETRIES, TIMEOUT, channel_options
+from trueodds._channel import PATIENCE, RETRIES, TIMEOUT, channel_options, checked_connections
 from trueodds._transport.awaited import Awaited
 
 
@@ -24,9 +24,12 @@ class AsyncClient(AllCalls):
         timeout: float = TIMEOUT,
         retries: int = RETRIES,
         patience: float = PATIENCE,
+        connections: int = 1,
     ) -> None:
         address = server_address(server)
-        transport = Awaited(address, channel_options(address, retries))
+        transport = Awaited(
+            address, channel_options(address, retries), checked_connections(connections)
+        )
         super().__init__(transport, timeout, patience)
 
     async def __aenter__(self) -> Self:

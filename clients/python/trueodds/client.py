@@ -8,7 +8,14 @@ from typing_extensions import Self, Unpack
 from trueodds import errors
 from trueodds._address import server_address
 from trueodds._calls.scoring import AllCalls, awaited
-from trueodds._channel import FIT_TIMEOUT, PATIENCE, RETRIES, TIMEOUT, channel_options
+from trueodds._channel import (
+    FIT_TIMEOUT,
+    PATIENCE,
+    RETRIES,
+    TIMEOUT,
+    channel_options,
+    checked_connections,
+)
 from trueodds._stream.pieces import Key
 from trueodds._transport.blocking import Blocking, each, run
 from trueodds.evaluation import Report
@@ -50,6 +57,10 @@ class Client:
     pauses from 0.2 to 2 seconds and within its timeout; nothing else is. Streams do not count:
     they wait for the server for ``patience`` seconds.
 
+    Where several gateways answer at the address, a connection reaches one of them: a client of
+    more ``connections`` gives each call, and each message of a stream, to the one with the fewest
+    under way.
+
     What goes wrong is a TrueoddsError. ``models/x`` and ``x`` name the same model. A calibrator is
     named ``models/{model}/calibrators/{id}``, or by its id, or by how its id alone begins.
     """
@@ -61,9 +72,12 @@ class Client:
         timeout: float = TIMEOUT,
         retries: int = RETRIES,
         patience: float = PATIENCE,
+        connections: int = 1,
     ) -> None:
         address = server_address(server)
-        transport = Blocking(address, channel_options(address, retries))
+        transport = Blocking(
+            address, channel_options(address, retries), checked_connections(connections)
+        )
         self._calls = AllCalls(transport, timeout, patience)
 
     @property

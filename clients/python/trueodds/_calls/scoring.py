@@ -63,7 +63,7 @@ class AllCalls(CalibrationCalls):
         batches = Batches(
             _messages.batch_messages(settings, questions, size),
             lambda request: self._transport.begin(lambda on: on.scoring.BatchScore, request, limit),
-            Pace(WINDOW, limit),
+            Pace(WINDOW * self._transport.connections, limit),
         )
         outcomes: list[Answer | errors.TrueoddsError] = []
         try:
@@ -109,7 +109,8 @@ class AllCalls(CalibrationCalls):
     ) -> AsyncGenerator[tuple[Key, scoring_pb2.StreamScoreResponse], None]:
         """Messages of the contract, each with a key of yours; see ``Client.stream``."""
         limit = self._limit(timeout)
-        flight = Flight[Key](STREAM_WINDOW, self._patience, ordered=ordered, timeout=limit)
+        window = STREAM_WINDOW * self._transport.connections
+        flight = Flight[Key](window, self._patience, ordered=ordered, timeout=limit)
         return stream_batches(self._transport, batches, flight, limit)
 
     async def _settings(

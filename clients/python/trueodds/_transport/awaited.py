@@ -21,40 +21,43 @@ from trueodds._transport.base import (
     ended,
     translated,
 )
+from trueodds._transport.pool import Connection, Pool
 from trueodds.v1 import scoring_pb2
 
 
 class Awaited:
-    """A ``Transport`` over a channel of asyncio."""
+    """A ``Transport`` over channels of asyncio."""
 
-    def __init__(self, server: str, options: Sequence[tuple[str, str | int]]) -> None:
+    def __init__(
+        self, server: str, options: Sequence[tuple[str, str | int]], connections: int
+    ) -> None:
         self.server = server
-        self.connections = 1
+        self.connections = connections
         self._options = options
 
-    # A channel belongs to the loop in which it was made, so none is made before it is needed.
-
     @cached_property
-    def _channel(self) -> grpc.aio.Channel:
-        return grpc.aio.insecure_channel(self.server, options=self._options)
-
-    @cached_property
-    def _stubs(self) -> Stubs:
-        return Stubs(self._channel)
+    def _pool(self) -> Pool[grpc.aio.Channel]:
+        """A channel belongs to the loop in which it was made, so none is before it is needed."""
+        channels = [
+            grpc.aio.insecure_channel(self.server, options=self._options)
+            for _ in range(self.connections)
+        ]
+        return Pool([Connection(each, Stubs(each)) for each in channels])
 
     async def ask(
         self, method: Callable[[Stubs], Method[Request, Response]], request: Request, timeout: float
     ) -> Response:
-        call: Any = method(self._stubs)
-        with translated(self.server):
+        with translated(self.server), self._pool.one() as stubs:
+            call: Any = method(stubs)
             response: Response = await call(request, timeout=timeout)
             return response
 
     def begin(
         self, method: Callable[[Stubs], Method[Request, Response]], request: Request, timeout: float
     ) -> "grpc.aio.UnaryUnaryCall[Request, Response]":
-        call: Any = method(self._stubs)
-        begun: grpc.aio.UnaryUnaryCall[Request, Response] = call(request, timeout=timeout)
+        begun: grpc.aio.UnaryUnaryCall[Request, Response] = self._pool.begin(
+            lambda on: method(on)(request, timeout=timeout)
+        )
         return begun
 
     async def result(self, call: Any) -> Any:
@@ -62,8 +65,8 @@ class Awaited:
             return await call
 
     async def follow(self, begin: Callable[[Stubs], Any], is_last: Callable[[Any], bool]) -> Any:
-        with translated(self.server):
-            async for event in begin(self._stubs):
+        with translated(self.server), self._pool.one() as stubs:
+            async for event in begin(stubs):
                 if is_last(event):
                     return event
         return None
@@ -72,14 +75,15 @@ class Awaited:
         return Inbox()
 
     def line(self, inbox: "Inbox") -> "Line":
-        return Line(self._stubs, self.server, inbox)
+        return Line(self._pool, self.server, inbox)
 
     async def pause(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
     async def close(self) -> None:
-        if "_channel" in self.__dict__:
-            await self._channel.close()
+        if "_pool" in self.__dict__:
+            for channel in self._pool.channels():
+                await channel.close()
 
 
 class Inbox:
@@ -98,11 +102,12 @@ class Inbox:
 class Line:
     """A task reads it: to give up reading would give up the call."""
 
-    def __init__(self, stubs: Stubs, server: str, inbox: Inbox) -> None:
+    def __init__(self, pool: Pool[grpc.aio.Channel], server: str, inbox: Inbox) -> None:
         self._outbox: asyncio.Queue[scoring_pb2.StreamScoreRequest | None] = asyncio.Queue()
         self._put = inbox.put
         self._server = server
-        self._call: Any = stubs.scoring.StreamScore(self._sent())  # type: ignore[arg-type]
+        sent: Any = self._sent()
+        self._call = pool.begin(lambda on: on.scoring.StreamScore(sent))
         self._reading = asyncio.create_task(self._read())
 
     def send(self, request: scoring_pb2.StreamScoreRequest) -> None:

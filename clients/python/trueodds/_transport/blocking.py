@@ -22,6 +22,7 @@ from trueodds._transport.base import (
     ended,
     translated,
 )
+from trueodds._transport.pool import Connection, Pool
 from trueodds.v1 import scoring_pb2
 
 Result = TypeVar("Result")
@@ -57,25 +58,30 @@ def each(source: AsyncIterator[Result]) -> Iterator[Result]:
 
 
 class Blocking:
-    """A ``Transport`` over a channel of threads; thread-safe."""
+    """A ``Transport`` over channels of threads; thread-safe."""
 
-    def __init__(self, server: str, options: Sequence[tuple[str, str | int]]) -> None:
+    def __init__(
+        self, server: str, options: Sequence[tuple[str, str | int]], connections: int
+    ) -> None:
         self.server = server
-        self.connections = 1
-        self._channel = grpc.insecure_channel(server, options=options)
-        self._stubs = Stubs(self._channel)
+        self.connections = connections
+        channels = [grpc.insecure_channel(server, options=options) for _ in range(connections)]
+        self._pool = Pool([Connection(each, Stubs(each)) for each in channels])
 
     async def ask(
         self, method: Callable[[Stubs], Method[Request, Response]], request: Request, timeout: float
     ) -> Response:
-        with translated(self.server):
-            return method(self._stubs)(request, timeout=timeout)
+        with translated(self.server), self._pool.one() as stubs:
+            return method(stubs)(request, timeout=timeout)
 
     def begin(
         self, method: Callable[[Stubs], Method[Request, Response]], request: Request, timeout: float
     ) -> "grpc.Future[Response]":
-        call: Any = method(self._stubs)
-        begun: grpc.Future[Response] = call.future(request, timeout=timeout)
+        def start(stubs: Stubs) -> Any:
+            call: Any = method(stubs)
+            return call.future(request, timeout=timeout)
+
+        begun: grpc.Future[Response] = self._pool.begin(start)
         return begun
 
     async def result(self, call: Any) -> Any:
@@ -83,20 +89,21 @@ class Blocking:
             return call.result()
 
     async def follow(self, begin: Callable[[Stubs], Any], is_last: Callable[[Any], bool]) -> Any:
-        with translated(self.server):
-            return next(filter(is_last, begin(self._stubs)), None)
+        with translated(self.server), self._pool.one() as stubs:
+            return next(filter(is_last, begin(stubs)), None)
 
     def inbox(self) -> "Inbox":
         return Inbox()
 
     def line(self, inbox: "Inbox") -> "Line":
-        return Line(self._stubs, self.server, inbox)
+        return Line(self._pool, self.server, inbox)
 
     async def pause(self, seconds: float) -> None:
         time.sleep(seconds)
 
     async def close(self) -> None:
-        self._channel.close()
+        for channel in self._pool.channels():
+            channel.close()
 
 
 class Inbox:
@@ -118,10 +125,11 @@ class Inbox:
 class Line:
     """A thread reads it, so that waiting for an answer can end."""
 
-    def __init__(self, stubs: Stubs, server: str, inbox: Inbox) -> None:
+    def __init__(self, pool: Pool[grpc.Channel], server: str, inbox: Inbox) -> None:
         self._outbox: queue.SimpleQueue[scoring_pb2.StreamScoreRequest | None] = queue.SimpleQueue()
         self._put = inbox.put
-        self._call = stubs.scoring.StreamScore(iter(self._outbox.get, None))
+        sent = iter(self._outbox.get, None)
+        self._call = pool.begin(lambda on: on.scoring.StreamScore(sent))
         self._server = server
         threading.Thread(target=self._read, daemon=True).start()
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from trueodds._channel import PATIENCE
+from trueodds._channel import MOST_CONNECTIONS, PATIENCE
 from trueodds._convert import scoring as _messages
 from trueodds.cli.console import (
     ModelName,
@@ -52,6 +52,9 @@ def bulk(
     timeout: Annotated[
         float, typer.Option(min=0.001, help="Seconds to wait for the next answer.")
     ] = PATIENCE,
+    connections: Annotated[
+        int, typer.Option(min=1, max=MOST_CONNECTIONS, help="With several gateways: to so many.")
+    ] = 1,
     server: Server = None,
     wait: Wait = 0.0,
     *,
@@ -72,7 +75,7 @@ def bulk(
     check_writable(output)
     with (
         extras("bulk"),
-        connected(server, timeout, wait=wait, model=model) as client,
+        connected(server, timeout, wait=wait, model=model, connections=connections) as client,
         ExitStack() as stack,
     ):
         from trueodds.bulk import score_file  # noqa: PLC0415 (the extra bulk)

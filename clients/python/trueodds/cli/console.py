@@ -101,7 +101,12 @@ def tell_stale(stale: int, answers: int) -> None:
 
 @contextmanager
 def connected(
-    server: str | None, timeout: float = TIMEOUT, *, wait: float = 0.0, model: str | None = None
+    server: str | None,
+    timeout: float = TIMEOUT,
+    *,
+    wait: float = 0.0,
+    model: str | None = None,
+    connections: int = 1,
 ) -> Iterator[Client]:
     """A client, once the server and the model, or all of them, are ready, or after ``wait``.
 
@@ -109,7 +114,10 @@ def connected(
     and what is under way cancelled.
     """
     try:
-        with _stopped_by_sigterm(), Client(server, timeout=timeout) as client:
+        with (
+            _stopped_by_sigterm(),
+            Client(server, timeout=timeout, connections=connections) as client,
+        ):
             if wait:
                 client.wait_until_ready(timeout=wait, model=model)
             yield client
