@@ -10,6 +10,9 @@ MACHINE := $(shell nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)
 READY   := $(VENV)/ready-$(MACHINE)
 TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 
+# The client, the service and the demo: one version, installed together here.
+DISTRIBUTIONS := clients/python service deploy/demo
+
 PROTOS := $(wildcard proto/trueodds/v1/*.proto)
 STUBS  := clients/python
 
@@ -31,6 +34,7 @@ lint: $(READY) proto-check buf  ## run all checks: ruff, mypy, stubs, buf
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy -p trueodds --python-version 3.10
 
 format: $(READY)  ## format the sources
 	$(BIN)/ruff check --fix-only -q .
@@ -66,7 +70,7 @@ lock:  ## resolve the requirement lists again (needs uv)
 clean:  ## remove the environment and everything built
 	rm -rf $(VENV) build
 
-$(READY): pyproject.toml requirements/$(MACHINE).txt
+$(READY): $(DISTRIBUTIONS:%=%/pyproject.toml) requirements/$(MACHINE).txt
 	@echo "setting up $(VENV) for $(MACHINE); this takes a few minutes, once"
 	$(PYTHON) -m venv --clear $(VENV)
 ifeq ($(MACHINE),cpu)
@@ -75,7 +79,7 @@ ifeq ($(MACHINE),cpu)
 	  || $(BIN)/python $(PIP) --require-hashes -r requirements/cpu-torch.txt --index-url $(TORCH_CPU_INDEX)
 endif
 	$(BIN)/python $(PIP) --require-hashes -r requirements/$(MACHINE).txt
-	$(BIN)/python $(PIP) --no-build-isolation -e .
+	$(BIN)/python $(PIP) --no-build-isolation $(DISTRIBUTIONS:%=-e ./%)
 	@touch $@
 
 $(TOOLS)/ready: requirements/proto.txt

@@ -4,14 +4,22 @@
 set -eu
 cd "$(dirname "$0")/.."
 compile="${UV:-uv} pip compile --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet"
+# The three distributions together, with what the tests need.
+all="clients/python/pyproject.toml service/pyproject.toml deploy/demo/pyproject.toml --group pyproject.toml:dev
+  --extra bulk --extra postgres --extra report --extra training
+  --no-emit-package trueodds --no-emit-package trueodds-service"
+
+# What is locked stays so where it still fits; pass --upgrade for the newest.
+compile="$compile $*"
 
 mkdir -p build
-$compile pyproject.toml --extra cpu --extra dev --no-emit-package trueodds \
-  --override requirements/overrides-cpu.txt --output-file build/cpu.txt
+cat requirements/cpu-torch.txt requirements/cpu.txt > build/cpu.txt
+# shellcheck disable=SC2086 (several words are meant)
+$compile $all --extra cpu --override requirements/overrides-cpu.txt --output-file build/cpu.txt
 # torch's CPU build is not on PyPI: its pin is a list of its own, installed first.
 awk '/^[^ ]/ {torch = /^torch==/} torch' build/cpu.txt > requirements/cpu-torch.txt
 awk '/^[^ ]/ {torch = /^torch==/} !torch' build/cpu.txt > requirements/cpu.txt
 
-$compile pyproject.toml --extra cuda --extra dev --no-emit-package trueodds \
-  --constraint requirements/constraints-cuda.txt --output-file requirements/cuda.txt
+# shellcheck disable=SC2086
+$compile $all --extra cuda --constraint requirements/constraints-cuda.txt --output-file requirements/cuda.txt
 $compile requirements/proto.in --output-file requirements/proto.txt

@@ -707,6 +707,7 @@ def test_a_listen_address_is_checked(tmp_path):
     assert "listen: '50051' is not ADDRESS:PORT" in result.stderr
 
 
+SERVICE, DEMO = "trueodds-service", "trueodds-demo"
 HIDDEN = """
 import importlib.abc, sys
 
@@ -722,19 +723,22 @@ main()
 
 
 @pytest.mark.parametrize(
-    ("args", "missing"),
+    ("args", "hidden", "missing", "pip"),
     [
-        (["serve", "serve.yaml"], "yaml"),
-        (["serve", "serve.yaml"], "ray"),
-        (["demo"], "yaml"),
-        (["demo"], "psutil"),
+        (["serve", "serve.yaml"], "yaml", "yaml", SERVICE),
+        (["serve", "serve.yaml"], "ray", "ray", SERVICE),
+        (["serve", "serve.yaml"], "trueodds_service", f"the distribution {SERVICE}", SERVICE),
+        (["check", "serve.yaml"], "trueodds_service", f"the distribution {SERVICE}", SERVICE),
+        (["demo"], "psutil", "psutil", DEMO),
+        (["demo"], "trueodds_demo", f"the distribution {DEMO}", DEMO),
+        (["demo"], "trueodds_service", f"the distribution {SERVICE}", SERVICE),
     ],
     ids=lambda value: value if isinstance(value, str) else value[0],
 )
-def test_a_plain_installation_says_what_is_missing(tmp_path, weights, args, missing):
+def test_a_plain_installation_says_what_is_missing(tmp_path, weights, args, hidden, missing, pip):
     (tmp_path / "serve.yaml").write_text(f"models: [{{name: a, weights: {weights}}}]")
     result = subprocess.run(
-        [sys.executable, "-c", HIDDEN.format(missing=missing), *args],
+        [sys.executable, "-c", HIDDEN.format(missing=hidden), *args],
         capture_output=True,
         text=True,
         cwd=tmp_path,
@@ -743,7 +747,7 @@ def test_a_plain_installation_says_what_is_missing(tmp_path, weights, args, miss
     assert result.returncode == 1
     assert result.stdout in ("", "starting …\n")
     assert result.stderr == (
-        f"error: {missing} is missing: pip install 'trueodds[cpu]' (or 'trueodds[cuda]')\n"
+        f"error: {missing} is missing: pip install '{pip}[cpu]' (or '{pip}[cuda]')\n"
     )
 
 

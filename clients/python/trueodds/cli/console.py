@@ -140,14 +140,19 @@ def _stopped_by_sigterm() -> Iterator[None]:
 
 
 @contextmanager
-def extras(*names: str) -> Iterator[None]:
-    """What a plain installation lacks ends the command with a sentence that says how to get it."""
+def extras(*names: str, of: str = "trueodds") -> Iterator[None]:
+    """What an installation lacks ends the command with a sentence that says how to get it: one of
+    the extras of a distribution, or a distribution of this project as a whole.
+    """
     try:
         yield
     except ModuleNotFoundError as error:
-        [name, *others] = names or ("cpu", "cuda")
-        others = [f" (or 'trueodds[{other}]')" for other in others]
-        fail(f"{error.name} is missing: pip install 'trueodds[{name}]'{''.join(others)}")
+        missing = error.name or ""
+        if missing.startswith("trueodds_"):
+            of = missing.partition(".")[0].replace("_", "-")
+            missing = f"the distribution {of}"
+        first, *others = [f"'{of}[{name}]'" for name in names]
+        fail(f"{missing} is missing: pip install {first}{''.join(f' (or {o})' for o in others)}")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""`trueodds demo`: see a model repaired. Needs the extra cpu or cuda."""
+"""`trueodds demo`: see a model repaired. Of trueodds-demo."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +16,7 @@ def demo(
 
     Example: trueodds demo --output report --questions 200
     """
-    with extras():
+    with extras("cpu", "cuda", of="trueodds-demo"):
         from trueodds_demo.run import run  # noqa: PLC0415 (the demo is not the client's)
 
         status = run(output, questions)

@@ -1,4 +1,4 @@
-"""`trueodds serve` and `trueodds check`: the service here. Needs the extra cpu or cuda."""
+"""`trueodds serve` and `trueodds check`: the service here, of trueodds-service."""
 
 from pathlib import Path
 from typing import Annotated
@@ -19,7 +19,7 @@ def serve(config: Config, listen: Listen = None) -> None:
 
     Example: trueodds serve serve.yaml --listen 0.0.0.0:50051
     """
-    with extras():
+    with extras("cpu", "cuda", of="trueodds-service"):
         from trueodds_service.serving.main import run  # noqa: PLC0415 (ray is not the client's)
 
         status = run(config, listen=listen)
@@ -31,7 +31,7 @@ def check(config: Config, listen: Listen = None) -> None:
 
     Status 1 if anything is. Example: trueodds check serve.yaml
     """
-    with extras():
+    with extras("cpu", "cuda", of="trueodds-service"):
         from trueodds_service.serving import main  # noqa: PLC0415
 
         status = main.check(config, listen=listen)
