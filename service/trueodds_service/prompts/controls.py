@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from transformers import AddedToken
+from tokenizers import AddedToken
 
 # <|im_start|>, <｜User｜>, [INST], [/THINK], <think>, </tool_call>, <start_of_turn>.
 _SHAPE = re.compile(r"<[|｜].*[|｜]>|\[/?[A-Z][A-Z_]*\]|</?([A-Za-z][\w:-]*)>", re.DOTALL)

@@ -10,9 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
-
-from transformers import PreTrainedTokenizerBase
+from typing import TYPE_CHECKING, NamedTuple
 
 from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.errors import InvalidInput, field
@@ -30,6 +28,9 @@ from trueodds_service.prompts.question import (
     TokenIdPrompt,
 )
 from trueodds_service.prompts.reading import Reading
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class PromptTokenizer:
 
     def __init__(
         self,
-        tokenizer: PreTrainedTokenizerBase,
+        tokenizer: "PreTrainedTokenizerBase",
         max_prompt_tokens: int,
         vocabulary: int | None = None,
     ) -> None:

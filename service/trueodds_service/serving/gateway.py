@@ -15,6 +15,7 @@ from trueodds_service.app import App
 from trueodds_service.config import Settings
 from trueodds_service.engine.link.keys import Keys
 from trueodds_service.errors import ModelFault, class_and_place
+from trueodds_service.prompts.loading import leave_torch_out
 from trueodds_service.serving import nodes
 from trueodds_service.serving.directory import ANSWER_SECONDS, WITHDRAW_SECONDS, Report
 from trueodds_service.serving.progress import States
@@ -41,6 +42,7 @@ class Gateway:
         keys: Keys | None = None,
     ) -> None:
         # ``engines`` are of the application only because this refers to them.
+        leave_torch_out()
         self._number = uuid.uuid4().int >> 65
         self._directory = directory
         self._app = App(settings)

@@ -7,6 +7,7 @@ from pathlib import Path
 from trueodds_service import config
 from trueodds_service.config import Settings
 from trueodds_service.errors import ConfigError, ServiceError, StartError
+from trueodds_service.prompts.loading import leave_torch_out
 from trueodds_service.serving import environment
 from trueodds_service.serving.address import held_address
 from trueodds_service.serving.progress import Progress, States
@@ -76,6 +77,7 @@ def check(path: Path, *, listen: str | None = None) -> int:
         return 1
     from trueodds_service.serving.checks import look  # noqa: PLC0415 (takes seconds to import)
 
+    leave_torch_out()
     for problem in problems:
         print(f"wrong  {problem}")
     wrong = len(problems)
@@ -90,5 +92,6 @@ def _refuse_what_cannot_work(settings: Settings) -> None:
     """Raises ConfigError, with everything that is wrong."""
     from trueodds_service.serving.checks import look  # noqa: PLC0415
 
+    leave_torch_out()
     if wrong := [str(finding) for finding in look(settings) if finding.wrong]:
         raise ConfigError("\n  ".join(wrong))
