@@ -68,8 +68,8 @@ class App:
             {
                 model.name: ModelEntry(
                     name=model.name,
-                    revision=model_revision(model.weights, model.adapter),
-                    tokenizer_revision=tokenizer_revision(model.weights, model.adapter),
+                    revision="",
+                    tokenizer_revision="",
                     teacher=model.teacher,
                     base=model.base,
                 )
@@ -85,10 +85,18 @@ class App:
         return self._server.address
 
     async def start(self) -> None:
-        """Listens."""
+        """Listens, once it knows what its models are. Raises ConfigError where it cannot."""
+        await asyncio.to_thread(self._find_revisions)
         await self._calibrators.refresh()
         self._following = asyncio.create_task(self._calibrators.follow())
         await self._server.start()
+
+    def _find_revisions(self) -> None:
+        """Reads the weights, which takes minutes where nobody has read them here before."""
+        for entry in self._catalog:
+            folders = self._folders[entry.name]
+            entry.revision = model_revision(*folders)
+            entry.tokenizer_revision = tokenizer_revision(*folders)
 
     async def model_ready(self, name: str, engine: Engine, info: EngineInfo) -> None:
         """From now on ``engine`` answers for the model. Raises ModelFault if it cannot."""

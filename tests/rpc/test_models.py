@@ -1,5 +1,8 @@
 """ModelService: which models there are, and what they can do."""
 
+import asyncio
+import threading
+
 import grpc
 import pytest
 from grpc_status import rpc_status
@@ -7,6 +10,7 @@ from transformers import AutoTokenizer
 
 from trueodds.v1 import model_pb2 as pb
 from trueodds.v1 import question_pb2, reading_pb2
+from trueodds_service import app
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.rpc.reading import FORMATS_SERVED
 
@@ -182,3 +186,22 @@ def test_the_token_before_a_text_is_that_of_the_tokenizer(service, weights):
     reference = AutoTokenizer.from_pretrained(weights)
     assert reference.bos_token_id is None
     assert models(service)["models/aligned"].prefix_token_id == reference.eos_token_id
+
+
+def test_weights_are_read_beside_the_event_loop(start_service, run, monkeypatch):
+    """Those of a large model take minutes; whatever else the loop has to do goes on."""
+    read = app.model_revision
+    turned = threading.Event()
+
+    def slow(*folders):
+        run_soon(turned.set)
+        assert turned.wait(60), "the loop stood still"
+        return read(*folders)
+
+    async def loop():
+        return asyncio.get_running_loop()
+
+    run_soon = run(loop()).call_soon_threadsafe
+    monkeypatch.setattr(app, "model_revision", slow)
+    for model in models(start_service()).values():
+        assert len(model.revision) == len(model.tokenizer_revision) == 16

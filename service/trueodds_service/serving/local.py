@@ -17,6 +17,7 @@ from trueodds_service.serving.names import APP, DIRECTORY
 from trueodds_service.serving.placement import default_gateways
 from trueodds_service.serving.reaper import reaped
 from trueodds_service.serving.running import Running
+from trueodds_service.serving.weights import read_weights
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ def serving(settings: Settings) -> Iterator[Running]:
 
     On leaving, everything that was started is stopped, requests under way after a grace.
     """
+    read_weights(settings)
     with reaped() as sockets, _serving(settings, sockets) as running:
         yield running
 

@@ -2,9 +2,10 @@
 
 import hashlib
 from pathlib import Path
-from typing import BinaryIO
 
 from trueodds_service.errors import ConfigError
+from trueodds_service.revision import whole
+from trueodds_service.revision.whole import Progress
 
 # What decides the numbers: shapes, tokens and weights. A README or a licence does not.
 _TOKENIZER = (
@@ -18,22 +19,23 @@ _TOKENIZER = (
 _WEIGHTS = ("*.safetensors", "*.bin")
 _INDICES = tuple(f"{pattern}.index.json" for pattern in _WEIGHTS)
 
-# Files up to this size are read whole; of larger ones, blocks spread evenly over the file. A new
-# training run changes every block, so samples tell it apart without reading 100 GB at start-up.
-_WHOLE_BYTES = 64 * 2**20
-_SAMPLES = 256
-_SAMPLE_BYTES = 64 * 2**10
+# Files up to this size are content themselves; of larger ones, what ``whole`` makes of them is.
+_LARGE_BYTES = 64 * 2**20
 
 
-def model_revision(weights: Path, adapter: Path | None = None) -> str:
+def model_revision(
+    weights: Path, adapter: Path | None = None, progress: Progress | None = None
+) -> str:
     """SHA-256, as 16 hexadecimal digits, over the names, sizes and content of a model's files.
+
+    Takes minutes for large weights that were never read here; ``progress`` is told how far it is.
 
     Raises ConfigError when a folder holds no weights or cannot be read.
     """
     digest = hashlib.sha256()
-    _update_weights(digest, weights, "config.json")
+    _update_weights(digest, weights, "config.json", progress)
     if adapter is not None:
-        _update_weights(digest, adapter, "adapter_config.json")
+        _update_weights(digest, adapter, "adapter_config.json", progress)
     return digest.hexdigest()[:16]
 
 
@@ -52,29 +54,28 @@ def check_weights(folder: Path) -> None:
         raise ConfigError(f"{folder}: holds no weights ({', '.join(_WEIGHTS)})")
 
 
-def _update_weights(digest: "hashlib._Hash", folder: Path, config: str) -> None:
+def _update_weights(
+    digest: "hashlib._Hash", folder: Path, config: str, progress: Progress | None
+) -> None:
     check_weights(folder)
-    _update_files(digest, folder, (config, *_TOKENIZER, *_WEIGHTS, *_INDICES))
+    _update_files(digest, folder, (config, *_TOKENIZER, *_WEIGHTS, *_INDICES), progress)
 
 
-def _update_files(digest: "hashlib._Hash", folder: Path, patterns: tuple[str, ...]) -> None:
+def _update_files(
+    digest: "hashlib._Hash",
+    folder: Path,
+    patterns: tuple[str, ...],
+    progress: Progress | None = None,
+) -> None:
     found = sorted(
         {path for pattern in patterns for path in folder.glob(pattern) if not path.is_dir()}
     )
     try:
+        sizes = {path: path.stat().st_size for path in found}
+        large = whole.digests((path for path in found if sizes[path] > _LARGE_BYTES), progress)
         for path in found:
-            size = path.stat().st_size
-            digest.update(f"{path.name}\0{size}\0".encode())
-            with path.open("rb") as file:
-                _update(digest, file, size)
+            digest.update(f"{path.name}\0{sizes[path]}\0".encode())
+            digest.update(large[path].encode() if path in large else path.read_bytes())
     except OSError as error:
-        raise ConfigError(f"{folder}: cannot be read ({type(error).__name__})") from error
-
-
-def _update(digest: "hashlib._Hash", file: BinaryIO, size: int) -> None:
-    if size <= _WHOLE_BYTES:
-        digest.update(file.read())
-        return
-    for sample in range(_SAMPLES):
-        file.seek((size - _SAMPLE_BYTES) * sample // (_SAMPLES - 1))
-        digest.update(file.read(_SAMPLE_BYTES))
+        why = error.strerror or error
+        raise ConfigError(f"{folder}: cannot be read ({type(error).__name__}: {why})") from error
