@@ -83,6 +83,7 @@ CLIENT_LIBRARIES = {"google", "grpc", "grpc_status", "rich", "typer", "typing_ex
 # files of Parquet to the library of an extra.
 HANDED_OVER = {
     ("cli.serve", "trueodds_service"),
+    ("cli.transfer", "trueodds_service"),
     ("cli.demo", "trueodds_demo"),
     ("report.png", "resvg_py"),
     ("files.parquet_file", "pyarrow"),

@@ -52,6 +52,8 @@ COMMANDS = {
     ("calibrators", "activate"): "trueodds calibrators activate models/",
     ("calibrators", "delete"): "trueodds calibrators delete models/",
     ("calibrators", "rollback"): "trueodds calibrators rollback models/",
+    ("calibrators", "export"): "trueodds calibrators export calibrators.jsonl",
+    ("calibrators", "import"): "trueodds calibrators import calibrators.jsonl",
     ("models",): "trueodds models",
     ("demo",): "trueodds demo",
 }

@@ -250,6 +250,8 @@ TRANSLATED = {
     errors.RequestReused: (InvalidInput, "REQUEST_ID_REUSED"),
     errors.BadPageToken: (InvalidInput, "INVALID_FIELD"),
     errors.StoreCorrupt: (NotReady, "CALIBRATOR_DAMAGED"),
+    errors.BadArchive: (NotReady, "STORE_FAULT"),
+    errors.Contradiction: (NotReady, "STORE_FAULT"),
     errors.SchemaTooNew: (NotReady, "STORE_FAULT"),
     errors.StoreError: (NotReady, "STORE_FAULT"),
     errors.StoreUnavailable: (Unavailable, "STORE_UNAVAILABLE"),

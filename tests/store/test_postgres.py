@@ -65,7 +65,9 @@ def test_a_server_that_does_not_run_may_come_back(url, postgres_server):
 def test_a_missing_driver_is_told_with_what_brings_it(url, monkeypatch):
     monkeypatch.setitem(sys.modules, "psycopg", None)
     for use in (probe, upgrade, SqlCalibratorStore):
-        with pytest.raises(StoreError, match="psycopg, is not installed; the extra 'postgres'"):
+        with pytest.raises(
+            StoreError, match=r"psycopg, is not installed: pip install .*\[postgres\]"
+        ):
             use(url)
 
 

@@ -7,8 +7,10 @@ that scope's append-only history of activations. SQLAlchemy and Alembic are name
 from trueodds_service.store.base import CalibratorStore
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.errors import (
+    BadArchive,
     BadPageToken,
     CalibratorNotFound,
+    Contradiction,
     NotActive,
     NothingActive,
     RequestReused,
@@ -30,16 +32,19 @@ from trueodds_service.store.records import (
     Selection,
 )
 from trueodds_service.store.sql import SqlCalibratorStore
+from trueodds_service.store.transfer import export_store, import_store
 from trueodds_service.store.upgrade import upgrade
 from trueodds_service.store.views import Page, Snapshot
 
 __all__ = [
     "Activation",
+    "BadArchive",
     "BadPageToken",
     "Calibrator",
     "CalibratorNotFound",
     "CalibratorStore",
     "Candidate",
+    "Contradiction",
     "FitRequest",
     "NotActive",
     "NothingActive",
@@ -56,6 +61,8 @@ __all__ = [
     "StoreCorrupt",
     "StoreError",
     "StoreUnavailable",
+    "export_store",
+    "import_store",
     "probe",
     "upgrade",
     "without_password",

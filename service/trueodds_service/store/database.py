@@ -77,8 +77,8 @@ def open_engine(url: str) -> Engine:
         engine = create_engine(parsed, pool_pre_ping=True, connect_args=dialect.connecting(parsed))
     except ImportError as error:
         raise StoreError(
-            f"the driver for {kind}, {error.name or error}, is not installed; the extra 'postgres' "
-            "of the service brings it"
+            f"the driver for {kind}, {error.name or error}, is not installed: pip install "
+            "'trueodds-service[postgres]'"
         ) from error
     dialect.configure(engine)
     return engine

@@ -7,6 +7,8 @@ StoreError
 ├── StillActive           a deletion of the active calibrator of a scope
 ├── RequestReused         a name of a request to fit that another request has
 ├── BadPageToken          a page token that this listing did not give (a ValueError as well)
+├── BadArchive            a file of a store's content that is cut off, altered, or none
+├── Contradiction         such a file tells otherwise than the store that it is to be added to
 ├── SchemaTooNew          the database was migrated by a newer version of the service
 ├── StoreCorrupt          a stored calibrator is not what its id says
 └── StoreUnavailable      the database cannot be opened, reached or locked; worth a retry
@@ -57,6 +59,14 @@ class RequestReused(StoreError):
 
 class BadPageToken(StoreError, ValueError):
     """The page token is damaged, or belongs to a listing of something else."""
+
+
+class BadArchive(StoreError):
+    """The file is no whole content of a store."""
+
+
+class Contradiction(StoreError):
+    """The file tells otherwise than the store. Nothing was changed."""
 
 
 class SchemaTooNew(StoreError):

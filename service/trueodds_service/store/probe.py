@@ -4,7 +4,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, make_url
 
 from trueodds_service.store.database import open_engine, translated
 from trueodds_service.store.dialects import WRITES, postgres, sqlite
@@ -29,6 +29,30 @@ def probe(url: str) -> None:
             else:
                 with engine.connect() as connection:
                     _probe_server(connection)
+        finally:
+            engine.dispose()
+
+
+def exists(url: str) -> bool:
+    """Whether there is a database at all; looking at a file of SQLite would create one."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        return True
+    return sqlite.database_file(parsed).exists()
+
+
+def check_current(url: str) -> None:
+    """Raises StoreError where there is no store, or one of another version of the service."""
+    with translated():
+        engine = open_engine(url)
+        try:
+            if not exists(url):
+                raise StoreError("there is no store yet")
+            with engine.connect() as connection:
+                if not check_revision(connection):
+                    raise StoreError(
+                        "the tables are not those of this version: `trueodds serve` makes them so"
+                    )
         finally:
             engine.dispose()
 

@@ -28,7 +28,8 @@ from trueodds.cli.tables import calibrator_table, calibrators_table, temperature
 from trueodds.types import BiasCorrection, Format, Method, Reading
 
 calibrators_app = typer.Typer(
-    help="List, show, activate, roll back and delete calibrators.", no_args_is_help=True
+    help="List, show, activate, roll back, delete, export and import calibrators.",
+    no_args_is_help=True,
 )
 
 LABELLED = {

@@ -15,6 +15,7 @@ from trueodds.cli.score import score
 from trueodds.cli.serve import check, serve
 from trueodds.cli.tables import models_table
 from trueodds.cli.terminal import run
+from trueodds.cli.transfer import export, load
 
 app = typer.Typer(
     name="trueodds",
@@ -31,6 +32,8 @@ app.command()(bulk)
 app.command()(fit)
 app.command()(evaluate)
 app.command()(report)
+calibrators_app.command()(export)
+calibrators_app.command("import")(load)
 app.add_typer(calibrators_app, name="calibrators")
 
 

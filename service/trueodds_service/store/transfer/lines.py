@@ -1,0 +1,110 @@
+"""Records ↔ the lines of a file."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from trueodds_service.store.convert import calibrator_record, calibrator_row, scope_row
+from trueodds_service.store.errors import BadArchive, StoreCorrupt
+from trueodds_service.store.records import Activation, FitRequest, Scope
+from trueodds_service.store.tables import CalibratorRow, ScopeRow
+from trueodds_service.store.transfer.archive import KeptCalibrator, KeptRequest
+
+# Columns that are a database's own, or stand in a line as the scope.
+_NOT_WRITTEN = {"position", "scope_id"}
+_COLUMNS = [each.name for each in CalibratorRow.__table__.columns if each.name not in _NOT_WRITTEN]
+
+
+def calibrator_line(kept: KeptCalibrator) -> dict[str, Any]:
+    """The columns of its row, and its scope."""
+    calibrator = kept.calibrator
+    row = calibrator_row(calibrator, scope_row(calibrator.scope))
+    columns = {name: getattr(row, name) for name in _COLUMNS}
+    return {
+        **columns,
+        "deleted": kept.deleted,
+        "created_at": _text(calibrator.created_at),
+        "scope": asdict(calibrator.scope),
+    }
+
+
+def kept_calibrator(line: Mapping[str, Any]) -> KeptCalibrator:
+    """Raises BadArchive where the content is not that which the id stands for."""
+    _check_names(line, {*_COLUMNS, "scope"})
+    if not isinstance(line["deleted"], bool):
+        raise BadArchive("deleted is neither true nor false")
+    columns = {**line, "created_at": _moment(line), "scope": ScopeRow(**asdict(_scope(line)))}
+    try:
+        return KeptCalibrator(calibrator_record(CalibratorRow(**columns)), line["deleted"])
+    except StoreCorrupt as error:
+        raise BadArchive(str(error)) from error
+
+
+def activation_line(activation: Activation) -> dict[str, Any]:
+    return {**asdict(activation), "created_at": _text(activation.created_at)}
+
+
+def kept_activation(line: Mapping[str, Any]) -> Activation:
+    """Raises BadArchive."""
+    _check_names(line, {"sequence", "scope", "calibrator_id", "parent", "created_at"})
+    return Activation(
+        sequence=_is(line, "sequence", int),
+        scope=_scope(line),
+        calibrator_id=_is(line, "calibrator_id", str, type(None)),
+        parent=_is(line, "parent", int, type(None)),
+        created_at=_moment(line),
+    )
+
+
+def request_line(kept: KeptRequest) -> dict[str, Any]:
+    return {
+        **asdict(kept.request),
+        "calibrator_id": kept.calibrator_id,
+        "created_at": _text(kept.created_at),
+    }
+
+
+def kept_request(line: Mapping[str, Any]) -> KeptRequest:
+    """Raises BadArchive."""
+    _check_names(line, {"id", "fingerprint", "calibrator_id", "created_at"})
+    return KeptRequest(
+        FitRequest(_is(line, "id", str), _is(line, "fingerprint", str)),
+        _is(line, "calibrator_id", str),
+        _moment(line),
+    )
+
+
+def _scope(line: Mapping[str, Any]) -> Scope:
+    scope = _is(line, "scope", dict)
+    _check_names(scope, set(Scope.__dataclass_fields__))
+    texts = {name: _is(scope, name, str) for name in ("model", "revision", "task", "reading")}
+    numbers = {name: _is(scope, name, int) for name in ("format_version", "options")}
+    return Scope(**texts, **numbers)
+
+
+def _check_names(line: Mapping[str, Any], names: set[str]) -> None:
+    if line.keys() != names:
+        wrong = ", ".join(sorted(line.keys() ^ names))
+        raise BadArchive(f"its fields are not those of this version: {wrong}")
+
+
+def _is(line: Mapping[str, Any], name: str, *kinds: type) -> Any:
+    # True is an int for Python alone.
+    if type(line[name]) not in kinds:
+        raise BadArchive(f"{name} is no {' or '.join(kind.__name__ for kind in kinds)}")
+    return line[name]
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def _moment(line: Mapping[str, Any]) -> datetime:
+    try:
+        moment = datetime.fromisoformat(_is(line, "created_at", str))
+    except ValueError as error:
+        raise BadArchive("created_at is no moment") from error
+    if moment.tzinfo is None:
+        raise BadArchive("created_at has no time zone")
+    return moment.astimezone(UTC)

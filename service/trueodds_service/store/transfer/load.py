@@ -1,0 +1,58 @@
+"""Into a database: one transaction, which a second time changes nothing."""
+
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from trueodds_service.store.database import Database
+from trueodds_service.store.probe import check_current, exists, probe
+from trueodds_service.store.transfer import file
+from trueodds_service.store.transfer.archive import Archive, Numbers
+from trueodds_service.store.transfer.merge import merge
+from trueodds_service.store.upgrade import upgrade
+
+
+class _DryRun(Exception):
+    """Ends a transaction that is to leave nothing."""
+
+
+def import_store(url: str, path: Path, *, dry_run: bool = False) -> tuple[Numbers, Numbers]:
+    """Adds what a file holds to a store; what was new, and all that the file holds.
+
+    ``dry_run`` does everything but keep it.
+
+    Raises:
+        BadArchive: the file is cut off, altered, or none of a store.
+        Contradiction: the store knows otherwise; nothing was changed.
+        StoreError: the store cannot be opened, upgraded or written.
+    """
+    archive = file.read(path)
+    probe(url)
+    if not dry_run:
+        upgrade(url)
+    elif not exists(url):
+        return archive.numbers, archive.numbers
+    else:
+        check_current(url)
+    return _merged(url, archive, dry_run), archive.numbers
+
+
+def _merged(url: str, archive: Archive, dry_run: bool) -> Numbers:
+    database = Database(url)
+    new = Numbers()
+
+    def write(session: Session) -> None:
+        nonlocal new
+        new = merge(session, archive)
+        session.flush()
+        if dry_run:
+            raise _DryRun
+
+    try:
+        with database.writing() as session:
+            write(session)
+    except _DryRun:
+        pass
+    finally:
+        database.close()
+    return new
