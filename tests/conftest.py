@@ -26,8 +26,9 @@ from trueodds.v1 import (
     scoring_pb2,
     scoring_pb2_grpc,
 )
-from trueodds_service.app import App, start_engine
+from trueodds_service.app import App
 from trueodds_service.config import Settings
+from trueodds_service.engine.start import start_engine
 
 if TYPE_CHECKING:
     from tests.postgres import Postgres

@@ -34,7 +34,7 @@ DOORS = {
     ("flows", "engine"): {"engine.base"},
     ("prompts", "engine"): {"engine.base"},
     ("rpc", "engine"): {"engine.base"},
-    ("serving", "engine"): {"engine.base", "engine.link"},
+    ("serving", "engine"): {"engine.base", "engine.link", "engine.start"},
     ("flows", "store"): {
         "store.base",
         "store.calibrator",
@@ -73,7 +73,7 @@ HOMES = {
     "trueodds.v1": {"rpc"},
     "torch": {"engine.vllm.forced_tokens"},
     "vllm": {"engine.vllm"},
-    "yaml": {"config"},
+    "yaml": {"config", "serving.builder"},
     "zmq": {"engine.link"},
 }
 

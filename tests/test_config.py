@@ -159,7 +159,8 @@ def test_a_bad_setting_is_named(write, change, field):
         ),
         (
             _engine(replicas={"mn": 1, "max": 2}),
-            "models.0.engine.vllm.replicas.mn: is no setting; did you mean 'min'? (there are max, ",
+            "models.0.engine.vllm.replicas.mn: is no setting; did you mean 'min'? "
+            "(there are down_seconds, ",
         ),
         (
             _engine(processes=4),

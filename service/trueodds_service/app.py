@@ -2,13 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
 from pathlib import Path
 
-from trueodds_service.config import FakeSettings, ModelSettings, Settings
+from trueodds_service.config import Settings
 from trueodds_service.engine.base import Engine, EngineInfo
-from trueodds_service.engine.fake import FakeEngine
-from trueodds_service.engine.vllm.engine import VllmEngine
 from trueodds_service.errors import ModelFault
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog, ModelEntry, ServedModel
@@ -19,22 +16,6 @@ from trueodds_service.store import SqlCalibratorStore, upgrade
 
 # One place for the token that is read, one for the identifier that may be forced before it.
 _ANSWER_TOKENS = 2
-
-
-def start_engine(model: ModelSettings, adapters: Mapping[str, Path] | None = None) -> Engine:
-    """Loads the engine of a model and its adapters, folders by name; blocks until it answers.
-
-    vLLM has to be started inside the event loop that will use it.
-    """
-    if isinstance(model.engine, FakeSettings):
-        settings = model.engine
-        return FakeEngine(
-            seed=settings.seed,
-            sharpness=settings.sharpness,
-            max_tokens=settings.max_tokens,
-            vocabulary=settings.vocabulary,
-        )
-    return VllmEngine.start(model.weights, model.engine, adapters or {})
 
 
 def load_tokenizer(

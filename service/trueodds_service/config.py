@@ -27,6 +27,10 @@ class Scaling(_Settings):
 
     min: int = Field(default=1, ge=1, le=1024)
     max: int = Field(ge=1, le=1024)
+    up_seconds: float = Field(default=10.0, ge=0)
+    """So long there has to be more to do before a replica is added."""
+    down_seconds: float = Field(default=300.0, ge=0)
+    """And so long less, before one ends: an engine takes a minute and more to start again."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -119,6 +123,12 @@ class FakeSettings(_EngineSettings):
     max_tokens: int = Field(default=2048, ge=16)
     vocabulary: int | None = Field(default=None, ge=256)
     """Rows of its embedding, if it is to have an end: a token beyond kills it."""
+    max_sequences: int = Field(default=1000, ge=1)
+    """Prompts under way that keep a replica busy twice over, which is what scaling goes by."""
+    seconds: float = Field(default=0.0, ge=0)
+    """How long each call takes, at least."""
+    gpus: float = Field(default=0.0, ge=0, le=8)
+    """GPUs of a replica: it takes them from others, and does not use them."""
 
 
 class ModelSettings(_Settings):
@@ -174,15 +184,17 @@ class Settings(_Settings):
     """The whole configuration."""
 
     listen: str = "127.0.0.1:50051"
-    """Address and port. Port 0 takes a free one."""
+    """Address and port. Port 0 takes a free one. The address NODE is the one that Ray knows each
+    node of a cluster by."""
     store: str = "sqlite:///trueodds.sqlite"
     """A database URL: ``sqlite:///FILE``, relative to the configuration file, or, for several
     machines, ``postgresql://USER:PASSWORD@HOST/DATABASE``."""
     models: tuple[ModelSettings, ...] = Field(min_length=1)
     limits: Limits = Limits()
     gateways: int | None = Field(default=None, ge=1, le=64)
-    """Processes that answer at the address, each the whole service but for its engines; the kernel
-    deals connections out among them. Left out, one for each GPU, up to four."""
+    """Processes that answer at the address, on each node, each the whole service but for its
+    engines; the kernel deals connections out among them. Left out, one for each GPU of a node, up
+    to four."""
     require_calibrated: bool = False
     """Refuse questions that no calibrator applies to, where a request does not say."""
 

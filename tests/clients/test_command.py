@@ -41,6 +41,7 @@ COMMANDS = {
     (): "score",
     ("serve",): "trueodds serve serve.yaml",
     ("check",): "trueodds check serve.yaml",
+    ("serve-config",): "trueodds serve-config serve.yaml > serve-config.yaml",
     ("score",): "trueodds score demo-aligned -q",
     ("bulk",): "trueodds bulk demo-aligned questions.jsonl",
     ("fit",): "trueodds fit demo-aligned questions.jsonl",

@@ -1,5 +1,7 @@
 """The fake engine: as exact as a real one, and the same every time."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -114,3 +116,9 @@ async def test_sharpness_is_the_temperature_between_two_fakes(prompt, labels):
 
 async def test_no_prompts_have_no_scores():
     assert await FakeEngine().score([]) == []
+
+
+async def test_each_call_takes_as_long_as_it_is_told():
+    started = time.monotonic()
+    await FakeEngine(seconds=0.05).score([TokenPrompt((1,), ((1,), (2,)))])
+    assert time.monotonic() - started >= 0.05

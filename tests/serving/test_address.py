@@ -7,7 +7,7 @@ from threading import Barrier, Thread
 import pytest
 
 from trueodds_service.errors import ConfigError
-from trueodds_service.serving.address import check_address, held_address
+from trueodds_service.serving.address import check_address, check_fixed, held_address, on_node
 
 
 def gateway(address):
@@ -80,3 +80,24 @@ def test_of_many_that_start_at_the_same_moment_one_gets_it():
     for thread in threads:
         thread.join()
     assert sorted(told) == ["held"] + ["refused"] * 7
+
+
+@pytest.mark.parametrize(
+    ("listen", "address", "found"),
+    [
+        ("NODE:50051", "10.0.0.7", "10.0.0.7:50051"),
+        ("NODE:50051", "fd00::7", "[fd00::7]:50051"),
+        ("0.0.0.0:50051", "10.0.0.7", "0.0.0.0:50051"),
+        ("[::]:50051", "10.0.0.7", "[::]:50051"),
+    ],
+)
+def test_each_node_of_a_cluster_has_an_address_of_its_own(listen, address, found):
+    assert on_node(listen, address) == found
+
+
+def test_a_cluster_needs_a_port_and_one_machine_an_address():
+    check_fixed("NODE:50051")
+    with pytest.raises(ConfigError, match="NODE:0 has to name a port"):
+        check_fixed("NODE:0")
+    with pytest.raises(ConfigError, match="NODE:50051 is for clusters"):
+        check_address("NODE:50051")

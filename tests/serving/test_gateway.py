@@ -187,6 +187,13 @@ async def test_what_kills_is_known_to_every_gateway_and_survives_the_one_that_fo
         await until(lambda: third._replicas["good"].killers.holds(KILLER, None))
 
 
+async def test_in_the_place_of_another_gateway_it_listens_once_it_can_answer_as_well(start):
+    first, models = await start(absent=["other"])
+    await first.until("good", "READY")
+    second = await models.open()
+    assert second.states() == {"good": ("READY", ""), "other": ("STARTING", "")}
+
+
 async def test_where_ray_has_lost_a_node_its_suspects_are_acquitted(start, monkeypatch):
     gateway, models = await start(absent=["other"])
     suspects = gateway._replicas["other"]._suspects

@@ -6,8 +6,8 @@ from contextlib import nullcontext
 import pytest
 import yaml
 
-from trueodds_service.errors import StartError
-from trueodds_service.serving import local, main
+from trueodds_service.errors import ConfigError, StartError
+from trueodds_service.serving import cluster, local, main
 
 
 @pytest.fixture
@@ -15,11 +15,11 @@ def serve(tmp_path, weights, monkeypatch, capsys):
     """Runs it on an address; its exit status and what it said on stderr."""
     monkeypatch.setattr(main, "end_on_signals", lambda: None)
 
-    def serve(listen):
+    def serve(listen, **how):
         path = tmp_path / "serve.yaml"
         models = [{"name": "model", "weights": str(weights), "engine": {"backend": "fake"}}]
         path.write_text(yaml.safe_dump({"listen": listen, "models": models}))
-        return main.run(path), capsys.readouterr().err
+        return main.run(path, **how), capsys.readouterr().err
 
     return serve
 
@@ -46,11 +46,20 @@ class Running:
 
     def __init__(self, *told):
         self._told = iter(told)
+        self.updates = []
+        self.is_updating = False
+
+    def update(self, settings):
+        self.updates.append(settings)
+        self.is_updating = True
 
     def states(self):
         for states in self._told:
             if isinstance(states, Exception):
                 raise states
+            if callable(states):
+                states(self)
+                continue
             return states
         raise SystemExit
 
@@ -60,9 +69,16 @@ def serving(monkeypatch):
     """Makes `serve` run that service."""
 
     def serving(*told):
-        monkeypatch.setattr(local, "serving", lambda _: nullcontext(Running(*told)))
-        monkeypatch.setattr(main, "stop_on_signals", lambda _: None)
+        running = Running(*told)
+        monkeypatch.setattr(local, "serving", lambda _: nullcontext(running))
+        monkeypatch.setattr(cluster, "serving", lambda *asked: nullcontext(joined(asked, running)))
+        monkeypatch.setattr(main.Signals, "take", lambda _: None)
         monkeypatch.setattr(main, "_POLL_SECONDS", 0.0)
+        return running
+
+    def joined(asked, running):
+        running.joined = asked
+        return running
 
     return serving
 
@@ -88,3 +104,58 @@ def test_where_no_gateway_is_left_it_ends_with_a_status(serve, serving):
     serving({"a": ("READY", "")}, lost, StartError("the service has ended: why"))
     ended = serve("127.0.0.1:0")
     assert ended == (1, "error: the service has ended: why\n")
+
+
+def test_on_a_cluster_no_port_of_this_machine_is_held(serve, serving):
+    running = serving({"model": ("READY", "")})
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert serve(address, ray_address="10.0.0.1:6379") == (0, "")
+    settings, joined = running.joined
+    assert (settings.listen, joined) == (address, "10.0.0.1:6379")
+    status, said = serve("NODE:0", ray_address="10.0.0.1:6379")
+    assert (status, said) == (
+        1,
+        "error: listen: NODE:0: has to name a port, which all gateways have\n",
+    )
+
+
+def test_at_a_signal_the_configuration_is_read_again_and_a_wrong_one_changes_nothing(
+    serving, monkeypatch, capsys
+):
+    signals, ready = main.Signals(), {"model": ("READY", "")}
+    read = iter([ConfigError("models.0.name: no name"), "settings"])
+
+    def read_again():
+        found = next(read)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def change(running):
+        signals.reload.set()
+
+    def done(running):
+        running.is_updating = False
+
+    def stop(running):
+        signals.stop.set()
+
+    running = serving(ready, change, ready, change, ready, ready, done, ready, stop, ready)
+    main._watch(running, signals, read_again)
+    assert capsys.readouterr().out.splitlines() == [
+        "ready: model",
+        "not updated: models.0.name: no name",
+        "updating …",
+        "updated",
+    ]
+    assert running.updates == ["settings"]
+
+
+def test_what_is_read_again_listens_where_the_service_does(serve, serving, monkeypatch):
+    found = []
+    monkeypatch.setattr(main, "_watch", lambda running, _, read: found.append(read()))
+    serving()
+    assert serve("127.0.0.1:0") == (0, "")
+    assert found[0].listen.startswith("127.0.0.1:")
+    assert found[0].listen != "127.0.0.1:0"

@@ -77,6 +77,25 @@ async def replica(tmp_path, weights, directory):
     await Replica.__del__(replica)
 
 
+async def test_in_a_cluster_other_nodes_reach_it_who_have_been_told_its_keys(
+    weights, directory, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(replica_module, "node_folder", lambda _: tmp_path)
+    model = ModelSettings(name="model", weights=weights, engine={"backend": "fake"})
+    replica = Opened.__new__(Opened)
+    await replica.__init__(model, {}, None, Handle(directory))
+    try:
+        await until(directory._replicas.all)
+        [announced] = await replicas(directory)
+        assert announced.remote.startswith("tcp://127.0.0.1:")
+        for endpoint in (announced.local, announced.remote):
+            connection = await Connection.open(endpoint, lambda: None, announced.keys)
+            assert len(await connection.score([PROMPT], None)) == 1
+            connection.close()
+    finally:
+        await Replica.__del__(replica)
+
+
 async def replicas(directory):
     return (await directory.report(Report(1, "", {}))).replicas
 

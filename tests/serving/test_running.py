@@ -94,7 +94,7 @@ def serve_says(monkeypatch):
 def test_a_gateway_that_cannot_start_ends_the_service(serve_says):
     serve_says(faults=["RuntimeError: no memory left"])
     with pytest.raises(StartError, match="did not come up\n  RuntimeError: no memory left"):
-        Running(Asked([]), 1)
+        Running(Asked([]), 1, None)
 
 
 def test_states_are_those_of_before_while_no_gateway_answers(serve_says):
@@ -103,7 +103,7 @@ def test_states_are_those_of_before_while_no_gateway_answers(serve_says):
     # One of two gateways is not enough to begin with.
     told = TimeoutError(), starting[:1], starting, starting, TimeoutError(), [], ready, ready
     directory = Asked(*told)
-    service = Running(directory, 2)
+    service = Running(directory, 2, None)
     assert service.address == "[::1]:5"
     found = [service.states()["model"][0] for _ in range(5)]
     assert found == ["STARTING"] * 3 + ["READY"] * 2
@@ -113,7 +113,7 @@ def test_states_are_those_of_before_while_no_gateway_answers(serve_says):
 
 def test_where_no_gateway_answers_for_long_it_says_so_and_at_last_ends(serve_says):
     ready, clock = reports("READY"), Clock()
-    service = Running(Asked(ready, ready, [], [], ready, TimeoutError(), []), 1, clock)
+    service = Running(Asked(ready, ready, [], [], ready, TimeoutError(), []), 1, None, clock)
 
     def after(seconds):
         clock.now += seconds
@@ -129,3 +129,24 @@ def test_where_no_gateway_answers_for_long_it_says_so_and_at_last_ends(serve_say
         after(100)
     said = "the service has ended: no gateway has answered for 120 seconds"
     assert caught.value.message == f"{said}\n  OperationalError: no table"
+
+
+def test_an_update_is_done_once_serve_has_replaced_everything(serve_says, monkeypatch):
+    deployed = []
+    service = Running(Asked(reports("READY")), 1, deployed.append)
+    service.update("settings")
+    assert deployed == ["settings"]
+    status = running.ApplicationStatus
+    found = iter([status.DEPLOYING, status.DEPLOYING, status.RUNNING])
+
+    def said():
+        application = SimpleNamespace(status=next(found))
+        return SimpleNamespace(applications={"trueodds": application})
+
+    monkeypatch.setattr(running.serve, "status", said)
+    assert [service.is_updating for _ in range(3)] == [True, True, False]
+
+
+def test_the_addresses_of_all_nodes_are_told(serve_says):
+    told = [Report(number, f"10.0.0.{number % 2}:5", {}) for number in range(4)]
+    assert Running(Asked(told), 4, None).address == "10.0.0.0:5, 10.0.0.1:5"

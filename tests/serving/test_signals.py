@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from trueodds_service.serving.signals import _ENDS, Signals
+
 # What a handler raises in either place is dropped by Python. Each says when it is there.
 _PLACES = {
     "a finalizer": """
@@ -51,3 +53,18 @@ def test_it_ends_the_process_where_exceptions_are_dropped(place, number):
         process.send_signal(number)
         said, wrong = process.communicate(timeout=50)
     assert (process.returncode, said, wrong) == (0, "stopped what was started\n", "")
+
+
+def test_once_it_runs_they_are_noted_and_nothing_is_raised():
+    before = {number: signal.getsignal(number) for number in (*_ENDS, signal.SIGUSR1)}
+    signals = Signals()
+    try:
+        signals.take()
+        signal.raise_signal(signal.SIGUSR1)
+        assert signals.reload.is_set()
+        assert not signals.stop.is_set()
+        signal.raise_signal(signal.SIGTERM)
+        assert signals.stop.is_set()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -15,7 +15,7 @@ from trueodds.v1 import model_pb2, model_pb2_grpc
 from trueodds_service.config import Settings
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.serving import gateway as gateway_module
-from trueodds_service.serving.directory import Report, View
+from trueodds_service.serving.directory import Announcement, Report, View
 from trueodds_service.serving.gateway import Gateway
 from verification.fuzz.double import Double, Mark
 from verification.fuzz.folders import ROWS, TEMPLATES, token_of, write_model
@@ -98,10 +98,14 @@ class _Directory:
     def __init__(self, doubles: Sequence[Double]) -> None:
         self._doubles = doubles
         self.report = SimpleNamespace(remote=self._report)
+        self.replicas = SimpleNamespace(remote=self._replicas)
         self.withdraw_gateway = SimpleNamespace(remote=self._forget)
 
     async def _report(self, gateway: Report) -> View:
-        return View(tuple(double.announcement for double in self._doubles), {})
+        return View(await self._replicas(), {})
+
+    async def _replicas(self) -> tuple[Announcement, ...]:
+        return tuple(double.announcement for double in self._doubles)
 
     async def _forget(self, gateway: int) -> None:
         pass

@@ -1,5 +1,6 @@
 """A deterministic engine without a model: the same tokens always get the same logprobs."""
 
+import asyncio
 import hashlib
 from collections.abc import Sequence
 from itertools import chain
@@ -20,6 +21,7 @@ class FakeEngine:
     in a real model. ``sharpness`` multiplies the logits: two fakes that differ in nothing else
     are an aligned model and its teacher, with that ratio as the temperature between them.
     With a ``vocabulary`` it dies of any token beyond, as a real model does; else it takes all.
+    Each call takes ``seconds`` at least.
     """
 
     def __init__(
@@ -29,9 +31,11 @@ class FakeEngine:
         sharpness: float = 1.0,
         max_tokens: int = 2048,
         vocabulary: int | None = None,
+        seconds: float = 0.0,
     ) -> None:
         self._seed = seed
         self._sharpness = sharpness
+        self._seconds = seconds
         self.info = EngineInfo(
             name="fake",
             version="1",
@@ -44,7 +48,10 @@ class FakeEngine:
         self, prompts: Sequence[TokenPrompt], adapter: str | None = None
     ) -> list[Outcome]:
         """An adapter changes nothing: it is as one that has not been trained."""
-        return [self._score(prompt) for prompt in prompts]
+        scores: list[Outcome] = [self._score(prompt) for prompt in prompts]
+        if self._seconds:
+            await asyncio.sleep(self._seconds)
+        return scores
 
     async def check(self) -> None:
         pass

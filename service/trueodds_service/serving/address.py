@@ -6,6 +6,22 @@ from contextlib import contextmanager
 
 from trueodds_service.errors import ConfigError
 
+NODE = "NODE"
+"""In place of a host: the address that Ray knows a node by."""
+
+
+def on_node(listen: str, address: str) -> str:
+    """Where a gateway listens on the node of that address."""
+    host, _, port = listen.rpartition(":")
+    bracketed = f"[{address}]" if ":" in address else address
+    return f"{bracketed}:{port}" if host == NODE else listen
+
+
+def check_fixed(listen: str) -> None:
+    """Raises ConfigError where gateways of several nodes would each have another port."""
+    if listen.rpartition(":")[2] == "0":
+        raise ConfigError(f"listen: {listen} has to name a port, which all gateways have")
+
 
 def check_address(listen: str) -> None:
     """Raises ConfigError where nobody could listen, or somebody does."""
@@ -41,6 +57,8 @@ def held_address(listen: str) -> Iterator[str]:
 def _listening(listen: str) -> Iterator[socket.socket]:
     """A socket that listens there, alone."""
     host, _, port = listen.rpartition(":")
+    if host == NODE:
+        raise ConfigError(f"listen: {listen} is for clusters; a machine has its own address")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE

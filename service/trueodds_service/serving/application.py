@@ -8,22 +8,24 @@ import ray
 from ray import serve
 from ray.serve.schema import LoggingConfig
 
-from trueodds_service.config import ModelSettings, Scaling, Settings, VllmSettings
-from trueodds_service.engine.link.keys import Keys
+from trueodds_service.config import ModelSettings, Scaling, Settings
 from trueodds_service.serving.directory import Directory
+from trueodds_service.serving.environment import DEFAULTS
 from trueodds_service.serving.gateway import Gateway
 from trueodds_service.serving.names import DIRECTORY, ENGINE, GATEWAY
-from trueodds_service.serving.placement import place
+from trueodds_service.serving.placement import default_gateways, place
 from trueodds_service.serving.replica import Replica
-from trueodds_service.serving.scaling import autoscaling
+from trueodds_service.serving.scaling import autoscaling, on_each_node
 
 # Nothing of each call: everybody asks the directory once a second.
 LOGGING = LoggingConfig(log_level="WARNING", enable_access_log=False)
 # Calls at once to the directory, which answers each at once.
 _DIRECTORY_CALLS = 1000
-# Prompts that keep an engine without steps busy.
-_FAKE_PROMPTS = 1000
-_HIDDEN: dict[str, Any] = {"ray_actor_options": {"num_cpus": 0}, "logging_config": LOGGING}
+_HIDDEN: dict[str, Any] = {
+    # The processes of a Ray that others have started do not have it from theirs.
+    "ray_actor_options": {"num_cpus": 0, "runtime_env": {"env_vars": DEFAULTS}},
+    "logging_config": LOGGING,
+}
 
 # How long a replica may take to end: the gateway and then its engines let requests under way
 # finish first, which Serve does not know of.
@@ -33,14 +35,16 @@ _DRAINING: dict[str, Any] = {
 }
 
 
-def application(settings: Settings, sockets: Path) -> serve.Application:
-    """``sockets`` is a folder for their connections, of this user alone. Raises ConfigError when
-    the models want more GPUs than Ray has.
+def application(settings: Settings, sockets: Path | None) -> serve.Application:
+    """``sockets`` is a folder for the connections of a service on one node, of this user alone.
+
+    Without, it is for a cluster: its processes reach each other between nodes, too, and each node
+    has its gateways, also one that comes later. Raises ConfigError when the models want more GPUs
+    than Ray has.
     """
     # An adapter runs in the engine of its base.
     bases = [model for model in settings.models if model.base is None]
     models = place(bases, gpus_by_node())
-    keys = Keys.make() if len(ray.nodes()) > 1 else None
     directory = serve.deployment(
         Directory, name=DIRECTORY, max_ongoing_requests=_DIRECTORY_CALLS, **_HIDDEN, **_DRAINING
     ).bind()
@@ -51,11 +55,22 @@ def application(settings: Settings, sockets: Path) -> serve.Application:
             for other in settings.models
             if other.base == model.name and other.adapter is not None
         }
-        engines.append(_engine(model).bind(model, adapters, sockets, directory, keys))
-    gateway = serve.deployment(
-        Gateway, name=GATEWAY, num_replicas=settings.gateways, **_HIDDEN, **_DRAINING
-    )
-    return gateway.bind(settings, directory, engines, keys)
+        engines.append(_engine(model).bind(model, adapters, sockets, directory))
+    gateways = gateways_of_a_node(settings)
+    settings = settings.model_copy(update={"gateways": gateways})
+    placed: dict[str, Any] = {"num_replicas": gateways}
+    if sockets is None:
+        placed = {
+            "autoscaling_config": on_each_node(gateways, len(gpus_by_node())),
+            "max_replicas_per_node": gateways,
+        }
+    gateway = serve.deployment(Gateway, name=GATEWAY, **placed, **_HIDDEN, **_DRAINING)
+    return gateway.bind(settings, directory, engines)
+
+
+def gateways_of_a_node(settings: Settings) -> int:
+    """As many as are set, or as the node with the most GPUs keeps busy."""
+    return settings.gateways or default_gateways(max(gpus_by_node(), default=0))
 
 
 def gpus_by_node() -> list[int]:
@@ -65,12 +80,12 @@ def gpus_by_node() -> list[int]:
 
 def _engine(model: ModelSettings) -> serve.Deployment:
     engine = model.engine
-    gpus = (engine.gpus or 0.0) if isinstance(engine, VllmSettings) else 0.0
+    gpus = engine.gpus or 0.0
     replicas = engine.replicas or Scaling(max=1)
     scaled: dict[str, Any] = {"num_replicas": replicas.min}
     if replicas.min < replicas.max:
-        prompts = engine.max_sequences if isinstance(engine, VllmSettings) else _FAKE_PROMPTS
-        scaled = {"autoscaling_config": autoscaling(replicas.min, replicas.max, prompts)}
+        scaled = {"autoscaling_config": autoscaling(replicas, engine.max_sequences)}
+    environment = DEFAULTS if gpus else {**DEFAULTS, **_threads()}
     return serve.deployment(
         Replica,
         name=f"{ENGINE}{model.name}",
@@ -78,7 +93,7 @@ def _engine(model: ModelSettings) -> serve.Deployment:
         ray_actor_options={
             "num_cpus": 0,
             "num_gpus": gpus,
-            "runtime_env": {"env_vars": {} if gpus else _threads()},
+            "runtime_env": {"env_vars": environment},
         },
         health_check_period_s=5,
         **scaled,

@@ -10,7 +10,7 @@ from trueodds_service.app import load_tokenizer
 from trueodds_service.config import Settings
 from trueodds_service.errors import ServiceError
 from trueodds_service.revision import check_weights
-from trueodds_service.serving.address import check_address
+from trueodds_service.serving.address import check_address, check_fixed
 from trueodds_service.serving.placement import place
 from trueodds_service.store import StoreError, probe, without_password
 
@@ -30,9 +30,13 @@ class Finding:
         return f"{self.thing}: {self.wrong}" if self.wrong else self.thing
 
 
-def look(settings: Settings) -> Iterator[Finding]:
-    """Looks at everything that ``settings`` names, and starts nothing."""
-    yield _finding(f"listen: {settings.listen}", lambda: check_address(settings.listen))
+def look(settings: Settings, *, in_cluster: bool = False) -> Iterator[Finding]:
+    """Looks at everything that ``settings`` names, and starts nothing.
+
+    Of a service that runs on other nodes, not at this one's port and GPUs.
+    """
+    check_listen = check_fixed if in_cluster else check_address
+    yield _finding(f"listen: {settings.listen}", lambda: check_listen(settings.listen))
     yield _finding(f"store: {without_password(settings.store)}", lambda: probe(settings.store))
     for model in settings.models:
         named = f"model {model.name}:"
@@ -44,6 +48,8 @@ def look(settings: Settings) -> Iterator[Finding]:
                 f"{named} tokenizer {model.weights}",
                 partial(load_tokenizer, model.weights, _ANY_LENGTH),
             )
+    if in_cluster:
+        return
     bases = [model for model in settings.models if model.base is None]
     if (gpus := _gpus_here()) is None:
         yield Finding("GPUs: not told by a driver here; Ray counts them when it starts")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from trueodds_service.engine.link.keys import Keys
 from trueodds_service.serving.killers import Known, newest
 from trueodds_service.serving.progress import States
 
@@ -28,7 +29,7 @@ class Announcement:
     """A replica that answers: of which model, since when (Unix time), and where.
 
     ``local`` is its endpoint on its own node, ``remote`` the one for other nodes, "" where there
-    are none.
+    are none. ``keys``, if any, are what it asks for at both.
     """
 
     model: str
@@ -37,6 +38,7 @@ class Announcement:
     node: str
     local: str
     remote: str = ""
+    keys: Keys | None = None
 
     def endpoint(self, node: str) -> str:
         """Where somebody on that node reaches it."""
@@ -78,6 +80,10 @@ class Directory:
     async def withdraw(self, replica: int) -> None:
         """It leaves, and nobody is to come any more."""
         self._replicas.drop(replica)
+
+    async def replicas(self) -> tuple[Announcement, ...]:
+        """Those that answer."""
+        return tuple(self._replicas.all().values())
 
     async def report(self, gateway: Report) -> View:
         """A gateway says that it is there, and asks who else is."""

@@ -3,7 +3,7 @@
 import os
 import tempfile
 
-_DEFAULTS = {
+DEFAULTS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # Ray's workers give way to every other program by default: on a loaded machine they starve.
     "RAY_worker_niceness": "0",
@@ -23,7 +23,7 @@ _SHORT = "/tmp"  # noqa: S108 (Ray and vLLM make folders of their own there, as 
 
 def prepare() -> None:
     """To be called before ``ray.serve`` is imported. What the operator has set is kept."""
-    for name, value in _DEFAULTS.items():
+    for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
     if (folder := socket_root()) != tempfile.gettempdir():
         os.environ.setdefault("RAY_TMPDIR", folder)

@@ -13,10 +13,10 @@ from typing import Any
 
 from trueodds_service.app import App
 from trueodds_service.config import Settings
-from trueodds_service.engine.link.keys import Keys
 from trueodds_service.errors import ModelFault, class_and_place
 from trueodds_service.prompts.loading import leave_torch_out
 from trueodds_service.serving import nodes
+from trueodds_service.serving.address import on_node
 from trueodds_service.serving.directory import ANSWER_SECONDS, WITHDRAW_SECONDS, Report
 from trueodds_service.serving.progress import States
 from trueodds_service.serving.replica import ABSENT
@@ -27,6 +27,8 @@ _log = logging.getLogger(__name__)
 _GRACE_SECONDS = 5.0
 # Before a watch that failed begins anew.
 _PAUSE_SECONDS = 5.0
+# How long it waits for what is there already before it listens.
+_FIRST_SECONDS = 10.0
 # How often it asks the directory who is there.
 _LOOK_SECONDS = 0.5
 
@@ -39,17 +41,17 @@ class Gateway:
         settings: Settings,
         directory: Any,
         engines: Sequence[Any] = (),
-        keys: Keys | None = None,
     ) -> None:
         # ``engines`` are of the application only because this refers to them.
         leave_torch_out()
         self._number = uuid.uuid4().int >> 65
         self._directory = directory
-        self._app = App(settings)
+        listen = on_node(settings.listen, nodes.address())
+        self._app = App(settings.model_copy(update={"listen": listen}))
         self._models = settings.models
         here = nodes.here()
         self._replicas = {
-            model.name: Replicas(model.name, here, keys)
+            model.name: Replicas(model.name, here)
             for model in settings.models
             if model.base is None
         }
@@ -60,10 +62,13 @@ class Gateway:
             )
             for model in settings.models
         }
+        # Whether a model has been ready or has failed.
+        self._taken_up = {model.name: asyncio.Event() for model in settings.models}
         self._following = [
-            asyncio.create_task(self._look_for_replicas()),
-            *(asyncio.create_task(self._watch(name, engine)) for name, engine in served.items()),
+            asyncio.create_task(self._watch(name, engine)) for name, engine in served.items()
         ]
+        await self._take_up_who_is_there()
+        self._following.append(asyncio.create_task(self._look_for_replicas()))
         await self._app.start()
 
     async def __del__(self) -> None:
@@ -84,6 +89,18 @@ class Gateway:
     def states(self) -> States:
         """As ``App.states``: what health says, with the causes."""
         return self._app.states()
+
+    async def _take_up_who_is_there(self) -> None:
+        """Where it takes the place of another gateway, it listens once it can answer as well."""
+        with contextlib.suppress(TimeoutError, *ABSENT):
+            async with asyncio.timeout(_FIRST_SECONDS):
+                replicas = await self._directory.replicas.remote()
+                for each in self._replicas.values():
+                    each.heed(replicas)
+                there = {each.model for each in replicas}
+                for model in self._models:
+                    if (model.base or model.name) in there:
+                        await self._taken_up[model.name].wait()
 
     async def _look_for_replicas(self) -> None:
         """Tells the directory that this gateway is there, and learns who else is, for ever.
@@ -142,8 +159,10 @@ class Gateway:
                 # Nothing but a mended folder helps: not tried again before the engine is replaced.
                 _log.error("models/%s has failed: %s", name, error.message)
                 await self._app.model_failed(name, error.message)
+                self._taken_up[name].set()
                 await engine.wait_lost()
                 continue
+            self._taken_up[name].set()
             # What is here now stays: the collector's pauses would be seen in the latencies.
             gc.collect()
             gc.freeze()

@@ -12,11 +12,9 @@ from ray.serve.config import ProxyLocation
 
 from trueodds_service.config import Settings
 from trueodds_service.errors import StartError, class_and_place
-from trueodds_service.serving.application import LOGGING, application, gpus_by_node
-from trueodds_service.serving.names import APP, DIRECTORY
-from trueodds_service.serving.placement import default_gateways
+from trueodds_service.serving.application import LOGGING
 from trueodds_service.serving.reaper import reaped
-from trueodds_service.serving.running import Running
+from trueodds_service.serving.running import Running, deployed
 from trueodds_service.serving.weights import read_weights
 
 _log = logging.getLogger(__name__)
@@ -41,17 +39,8 @@ def _serving(settings: Settings, sockets: Path) -> Iterator[Running]:
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     try:
         session = _start_ray()
-        gateways = settings.gateways or default_gateways(sum(gpus_by_node()))
-        settings = settings.model_copy(update={"gateways": gateways})
-        serve.run_many(
-            [serve.RunTarget(application(settings, sockets), name=APP, route_prefix=None)],
-            wait_for_applications_running=False,
-        )
-        try:
-            yield Running(serve.get_deployment_handle(DIRECTORY, APP), gateways)
-        finally:
-            # This drains the replicas; Serve's own actors end with Ray.
-            serve.delete(APP)
+        with deployed(settings, sockets) as running:
+            yield running
     except StartError as error:
         if not ray.is_initialized():
             raise

@@ -1,8 +1,10 @@
 """What `trueodds serve` runs: the service until a signal, and its state in plain lines."""
 
 import sys
-import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trueodds_service import config
 from trueodds_service.config import Settings
@@ -11,26 +13,39 @@ from trueodds_service.prompts.loading import leave_torch_out
 from trueodds_service.serving import environment
 from trueodds_service.serving.address import held_address
 from trueodds_service.serving.progress import Progress, States
-from trueodds_service.serving.signals import end_on_signals, stop_on_signals
+from trueodds_service.serving.signals import Signals, end_on_signals
+
+if TYPE_CHECKING:
+    from trueodds_service.serving.running import Running
 
 _POLL_SECONDS = 1.0
 
 
-def run(path: Path, *, listen: str | None = None) -> int:
+def run(path: Path, *, listen: str | None = None, ray_address: str | None = None) -> int:
     """Serves a configuration until SIGINT or SIGTERM; the exit status.
 
     Prints a line when it listens, one when every model is ready, and one when a model is lost, is
-    back, or has failed. Where all have failed it ends.
+    back, or has failed. Where all have failed it ends. At SIGUSR1 it reads the configuration again,
+    and replaces what runs by it. With ``ray_address`` it runs on that cluster.
     """
-    stop = threading.Event()
+    signals = Signals()
     end_on_signals()
     try:
         settings = config.load(path, listen=listen)
         print("starting …", flush=True)
-        _refuse_what_cannot_work(settings)
-        # Not given up between this and the first gateway, nor when all gateways are replaced.
-        with held_address(settings.listen) as address:
-            _serve(settings.model_copy(update={"listen": address}), stop)
+        _refuse_what_cannot_work(settings, in_cluster=ray_address is not None)
+
+        def read_again(listen: str) -> Settings:
+            settings = config.load(path, listen=listen)
+            _refuse_what_cannot_work(settings, in_cluster=True)
+            return settings
+
+        with _serving(settings, ray_address) as (running, listens):
+            # Ray has put its own handlers in place, which end the process at once.
+            signals.take()
+            print(f"listening on {running.address}", flush=True)
+            _watch(running, signals, lambda: read_again(listens))
+            print("stopping …", flush=True)
     except ServiceError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return 1
@@ -39,20 +54,42 @@ def run(path: Path, *, listen: str | None = None) -> int:
     return 0
 
 
-def _serve(settings: Settings, stop: threading.Event) -> None:
+@contextmanager
+def _serving(settings: Settings, ray_address: str | None) -> Iterator[tuple["Running", str]]:
+    """The service, and what it listens at."""
     environment.prepare()
     # Ray and vLLM take seconds to import: a wrong configuration should not wait for them.
-    from trueodds_service.serving import local  # noqa: PLC0415
+    if ray_address is not None:
+        from trueodds_service.serving import cluster  # noqa: PLC0415
 
-    with local.serving(settings) as running:
-        # Ray has put its own handlers in place, which end the process at once.
-        stop_on_signals(stop)
-        print(f"listening on {running.address}", flush=True)
-        progress = Progress()
-        while not stop.is_set():
-            _tell(progress, running.states())
-            stop.wait(_POLL_SECONDS)
-        print("stopping …", flush=True)
+        with cluster.serving(settings, ray_address) as running:
+            yield running, settings.listen
+        return
+    # Not given up between this and the first gateway, nor when all gateways are replaced.
+    with held_address(settings.listen) as address:
+        from trueodds_service.serving import local  # noqa: PLC0415
+
+        with local.serving(settings.model_copy(update={"listen": address})) as running:
+            yield running, address
+
+
+def _watch(running: "Running", signals: Signals, read_again: Callable[[], Settings]) -> None:
+    """Tells what becomes of the models, until a signal to stop."""
+    progress, is_updating = Progress(), False
+    while not signals.stop.is_set():
+        _tell(progress, running.states())
+        if signals.reload.is_set():
+            signals.reload.clear()
+            try:
+                running.update(read_again())
+                is_updating = True
+                print("updating …", flush=True)
+            except ServiceError as error:
+                print(f"not updated: {error.message}", flush=True)
+        elif is_updating and not running.is_updating:
+            is_updating = False
+            print("updated", flush=True)
+        signals.stop.wait(_POLL_SECONDS)
 
 
 def _tell(progress: Progress, states: States) -> None:
@@ -63,6 +100,22 @@ def _tell(progress: Progress, states: States) -> None:
         raise StartError("\n  ".join(["the service did not come up", *failed]))
     for line in progress.lines(states):
         print(line, flush=True)
+
+
+def serve_config(path: Path) -> int:
+    """Prints what `serve deploy` and KubeRay take for a configuration; the exit status."""
+    try:
+        settings, problems = config.read(path)
+    except ServiceError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        return 1
+    from trueodds_service.serving import builder  # noqa: PLC0415 (takes seconds to import)
+
+    # The folders may be on the cluster only.
+    for problem in problems:
+        print(f"warning: on this machine {problem}", file=sys.stderr)
+    print(builder.serve_config(settings), end="")
+    return 0
 
 
 def check(path: Path, *, listen: str | None = None) -> int:
@@ -88,10 +141,11 @@ def check(path: Path, *, listen: str | None = None) -> int:
     return 1 if wrong else 0
 
 
-def _refuse_what_cannot_work(settings: Settings) -> None:
-    """Raises ConfigError, with everything that is wrong."""
+def _refuse_what_cannot_work(settings: Settings, *, in_cluster: bool) -> None:
+    """Raises ConfigError, with everything that is wrong as far as this machine can tell."""
     from trueodds_service.serving.checks import look  # noqa: PLC0415
 
     leave_torch_out()
-    if wrong := [str(finding) for finding in look(settings) if finding.wrong]:
+    found = look(settings, in_cluster=in_cluster)
+    if wrong := [str(finding) for finding in found if finding.wrong]:
         raise ConfigError("\n  ".join(wrong))

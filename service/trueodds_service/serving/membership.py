@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from trueodds_service.engine.link.connection import Connection
-from trueodds_service.engine.link.keys import Keys
 from trueodds_service.errors import class_and_place
 from trueodds_service.serving.directory import Announcement
 
@@ -25,10 +24,9 @@ class Member:
 class Membership:
     """Connects to replicas as they are announced, and keeps each until the link loses it."""
 
-    def __init__(self, model: str, node: str, keys: Keys | None = None) -> None:
+    def __init__(self, model: str, node: str) -> None:
         self._model = model
         self._node = node
-        self._keys = keys
         self._members: dict[int, Member] = {}
         self._connecting: dict[int, asyncio.Task[None]] = {}
         self._arrivals = 0
@@ -86,7 +84,7 @@ class Membership:
             connection = await Connection.open(
                 announced.endpoint(self._node),
                 lambda: self._lose(announced.replica),
-                self._keys,
+                announced.keys,
                 self._change,
             )
         except OSError:

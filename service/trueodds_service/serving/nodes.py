@@ -13,6 +13,11 @@ def here() -> str:
     return socket.gethostname()
 
 
+def address() -> str:
+    """That of the node that this process is on, as others of the cluster reach it."""
+    return str(ray.util.get_node_ip_address()) if ray.is_initialized() else "127.0.0.1"
+
+
 def lost(nodes: Collection[str]) -> set[str]:
     """Those of ``nodes`` that Ray knows to be gone for good. Asks Ray, and waits."""
     if not nodes or not ray.is_initialized():

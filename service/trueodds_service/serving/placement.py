@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from trueodds_service.config import ModelSettings, Scaling, VllmSettings
+from trueodds_service.config import FakeSettings, ModelSettings, Scaling, VllmSettings
 from trueodds_service.errors import ConfigError
 from trueodds_service.serving.packing import STEPS, fit, fullest
 
@@ -35,11 +35,7 @@ def place(models: Sequence[ModelSettings], nodes: Sequence[int]) -> tuple[ModelS
     Serve would else give the GPU of a replica that is replaced to another model, and leave its own
     without. Raises ConfigError, by what is missing.
     """
-    wishes = [
-        _wish(model.name, model.engine)
-        for model in models
-        if isinstance(model.engine, VllmSettings)
-    ]
+    wishes = [_wish(model.name, model.engine) for model in models]
     _check(wishes, nodes)
     filled = _shared(wishes, nodes) if sum(nodes) else _without(wishes)
     _check(filled, nodes)
@@ -54,7 +50,7 @@ def default_gateways(gpus: int) -> int:
     return min(max(gpus, 1), _MOST_GATEWAYS)
 
 
-def _wish(name: str, engine: VllmSettings) -> _Wish:
+def _wish(name: str, engine: VllmSettings | FakeSettings) -> _Wish:
     replicas = engine.replicas
     return _Wish(
         name, engine.gpus, replicas.min if replicas else None, replicas.max if replicas else None
@@ -109,7 +105,7 @@ def _check_memory(models: Sequence[ModelSettings]) -> None:
 
 
 def _gpus(model: ModelSettings) -> float:
-    return (model.engine.gpus or 0.0) if isinstance(model.engine, VllmSettings) else 0.0
+    return model.engine.gpus or 0.0
 
 
 def _without(wishes: Sequence[_Wish]) -> list[_Wish]:

@@ -12,15 +12,14 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import psutil
-import ray
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 
-from trueodds_service.app import start_engine
 from trueodds_service.config import ModelSettings
 from trueodds_service.engine.base import Engine, EngineDied, Outcome, TokenPrompt
 from trueodds_service.engine.link.keys import Keys
 from trueodds_service.engine.link.listener import Listener
+from trueodds_service.engine.start import start_engine
 from trueodds_service.errors import ModelFault, PromptFault, class_and_place
 from trueodds_service.serving import nodes
 from trueodds_service.serving.directory import (
@@ -31,6 +30,7 @@ from trueodds_service.serving.directory import (
 )
 from trueodds_service.serving.pauses import pause_before_start
 from trueodds_service.serving.scaling import PROMPTS
+from trueodds_service.serving.sockets import node_folder
 
 _log = logging.getLogger(__name__)
 
@@ -50,20 +50,19 @@ ABSENT = (RayError, RayServeException, OSError)
 class Replica:
     """A Serve deployment: the engine of one model and of its adapters, folders by name.
 
-    It answers at sockets, and says where to ``directory``: one in ``sockets``, and with ``keys``
-    one that other nodes can reach.
+    It answers at sockets, and says where to ``directory``: one in ``sockets``, a folder of this
+    node, or where that is None one in a folder of its own and one that other nodes can reach.
     """
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self,
         model: ModelSettings,
         adapters: Mapping[str, Path],
-        sockets: Path,
+        sockets: Path | None,
         directory: Any,
-        keys: Keys | None = None,
     ) -> None:
-        # On another node than the one that the service was started on, it is not there yet.
-        sockets.mkdir(mode=0o700, parents=True, exist_ok=True)  # noqa: ASYNC240 (once)
+        keys = Keys.make() if sockets is None else None
+        sockets = sockets or node_folder(nodes.here())
         await asyncio.sleep(pause_before_start(sockets / f"{model.name}.starts"))
         self._engine = start_engine(model, adapters)
         await warm_up(self._engine, None)
@@ -81,9 +80,8 @@ class Replica:
             started=time.time(),
             node=nodes.here(),
             local=self._listener.listen(f"ipc://{sockets / f'{number:x}'}"),
-            remote=self._listener.listen(f"tcp://{ray.util.get_node_ip_address()}:*")
-            if keys
-            else "",
+            remote=self._listener.listen(f"tcp://{nodes.address()}:*") if keys else "",
+            keys=keys,
         )
         self._tasks = [
             asyncio.create_task(self._watch(model.engine.hang_seconds)),

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator, Sequence
 from trueodds_service.concurrency import gather_or_cancel
 from trueodds_service.engine.base import EngineInfo, Outcome, TokenPrompt
 from trueodds_service.engine.link.connection import Busy, Connection, EngineFault, NotSent
-from trueodds_service.engine.link.keys import Keys
 from trueodds_service.errors import PromptFault, Unavailable
 from trueodds_service.serving.directory import Announcement
 from trueodds_service.serving.killers import Killers
@@ -30,9 +29,9 @@ _REPLACEMENT_SECONDS = 600.0
 class Replicas:
     """The replicas of a model, each with the engine of the model and of its adapters."""
 
-    def __init__(self, model: str, node: str, keys: Keys | None = None) -> None:
+    def __init__(self, model: str, node: str) -> None:
         self._model = model
-        self._membership = Membership(model, node, keys)
+        self._membership = Membership(model, node)
         self._router = Router()
         self.killers = Killers()
         self._suspects = Suspects(self._try_alone, self.killers)

@@ -1,17 +1,21 @@
 """The service while it runs, as seen from the process that has started it."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
-from ray.serve.schema import DeploymentDetails, DeploymentStatus
+from ray.serve.schema import ApplicationStatus, DeploymentDetails, DeploymentStatus
 
+from trueodds_service.config import Settings
 from trueodds_service.errors import StartError
+from trueodds_service.serving.application import application, gateways_of_a_node, gpus_by_node
 from trueodds_service.serving.directory import Report
-from trueodds_service.serving.names import APP, ENGINE
+from trueodds_service.serving.names import APP, DIRECTORY, ENGINE
 from trueodds_service.serving.progress import States, together
 
 _PAUSE_SECONDS = 0.1
@@ -22,6 +26,25 @@ _MISSED_SECONDS = 10.0
 _GONE_SECONDS = 120.0
 
 
+@contextmanager
+def deployed(settings: Settings, sockets: Path | None) -> "Iterator[Running]":
+    """Runs the application on the Ray that this process is connected to; ``sockets`` as there.
+
+    On leaving, it is deleted: its replicas let their calls end.
+    """
+
+    def deploy(settings: Settings) -> None:
+        target = serve.RunTarget(application(settings, sockets), name=APP, route_prefix=None)
+        serve.run_many([target], wait_for_applications_running=False)
+
+    deploy(settings)
+    gateways = gateways_of_a_node(settings) * (len(gpus_by_node()) if sockets is None else 1)
+    try:
+        yield Running(serve.get_deployment_handle(DIRECTORY, APP), gateways, deploy)
+    finally:
+        serve.delete(APP)
+
+
 class Running:
     """What the gateways tell of the models, for as long as there are any."""
 
@@ -29,10 +52,12 @@ class Running:
         self,
         directory: DeploymentHandle,
         gateways: int,
+        deploy: Callable[[Settings], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Waits until so many gateways listen. Raises StartError when they cannot come up."""
         self._directory = directory
+        self._deploy = deploy
         self._clock = clock
         self._states: States = {}
         while len(reports := self._reports({})) < gateways:
@@ -40,7 +65,7 @@ class Running:
             if faults:
                 raise StartError("\n  ".join(["the service did not come up", *faults]))
             time.sleep(_PAUSE_SECONDS)
-        self.address = reports[0].address
+        self.address = ", ".join(sorted({report.address for report in reports}))
         self._heard = clock()
 
     def states(self) -> States:
@@ -63,6 +88,17 @@ class Running:
             lost = ("LOST", "no gateway answers; they are being replaced")
             self._states = dict.fromkeys(self._states, lost)
         return self._states
+
+    def update(self, settings: Settings) -> None:
+        """Replaces gateways and engines one after the other by those of ``settings``, which listen
+        at the same address. Raises ConfigError, and nothing is replaced.
+        """
+        self._deploy(settings)
+
+    @property
+    def is_updating(self) -> bool:
+        """Whether something is still to be replaced."""
+        return bool(_status() == ApplicationStatus.DEPLOYING)
 
     def _reports(self, failures: Mapping[str, str]) -> Sequence[Report]:
         """None where the directory does not answer: it is starting, or being replaced."""
@@ -87,6 +123,13 @@ def _failed_deployments() -> tuple[dict[str, str], list[str]]:
         elif deployment.status in (DeploymentStatus.DEPLOY_FAILED, DeploymentStatus.UNHEALTHY):
             failed[name.removeprefix(ENGINE)] = cause
     return failed, faults
+
+
+def _status() -> ApplicationStatus | None:
+    try:
+        return serve.status().applications[APP].status
+    except (RayError, RayServeException, KeyError):
+        return None
 
 
 def _deployments() -> Mapping[str, DeploymentDetails]:

@@ -30,7 +30,15 @@ def end_on_signals() -> None:
     sys.unraisablehook = again
 
 
-def stop_on_signals(stop: threading.Event) -> None:
-    """They set ``stop`` from now on, and raise nothing."""
-    for number in _ENDS:
-        signal.signal(number, lambda *_: stop.set())
+class Signals:
+    """Which have come since ``take``; nothing is raised any more."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self.reload = threading.Event()
+
+    def take(self) -> None:
+        for number in _ENDS:
+            signal.signal(number, lambda *_: self.stop.set())
+        # SIGHUP goes on to end it: that is a terminal that was closed.
+        signal.signal(signal.SIGUSR1, lambda *_: self.reload.set())

@@ -12,7 +12,7 @@ from trueodds.cli.demo import demo
 from trueodds.cli.evaluate import evaluate
 from trueodds.cli.report import report
 from trueodds.cli.score import score
-from trueodds.cli.serve import check, serve
+from trueodds.cli.serve import check, serve, serve_config
 from trueodds.cli.tables import models_table
 from trueodds.cli.terminal import run
 from trueodds.cli.transfer import export, load
@@ -27,6 +27,7 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(check)
+app.command("serve-config")(serve_config)
 app.command()(score)
 app.command()(bulk)
 app.command()(fit)

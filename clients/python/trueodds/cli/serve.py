@@ -1,4 +1,4 @@
-"""`trueodds serve` and `trueodds check`: the service here, of trueodds-service."""
+"""`trueodds serve`, `check` and `serve-config`: the service here, of trueodds-service."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +14,15 @@ Listen = Annotated[
 ]
 
 
-def serve(config: Config, listen: Listen = None) -> None:
+RayAddress = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS", help="Run on this Ray cluster, such as 10.0.0.1:6379, and not alone."
+    ),
+]
+
+
+def serve(config: Config, listen: Listen = None, ray_address: RayAddress = None) -> None:
     """Serve models over gRPC until interrupted.
 
     Example: trueodds serve serve.yaml --listen 0.0.0.0:50051
@@ -22,7 +30,7 @@ def serve(config: Config, listen: Listen = None) -> None:
     with extras("cpu", "cuda", of="trueodds-service"):
         from trueodds_service.serving.main import run  # noqa: PLC0415 (ray is not the client's)
 
-        status = run(config, listen=listen)
+        status = run(config, listen=listen, ray_address=ray_address)
     raise typer.Exit(status)
 
 
@@ -35,4 +43,16 @@ def check(config: Config, listen: Listen = None) -> None:
         from trueodds_service.serving import main  # noqa: PLC0415
 
         status = main.check(config, listen=listen)
+    raise typer.Exit(status)
+
+
+def serve_config(config: Config) -> None:
+    """Print what Ray's `serve deploy` and KubeRay take, for a configuration.
+
+    Example: trueodds serve-config serve.yaml > serve-config.yaml
+    """
+    with extras():
+        from trueodds_service.serving import main  # noqa: PLC0415
+
+        status = main.serve_config(config)
     raise typer.Exit(status)

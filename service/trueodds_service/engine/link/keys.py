@@ -1,7 +1,8 @@
-"""Who may talk to whom between nodes: one pair of CURVE keys for all processes of a service.
+"""Who may talk to whom between nodes: a pair of CURVE keys, which an engine's process makes and
+tells to the gateways of its service.
 
-Whoever has the pair is of the service; CurveZMQ (RFC 26) encrypts, and an engine lets in nobody
-with another key. On one node a folder that only this user may enter does the same.
+Whoever has the pair is let in, and nobody else; CurveZMQ (RFC 26) encrypts. On one node a folder
+that only this user may enter does the same.
 """
 
 from dataclasses import dataclass, field

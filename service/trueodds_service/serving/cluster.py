@@ -1,0 +1,36 @@
+"""The service on a Ray cluster that others have started."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import ray
+from ray import serve
+from ray.serve.config import ProxyLocation
+
+from trueodds_service.config import Settings
+from trueodds_service.errors import StartError
+from trueodds_service.serving.application import LOGGING
+from trueodds_service.serving.running import Running, deployed
+
+
+@contextmanager
+def serving(settings: Settings, address: str) -> Iterator[Running]:
+    """Runs the service on the cluster at ``address``, as ``local.serving`` does on this machine.
+
+    Where the application is there already, it becomes the one of ``settings``. On leaving it is
+    deleted; if this process is killed it stays, as other applications of Serve do.
+    """
+    logging.getLogger("ray.serve").setLevel(logging.WARNING)
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="CRITICAL")
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise StartError(f"--ray-address: {address} cannot be joined ({said})") from error
+    try:
+        # What runs there keeps its proxies.
+        serve.start(proxy_location=ProxyLocation.Disabled, logging_config=LOGGING)
+        with deployed(settings, sockets=None) as running:
+            yield running
+    finally:
+        ray.shutdown()
