@@ -1,0 +1,236 @@
+"""The service on a cluster of two nodes: whatever happens there, every question has one answer.
+
+The engines are fakes that take a GPU each, and each node has one: what is seen is the serving.
+"""
+
+import contextlib
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.integration.ray_nodes import HEAD, WORKER, Cluster, cluster, free_port
+
+from trueodds import Answer, Client, Example, Method, Question, Unavailable
+from trueodds_demo.service import MODELS
+
+QUESTIONS = [Question(f"Is {number} even?", ("yes", "no")) for number in range(24)]
+# Four at once keep a replica busy; each takes a fifth of a second.
+ELASTIC = {
+    "backend": "fake",
+    "seconds": 0.2,
+    "max_sequences": 8,
+    "replicas": {"min": 1, "max": 3, "up_seconds": 1, "down_seconds": 3},
+}
+
+pytestmark = pytest.mark.timeout(600)
+
+
+class Service:
+    """`trueodds serve --ray-address`, and what it says."""
+
+    def __init__(self, nodes: Cluster, folder: Path) -> None:
+        self.nodes = nodes
+        self._path = folder / "serve.yaml"
+        self._port = free_port(HEAD, WORKER)
+        self.configure(sharpness=1.0)
+        self._process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "trueodds", "serve", str(self._path)),
+                *("--ray-address", nodes.address),
+            ],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=nodes.environment,
+            text=True,
+        )
+
+    def configure(self, sharpness: float) -> None:
+        """Writes the configuration: two replicas, which need both GPUs, and one that scales."""
+        engine = {"backend": "fake", "gpus": 1, "replicas": 2, "sharpness": sharpness}
+        models = [
+            {"name": name, "weights": str(MODELS / "base"), "engine": settings}
+            for name, settings in (("model", engine), ("elastic", ELASTIC))
+        ]
+        content = {
+            "listen": f"NODE:{self._port}",
+            "store": "sqlite:///store.sqlite",
+            "gateways": 1,
+            "models": models,
+        }
+        self._path.write_text(yaml.safe_dump(content))
+
+    def told(self, wanted: str) -> list[str]:
+        """The lines up to the first that begins so."""
+        lines = []
+        for line in self._process.stdout or ():
+            lines.append(line.strip())
+            if line.startswith(wanted):
+                return lines
+        raise AssertionError(f"{wanted!r} is not in {lines}")
+
+    def signal(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def client(self, *addresses: str) -> Client:
+        """Of the gateways at these addresses it asks the first that is there."""
+        listed = ",".join(f"{address}:{self._port}" for address in addresses)
+        return Client(f"ipv4:{listed}")
+
+    def processes(self, title: str) -> list[int]:
+        """How many such processes the head and the worker have."""
+        return [len(node.processes(title)) for node in (self.nodes.head, self.nodes.worker)]
+
+    def close(self) -> int:
+        self.signal(signal.SIGTERM)
+        try:
+            self._process.communicate(timeout=60)
+        finally:
+            self._process.kill()
+        return self._process.returncode
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    # Ray's sockets need a short name.
+    with tempfile.TemporaryDirectory(prefix="c", dir="/tmp") as name, cluster(Path(name)) as nodes:
+        service = Service(nodes, Path(name))
+        try:
+            service.told("ready: ")
+            yield service
+        finally:
+            service.close()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """However slow the machine; the test's own time limit ends a wait in vain."""
+    while not condition():
+        time.sleep(0.2)
+
+
+def logprobs(outcomes: Sequence[object]) -> list[list[float]]:
+    """Of each answer. Fails where one is an error."""
+    found = []
+    for outcome in outcomes:
+        assert isinstance(outcome, Answer), outcome
+        found.append([option.logprob for option in outcome.options])
+    return found
+
+
+def answers(client: Client, model: str = "model") -> list[list[float]]:
+    return logprobs(client.score_batch(QUESTIONS, model=model))
+
+
+@contextlib.contextmanager
+def load(
+    service: Service, ask: Callable[[Client], object], callers: int, pause: float = 0.0
+) -> Iterator[list[object]]:
+    """Callers of both gateways who ask again and again, and what they are told. Fails where a
+    call does.
+    """
+    told: list[object] = []
+    stop = threading.Event()
+
+    def call(addresses: Sequence[str]) -> None:
+        with service.client(*addresses) as client:
+            while not stop.is_set():
+                told.append(ask(client))
+                # Both nodes and all that starts there share this machine's cores.
+                stop.wait(pause)
+
+    ways = [(HEAD, WORKER), (WORKER, HEAD)]
+    with ThreadPoolExecutor(callers) as threads:
+        calls = [threads.submit(call, ways[number % 2]) for number in range(callers)]
+        try:
+            yield told
+        finally:
+            stop.set()
+        for each in calls:
+            each.result(timeout=200)
+
+
+def asked_meanwhile(told: list[object], calls: int = 20) -> None:
+    """Waits until so many more have been answered."""
+    wanted = len(told) + calls
+    until(lambda: len(told) >= wanted)
+
+
+def test_each_node_has_a_gateway_and_a_replica_and_answers_the_same(service: Service) -> None:
+    assert service.processes("gateway") == [1, 1]
+    assert service.processes("engine-model") == [1, 1]
+    with service.client(HEAD) as one, service.client(WORKER) as other:
+        assert answers(one) == answers(other)
+
+
+def test_one_replica_becomes_three_under_load_and_one_again(service: Service) -> None:
+    def ask(client: Client) -> object:
+        return logprobs([client.score(QUESTIONS[0], model="elastic")])
+
+    assert sum(service.processes("engine-elastic")) == 1
+    with load(service, ask, callers=32) as told:
+        until(lambda: sum(service.processes("engine-elastic")) == 3)
+        asked_meanwhile(told, 200)
+    until(lambda: sum(service.processes("engine-elastic")) == 1)
+    assert all(answer == told[0] for answer in told)
+
+
+def test_a_changed_configuration_is_rolled_out_without_a_failed_request(service: Service) -> None:
+    with service.client(HEAD) as client:
+        before = answers(client)
+        service.configure(sharpness=2.0)
+        with load(service, answers, callers=4, pause=0.2) as told:
+            service.signal(signal.SIGUSR1)
+            service.told("updating")
+            service.told("updated")
+            asked_meanwhile(told)
+        after = answers(client)
+    assert after != before
+    for found in told:
+        assert isinstance(found, list)
+        for now, old, new in zip(found, before, after, strict=True):
+            assert now in (old, new)
+    assert service.processes("gateway") == [1, 1]
+
+
+def test_a_node_that_is_killed_costs_nothing_and_is_used_again_when_it_is_back(
+    service: Service,
+) -> None:
+    with service.client(HEAD, WORKER) as client, ThreadPoolExecutor(1) as thread:
+        expected = answers(client)
+        with load(service, answers, callers=4, pause=0.2) as told:
+            asked_meanwhile(told)
+            fit = thread.submit(fit_once, service)
+            service.nodes.worker.kill()
+            asked_meanwhile(told)
+            service.nodes.add_worker()
+            until(lambda: service.processes("gateway") == [1, 1])
+            until(lambda: service.processes("engine-model") == [1, 1])
+            asked_meanwhile(told)
+        assert all(found == expected for found in told)
+        assert [each.name for each in client.calibrators("model")] == [fit.result()]
+    with service.client(WORKER) as client:
+        client.wait_until_ready()
+        assert answers(client) == expected
+
+
+def fit_once(service: Service) -> str:
+    """Through the gateway that is killed, and until it is done: the other one has it by its id."""
+    examples = [Example(question, number % 2) for number, question in enumerate(QUESTIONS)]
+    with service.client(WORKER, HEAD) as client:
+        while True:
+            with contextlib.suppress(Unavailable):
+                fitted = client.fit(
+                    examples,
+                    model="model",
+                    task="killed",
+                    method=Method.TEMPERATURE,
+                    request_id="once",
+                )
+                return fitted.name
