@@ -1,5 +1,7 @@
 """The configuration as Ray's own tools take it."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 from ray.serve._private.api import call_user_app_builder_with_args_if_necessary
@@ -77,3 +79,16 @@ def test_a_wrong_configuration_is_told(tmp_path, capsys):
     (tmp_path / "serve.yaml").write_text("models: []")
     assert main.serve_config(tmp_path / "serve.yaml") == 1
     assert "models: " in capsys.readouterr().err
+
+
+CLUSTER = Path(__file__).parents[2] / "deploy" / "cluster"
+
+
+def test_the_example_is_what_the_command_makes_of_its_configuration(capsys):
+    assert main.serve_config(CLUSTER / "serve.yaml") == 0
+    made = capsys.readouterr().out
+    assert (CLUSTER / "serve-config.yaml").read_text() == made
+    service, _ = yaml.safe_load_all((CLUSTER / "rayservice.yaml").read_text())
+    inside = yaml.safe_load(service["spec"]["serveConfigV2"])
+    assert inside == {**yaml.safe_load(made), "proxy_location": "EveryNode"}
+    ServeDeploySchema.model_validate(inside)
