@@ -15,7 +15,16 @@ SERVICE, CLIENT = (Path(package.__file__).parent for package in (trueodds_servic
 # Each part of the service and the others that it may import. A part that is not a key here does
 # not exist.
 ARROWS = {
-    "serving": {"app", "concurrency", "config", "engine", "errors", "revision", "store"},
+    "serving": {
+        "app",
+        "concurrency",
+        "config",
+        "engine",
+        "errors",
+        "prompts",
+        "revision",
+        "store",
+    },
     "app": {"config", "engine", "errors", "flows", "prompts", "revision", "rpc", "store"},
     "rpc": {"concurrency", "config", "core", "engine", "errors", "flows", "prompts", "store"},
     "flows": {"concurrency", "core", "engine", "errors", "prompts", "store"},
@@ -34,6 +43,7 @@ DOORS = {
     ("flows", "engine"): {"engine.base"},
     ("prompts", "engine"): {"engine.base"},
     ("rpc", "engine"): {"engine.base"},
+    ("serving", "prompts"): {"prompts.loading"},
     ("serving", "engine"): {"engine.base", "engine.link", "engine.start"},
     ("flows", "store"): {
         "store.base",
@@ -69,7 +79,8 @@ HOMES = {
     "pydantic": {"config"},
     "ray": {"serving"},
     "sqlalchemy": {"store"},
-    "transformers": {"prompts.tokenizer", "prompts.loading", "prompts.controls"},
+    "tokenizers": {"prompts.controls"},
+    "transformers": {"prompts.tokenizer", "prompts.loading"},
     "trueodds.v1": {"rpc"},
     "torch": {"engine.vllm.forced_tokens"},
     "vllm": {"engine.vllm"},
