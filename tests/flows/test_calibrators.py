@@ -339,3 +339,15 @@ async def test_a_damaged_record_costs_its_scope_alone(house, caplog):
     assert isinstance(refused, NotReady)
     assert refused.reason == "CALIBRATOR_DAMAGED"
     assert broken.id in caplog.text
+
+
+async def test_who_is_stopped_as_the_store_answers_is_stopped(monkeypatch):
+    loop = asyncio.get_running_loop()
+    answer = loop.create_future()
+    monkeypatch.setattr(loop, "run_in_executor", lambda *_: answer)
+    asking = asyncio.create_task(StoreCalls(1, 60).ask(lambda: 7))
+    await asyncio.sleep(0)
+    answer.set_result(7)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking

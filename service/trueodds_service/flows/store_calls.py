@@ -40,7 +40,10 @@ class StoreCalls:
             self._threads, partial(call, *args, **kwargs)
         )
         try:
-            answer = await asyncio.wait_for(asked, self._answer_seconds)
+            # Not ``wait_for``: it drops a cancellation that meets the answer, and who is stopped at
+            # that moment would go on for ever.
+            async with asyncio.timeout(self._answer_seconds):
+                answer = await asked
         except TimeoutError as error:
             silent = store_errors.StoreUnavailable("the database says nothing")
             self.log_once(call.__name__, silent)
