@@ -251,7 +251,7 @@ HEAVY = {
     ("module", "unloaded"),
     [
         ("trueodds", {*HEAVY, "typer", "rich", "numpy"}),
-    XX
+        ("trueodds.cli.main", {*HEAVY, "numpy"}),
         # A wrong configuration is reported before anything slow is imported.
         ("trueodds_service.serving.main", {"ray", "vllm", "torch", "transformers", "grpc"}),
         ("trueodds_service.core.fitting.fit", {*HEAVY - {"trueodds_service"}, "grpc"}),

@@ -74,7 +74,7 @@ def batched(server, count):
 
 
 def streamed(server, count):
-    """As ``stream_batches`` does it: a wait for the next answer that is too long breaks the stream."""
+    """As ``stream_batches`` does it: too long a wait for the next answer breaks the stream."""
     flight = Flight(STREAM_WINDOW, 300.0, ordered=True, timeout=TIMEOUT, clock=server)
     source = messages(count, scoring_pb2.StreamScoreRequest)
     under_way, answered = [], []
