@@ -36,7 +36,7 @@ def test_nothing_accepted_is_lost_when_the_writer_is_killed(url, start_writer, a
 
 def test_a_commit_waits_for_the_disk_and_references_are_held(sqlite_url):
     # A killed process cannot show this, only a power cut could: so the settings are read.
-    settings = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30000}
+    settings = {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10000}
     for session_of in (Database(sqlite_url).reading, Database(sqlite_url).writing):
         with session_of() as session:
             for name, value in settings.items():

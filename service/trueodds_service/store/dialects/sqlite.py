@@ -19,7 +19,7 @@ from trueodds_service.store.errors import StoreError
 READS: Mapping[str, Any] = MappingProxyType({})
 
 _PRAGMAS = (
-    "PRAGMA busy_timeout = 30000",  # a writer waits for its turn, milliseconds
+    "PRAGMA busy_timeout = 10000",  # a writer waits for its turn, milliseconds
     "PRAGMA synchronous = FULL",  # a commit is on the disk when it returns, in WAL mode too
     "PRAGMA foreign_keys = ON",
 )
