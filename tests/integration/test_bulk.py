@@ -95,7 +95,7 @@ def fake_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 # Parts hold 1,024 rows: of several, one at least is there before each end and one is not.
 @pytest.mark.parametrize(
     ("model", "server_name", "count"),
-    [("fake", "fake_server", 6_000), (BASE, "server", 3_600)],
+    [("fake", "fake_server", 4_000), (BASE, "server", 2_600)],
     ids=["fake engine", "real engine"],
 )
 def test_no_kill_loses_or_doubles_a_row(
