@@ -21,3 +21,4 @@ def test_they_are_the_same_without_torch_which_can_be_imported_all_the_same() ->
     command = [sys.executable, "-c", _WITHOUT, str(weights)]
     said = subprocess.run(command, capture_output=True, text=True, check=False)
     assert said.stdout.strip() == str(load_files(weights)("Is 2 even?")["input_ids"]), said.stderr
+    assert said.stderr == ""

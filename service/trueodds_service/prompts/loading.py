@@ -1,6 +1,7 @@
 """The tokenizer of a model: that of its weights, or the one that its LoRA adapter brings."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ def leave_torch_out() -> None:
     """
     if "transformers" in sys.modules or "torch" in sys.modules:
         return
+    # transformers would tell everybody that it is not there.
+    os.environ.setdefault("TRANSFORMERS_NO_ADVISORY_WARNINGS", "1")
     sys.modules["torch"] = None  # type: ignore[assignment]  # which says: there is none
     try:
         import transformers.models.auto.tokenization_auto  # noqa: F401, PLC0415
