@@ -5,27 +5,22 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
-import torch
 import yaml
 
 from trueodds import Answer, Client, Question, TrueoddsError
 from trueodds_demo.service import MODELS, running
 
-FAKE = {"backend": "fake"}
 
-
-def configure(
-    folder: Path, engine: Mapping[str, object] = FAKE, *, replicas: int = 1, gateways: int = 1
-) -> Path:
-    """Ray Serve as it is, with an engine that starts at once unless told."""
+def configure(folder: Path, *, replicas: int = 1, gateways: int = 1) -> Path:
+    """Ray Serve as it is, with engines that start at once."""
     path = folder / "serve.yaml"
-    settings = {**engine, "replicas": replicas}
+    settings = {"backend": "fake", "replicas": replicas}
     model = {"name": "model", "weights": str(MODELS / "base"), "engine": settings}
     content = {
         "listen": "127.0.0.1:0",
@@ -53,21 +48,16 @@ def test_no_process_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert alive == []
 
 
-# A small engine of vLLM's on whatever is here, two of which fit beside each other.
-REAL = {"kv_cache_gib": 0.5, "gpus": 0 if not torch.cuda.is_available() else 0.4}
-
-
+# The real engine is killed in test_bulk.py, and in test_suspects.py by what it is asked.
 @pytest.mark.parametrize(
-    ("engine", "replicas", "gateways", "asked"),
-    [(FAKE, 1, 1, 2000), (REAL, 2, 2, 300)],
-    ids=["alone", "one-of-two-behind-two-gateways"],
+    ("replicas", "gateways"), [(1, 1), (2, 2)], ids=["alone", "one-of-two-behind-two-gateways"]
 )
 def test_an_engine_that_is_killed_is_replaced_and_no_request_is_lost(
-    tmp_path: Path, engine: dict[str, object], replicas: int, gateways: int, asked: int
+    tmp_path: Path, replicas: int, gateways: int
 ) -> None:
     before = started_processes()
-    questions = [Question(f"Is {number} even?", ("yes", "no")) for number in range(asked)]
-    config = configure(tmp_path, engine, replicas=replicas, gateways=gateways)
+    questions = [Question(f"Is {number} even?", ("yes", "no")) for number in range(2000)]
+    config = configure(tmp_path, replicas=replicas, gateways=gateways)
     with running(config) as address, contextlib.ExitStack() as stack:
         # Connections of their own: the kernel deals them out among the gateways.
         clients = [stack.enter_context(Client(address)) for _ in range(1 if gateways == 1 else 6)]
