@@ -290,6 +290,25 @@ def test_more_requests_than_the_limit_are_told_to_come_back(start_service, quest
     assert service.score(question(), model="models/base").options
 
 
+@pytest.mark.parametrize("kind", ["one", "stream"])
+def test_what_outlasts_a_stop_is_told_to_ask_again(start_service, question, refused, kind):
+    """Its caller did not cancel it, and another gateway has the answer."""
+    engine = Hanging()
+    service = start_service(engines={"aligned": engine})
+    settings = scoring_pb2.ScoreSettings(model="models/aligned")
+    if kind == "one":
+        request = scoring_pb2.ScoreRequest(settings=settings, question=question())
+        call = service.scoring.Score.future(request)
+    else:
+        batch = scoring_pb2.StreamScoreRequest(settings=settings, questions=[question()])
+        call = service.scoring.StreamScore(iter([batch]))
+    assert engine.asked.wait(60)
+    service.run(service.app.stop(0.1))
+    with refused(grpc.StatusCode.UNAVAILABLE, reason="STOPPING"):
+        call.result(60) if kind == "one" else next(call)
+    assert engine.cancelled.wait(60)
+
+
 def test_a_message_that_is_too_large_is_refused(start_service, question):
     service = start_service(limits={"max_message_mib": 1})
     with pytest.raises(grpc.RpcError) as caught:

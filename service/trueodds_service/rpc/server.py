@@ -1,11 +1,13 @@
 """The gRPC server: services, health, reflection, and one place where errors become statuses."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
+from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -24,7 +26,7 @@ from trueodds_service.flows.catalog import Catalog
 from trueodds_service.rpc.calibration.servicer import CalibrationServicer
 from trueodds_service.rpc.models import ModelServicer
 from trueodds_service.rpc.scoring import ScoringServicer
-from trueodds_service.rpc.status import Context, of_any, to_grpc
+from trueodds_service.rpc.status import Context, of_any, to_grpc, to_status
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 
@@ -43,6 +45,8 @@ _KEEPALIVE = (
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.http2.max_pings_without_data", 0),
 )
+# So long requests that outlast the grace of a stop have to hear of it.
+_LAST_WORD_SECONDS = 1.0
 
 
 class Server:
@@ -51,8 +55,9 @@ class Server:
     def __init__(self, settings: Settings, catalog: Catalog, calibrators: Calibrators) -> None:
         limits = settings.limits
         self._catalog = catalog
+        self._guard = _Guard(limits.max_concurrent_requests)
         self._server = grpc.aio.server(
-            interceptors=[_Guard(limits.max_concurrent_requests)],
+            interceptors=[self._guard],
             options=[
                 # Of requests only: an answer too large to be sent would end its whole stream.
                 ("grpc.max_receive_message_length", limits.max_message_mib * 2**20),
@@ -95,9 +100,15 @@ class Server:
             await self._health.set(name, status)
 
     async def stop(self, grace_seconds: float) -> None:
-        """Refuses new requests at once, and lets those under way finish for a while."""
+        """Refuses new requests at once, and lets those under way finish for a while.
+
+        Those that do not are told to ask again: gRPC would tell them that they were cancelled.
+        """
         await self._health.enter_graceful_shutdown()
-        await self._server.stop(grace_seconds)
+        stopping = asyncio.create_task(self._server.stop(grace_seconds + _LAST_WORD_SECONDS))
+        await asyncio.wait([stopping], timeout=grace_seconds)
+        self._guard.end()
+        await stopping
 
 
 class _Guard(grpc.aio.ServerInterceptor):
@@ -109,7 +120,15 @@ class _Guard(grpc.aio.ServerInterceptor):
 
     def __init__(self, max_requests: int) -> None:
         self._max_requests = max_requests
-        self._requests = 0
+        self._requests: set[asyncio.Task[Any] | None] = set()
+        self._has_ended = False
+
+    def end(self) -> None:
+        """Ends what is under way: it is to be asked again, elsewhere."""
+        self._has_ended = True
+        for request in self._requests:
+            if request is not None:
+                request.cancel()
 
     async def intercept_service(
         self,
@@ -131,6 +150,8 @@ class _Guard(grpc.aio.ServerInterceptor):
             try:
                 with self._admitted(request):
                     return await method(request, context)
+            except asyncio.CancelledError:
+                status = self._last_word()
             except Exception as error:
                 status = of_any(error)
             # Not while the error is handled: where the caller has left, gRPC logs what it finds.
@@ -147,27 +168,38 @@ class _Guard(grpc.aio.ServerInterceptor):
                         async for message in messages:
                             await context.write(message)
                 return
+            except asyncio.CancelledError:
+                status = self._last_word()
             except Exception as error:
                 status = of_any(error)
             await context.abort_with_status(to_grpc(status))
 
         return call
 
+    def _last_word(self) -> Status:
+        """In a request that was cancelled. Raises that where its caller has left."""
+        if not self._has_ended:
+            raise asyncio.CancelledError
+        return to_status(
+            Unavailable("the server stops; ask again", reason="STOPPING", retry_seconds=0.2)
+        )
+
     @contextmanager
     def _admitted(self, request: Any) -> Iterator[None]:
         """Counts a request while it lasts. Raises what is wrong with it before it begins."""
-        self._requests += 1
+        this = asyncio.current_task()
+        self._requests.add(this)
         try:
             if isinstance(request, ServiceError):
                 raise request
-            if self._requests > self._max_requests:
+            if len(self._requests) > self._max_requests:
                 raise Unavailable(
                     f"the service works on {self._max_requests} requests already; try again",
                     reason="TOO_MANY_REQUESTS",
                 )
             yield
         finally:
-            self._requests -= 1
+            self._requests.discard(this)
 
 
 def _decoder(decode: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:
