@@ -30,6 +30,9 @@ ELASTIC = {
     "replicas": {"min": 1, "max": 3, "up_seconds": 1, "down_seconds": 3},
 }
 
+# Calls that show that the load goes on.
+_MEANWHILE = 20
+
 pytestmark = pytest.mark.timeout(600)
 
 
@@ -141,7 +144,12 @@ def load(
     def call(addresses: Sequence[str]) -> None:
         with service.client(*addresses) as client:
             while not stop.is_set():
-                told.append(ask(client))
+                try:
+                    told.append(ask(client))
+                except Exception as error:
+                    # Whoever waits for answers is not to wait for ever.
+                    told.extend([error] * _MEANWHILE)
+                    raise
                 # Both nodes and all that starts there share this machine's cores.
                 stop.wait(pause)
 
@@ -156,9 +164,9 @@ def load(
             each.result(timeout=200)
 
 
-def asked_meanwhile(told: list[object], calls: int = 20) -> None:
+def asked_meanwhile(told: list[object]) -> None:
     """Waits until so many more have been answered."""
-    wanted = len(told) + calls
+    wanted = len(told) + _MEANWHILE
     until(lambda: len(told) >= wanted)
 
 
