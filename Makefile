@@ -17,7 +17,7 @@ PROTOS := $(wildcard proto/trueodds/v1/*.proto)
 STUBS  := clients/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format proto proto-check buf bench verify train lock clean
+.PHONY: help setup demo test cluster lint format proto proto-check buf bench verify train lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ demo: $(READY)  ## serve the demo pair, calibrate it, and write build/demo/repor
 
 test: $(READY)  ## run every test, the real engine included
 	$(BIN)/python -m pytest
+
+cluster: $(READY)  ## test the service on two nodes of Ray on this machine (some minutes)
+	$(BIN)/python -m pytest -m cluster
 
 lint: $(READY) proto-check buf  ## run all checks: ruff, mypy, stubs, buf
 	$(BIN)/ruff check .

@@ -32,8 +32,9 @@ ELASTIC = {
 
 # Calls that show that the load goes on.
 _MEANWHILE = 20
+_MOST_MEANWHILE = 200
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 
 class Service:
@@ -148,7 +149,7 @@ def load(
                     told.append(ask(client))
                 except Exception as error:
                     # Whoever waits for answers is not to wait for ever.
-                    told.extend([error] * _MEANWHILE)
+                    told.extend([error] * _MOST_MEANWHILE)
                     raise
                 # Both nodes and all that starts there share this machine's cores.
                 stop.wait(pause)
@@ -164,9 +165,9 @@ def load(
             each.result(timeout=200)
 
 
-def asked_meanwhile(told: list[object]) -> None:
+def asked_meanwhile(told: list[object], calls: int = _MEANWHILE) -> None:
     """Waits until so many more have been answered."""
-    wanted = len(told) + _MEANWHILE
+    wanted = len(told) + calls
     until(lambda: len(told) >= wanted)
 
 
@@ -184,7 +185,7 @@ def test_one_replica_becomes_three_under_load_and_one_again(service: Service) ->
     assert sum(service.processes("engine-elastic")) == 1
     with load(service, ask, callers=32) as told:
         until(lambda: sum(service.processes("engine-elastic")) == 3)
-        asked_meanwhile(told, 200)
+        asked_meanwhile(told, _MOST_MEANWHILE)
     until(lambda: sum(service.processes("engine-elastic")) == 1)
     assert all(answer == told[0] for answer in told)
 
