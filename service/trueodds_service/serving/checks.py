@@ -9,6 +9,7 @@ from pathlib import Path
 from trueodds_service.app import load_tokenizer
 from trueodds_service.config import Settings
 from trueodds_service.errors import ServiceError
+from trueodds_service.prompts.loading import leave_torch_out
 from trueodds_service.revision import check_weights
 from trueodds_service.serving.address import check_address, check_fixed
 from trueodds_service.serving.placement import place
@@ -35,6 +36,7 @@ def look(settings: Settings, *, in_cluster: bool = False) -> Iterator[Finding]:
 
     Of a service that runs on other nodes, not at this one's port and GPUs.
     """
+    leave_torch_out()
     check_listen = check_fixed if in_cluster else check_address
     yield _finding(f"listen: {settings.listen}", lambda: check_listen(settings.listen))
     yield _finding(f"store: {without_password(settings.store)}", lambda: probe(settings.store))

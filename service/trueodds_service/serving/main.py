@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from trueodds_service import config
 from trueodds_service.config import Settings
 from trueodds_service.errors import ConfigError, ServiceError, StartError
-from trueodds_service.prompts.loading import leave_torch_out
 from trueodds_service.serving import environment
 from trueodds_service.serving.address import held_address
 from trueodds_service.serving.progress import Progress, States
@@ -130,7 +129,6 @@ def check(path: Path, *, listen: str | None = None) -> int:
         return 1
     from trueodds_service.serving.checks import look  # noqa: PLC0415 (takes seconds to import)
 
-    leave_torch_out()
     for problem in problems:
         print(f"wrong  {problem}")
     wrong = len(problems)
@@ -145,7 +143,6 @@ def _refuse_what_cannot_work(settings: Settings, *, in_cluster: bool) -> None:
     """Raises ConfigError, with everything that is wrong as far as this machine can tell."""
     from trueodds_service.serving.checks import look  # noqa: PLC0415
 
-    leave_torch_out()
     found = look(settings, in_cluster=in_cluster)
     if wrong := [str(finding) for finding in found if finding.wrong]:
         raise ConfigError("\n  ".join(wrong))
