@@ -8,6 +8,9 @@ from google.rpc import code_pb2
 from trueodds_service import errors
 from trueodds_service.errors import (
     ConfigError,
+    Exhausted,
+    Expired,
+    Forbidden,
     InvalidInput,
     ModelFault,
     NotFound,
@@ -16,6 +19,7 @@ from trueodds_service.errors import (
     PromptFault,
     ServiceError,
     StartError,
+    Unauthenticated,
     Unavailable,
 )
 from trueodds_service.rpc.status import to_status
@@ -28,6 +32,10 @@ ONE_OF_EACH = {
     PromptFault: PromptFault("the engine dies of it", reason="ENGINE_KILLED"),
     NotServed: NotServed("a later version will"),
     Unavailable: Unavailable("come back", reason="MODEL_STARTING", retry_seconds=2.5),
+    Exhausted: Exhausted("less at once", reason="QUOTA", retry_seconds=0.5),
+    Unauthenticated: Unauthenticated("a key is needed"),
+    Forbidden: Forbidden("the key lacks fit"),
+    Expired: Expired("its deadline has passed"),
     ConfigError: ConfigError("serve.yaml: listen: is wrong"),
     StartError: StartError("the service did not come up"),
 }
@@ -40,6 +48,10 @@ STATUSES = {
     PromptFault: code_pb2.FAILED_PRECONDITION,
     NotServed: code_pb2.UNIMPLEMENTED,
     Unavailable: code_pb2.UNAVAILABLE,
+    Exhausted: code_pb2.RESOURCE_EXHAUSTED,
+    Unauthenticated: code_pb2.UNAUTHENTICATED,
+    Forbidden: code_pb2.PERMISSION_DENIED,
+    Expired: code_pb2.DEADLINE_EXCEEDED,
 }
 
 

@@ -5,6 +5,7 @@ import contextlib
 from pathlib import Path
 
 from trueodds_service.config import Settings
+from trueodds_service.edge.gate import Gate
 from trueodds_service.engine.base import Engine, EngineInfo
 from trueodds_service.errors import ModelFault
 from trueodds_service.flows.active_calibrators import Calibrators
@@ -57,7 +58,8 @@ class App:
                 for model in settings.models
             }
         )
-        self._server = Server(settings, self._catalog, self._calibrators)
+        gate = Gate(settings.limits.max_concurrent_requests)
+        self._server = Server(settings, self._catalog, self._calibrators, gate)
         self._following: asyncio.Task[None] | None = None
 
     @property

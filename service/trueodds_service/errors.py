@@ -10,7 +10,11 @@ field at fault. ``rpc`` maps the tree to status codes. No message ever holds a p
     │   └── ModelFault      this model cannot come up               FAILED_PRECONDITION
     ├── PromptFault         what this one prompt does to an engine  FAILED_PRECONDITION
     ├── NotServed           a later version will                    UNIMPLEMENTED
+    ├── Unauthenticated     who asks is not known                   UNAUTHENTICATED
+    ├── Forbidden           who asks may not                        PERMISSION_DENIED
+    ├── Expired             its deadline passes before its answer   DEADLINE_EXCEEDED
     ├── Unavailable         try again soon                          UNAVAILABLE
+    │   └── Exhausted       too much at once, or for this caller    RESOURCE_EXHAUSTED
     ├── StartError          the processes do not come up            (at start-up)
     └── ConfigError         the configuration file is wrong         (at start-up)
 """
@@ -109,6 +113,31 @@ class Unavailable(ServiceError):
     def __init__(self, message: str, *, reason: str, retry_seconds: float = 1.0) -> None:
         super().__init__(message, reason=reason)
         self.retry_seconds = retry_seconds
+
+
+class Exhausted(Unavailable):
+    """There is no room, or no more of a quota: the same request, later, or less at once."""
+
+
+class Unauthenticated(ServiceError):
+    """No credentials, or none that are known. The message never tells which part was wrong."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason="UNAUTHENTICATED")
+
+
+class Forbidden(ServiceError):
+    """The caller is known, and lacks the permission that the message names."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason="FORBIDDEN")
+
+
+class Expired(ServiceError):
+    """The request's deadline passed, or would pass, before its answer: it is not worked on."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, reason="DEADLINE")
 
 
 class ModelFault(NotReady):

@@ -1,13 +1,12 @@
 """The gRPC server: services, health, reflection, and one place where errors become statuses."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, TypeAlias
 
 import grpc
 from google.protobuf.message import DecodeError
-from google.rpc.status_pb2 import Status
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
@@ -20,13 +19,14 @@ from trueodds.v1 import (
     scoring_pb2_grpc,
 )
 from trueodds_service.config import Settings
-from trueodds_service.errors import InvalidInput, ServiceError, Unavailable
+from trueodds_service.edge.gate import Arrival, Gate
+from trueodds_service.errors import InvalidInput, ServiceError
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog
 from trueodds_service.rpc.calibration.servicer import CalibrationServicer
 from trueodds_service.rpc.models import ModelServicer
 from trueodds_service.rpc.scoring import ScoringServicer
-from trueodds_service.rpc.status import Context, of_any, to_grpc, to_status
+from trueodds_service.rpc.status import Context, of_any, to_grpc
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 
@@ -52,12 +52,14 @@ _LAST_WORD_SECONDS = 1.0
 class Server:
     """A running gRPC server. Make and use it inside one event loop."""
 
-    def __init__(self, settings: Settings, catalog: Catalog, calibrators: Calibrators) -> None:
+    def __init__(
+        self, settings: Settings, catalog: Catalog, calibrators: Calibrators, gate: Gate
+    ) -> None:
         limits = settings.limits
         self._catalog = catalog
-        self._guard = _Guard(limits.max_concurrent_requests)
+        self._gate = gate
         self._server = grpc.aio.server(
-            interceptors=[self._guard],
+            interceptors=[_Guard(gate)],
             options=[
                 # Of requests only: an answer too large to be sent would end its whole stream.
                 ("grpc.max_receive_message_length", limits.max_message_mib * 2**20),
@@ -107,28 +109,19 @@ class Server:
         await self._health.enter_graceful_shutdown()
         stopping = asyncio.create_task(self._server.stop(grace_seconds + _LAST_WORD_SECONDS))
         await asyncio.wait([stopping], timeout=grace_seconds)
-        self._guard.end()
+        self._gate.end()
         await stopping
 
 
 class _Guard(grpc.aio.ServerInterceptor):
     """Stands before every method of the contract; health and reflection always answer.
 
-    Refuses what is no request, and requests beyond the limit; turns the service's errors into
-    statuses, and any other into INTERNAL without a word.
+    Refuses what is no request; turns the service's errors into statuses, and any other into
+    INTERNAL without a word.
     """
 
-    def __init__(self, max_requests: int) -> None:
-        self._max_requests = max_requests
-        self._requests: set[asyncio.Task[Any] | None] = set()
-        self._has_ended = False
-
-    def end(self) -> None:
-        """Ends what is under way: it is to be asked again, elsewhere."""
-        self._has_ended = True
-        for request in self._requests:
-            if request is not None:
-                request.cancel()
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
 
     async def intercept_service(
         self,
@@ -136,22 +129,24 @@ class _Guard(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler:
         handler = await continuation(handler_call_details)
-        if handler is None or not handler_call_details.method.startswith("/trueodds."):
+        name = handler_call_details.method.removeprefix("/")
+        if handler is None or not name.startswith("trueodds."):
             return handler
         codecs = (_decoder(handler.request_deserializer), handler.response_serializer)
         if handler.unary_unary is not None:
-            return grpc.unary_unary_rpc_method_handler(self._unary(handler.unary_unary), *codecs)
+            method = self._unary(name, handler.unary_unary)
+            return grpc.unary_unary_rpc_method_handler(method, *codecs)
         if handler.unary_stream is not None:
-            return grpc.unary_stream_rpc_method_handler(self._stream(handler.unary_stream), *codecs)
-        return grpc.stream_stream_rpc_method_handler(self._stream(handler.stream_stream), *codecs)
+            method = self._stream(name, handler.unary_stream)
+            return grpc.unary_stream_rpc_method_handler(method, *codecs)
+        method = self._stream(name, handler.stream_stream)
+        return grpc.stream_stream_rpc_method_handler(method, *codecs)
 
-    def _unary(self, method: Any) -> Any:
+    def _unary(self, name: str, method: Any) -> Any:
         async def call(request: Any, context: Context) -> Any:
             try:
-                with self._admitted(request):
-                    return await method(request, context)
-            except asyncio.CancelledError:
-                status = self._last_word()
+                async with self._gate.admitted(_arrival(name, context)):
+                    return await method(_sound(request), context)
             except Exception as error:
                 status = of_any(error)
             # Not while the error is handled: where the caller has left, gRPC logs what it finds.
@@ -159,47 +154,41 @@ class _Guard(grpc.aio.ServerInterceptor):
 
         return call
 
-    def _stream(self, method: Any) -> Any:
+    def _stream(self, name: str, method: Any) -> Any:
         # Writes by itself: a generator would learn only later that the caller has left.
         async def call(request: Any, context: Context) -> None:
             try:
-                with self._admitted(request):
-                    async with aclosing(method(request, context)) as messages:
-                        async for message in messages:
-                            await context.write(message)
+                async with (
+                    self._gate.admitted(_arrival(name, context)),
+                    aclosing(method(_sound(request), context)) as messages,
+                ):
+                    async for message in messages:
+                        await context.write(message)
                 return
-            except asyncio.CancelledError:
-                status = self._last_word()
             except Exception as error:
                 status = of_any(error)
             await context.abort_with_status(to_grpc(status))
 
         return call
 
-    def _last_word(self) -> Status:
-        """In a request that was cancelled. Raises that where its caller has left."""
-        if not self._has_ended:
-            raise asyncio.CancelledError
-        return to_status(
-            Unavailable("the server stops; ask again", reason="STOPPING", retry_seconds=0.2)
-        )
 
-    @contextmanager
-    def _admitted(self, request: Any) -> Iterator[None]:
-        """Counts a request while it lasts. Raises what is wrong with it before it begins."""
-        this = asyncio.current_task()
-        self._requests.add(this)
-        try:
-            if isinstance(request, ServiceError):
-                raise request
-            if len(self._requests) > self._max_requests:
-                raise Unavailable(
-                    f"the service works on {self._max_requests} requests already; try again",
-                    reason="TOO_MANY_REQUESTS",
-                )
-            yield
-        finally:
-            self._requests.discard(this)
+def _arrival(name: str, context: Context) -> Arrival:
+    return Arrival(
+        name,
+        metadata={
+            key: value
+            for key, value in context.invocation_metadata() or ()
+            if isinstance(value, str)
+        },
+        seconds_left=context.time_remaining(),
+    )
+
+
+def _sound(request: Any) -> Any:
+    """The request, or a stream of them. Raises what ``_decoder`` found wrong with it."""
+    if isinstance(request, ServiceError):
+        raise request
+    return request
 
 
 def _decoder(decode: Callable[[bytes], Any] | None) -> Callable[[bytes], Any] | None:

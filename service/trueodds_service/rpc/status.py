@@ -9,6 +9,9 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from trueodds_service.errors import (
+    Exhausted,
+    Expired,
+    Forbidden,
     InvalidInput,
     ModelFault,
     NotFound,
@@ -16,6 +19,7 @@ from trueodds_service.errors import (
     NotServed,
     PromptFault,
     ServiceError,
+    Unauthenticated,
     Unavailable,
     class_and_place,
 )
@@ -33,7 +37,11 @@ _CODES: dict[type[ServiceError], int] = {
     ModelFault: code_pb2.FAILED_PRECONDITION,
     PromptFault: code_pb2.FAILED_PRECONDITION,
     NotServed: code_pb2.UNIMPLEMENTED,
+    Unauthenticated: code_pb2.UNAUTHENTICATED,
+    Forbidden: code_pb2.PERMISSION_DENIED,
+    Expired: code_pb2.DEADLINE_EXCEEDED,
     Unavailable: code_pb2.UNAVAILABLE,
+    Exhausted: code_pb2.RESOURCE_EXHAUSTED,
 }
 
 

@@ -1,0 +1,51 @@
+"""Who asks: set where a request enters, read wherever that makes a difference."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    """What a caller may do. A scope of calibrators is another thing."""
+
+    SCORE = "score"
+    """Ask for answers, and see what there is."""
+    FIT = "fit"
+    """Fit, activate, roll back and delete calibrators."""
+    ADMIN = "admin"
+    """Keys, and every tenant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Somebody whom the service knows by ``name``, for the tenant whose things these are.
+
+    ``name`` is fit for logs: never a key.
+    """
+
+    tenant: str
+    name: str
+    permissions: frozenset[Permission]
+
+
+ANYONE = Caller(tenant="", name="anyone", permissions=frozenset(Permission))
+"""Who asks where nobody is asked who they are."""
+
+_current: ContextVar[Caller] = ContextVar("caller", default=ANYONE)
+
+
+def current() -> Caller:
+    """Who asks for what is done now; tasks that are started meanwhile are for the same."""
+    return _current.get()
+
+
+@contextmanager
+def acting_for(caller: Caller) -> Iterator[None]:
+    """What is done inside is for ``caller``."""
+    token = _current.set(caller)
+    try:
+        yield
+    finally:
+        _current.reset(token)
