@@ -134,7 +134,9 @@ def run() -> Iterator[Callable]:
 
 
 @contextmanager
-def _serving(weights, run, store, *, ready=True, engines=None, max_tokens=2048, **settings):
+def _serving(
+    weights, run, store, *, ready=True, engines=None, max_tokens=2048, credentials=None, **settings
+):
     fake = {"backend": "fake", "seed": 7, "max_tokens": max_tokens}
     aligned = {"name": "aligned", "teacher": "base", "engine": {**fake, "sharpness": SHARPNESS}}
     base = {"name": "base", "engine": fake}
@@ -157,18 +159,24 @@ def _serving(weights, run, store, *, ready=True, engines=None, max_tokens=2048, 
 
     app = run(start())
     try:
-        with grpc.insecure_channel(app.address) as channel:
+        with _channel(app.address, credentials) as channel:
             yield Service(app, channel, run)
     finally:
         run(app.stop(0))
+
+
+def _channel(address, credentials):
+    if credentials is None:
+        return grpc.insecure_channel(address)
+    return grpc.secure_channel(address, credentials)
 
 
 @pytest.fixture
 def start_service(weights, run, tmp_path):
     """Starts a service: ``ready=False`` leaves its models starting, ``engines`` replaces some.
 
-    ``max_tokens`` is what the fake engines take. Other arguments are settings. All services of a
-    test share a store unless told; it is a file or a URL.
+    ``max_tokens`` is what the fake engines take; with ``credentials`` its stubs speak TLS. Other
+    arguments are settings. All services of a test share a store unless told; it is a file or a URL.
     """
     started = []
 

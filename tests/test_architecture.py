@@ -19,6 +19,7 @@ ARROWS = {
         "app",
         "concurrency",
         "config",
+        "edge",
         "engine",
         "errors",
         "prompts",
@@ -80,6 +81,7 @@ ROOMS = {
 # stubs.
 HOMES = {
     "alembic": {"store"},
+    "cryptography": {"edge"},
     "google": {"rpc"},
     "grpc": {"rpc"},
     "grpc_health": {"rpc"},

@@ -166,7 +166,7 @@ def test_a_bad_setting_is_named(write, change, field):
             _engine(processes=4),
             "models.0.engine.vllm.processes: is no setting; did you mean 'replicas'?",
         ),
-        (_set("zzz", 1), "zzz: is no setting (there are gateways, limits, listen, models, "),
+        (_set("zzz", 1), "zzz: is no setting (there are gateways, "),
     ],
 )
 def test_a_misspelt_setting_is_told_its_neighbour(write, change, said):
@@ -175,6 +175,48 @@ def test_a_misspelt_setting_is_told_its_neighbour(write, change, said):
     with pytest.raises(ConfigError) as caught:
         load(write(content))
     assert said in caught.value.message
+
+
+TLS = {"cert": "tls.crt", "key": "tls.key"}
+FOR_ALL = {"listen": "0.0.0.0:50051"}
+OPEN = {
+    "every address": FOR_ALL,
+    "one that others reach": {"listen": "10.0.0.7:50051"},
+    "one of IPv6": {"listen": "[::]:50051"},
+    "a name": {"listen": "scores.example:50051"},
+    "each node's own": {"listen": "NODE:50051"},
+    "with TLS, but for anybody": {**FOR_ALL, "tls": TLS},
+}
+CLOSED = {
+    "loopback": {"listen": "127.0.0.1:50051"},
+    "another loopback": {"listen": "127.0.0.2:50051"},
+    "loopback of IPv6": {"listen": "[::1]:50051"},
+    "localhost": {"listen": "localhost:50051"},
+    "certificates of clients": {**FOR_ALL, "tls": {**TLS, "client_ca": "ca.crt"}},
+    "what says so by name": {**FOR_ALL, "insecure": True},
+}
+
+
+@pytest.mark.parametrize("listening", OPEN.values(), ids=OPEN)
+def test_open_to_other_machines_is_refused_unless_said_by_name(write, listening):
+    with pytest.raises(ConfigError, match=r"open to other machines, .*client_ca.*insecure: true"):
+        load(write({"models": [MODEL], **listening}))
+
+
+@pytest.mark.parametrize("listening", CLOSED.values(), ids=CLOSED)
+def test_what_is_not_open_to_all_is_taken(write, listening):
+    assert load(write({"models": [MODEL], **listening})).listen == listening["listen"]
+
+
+def test_the_command_line_opens_nothing_that_the_file_does_not(write):
+    with pytest.raises(ConfigError, match="is open to other machines"):
+        load(write({"models": [MODEL]}), listen=FOR_ALL["listen"])
+
+
+def test_certificates_are_named_relative_to_the_file(write, tmp_path):
+    told = load(write({"models": [MODEL], "tls": {**TLS, "client_ca": "/etc/ca.crt"}})).tls
+    assert (told.cert, told.key) == (tmp_path / "tls.crt", tmp_path / "tls.key")
+    assert str(told.client_ca) == "/etc/ca.crt"
 
 
 def test_everything_that_is_wrong_is_told_with_its_folder(write, tmp_path):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from trueodds_service.config import Settings
 from trueodds_service.edge.gate import Gate
+from trueodds_service.edge.tls import Certificates
 from trueodds_service.engine.base import Engine, EngineInfo
 from trueodds_service.errors import ModelFault
 from trueodds_service.flows.active_calibrators import Calibrators
@@ -59,7 +60,8 @@ class App:
             }
         )
         gate = Gate(settings.limits.max_concurrent_requests)
-        self._server = Server(settings, self._catalog, self._calibrators, gate)
+        certificates = Certificates(settings.tls) if settings.tls is not None else None
+        self._server = Server(settings, self._catalog, self._calibrators, gate, certificates)
         self._following: asyncio.Task[None] | None = None
 
     @property

@@ -1,6 +1,7 @@
 """The service's configuration: one YAML file, validated whole before anything starts."""
 
 import difflib
+import ipaddress
 import json
 import re
 from collections.abc import Sequence
@@ -180,6 +181,18 @@ class Limits(_Settings):
     """Requests that a gateway works on at once; to more it answers UNAVAILABLE at once."""
 
 
+class Tls(_Settings):
+    """Certificates, in files that are read again when they change: PEM, without a passphrase."""
+
+    cert: Path
+    """What the service shows: its certificate, then those between it and its CA; relative to the
+    configuration file, as the others."""
+    key: Path
+    """The key of ``cert``."""
+    client_ca: Path | None = None
+    """The CA that clients' certificates have to be from. With it, every client has to show one."""
+
+
 class Settings(_Settings):
     """The whole configuration."""
 
@@ -191,6 +204,11 @@ class Settings(_Settings):
     machines, ``postgresql://USER:PASSWORD@HOST/DATABASE``."""
     models: tuple[ModelSettings, ...] = Field(min_length=1)
     limits: Limits = Limits()
+    tls: Tls | None = None
+    """TLS, 1.2 or later, for all that it listens at. Left out, it answers in the clear."""
+    insecure: bool = False
+    """Listen for other machines without TLS, or without knowing who asks: for a network, or behind
+    a proxy, that keeps everybody else away."""
     gateways: int | None = Field(default=None, ge=1, le=64)
     """Processes that answer at the address, on each node, each the whole service but for its
     engines; the kernel deals connections out among them. Left out, one for each GPU of a node, up
@@ -240,7 +258,28 @@ class Settings(_Settings):
             raise ValueError(
                 f"listen: {self.listen!r}: an IPv6 address stands in brackets, as in [::1]:50051"
             )
+        self._refuse_if_open(self.listen)
         return self
+
+    def _refuse_if_open(self, listen: str) -> None:
+        """Raises ValueError where others than this machine could ask, and nobody has said so."""
+        if self.insecure or _is_loopback(listen) or (self.tls and self.tls.client_ca):
+            return
+        lacking = "knows nobody" if self.tls else "has no TLS"
+        raise ValueError(
+            f"listen: {listen!r} is open to other machines, and {lacking}: set tls with cert, key "
+            "and client_ca; or listen at 127.0.0.1; or say insecure: true, where everybody who "
+            "can reach it may use it"
+        )
+
+
+def _is_loopback(listen: str) -> bool:
+    """Whether only this machine gets there."""
+    host = listen.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def load(path: Path, *, listen: str | None = None) -> Settings:
@@ -314,6 +353,7 @@ _FORMER = {"processes": ["replicas"]}
 _SECTIONS: dict[tuple[str, ...], type[_Settings]] = {
     (): Settings,
     ("limits",): Limits,
+    ("tls",): Tls,
     ("models",): ModelSettings,
     ("models", "engine", "vllm"): VllmSettings,
     ("models", "engine", "fake"): FakeSettings,
@@ -364,4 +404,9 @@ def _absolute(settings: Settings, root: Path) -> Settings:
     prefix = "sqlite:///"
     if store.startswith(prefix) and not Path(store.removeprefix(prefix)).is_absolute():
         store = prefix + str((root / store.removeprefix(prefix)).resolve())
-    return settings.model_copy(update={"models": tuple(models), "store": store})
+    absolute: dict[str, Any] = {"models": tuple(models), "store": store}
+    if settings.tls is not None:
+        # Not resolved: what replaces a certificate often replaces a link.
+        paths = {name: root / path for name, path in settings.tls if path is not None}
+        absolute["tls"] = settings.tls.model_copy(update=paths)
+    return settings.model_copy(update=absolute)

@@ -65,6 +65,7 @@ class Service:
         ]
         content = {
             "listen": f"NODE:{self._port}",
+            "insecure": True,
             "store": "sqlite:///store.sqlite",
             "gateways": 1,
             "models": models,

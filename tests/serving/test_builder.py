@@ -21,7 +21,12 @@ def path(tmp_path, weights):
         {"name": "base", "weights": str(weights), "engine": {"gpus": 1, "replicas": {"max": 2}}},
         {"name": "tuned", "base": "base", "adapter": "adapter"},
     ]
-    content = {"listen": "NODE:50051", "store": "sqlite:///s.sqlite", "models": models}
+    content = {
+        "listen": "NODE:50051",
+        "insecure": True,
+        "store": "sqlite:///s.sqlite",
+        "models": models,
+    }
     path = tmp_path / "serve.yaml"
     path.write_text(yaml.safe_dump(content))
     return path

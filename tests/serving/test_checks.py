@@ -72,7 +72,9 @@ def bad(damaged, weights):
     """Settings with a fault in each thing that is looked at."""
     return {
         "listen": "nowhere.invalid:1",
+        "insecure": True,
         "store": "postgres://me:secret@db/x",
+        "tls": {"cert": "absent.crt", "key": "absent.key"},
         "models": [
             {"name": "damaged", "weights": str(damaged)},
             {"name": "absent", "weights": "absent"},
@@ -87,16 +89,19 @@ def test_everything_that_is_wrong_is_told(check, bad, damaged, tmp_path, monkeyp
     status, lines = check(**bad)
     assert status == 1
     assert "secret" not in "".join(lines)
-    absent, listen, store, weights, tokenizer, *others, gpus = wrong(lines)
+    absent, listen, tls, store, weights, tokenizer, *others, gpus = wrong(lines)
     assert absent == f"models: the weights of 'absent' are no folder ({tmp_path}/absent)"
     assert listen.startswith("listen: nowhere.invalid:1")
+    assert tls.endswith(
+        f": tls.cert: {tmp_path}/absent.crt cannot be read (No such file or directory)"
+    )
     assert store.startswith("store: postgres://me:***@db/x: ")
     assert "postgresql://" in store
     assert weights == f"model damaged: weights {damaged}: holds no weights (*.safetensors, *.bin)"
     assert tokenizer.startswith(f"model damaged: tokenizer {damaged}: its tokenizer cannot be load")
     assert len(others) == 2, "of the folder that is not there"
     assert gpus == "GPUs: 0 here: model greedy: 1 replica of 1 GPU, 0 GPUs are here"
-    assert lines[-1].endswith("serve.yaml: 8 wrong")
+    assert lines[-1].endswith("serve.yaml: 9 wrong")
 
 
 def test_serve_refuses_the_same_before_anything_starts(configure, damaged, capsys, monkeypatch):

@@ -18,7 +18,7 @@ def serve(tmp_path, weights, monkeypatch, capsys):
     def serve(listen, **how):
         path = tmp_path / "serve.yaml"
         models = [{"name": "model", "weights": str(weights), "engine": {"backend": "fake"}}]
-        path.write_text(yaml.safe_dump({"listen": listen, "models": models}))
+        path.write_text(yaml.safe_dump({"listen": listen, "insecure": True, "models": models}))
         return main.run(path, **how), capsys.readouterr().err
 
     return serve

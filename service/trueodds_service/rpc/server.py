@@ -20,10 +20,12 @@ from trueodds.v1 import (
 )
 from trueodds_service.config import Settings
 from trueodds_service.edge.gate import Arrival, Gate
+from trueodds_service.edge.tls import Certificates
 from trueodds_service.errors import InvalidInput, ServiceError
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog
 from trueodds_service.rpc.calibration.servicer import CalibrationServicer
+from trueodds_service.rpc.credentials import names_of_client, server_credentials
 from trueodds_service.rpc.models import ModelServicer
 from trueodds_service.rpc.scoring import ScoringServicer
 from trueodds_service.rpc.status import Context, of_any, to_grpc
@@ -53,8 +55,14 @@ class Server:
     """A running gRPC server. Make and use it inside one event loop."""
 
     def __init__(
-        self, settings: Settings, catalog: Catalog, calibrators: Calibrators, gate: Gate
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        calibrators: Calibrators,
+        gate: Gate,
+        certificates: Certificates | None = None,
     ) -> None:
+        """With ``certificates`` it speaks TLS, else in the clear."""
         limits = settings.limits
         self._catalog = catalog
         self._gate = gate
@@ -85,7 +93,11 @@ class Server:
         names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         host, _, _ = settings.listen.rpartition(":")
-        self.port = self._server.add_insecure_port(settings.listen)
+        if certificates is None:
+            self.port = self._server.add_insecure_port(settings.listen)
+        else:
+            credentials = server_credentials(certificates)
+            self.port = self._server.add_secure_port(settings.listen, credentials)
         self.address = f"{host}:{self.port}"
 
     async def start(self) -> None:
@@ -180,6 +192,7 @@ def _arrival(name: str, context: Context) -> Arrival:
             for key, value in context.invocation_metadata() or ()
             if isinstance(value, str)
         },
+        certificate_names=names_of_client(context),
         seconds_left=context.time_remaining(),
     )
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from trueodds_service.app import load_tokenizer
 from trueodds_service.config import Settings
+from trueodds_service.edge import tls
 from trueodds_service.errors import ServiceError
 from trueodds_service.prompts.loading import leave_torch_out
 from trueodds_service.revision import check_weights
@@ -39,6 +40,8 @@ def look(settings: Settings, *, in_cluster: bool = False) -> Iterator[Finding]:
     leave_torch_out()
     check_listen = check_fixed if in_cluster else check_address
     yield _finding(f"listen: {settings.listen}", lambda: check_listen(settings.listen))
+    if settings.tls is not None:
+        yield _finding(f"certificates: {settings.tls.cert}", partial(tls.read, settings.tls))
     yield _finding(f"store: {without_password(settings.store)}", lambda: probe(settings.store))
     for model in settings.models:
         named = f"model {model.name}:"
