@@ -75,6 +75,7 @@ ROOMS = {
     "metrics": {"arrays"},
     "fitting": {"arrays", "calibrators", "metrics"},
     "decisions": {"arrays", "metrics"},
+    "monitoring": {"arrays"},
 }
 
 # The homes of foreign libraries. The service imports no other, and nothing of its client but the

@@ -89,3 +89,11 @@ def as_correct(values: ArrayLike, items: int) -> NDArray[np.float64]:
     if array.shape != (items,):
         raise ValueError(f"correct must have shape ({items},), got {array.shape}")
     return array
+
+
+def as_unit_interval(values: ArrayLike, name: str) -> NDArray[np.float64]:
+    """Numbers in [0, 1], of any shape. Raises ValueError at any other, and at NaN."""
+    array = np.asarray(values, dtype=np.float64)
+    if not ((array >= 0) & (array <= 1)).all():
+        raise ValueError(f"{name} must lie in [0, 1]")
+    return array
