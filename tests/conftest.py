@@ -97,6 +97,11 @@ class Service:
     channel: grpc.Channel
     run: Callable
 
+    @property
+    def url(self):
+        """Where its HTTP door is, if it has one."""
+        return f"http://{self.app.http_address}"
+
     def __post_init__(self):
         self.scoring = scoring_pb2_grpc.ScoringServiceStub(self.channel)
         self.calibration = calibration_pb2_grpc.CalibrationServiceStub(self.channel)

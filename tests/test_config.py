@@ -67,6 +67,8 @@ BAD_SETTINGS = {
     "two models of one name": (_set("models", [MODEL, MODEL]), "models"),
     "a teacher that is not there": (_set("models.0.teacher", "base"), "models"),
     "its own teacher": (_set("models.0.teacher", "aligned"), "models.0"),
+    "an HTTP address without a port": (_set("http", "localhost"), "http"),
+    "gRPC and HTTP at one port": (_set("http", "127.0.0.1:50051"), "http"),
     "a listening address without a port": (_set("listen", "localhost"), "listen"),
     "a port alone": (_set("listen", ":50051"), "listen"),
     "a port that is no number": (_set("listen", "localhost:http"), "listen"),

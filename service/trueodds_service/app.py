@@ -11,9 +11,12 @@ from trueodds_service.engine.base import Engine, EngineInfo
 from trueodds_service.errors import ModelFault
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog, ModelEntry, ServedModel
+from trueodds_service.http.door import http_server
 from trueodds_service.prompts.tokenizer import PromptTokenizer
 from trueodds_service.revision import model_revision, tokenizer_revision
+from trueodds_service.rpc.as_json import json_methods
 from trueodds_service.rpc.server import Server
+from trueodds_service.rpc.services import Services
 from trueodds_service.store import SqlCalibratorStore, upgrade
 
 # One place for the token that is read, one for the identifier that may be forced before it.
@@ -36,7 +39,7 @@ def load_tokenizer(
 
 
 class App:
-    """Catalog, calibrators and gRPC server, wired together.
+    """Catalog, calibrators and the servers of both doors, wired together.
 
     It answers health and models from the start, and scores with a model once ``model_ready``
     was called for it. Make and use it inside one event loop.
@@ -61,13 +64,24 @@ class App:
         )
         gate = Gate(settings.limits.max_concurrent_requests)
         certificates = Certificates(settings.tls) if settings.tls is not None else None
-        self._server = Server(settings, self._catalog, self._calibrators, gate, certificates)
+        services = Services.of(settings, self._catalog, self._calibrators)
+        self._server = Server(settings, self._catalog, services, gate, certificates)
+        self._http = (
+            http_server(settings, self._catalog, json_methods(services), gate, certificates)
+            if settings.http is not None
+            else None
+        )
         self._following: asyncio.Task[None] | None = None
 
     @property
     def address(self) -> str:
-        """Where the server listens."""
+        """Where the gRPC server listens."""
         return self._server.address
+
+    @property
+    def http_address(self) -> str | None:
+        """Where the HTTP server listens, if there is one."""
+        return None if self._http is None else self._http.address
 
     async def start(self) -> None:
         """Listens, once it knows what its models are. Raises ConfigError where it cannot."""
@@ -75,6 +89,8 @@ class App:
         await self._calibrators.refresh()
         self._following = asyncio.create_task(self._calibrators.follow())
         await self._server.start()
+        if self._http is not None:
+            await self._http.start()
 
     def _find_revisions(self) -> None:
         """Reads the weights, which takes minutes where nobody has read them here before."""
@@ -109,7 +125,10 @@ class App:
 
     async def stop(self, grace_seconds: float) -> None:
         """Lets requests under way finish for so long, then stops."""
-        await self._server.stop(grace_seconds)
+        stopping = [self._server.stop(grace_seconds)]
+        if self._http is not None:
+            stopping.append(self._http.stop(grace_seconds))
+        await asyncio.gather(*stopping)
         if self._following is not None:
             self._following.cancel()
             with contextlib.suppress(asyncio.CancelledError):

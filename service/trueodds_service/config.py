@@ -199,6 +199,8 @@ class Settings(_Settings):
     listen: str = "127.0.0.1:50051"
     """Address and port. Port 0 takes a free one. The address NODE is the one that Ray knows each
     node of a cluster by."""
+    http: str | None = None
+    """Address and port of the HTTP door, as ``listen`` has them; left out, there is none."""
     store: str = "sqlite:///trueodds.sqlite"
     """A database URL: ``sqlite:///FILE``, relative to the configuration file, or, for several
     machines, ``postgresql://USER:PASSWORD@HOST/DATABASE``."""
@@ -251,23 +253,22 @@ class Settings(_Settings):
                 raise ValueError(
                     f"models: the teacher {model.teacher!r} of {model.name!r} is not a model here"
                 )
-        host, _, port = self.listen.rpartition(":")
-        if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:  # noqa: PLR2004 (a port)
-            raise ValueError(f"listen: {self.listen!r} is not ADDRESS:PORT")
-        if ":" in host and not (host.startswith("[") and host.endswith("]")):
-            raise ValueError(
-                f"listen: {self.listen!r}: an IPv6 address stands in brackets, as in [::1]:50051"
-            )
-        self._refuse_if_open(self.listen)
+        _check_address("listen", self.listen)
+        self._refuse_if_open("listen", self.listen)
+        if self.http is not None:
+            _check_address("http", self.http)
+            self._refuse_if_open("http", self.http)
+            if self.http == self.listen and not self.http.endswith(":0"):
+                raise ValueError(f"http: {self.http} is where gRPC listens")
         return self
 
-    def _refuse_if_open(self, listen: str) -> None:
+    def _refuse_if_open(self, name: str, listen: str) -> None:
         """Raises ValueError where others than this machine could ask, and nobody has said so."""
         if self.insecure or _is_loopback(listen) or (self.tls and self.tls.client_ca):
             return
         lacking = "knows nobody" if self.tls else "has no TLS"
         raise ValueError(
-            f"listen: {listen!r} is open to other machines, and {lacking}: set tls with cert, key "
+            f"{name}: {listen!r} is open to other machines, and {lacking}: set tls with cert, key "
             "and client_ca; or listen at 127.0.0.1; or say insecure: true, where everybody who "
             "can reach it may use it"
         )
@@ -280,6 +281,16 @@ def _is_loopback(listen: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _check_address(name: str, address: str) -> None:
+    host, _, port = address.rpartition(":")
+    if not host or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:  # noqa: PLR2004 (a port)
+        raise ValueError(f"{name}: {address!r} is not ADDRESS:PORT")
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        raise ValueError(
+            f"{name}: {address!r}: an IPv6 address stands in brackets, as in [::1]:50051"
+        )
 
 
 def load(path: Path, *, listen: str | None = None) -> Settings:

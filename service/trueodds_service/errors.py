@@ -1,7 +1,7 @@
 """The error tree: everything that the service says on purpose.
 
 Each error carries a stable ``reason`` for programs and a sentence for people; some name the
-field at fault. ``rpc`` maps the tree to status codes. No message ever holds a prompt.
+field at fault. ``rpc`` and ``http`` map the tree to status codes. No message ever holds a prompt.
 
     ServiceError
     ├── InvalidInput        a field is wrong                        INVALID_ARGUMENT

@@ -6,8 +6,16 @@ from threading import Barrier, Thread
 
 import pytest
 
+from trueodds_service.config import Settings
 from trueodds_service.errors import ConfigError
-from trueodds_service.serving.address import check_address, check_fixed, held_address, on_node
+from trueodds_service.serving.address import (
+    check_address,
+    check_fixed,
+    held_address,
+    held_addresses,
+    listening_on,
+    on_node,
+)
 
 
 def gateway(address):
@@ -101,3 +109,17 @@ def test_a_cluster_needs_a_port_and_one_machine_an_address():
         check_fixed("NODE:0")
     with pytest.raises(ConfigError, match="NODE:50051 is for clusters"):
         check_address("NODE:50051")
+
+
+def test_each_door_has_an_address_of_its_own_that_is_held():
+    both = Settings.model_construct(listen="127.0.0.1:0", http="NODE:0")
+    with pytest.raises(ConfigError, match="http: NODE:0 is for clusters"), held_addresses(both):
+        pass
+    both = both.model_copy(update={"http": "127.0.0.1:0"})
+    with held_addresses(both) as held:
+        assert set(held) == {"listen", "http"}
+        with pytest.raises(ConfigError, match=r"http: .* cannot be listened on"):
+            check_address(held["http"], "http")
+    assert (
+        listening_on(both.model_copy(update={"http": "NODE:80"}), "10.0.0.7").http == "10.0.0.7:80"
+    )

@@ -4,6 +4,7 @@ import asyncio
 import shutil
 
 import grpc
+import httpx
 import pytest
 from tests.serving.played import Handle, Played, until
 
@@ -159,11 +160,12 @@ async def test_an_engine_that_serve_cannot_start_fails_its_model(start):
 
 
 async def test_gateways_of_one_service_share_its_port_and_any_may_end(start):
-    with held_address("127.0.0.1:0") as address:
-        first, models = await start(listen=address, gateways=2)
+    with held_address("127.0.0.1:0") as address, held_address("127.0.0.1:0", "http") as http:
+        first, models = await start(listen=address, http=http, gateways=2)
         second = await models.open()
         await until(lambda: len(models.directory._gateways.all()) == 2)
         assert first._app.address == second._app.address == address
+        assert first._app.http_address == second._app.http_address == http
         await Gateway.__del__(first)
         models.gateways.remove(first)
         reports = await models.directory.gateways({})
@@ -172,6 +174,8 @@ async def test_gateways_of_one_service_share_its_port_and_any_may_end(start):
             stub = model_pb2_grpc.ModelServiceStub(channel)
             listed = await stub.ListModels(model_pb2.ListModelsRequest())
         assert len(listed.models) == 2
+        async with httpx.AsyncClient() as client:
+            assert (await client.get(f"http://{http}/healthz")).text == "ok\n"
 
 
 async def test_what_kills_is_known_to_every_gateway_and_survives_the_one_that_found_it(start):

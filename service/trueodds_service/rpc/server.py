@@ -22,12 +22,9 @@ from trueodds_service.config import Settings
 from trueodds_service.edge.gate import Arrival, Gate
 from trueodds_service.edge.tls import Certificates
 from trueodds_service.errors import InvalidInput, ServiceError
-from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog
-from trueodds_service.rpc.calibration.servicer import CalibrationServicer
 from trueodds_service.rpc.credentials import names_of_client, server_credentials
-from trueodds_service.rpc.models import ModelServicer
-from trueodds_service.rpc.scoring import ScoringServicer
+from trueodds_service.rpc.services import Services
 from trueodds_service.rpc.status import Context, of_any, to_grpc
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
@@ -58,7 +55,7 @@ class Server:
         self,
         settings: Settings,
         catalog: Catalog,
-        calibrators: Calibrators,
+        services: Services,
         gate: Gate,
         certificates: Certificates | None = None,
     ) -> None:
@@ -78,18 +75,11 @@ class Server:
         )
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        scoring_pb2_grpc.add_ScoringServiceServicer_to_server(
-            ScoringServicer(
-                catalog, calibrators, limits, require_calibrated=settings.require_calibrated
-            ),
-            self._server,
-        )
+        scoring_pb2_grpc.add_ScoringServiceServicer_to_server(services.scoring, self._server)
         calibration_pb2_grpc.add_CalibrationServiceServicer_to_server(
-            CalibrationServicer(catalog, calibrators, limits), self._server
+            services.calibration, self._server
         )
-        model_pb2_grpc.add_ModelServiceServicer_to_server(
-            ModelServicer(catalog, calibrators, limits), self._server
-        )
+        model_pb2_grpc.add_ModelServiceServicer_to_server(services.models, self._server)
         names = (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         host, _, _ = settings.listen.rpartition(":")

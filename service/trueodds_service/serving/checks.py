@@ -12,7 +12,7 @@ from trueodds_service.edge import tls
 from trueodds_service.errors import ServiceError
 from trueodds_service.prompts.loading import leave_torch_out
 from trueodds_service.revision import check_weights
-from trueodds_service.serving.address import check_address, check_fixed
+from trueodds_service.serving.address import addresses, check_address, check_fixed
 from trueodds_service.serving.placement import place
 from trueodds_service.store import StoreError, probe, without_password
 
@@ -39,7 +39,8 @@ def look(settings: Settings, *, in_cluster: bool = False) -> Iterator[Finding]:
     """
     leave_torch_out()
     check_listen = check_fixed if in_cluster else check_address
-    yield _finding(f"listen: {settings.listen}", lambda: check_listen(settings.listen))
+    for name, address in addresses(settings).items():
+        yield _finding(f"{name}: {address}", partial(check_listen, address, name))
     if settings.tls is not None:
         yield _finding(f"certificates: {settings.tls.cert}", partial(tls.read, settings.tls))
     yield _finding(f"store: {without_password(settings.store)}", lambda: probe(settings.store))

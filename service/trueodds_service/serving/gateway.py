@@ -1,4 +1,4 @@
-"""The gateway: a Serve deployment, each of whose replicas owns a gRPC server at the same address.
+"""The gateway: a Serve deployment, each of whose replicas owns the servers at the same addresses.
 
 Serve's own gRPC proxy knows neither health checks, deadlines nor streams as gRPC means them.
 """
@@ -16,7 +16,7 @@ from trueodds_service.config import Settings
 from trueodds_service.errors import ModelFault, class_and_place
 from trueodds_service.prompts.loading import leave_torch_out
 from trueodds_service.serving import nodes
-from trueodds_service.serving.address import on_node
+from trueodds_service.serving.address import listening_on
 from trueodds_service.serving.directory import ANSWER_SECONDS, WITHDRAW_SECONDS, Report
 from trueodds_service.serving.progress import States
 from trueodds_service.serving.replica import ABSENT
@@ -46,8 +46,7 @@ class Gateway:
         leave_torch_out()
         self._number = uuid.uuid4().int >> 65
         self._directory = directory
-        listen = on_node(settings.listen, nodes.address())
-        self._app = App(settings.model_copy(update={"listen": listen}))
+        self._app = App(listening_on(settings, nodes.address()))
         self._models = settings.models
         here = nodes.here()
         self._replicas = {

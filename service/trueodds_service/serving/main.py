@@ -10,7 +10,7 @@ from trueodds_service import config
 from trueodds_service.config import Settings
 from trueodds_service.errors import ConfigError, ServiceError, StartError
 from trueodds_service.serving import environment
-from trueodds_service.serving.address import held_address
+from trueodds_service.serving.address import addresses, held_addresses
 from trueodds_service.serving.progress import Progress, States
 from trueodds_service.serving.signals import Signals, end_on_signals
 
@@ -34,8 +34,8 @@ def run(path: Path, *, listen: str | None = None, ray_address: str | None = None
         print("starting …", flush=True)
         _refuse_what_cannot_work(settings, in_cluster=ray_address is not None)
 
-        def read_again(listen: str) -> Settings:
-            settings = config.load(path, listen=listen)
+        def read_again(listens: dict[str, str]) -> Settings:
+            settings = config.load(path).model_copy(update=listens)
             _refuse_what_cannot_work(settings, in_cluster=True)
             return settings
 
@@ -43,6 +43,8 @@ def run(path: Path, *, listen: str | None = None, ray_address: str | None = None
             # Ray has put its own handlers in place, which end the process at once.
             signals.take()
             print(f"listening on {running.address}", flush=True)
+            if (http := listens.get("http")) is not None:
+                print(f"HTTP on {http}", flush=True)
             _watch(running, signals, lambda: read_again(listens))
             print("stopping …", flush=True)
     except ServiceError as error:
@@ -54,22 +56,24 @@ def run(path: Path, *, listen: str | None = None, ray_address: str | None = None
 
 
 @contextmanager
-def _serving(settings: Settings, ray_address: str | None) -> Iterator[tuple["Running", str]]:
-    """The service, and what it listens at."""
+def _serving(
+    settings: Settings, ray_address: str | None
+) -> Iterator[tuple["Running", dict[str, str]]]:
+    """The service, and where its doors listen, by the names of the settings."""
     environment.prepare()
     # Ray and vLLM take seconds to import: a wrong configuration should not wait for them.
     if ray_address is not None:
         from trueodds_service.serving import cluster  # noqa: PLC0415
 
         with cluster.serving(settings, ray_address) as running:
-            yield running, settings.listen
+            yield running, addresses(settings)
         return
     # Not given up between this and the first gateway, nor when all gateways are replaced.
-    with held_address(settings.listen) as address:
+    with held_addresses(settings) as held:
         from trueodds_service.serving import local  # noqa: PLC0415
 
-        with local.serving(settings.model_copy(update={"listen": address})) as running:
-            yield running, address
+        with local.serving(settings.model_copy(update=held)) as running:
+            yield running, held
 
 
 def _watch(running: "Running", signals: Signals, read_again: Callable[[], Settings]) -> None:

@@ -1,0 +1,24 @@
+"""Everything that is behind the HTTP door, by path."""
+
+from trueodds_service.config import Settings
+from trueodds_service.edge.gate import Gate
+from trueodds_service.edge.tls import Certificates
+from trueodds_service.flows.catalog import Catalog
+from trueodds_service.http.contract import contract_routes
+from trueodds_service.http.endpoints import Door
+from trueodds_service.http.health import health_routes
+from trueodds_service.http.server import HttpServer
+from trueodds_service.rpc.as_json import JsonMethod
+
+
+def http_server(
+    settings: Settings,
+    catalog: Catalog,
+    methods: list[JsonMethod],
+    gate: Gate,
+    certificates: Certificates | None,
+) -> HttpServer:
+    """The server with all of its routes; with ``certificates`` it speaks TLS."""
+    door = Door(gate, settings.limits.max_message_mib * 2**20)
+    routes = [*health_routes(catalog), *contract_routes(methods, door)]
+    return HttpServer(settings, routes, certificates)

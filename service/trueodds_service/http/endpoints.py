@@ -1,0 +1,128 @@
+"""What stands between a path and what answers there: the gate, the deadline, and the errors."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from trueodds_service.edge.gate import Gate
+from trueodds_service.http.arrivals import (
+    arrival,
+    check_json,
+    read_body,
+    read_lines,
+    until,
+    while_awaited,
+)
+from trueodds_service.http.refusals import Refuse
+
+NDJSON = "application/x-ndjson"
+
+Answer = Callable[[bytes, Request], Awaitable[Response]]
+"""Answers a request, whose body is read."""
+Answers = Callable[[AsyncIterator[bytes]], AsyncGenerator[bytes, None]]
+"""Answers lines of JSON with lines of JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What the endpoints share."""
+
+    gate: Gate
+    most_bytes: int
+
+    @asynccontextmanager
+    async def entered(self, name: str, request: Request) -> AsyncIterator[None]:
+        """Inside, the request is let in, for its caller and until its deadline."""
+        came = arrival(name, request)
+        async with self.gate.admitted(came), until(came.seconds_left):
+            yield
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """An ASGI application: one body of JSON in, one response out."""
+
+    door: Door
+    name: str
+    answer: Answer
+    refuse: Refuse
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            async with self.door.entered(self.name, request):
+                check_json(request)
+                body = await read_body(request, self.door.most_bytes)
+                async with while_awaited(request):
+                    response = await self.answer(body, request)
+        except asyncio.CancelledError:  # its caller has left
+            return
+        except Exception as error:
+            response = self.refuse(error)
+        await response(scope, receive, send)
+
+
+@dataclass(frozen=True)
+class StreamEndpoint:
+    """An ASGI application: lines of JSON in, or one body of it, and lines of JSON out.
+
+    Each line is ``{"result": …}``; the last is ``{"error": …}`` where it fails halfway.
+    """
+
+    door: Door
+    name: str
+    answers: Answers
+    refuse: Refuse
+    takes_lines: bool
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        has_begun = False
+
+        async def write(line: bytes, *, is_last: bool = False) -> None:
+            nonlocal has_begun
+            if not has_begun:
+                has_begun = True
+                content = (b"content-type", NDJSON.encode())
+                await send({"type": "http.response.start", "status": 200, "headers": [content]})
+            await send({"type": "http.response.body", "body": line, "more_body": not is_last})
+
+        try:
+            async with (
+                self.door.entered(self.name, request),
+                aclosing(self._answers(request)) as lines,
+            ):
+                async for line in lines:
+                    await write(b'{"result": %b}\n' % line)
+        except asyncio.CancelledError:  # its caller has left
+            return
+        except Exception as error:
+            refusal = self.refuse(error)
+            if not has_begun:
+                await refusal(scope, receive, send)
+            else:
+                await write(b'{"error": %b}\n' % bytes(refusal.body), is_last=True)
+            return
+        await write(b"", is_last=True)
+
+    async def _answers(self, request: Request) -> AsyncGenerator[bytes, None]:
+        check_json(request, *((NDJSON,) if self.takes_lines else ()))
+        if self.takes_lines:
+            # Whoever leaves is noticed where the lines are read, or written.
+            async with aclosing(self.answers(read_lines(request, self.door.most_bytes))) as lines:
+                async for line in lines:
+                    yield line
+            return
+        body = await read_body(request, self.door.most_bytes)
+        async with while_awaited(request), aclosing(self.answers(_once(body))) as lines:
+            async for line in lines:
+                yield line
+
+
+async def _once(body: bytes) -> AsyncIterator[bytes]:
+    yield body

@@ -1,0 +1,101 @@
+"""The error tree as HTTP: a code, the headers that go with it, and a body in the caller's terms."""
+
+import json
+import math
+from collections.abc import Callable
+
+from starlette.responses import Response
+
+from trueodds_service.errors import (
+    Exhausted,
+    Expired,
+    Forbidden,
+    InvalidInput,
+    ModelFault,
+    NotFound,
+    NotReady,
+    NotServed,
+    PromptFault,
+    ServiceError,
+    Unauthenticated,
+    Unavailable,
+)
+
+JSON = "application/json"
+
+# As google/rpc/code.proto maps the codes of rpc/status.py.
+_CODES: dict[type[ServiceError], int] = {
+    InvalidInput: 400,
+    NotFound: 404,
+    NotReady: 400,
+    ModelFault: 400,
+    PromptFault: 400,
+    NotServed: 501,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    Expired: 504,
+    Unavailable: 503,
+    Exhausted: 429,
+}
+# What HTTP has a code of its own for.
+_OF_REASON = {
+    "BODY_TOO_LARGE": 413,
+    "BODY_TOO_SLOW": 408,
+    "NO_SUCH_METHOD": 405,
+    "UNKNOWN_MEDIA_TYPE": 415,
+}
+
+Refuse = Callable[[Exception], Response]
+"""Answers a request that failed."""
+
+
+def code(error: Exception) -> int:
+    """The HTTP status of whatever was raised."""
+    if not isinstance(error, ServiceError):
+        return 500
+    return _OF_REASON.get(error.reason) or _CODES.get(type(error), 500)
+
+
+def as_status(write: Callable[[Exception], bytes]) -> Refuse:
+    """Refuses with a ``google.rpc.Status``, which ``write`` makes."""
+    return lambda error: Response(write(error), code(error), headers(error), JSON)
+
+
+def headers(error: Exception) -> dict[str, str]:
+    """When to try again, and how to say who one is."""
+    if isinstance(error, Unavailable):
+        return {
+            "retry-after": str(max(math.ceil(error.retry_seconds), 1)),
+            "retry-after-ms": str(round(error.retry_seconds * 1000)),
+        }
+    if isinstance(error, Unauthenticated):
+        return {"www-authenticate": "Bearer"}
+    return {}
+
+
+_OPENAI_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    429: "rate_limit_error",
+}
+_FIRST_OF_OURS = 500
+
+
+def as_openai(write: Callable[[Exception], bytes]) -> Refuse:
+    """Refuses with OpenAI's error object, in the words of the Status that ``write`` makes."""
+
+    def refuse(error: Exception) -> Response:
+        number = code(error)
+        kind = "server_error" if number >= _FIRST_OF_OURS else "invalid_request_error"
+        body = {
+            "error": {
+                "message": json.loads(write(error))["message"],
+                "type": _OPENAI_TYPES.get(number, kind),
+                "param": error.field if isinstance(error, InvalidInput) else None,
+                "code": error.reason if isinstance(error, ServiceError) else "INTERNAL",
+            }
+        }
+        return Response(json.dumps(body).encode(), number, headers(error), JSON)
+
+    return refuse

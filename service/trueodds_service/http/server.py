@@ -1,0 +1,145 @@
+"""The HTTP server: uvicorn in the gateway's own event loop."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from trueodds_service.config import Settings
+from trueodds_service.edge.names import certificate_names
+from trueodds_service.edge.tls import Certificates
+from trueodds_service.errors import ConfigError, InvalidInput, NotFound
+from trueodds_service.http.arrivals import CERTIFICATE_NAMES
+from trueodds_service.http.refusals import as_status
+from trueodds_service.rpc.as_json import status_json
+
+_NO_METHOD = 405
+# Longer than load balancers keep an idle connection, so that they are who closes it.
+_KEEP_ALIVE_SECONDS = 75
+_LAST_WORD_SECONDS = 1
+_BACKLOG = 2048
+
+
+class HttpServer:
+    """A running HTTP server. Make and use it inside one event loop."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        routes: Sequence[BaseRoute],
+        certificates: Certificates | None = None,
+    ) -> None:
+        """Binds ``settings.http`` already; with ``certificates`` it speaks TLS.
+
+        Raises ConfigError where it cannot.
+        """
+        assert settings.http is not None  # noqa: S101 (who calls has looked)
+        # For gateways of one service, whose starter holds the port against others.
+        self._socket = _bound(settings.http, shared=settings.gateways is not None)
+        host, _, _ = settings.http.rpartition(":")
+        self.address = f"{host}:{self._socket.getsockname()[1]}"
+        application = Starlette(
+            routes=routes,
+            exception_handlers={HTTPException: _no_route},  # type: ignore[dict-item]
+        )
+        application.router.redirect_slashes = False
+        config = uvicorn.Config(
+            application,
+            http=_Protocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            backlog=_BACKLOG,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        )
+        config.load()
+        config.ssl = None if certificates is None else certificates.context()
+        self._server = _Server(config)
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        self._serving = asyncio.create_task(self._server.serve([self._socket]))
+        listening = asyncio.create_task(self._server.listening.wait())
+        await asyncio.wait([listening, self._serving], return_when=asyncio.FIRST_COMPLETED)
+        if self._serving.done():
+            listening.cancel()
+            self._serving.result()
+
+    async def stop(self, grace_seconds: float) -> None:
+        """Takes no new requests, and lets those under way finish for a while."""
+        if self._serving is None:
+            self._socket.close()
+            return
+        # Whoever has ended them meanwhile has told them so: they need a moment to pass it on.
+        self._server.config.timeout_graceful_shutdown = round(grace_seconds) + _LAST_WORD_SECONDS
+        self._server.should_exit = True
+        await self._serving
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the process's, not a server's in it."""
+        yield
+
+
+class _Protocol(HttpToolsProtocol):
+    """Tells each request whom its connection's certificate is of."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["state"][CERTIFICATE_NAMES] = _names_of_client(self.transport)
+
+
+def _names_of_client(transport: asyncio.Transport) -> tuple[str, ...]:
+    connection = transport.get_extra_info("ssl_object")
+    shown = None if connection is None else connection.getpeercert(binary_form=True)
+    return certificate_names(ssl.DER_cert_to_PEM_cert(shown).encode()) if shown else ()
+
+
+async def _no_route(_: Request, error: HTTPException) -> Response:
+    """What Starlette says where no route is."""
+    refuse = as_status(status_json)
+    if error.status_code == _NO_METHOD:
+        allowed = (error.headers or {}).get("Allow", "")
+        refused = InvalidInput("method", f"has to be {allowed}", reason="NO_SUCH_METHOD")
+        response = refuse(refused)
+        response.headers["allow"] = allowed
+        return response
+    return refuse(NotFound("there is nothing at this path", reason="NO_SUCH_PATH"))
+
+
+def _bound(address: str, *, shared: bool) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    try:
+        family, kind, protocol, _, place = socket.getaddrinfo(
+            host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        bound.bind(place)
+    except OSError as error:
+        raise ConfigError(f"http: {address} cannot be listened on ({error.strerror})") from error
+    return bound

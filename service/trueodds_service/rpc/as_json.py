@@ -1,0 +1,105 @@
+"""The contract in protobuf's JSON mapping: every method as JSON in and JSON out.
+
+Made from the descriptors: a method that the contract gains is here without a line of ours.
+"""
+
+import re
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf import json_format
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from trueodds.v1 import calibration_pb2, model_pb2, scoring_pb2
+from trueodds_service.errors import InvalidInput
+from trueodds_service.rpc.services import Services
+from trueodds_service.rpc.status import of_any
+
+# Where protobuf stumbled, from the outermost message on; what it says of a value can hold a prompt.
+_FIELDS = re.compile(r"Failed to parse ([A-Za-z_]\w{0,63}) field: ")
+_NO_FIELD = re.compile(r'Message type "[\w.]+" has no field named "(\w{1,64})"')
+
+
+@dataclass(frozen=True, slots=True)
+class JsonMethod:
+    """A method of the contract, by its full name, such as ``trueodds.v1.ScoringService/Score``.
+
+    Call it inside the gate: it knows neither callers nor deadlines.
+    """
+
+    name: str
+    takes_stream: bool
+    gives_stream: bool
+    request: type[Message]
+    method: Callable[[Any, Any], Any]
+
+    async def answer(self, body: bytes) -> bytes:
+        """The answer to a request of a method without streams. Raises a ServiceError."""
+        return _written(await self.method(_parsed(body, self.request()), None))
+
+    async def answers(self, bodies: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
+        """The messages of a method that streams, as each is there. Raises a ServiceError."""
+        requests = (_parsed(body, self.request()) async for body in bodies)
+        asked = requests if self.takes_stream else await anext(requests)
+        async with aclosing(self.method(asked, None)) as messages:
+            async for message in messages:
+                yield _written(message)
+
+
+def json_methods(services: Services) -> list[JsonMethod]:
+    """Every method of the contract."""
+    described = (
+        (scoring_pb2, "ScoringService", services.scoring),
+        (calibration_pb2, "CalibrationService", services.calibration),
+        (model_pb2, "ModelService", services.models),
+    )
+    return [
+        _method(method, servicer)
+        for module, name, servicer in described
+        for method in module.DESCRIPTOR.services_by_name[name].methods
+    ]
+
+
+def status_json(error: Exception) -> bytes:
+    """A ``google.rpc.Status`` of whatever was raised."""
+    return json_format.MessageToJson(of_any(error), indent=None).encode()
+
+
+def _method(method: MethodDescriptor, servicer: Any) -> JsonMethod:
+    return JsonMethod(
+        name=f"{method.containing_service.full_name}/{method.name}",
+        takes_stream=method.client_streaming,
+        gives_stream=method.server_streaming,
+        request=GetMessageClass(method.input_type),
+        method=getattr(servicer, method.name),
+    )
+
+
+def _parsed(body: bytes, message: Message) -> Message:
+    try:
+        return json_format.Parse(body, message)
+    except (json_format.ParseError, ValueError, RecursionError) as error:
+        raise _refused(str(error)) from None
+
+
+def _refused(said: str) -> InvalidInput:
+    if said.startswith("Failed to load JSON") or not said.startswith(("Failed", "Message")):
+        return InvalidInput("body", "is not one object of JSON in UTF-8", reason="NO_JSON")
+    fields, rest = [], said
+    while found := _FIELDS.match(rest):
+        fields.append(found[1])
+        rest = rest[found.end() :]
+    if unknown := _NO_FIELD.match(rest):
+        return InvalidInput(".".join([*fields, unknown[1]]), "is no field of this message")
+    return InvalidInput(".".join(fields) or "body", "is not what the contract has here")
+
+
+def _written(message: Message) -> bytes:
+    # With what is zero or empty: a reader of JSON would miss it.
+    return json_format.MessageToJson(
+        message, always_print_fields_with_no_presence=True, indent=None, ensure_ascii=False
+    ).encode()

@@ -1,0 +1,29 @@
+"""The services of the contract, made once for every door."""
+
+from typing import NamedTuple
+
+from trueodds_service.config import Settings
+from trueodds_service.flows.active_calibrators import Calibrators
+from trueodds_service.flows.catalog import Catalog
+from trueodds_service.rpc.calibration.servicer import CalibrationServicer
+from trueodds_service.rpc.models import ModelServicer
+from trueodds_service.rpc.scoring import ScoringServicer
+
+
+class Services(NamedTuple):
+    """What answers each service of the contract."""
+
+    scoring: ScoringServicer
+    calibration: CalibrationServicer
+    models: ModelServicer
+
+    @classmethod
+    def of(cls, settings: Settings, catalog: Catalog, calibrators: Calibrators) -> "Services":
+        limits = settings.limits
+        return cls(
+            ScoringServicer(
+                catalog, calibrators, limits, require_calibrated=settings.require_calibrated
+            ),
+            CalibrationServicer(catalog, calibrators, limits),
+            ModelServicer(catalog, calibrators, limits),
+        )

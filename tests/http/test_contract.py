@@ -1,0 +1,106 @@
+"""Every method of the contract as JSON, answered as over gRPC."""
+
+import json
+import socket
+
+import pytest
+from google.protobuf import json_format
+
+from trueodds.v1 import calibration_pb2, model_pb2, scoring_pb2
+
+SCORE = "/trueodds.v1.ScoringService/Score"
+STREAM = "/trueodds.v1.ScoringService/StreamScore"
+FIT = "/trueodds.v1.CalibrationService/FitCalibrator"
+
+ASKED = {
+    "settings": {"model": "models/aligned"},
+    "question": {"text": "Which one?", "options": [{"text": "this"}, {"text": "that"}]},
+}
+
+
+def lines(response):
+    return [json.loads(line) for line in response.text.splitlines()]
+
+
+def test_a_score_is_what_grpc_says(service, http):
+    response = http.post(SCORE, json=ASKED)
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
+    request = json_format.ParseDict(ASKED, scoring_pb2.ScoreRequest())
+    told = json_format.ParseDict(response.json(), scoring_pb2.ScoreResponse())
+    assert told.answer == service.scoring.Score(request).answer
+
+
+def test_what_is_zero_or_false_is_said(http):
+    answer = http.post(SCORE, json=ASKED).json()["answer"]
+    assert answer["calibrated"] is False
+    assert answer["choice"] in (0, 1)
+    assert answer["topTokens"] == []
+
+
+def test_names_may_be_written_as_in_the_protos(http):
+    asked = {**ASKED, "settings": {"model": "models/aligned", "top_tokens": 2}}
+    assert len(http.post(SCORE, json=asked).json()["answer"]["topTokens"]) == 2
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        f"{service.full_name}/{method.name}"
+        for module in (scoring_pb2, calibration_pb2, model_pb2)
+        for service in module.DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+    ],
+)
+def test_every_method_has_a_path(http, method):
+    response = http.post(f"/{method}", json={"nothing": 1})
+    assert response.status_code == 400
+    assert "nothing: is no field of this message" in response.text
+
+
+def test_a_fit_tells_how_far_it_is_in_lines(http, task):
+    asked = {"model": "models/aligned", "task": task, "method": "METHOD_CONSTANT", "options": 2}
+    response = http.post(FIT, json=asked)
+    assert response.headers["content-type"] == "application/x-ndjson"
+    *_, last = lines(response)
+    assert last["result"]["calibrator"]["name"].startswith("models/aligned/calibrators/")
+
+
+def test_a_stream_of_batches_is_lines_in_and_lines_out(http):
+    batches = [
+        {"batchId": "1", "settings": ASKED["settings"], "questions": [ASKED["question"]]},
+        {"batchId": "2", "questions": [ASKED["question"], {"text": "one option"}]},
+    ]
+    response = http.post(
+        STREAM,
+        content="\n".join(map(json.dumps, batches)),
+        headers={"content-type": "application/x-ndjson"},
+    )
+    found = {line["result"]["batchId"]: line["result"]["outcomes"] for line in lines(response)}
+    assert [len(found["1"]), len(found["2"])] == [1, 2]
+    assert "answer" in found["2"][0]
+    assert found["2"][1]["error"]["message"].startswith("questions[1].options: ")
+
+
+def test_a_stream_answers_while_it_is_sent_and_says_in_its_last_line_why_it_fails(service):
+    batch = {"batchId": "1", "settings": ASKED["settings"], "questions": [ASKED["question"]]}
+    host, port = service.app.http_address.split(":")
+    head = f"POST {STREAM} HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\n"
+
+    def chunk(content):
+        return b"%x\r\n%b\r\n" % (len(content), content)
+
+    with socket.create_connection((host, int(port)), timeout=30) as caller:
+        answer = caller.makefile("rb")
+        caller.sendall(f"{head}transfer-encoding: chunked\r\n\r\n".encode())
+        caller.sendall(chunk(json.dumps(batch).encode() + b"\n"))
+        result = next(line for line in answer if line.startswith(b"{"))
+        caller.sendall(chunk(b"nope\n") + chunk(b""))
+        error = next(line for line in answer if line.startswith(b"{"))
+    assert json.loads(result)["result"]["batchId"] == "1"
+    assert json.loads(error)["error"]["message"] == "body: is not one object of JSON in UTF-8"
+
+
+def test_a_stream_that_never_was_one_has_an_errors_status(http):
+    response = http.post(STREAM, content="{}", headers={"content-type": "text/plain"})
+    assert response.status_code == 415
