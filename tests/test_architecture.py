@@ -54,7 +54,7 @@ ARROWS = {
     "flows": {"caller", "concurrency", "core", "engine", "errors", "prompts", "store"},
     "engine": {"concurrency", "config", "errors"},
     "prompts": {"engine", "errors"},
-    "store": set(),
+    "store": {"caller"},
     "core": set(),
     "config": {"errors"},
     "revision": {"errors"},

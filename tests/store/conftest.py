@@ -5,12 +5,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from trueodds_service import caller
+from trueodds_service.caller import Caller, Permission
 from trueodds_service.store import Calibrator, Provenance, Scope, SqlCalibratorStore, upgrade
 from trueodds_service.store.database import open_engine
 
@@ -20,9 +23,11 @@ NewUrl = Callable[[], str]
 StartWriter = Callable[..., subprocess.Popen[str]]
 
 
-def _make(temperature: float = 1.7, *, model: str = "demo-aligned", task: str = "") -> Calibrator:
+def _make(
+    temperature: float = 1.7, *, model: str = "demo-aligned", task: str = "", tenant: str = ""
+) -> Calibrator:
     return Calibrator(
-        scope=Scope(model, "3f2a", task, "paren", 1, 4),
+        scope=Scope(model, "3f2a", task, "paren", 1, 4, tenant),
         method="teacher_kl",
         parameters={"temperature": (temperature,)},
         provenance=Provenance("demo-base", "77c1", 512, "sha256:ab12", {"trueodds": "0.1.0"}),
@@ -33,8 +38,14 @@ def _make(temperature: float = 1.7, *, model: str = "demo-aligned", task: str = 
 
 @pytest.fixture(scope="session")
 def make() -> Make:
-    """Makes a calibrator; another temperature, model or task makes another id."""
+    """Makes a calibrator; another temperature, model, task or tenant makes another id."""
     return _make
+
+
+@pytest.fixture(scope="session")
+def acting_for() -> Callable[[str], AbstractContextManager[None]]:
+    """What is done inside is for this tenant, by its ``key:tester``."""
+    return lambda tenant: caller.acting_for(Caller(tenant, "key:tester", frozenset(Permission)))
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -16,6 +16,7 @@ SCOPE_CHANGES = {
     "reading": "letter",
     "format_version": 2,
     "options": 5,
+    "tenant": "other",
 }
 PROVENANCE_CHANGES = {
     "teacher": "other",

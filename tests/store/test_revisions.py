@@ -7,6 +7,7 @@
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,16 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from trueodds_service.caller import Permission
 from trueodds_service.store import (
+    Action,
     Candidate,
     FitRequest,
     Prior,
     Selection,
     SqlCalibratorStore,
+    SqlKeyStore,
+    audit_log,
     upgrade,
 )
 from trueodds_service.store.database import open_engine
@@ -57,7 +62,7 @@ def test_there_is_a_database_of_each_revision(kind, new_migrated_url):
     } == released
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
 def test_calibrators_keep_their_ids_and_answer(old_url, make, revision):
     url = old_url(revision)
     upgrade(url)
@@ -74,7 +79,7 @@ def test_calibrators_keep_their_ids_and_answer(old_url, make, revision):
     store.close()
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
 def test_an_upgraded_database_has_the_tables_of_a_new_one(old_url, revision):
     url = old_url(revision)
     upgrade(url)
@@ -84,8 +89,9 @@ def test_an_upgraded_database_has_the_tables_of_a_new_one(old_url, revision):
     engine.dispose()
 
 
-def test_all_that_the_second_revision_knows_is_kept(old_url, make):
-    url = old_url("0002")
+@pytest.mark.parametrize("revision", ["0002", "0003"])
+def test_all_that_the_second_revision_knows_is_kept(old_url, make, revision):
+    url = old_url(revision)
     upgrade(url)
     store = SqlCalibratorStore(url)
     rich = replace(
@@ -116,3 +122,25 @@ def test_all_that_the_second_revision_knows_is_kept(old_url, make):
     assert deleted.id not in {each.id for each in kept}
     assert store.put(deleted) == deleted
     store.close()
+
+
+def test_all_that_the_third_revision_knows_is_kept(old_url, make, acting_for):
+    url = old_url("0003")
+    upgrade(url)
+    store, keys = SqlCalibratorStore(url), SqlKeyStore(url)
+    theirs = make(tenant="acme")
+    with acting_for("acme"):
+        assert store.active(theirs.scope) == theirs
+        assert store.fitted_by(FitRequest("nightly-7", "another hash")) == theirs
+    nightly, revoked = keys.all()
+    assert (nightly.name, nightly.tenant, nightly.permissions) == (
+        *("nightly", "acme"),
+        {Permission.SCORE, Permission.FIT},
+    )
+    assert nightly.expires_at == datetime(2027, 3, 1, tzinfo=UTC)
+    assert revoked.revoked_at is not None
+    assert [each.action for each in audit_log(url)] == [
+        *(Action.FIT, Action.ACTIVATE, Action.CREATE_KEY, Action.CREATE_KEY, Action.REVOKE_KEY)
+    ]
+    store.close()
+    keys.close()

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import TypeVar
 
+from trueodds_service.caller import current
 from trueodds_service.core.calibrators.base import Calibrator as Applied
 from trueodds_service.core.calibrators.from_parameters import calibrator_of
 from trueodds_service.core.calibrators.methods import Method
@@ -56,7 +57,8 @@ class Calibrators:
         self._taken = 0
         self._known_at = -math.inf
         self._applied: dict[str, Applied] = {}
-        self._named: dict[tuple[str, str], Calibrator] = {}
+        # By tenant as well: what one has asked for, another has not.
+        self._named: dict[tuple[str, str, str], Calibrator] = {}
         self._raw: dict[Scope, str] = {}
 
     @property
@@ -149,19 +151,20 @@ class Calibrators:
 
     async def get(self, model: str, calibrator_id: str) -> Calibrator:
         """Raises NotFound. While the store is away, one that was asked for before is known."""
-        known = self._named.get((model, calibrator_id))
+        name = current().tenant, model, calibrator_id
+        known = self._named.get(name)
         if known is not None and self.stale:
             return known
         try:
             calibrator = await self.ask(self.store.get, model, calibrator_id)
         except ServiceError as error:
             if known is None or error.reason not in AWAY:
-                self._named.pop((model, calibrator_id), None)
+                self._named.pop(name, None)
                 raise
             return known
         if len(self._named) >= _MAX_NAMED:
             self._named.clear()
-        self._named[model, calibrator_id] = calibrator
+        self._named[name] = calibrator
         return calibrator
 
     async def find(self, model: str, calibrator_id: str) -> Calibrator | Damaged:

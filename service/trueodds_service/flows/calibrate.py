@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from trueodds_service.caller import current
 from trueodds_service.core.calibrators.base import Calibrator as Applied
 from trueodds_service.errors import NotReady, ServiceError
 from trueodds_service.flows.active_calibrators import Calibrators
@@ -121,7 +122,7 @@ def _scope(query: CalibrateQuery, catalog: Catalog) -> Scope:
     """The scope of the rows, but for their number of options."""
     model = catalog.find(query.model)
     key = (query.reading or Reading()).key()
-    return Scope(model.name, model.revision, query.task, key, FORMAT_VERSION, 0)
+    return Scope(model.name, model.revision, query.task, key, FORMAT_VERSION, 0, current().tenant)
 
 
 def _choose(

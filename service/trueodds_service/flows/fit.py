@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 import numpy as np
 
+from trueodds_service.caller import current
 from trueodds_service.core.calibrators.methods import SPECS, Method
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.active_calibrators import Calibrators
@@ -189,7 +190,9 @@ def _scope(query: FitQuery, model: ModelEntry) -> Scope:
             pass
     if query.any_options:
         options = 0
-    return Scope(model.name, model.revision, query.task, key, FORMAT_VERSION, options)
+    return Scope(
+        model.name, model.revision, query.task, key, FORMAT_VERSION, options, current().tenant
+    )
 
 
 def _provenance(

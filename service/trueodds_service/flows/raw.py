@@ -17,7 +17,8 @@ def raw_because(scope: Scope, active: Iterable[Scope]) -> str:
     because = f"no calibrator is active for {_words(scope)}, nor for the model's default"
     if not scope.task:
         because = f"no calibrator is active for {_words(scope)}"
-    ours = sorted((each for each in active if each.model == scope.model), key=_far_from(scope))
+    own = (each for each in active if (each.tenant, each.model) == (scope.tenant, scope.model))
+    ours = sorted(own, key=_far_from(scope))
     if not ours:
         return f"{because}; the model has none"
     near = "; ".join(_words(each) + _outdated(each, scope) for each in ours[:_MAX_NEAR])

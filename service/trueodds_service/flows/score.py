@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from trueodds_service.caller import current
 from trueodds_service.core.arrays.distributions import entropy
 from trueodds_service.core.calibrators.base import Calibrator as Applied
 from trueodds_service.errors import NotReady, ServiceError, field
@@ -127,7 +128,15 @@ async def score(query: ScoreQuery, catalog: Catalog, calibrators: Calibrators) -
 
 def scope_of(model: ModelEntry, task: str, read: Read) -> Scope:
     """The scope that a calibrator has to match."""
-    return Scope(model.name, model.revision, task, read.key, FORMAT_VERSION, len(read.scores))
+    return Scope(
+        model.name,
+        model.revision,
+        task,
+        read.key,
+        FORMAT_VERSION,
+        len(read.scores),
+        current().tenant,
+    )
 
 
 def _scope_answers(

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import TypeVar
 
@@ -35,9 +36,12 @@ class StoreCalls:
         self._logged = ""
 
     async def ask(self, call: Callable[..., T], *args: object, **kwargs: object) -> T:
-        """What a call of the store's returns. Its errors become the service's."""
+        """What a call of the store's returns, for the current caller.
+
+        Its errors become the service's.
+        """
         asked = asyncio.get_running_loop().run_in_executor(
-            self._threads, partial(call, *args, **kwargs)
+            self._threads, partial(copy_context().run, call, *args, **kwargs)
         )
         try:
             # Not ``wait_for``: it drops a cancellation that meets the answer, and who is stopped at

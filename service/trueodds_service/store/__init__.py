@@ -4,6 +4,7 @@ A calibrator is immutable and named by its content. What answers in a scope is t
 that scope's append-only history of activations. SQLAlchemy and Alembic are named here only.
 """
 
+from trueodds_service.store.audit import Action, AuditEntry, audit_log
 from trueodds_service.store.base import CalibratorStore
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.errors import (
@@ -11,6 +12,8 @@ from trueodds_service.store.errors import (
     BadPageToken,
     CalibratorNotFound,
     Contradiction,
+    KeyNameTaken,
+    KeyNotFound,
     NotActive,
     NothingActive,
     RequestReused,
@@ -21,6 +24,7 @@ from trueodds_service.store.errors import (
     StoreUnavailable,
     without_password,
 )
+from trueodds_service.store.keys import ApiKey, SqlKeyStore
 from trueodds_service.store.probe import probe
 from trueodds_service.store.records import (
     Activation,
@@ -37,7 +41,10 @@ from trueodds_service.store.upgrade import upgrade
 from trueodds_service.store.views import Page, Snapshot
 
 __all__ = [
+    "Action",
     "Activation",
+    "ApiKey",
+    "AuditEntry",
     "BadArchive",
     "BadPageToken",
     "Calibrator",
@@ -46,6 +53,8 @@ __all__ = [
     "Candidate",
     "Contradiction",
     "FitRequest",
+    "KeyNameTaken",
+    "KeyNotFound",
     "NotActive",
     "NothingActive",
     "Page",
@@ -57,10 +66,12 @@ __all__ = [
     "Selection",
     "Snapshot",
     "SqlCalibratorStore",
+    "SqlKeyStore",
     "StillActive",
     "StoreCorrupt",
     "StoreError",
     "StoreUnavailable",
+    "audit_log",
     "export_store",
     "import_store",
     "probe",

@@ -33,6 +33,7 @@ def find_scope(session: Session, scope: Scope) -> ScopeRow | None:
             reading=scope.reading,
             format_version=scope.format_version,
             options=scope.options,
+            tenant=scope.tenant,
         )
     ).one_or_none()
 

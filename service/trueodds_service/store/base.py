@@ -11,6 +11,9 @@ from trueodds_service.store.views import Mark, Page, Snapshot
 class CalibratorStore(Protocol):
     """Immutable calibrators, and per scope the history of which of them answers.
 
+    Calls are the current caller's: to them the calibrators of another tenant do not exist. What is
+    told of all that is active is told of all tenants.
+
     Calls block and may come from any thread. What a call has returned survives a crash. Each call
     can raise ``StoreUnavailable``, and each that returns one calibrator ``StoreCorrupt``. One that
     returns several names those that are damaged beside the others.

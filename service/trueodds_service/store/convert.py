@@ -55,6 +55,7 @@ def fit_request_row(request: FitRequest, calibrator: CalibratorRow) -> FitReques
         fingerprint=request.fingerprint,
         calibrator_id=calibrator.id,
         created_at=datetime.now(UTC),
+        tenant=calibrator.scope.tenant,
     )
 
 
@@ -67,6 +68,7 @@ def scope_record(row: ScopeRow) -> Scope:
         reading=row.reading,
         format_version=row.format_version,
         options=row.options,
+        tenant=row.tenant,
     )
 
 

@@ -9,6 +9,8 @@ StoreError
 ├── BadPageToken          a page token that this listing did not give (a ValueError as well)
 ├── BadArchive            a file of a store's content that is cut off, altered, or none
 ├── Contradiction         such a file tells otherwise than the store that it is to be added to
+├── KeyNotFound           there is no valid key of that id
+├── KeyNameTaken          a valid key of the tenant has that name
 ├── SchemaTooNew          the database was migrated by a newer version of the service
 ├── StoreCorrupt          a stored calibrator is not what its id says
 └── StoreUnavailable      the database cannot be opened, reached or locked; worth a retry
@@ -67,6 +69,14 @@ class BadArchive(StoreError):
 
 class Contradiction(StoreError):
     """The file tells otherwise than the store. Nothing was changed."""
+
+
+class KeyNotFound(StoreError):
+    """There is no valid key of that id."""
+
+
+class KeyNameTaken(StoreError):
+    """A valid key of the tenant has that name."""
 
 
 class SchemaTooNew(StoreError):

@@ -18,7 +18,8 @@ class Scope:
 
     ``revision`` covers the model's weights, configuration and adapter. The empty ``task`` is the
     scope of the model's default. ``reading`` names the way of reading (``Reading.key``), and
-    ``options`` counts the options of a question.
+    ``options`` counts the options of a question. ``tenant`` is whose it is: as part of a
+    calibrator's content it keeps the names of two tenants' calibrators apart.
     """
 
     model: str
@@ -27,6 +28,7 @@ class Scope:
     reading: str
     format_version: int
     options: int
+    tenant: str = field(default="", metadata=ADDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,10 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class FitRequest:
-    """The caller's name for a request to fit, and a hash of what it asks for."""
+    """The caller's name for a request to fit, and a hash of what it asks for.
+
+    It is the caller's tenant's: another may give the same name.
+    """
 
     id: str
     fingerprint: str

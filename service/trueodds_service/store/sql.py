@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session, load_only
 
+from trueodds_service.caller import current
 from trueodds_service.store import activations as pointer
+from trueodds_service.store.audit import Action, note
 from trueodds_service.store.base import CalibratorStore
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.convert import (
@@ -53,6 +55,8 @@ class SqlCalibratorStore(CalibratorStore):
     def put(
         self, calibrator: Calibrator, *, activate: bool = False, request: FitRequest | None = None
     ) -> Calibrator:
+        if calibrator.scope.tenant != current().tenant:
+            raise ValueError("the calibrator is of another tenant than its caller")
         with self._database.writing() as session:
             if request is not None and (answered := _fitted_by(session, request)):
                 return calibrator_record(answered)
@@ -63,10 +67,11 @@ class SqlCalibratorStore(CalibratorStore):
                 session.add(row)
             row.deleted = False
             session.flush()
+            note(session, Action.FIT, calibrator.name)
             if request is not None:
                 session.add(fit_request_row(request, row))
             if activate:
-                pointer.push(session, row)
+                _push(session, row)
             return calibrator_record(row)
 
     def fitted_by(self, request: FitRequest) -> Calibrator | None:
@@ -87,7 +92,10 @@ class SqlCalibratorStore(CalibratorStore):
         if page_size < 1:
             raise ValueError(f"page_size is {page_size}, below 1")
         query = select(CalibratorRow).where(
-            CalibratorRow.scope.has(ScopeRow.model == model), CalibratorRow.deleted.is_(False)
+            CalibratorRow.scope.has(
+                (ScopeRow.model == model) & (ScopeRow.tenant == current().tenant)
+            ),
+            CalibratorRow.deleted.is_(False),
         )
         if task is not None:
             query = query.where(CalibratorRow.scope.has(ScopeRow.task == task))
@@ -109,36 +117,37 @@ class SqlCalibratorStore(CalibratorStore):
     def delete(self, model: str, calibrator_id: str) -> None:
         with self._database.writing() as session:
             row = _find(session, model, calibrator_id)
-            current = pointer.in_force(session, row.scope)
-            if current is not None and current.calibrator_id == row.id:
+            newest = pointer.in_force(session, row.scope)
+            if newest is not None and newest.calibrator_id == row.id:
                 raise StillActive(f"models/{model}/calibrators/{calibrator_id} is active")
             row.deleted = True
+            note(session, Action.DELETE, _name(row))
             session.execute(delete(FitRequestRow).filter_by(calibrator_id=row.id))
 
     def activate(self, model: str, calibrator_id: str) -> Activation:
         with self._database.writing() as session:
             calibrator = _find(session, model, calibrator_id)
-            return activation_record(pointer.push(session, calibrator))
+            return activation_record(_push(session, calibrator))
 
     def rollback(self, scope: Scope, *, expected_id: str | None = None) -> Activation | None:
         with self._database.writing() as session:
-            scope_of = pointer.find_scope(session, scope)
+            scope_of = _own_scope(session, scope)
             if scope_of is None:
                 raise NothingActive(f"nothing is active for {scope.model}, task {scope.task!r}")
-            row = pointer.pop(session, scope_of, expected_id)
+            row = _pop(session, scope_of, expected_id)
             return activation_record(row) if row.calibrator_id is not None else None
 
     def active(self, scope: Scope) -> Calibrator | None:
         with self._database.reading() as session:
-            scope_of = pointer.find_scope(session, scope)
-            current = pointer.in_force(session, scope_of) if scope_of else None
-            if current is None or current.calibrator_id is None:
+            scope_of = _own_scope(session, scope)
+            newest = pointer.in_force(session, scope_of) if scope_of else None
+            if newest is None or newest.calibrator_id is None:
                 return None
-            return _whole(_record(session, scope.model, current.calibrator_id))
+            return _whole(_record(session, scope.model, newest.calibrator_id))
 
     def history(self, scope: Scope) -> Sequence[Activation]:
         with self._database.reading() as session:
-            scope_of = pointer.find_scope(session, scope)
+            scope_of = _own_scope(session, scope)
             if scope_of is None:
                 return []
             query = select(ActivationRow).filter_by(scope_id=scope_of.id)
@@ -175,6 +184,37 @@ class SqlCalibratorStore(CalibratorStore):
         self._database.close()
 
 
+def _is_own(scope: Scope | ScopeRow) -> bool:
+    return scope.tenant == current().tenant
+
+
+def _own_scope(session: Session, scope: Scope) -> ScopeRow | None:
+    return pointer.find_scope(session, scope) if _is_own(scope) else None
+
+
+def _push(session: Session, calibrator: CalibratorRow) -> ActivationRow:
+    """Activates; it is noted where that changes anything."""
+    before = pointer.in_force(session, calibrator.scope)
+    row = pointer.push(session, calibrator)
+    if row is not before:
+        note(session, Action.ACTIVATE, _name(calibrator))
+    return row
+
+
+def _pop(session: Session, scope: ScopeRow, expected_id: str | None) -> ActivationRow:
+    """Takes back; what was active till then is noted."""
+    before = pointer.in_force(session, scope)
+    row = pointer.pop(session, scope, expected_id)
+    if before is not None:
+        note(session, Action.ROLL_BACK, f"models/{scope.model}/calibrators/{before.calibrator_id}")
+    return row
+
+
+def _name(row: CalibratorRow) -> str:
+    """As ``Calibrator.name``; the rest of the row may be damaged."""
+    return f"models/{row.scope.model}/calibrators/{row.id}"
+
+
 def _record(session: Session, model: str, calibrator_id: str) -> Calibrator | Damaged:
     row = _find(session, model, calibrator_id)
     [found] = read_all(session, select(CalibratorRow).filter_by(position=row.position))
@@ -192,13 +232,14 @@ def _find(session: Session, model: str, calibrator_id: str) -> CalibratorRow:
     naming = (CalibratorRow.id, CalibratorRow.scope_id, CalibratorRow.deleted)
     query = select(CalibratorRow).filter_by(id=calibrator_id).options(load_only(*naming))
     row = session.scalars(query).one_or_none()
-    if row is None or row.deleted or row.scope.model != model:
+    if row is None or row.deleted or not _is_own(row.scope) or row.scope.model != model:
         raise CalibratorNotFound(f"models/{model}/calibrators/{calibrator_id} does not exist")
     return row
 
 
 def _fitted_by(session: Session, request: FitRequest) -> CalibratorRow | None:
-    row = session.get(FitRequestRow, request.id)
+    key = {"id": request.id, "tenant": current().tenant}
+    row = session.get(FitRequestRow, key)
     if row is None:
         return None
     if row.fingerprint != request.fingerprint:

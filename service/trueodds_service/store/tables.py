@@ -69,7 +69,10 @@ class ScopeRow(Row):
 
     __tablename__ = "scopes"
     __table_args__ = (
-        UniqueConstraint("model", "revision", "task", "reading", "format_version", "options"),
+        UniqueConstraint(
+            *("tenant", "model", "revision", "task", "reading", "format_version", "options"),
+            name="uq_scopes_tenant",
+        ),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -79,6 +82,7 @@ class ScopeRow(Row):
     reading: Mapped[str]
     format_version: Mapped[int]
     options: Mapped[int]
+    tenant: Mapped[str] = mapped_column(server_default="")
 
 
 class CalibratorRow(Row):
@@ -125,7 +129,10 @@ class ActivationRow(Row):
 
 
 class FitRequestRow(Row):
-    """A request to fit that a caller has named, and the calibrator that it gave; written once."""
+    """A request to fit that a caller has named, and the calibrator that it gave; written once.
+
+    Each tenant has names of its own.
+    """
 
     __tablename__ = "fit_requests"
 
@@ -133,3 +140,33 @@ class FitRequestRow(Row):
     fingerprint: Mapped[str]
     calibrator_id: Mapped[str] = mapped_column(ForeignKey("calibrators.id"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    tenant: Mapped[str] = mapped_column(primary_key=True, server_default="")
+
+
+class ApiKeyRow(Row):
+    """An API key, of which only a hash is kept. One that is revoked stays for the audit log."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    tenant: Mapped[str]
+    permissions: Mapped[list[str]] = mapped_column(JSON)
+    hash: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class AuditRow(Row):
+    """Who has changed what; written once, in the transaction of the change."""
+
+    __tablename__ = "audit"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    sequence: Mapped[int] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    tenant: Mapped[str]
+    caller: Mapped[str]
+    action: Mapped[str]
+    subject: Mapped[str]

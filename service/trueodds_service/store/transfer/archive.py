@@ -23,6 +23,7 @@ class KeptRequest:
     request: FitRequest
     calibrator_id: str
     created_at: datetime
+    tenant: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,5 +75,6 @@ class Archive:
                 raise BadArchive(f"{named} lies on one that is not there, in its scope")
             seen[each.sequence], last = each, each.sequence
         for request in self.requests:
-            if request.calibrator_id not in scopes:
+            scope = scopes.get(request.calibrator_id)
+            if scope is None or scope.tenant != request.tenant:
                 raise BadArchive(f"request {request.request.id}: its calibrator is not there")

@@ -34,12 +34,18 @@ def export_store(url: str, path: Path) -> tuple[Numbers, str]:
 def _archive(session: Session) -> Archive:
     calibrators = session.scalars(select(CalibratorRow).order_by(CalibratorRow.position)).all()
     activations = session.scalars(select(ActivationRow).order_by(ActivationRow.sequence)).all()
-    requests = session.scalars(select(FitRequestRow).order_by(FitRequestRow.id)).all()
+    by_name = (FitRequestRow.tenant, FitRequestRow.id)
+    requests = session.scalars(select(FitRequestRow).order_by(*by_name)).all()
     return Archive(
         tuple(KeptCalibrator(calibrator_record(each), each.deleted) for each in calibrators),
         tuple(map(activation_record, activations)),
         tuple(
-            KeptRequest(FitRequest(each.id, each.fingerprint), each.calibrator_id, each.created_at)
+            KeptRequest(
+                FitRequest(each.id, each.fingerprint),
+                each.calibrator_id,
+                each.created_at,
+                each.tenant,
+            )
             for each in requests
         ),
     )

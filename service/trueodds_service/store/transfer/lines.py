@@ -1,6 +1,7 @@
 """Records ↔ the lines of a file."""
 
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -25,7 +26,7 @@ def calibrator_line(kept: KeptCalibrator) -> dict[str, Any]:
         **columns,
         "deleted": kept.deleted,
         "created_at": _text(calibrator.created_at),
-        "scope": asdict(calibrator.scope),
+        "scope": _scope_line(calibrator.scope),
     }
 
 
@@ -42,7 +43,11 @@ def kept_calibrator(line: Mapping[str, Any]) -> KeptCalibrator:
 
 
 def activation_line(activation: Activation) -> dict[str, Any]:
-    return {**asdict(activation), "created_at": _text(activation.created_at)}
+    return {
+        **asdict(activation),
+        "scope": _scope_line(activation.scope),
+        "created_at": _text(activation.created_at),
+    }
 
 
 def kept_activation(line: Mapping[str, Any]) -> Activation:
@@ -62,30 +67,50 @@ def request_line(kept: KeptRequest) -> dict[str, Any]:
         **asdict(kept.request),
         "calibrator_id": kept.calibrator_id,
         "created_at": _text(kept.created_at),
+        **_tenant_line(kept.tenant),
     }
 
 
 def kept_request(line: Mapping[str, Any]) -> KeptRequest:
     """Raises BadArchive."""
-    _check_names(line, {"id", "fingerprint", "calibrator_id", "created_at"})
+    _check_names(line, {"id", "fingerprint", "calibrator_id", "created_at"}, {"tenant"})
     return KeptRequest(
         FitRequest(_is(line, "id", str), _is(line, "fingerprint", str)),
         _is(line, "calibrator_id", str),
         _moment(line),
+        _tenant(line),
     )
 
 
 def _scope(line: Mapping[str, Any]) -> Scope:
     scope = _is(line, "scope", dict)
-    _check_names(scope, set(Scope.__dataclass_fields__))
+    _check_names(scope, set(Scope.__dataclass_fields__) - {"tenant"}, {"tenant"})
     texts = {name: _is(scope, name, str) for name in ("model", "revision", "task", "reading")}
     numbers = {name: _is(scope, name, int) for name in ("format_version", "options")}
-    return Scope(**texts, **numbers)
+    return Scope(**texts, **numbers, tenant=_tenant(scope))
 
 
-def _check_names(line: Mapping[str, Any], names: set[str]) -> None:
-    if line.keys() != names:
-        wrong = ", ".join(sorted(line.keys() ^ names))
+def _scope_line(scope: Scope) -> dict[str, Any]:
+    line = asdict(scope)
+    tenant = line.pop("tenant")
+    return {**line, **_tenant_line(tenant)}
+
+
+def _tenant_line(tenant: str) -> dict[str, str]:
+    """Nothing where it has no name: so it was written before there were tenants."""
+    return {"tenant": tenant} if tenant else {}
+
+
+def _tenant(line: Mapping[str, Any]) -> str:
+    return _is(line, "tenant", str) if "tenant" in line else ""
+
+
+def _check_names(
+    line: Mapping[str, Any], names: set[str], others: AbstractSet[str] = frozenset()
+) -> None:
+    """Those of ``others`` may be missing."""
+    if line.keys() - others != names:
+        wrong = ", ".join(sorted((line.keys() - others) ^ names))
         raise BadArchive(f"its fields are not those of this version: {wrong}")
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
+from trueodds_service.store.audit import Action, note
 from trueodds_service.store.database import Database
 from trueodds_service.store.probe import check_current, exists, probe
 from trueodds_service.store.transfer import file
@@ -44,6 +45,8 @@ def _merged(url: str, archive: Archive, dry_run: bool) -> Numbers:
     def write(session: Session) -> None:
         nonlocal new
         new = merge(session, archive)
+        if new != Numbers():
+            note(session, Action.IMPORT, str(new))
         session.flush()
         if dry_run:
             raise _DryRun

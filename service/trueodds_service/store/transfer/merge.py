@@ -141,7 +141,7 @@ def _scope(session: Session, scope: Scope) -> ScopeRow:
 
 
 def _add_request(session: Session, kept: KeptRequest) -> bool:
-    row = session.get(FitRequestRow, kept.request.id)
+    row = session.get(FitRequestRow, {"id": kept.request.id, "tenant": kept.tenant})
     if row is None:
         session.add(
             FitRequestRow(
@@ -149,6 +149,7 @@ def _add_request(session: Session, kept: KeptRequest) -> bool:
                 fingerprint=kept.request.fingerprint,
                 calibrator_id=kept.calibrator_id,
                 created_at=kept.created_at,
+                tenant=kept.tenant,
             )
         )
         return True
