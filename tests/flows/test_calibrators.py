@@ -252,6 +252,8 @@ TRANSLATED = {
     errors.StoreCorrupt: (NotReady, "CALIBRATOR_DAMAGED"),
     errors.BadArchive: (NotReady, "STORE_FAULT"),
     errors.Contradiction: (NotReady, "STORE_FAULT"),
+    errors.KeyNotFound: (NotReady, "STORE_FAULT"),
+    errors.KeyNameTaken: (NotReady, "STORE_FAULT"),
     errors.SchemaTooNew: (NotReady, "STORE_FAULT"),
     errors.StoreError: (NotReady, "STORE_FAULT"),
     errors.StoreUnavailable: (Unavailable, "STORE_UNAVAILABLE"),
