@@ -24,6 +24,7 @@ from trueodds.errors import (
     PromptFault,
     ServiceFailed,
     Starting,
+    TlsFailed,
     TrueoddsError,
     Unavailable,
 )
@@ -36,7 +37,7 @@ from trueodds.evaluation import (
     Report,
     RiskCoverage,
 )
-from trueodds.options import EvaluateOptions, FitOptions, ScoreOptions
+from trueodds.options import ConnectionOptions, EvaluateOptions, FitOptions, ScoreOptions
 from trueodds.types import (
     Answer,
     AnswerSetMethod,
@@ -79,6 +80,7 @@ __all__ = [
     "Candidate",
     "Chat",
     "Client",
+    "ConnectionOptions",
     "CustomFormat",
     "DamagedCalibratorWarning",
     "DeadlineExceeded",
@@ -117,6 +119,7 @@ __all__ = [
     "ServiceFailed",
     "Starting",
     "Text",
+    "TlsFailed",
     "TokenIds",
     "TopToken",
     "TrueoddsError",

@@ -36,7 +36,7 @@ def server_address(server: str | None) -> str:
 
 def is_loopback(address: str) -> bool:
     """Whether the server is this machine, where no proxy belongs between."""
-    if address.startswith("unix"):
+    if address.startswith(("unix:", "unix-abstract:")):
         return True
     host = _host(address)
     try:

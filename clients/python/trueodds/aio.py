@@ -2,12 +2,14 @@
 
 from types import TracebackType
 
-from typing_extensions import Self
+from typing_extensions import Self, Unpack
 
 from trueodds._address import server_address
 from trueodds._calls.scoring import AllCalls
 from trueodds._channel import PATIENCE, RETRIES, TIMEOUT, channel_options, checked_connections
+from trueodds._security import Security
 from trueodds._transport.awaited import Awaited
+from trueodds.options import CONNECTION, ConnectionOptions, spelled_out
 
 
 class AsyncClient(AllCalls):
@@ -17,6 +19,7 @@ class AsyncClient(AllCalls):
     errors are those of ``Client``. Cancelling a call cancels the work.
     """
 
+    @spelled_out(ConnectionOptions, CONNECTION)
     def __init__(
         self,
         server: str | None = None,
@@ -25,10 +28,14 @@ class AsyncClient(AllCalls):
         retries: int = RETRIES,
         patience: float = PATIENCE,
         connections: int = 1,
+        **security: Unpack[ConnectionOptions],
     ) -> None:
         address = server_address(server)
         transport = Awaited(
-            address, channel_options(address, retries), checked_connections(connections)
+            address,
+            channel_options(address, retries),
+            checked_connections(connections),
+            Security.of(security, address),
         )
         super().__init__(transport, timeout, patience)
 

@@ -16,14 +16,17 @@ from trueodds._channel import (
     channel_options,
     checked_connections,
 )
+from trueodds._security import Security
 from trueodds._stream.pieces import Key
 from trueodds._transport.blocking import Blocking, each, run
 from trueodds.evaluation import Report
 from trueodds.options import (
+    CONNECTION,
     EVALUATE,
     FIT,
     SCORE,
     AnyReading,
+    ConnectionOptions,
     EvaluateOptions,
     FitOptions,
     OnOutcome,
@@ -61,10 +64,13 @@ class Client:
     more ``connections`` gives each call, and each message of a stream, to the one with the fewest
     under way.
 
+    How to speak TLS, with a certificate or an API key, is in ``ConnectionOptions``.
+
     What goes wrong is a TrueoddsError. ``models/x`` and ``x`` name the same model. A calibrator is
     named ``models/{model}/calibrators/{id}``, or by its id, or by how its id alone begins.
     """
 
+    @spelled_out(ConnectionOptions, CONNECTION)
     def __init__(
         self,
         server: str | None = None,
@@ -73,10 +79,14 @@ class Client:
         retries: int = RETRIES,
         patience: float = PATIENCE,
         connections: int = 1,
+        **security: Unpack[ConnectionOptions],
     ) -> None:
         address = server_address(server)
         transport = Blocking(
-            address, channel_options(address, retries), checked_connections(connections)
+            address,
+            channel_options(address, retries),
+            checked_connections(connections),
+            Security.of(security, address),
         )
         self._calls = AllCalls(transport, timeout, patience)
 

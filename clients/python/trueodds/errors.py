@@ -12,6 +12,7 @@ TrueoddsError
 │   ├── Starting          the model is loading
 │   ├── Overloaded        the server works on as much as it takes
 │   └── EngineLost        the model's engine was lost, and is being replaced
+├── TlsFailed             the connection's certificates or encryption do not fit
 ├── DeadlineExceeded      no answer within the timeout
 └── ServiceFailed         a fault of the service
 
@@ -83,6 +84,13 @@ class EngineLost(Unavailable):
     """The model's engine was lost, and is being replaced; reason ``ENGINE_LOST``."""
 
 
+class TlsFailed(TrueoddsError, ConnectionError):
+    """The server's certificate is not to be trusted, or it speaks no TLS; it is not asked again.
+
+    The reason is ``UNTRUSTED_CERTIFICATE``, ``EXPIRED_CERTIFICATE``, ``WRONG_NAME`` or ``NO_TLS``.
+    """
+
+
 class DeadlineExceeded(TrueoddsError, TimeoutError):
     """The answer did not come in time."""
 
@@ -109,6 +117,21 @@ _BY_REASON: dict[str, type[TrueoddsError]] = {
     "ENGINE_FAULT": PromptFault,
     "LOGITS_NAN": PromptFault,
 }
+# What gRPC says of a handshake that this side has ended, in its order.
+_TLS_FAULTS = (
+    ("certificate has expired", "EXPIRED_CERTIFICATE", "shows a certificate that has expired"),
+    (
+        "Hostname Verification Check failed",
+        "WRONG_NAME",
+        "shows a certificate for another name; call it by one that is in it",
+    ),
+    (
+        "CERTIFICATE_VERIFY_FAILED",
+        "UNTRUSTED_CERTIFICATE",
+        "shows a certificate of no CA that is trusted here; --ca or TRUEODDS_CA names one",
+    ),
+    ("WRONG_VERSION_NUMBER", "NO_TLS", "speaks no TLS; ask it without"),
+)
 _BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 
 
@@ -159,12 +182,7 @@ def _from_grpc(call: grpc.Call, server: str, proxy: str) -> TrueoddsError:
     """The error of a call that never reached the service: gRPC's own words need some more."""
     code, details = call.code(), call.details() or ""
     if code is grpc.StatusCode.UNAVAILABLE:
-        through = f" through the proxy that {proxy} names (no_proxy excepts a host)" * bool(proxy)
-        return NoServer(
-            f"no trueodds server answers at {server}{through}. Is it running? `trueodds serve` "
-            f"starts one; --server or TRUEODDS_SERVER names another. ({details})",
-            reason="NO_SERVER",
-        )
+        return _not_reached(details, server, proxy)
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return DeadlineExceeded(
             f"{server} did not answer in time; raise the timeout", reason="TIMEOUT"
@@ -174,3 +192,22 @@ def _from_grpc(call: grpc.Call, server: str, proxy: str) -> TrueoddsError:
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in details:
         return InvalidRequest(f"the request is larger than {server} takes ({details})")
     return _KINDS.get(code, ServiceFailed)(details or f"{server} failed: {code.name}")
+
+
+def _not_reached(details: str, server: str, proxy: str) -> TrueoddsError:
+    for words, reason, fault in _TLS_FAULTS:
+        if words in details:
+            return TlsFailed(f"{server} {fault} ({details})", reason=reason)
+    through = f" through the proxy that {proxy} names (no_proxy excepts a host)" * bool(proxy)
+    if "Socket closed" in details:  # the other side does not say why it ends a handshake
+        return NoServer(
+            f"{server} hangs up{through} before it answers: it may want TLS (--tls, "
+            "TRUEODDS_TLS), or a certificate of a CA that it knows (--cert and --cert-key) "
+            f"({details})",
+            reason="NO_SERVER",
+        )
+    return NoServer(
+        f"no trueodds server answers at {server}{through}. Is it running? `trueodds serve` "
+        f"starts one; --server or TRUEODDS_SERVER names another. ({details})",
+        reason="NO_SERVER",
+    )

@@ -8,6 +8,7 @@ Those that many calls share are kept in one value:
 """
 
 import inspect
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, TypeVar, cast
 
@@ -31,6 +32,30 @@ OnOutcome = Callable[[int, Answer | TrueoddsError], None]
 
 AnyReading = Reading | Format | CustomFormat
 """How a question is asked and its answer read; a format alone will do."""
+
+
+FilePath = str | os.PathLike[str]
+
+
+class ConnectionOptions(TypedDict, total=False):
+    """What a client speaks, what it trusts, and who it says that it is; where one is left out, its
+    variable of the environment is asked.
+
+    tls: whether to speak TLS; TRUEODDS_TLS, else whether there is one of ``ca`` and ``cert``.
+    ca: a file of the CAs to trust, in PEM; TRUEODDS_CA, else those that gRPC brings.
+    cert, cert_key: files of a certificate to show and of its key, in PEM; TRUEODDS_CERT,
+        TRUEODDS_CERT_KEY.
+    api_key: a key to send with each call; TRUEODDS_API_KEY. It never travels in the clear to
+        another machine,
+    plaintext_key: unless this is said.
+    """
+
+    tls: bool | None
+    ca: FilePath | None
+    cert: FilePath | None
+    cert_key: FilePath | None
+    api_key: str | None
+    plaintext_key: bool
 
 
 class ReadingOptions(TypedDict, total=False):
@@ -133,6 +158,15 @@ SCORE: ScoreOptions = {
 }
 """What is meant where nothing is said."""
 
+CONNECTION: ConnectionOptions = {
+    "tls": None,
+    "ca": None,
+    "cert": None,
+    "cert_key": None,
+    "api_key": None,
+    "plaintext_key": False,
+}
+
 FIT: FitOptions = {
     "method": Method.TEACHER_KL,
     "reading": Format.PAREN,
@@ -160,7 +194,7 @@ EVALUATE: EvaluateOptions = {
     "allow_probabilities": False,
 }
 
-Options = TypeVar("Options", ScoreOptions, FitOptions, EvaluateOptions)
+Options = TypeVar("Options", ConnectionOptions, ScoreOptions, FitOptions, EvaluateOptions)
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

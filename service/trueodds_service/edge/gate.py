@@ -18,10 +18,11 @@ class Arrival:
     ``method`` is the contract's, such as ``trueodds.v1.ScoringService/Score``; ``metadata`` are
     gRPC's metadata or HTTP's headers, in lower case; ``certificate_names`` those of the client's
     certificate, where its connection has one; ``seconds_left`` until its deadline, None for ever.
+    What it prints of itself holds no key.
     """
 
     method: str
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
     certificate_names: tuple[str, ...] = ()
     seconds_left: float | None = None
 

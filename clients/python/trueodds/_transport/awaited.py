@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 
 from trueodds import errors
+from trueodds._security import Security
 from trueodds._transport.base import (
     Came,
     Method,
@@ -29,20 +30,28 @@ class Awaited:
     """A ``Transport`` over channels of asyncio."""
 
     def __init__(
-        self, server: str, options: Sequence[tuple[str, str | int]], connections: int
+        self,
+        server: str,
+        options: Sequence[tuple[str, str | int]],
+        connections: int,
+        security: Security,
     ) -> None:
         self.server = server
         self.connections = connections
         self._options = options
+        self._security = security
 
     @cached_property
     def _pool(self) -> Pool[grpc.aio.Channel]:
         """A channel belongs to the loop in which it was made, so none is before it is needed."""
-        channels = [
-            grpc.aio.insecure_channel(self.server, options=self._options)
-            for _ in range(self.connections)
-        ]
-        return Pool([Connection(each, Stubs(each)) for each in channels])
+        channels = [self._channel() for _ in range(self.connections)]
+        return Pool([Connection(each, Stubs(each, self._security.metadata)) for each in channels])
+
+    def _channel(self) -> grpc.aio.Channel:
+        credentials = self._security.credentials
+        if credentials is None:
+            return grpc.aio.insecure_channel(self.server, options=self._options)
+        return grpc.aio.secure_channel(self.server, credentials, options=self._options)
 
     async def ask(
         self, method: Callable[[Stubs], Method[Request, Response]], request: Request, timeout: float

@@ -4,12 +4,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 import grpc
 
 from trueodds import errors
 from trueodds._address import proxy_before
+from trueodds._transport.signed import Metadata, SignedChannel
 from trueodds.v1 import calibration_pb2_grpc, model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 
 Request = TypeVar("Request")
@@ -19,9 +20,11 @@ _Response_co = TypeVar("_Response_co", covariant=True)
 
 
 class Stubs:
-    """The services of the contract, over a channel of either kind."""
+    """The services of the contract, over a channel of either kind; each call has the metadata."""
 
-    def __init__(self, channel: "grpc.Channel | grpc.aio.Channel") -> None:
+    def __init__(self, channel: "grpc.Channel | grpc.aio.Channel", metadata: Metadata = ()) -> None:
+        if metadata:
+            channel = cast("grpc.Channel", SignedChannel(channel, metadata))
         self.scoring = scoring_pb2_grpc.ScoringServiceStub(channel)
         self.calibration = calibration_pb2_grpc.CalibrationServiceStub(channel)
         self.models = model_pb2_grpc.ModelServiceStub(channel)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import grpc
 
 from trueodds import errors
+from trueodds._security import Security
 from trueodds._transport.base import (
     Came,
     Method,
@@ -57,16 +58,28 @@ def each(source: AsyncIterator[Result]) -> Iterator[Result]:
             run(source.aclose())
 
 
+def _channel(
+    server: str, options: Sequence[tuple[str, str | int]], security: Security
+) -> grpc.Channel:
+    if security.credentials is None:
+        return grpc.insecure_channel(server, options=options)
+    return grpc.secure_channel(server, security.credentials, options=options)
+
+
 class Blocking:
     """A ``Transport`` over channels of threads; thread-safe."""
 
     def __init__(
-        self, server: str, options: Sequence[tuple[str, str | int]], connections: int
+        self,
+        server: str,
+        options: Sequence[tuple[str, str | int]],
+        connections: int,
+        security: Security,
     ) -> None:
         self.server = server
         self.connections = connections
-        channels = [grpc.insecure_channel(server, options=options) for _ in range(connections)]
-        self._pool = Pool([Connection(each, Stubs(each)) for each in channels])
+        channels = [_channel(server, options, security) for _ in range(connections)]
+        self._pool = Pool([Connection(each, Stubs(each, security.metadata)) for each in channels])
 
     async def ask(
         self, method: Callable[[Stubs], Method[Request, Response]], request: Request, timeout: float

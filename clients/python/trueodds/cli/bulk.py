@@ -10,7 +10,6 @@ from trueodds._channel import MOST_CONNECTIONS, PATIENCE
 from trueodds._convert import scoring as _messages
 from trueodds.cli.console import (
     ModelName,
-    Server,
     Task,
     Wait,
     connected,
@@ -26,6 +25,7 @@ from trueodds.cli.console import (
 from trueodds.cli.files import FileOptions, file_options
 from trueodds.cli.options import score_options
 from trueodds.cli.rate import rows_done
+from trueodds.cli.server import Target, asks_server
 from trueodds.cli.terminal import check_writable
 from trueodds.errors import TrueoddsError
 from trueodds.options import ScoreOptions
@@ -36,6 +36,7 @@ BAD_ROWS = 3
 _MOST_SHOTS = 64
 
 
+@asks_server
 @file_options(short=True)
 @score_options()
 def bulk(
@@ -55,9 +56,9 @@ def bulk(
     connections: Annotated[
         int, typer.Option(min=1, max=MOST_CONNECTIONS, help="With several gateways: to so many.")
     ] = 1,
-    server: Server = None,
     wait: Wait = 0.0,
     *,
+    server: Target,
     asked: ScoreOptions,
     files: FileOptions,
 ) -> None:

@@ -12,7 +12,6 @@ from trueodds._channel import FIT_TIMEOUT
 from trueodds._convert.fits import DamagedCalibratorWarning, DegenerateFitWarning
 from trueodds.cli.console import (
     ModelName,
-    Server,
     Shots,
     Task,
     Wait,
@@ -24,6 +23,7 @@ from trueodds.cli.console import (
 )
 from trueodds.cli.files import STDIN, FileOptions, examples, file_options, labelled
 from trueodds.cli.options import reading_options
+from trueodds.cli.server import Target, asks_server
 from trueodds.cli.tables import calibrator_table, calibrators_table, temperature_text
 from trueodds.types import BiasCorrection, Format, Method, Reading
 
@@ -55,6 +55,7 @@ Name = Annotated[
 ]
 
 
+@asks_server
 @file_options(dry_run=False)
 @reading_options
 def fit(
@@ -98,9 +99,9 @@ def fit(
     timeout: Annotated[
         float, typer.Option(min=0.001, help="Seconds that the fit may take.")
     ] = FIT_TIMEOUT,
-    server: Server = None,
     wait: Wait = 0.0,
     *,
+    server: Target,
     reading: Reading,
     files: FileOptions,
 ) -> None:
@@ -166,13 +167,15 @@ def fit(
 
 
 @calibrators_app.command("list")
+@asks_server
 def list_calibrators(
     model: ModelName,
     task: Annotated[
         str | None, typer.Option("--task", "-t", help='Only of this task; "": the default.')
     ] = None,
-    server: Server = None,
     wait: Wait = 0.0,
+    *,
+    server: Target,
 ) -> None:
     """Show a model's calibrators, the newest first.
 
@@ -189,7 +192,8 @@ def list_calibrators(
 
 
 @calibrators_app.command()
-def show(name: Name, server: Server = None, wait: Wait = 0.0) -> None:
+@asks_server
+def show(name: Name, wait: Wait = 0.0, *, server: Target) -> None:
     """Show everything about one calibrator.
 
     Example: trueodds calibrators show models/demo-aligned/calibrators/0f3a
@@ -199,7 +203,8 @@ def show(name: Name, server: Server = None, wait: Wait = 0.0) -> None:
 
 
 @calibrators_app.command()
-def activate(name: Name, force: Force = False, server: Server = None, wait: Wait = 0.0) -> None:
+@asks_server
+def activate(name: Name, force: Force = False, wait: Wait = 0.0, *, server: Target) -> None:
     """Make a calibrator the one that answers in its scope.
 
     One whose fit is degenerate is refused unless it is forced.
@@ -211,7 +216,8 @@ def activate(name: Name, force: Force = False, server: Server = None, wait: Wait
 
 
 @calibrators_app.command()
-def delete(name: Name, server: Server = None, wait: Wait = 0.0) -> None:
+@asks_server
+def delete(name: Name, wait: Wait = 0.0, *, server: Target) -> None:
     """Delete a calibrator that is not active.
 
     Example: trueodds calibrators delete models/demo-aligned/calibrators/0f3a
@@ -222,7 +228,8 @@ def delete(name: Name, server: Server = None, wait: Wait = 0.0) -> None:
 
 
 @calibrators_app.command()
-def rollback(name: Name, server: Server = None, wait: Wait = 0.0) -> None:
+@asks_server
+def rollback(name: Name, wait: Wait = 0.0, *, server: Target) -> None:
     """Take back the activation of the active calibrator NAME: the one before answers again.
 
     Example: trueodds calibrators rollback models/demo-aligned/calibrators/0f3a

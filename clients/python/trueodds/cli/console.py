@@ -1,5 +1,6 @@
 """What the commands share: output, errors, progress, and the options of many."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from trueodds._channel import TIMEOUT
 from trueodds._convert.scoring import calibrator_parts, model_name
+from trueodds.cli.server import Target
 from trueodds.client import Client
 from trueodds.errors import TrueoddsError
 from trueodds.files import FileError
@@ -28,15 +30,6 @@ err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="The model, such as demo-aligned.")]
 Task = Annotated[str, typer.Option("--task", "-t", help="Your name for this kind of question.")]
 Shots = Annotated[Path | None, typer.Option(help="Worked examples with answers; - for stdin.")]
-Server = Annotated[
-    str | None,
-    typer.Option(
-        metavar="HOST:PORT",
-        help="The server; when left out, TRUEODDS_SERVER, else localhost:50051.",
-    ),
-]
-
-
 Wait = Annotated[
     float,
     typer.Option("--wait", min=0, metavar="SECONDS", help="Wait so long for a server to be ready."),
@@ -101,7 +94,7 @@ def tell_stale(stale: int, answers: int) -> None:
 
 @contextmanager
 def connected(
-    server: str | None,
+    server: Target,
     timeout: float = TIMEOUT,
     *,
     wait: float = 0.0,
@@ -113,10 +106,14 @@ def connected(
     Errors, its own and those of files, end the command with a sentence; SIGTERM, with status 143
     and what is under way cancelled.
     """
+    # What gRPC would print beside it, with its own words for each handshake.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         with (
             _stopped_by_sigterm(),
-            Client(server, timeout=timeout, connections=connections) as client,
+            Client(
+                server.address, timeout=timeout, connections=connections, **server.options
+            ) as client,
         ):
             if wait:
                 client.wait_until_ready(timeout=wait, model=model)

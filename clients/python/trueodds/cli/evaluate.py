@@ -10,7 +10,6 @@ from rich.table import Table
 from trueodds._channel import FIT_TIMEOUT
 from trueodds.cli.calibrators import Name
 from trueodds.cli.console import (
-    Server,
     Shots,
     Wait,
     connected,
@@ -21,10 +20,12 @@ from trueodds.cli.console import (
 )
 from trueodds.cli.files import STDIN, FileOptions, file_options, labelled
 from trueodds.cli.options import reading_options
+from trueodds.cli.server import Target, asks_server
 from trueodds.evaluation import Estimate, Report
 from trueodds.types import Reading
 
 
+@asks_server
 @file_options()
 @reading_options
 def evaluate(
@@ -43,9 +44,9 @@ def evaluate(
     timeout: Annotated[
         float, typer.Option(min=0.001, help="Seconds that the evaluation may take.")
     ] = FIT_TIMEOUT,
-    server: Server = None,
     wait: Wait = 0.0,
     *,
+    server: Target,
     reading: Reading,
     files: FileOptions,
 ) -> None:

@@ -7,12 +7,13 @@ import typer
 
 from trueodds.cli.bulk import bulk
 from trueodds.cli.calibrators import calibrators_app, fit
-from trueodds.cli.console import Server, Wait, connected, out
+from trueodds.cli.console import Wait, connected, out
 from trueodds.cli.demo import demo
 from trueodds.cli.evaluate import evaluate
 from trueodds.cli.report import report
 from trueodds.cli.score import score
 from trueodds.cli.serve import check, serve, serve_config
+from trueodds.cli.server import Target, asks_server
 from trueodds.cli.tables import models_table
 from trueodds.cli.terminal import run
 from trueodds.cli.transfer import export, load
@@ -39,7 +40,8 @@ app.add_typer(calibrators_app, name="calibrators")
 
 
 @app.command()
-def models(server: Server = None, wait: Wait = 0.0) -> None:
+@asks_server
+def models(wait: Wait = 0.0, *, server: Target) -> None:
     """Show the models that the server has.
 
     Example: trueodds models --server localhost:50051

@@ -113,10 +113,8 @@ def takes(
             inspect.Parameter(name, _KEYWORD, default=default, annotation=kind)
             for name, (kind, default) in table.items()
         ]
-        # Whom to ask is told last.
-        ordered = sorted([*own, *added], key=lambda each: each.name == "server")
         command.__signature__ = signature.replace(  # type: ignore[attr-defined]
-            parameters=[each.replace(kind=_KEYWORD) for each in ordered]
+            parameters=[each.replace(kind=_KEYWORD) for each in [*own, *added]]
         )
         hints = get_type_hints(function, include_extras=True)
         hints.pop(parameter, None)

@@ -9,7 +9,6 @@ import typer
 
 from trueodds._channel import FIT_TIMEOUT
 from trueodds.cli.console import (
-    Server,
     Shots,
     Wait,
     calibrator_name,
@@ -21,6 +20,7 @@ from trueodds.cli.console import (
 )
 from trueodds.cli.files import STDIN, FileOptions, file_options, labelled
 from trueodds.cli.options import reading_options
+from trueodds.cli.server import Target, asks_server
 from trueodds.cli.terminal import check_writable
 from trueodds.evaluation import Report
 from trueodds.report import pictures, render
@@ -29,6 +29,7 @@ from trueodds.report.verdict import verdict
 from trueodds.types import Reading
 
 
+@asks_server
 @file_options()
 @reading_options
 def report(
@@ -61,9 +62,9 @@ def report(
     timeout: Annotated[
         float, typer.Option(min=0.001, help="Seconds that the evaluation may take.")
     ] = FIT_TIMEOUT,
-    server: Server = None,
     wait: Wait = 0.0,
     *,
+    server: Target,
     reading: Reading,
     files: FileOptions,
 ) -> None:

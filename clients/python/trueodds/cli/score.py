@@ -9,7 +9,6 @@ import typer
 from trueodds._channel import TIMEOUT
 from trueodds.cli.console import (
     ModelName,
-    Server,
     Shots,
     Task,
     Wait,
@@ -23,11 +22,13 @@ from trueodds.cli.console import (
 from trueodds.cli.files import STDIN, FileOptions, file_options
 from trueodds.cli.options import score_options
 from trueodds.cli.printer import Printer
+from trueodds.cli.server import Target, asks_server
 from trueodds.files import Item
 from trueodds.options import ScoreOptions
 from trueodds.types import Question
 
 
+@asks_server
 @file_options()
 @score_options(top_tokens=True)
 def score(
@@ -47,9 +48,9 @@ def score(
     timeout: Annotated[
         float, typer.Option(min=0.001, help="Seconds that a message may take.")
     ] = TIMEOUT,
-    server: Server = None,
     wait: Wait = 0.0,
     *,
+    server: Target,
     asked: ScoreOptions,
     files: FileOptions,
 ) -> None:
