@@ -23,10 +23,16 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 
 class ServiceError(Exception):
-    """The root. ``reason`` is UPPER_SNAKE_CASE and never changes its meaning."""
+    """The root. ``reason`` is UPPER_SNAKE_CASE and never changes its meaning.
+
+    ``code`` is the name of its status, as in google.rpc.Code.
+    """
+
+    code: ClassVar[str] = "INTERNAL"
 
     def __init__(self, message: str, *, reason: str) -> None:
         super().__init__(message)
@@ -62,6 +68,8 @@ class InvalidInput(ServiceError):
     ``field`` is its path in the request, such as ``questions[3].options[1].label``.
     """
 
+    code = "INVALID_ARGUMENT"
+
     def __init__(self, field: str, message: str, *, reason: str = "INVALID_FIELD") -> None:
         super().__init__(message, reason=reason)
         self.field = field
@@ -83,6 +91,8 @@ def field(name: str) -> Iterator[None]:
 class NotFound(ServiceError):
     """A named resource does not exist."""
 
+    code = "NOT_FOUND"
+
     def __init__(self, message: str, *, reason: str = "NOT_FOUND") -> None:
         super().__init__(message, reason=reason)
 
@@ -90,9 +100,13 @@ class NotFound(ServiceError):
 class NotReady(ServiceError):
     """The request is right, but not in this state: a scope that does not match, say."""
 
+    code = "FAILED_PRECONDITION"
+
 
 class PromptFault(ServiceError):
     """What this one prompt does to an engine: sent again, it does the same again."""
+
+    code = "FAILED_PRECONDITION"
 
     @classmethod
     def of_engine(cls) -> "PromptFault":
@@ -103,12 +117,16 @@ class PromptFault(ServiceError):
 class NotServed(ServiceError):
     """The contract has it, this version does not serve it."""
 
+    code = "UNIMPLEMENTED"
+
     def __init__(self, message: str) -> None:
         super().__init__(message, reason="NOT_SERVED")
 
 
 class Unavailable(ServiceError):
     """Temporary: the same request can succeed after ``retry_seconds``."""
+
+    code = "UNAVAILABLE"
 
     def __init__(self, message: str, *, reason: str, retry_seconds: float = 1.0) -> None:
         super().__init__(message, reason=reason)
@@ -118,9 +136,13 @@ class Unavailable(ServiceError):
 class Exhausted(Unavailable):
     """There is no room, or no more of a quota: the same request, later, or less at once."""
 
+    code = "RESOURCE_EXHAUSTED"
+
 
 class Unauthenticated(ServiceError):
     """No credentials, or none that are known. The message never tells which part was wrong."""
+
+    code = "UNAUTHENTICATED"
 
     def __init__(self, message: str) -> None:
         super().__init__(message, reason="UNAUTHENTICATED")
@@ -129,12 +151,16 @@ class Unauthenticated(ServiceError):
 class Forbidden(ServiceError):
     """The caller is known, and lacks the permission that the message names."""
 
+    code = "PERMISSION_DENIED"
+
     def __init__(self, message: str) -> None:
         super().__init__(message, reason="FORBIDDEN")
 
 
 class Expired(ServiceError):
     """The request's deadline passed, or would pass, before its answer: it is not worked on."""
+
+    code = "DEADLINE_EXCEEDED"
 
     def __init__(self, message: str) -> None:
         super().__init__(message, reason="DEADLINE")

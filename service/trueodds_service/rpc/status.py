@@ -9,17 +9,8 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from trueodds_service.errors import (
-    Exhausted,
-    Expired,
-    Forbidden,
     InvalidInput,
-    ModelFault,
-    NotFound,
-    NotReady,
-    NotServed,
-    PromptFault,
     ServiceError,
-    Unauthenticated,
     Unavailable,
     class_and_place,
 )
@@ -29,20 +20,6 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 _log = logging.getLogger(__name__)
 
 DOMAIN = "trueodds"
-
-_CODES: dict[type[ServiceError], int] = {
-    InvalidInput: code_pb2.INVALID_ARGUMENT,
-    NotFound: code_pb2.NOT_FOUND,
-    NotReady: code_pb2.FAILED_PRECONDITION,
-    ModelFault: code_pb2.FAILED_PRECONDITION,
-    PromptFault: code_pb2.FAILED_PRECONDITION,
-    NotServed: code_pb2.UNIMPLEMENTED,
-    Unauthenticated: code_pb2.UNAUTHENTICATED,
-    Forbidden: code_pb2.PERMISSION_DENIED,
-    Expired: code_pb2.DEADLINE_EXCEEDED,
-    Unavailable: code_pb2.UNAVAILABLE,
-    Exhausted: code_pb2.RESOURCE_EXHAUSTED,
-}
 
 
 def to_status(error: ServiceError) -> status_pb2.Status:
@@ -62,7 +39,7 @@ def to_status(error: ServiceError) -> status_pb2.Status:
         delay.FromMilliseconds(round(error.retry_seconds * 1000))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     return status_pb2.Status(
-        code=_CODES.get(type(error), code_pb2.INTERNAL), message=text, details=_packed(details)
+        code=code_pb2.Code.Value(error.code), message=text, details=_packed(details)
     )
 
 
