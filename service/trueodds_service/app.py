@@ -6,7 +6,11 @@ from pathlib import Path
 
 from trueodds_service.config import Settings
 from trueodds_service.edge.gate import Gate
+from trueodds_service.edge.metrics.process import ProcessMetrics
+from trueodds_service.edge.metrics.requests import RequestMetrics
+from trueodds_service.edge.metrics.state import Asked, GatewayState, of_state
 from trueodds_service.edge.tls import Certificates
+from trueodds_service.edge.watch import Watch
 from trueodds_service.engine.base import Engine, EngineInfo
 from trueodds_service.errors import ModelFault
 from trueodds_service.flows.active_calibrators import Calibrators
@@ -45,7 +49,10 @@ class App:
     was called for it. Make and use it inside one event loop.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, metrics: ProcessMetrics | None = None) -> None:
+        """``metrics`` are those of this process, where others of its node have some, too."""
+        self.metrics = metrics or ProcessMetrics("gateway")
+        registry = self.metrics.registry
         upgrade(settings.store)
         self._folders = {model.name: (model.weights, model.adapter) for model in settings.models}
         self._store = SqlCalibratorStore(settings.store)
@@ -62,7 +69,9 @@ class App:
                 for model in settings.models
             }
         )
-        gate = Gate(settings.limits.max_concurrent_requests)
+        registry.register(Asked(lambda: of_state(self._state())))
+        requests = RequestMetrics(registry, settings.observability.tenants)
+        gate = Gate(settings.limits.max_concurrent_requests, Watch(requests))
         certificates = Certificates(settings.tls) if settings.tls is not None else None
         services = Services.of(settings, self._catalog, self._calibrators)
         self._server = Server(settings, self._catalog, services, gate, certificates)
@@ -122,6 +131,16 @@ class App:
     def states(self) -> dict[str, tuple[str, str]]:
         """Of each model its state (STARTING, READY, LOST, FAILED), and why it is not ready."""
         return {entry.name: (entry.state.name, entry.cause) for entry in self._catalog}
+
+    def _state(self) -> GatewayState:
+        active, damaged = self._calibrators.counts()
+        return GatewayState(
+            models={name: state for name, (state, _) in self.states().items()},
+            active=active,
+            damaged=damaged,
+            snapshot_seconds=self._calibrators.known_seconds,
+            is_stale=self._calibrators.stale,
+        )
 
     async def stop(self, grace_seconds: float) -> None:
         """Lets requests under way finish for so long, then stops."""

@@ -193,6 +193,14 @@ class Tls(_Settings):
     """The CA that clients' certificates have to be from. With it, every client has to show one."""
 
 
+class Observability(_Settings):
+    """How the service is watched."""
+
+    tenants: int = Field(default=0, ge=0, le=1000)
+    """Of so many tenants, the first that ask, the metrics have numbers of their own; the others
+    share theirs."""
+
+
 class Settings(_Settings):
     """The whole configuration."""
 
@@ -201,6 +209,9 @@ class Settings(_Settings):
     node of a cluster by."""
     http: str | None = None
     """Address and port of the HTTP door, as ``listen`` has them; left out, there is none."""
+    metrics: str | None = None
+    """Address and port where each node answers Prometheus at ``/metrics``, for all of its processes
+    and over plain HTTP: numbers, and the names of models and tenants, for whoever reaches it."""
     store: str = "sqlite:///trueodds.sqlite"
     """A database URL: ``sqlite:///FILE``, relative to the configuration file, or, for several
     machines, ``postgresql://USER:PASSWORD@HOST/DATABASE``."""
@@ -211,6 +222,7 @@ class Settings(_Settings):
     insecure: bool = False
     """Listen for other machines without TLS, or without knowing who asks: for a network, or behind
     a proxy, that keeps everybody else away."""
+    observability: Observability = Observability()
     gateways: int | None = Field(default=None, ge=1, le=64)
     """Processes that answer at the address, on each node, each the whole service but for its
     engines; the kernel deals connections out among them. Left out, one for each GPU of a node, up
@@ -260,6 +272,10 @@ class Settings(_Settings):
             self._refuse_if_open("http", self.http)
             if self.http == self.listen and not self.http.endswith(":0"):
                 raise ValueError(f"http: {self.http} is where gRPC listens")
+        if self.metrics is not None:
+            _check_address("metrics", self.metrics)
+            if self.metrics in (self.listen, self.http) and not self.metrics.endswith(":0"):
+                raise ValueError(f"metrics: {self.metrics} is where callers are answered")
         return self
 
     def _refuse_if_open(self, name: str, listen: str) -> None:
@@ -365,6 +381,7 @@ _SECTIONS: dict[tuple[str, ...], type[_Settings]] = {
     (): Settings,
     ("limits",): Limits,
     ("tls",): Tls,
+    ("observability",): Observability,
     ("models",): ModelSettings,
     ("models", "engine", "vllm"): VllmSettings,
     ("models", "engine", "fake"): FakeSettings,

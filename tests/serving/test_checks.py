@@ -2,6 +2,7 @@
 
 import resource
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -191,3 +192,11 @@ def test_gpus_that_the_driver_does_not_tell_are_left_to_ray(
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert check()[1][4] == f"ok     GPUs: {told}"
+
+
+def test_a_port_for_metrics_that_somebody_has(check):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        at = f"127.0.0.1:{taken.getsockname()[1]}"
+        status, lines = check(metrics=at)
+    assert status == 1
+    assert [line.partition(": ")[0] for line in wrong(lines)] == ["metrics"]

@@ -7,6 +7,7 @@ import pytest
 from tests.serving.played import Handle, until
 
 from trueodds_service.config import ModelSettings
+from trueodds_service.edge.metrics.process import ProcessMetrics
 from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.engine.link.connection import Connection
@@ -179,3 +180,21 @@ async def test_it_ends_when_the_engine_hangs_or_fails_its_check(
     assert family == ["child", "grandchild", 1]
     assert ("hangs" if hangs else "died (ZeroDivisionError at ") in caplog.text
     assert "a prompt" not in caplog.text
+
+
+async def test_prometheus_is_told_of_the_engine(replica, tmp_path):
+    connection = await Connection.open(replica._announcement.local, lambda: None)
+    before = replica._engine.usage.prompts
+    await connection.score([PROMPT, PROMPT], None)
+    connection.close()
+    # As any gateway of the node does.
+    text = await asyncio.to_thread(ProcessMetrics("gateway", tmp_path).node)
+    name = f'model="model",process="replica-{replica._announcement.replica:x}"'
+    told = text.decode().splitlines()
+    assert f"trueodds_engine_prompts_total{{{name}}} {before + 2:.1f}" in told
+    assert f"trueodds_engine_call_seconds_count{{{name}}} 1.0" in told
+    assert f"trueodds_engine_prompts_under_way{{{name}}} 0.0" in told
+    [age] = [each for each in told if each.startswith("trueodds_engine_step_age_seconds{")]
+    assert 0 <= float(age.split()[-1]) < 60
+    [resident] = [each for each in told if each.startswith("trueodds_engine_resident_bytes{")]
+    assert float(resident.split()[-1]) > 2**20

@@ -1,30 +1,15 @@
 """The gate that each request of every door passes, before any of it is read."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 from trueodds_service import caller
 from trueodds_service.caller import Caller
+from trueodds_service.edge.arrival import Arrival
+from trueodds_service.edge.watch import Watch
 from trueodds_service.errors import Unavailable
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """What a door knows of a request before it reads it.
-
-    ``method`` is the contract's, such as ``trueodds.v1.ScoringService/Score``; ``metadata`` are
-    gRPC's metadata or HTTP's headers, in lower case; ``certificate_names`` those of the client's
-    certificate, where its connection has one; ``seconds_left`` until its deadline, None for ever.
-    What it prints of itself holds no key.
-    """
-
-    method: str
-    metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
-    certificate_names: tuple[str, ...] = ()
-    seconds_left: float | None = None
 
 
 class Gate:
@@ -33,8 +18,10 @@ class Gate:
     Use it inside one event loop.
     """
 
-    def __init__(self, max_requests: int) -> None:
+    def __init__(self, max_requests: int, watch: Watch | None = None) -> None:
+        """``watch`` is told of each request, also of those that are refused."""
         self._max_requests = max_requests
+        self._watch = watch or Watch()
         self._requests: set[asyncio.Task[Any] | None] = set()
         self._has_ended = False
 
@@ -51,6 +38,13 @@ class Gate:
 
         Raises the ServiceError that it is refused with, or ended with.
         """
+        with self._watch.request(arrival) as watched:
+            async with self._admitted(arrival) as who:
+                watched.admitted(who)
+                yield who
+
+    @asynccontextmanager
+    async def _admitted(self, arrival: Arrival) -> AsyncIterator[Caller]:
         this = asyncio.current_task()
         if len(self._requests) >= self._max_requests:
             raise Unavailable(

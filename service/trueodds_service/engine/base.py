@@ -101,5 +101,24 @@ class Engine(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class Usage:
+    """What an engine has done since it began: prompts that it was asked, those that it failed at,
+    and the tokens of its requests, of which some were in its prefix cache.
+    """
+
+    prompts: int = 0
+    faults: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+
+
+class LocalEngine(Engine, Protocol):
+    """An engine of this process, which counts."""
+
+    @property
+    def usage(self) -> Usage: ...
+
+
 class EngineDied(Exception):
     """The engine stopped for good; its replica has to be replaced."""

@@ -8,7 +8,14 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from trueodds_service.engine.base import EngineDied, EngineInfo, Outcome, TokenPrompt, TokenScore
+from trueodds_service.engine.base import (
+    EngineDied,
+    EngineInfo,
+    Outcome,
+    TokenPrompt,
+    TokenScore,
+    Usage,
+)
 
 # More than the tokenizers of the tests have; what goes beyond is folded back.
 _VOCABULARY = 4096
@@ -36,6 +43,7 @@ class FakeEngine:
         self._seed = seed
         self._sharpness = sharpness
         self._seconds = seconds
+        self.usage = Usage()
         self.info = EngineInfo(
             name="fake",
             version="1",
@@ -49,6 +57,8 @@ class FakeEngine:
     ) -> list[Outcome]:
         """An adapter changes nothing: it is as one that has not been trained."""
         scores: list[Outcome] = [self._score(prompt) for prompt in prompts]
+        self.usage.prompts += len(prompts)
+        self.usage.prompt_tokens += sum(prompt.length for prompt in prompts)
         if self._seconds:
             await asyncio.sleep(self._seconds)
         return scores

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from trueodds_service.config import FakeSettings, ModelSettings
-from trueodds_service.engine.base import Engine
+from trueodds_service.engine.base import LocalEngine
 from trueodds_service.engine.fake import FakeEngine
 
 
-def start_engine(model: ModelSettings, adapters: Mapping[str, Path] | None = None) -> Engine:
+def start_engine(model: ModelSettings, adapters: Mapping[str, Path] | None = None) -> LocalEngine:
     """Loads the engine of a model and its adapters, folders by name; blocks until it answers.
 
     vLLM has to be started inside the event loop that will use it.

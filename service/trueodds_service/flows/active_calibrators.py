@@ -5,7 +5,8 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -66,6 +67,17 @@ class Calibrators:
         """How long ago this process last knew what is active; 0 while it does know."""
         seconds = time.monotonic() - self._known_at
         return seconds if seconds > _STALE_SECONDS else 0.0
+
+    @property
+    def known_seconds(self) -> float:
+        """How long ago this process last knew what is active; a poll's time while it does know."""
+        return time.monotonic() - self._known_at
+
+    def counts(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
+        """By model, the scopes in which a calibrator answers, and those where it is damaged."""
+        active = Counter(scope.model for scope in self._snapshot.active)
+        damaged = Counter(scope.model for scope in self._snapshot.damaged)
+        return active, damaged
 
     @property
     def stale(self) -> bool:

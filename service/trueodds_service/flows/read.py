@@ -29,6 +29,7 @@ from trueodds_service.prompts.formats import asked_length, worked_length
 from trueodds_service.prompts.question import Question, Shot
 from trueodds_service.prompts.reading import Normalization, OrderCorrection, Reading
 from trueodds_service.prompts.tokenizer import Prepared
+from trueodds_service.watching import Stage, stage
 
 # PriDe estimates the prior on a twentieth of the questions; fewer than these are too noisy.
 _PRIOR_SHARE = 0.05
@@ -134,8 +135,9 @@ async def read(
     started = time.perf_counter()
     asks = list(_asks(questions, reading))
     shown = [_shown(questions[ask.question], ask.order) for ask in asks]
-    prepared = await _prepared(served, shown, shots, reading)
-    unconditional = await _unconditional(served, prepared, reading)
+    with stage(Stage.TOKENIZE):
+        prepared = await _prepared(served, shown, shots, reading)
+        unconditional = await _unconditional(served, prepared, reading)
     tokenized = time.perf_counter()
     good = [
         replace(each.prompt, top_tokens=top_tokens) if top_tokens else each.prompt
@@ -144,7 +146,8 @@ async def read(
     ]
     # Prompts of a call begin alike, so that the engine sees what they share.
     calls = [good, list(unconditional.values())] if unconditional else [good]
-    scores, *without = await gather_or_cancel(served.engine.score(each) for each in calls)
+    with stage(Stage.ENGINE):
+        scores, *without = await gather_or_cancel(served.engine.score(each) for each in calls)
     scored = iter(scores)
     without_question = dict(zip(unconditional, chain(*without), strict=True))
     reads: list[dict[Order, OptionReads] | ServiceError] = [{} for _ in questions]

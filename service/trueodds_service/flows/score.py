@@ -1,11 +1,13 @@
 """The path of a score: questions → reads → answer distribution → calibrator → answers."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from trueodds_service import watching
 from trueodds_service.caller import current
 from trueodds_service.core.arrays.distributions import entropy
 from trueodds_service.core.calibrators.base import Calibrator as Applied
@@ -25,6 +27,7 @@ from trueodds_service.prompts.question import Question, Shot
 from trueodds_service.prompts.reading import Reading
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.records import Scope
+from trueodds_service.watching import Answered, Stage, stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,32 @@ async def score(query: ScoreQuery, catalog: Catalog, calibrators: Calibrators) -
         reads, timings = await read(
             served, query.questions, query.shots, query.reading, top_tokens=query.top_tokens
         )
+    with stage(Stage.CALIBRATE):
+        outcomes = _outcomes(reads, model, named, calibrators, query)
+    watching.current().answered(_counted(model.name, outcomes))
+    return ScoreResult(model, served, outcomes, timings, calibrators.stale)
+
+
+def _counted(model: str, outcomes: Sequence[Answer | ServiceError]) -> Answered:
+    """What is told of the answers to who watches."""
+    answers = [each for each in outcomes if isinstance(each, Answer)]
+    return Answered(
+        model,
+        calibrated=sum(each.calibrator is not None for each in answers),
+        raw=sum(each.calibrator is None for each in answers),
+        failed=Counter(each.reason for each in outcomes if isinstance(each, ServiceError)),
+        prompt_tokens=sum(each.read.as_asked.prepared.prompt.length for each in answers),
+    )
+
+
+def _outcomes(
+    reads: Sequence[Read | ServiceError],
+    model: ModelEntry,
+    named: Calibrator | None,
+    calibrators: Calibrators,
+    query: ScoreQuery,
+) -> list[Answer | ServiceError]:
+    """The answers to what was read, or why there is none; the order is kept."""
     outcomes: list[Answer | ServiceError | None] = [
         each if isinstance(each, ServiceError) else None for each in reads
     ]
@@ -122,8 +151,7 @@ async def score(query: ScoreQuery, catalog: Catalog, calibrators: Calibrators) -
             answers = _scope_answers(group, scope, calibrator, calibrators, query)
         for (place, _), answer in zip(placed, answers, strict=True):
             outcomes[place] = answer
-    answered = [outcome for outcome in outcomes if outcome is not None]
-    return ScoreResult(model, served, answered, timings, calibrators.stale)
+    return [outcome for outcome in outcomes if outcome is not None]
 
 
 def scope_of(model: ModelEntry, task: str, read: Read) -> Scope:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from starlette.requests import ClientDisconnect, Request
 
-from trueodds_service.edge.gate import Arrival
+from trueodds_service.edge.arrival import Arrival
 from trueodds_service.errors import Expired, InvalidInput
 
 # A body that trickles in keeps a place at the gate.

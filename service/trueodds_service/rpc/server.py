@@ -19,7 +19,8 @@ from trueodds.v1 import (
     scoring_pb2_grpc,
 )
 from trueodds_service.config import Settings
-from trueodds_service.edge.gate import Arrival, Gate
+from trueodds_service.edge.arrival import Arrival
+from trueodds_service.edge.gate import Gate
 from trueodds_service.edge.tls import Certificates
 from trueodds_service.errors import InvalidInput, ServiceError
 from trueodds_service.flows.catalog import Catalog

@@ -19,7 +19,7 @@ def listening_on(settings: Settings, address: str) -> Settings:
 
 def addresses(settings: Settings) -> dict[str, str]:
     """Where the doors listen, by the name of the setting."""
-    doors = {"listen": settings.listen, "http": settings.http}
+    doors = {"listen": settings.listen, "http": settings.http, "metrics": settings.metrics}
     return {name: address for name, address in doors.items() if address is not None}
 
 

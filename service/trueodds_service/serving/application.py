@@ -65,7 +65,7 @@ def application(settings: Settings, sockets: Path | None) -> serve.Application:
             "max_replicas_per_node": gateways,
         }
     gateway = serve.deployment(Gateway, name=GATEWAY, **placed, **_HIDDEN, **_DRAINING)
-    return gateway.bind(settings, directory, engines)
+    return gateway.bind(settings, directory, engines, sockets)
 
 
 def gateways_of_a_node(settings: Settings) -> int:

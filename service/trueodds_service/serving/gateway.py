@@ -9,10 +9,14 @@ import gc
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from trueodds_service.app import App
 from trueodds_service.config import Settings
+from trueodds_service.edge.metrics.door import Door
+from trueodds_service.edge.metrics.process import ProcessMetrics
+from trueodds_service.edge.metrics.state import Asked, Load, of_loads
 from trueodds_service.errors import ModelFault, class_and_place
 from trueodds_service.prompts.loading import leave_torch_out
 from trueodds_service.serving import nodes
@@ -21,6 +25,7 @@ from trueodds_service.serving.directory import ANSWER_SECONDS, WITHDRAW_SECONDS,
 from trueodds_service.serving.progress import States
 from trueodds_service.serving.replica import ABSENT
 from trueodds_service.serving.replicas import Replicas, ServedReplicas
+from trueodds_service.serving.sockets import node_folder
 
 _log = logging.getLogger(__name__)
 
@@ -41,12 +46,17 @@ class Gateway:
         settings: Settings,
         directory: Any,
         engines: Sequence[Any] = (),
+        sockets: Path | None = None,
     ) -> None:
+        """``sockets`` as of a ``Replica``."""
         # ``engines`` are of the application only because this refers to them.
         leave_torch_out()
         self._number = uuid.uuid4().int >> 65
         self._directory = directory
-        self._app = App(listening_on(settings, nodes.address()))
+        folder = sockets or node_folder(nodes.here())
+        metrics = ProcessMetrics(f"gateway-{self._number:x}", folder)
+        settings = listening_on(settings, nodes.address())
+        self._app = App(settings, metrics)
         self._models = settings.models
         here = nodes.here()
         self._replicas = {
@@ -69,6 +79,9 @@ class Gateway:
         await self._take_up_who_is_there()
         self._following.append(asyncio.create_task(self._look_for_replicas()))
         await self._app.start()
+        metrics.registry.register(Asked(lambda: of_loads(self._loads())))
+        metrics.start()
+        self._door = Door(settings.metrics, metrics.node) if settings.metrics is not None else None
 
     async def __del__(self) -> None:
         for task in getattr(self, "_following", ()):
@@ -77,6 +90,9 @@ class Gateway:
             async with asyncio.timeout(WITHDRAW_SECONDS):
                 await self._directory.withdraw_gateway.remote(self._number)
         await self._app.stop(_GRACE_SECONDS)
+        if door := getattr(self, "_door", None):
+            door.close()
+        self._app.metrics.close()
         # Only now: requests under way were to have their answers.
         for replicas in self._replicas.values():
             replicas.close()
@@ -88,6 +104,9 @@ class Gateway:
     def states(self) -> States:
         """As ``App.states``: what health says, with the causes."""
         return self._app.states()
+
+    def _loads(self) -> Mapping[str, Load]:
+        return {name: replicas.load for name, replicas in self._replicas.items()}
 
     async def _take_up_who_is_there(self) -> None:
         """Where it takes the place of another gateway, it listens once it can answer as well."""

@@ -29,7 +29,7 @@ class Membership:
         self._node = node
         self._members: dict[int, Member] = {}
         self._connecting: dict[int, asyncio.Task[None]] = {}
-        self._arrivals = 0
+        self._arrivals = self._lost = 0
         self._changed = asyncio.Event()
 
     @property
@@ -55,6 +55,11 @@ class Membership:
     def arrivals(self) -> int:
         """How many have come so far."""
         return self._arrivals
+
+    @property
+    def lost(self) -> int:
+        """How many were gone without a word."""
+        return self._lost
 
     def newest_since(self, arrivals: int) -> Member | None:
         """The newest of those that have come since there had been so many."""
@@ -100,7 +105,8 @@ class Membership:
             self._change()
 
     def _lose(self, replica: int) -> None:
-        if self._members.pop(replica, None):
+        if member := self._members.pop(replica, None):
+            self._lost += not member.connection.is_closing
             self._change()
 
     def _change(self) -> None:

@@ -16,6 +16,8 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 
 from trueodds_service.config import ModelSettings
+from trueodds_service.edge.metrics.process import ProcessMetrics
+from trueodds_service.edge.metrics.replica import EngineState, ReplicaMetrics
 from trueodds_service.engine.base import Engine, EngineDied, Outcome, TokenPrompt
 from trueodds_service.engine.link.keys import Keys
 from trueodds_service.engine.link.listener import Listener
@@ -73,6 +75,10 @@ class Replica:
                 raise ModelFault(f"the engine fails with the adapter {adapter}") from error
         self._listener = Listener(self._engine.info, self._score, keys)
         number = uuid.uuid4().int >> 65
+        self._ended_step = time.monotonic()
+        self._metrics = ProcessMetrics(f"replica-{number:x}", sockets)
+        self._calls = ReplicaMetrics(self._metrics.registry, model.name, self._state).seconds
+        self._metrics.start()
         self._directory = directory
         self._announcement = Announcement(
             model=model.name,
@@ -104,12 +110,29 @@ class Replica:
                     await self._directory.withdraw.remote(self._announcement.replica)
         if listener := getattr(self, "_listener", None):
             await listener.close(_GRACE_SECONDS)
+        if metrics := getattr(self, "_metrics", None):
+            metrics.close()
         if engine := getattr(self, "_engine", None):
             engine.close()
 
+    def _state(self) -> EngineState:
+        usage = self._engine.usage
+        return EngineState(
+            under_way=self._listener.prompts,
+            step_age_seconds=time.monotonic() - self._ended_step,
+            resident_bytes=_resident(),
+            prompts=usage.prompts,
+            prompt_tokens=usage.prompt_tokens,
+            cached_tokens=usage.cached_tokens,
+            faults=usage.faults,
+        )
+
     async def _score(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[Outcome]:
+        started = time.perf_counter()
         try:
-            return await self._engine.score(prompts, adapter)
+            outcomes = await self._engine.score(prompts, adapter)
+            self._calls.observe(time.perf_counter() - started)
+            return outcomes
         except EngineDied as error:
             _end(f"died ({class_and_place(error.__cause__ or error)})")
 
@@ -131,10 +154,20 @@ class Replica:
             try:
                 async with asyncio.timeout(hang_seconds):
                     await self._engine.check()
+                self._ended_step = time.monotonic()
             except TimeoutError:
                 _end(f"hangs: no step has ended for {hang_seconds:g} seconds")
             except Exception as error:
                 _end(f"died ({class_and_place(error)})")
+
+
+def _resident() -> int:
+    """Bytes of memory of this process and of those of its engine."""
+    this, total = psutil.Process(), 0
+    for process in (this, *this.children(recursive=True)):
+        with contextlib.suppress(psutil.Error):
+            total += process.memory_info().rss
+    return total
 
 
 def _end(why: str) -> NoReturn:

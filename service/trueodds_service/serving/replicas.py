@@ -6,6 +6,7 @@ import logging
 from collections.abc import Collection, Iterator, Sequence
 
 from trueodds_service.concurrency import gather_or_cancel
+from trueodds_service.edge.metrics.state import Load
 from trueodds_service.engine.base import EngineInfo, Outcome, TokenPrompt
 from trueodds_service.engine.link.connection import Busy, Connection, EngineFault, NotSent
 from trueodds_service.errors import PromptFault, Unavailable
@@ -14,6 +15,7 @@ from trueodds_service.serving.killers import Killers
 from trueodds_service.serving.membership import Member, Membership
 from trueodds_service.serving.routing import Router
 from trueodds_service.serving.suspects import Acquitted, Suspect, Suspects, killed
+from trueodds_service.watching import Stage, stage
 
 _log = logging.getLogger(__name__)
 
@@ -37,6 +39,7 @@ class Replicas:
         self._suspects = Suspects(self._try_alone, self.killers)
         # How many replicas had come before the last call of which one died.
         self._before_death = 0
+        self._under_way = self._waiting = 0
         self.info = EngineInfo(name="", version="", dtype="", max_tokens=0, vocabulary=None)
 
     def heed(self, announced: Collection[Announcement]) -> None:
@@ -78,6 +81,12 @@ class Replicas:
         return outcomes
 
     @property
+    def load(self) -> Load:
+        """What metrics tell."""
+        members = self._membership
+        return Load(len(members.members), self._under_way, self._waiting, members.lost)
+
+    @property
     def suspected_nodes(self) -> set[str]:
         """Where engines have died whose prompts wait for a trial."""
         return self._suspects.nodes
@@ -110,7 +119,12 @@ class Replicas:
         """Raises TimeoutError when no replica is free by ``until``, in the event loop's time."""
         if not prompts:
             return []
-        free = await self._free(until)
+        self._waiting += len(prompts)
+        try:
+            with stage(Stage.QUEUE):
+                free = await self._free(until)
+        finally:
+            self._waiting -= len(prompts)
         shares = self._router.assign(prompts, free)
         try:
             found = await gather_or_cancel(
@@ -193,6 +207,7 @@ class Replicas:
         at is alone.
         """
         arrivals = self._membership.arrivals
+        self._under_way += len(prompts)
         try:
             outcomes = await connection.score(prompts, adapter, alone=alone)
             if len(outcomes) == len(prompts):
@@ -205,6 +220,8 @@ class Replicas:
             raise
         except EngineFault:
             pass  # the process has logged the cause
+        finally:
+            self._under_way -= len(prompts)
         if len(prompts) == 1:
             return [PromptFault.of_engine()]
         half = len(prompts) // 2

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from trueodds_service.concurrency import gather_or_cancel
 from trueodds_service.config import VllmSettings
-from trueodds_service.engine.base import EngineDied, EngineInfo, Outcome, TokenPrompt
+from trueodds_service.engine.base import EngineDied, EngineInfo, Outcome, TokenPrompt, Usage
 from trueodds_service.engine.vllm.exclusive import Lanes
 from trueodds_service.engine.vllm.launch import engine_arguments
 from trueodds_service.engine.vllm.scorer import Reader, Terms
@@ -47,6 +47,7 @@ class VllmEngine:
         on_cpu: bool,
     ) -> None:
         self.info = info
+        self.usage = Usage()
         self._llm = llm
         self._numbers = itertools.count()
         self._lanes = Lanes()
@@ -105,6 +106,7 @@ class VllmEngine:
             lora=None if adapter is None else self._adapters[adapter],
             priority=_FIRST if len(prompts) <= _FEW else _IN_TURN,
         )
+        self.usage.prompts += len(prompts)
         return await gather_or_cancel(self._outcome(prompt, terms) for prompt in prompts)
 
     async def _outcome(self, prompt: TokenPrompt, terms: Terms) -> Outcome:
@@ -113,6 +115,7 @@ class VllmEngine:
         except EngineDied:
             raise
         except Exception as error:
+            self.usage.faults += 1
             _log.error("vLLM failed at a prompt: %s", class_and_place(error))
             return PromptFault.of_engine()
 
@@ -156,6 +159,9 @@ class VllmEngine:
                 priority=terms.priority,
             )
             try:
-                return [output async for output in generation][-1]
+                output = [output async for output in generation][-1]
             except EngineDeadError as error:
                 raise EngineDied("vLLM's engine process is gone") from error
+        self.usage.prompt_tokens += len(tokens)
+        self.usage.cached_tokens += output.num_cached_tokens or 0
+        return output
