@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from trueodds.v1 import calibration_pb2, question_pb2, scoring_pb2
 from trueodds_service.engine.base import TokenScore
 from trueodds_service.engine.fake import FakeEngine
-from trueodds_service.rpc.server import SERVICES
+from trueodds_service.rpc.health import SERVICES
 
 MARKER = "xylophone"
 """A word of the prompt, that no error may repeat."""

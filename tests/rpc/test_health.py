@@ -8,19 +8,22 @@ from google.protobuf import descriptor_pb2
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from trueodds.v1 import model_pb2
 from trueodds_service.engine.fake import FakeEngine
-from trueodds_service.rpc.server import SERVICES
+from trueodds_service.rpc.health import SERVICES
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 MODELS = ["models/aligned", "models/base"]
+SCORING, CALIBRATION, MODEL = SERVICES
+NAMES = ["", "ready", *SERVICES, *MODELS]
 
 
 def health(service):
     """The state of everything that has one."""
     return {
         name: service.health.Check(health_pb2.HealthCheckRequest(service=name)).status
-        for name in ["", *SERVICES, *MODELS]
+        for name in NAMES
     }
 
 
@@ -30,29 +33,31 @@ def test_the_contract_has_these_services():
     }
 
 
-def test_the_process_is_alive_before_any_model_is_ready(start_service):
+def test_the_process_lives_and_lists_its_models_before_any_is_ready(start_service):
     service = start_service(ready=False)
-    assert health(service) == {
-        "": SERVING,
-        **dict.fromkeys([*SERVICES, *MODELS], NOT_SERVING),
-    }
+    not_ready = dict.fromkeys(["ready", SCORING, CALIBRATION, *MODELS], NOT_SERVING)
+    assert health(service) == {"": SERVING, MODEL: SERVING, **not_ready}
+    assert len(service.models.ListModels(model_pb2.ListModelsRequest()).models) == 2
 
 
 @pytest.mark.parametrize("way", ["lost", "failed"])
-def test_a_service_is_ready_when_every_model_is(start_service, way):
+def test_a_model_that_is_down_takes_no_service_from_the_others(start_service, question, way):
     service = start_service(ready=False)
     service.model_ready("aligned", FakeEngine())
-    assert health(service) == {
-        "": SERVING,
-        "models/aligned": SERVING,
-        **dict.fromkeys([*SERVICES, "models/base"], NOT_SERVING),
+    one_is_missing = {
+        **dict.fromkeys(NAMES, SERVING),
+        **dict.fromkeys(["ready", "models/base"], NOT_SERVING),
     }
+    assert health(service) == one_is_missing
     service.model_ready("base", FakeEngine())
     assert {*health(service).values()} == {SERVING}
     down = service.app.model_lost if way == "lost" else service.app.model_failed
-    service.run(down("base", *([] if way == "lost" else ["a cause"])))
-    assert health(service)["models/aligned"] == SERVING
-    assert {health(service)[name] for name in [*SERVICES, "models/base"]} == {NOT_SERVING}
+    cause = [] if way == "lost" else ["a cause"]
+    service.run(down("base", *cause))
+    assert health(service) == one_is_missing
+    assert service.score(question()).options
+    service.run(down("aligned", *cause))
+    assert {name for name, state in health(service).items() if state == SERVING} == {"", MODEL}
 
 
 def test_who_watches_is_told(start_service):
@@ -67,10 +72,7 @@ def test_who_watches_is_told(start_service):
 def test_who_watches_a_service_that_stops_is_told_before_it_has_stopped(start_service):
     """So that a balancer sends nothing more to it while what is under way ends."""
     service = start_service()
-    watches = [
-        service.health.Watch(health_pb2.HealthCheckRequest(service=name))
-        for name in ("", *SERVICES, *MODELS)
-    ]
+    watches = [service.health.Watch(health_pb2.HealthCheckRequest(service=name)) for name in NAMES]
     assert [next(watch).status for watch in watches] == [SERVING] * len(watches)
     stopping = threading.Thread(target=service.run, args=(service.app.stop(50),))
     stopping.start()

@@ -11,11 +11,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from trueodds.v1 import (
-    calibration_pb2,
     calibration_pb2_grpc,
-    model_pb2,
     model_pb2_grpc,
-    scoring_pb2,
     scoring_pb2_grpc,
 )
 from trueodds_service.config import Settings
@@ -25,16 +22,12 @@ from trueodds_service.edge.tls import Certificates
 from trueodds_service.errors import InvalidInput, ServiceError
 from trueodds_service.flows.catalog import Catalog
 from trueodds_service.rpc.credentials import names_of_client, server_credentials
+from trueodds_service.rpc.health import SERVICES
+from trueodds_service.rpc.health import health as health_of
 from trueodds_service.rpc.services import Services
 from trueodds_service.rpc.status import Context, of_any, to_grpc
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
-
-SERVICES = (
-    scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"].full_name,
-    calibration_pb2.DESCRIPTOR.services_by_name["CalibrationService"].full_name,
-    model_pb2.DESCRIPTOR.services_by_name["ModelService"].full_name,
-)
 
 # Clients ask once a minute whether a silent connection lives (trueodds._channel), which gRPC would
 # take for an attack; and a client that vanished without a word is noticed as soon.
@@ -96,10 +89,9 @@ class Server:
         await self.report_health()
 
     async def report_health(self) -> None:
-        """Says what is ready: "" is the process, a service needs every model, models/x itself."""
-        ready = {f"models/{entry.name}": entry.served is not None for entry in self._catalog}
-        states = {"": True, **dict.fromkeys(SERVICES, all(ready.values())), **ready}
-        for name, is_ready in states.items():
+        """Says what is ready now, by the names of ``rpc.health``."""
+        models = {entry.name: entry.served is not None for entry in self._catalog}
+        for name, is_ready in health_of(models).items():
             serving = health_pb2.HealthCheckResponse.SERVING
             status = serving if is_ready else health_pb2.HealthCheckResponse.NOT_SERVING
             await self._health.set(name, status)
