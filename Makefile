@@ -13,11 +13,16 @@ TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 # The client, the service and the demo: one version, installed together here.
 DISTRIBUTIONS := clients/python service deploy/demo
 
+# What the console is looked at with.
+AXE         := build/axe/package/axe.min.js
+AXE_VERSION := 4.14.1
+AXE_SHA256  := e6b0ce02b84d892e2e33e403485e7f3d6c29e2be6df65daf44d89ba564139745
+
 PROTOS := $(wildcard proto/trueodds/v1/*.proto)
 STUBS  := clients/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test cluster lint format proto proto-check buf bench verify chaos train lock clean
+.PHONY: help setup demo test browser cluster lint format proto proto-check buf bench verify train lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,7 +32,7 @@ setup: $(READY)  ## make the environment (every other target does this by itself
 demo: $(READY)  ## serve the demo pair, calibrate it, and write build/demo/report.html
 	$(BIN)/trueodds demo --output build/demo
 
-test: $(READY)  ## run every test, the real engine included
+test: $(READY) $(AXE) browser  ## run every test, the real engine included
 	$(BIN)/python -m pytest
 
 cluster: $(READY)  ## test the service on two nodes of Ray on this machine (some minutes)
@@ -64,9 +69,6 @@ verify: $(READY)  ## compare every number with transformers and lm-eval, and fuz
 	  $(BIN)/python -m verification.fuzz; fuzz=$$?; \
 	  $(BIN)/python -m verification.scoring && exit $$((calibration + fuzz))
 
-chaos: $(READY)  ## break it on purpose: kills, pauses, floods; DRILLS="--only NAME --tries N" for less
-	$(BIN)/python -m verification.chaos $(DRILLS)
-
 train: $(READY)  ## train the demo pair again (minutes on a GPU, hours on a CPU)
 	$(BIN)/python -m trueodds_demo.training
 
@@ -87,6 +89,19 @@ endif
 	$(BIN)/python $(PIP) --require-hashes -r requirements/$(MACHINE).txt
 	$(BIN)/python $(PIP) --no-build-isolation $(DISTRIBUTIONS:%=-e ./%)
 	@touch $@
+
+browser:  ## install Chromium for the tests of the console, where that is possible
+	@command -v chromium >/dev/null || test -n "$$TRUEODDS_CHROMIUM" \
+	  || { test "$$(id -u)" = 0 && apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	       apt-get install -qq -y --no-install-recommends chromium >/dev/null; } \
+	  || echo "no Chromium here: the tests that need one are skipped, and say so"
+
+$(AXE):
+	@mkdir -p build/axe
+	@npm pack --silent --pack-destination build/axe axe-core@$(AXE_VERSION) >/dev/null \
+	  && echo "$(AXE_SHA256)  build/axe/axe-core-$(AXE_VERSION).tgz" | sha256sum --check --quiet \
+	  && tar -xzf build/axe/axe-core-$(AXE_VERSION).tgz -C build/axe --no-same-owner --touch \
+	  || echo "no axe-core here: accessibility is not tested, which the tests say"
 
 $(TOOLS)/ready: requirements/proto.txt
 	$(PYTHON) -m venv --clear $(TOOLS)

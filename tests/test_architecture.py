@@ -39,7 +39,7 @@ ARROWS = {
         "rpc",
         "store",
     },
-    "http": {"config", "edge", "errors", "flows", "rpc"},
+    "http": {"caller", "config", "edge", "errors", "flows", "rpc"},
     "rpc": {
         "concurrency",
         "config",
@@ -96,12 +96,13 @@ ROOMS = {
 # stubs.
 HOMES = {
     "alembic": {"store"},
-    "cryptography": {"edge"},
+    "cryptography": {"edge", "http.console"},
     "google": {"rpc"},
     "grpc": {"rpc"},
     "grpc_health": {"rpc"},
     "grpc_reflection": {"rpc"},
     "grpc_status": {"rpc"},
+    "jinja2": {"http.console"},
     "msgspec": {"engine.link"},
     "numpy": {"core", "engine", "flows", "rpc"},
     "prometheus_client": {"edge.metrics"},

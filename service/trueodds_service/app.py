@@ -76,7 +76,14 @@ class App:
         services = Services.of(settings, self._catalog, self._calibrators)
         self._server = Server(settings, self._catalog, services, gate, certificates)
         self._http = (
-            http_server(settings, self._catalog, json_methods(services), gate, certificates)
+            http_server(
+                settings,
+                self._catalog,
+                self._calibrators,
+                json_methods(services),
+                gate,
+                certificates,
+            )
             if settings.http is not None
             else None
         )

@@ -280,7 +280,7 @@ class Settings(_Settings):
 
     def _refuse_if_open(self, name: str, listen: str) -> None:
         """Raises ValueError where others than this machine could ask, and nobody has said so."""
-        if self.insecure or _is_loopback(listen) or (self.tls and self.tls.client_ca):
+        if self.insecure or is_loopback(listen) or (self.tls and self.tls.client_ca):
             return
         lacking = "knows nobody" if self.tls else "has no TLS"
         raise ValueError(
@@ -290,7 +290,7 @@ class Settings(_Settings):
         )
 
 
-def _is_loopback(listen: str) -> bool:
+def is_loopback(listen: str) -> bool:
     """Whether only this machine gets there."""
     host = listen.rpartition(":")[0].strip("[]")
     try:

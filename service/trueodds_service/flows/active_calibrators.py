@@ -6,7 +6,7 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -14,12 +14,12 @@ from trueodds_service.caller import current
 from trueodds_service.core.calibrators.base import Calibrator as Applied
 from trueodds_service.core.calibrators.from_parameters import calibrator_of
 from trueodds_service.core.calibrators.methods import Method
-from trueodds_service.errors import NotReady, ServiceError
+from trueodds_service.errors import NotFound, NotReady, ServiceError
 from trueodds_service.flows.raw import raw_because
 from trueodds_service.flows.store_calls import AWAY, StoreCalls
 from trueodds_service.store.base import CalibratorStore
 from trueodds_service.store.calibrator import Calibrator
-from trueodds_service.store.records import Damaged, FitRequest, Scope
+from trueodds_service.store.records import Activation, Damaged, FitRequest, Scope
 from trueodds_service.store.views import Snapshot
 
 T = TypeVar("T")
@@ -234,6 +234,27 @@ class Calibrators:
         previous = await self.ask(take_back)
         await self.refresh()
         return previous
+
+    async def history(self, model: str, calibrator_id: str) -> Sequence[Activation]:
+        """All activations in the scope of a calibrator, the oldest first. Raises NotFound."""
+        scope = (await self.find(model, calibrator_id)).scope
+        return await self.ask(self.store.history, scope)
+
+    async def before(self, model: str, calibrator_id: str) -> str | None:
+        """What a rollback of an active calibrator would return to, as it looks now; its id.
+
+        None where nothing would be active. Raises NotFound.
+        """
+        rows = {each.sequence: each for each in await self.history(model, calibrator_id)}
+        below = rows.get(next(reversed(rows.values())).parent or 0) if rows else None
+        while below is not None:
+            try:
+                if isinstance(await self.find(model, below.calibrator_id or ""), Calibrator):
+                    return below.calibrator_id
+            except NotFound:  # it was deleted: passed over
+                pass
+            below = rows.get(below.parent or 0)
+        return None
 
     async def ask(self, call: Callable[..., T], *args: object, **kwargs: object) -> T:
         """A call of the store, off the event loop, with its errors as the service's."""

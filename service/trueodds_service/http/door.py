@@ -1,9 +1,11 @@
 """Everything that is behind the HTTP door, by path."""
 
-from trueodds_service.config import Settings
+from trueodds_service.config import Settings, is_loopback
 from trueodds_service.edge.gate import Gate
 from trueodds_service.edge.tls import Certificates
+from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog
+from trueodds_service.http.console.site import console_routes
 from trueodds_service.http.contract import contract_routes
 from trueodds_service.http.endpoints import Door
 from trueodds_service.http.health import health_routes
@@ -14,11 +16,17 @@ from trueodds_service.rpc.as_json import JsonMethod
 def http_server(
     settings: Settings,
     catalog: Catalog,
+    calibrators: Calibrators,
     methods: list[JsonMethod],
     gate: Gate,
     certificates: Certificates | None,
 ) -> HttpServer:
     """The server with all of its routes; with ``certificates`` it speaks TLS."""
     door = Door(gate, settings.limits.max_message_mib * 2**20)
-    routes = [*health_routes(catalog), *contract_routes(methods, door)]
+    own_only = is_loopback(settings.http or "")
+    routes = [
+        *health_routes(catalog),
+        *contract_routes(methods, door),
+        *console_routes(methods, calibrators, gate, is_loopback=own_only),
+    ]
     return HttpServer(settings, routes, certificates)

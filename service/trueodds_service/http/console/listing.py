@@ -1,0 +1,104 @@
+"""Calibrators as the contract lists them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+from trueodds_service.http.console.contract import Contract, Fields
+
+_PAGE = 1000
+_MOST_PAGES = 10
+# Both models' confidences, from the least that a choice can have.
+_POINTS = 64
+_FURTHEST = 1 - 1e-4
+# Methods that give each option a weight: what they do to a confidence depends on the option.
+_BY_OPTION = {"METHOD_VECTOR", "METHOD_MATRIX"}
+
+
+async def all_of(
+    contract: Contract, model: str, task: str | None = None
+) -> tuple[list[Fields], list[Fields]]:
+    """A model's calibrators, the newest first, and what is left of those that are damaged."""
+    found: list[Fields] = []
+    damaged: list[Fields] = []
+    token = ""
+    for _ in range(_MOST_PAGES):
+        request = {"model": f"models/{model}", "pageSize": _PAGE, "pageToken": token}
+        if task is not None:
+            request["task"] = task
+        page = await contract.ask("CalibrationService/ListCalibrators", request)
+        found += map(as_shown, page["calibrators"])
+        damaged += page["damaged"]
+        token = page["nextPageToken"]
+        if not token:
+            break
+    return found, damaged
+
+
+async def active_of(contract: Contract, model: str) -> list[Fields]:
+    """What is active for a model, in the order of the tasks."""
+    found, _ = await all_of(contract, model)
+    return sorted((each for each in found if each["active"]), key=_task_and_options)
+
+
+def by_task(calibrators: Sequence[Fields]) -> Mapping[str, list[Fields]]:
+    """The same by task; the default comes first."""
+    tasks: dict[str, list[Fields]] = {}
+    for each in sorted(calibrators, key=lambda each: str(each["scope"]["task"])):
+        tasks.setdefault(each["scope"]["task"], []).append(each)
+    return tasks
+
+
+def as_shown(calibrator: Fields) -> Fields:
+    """A calibrator of the contract with what JSON left out, its model and its id."""
+    model, _, identifier = calibrator["name"].removeprefix("models/").partition("/calibrators/")
+    absent = {"temperature": None, "active": False, "keepsChoice": True, "selection": None}
+    return {**absent, **calibrator, "model": model, "id": identifier}
+
+
+async def get(contract: Contract, model: str, identifier: str) -> Fields:
+    """Raises NotFound."""
+    name = f"models/{model}/calibrators/{identifier}"
+    answer = await contract.ask("CalibrationService/GetCalibrator", {"name": name})
+    return as_shown(answer["calibrator"])
+
+
+async def effect(contract: Contract, calibrator: Fields) -> list[tuple[float, float]]:
+    """What a calibrator makes of each confidence, where the other options share the rest alike.
+
+    Empty where that depends on which option it is.
+    """
+    if calibrator["method"] in _BY_OPTION or calibrator["biasCorrection"] not in (
+        "BIAS_CORRECTION_UNSPECIFIED",
+    ):
+        return []
+    options = calibrator["scope"]["options"] or 2
+    least = 1 / options
+    # Denser towards certainty, where most of what an aligned model says lies.
+    shares = [1 - (1 - step / _POINTS) ** 2 for step in range(_POINTS + 1)]
+    said = [least + (_FURTHEST - least) * share for share in shares]
+    items = [
+        {"logprobs": [math.log(p), *[math.log((1 - p) / (options - 1))] * (options - 1)]}
+        for p in said
+    ]
+    request: dict[str, Any] = {"name": calibrator["name"], "items": items}
+    request["task"] = calibrator["scope"]["task"]
+    answer = await contract.ask("CalibrationService/Calibrate", request)
+    return [
+        (p, outcome["scores"]["calibratedProbabilities"][0])
+        for p, outcome in zip(said, answer["outcomes"], strict=True)
+        if "scores" in outcome
+    ]
+
+
+def at(curve: Sequence[tuple[float, float]], said: float) -> float | None:
+    """What a curve makes of one confidence, by linear interpolation; None without a curve."""
+    for (x0, y0), (x1, y1) in pairwise(curve):
+        if x0 <= said <= x1:
+            return y0 + (y1 - y0) * (said - x0) / (x1 - x0)
+    return None
+
+
+def _task_and_options(calibrator: Fields) -> tuple[str, int]:
+    return calibrator["scope"]["task"], calibrator["scope"]["options"]

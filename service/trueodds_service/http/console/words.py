@@ -1,0 +1,104 @@
+"""How numbers and names are written on the pages."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+NARROW = "\u202f"
+_NEARLY_ALL, _NEARLY_NONE = 0.995, 0.005
+_REST = 0.0005
+
+METHODS = {
+    "METHOD_IDENTITY": "nothing: raw probabilities",
+    "METHOD_CONSTANT": "a temperature that somebody gave",
+    "METHOD_TEACHER_KL": "a temperature taught by the pre-trained model",
+    "METHOD_AGREEMENT_KL": "a temperature taught where both models agree",
+    "METHOD_TEACHER_POOLED": "a temperature taught, and drawn towards other tasks’",
+    "METHOD_TEMPERATURE": "a temperature fitted to answers",
+    "METHOD_KDE": "kernel densities of right and wrong answers",
+    "METHOD_BETA": "beta calibration of the confidence",
+    "METHOD_VECTOR": "vector scaling",
+    "METHOD_MATRIX": "matrix scaling",
+    "METHOD_ISOTONIC": "isotonic regression of the confidence",
+    "METHOD_SCALING_BINNING": "scaling, then binning",
+}
+
+
+def percent(share: float) -> str:
+    """A share as a percentage; what is nearly all or nothing is not written as if it were."""
+    share = float(share)
+    if share in (0, 1) or _NEARLY_NONE <= share <= _NEARLY_ALL:
+        return f"{100 * share:.0f}{NARROW}%"
+    if share < _REST:
+        return f"under 0.1{NARROW}%"
+    if share > 1 - _REST:
+        return f"over 99.9{NARROW}%"
+    return f"{100 * share:.1f}{NARROW}%"
+
+
+def decimal(value: float, digits: int = 3) -> str:
+    """A number with so many decimals and a true minus sign."""
+    return f"{float(value) + 0.0:.{digits}f}".replace("-", "−")
+
+
+def temperature(value: float | None) -> str:
+    """A temperature to three figures."""
+    return "–" if value is None else f"{value:.3g}"
+
+
+def count(value: float) -> str:
+    """A whole number, its thousands set apart."""
+    return f"{int(value):,}".replace(",", NARROW)
+
+
+def plural(number: float, noun: str) -> str:
+    """A number with its noun."""
+    return f"{count(number)} {noun}" if int(number) == 1 else f"{count(number)} {noun}s"
+
+
+def when(timestamp: str) -> str:
+    """A time of protobuf's JSON, to the minute."""
+    return f"{datetime.fromisoformat(timestamp):%-d %B %Y, %H:%M} UTC"
+
+
+def short(hash_: str) -> str:
+    """The beginning of a hash, enough to tell it from others by eye."""
+    return hash_[:8]
+
+
+def last_part(name: str) -> str:
+    """The last part of a resource name."""
+    return name.rpartition("/")[2]
+
+
+def method(name: str) -> str:
+    """What a method of the contract does, in a few words."""
+    return METHODS.get(name, name.removeprefix("METHOD_").replace("_", " ").lower())
+
+
+def task(name: str) -> str:
+    """A task, or what a calibrator without one is for."""
+    return name or "every task without its own"
+
+
+def options(number: int) -> str:
+    """How many options the questions of a scope have."""
+    return plural(number, "option") if number else "any number of options"
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    each.__name__: each
+    for each in (
+        percent,
+        decimal,
+        temperature,
+        count,
+        plural,
+        when,
+        short,
+        last_part,
+        method,
+        task,
+        options,
+    )
+}

@@ -1,0 +1,145 @@
+"""What the console's pages say and do, in a real Chromium."""
+
+import json
+
+import pytest
+
+
+def body(page):
+    return page.locator("main").inner_text().replace("\u202f", " ")
+
+
+def test_models_and_their_state(visit, fitted):
+    page = visit("./")
+    assert "1 of 2 models answers; 1 has failed." in body(page)
+    assert "its tokenizer cannot be loaded: no tokenizer.json" in body(page)
+    card = page.locator(".card", has=page.get_by_role("heading", name="aligned"))
+    assert "calibrated by base" in card.inner_text()
+    card.get_by_role("link", name="reviews").click()
+    assert page.get_by_role("heading", name="reviews").is_visible()
+    assert "Active" in body(page)
+
+
+def test_a_question_by_keyboard(visit, fitted):
+    page = visit("question?model=aligned&task=reviews")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.get_by_label("Question").focus()
+    page.keyboard.type("Is it so?")
+    page.keyboard.press("Tab")
+    page.keyboard.type("yes\nno")
+    page.keyboard.press("Control+Enter")
+    page.locator(".bars").wait_for()
+    text = body(page)
+    assert "It says" in text
+    assert "Raw, the model claims to be" in text
+    assert "Calibrated, that is" in text
+    rows = page.locator(".bars tbody tr")
+    assert rows.count() == 2
+    for column in (0, 1):
+        shares = [
+            int(row.locator("td .n").nth(column).inner_text().split("\u202f")[0])
+            for row in rows.all()
+        ]
+        assert sum(shares) == pytest.approx(100, abs=1)
+    assert page.locator(".tokens tbody tr").count() == 8
+    assert page.url.endswith("/question"), "the question is not in the address"
+    assert page.get_by_label("Options").input_value() == "yes\nno"
+
+
+def test_a_question_of_a_task_without_calibrator_says_why(visit, fitted):
+    page = visit("question?model=aligned&task=unheard-of")
+    page.get_by_label("Question").fill("Is it so?")
+    page.get_by_label("Options").fill("yes\nno")
+    page.get_by_role("button", name="Ask").click()
+    page.locator(".bars").wait_for()
+    assert "Why raw: no calibrator is active for task 'unheard-of'" in body(page)
+    assert "No calibrator stands behind that number" in body(page)
+
+
+def test_what_is_wrong_with_a_question_is_said_beside_it(visit, said):
+    page = visit("question?model=aligned")
+    page.get_by_label("Question").fill("Is it so?")
+    page.get_by_label("Options").fill("yes")
+    page.get_by_role("button", name="Ask").click()
+    alert = page.get_by_role("alert")
+    assert alert.inner_text() == "The options: has 1 options; from 2 to 128."
+    assert page.get_by_label("Question").input_value() == "Is it so?"
+    assert all("400" in each for each in said)
+    said.clear()  # Chromium tells of every status that is no success
+
+
+def test_activate_and_roll_back(visit, taught, fitted):
+    page = visit(f"calibrators/aligned/{fitted}")
+    assert "Stored" in body(page)
+    assert "the model was right" in body(page)
+    page.get_by_role("link", name="Activate …").click()
+    assert "Every answer of aligned to questions of reviews with 2 options" in body(page)
+    assert "Temperature" in page.locator(".differing").inner_text()
+    page.get_by_role("button", name="Activate").click()
+    page.get_by_role("status").wait_for()
+    assert "It is active now" in body(page)
+    assert page.locator(".history li").count() == 2
+    page.get_by_role("link", name="Roll back …").click()
+    assert f"Then {taught[:8]} answers" in body(page).replace("\n", " ")
+    page.get_by_role("button", name="Roll back").click()
+    page.get_by_role("status").wait_for()
+    assert "Its activation was taken back" in body(page)
+    page.get_by_role("link", name=taught[:8]).first.click()
+    assert "Active" in body(page)
+
+
+def test_two_calibrators_beside_each_other(visit, taught, fitted):
+    page = visit("calibrators?model=aligned")
+    page.get_by_role("link", name="Compare the newest two").click()
+    differing = page.locator(".differing").inner_text()
+    assert "a temperature fitted to answers" in differing
+    assert "a temperature taught by the pre-trained model" in differing
+    assert page.locator("path.line").count() == 2
+    page.get_by_label("with this").select_option(taught)
+    page.get_by_role("button", name="Compare").click()
+    assert "Nothing differs" in body(page)
+
+
+def test_a_calibrator_measured(visit, fitted, tmp_path):
+    page = visit(f"calibrators/aligned/{fitted}/measure")
+    rows = (
+        {"text": f"Is {number} so?", "options": ["yes", "no"], "answer": "yes"}
+        for number in range(12)
+    )
+    file = tmp_path / "labelled.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    page.locator("input[type=file]").set_input_files(file)
+    page.wait_for_function("document.getElementById('questions').value !== ''")
+    page.get_by_role("button", name="Measure").click()
+    page.locator(".dot").first.wait_for()
+    assert "The model was right" in body(page)
+    assert "12 questions say little" in body(page)
+    assert page.get_by_role("img").count() == 2
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_is_accessible_and_fits_a_phone(visit, axe, taught, fitted, scheme):
+    page = visit("./", color_scheme=scheme, viewport={"width": 360, "height": 740}, bypass_csp=True)
+    # Of the other scheme nothing but its colours is another.
+    rules = {"resultTypes": ["violations"]}
+    if scheme == "dark":
+        rules["runOnly"] = ["color-contrast"]
+    of = f"calibrators/aligned/{taught}"
+    paths = (
+        "./",
+        "question",
+        "calibrators",
+        of,
+        f"{of}/roll-back",
+        f"{of}/measure",
+        f"compare?model=aligned&one={taught}&other={fitted}",
+        "live",
+        "sign-in",
+    )
+    for path in paths:
+        page.goto(path)
+        page.evaluate(axe)
+        found = page.evaluate("rules => axe.run(rules)", rules)["violations"]
+        assert [(each["id"], each["nodes"][0]["html"]) for each in found] == [], path
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path

@@ -1,1 +1,0 @@
-"""What breaks in production, broken on purpose. Run by `make chaos`; see docs/reliability.md."""
