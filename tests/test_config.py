@@ -6,7 +6,19 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from trueodds_service.config import MAX_LORA_RANK, FakeSettings, Limits, VllmSettings, load
+from trueodds_service.config import (
+    MAX_LORA_RANK,
+    FakeSettings,
+    Limits,
+    ModelSettings,
+    Observability,
+    Scaling,
+    Settings,
+    Tls,
+    VllmSettings,
+    load,
+    read,
+)
 from trueodds_service.errors import ConfigError
 
 MODEL = {"name": "aligned", "weights": "weights"}
@@ -356,3 +368,41 @@ def test_an_adapter_of_the_largest_rank_is_fine(write, tmp_path):
     adapted = {"name": "adapted", "base": "aligned", "adapter": "lora"}
     settings = load(write({"models": [MODEL, adapted]}))
     assert settings.models[1].adapter == tmp_path / "lora"
+
+
+PRODUCTION = Path(__file__).parents[1] / "deploy" / "production" / "serve.yaml"
+
+
+def test_the_production_configuration_is_a_right_one():
+    """But for its folders, which are not on this machine."""
+    settings, problems = read(PRODUCTION)
+    assert [model.name for model in settings.models] == [
+        "llama-3.1-8b",
+        "llama-3.1-8b-instruct",
+        "reviews",
+    ]
+    assert all(problem.startswith("models: ") for problem in problems)
+
+
+def test_the_production_configuration_has_every_setting_and_its_default():
+    """A setting that is added to config.py is to be explained there."""
+    content = yaml.safe_load(PRODUCTION.read_text())
+    models = content["models"]
+    written = {
+        Settings: content,
+        Limits: content["limits"],
+        Tls: content["tls"],
+        Observability: content["observability"],
+        ModelSettings: {name: value for model in models for name, value in model.items()},
+        VllmSettings: models[0]["engine"],
+        Scaling: models[0]["engine"]["replicas"],
+    }
+    for kind, given in written.items():
+        assert given.keys() == kind.model_fields.keys(), kind.__name__
+    assert Limits(**content["limits"]) == Limits()
+    assert Observability(**content["observability"]) == Observability()
+    assert VllmSettings(**{**models[0]["engine"], "replicas": None}) == VllmSettings()
+    assert Scaling(**models[0]["engine"]["replicas"]) == Scaling(max=4)
+    usual = Settings(models=[MODEL])
+    for name in ("insecure", "require_calibrated", "gateways"):
+        assert content[name] == getattr(usual, name)

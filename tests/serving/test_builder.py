@@ -63,7 +63,16 @@ def test_what_the_command_prints_builds_the_same_service(path, nodes, capsys, mo
     assert built == [(config.load(path), None)]
 
 
-def test_what_the_cluster_has_no_gpus_for_is_refused_by_name(path, nodes):
+def test_nodes_that_come_later_are_waited_for(path, nodes, monkeypatch):
+    """KubeRay deploys when the first is up, which has no GPU."""
+    nodes.append(0)
+    monkeypatch.setattr(builder.time, "sleep", lambda _: nodes.append(1))
+    assert builder.build(config.load(path))
+    assert nodes == [0, 1, 1]
+
+
+def test_what_the_cluster_has_no_gpus_for_is_refused_by_name(path, nodes, monkeypatch):
+    monkeypatch.setattr(builder, "_NODES_SECONDS", -1.0)
     nodes.extend([1, 0])
     with pytest.raises(ConfigError, match="model base: 2 replicas of 1 GPU, 1 GPU is here"):
         builder.build(config.load(path))
@@ -93,7 +102,7 @@ def test_the_example_is_what_the_command_makes_of_its_configuration(capsys):
     assert main.serve_config(CLUSTER / "serve.yaml") == 0
     made = capsys.readouterr().out
     assert (CLUSTER / "serve-config.yaml").read_text() == made
-    service, _ = yaml.safe_load_all((CLUSTER / "rayservice.yaml").read_text())
+    service, *_ = yaml.safe_load_all((CLUSTER / "rayservice.yaml").read_text())
     inside = yaml.safe_load(service["spec"]["serveConfigV2"])
     assert inside == {**yaml.safe_load(made), "proxy_location": "EveryNode"}
     ServeDeploySchema.model_validate(inside)

@@ -1,23 +1,40 @@
 """The service for `serve deploy` and KubeRay: `trueodds_service.serving.builder:build`."""
 
+import logging
+import time
 from typing import Any
 
 import yaml
 from ray import serve
 
 from trueodds_service.config import Settings
+from trueodds_service.errors import ConfigError
 from trueodds_service.serving.application import application
 from trueodds_service.serving.names import APP
 
 PATH = f"{__name__}:build"
 
+_log = logging.getLogger(__name__)
+
+# KubeRay deploys as soon as its first node is up; those with GPUs come later.
+_NODES_SECONDS = 300.0
+_PAUSE_SECONDS = 2.0
+
 
 def build(settings: Settings) -> serve.Application:
     """Serve's application builder: its arguments are a configuration, with absolute paths.
 
-    Raises ConfigError when the models want more GPUs than the cluster has.
+    Raises ConfigError when the models want more GPUs than the cluster has, also after some minutes.
     """
-    return application(settings, sockets=None)
+    end = time.monotonic() + _NODES_SECONDS
+    while True:
+        try:
+            return application(settings, sockets=None)
+        except ConfigError as error:
+            if time.monotonic() > end:
+                raise
+            _log.warning("waiting for nodes: %s", error.message)
+        time.sleep(_PAUSE_SECONDS)
 
 
 def serve_config(settings: Settings) -> str:
