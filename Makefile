@@ -22,7 +22,7 @@ PROTOS := $(wildcard proto/trueodds/v1/*.proto)
 STUBS  := clients/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser cluster lint format proto proto-check buf bench verify train lock clean
+.PHONY: help setup demo test browser cluster lint format proto proto-check buf bench verify chaos train lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ verify: $(READY)  ## compare every number with transformers and lm-eval, and fuz
 	$(BIN)/python -m verification.calibration; calibration=$$?; \
 	  $(BIN)/python -m verification.fuzz; fuzz=$$?; \
 	  $(BIN)/python -m verification.scoring && exit $$((calibration + fuzz))
+
+chaos: $(READY)  ## break it on purpose: kills, pauses, floods; DRILLS="--only NAME --tries N" for less
+	$(BIN)/python -m verification.chaos $(DRILLS)
 
 train: $(READY)  ## train the demo pair again (minutes on a GPU, hours on a CPU)
 	$(BIN)/python -m trueodds_demo.training
