@@ -83,6 +83,7 @@ class App:
                 json_methods(services),
                 gate,
                 certificates,
+                self.metrics.node,
             )
             if settings.http is not None
             else None

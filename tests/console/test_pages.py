@@ -143,3 +143,12 @@ def test_every_page_is_accessible_and_fits_a_phone(visit, axe, taught, fitted, s
         found = page.evaluate("rules => axe.run(rules)", rules)["violations"]
         assert [(each["id"], each["nodes"][0]["html"]) for each in found] == [], path
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+
+
+def test_live_numbers_come_by_themselves(visit, service, question, fitted):
+    page = visit("live")
+    page.get_by_text("moment").wait_for()
+    for _ in range(5):
+        service.score(question())
+    page.get_by_text("ScoringService/Score").wait_for()
+    assert "questions a second over the last" in body(page)

@@ -1,5 +1,7 @@
 """Everything that is behind the HTTP door, by path."""
 
+from collections.abc import Callable
+
 from trueodds_service.config import Settings, is_loopback
 from trueodds_service.edge.gate import Gate
 from trueodds_service.edge.tls import Certificates
@@ -20,13 +22,15 @@ def http_server(
     methods: list[JsonMethod],
     gate: Gate,
     certificates: Certificates | None,
+    metrics: Callable[[], bytes],
 ) -> HttpServer:
-    """The server with all of its routes; with ``certificates`` it speaks TLS."""
+    """The server with all of its routes; with ``certificates`` it speaks TLS. ``metrics`` is what
+    the console shows of what is counted."""
     door = Door(gate, settings.limits.max_message_mib * 2**20)
     own_only = is_loopback(settings.http or "")
     routes = [
         *health_routes(catalog),
         *contract_routes(methods, door),
-        *console_routes(methods, calibrators, gate, is_loopback=own_only),
+        *console_routes(methods, calibrators, gate, metrics, is_loopback=own_only),
     ]
     return HttpServer(settings, routes, certificates)

@@ -1,8 +1,9 @@
 """What stands between a page's address and the page: the gate, the session and the form."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -11,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 
 from trueodds_service.edge.arrival import Arrival
 from trueodds_service.edge.gate import Gate
+from trueodds_service.edge.metrics.recent import Looks
 from trueodds_service.errors import (
     Forbidden,
     InvalidInput,
@@ -19,7 +21,7 @@ from trueodds_service.errors import (
     class_and_place,
 )
 from trueodds_service.flows.active_calibrators import Calibrators
-from trueodds_service.http.arrivals import read_body
+from trueodds_service.http.arrivals import read_body, while_awaited
 from trueodds_service.http.console.contract import Contract, full_name
 from trueodds_service.http.console.sessions import COOKIE, Sessions, keep
 from trueodds_service.http.console.visit import Visit, sentence
@@ -41,7 +43,18 @@ class House:
     gate: Gate
     contract: Contract
     calibrators: Calibrators
+    looks: Looks
     sessions: Sessions
+
+    def visit(self, request: Request, session: str, *, has_key: bool) -> Visit:
+        return Visit(
+            request,
+            self.contract,
+            self.calibrators,
+            self.looks,
+            token=self.sessions.token(session),
+            has_key=has_key,
+        )
 
 
 @dataclass(frozen=True)
@@ -60,30 +73,31 @@ class Page:
         is_new = key is None
         if key is None:
             key, session = "", sessions.begin()
-        visit = Visit(
-            request,
-            self.house.contract,
-            self.house.calibrators,
-            token=sessions.token(session),
-            has_key=bool(key),
-        )
-        response = await self._answer(visit, key)
+        visit = self.house.visit(request, session, has_key=bool(key))
+        try:
+            response = await self._answer(visit, key)
+        except asyncio.CancelledError:  # its caller has left
+            return
         if is_new and "set-cookie" not in response.headers:
             keep(session, request, response)
         await response(scope, receive, send)
 
     async def _answer(self, visit: Visit, key: str) -> Response:
+        refusal = None
         try:
             async with self.house.gate.admitted(arrival(self.method, visit.request, key)):
                 try:
-                    return await self.show(await with_form(visit, self.house.sessions))
+                    visit = await with_form(visit, self.house.sessions)
+                    async with while_awaited(visit.request):
+                        return await self.show(visit)
                 except Exception as error:
-                    # Here, where it is known who asks.
-                    return refused(visit, error)
+                    # Here, where it is known who asks; and on, for the gate counts it.
+                    refusal = refused(visit, error)
+                    raise
         except Unauthenticated:
             return visit.redirect("/sign-in", **({"ended": "yes"} if key else {}))
         except Exception as error:
-            return refused(visit, error)
+            return refusal or refused(visit, error)
 
 
 def arrival(method: str, request: Request, key: str) -> Arrival:
@@ -109,14 +123,7 @@ async def with_form(visit: Visit, sessions: Sessions) -> Visit:
     form = {name: value.replace("\r\n", "\n") for name, value in pairs}
     if not sessions.is_token(form.pop("token", ""), request.cookies.get(COOKIE, "")):
         raise Forbidden("the form is of a session that has ended; open the page again")
-    return Visit(
-        request,
-        visit.contract,
-        visit.calibrators,
-        token=visit.token,
-        has_key=visit.has_key,
-        form=form,
-    )
+    return replace(visit, form=form)
 
 
 def refused(visit: Visit, error: Exception) -> Response:

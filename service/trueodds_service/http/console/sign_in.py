@@ -29,9 +29,7 @@ class SignIn:
         is_new = sessions.key(session) is None
         if is_new:
             session = sessions.begin()
-        house = self.house
-        token = sessions.token(session)
-        visit = Visit(request, house.contract, house.calibrators, token=token, has_key=False)
+        visit = self.house.visit(request, session, has_key=False)
         try:
             visit = await with_form(visit, sessions)
             response = await self._answer(visit)
@@ -68,7 +66,7 @@ class SignOut:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         house = self.house
-        visit = Visit(request, house.contract, house.calibrators, token="", has_key=False)
+        visit = house.visit(request, request.cookies.get(COOKIE, ""), has_key=False)
         try:
             await with_form(visit, house.sessions)
             response = visit.redirect("/sign-in")

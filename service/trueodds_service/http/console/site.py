@@ -1,6 +1,6 @@
 """The console's pages by their addresses."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from trueodds_service.edge.gate import Gate
+from trueodds_service.edge.metrics.recent import Looks
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.http.console import (
     calibrator,
@@ -57,14 +58,20 @@ _SENT: tuple[tuple[str, str, Show], ...] = (
 
 
 def console_routes(
-    methods: Iterable[JsonMethod], calibrators: Calibrators, gate: Gate, *, is_loopback: bool
+    methods: Iterable[JsonMethod],
+    calibrators: Calibrators,
+    gate: Gate,
+    metrics: Callable[[], bytes],
+    *,
+    is_loopback: bool,
 ) -> list[BaseRoute]:
     """The console at ``/console``, and the way there from ``/``.
 
-    ``is_loopback``: the door's address is this machine's alone, so that pages under another name
-    are not for whom they seem to be.
+    ``metrics`` is what is counted, as Prometheus reads it. ``is_loopback``: the door's address is
+    this machine's alone, so that pages under another name are not for whom they seem to be.
     """
-    house = House(gate, Contract(methods), calibrators, Sessions(session_secret()))
+    sessions = Sessions(session_secret())
+    house = House(gate, Contract(methods), calibrators, Looks(metrics), sessions)
     application = Starlette(
         routes=_routes(house),
         exception_handlers={HTTPException: _no_page},  # type: ignore[dict-item]

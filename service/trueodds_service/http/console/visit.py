@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from trueodds_service import caller
 from trueodds_service.caller import Permission
+from trueodds_service.edge.metrics.recent import Looks
 from trueodds_service.errors import ServiceError
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.http.console.contract import Contract
@@ -36,6 +37,7 @@ class Visit:
     request: Request
     contract: Contract
     calibrators: Calibrators
+    looks: Looks
     token: str
     has_key: bool
     form: Mapping[str, str] = field(default_factory=dict)

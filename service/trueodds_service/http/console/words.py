@@ -7,6 +7,7 @@ from typing import Any
 NARROW = "\u202f"
 _NEARLY_ALL, _NEARLY_NONE = 0.995, 0.005
 _REST = 0.0005
+_WHOLE, _TENTH = 100, 0.1
 
 METHODS = {
     "METHOD_IDENTITY": "nothing: raw probabilities",
@@ -56,6 +57,20 @@ def plural(number: float, noun: str) -> str:
     return f"{count(number)} {noun}" if int(number) == 1 else f"{count(number)} {noun}s"
 
 
+def rate(per_second: float) -> str:
+    """So many a second, to what one can tell apart."""
+    if per_second >= _WHOLE:
+        return count(per_second)
+    return f"under {_TENTH}" if 0 < per_second < _TENTH / 2 else f"{per_second:.1f}"
+
+
+def duration(seconds: float | None) -> str:
+    """A latency, in milliseconds or in seconds."""
+    if seconds is None:
+        return "–"
+    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+
+
 def when(timestamp: str) -> str:
     """A time of protobuf's JSON, to the minute."""
     return f"{datetime.fromisoformat(timestamp):%-d %B %Y, %H:%M} UTC"
@@ -94,6 +109,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
         temperature,
         count,
         plural,
+        rate,
+        duration,
         when,
         short,
         last_part,

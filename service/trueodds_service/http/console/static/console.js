@@ -36,6 +36,7 @@ for (const live of document.querySelectorAll("[data-refresh]")) {
       try {
         const response = await fetch(live.dataset.refresh, { redirect: "error" });
         if (response.ok) live.innerHTML = await response.text();
+        live.toggleAttribute("data-away", !response.ok);
       } catch {
         live.setAttribute("data-away", "");
       }
