@@ -17,6 +17,7 @@ SERVICE, CLIENT = (Path(package.__file__).parent for package in (trueodds_servic
 ARROWS = {
     "serving": {
         "app",
+        "caller",
         "concurrency",
         "config",
         "edge",
@@ -51,13 +52,13 @@ ARROWS = {
         "prompts",
         "store",
     },
-    "edge": {"caller", "config", "errors", "store", "watching"},
+    "edge": {"caller", "config", "errors", "flows", "store", "watching"},
     "flows": {"caller", "concurrency", "core", "engine", "errors", "prompts", "store", "watching"},
     "engine": {"concurrency", "config", "errors"},
     "prompts": {"engine", "errors"},
     "store": {"caller"},
     "core": set(),
-    "config": {"errors"},
+    "config": {"caller", "errors"},
     "revision": {"errors"},
     "caller": set(),
     "watching": set(),
@@ -72,6 +73,8 @@ DOORS = {
     ("rpc", "engine"): {"engine.base"},
     ("serving", "prompts"): {"prompts.loading"},
     ("serving", "engine"): {"engine.base", "engine.link", "engine.start"},
+    ("edge", "flows"): {"flows.following", "flows.store_calls"},
+    ("edge", "store"): {"store.keys"},
     ("flows", "store"): {
         "store.base",
         "store.calibrator",
@@ -126,6 +129,7 @@ CLIENT_LIBRARIES = {"google", "grpc", "grpc_status", "rich", "typer", "typing_ex
 # Two commands hand over to a program of another package, when they are called, and a picture and
 # files of Parquet to the library of an extra.
 HANDED_OVER = {
+    ("cli.keys", "trueodds_service"),
     ("cli.serve", "trueodds_service"),
     ("cli.transfer", "trueodds_service"),
     ("cli.demo", "trueodds_demo"),

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from trueodds_service.config import Settings
 from trueodds_service.edge.gate import Gate
+from trueodds_service.edge.identity.identities import Everybody, Identities, KnownClients
+from trueodds_service.edge.identity.known_keys import KnownKeys
 from trueodds_service.edge.metrics.process import ProcessMetrics
 from trueodds_service.edge.metrics.requests import RequestMetrics
 from trueodds_service.edge.metrics.state import Asked, GatewayState, of_state
@@ -21,7 +23,7 @@ from trueodds_service.revision import model_revision, tokenizer_revision
 from trueodds_service.rpc.as_json import json_methods
 from trueodds_service.rpc.server import Server
 from trueodds_service.rpc.services import Services
-from trueodds_service.store import SqlCalibratorStore, upgrade
+from trueodds_service.store import SqlCalibratorStore, SqlKeyStore, upgrade
 
 # One place for the token that is read, one for the identifier that may be forced before it.
 _ANSWER_TOKENS = 2
@@ -71,7 +73,8 @@ class App:
         )
         registry.register(Asked(lambda: of_state(self._state())))
         requests = RequestMetrics(registry, settings.observability.tenants)
-        gate = Gate(settings.limits.max_concurrent_requests, Watch(requests))
+        self._identities = _identities(settings)
+        gate = Gate(settings.limits.max_concurrent_requests, self._identities, Watch(requests))
         certificates = Certificates(settings.tls) if settings.tls is not None else None
         services = Services.of(settings, self._catalog, self._calibrators)
         self._server = Server(settings, self._catalog, services, gate, certificates)
@@ -104,6 +107,7 @@ class App:
         """Listens, once it knows what its models are. Raises ConfigError where it cannot."""
         await asyncio.to_thread(self._find_revisions)
         await self._calibrators.refresh()
+        await self._identities.start()
         self._following = asyncio.create_task(self._calibrators.follow())
         await self._server.start()
         if self._http is not None:
@@ -160,5 +164,12 @@ class App:
             self._following.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._following
+        await self._identities.close()
         self._calibrators.close()
         self._store.close()
+
+
+def _identities(settings: Settings) -> Identities:
+    if settings.access == "open":
+        return Everybody()
+    return KnownClients(KnownKeys(SqlKeyStore(settings.store)), settings.clients)

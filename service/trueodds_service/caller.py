@@ -1,10 +1,14 @@
 """Who asks: set where a request enters, read wherever that makes a difference."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import StrEnum
+
+NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
+"""What a tenant can be called, and a key."""
 
 
 class Permission(StrEnum):
@@ -15,7 +19,7 @@ class Permission(StrEnum):
     FIT = "fit"
     """Fit, activate, roll back and delete calibrators."""
     ADMIN = "admin"
-    """Keys, and every tenant."""
+    """Read what is any tenant's."""
 
 
 @dataclass(frozen=True, slots=True)

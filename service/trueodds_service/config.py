@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from trueodds_service.caller import NAME as TENANT_NAME
+from trueodds_service.caller import Permission
 from trueodds_service.errors import ConfigError
 
 MAX_LORA_RANK = 512
@@ -201,6 +203,24 @@ class Observability(_Settings):
     share theirs."""
 
 
+class CertificateClient(_Settings):
+    """A client that is known by its certificate."""
+
+    certificate: str = Field(min_length=1)
+    """A name that its certificate is for: a SPIFFE id or another URI, or a DNS name."""
+    tenant: str = ""
+    """Whose calibrators it sees and fits."""
+    can: tuple[Permission, ...] = (Permission.SCORE,)
+    """What it may do: score, fit, admin."""
+
+    @field_validator("tenant")
+    @classmethod
+    def _check_tenant(cls, tenant: str) -> str:
+        if tenant and not TENANT_NAME.fullmatch(tenant):
+            raise ValueError(f"{tenant!r} has to match {TENANT_NAME.pattern}")
+        return tenant
+
+
 class Settings(_Settings):
     """The whole configuration."""
 
@@ -223,6 +243,11 @@ class Settings(_Settings):
     """Listen for other machines without TLS, or without knowing who asks: for a network, or behind
     a proxy, that keeps everybody else away."""
     observability: Observability = Observability()
+    access: Literal["open", "keys"] = "open"
+    """keys: who asks has to show a key of ``trueodds keys``, or a certificate of ``clients``. open:
+    anyone may do anything."""
+    clients: tuple[CertificateClient, ...] = ()
+    """Who is known by a certificate, where ``access`` is keys."""
     gateways: int | None = Field(default=None, ge=1, le=64)
     """Processes that answer at the address, on each node, each the whole service but for its
     engines; the kernel deals connections out among them. Left out, one for each GPU of a node, up
@@ -265,6 +290,7 @@ class Settings(_Settings):
                 raise ValueError(
                     f"models: the teacher {model.teacher!r} of {model.name!r} is not a model here"
                 )
+        self._check_clients()
         _check_address("listen", self.listen)
         self._refuse_if_open("listen", self.listen)
         if self.http is not None:
@@ -278,15 +304,25 @@ class Settings(_Settings):
                 raise ValueError(f"metrics: {self.metrics} is where callers are answered")
         return self
 
+    def _check_clients(self) -> None:
+        if self.clients and self.access != "keys":
+            raise ValueError("clients: they go with access: keys")
+        if self.clients and not (self.tls and self.tls.client_ca):
+            raise ValueError("clients: without tls.client_ca nobody shows a certificate")
+        certificates = [each.certificate for each in self.clients]
+        if twice := {each for each in certificates if certificates.count(each) > 1}:
+            raise ValueError(f"clients: the certificate {min(twice)!r} is named twice")
+
     def _refuse_if_open(self, name: str, listen: str) -> None:
         """Raises ValueError where others than this machine could ask, and nobody has said so."""
-        if self.insecure or is_loopback(listen) or (self.tls and self.tls.client_ca):
+        knows = self.access == "keys" or (self.tls and self.tls.client_ca)
+        if self.insecure or is_loopback(listen) or (self.tls and knows):
             return
         lacking = "knows nobody" if self.tls else "has no TLS"
         raise ValueError(
-            f"{name}: {listen!r} is open to other machines, and {lacking}: set tls with cert, key "
-            "and client_ca; or listen at 127.0.0.1; or say insecure: true, where everybody who "
-            "can reach it may use it"
+            f"{name}: {listen!r} is open to other machines, and {lacking}: set tls with cert and "
+            "key, and client_ca or access: keys; or listen at 127.0.0.1; or say insecure: true, "
+            "where everybody who can reach it may use it"
         )
 
 
@@ -382,6 +418,7 @@ _SECTIONS: dict[tuple[str, ...], type[_Settings]] = {
     ("limits",): Limits,
     ("tls",): Tls,
     ("observability",): Observability,
+    ("clients",): CertificateClient,
     ("models",): ModelSettings,
     ("models", "engine", "vllm"): VllmSettings,
     ("models", "engine", "fake"): FakeSettings,

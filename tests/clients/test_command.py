@@ -55,6 +55,12 @@ COMMANDS = {
     ("calibrators", "rollback"): "trueodds calibrators rollback models/",
     ("calibrators", "export"): "trueodds calibrators export calibrators.jsonl",
     ("calibrators", "import"): "trueodds calibrators import calibrators.jsonl",
+    ("keys",): "rotate",
+    ("keys", "create"): "trueodds keys create nightly",
+    ("keys", "list"): "trueodds keys list",
+    ("keys", "revoke"): "trueodds keys revoke 1a2b3c4d5e6f",
+    ("keys", "rotate"): "trueodds keys rotate 1a2b3c4d5e6f",
+    ("audit",): "trueodds audit",
     ("models",): "trueodds models",
     ("demo",): "trueodds demo",
 }

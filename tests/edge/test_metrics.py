@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from trueodds.v1 import scoring_pb2
 from trueodds_service.edge.arrival import Arrival
 from trueodds_service.edge.gate import Gate
+from trueodds_service.edge.identity.identities import Everybody
 from trueodds_service.edge.metrics import page
 from trueodds_service.edge.metrics.door import Door
 from trueodds_service.edge.metrics.process import ProcessMetrics
@@ -84,7 +85,7 @@ def counted():
     """A gate for one request at a time, and what is told of those that come to it."""
     metrics = ProcessMetrics("gateway")
     requests = RequestMetrics(metrics.registry, tenants=1)
-    return Gate(1, Watch(requests)), lambda name: samples(metrics.node(), name)
+    return Gate(1, Everybody(), Watch(requests)), lambda name: samples(metrics.node(), name)
 
 
 async def test_who_is_refused_is_counted_and_is_not_under_way(counted):

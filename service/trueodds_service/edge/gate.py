@@ -8,18 +8,23 @@ from typing import Any
 from trueodds_service import caller
 from trueodds_service.caller import Caller
 from trueodds_service.edge.arrival import Arrival
+from trueodds_service.edge.identity import permissions
+from trueodds_service.edge.identity.identities import Identities
 from trueodds_service.edge.watch import Watch
 from trueodds_service.errors import Unavailable
 
 
 class Gate:
-    """Lets requests in while there is room, and ends those that outlast the service.
+    """Lets in who is known and may, while there is room, and ends what outlasts the service.
 
     Use it inside one event loop.
     """
 
-    def __init__(self, max_requests: int, watch: Watch | None = None) -> None:
+    def __init__(
+        self, max_requests: int, identities: Identities, watch: Watch | None = None
+    ) -> None:
         """``watch`` is told of each request, also of those that are refused."""
+        self._identities = identities
         self._max_requests = max_requests
         self._watch = watch or Watch()
         self._requests: set[asyncio.Task[Any] | None] = set()
@@ -45,6 +50,8 @@ class Gate:
 
     @asynccontextmanager
     async def _admitted(self, arrival: Arrival) -> AsyncIterator[Caller]:
+        asks = await self._identities.caller(arrival)
+        permissions.check(asks, arrival.method)
         this = asyncio.current_task()
         if len(self._requests) >= self._max_requests:
             raise Unavailable(
@@ -53,8 +60,8 @@ class Gate:
             )
         self._requests.add(this)
         try:
-            with caller.acting_for(caller.ANYONE):
-                yield caller.ANYONE
+            with caller.acting_for(asks):
+                yield asks
         except asyncio.CancelledError:
             if not self._has_ended:  # its caller has left
                 raise

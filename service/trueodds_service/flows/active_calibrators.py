@@ -1,6 +1,5 @@
 """Which calibrator answers a question."""
 
-import asyncio
 import itertools
 import logging
 import math
@@ -8,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from trueodds_service.caller import current
@@ -15,6 +15,7 @@ from trueodds_service.core.calibrators.base import Calibrator as Applied
 from trueodds_service.core.calibrators.from_parameters import calibrator_of
 from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.errors import NotFound, NotReady, ServiceError
+from trueodds_service.flows.following import follow
 from trueodds_service.flows.raw import raw_because
 from trueodds_service.flows.store_calls import AWAY, StoreCalls
 from trueodds_service.store.base import CalibratorStore
@@ -102,22 +103,8 @@ class Calibrators:
         self._known_at = max(self._known_at, began)
 
     async def follow(self) -> None:
-        """Refreshes until cancelled. While the store is away the last snapshot answers.
-
-        Nothing but a cancellation ends it; what is wrong is logged once, and so is its end.
-        """
-        is_away = False
-        while True:
-            await asyncio.sleep(_POLL_SECONDS)
-            try:
-                await self._refresh(self._polls)
-            except Exception as error:
-                is_away = True
-                self._polls.log_once("follow", error)
-            else:
-                if is_away:
-                    _log.warning("the store answers again")
-                is_away = False
+        """Refreshes until cancelled. While the store is away the last snapshot answers."""
+        await follow(partial(self._refresh, self._polls), self._polls, _POLL_SECONDS)
 
     def active(self, scope: Scope) -> Calibrator | NotReady | None:
         """What answers in ``scope``: its task's calibrator, else the model's default.

@@ -25,7 +25,7 @@ from trueodds_service.store.errors import (
     without_password,
 )
 from trueodds_service.store.keys import ApiKey, SqlKeyStore
-from trueodds_service.store.probe import probe
+from trueodds_service.store.probe import check_current, probe
 from trueodds_service.store.records import (
     Activation,
     Candidate,
@@ -72,6 +72,7 @@ __all__ = [
     "StoreError",
     "StoreUnavailable",
     "audit_log",
+    "check_current",
     "export_store",
     "import_store",
     "probe",

@@ -10,6 +10,7 @@ from trueodds.cli.calibrators import calibrators_app, fit
 from trueodds.cli.console import Wait, connected, out
 from trueodds.cli.demo import demo
 from trueodds.cli.evaluate import evaluate
+from trueodds.cli.keys import audit, keys_app
 from trueodds.cli.report import report
 from trueodds.cli.score import score
 from trueodds.cli.serve import check, serve, serve_config
@@ -37,6 +38,8 @@ app.command()(report)
 calibrators_app.command()(export)
 calibrators_app.command("import")(load)
 app.add_typer(calibrators_app, name="calibrators")
+app.add_typer(keys_app, name="keys")
+app.command()(audit)
 
 
 @app.command()

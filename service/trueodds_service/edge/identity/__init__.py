@@ -1,0 +1,1 @@
+"""Who asks, and what they may: by a key, or by the names in a certificate."""

@@ -1,0 +1,89 @@
+"""The keys that are valid, as of the last look at the store, and who calls with one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from trueodds_service.caller import Caller
+from trueodds_service.edge.identity.verification import Verification
+from trueodds_service.flows.following import follow
+from trueodds_service.flows.store_calls import StoreCalls
+from trueodds_service.store.keys import ApiKey, Mark, SqlKeyStore, split
+
+# "Revoked within a second": two polls fit into one.
+_POLL_SECONDS = 0.4
+# A poll that says nothing for so long is given up, and the next begins.
+_ANSWER_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    key: ApiKey
+    caller: Caller
+
+
+class KnownKeys:
+    """Who holds a key. The store is asked for changes alone: while it is away, what was valid is.
+
+    The hash of a key takes some 50 ms, once in a process. From then on the key is known by a
+    digest, of which nobody can make a key, for as long as it is valid.
+    """
+
+    def __init__(self, store: SqlKeyStore) -> None:
+        self._store = store
+        self._polls = StoreCalls(1, _ANSWER_SECONDS)
+        self._verification = Verification()
+        self._mark: Mark | None = None
+        # By their ids.
+        self._valid: Mapping[str, ApiKey] = {}
+        # Those that somebody has called with, by the SHA-256 of their text.
+        self._known: dict[bytes, _Known] = {}
+
+    async def refresh(self) -> None:
+        """Takes over which keys are valid now."""
+        mark = await self._polls.ask(self._store.mark)
+        if mark is not None and mark == self._mark:
+            return
+        # The mark is the older of the two: what came between is taken over the next time.
+        self._valid = await self._polls.ask(self._store.valid)
+        self._mark = mark
+        self._known = {
+            digest: _Known(key, known.caller)
+            for digest, known in self._known.items()
+            if (key := self._valid.get(known.key.id)) and key.hash == known.key.hash
+        }
+
+    async def follow(self) -> None:
+        """Refreshes until cancelled."""
+        await follow(self.refresh, self._polls, _POLL_SECONDS)
+
+    async def caller(self, text: str) -> Caller | None:
+        """Who calls with a key of this text; None where it is none that is valid.
+
+        Raises Unavailable while too much is tried with the same id.
+        """
+        digest = sha256(text.encode()).digest()
+        known = self._known.get(digest) or await self._verified(text, digest)
+        if known is None or not known.key.is_valid(datetime.now(UTC)):
+            return None
+        return known.caller
+
+    def close(self) -> None:
+        """Asks the store for nothing more."""
+        self._polls.close()
+        self._verification.close()
+        self._store.close()
+
+    async def _verified(self, text: str, digest: bytes) -> _Known | None:
+        parts = split(text)
+        key = None if parts is None else self._valid.get(parts[0])
+        if parts is None or key is None:
+            return None
+        if not await self._verification.is_right(parts[1], key.hash, digest):
+            return None
+        if key.id not in self._valid:  # revoked meanwhile
+            return None
+        known = _Known(key, Caller(key.tenant, f"key:{key.name}", key.permissions))
+        self._known[digest] = known
+        return known

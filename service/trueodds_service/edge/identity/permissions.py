@@ -1,0 +1,38 @@
+"""Which permission each method of the contract takes: all of it stands here."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from trueodds_service.caller import Caller, Permission
+from trueodds_service.errors import Forbidden
+
+_SCORE = {
+    "ScoringService": ("Score", "BatchScore", "StreamScore"),
+    "ModelService": ("ListModels", "GetModel", "Tokenize"),
+    "CalibrationService": (
+        *("GetCalibrator", "ListCalibrators", "Calibrate", "RecordOutcomes", "GetDrift"),
+        *("EvaluateCalibrator", "StreamEvaluateCalibrator"),
+    ),
+}
+_FIT = {
+    "CalibrationService": (
+        *("FitCalibrator", "StreamFitCalibrator"),
+        *("ActivateCalibrator", "RollbackCalibrator", "DeleteCalibrator"),
+    ),
+}
+
+PERMISSIONS: Mapping[str, Permission] = MappingProxyType(
+    {
+        f"trueodds.v1.{service}/{method}": permission
+        for permission, services in ((Permission.SCORE, _SCORE), (Permission.FIT, _FIT))
+        for service, methods in services.items()
+        for method in methods
+    }
+)
+
+
+def check(caller: Caller, method: str) -> None:
+    """Raises Forbidden, which names the permission that the caller lacks."""
+    needed = PERMISSIONS[method]
+    if needed not in caller.permissions:
+        raise Forbidden(f"this takes the permission {needed.value}, which {caller.name} has not")
