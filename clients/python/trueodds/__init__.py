@@ -21,11 +21,13 @@ from trueodds.errors import (
     NotFound,
     NotServed,
     Overloaded,
+    PermissionDenied,
     PromptFault,
     ServiceFailed,
     Starting,
     TlsFailed,
     TrueoddsError,
+    Unauthenticated,
     Unavailable,
 )
 from trueodds.evaluation import (
@@ -106,6 +108,7 @@ __all__ = [
     "OptionScore",
     "OrderCorrection",
     "Overloaded",
+    "PermissionDenied",
     "Prior",
     "PromptFault",
     "Question",
@@ -123,5 +126,6 @@ __all__ = [
     "TokenIds",
     "TopToken",
     "TrueoddsError",
+    "Unauthenticated",
     "Unavailable",
 ]

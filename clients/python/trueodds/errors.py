@@ -12,6 +12,8 @@ TrueoddsError
 │   ├── Starting          the model is loading
 │   ├── Overloaded        the server works on as much as it takes
 │   └── EngineLost        the model's engine was lost, and is being replaced
+├── Unauthenticated       the server does not know who asks
+├── PermissionDenied      it does, and who asks may not
 ├── TlsFailed             the connection's certificates or encryption do not fit
 ├── DeadlineExceeded      no answer within the timeout
 └── ServiceFailed         a fault of the service
@@ -84,6 +86,14 @@ class EngineLost(Unavailable):
     """The model's engine was lost, and is being replaced; reason ``ENGINE_LOST``."""
 
 
+class Unauthenticated(TrueoddsError):
+    """No key or certificate, or none that the server knows; reason ``UNAUTHENTICATED``."""
+
+
+class PermissionDenied(TrueoddsError, PermissionError):
+    """Who asks lacks the permission that the message names; reason ``FORBIDDEN``."""
+
+
 class TlsFailed(TrueoddsError, ConnectionError):
     """The server's certificate is not to be trusted, or it speaks no TLS; it is not asked again.
 
@@ -104,6 +114,8 @@ _KINDS: dict[grpc.StatusCode, type[TrueoddsError]] = {
     grpc.StatusCode.NOT_FOUND: NotFound,
     grpc.StatusCode.FAILED_PRECONDITION: FailedPrecondition,
     grpc.StatusCode.UNIMPLEMENTED: NotServed,
+    grpc.StatusCode.UNAUTHENTICATED: Unauthenticated,
+    grpc.StatusCode.PERMISSION_DENIED: PermissionDenied,
     grpc.StatusCode.UNAVAILABLE: Unavailable,
     grpc.StatusCode.RESOURCE_EXHAUSTED: Unavailable,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
