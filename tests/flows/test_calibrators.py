@@ -67,7 +67,7 @@ async def test_an_activation_elsewhere_is_seen_within_a_second(house, other, mon
         await slept(0)
 
     calibrator = house.stored()
-    monkeypatch.setattr(calibrators_module.asyncio, "sleep", sleep)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
     following = asyncio.create_task(house.calibrators.follow())
     other.activate("aligned", calibrator.id)
     while house.calibrators.active(calibrator.scope) is None:

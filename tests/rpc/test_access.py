@@ -271,24 +271,20 @@ def test_nobody_else_can_name_another_tenant(guarded, all_of, request_to):
     assert words == "another tenant takes the permission admin, which key:all has not"
 
 
-def test_a_revoked_key_is_refused_within_a_second_by_every_gateway(
-    guarded, start_service, request_to
-):
+def test_a_revoked_key_is_refused_by_every_gateway(guarded, start_service, request_to):
     key, text = guarded.key("short-lived", Permission.SCORE)
-    file = guarded.url.removeprefix("sqlite:///")
-    gateways = [Guarded(start_service(store=file, access="keys"), guarded.keys, guarded.url)]
-    gateways.append(guarded)
+    another = start_service(store=guarded.url, access="keys")
+    gateways = [guarded, Guarded(another, guarded.keys, guarded.url)]
     for gateway in gateways:
         gateway.call(LIST, request_to(LIST), bearer(text))
     guarded.keys.revoke(key.id)
     at = time.monotonic()
     for gateway in gateways:
-        while isinstance(
-            answer(gateway, LIST, request_to(LIST), bearer(text)),
-            calibration_pb2.ListCalibratorsResponse,
-        ):
-            assert time.monotonic() < at + 20
-    assert answer(gateways[0], LIST, request_to(LIST), bearer(text))[0] == UNAUTHENTICATED
+        told = None
+        while told != UNAUTHENTICATED:  # each looks by itself
+            assert time.monotonic() < at + 30
+            told = answer(gateway, LIST, request_to(LIST), bearer(text))
+            told = told[0] if isinstance(told, tuple) else None
 
 
 def test_the_audit_log_names_the_key_that_a_change_came_with(guarded, theirs):
