@@ -101,7 +101,7 @@ HOMES = {
     "alembic": {"store"},
     "cryptography": {"edge", "http.console"},
     "google": {"rpc"},
-    "grpc": {"rpc"},
+    "grpc": {"rpc", "serving.ray_access"},
     "grpc_health": {"rpc"},
     "grpc_reflection": {"rpc"},
     "grpc_status": {"rpc"},

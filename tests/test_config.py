@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from trueodds_service.config import (
     MAX_LORA_RANK,
+    CertificateClient,
     FakeSettings,
     Limits,
     ModelSettings,
@@ -393,6 +394,7 @@ def test_the_production_configuration_has_every_setting_and_its_default():
         Limits: content["limits"],
         Tls: content["tls"],
         Observability: content["observability"],
+        CertificateClient: content["clients"][0],
         ModelSettings: {name: value for model in models for name, value in model.items()},
         VllmSettings: models[0]["engine"],
         Scaling: models[0]["engine"]["replicas"],

@@ -38,6 +38,33 @@ def test_what_the_operator_has_set_is_kept(monkeypatch):
     assert float(os.environ["RAY_SERVE_QUEUE_LENGTH_RESPONSE_DEADLINE_S"]) > 1
 
 
+def test_a_ray_of_our_own_keeps_to_loopback_and_has_a_token_of_its_own(monkeypatch):
+    monkeypatch.setitem(os.environ, "RAY_AUTH_MODE", "disabled")
+    monkeypatch.setitem(os.environ, "RAY_AUTH_TOKEN", "of another Ray")
+    assert not environment.keeps_to_this_machine()
+    environment.keep_to_this_machine()
+    assert environment.keeps_to_this_machine()
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+    first = os.environ["RAY_AUTH_TOKEN"]
+    environment.keep_to_this_machine()
+    assert len({"of another Ray", first, os.environ["RAY_AUTH_TOKEN"]}) == 3
+    code = "from ray._private import services; print(services.get_node_ip_address())"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ, capture_output=True, text=True, check=True
+    )
+    assert ended.stdout == "127.0.0.1\n"
+
+
+@pytest.mark.parametrize(("said", "meant"), [(None, "token"), ("disabled", "disabled")])
+def test_a_ray_of_others_is_shown_a_token_unless_the_operator_says_no(said, meant):
+    os.environ.pop("RAY_AUTH_MODE", None)
+    if said:
+        os.environ["RAY_AUTH_MODE"] = said
+    environment.show_a_token()
+    assert os.environ["RAY_AUTH_MODE"] == meant
+    assert not environment.keeps_to_this_machine()
+
+
 def test_serve_waits_for_a_busy_directory_without_a_word():
     """It reads its environment once, at import: what is imported before must not import it."""
     code = (

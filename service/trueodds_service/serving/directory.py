@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 
 from trueodds_service.engine.link.keys import Keys
 from trueodds_service.serving.killers import Known, newest
+from trueodds_service.serving.loopback import keep_serve_to_this_machine
 from trueodds_service.serving.progress import States
 
 # How often who is there says so, and how long he may be silent.
@@ -70,6 +71,7 @@ class Directory:
     """A Serve deployment."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        keep_serve_to_this_machine()
         self._replicas: _Heard[int, Announcement] = _Heard(clock)
         self._gateways: _Heard[int, Report] = _Heard(clock)
         self._failures: _Heard[str, str] = _Heard(clock)

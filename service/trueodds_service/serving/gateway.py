@@ -22,6 +22,7 @@ from trueodds_service.prompts.loading import leave_torch_out
 from trueodds_service.serving import nodes
 from trueodds_service.serving.address import listening_on
 from trueodds_service.serving.directory import ANSWER_SECONDS, WITHDRAW_SECONDS, Report
+from trueodds_service.serving.loopback import keep_serve_to_this_machine
 from trueodds_service.serving.progress import States
 from trueodds_service.serving.replica import ABSENT
 from trueodds_service.serving.replicas import Replicas, ServedReplicas
@@ -50,6 +51,7 @@ class Gateway:
     ) -> None:
         """``sockets`` as of a ``Replica``."""
         # ``engines`` are of the application only because this refers to them.
+        keep_serve_to_this_machine()
         leave_torch_out()
         self._number = uuid.uuid4().int >> 65
         self._directory = directory

@@ -63,11 +63,13 @@ def _serving(
     environment.prepare()
     # Ray and vLLM take seconds to import: a wrong configuration should not wait for them.
     if ray_address is not None:
+        environment.show_a_token()
         from trueodds_service.serving import cluster  # noqa: PLC0415
 
         with cluster.serving(settings, ray_address) as running:
             yield running, addresses(settings)
         return
+    environment.keep_to_this_machine()
     # Not given up between this and the first gateway, nor when all gateways are replaced.
     with held_addresses(settings) as held:
         from trueodds_service.serving import local  # noqa: PLC0415

@@ -30,6 +30,7 @@ from trueodds_service.serving.directory import (
     WITHDRAW_SECONDS,
     Announcement,
 )
+from trueodds_service.serving.loopback import keep_serve_to_this_machine
 from trueodds_service.serving.pauses import pause_before_start
 from trueodds_service.serving.scaling import PROMPTS
 from trueodds_service.serving.sockets import node_folder
@@ -63,6 +64,7 @@ class Replica:
         sockets: Path | None,
         directory: Any,
     ) -> None:
+        keep_serve_to_this_machine()
         keys = Keys.make() if sockets is None else None
         sockets = sockets or node_folder(nodes.here())
         await asyncio.sleep(pause_before_start(sockets / f"{model.name}.starts"))
