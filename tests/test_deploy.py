@@ -256,7 +256,7 @@ def test_the_manifest_s_ports_are_those_of_the_service():
 
 
 def test_the_manifest_s_objects_are_about_its_pods():
-    labels = {"app.kubernetes.io/name": "trueodds"}
+    labels = {"app": "trueodds"}
     for group in GROUPS:
         assert group["template"]["metadata"]["labels"] == labels
     kinds = {each["kind"]: each for each in OTHERS}
