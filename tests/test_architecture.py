@@ -54,7 +54,7 @@ ARROWS = {
     },
     "edge": {"caller", "config", "errors", "flows", "store", "watching"},
     "flows": {"caller", "concurrency", "core", "engine", "errors", "prompts", "store", "watching"},
-    "engine": {"concurrency", "config", "errors"},
+    "engine": {"concurrency", "config", "errors", "watching"},
     "prompts": {"engine", "errors"},
     "store": {"caller"},
     "core": set(),

@@ -73,8 +73,9 @@ class App:
         )
         registry.register(Asked(lambda: of_state(self._state())))
         requests = RequestMetrics(registry, settings.observability.tenants)
+        watch = Watch(requests, settings.observability.log_requests)
         self._identities = _identities(settings)
-        gate = Gate(settings.limits.max_concurrent_requests, self._identities, Watch(requests))
+        gate = Gate(settings.limits.max_concurrent_requests, self._identities, watch)
         certificates = Certificates(settings.tls) if settings.tls is not None else None
         services = Services.of(settings, self._catalog, self._calibrators)
         self._server = Server(settings, self._catalog, services, gate, certificates)

@@ -5,6 +5,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -195,8 +196,20 @@ class Tls(_Settings):
     """The CA that clients' certificates have to be from. With it, every client has to show one."""
 
 
+class RequestLog(StrEnum):
+    """Which requests a line of the log is written of."""
+
+    ALL = "all"
+    FAILED = "failed"
+    NONE = "none"
+
+
 class Observability(_Settings):
     """How the service is watched."""
+
+    log_requests: RequestLog = RequestLog.FAILED
+    """A line for each request as it ends, for those that failed, or for none: its id, method,
+    caller, status, reason, time and counts, and nothing of what was asked."""
 
     tenants: int = Field(default=0, ge=0, le=1000)
     """Of so many tenants, the first that ask, the metrics have numbers of their own; the others

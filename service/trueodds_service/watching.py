@@ -41,7 +41,8 @@ class Answered:
 class Watcher:
     """Of one request. This one heeds nothing."""
 
-    request_id = ""
+    def __init__(self, request_id: str = "") -> None:
+        self.request_id = request_id
 
     def passed(self, stage: Stage, started: float, ended: float) -> None:
         """It has gone through a stage, in seconds of ``time.perf_counter``."""

@@ -1,28 +1,35 @@
 """Watches requests: counts them as they pass the gate, and tells of them when they have ended."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from trueodds_service import caller
 from trueodds_service.caller import Caller
+from trueodds_service.config import RequestLog
 from trueodds_service.edge.arrival import Arrival
+from trueodds_service.edge.logs import REQUESTS
 from trueodds_service.edge.metrics.requests import RequestMetrics
 from trueodds_service.errors import ServiceError
 from trueodds_service.watching import Answered, Stage, Watcher, watched_by
+
+_log = logging.getLogger(REQUESTS)
 
 
 class Watch:
     """Of all requests of a gateway, whichever door they came by."""
 
-    def __init__(self, metrics: RequestMetrics | None = None) -> None:
-        self._metrics = metrics
+    def __init__(
+        self, metrics: RequestMetrics | None = None, log: RequestLog = RequestLog.NONE
+    ) -> None:
+        self.metrics, self.log = metrics, log
 
     @contextmanager
     def request(self, arrival: Arrival) -> Iterator["Watched"]:
         """While it lasts; what is done inside is told to its watcher."""
-        watched = Watched(arrival, self._metrics)
+        watched = Watched(arrival, self)
         try:
             with watched_by(watched):
                 yield watched
@@ -41,14 +48,13 @@ class Watch:
 class Watched(Watcher):
     """One request."""
 
-    __slots__ = ("_arrival", "_caller", "_is_in", "_metrics", "_started", "request_id")
-
-    def __init__(self, arrival: Arrival, metrics: RequestMetrics | None) -> None:
-        self.request_id = arrival.request_id
+    def __init__(self, arrival: Arrival, watch: Watch) -> None:
+        super().__init__(arrival.request_id)
         self._arrival = arrival
-        self._metrics = metrics
+        self._metrics, self._log = watch.metrics, watch.log
         self._caller = caller.ANYONE
         self._is_in = False
+        self._questions = {"calibrated": 0, "raw": 0, "failed": 0, "prompt_tokens": 0}
         self._started = time.perf_counter()
 
     def admitted(self, who: Caller) -> None:
@@ -63,15 +69,31 @@ class Watched(Watcher):
             self._metrics.passed(stage, ended - started)
 
     def answered(self, answered: Answered) -> None:
+        counts = self._questions
+        counts["calibrated"] += answered.calibrated
+        counts["raw"] += answered.raw
+        counts["failed"] += sum(answered.failed.values())
+        counts["prompt_tokens"] += answered.prompt_tokens
         if self._metrics is not None:
             self._metrics.answered(answered, self._caller.tenant)
 
     def ended(self, status: str, reason: str) -> None:
         """Of its stages and questions nothing more is told."""
-        if self._metrics is None:
-            return
-        if self._is_in:
-            self._metrics.under_way.dec()
         seconds = time.perf_counter() - self._started
-        method, tenant = self._arrival.method, self._caller.tenant
-        self._metrics.ended(method, status, reason, tenant, seconds)
+        method, who = self._arrival.method, self._caller
+        if self._metrics is not None:
+            if self._is_in:
+                self._metrics.under_way.dec()
+            self._metrics.ended(method, status, reason, who.tenant, seconds)
+        if self._log is RequestLog.ALL or (self._log is RequestLog.FAILED and status != "OK"):
+            fields = {
+                "request_id": self.request_id,
+                "method": method,
+                "caller": who.name,
+                "tenant": who.tenant,
+                "status": status,
+                "reason": reason,
+                "milliseconds": round(seconds * 1000, 3),
+                **self._questions,
+            }
+            _log.info("request", extra={"fields": fields})

@@ -16,7 +16,7 @@ from trueodds.v1 import (
     scoring_pb2_grpc,
 )
 from trueodds_service.config import Settings
-from trueodds_service.edge.arrival import Arrival
+from trueodds_service.edge.arrival import REQUEST_ID, Arrival
 from trueodds_service.edge.gate import Gate
 from trueodds_service.edge.tls import Certificates
 from trueodds_service.errors import InvalidInput, ServiceError
@@ -25,7 +25,7 @@ from trueodds_service.rpc.credentials import names_of_client, server_credentials
 from trueodds_service.rpc.health import SERVICES
 from trueodds_service.rpc.health import health as health_of
 from trueodds_service.rpc.services import Services
-from trueodds_service.rpc.status import Context, of_any, to_grpc
+from trueodds_service.rpc.status import Context, abort
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 
@@ -139,36 +139,38 @@ class _Guard(grpc.aio.ServerInterceptor):
 
     def _unary(self, name: str, method: Any) -> Any:
         async def call(request: Any, context: Context) -> Any:
+            arrival = _arrival(name, context)
             try:
-                async with self._gate.admitted(_arrival(name, context)):
+                async with self._gate.admitted(arrival):
                     return await method(_sound(request), context)
             except Exception as error:
-                status = of_any(error)
+                failed = error
             # Not while the error is handled: where the caller has left, gRPC logs what it finds.
-            return await context.abort_with_status(to_grpc(status))
+            return await abort(context, failed, arrival.request_id)
 
         return call
 
     def _stream(self, name: str, method: Any) -> Any:
         # Writes by itself: a generator would learn only later that the caller has left.
         async def call(request: Any, context: Context) -> None:
+            arrival = _arrival(name, context)
             try:
                 async with (
-                    self._gate.admitted(_arrival(name, context)),
+                    self._gate.admitted(arrival),
                     aclosing(method(_sound(request), context)) as messages,
                 ):
                     async for message in messages:
                         await context.write(message)
                 return
             except Exception as error:
-                status = of_any(error)
-            await context.abort_with_status(to_grpc(status))
+                failed = error
+            await abort(context, failed, arrival.request_id)
 
         return call
 
 
 def _arrival(name: str, context: Context) -> Arrival:
-    return Arrival(
+    arrival = Arrival(
         name,
         metadata={
             key: value
@@ -178,6 +180,8 @@ def _arrival(name: str, context: Context) -> Arrival:
         certificate_names=names_of_client(context),
         seconds_left=context.time_remaining(),
     )
+    context.set_trailing_metadata(((REQUEST_ID, arrival.request_id),))
+    return arrival
 
 
 def _sound(request: Any) -> Any:

@@ -8,6 +8,7 @@ from google.protobuf import any_pb2, duration_pb2, message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from trueodds_service.edge.arrival import REQUEST_ID
 from trueodds_service.errors import (
     InvalidInput,
     ServiceError,
@@ -61,9 +62,13 @@ def internal() -> status_pb2.Status:
     )
 
 
-def to_grpc(status: status_pb2.Status) -> grpc.Status:
-    """For ``context.abort_with_status``."""
-    return rpc_status.to_status(status)
+async def abort(context: Context, error: Exception, request_id: str) -> Any:
+    """Ends a call with the error's status, and the request's id in its details and beside them."""
+    status = of_any(error)
+    status.details.extend(_packed([error_details_pb2.RequestInfo(request_id=request_id)]))
+    told = rpc_status.to_status(status)
+    metadata = (*(told.trailing_metadata or ()), (REQUEST_ID, request_id))
+    return await context.abort(told.code, told.details or "", metadata)
 
 
 def _packed(details: list[message.Message]) -> list[any_pb2.Any]:

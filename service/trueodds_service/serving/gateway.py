@@ -14,6 +14,7 @@ from typing import Any
 
 from trueodds_service.app import App
 from trueodds_service.config import Settings
+from trueodds_service.edge import logs
 from trueodds_service.edge.metrics.door import Door
 from trueodds_service.edge.metrics.process import ProcessMetrics
 from trueodds_service.edge.metrics.state import Asked, Load, of_loads
@@ -57,6 +58,7 @@ class Gateway:
         self._directory = directory
         folder = sockets or node_folder(nodes.here())
         metrics = ProcessMetrics(f"gateway-{self._number:x}", folder)
+        logs.write(metrics.process, folder)
         settings = listening_on(settings, nodes.address())
         self._app = App(settings, metrics)
         self._models = settings.models

@@ -11,6 +11,7 @@ from ray._private import worker as ray_worker
 from ray.serve.config import ProxyLocation
 
 from trueodds_service.config import Settings
+from trueodds_service.edge import logs
 from trueodds_service.errors import StartError, class_and_place
 from trueodds_service.serving.application import LOGGING
 from trueodds_service.serving.reaper import reaped
@@ -30,7 +31,8 @@ def serving(settings: Settings) -> Iterator[Running]:
     On leaving, everything that was started is stopped, requests under way after a grace.
     """
     read_weights(settings)
-    with reaped() as sockets, _serving(settings, sockets) as running:
+    logs.write("serve")
+    with reaped() as sockets, logs.collected(sockets), _serving(settings, sockets) as running:
         yield running
 
 

@@ -16,6 +16,7 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 
 from trueodds_service.config import ModelSettings
+from trueodds_service.edge import logs
 from trueodds_service.edge.metrics.process import ProcessMetrics
 from trueodds_service.edge.metrics.replica import EngineState, ReplicaMetrics
 from trueodds_service.engine.base import Engine, EngineDied, Outcome, TokenPrompt
@@ -67,6 +68,9 @@ class Replica:
         keep_serve_to_this_machine()
         keys = Keys.make() if sockets is None else None
         sockets = sockets or node_folder(nodes.here())
+        number = uuid.uuid4().int >> 65
+        self._metrics = ProcessMetrics(f"replica-{number:x}", sockets)
+        logs.write(self._metrics.process, sockets)
         await asyncio.sleep(pause_before_start(sockets / f"{model.name}.starts"))
         self._engine = start_engine(model, adapters)
         await warm_up(self._engine, None)
@@ -76,9 +80,7 @@ class Replica:
             except PromptFault as error:
                 raise ModelFault(f"the engine fails with the adapter {adapter}") from error
         self._listener = Listener(self._engine.info, self._score, keys)
-        number = uuid.uuid4().int >> 65
         self._ended_step = time.monotonic()
-        self._metrics = ProcessMetrics(f"replica-{number:x}", sockets)
         self._calls = ReplicaMetrics(self._metrics.registry, model.name, self._state).seconds
         self._metrics.start()
         self._directory = directory

@@ -10,6 +10,7 @@ from trueodds_service.engine.base import Outcome, TokenPrompt
 from trueodds_service.engine.link import messages
 from trueodds_service.engine.link.turns import Turns
 from trueodds_service.errors import class_and_place
+from trueodds_service.watching import Watcher, watched_by
 
 _log = logging.getLogger(__name__)
 
@@ -96,6 +97,10 @@ class Calls:
         await self._answer(caller, asked)
 
     async def _answer(self, caller: bytes, asked: messages.Ask) -> None:
+        with watched_by(Watcher(asked.request)):
+            await self._answer_watched(caller, asked)
+
+    async def _answer_watched(self, caller: bytes, asked: messages.Ask) -> None:
         try:
             outcomes = await self._score(messages.prompts_of(asked), asked.adapter)
             self._send(caller, messages.answer(asked.number, outcomes))

@@ -9,6 +9,7 @@ from typing import TypeAlias
 import msgspec
 import numpy as np
 
+from trueodds_service import watching
 from trueodds_service.engine.base import EngineInfo, Outcome, TokenPrompt, TokenScore
 from trueodds_service.errors import PromptFault
 
@@ -57,13 +58,16 @@ class Prompt(msgspec.Struct, array_like=True):
 
 
 class Ask(Message):
-    """``alone``: nothing else may be in the engine with these prompts."""
+    """``alone``: nothing else may be in the engine with these prompts. ``request`` is the id that
+    logs know the caller's request by.
+    """
 
     number: int
     adapter: str | None
     alone: bool
     beginnings: list[Tokens]
     prompts: list[Prompt]
+    request: str = ""
 
 
 class Cancel(Message):
@@ -152,7 +156,8 @@ def ask(
                 top_tokens=prompt.top_tokens,
             )
         )
-    return Ask(number, adapter, alone, beginnings, sent)
+    request = watching.current().request_id
+    return Ask(number, adapter, alone, beginnings, sent, request)
 
 
 def prompts_of(message: Ask) -> list[TokenPrompt]:
