@@ -15,6 +15,7 @@ from trueodds_service.config import RequestLog
 from trueodds_service.edge import logs
 from trueodds_service.edge.arrival import Arrival
 from trueodds_service.edge.gate import Gate
+from trueodds_service.edge.identity.identities import Everybody
 from trueodds_service.edge.watch import Watch
 from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.engine.fake import FakeEngine
@@ -106,7 +107,7 @@ def test_an_id_that_is_not_fit_for_logs_is_replaced(wanted):
 
 @pytest.mark.parametrize(("log", "written"), [("all", 2), ("failed", 1), ("none", 0)])
 async def test_which_requests_are_written(lines, log, written):
-    gate = Gate(5, Watch(log=RequestLog(log)))
+    gate = Gate(5, Everybody(), Watch(log=RequestLog(log)))
     async with gate.admitted(Arrival(SCORE)):
         pass
     with pytest.raises(NotFound):
