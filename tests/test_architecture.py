@@ -79,10 +79,11 @@ DOORS = {
         "store.base",
         "store.calibrator",
         "store.errors",
+        "store.outcomes",
         "store.records",
         "store.views",
     },
-    ("rpc", "store"): {"store.calibrator", "store.records"},
+    ("rpc", "store"): {"store.calibrator", "store.outcomes", "store.records"},
 }
 
 # The rooms of core, and the others that each may import.

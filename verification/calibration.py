@@ -17,6 +17,7 @@ from verification import (
     calibration_metrics,
     calibration_promises,
     few_shot,
+    monitoring,
 )
 from verification.comparison import Result
 
@@ -26,6 +27,8 @@ SOURCES: dict[str, Callable[[], Iterator[Result]]] = {
     "metrics": calibration_metrics.metrics,
     "few_shot": few_shot.results,
     "conformal": calibration_promises.conformal,
+    "alarms": monitoring.alarms,
+    "delays": monitoring.delays,
 }
 
 console = Console(highlight=False)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from datetime import timedelta
 from pathlib import Path
 
 from trueodds_service.config import Settings
@@ -17,13 +18,14 @@ from trueodds_service.engine.base import Engine, EngineInfo
 from trueodds_service.errors import ModelFault
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog, ModelEntry, ServedModel
+from trueodds_service.flows.outcomes import Outcomes
 from trueodds_service.http.door import http_server
 from trueodds_service.prompts.tokenizer import PromptTokenizer
 from trueodds_service.revision import model_revision, tokenizer_revision
 from trueodds_service.rpc.as_json import json_methods
 from trueodds_service.rpc.server import Server
 from trueodds_service.rpc.services import Services
-from trueodds_service.store import SqlCalibratorStore, SqlKeyStore, upgrade
+from trueodds_service.store import SqlCalibratorStore, SqlKeyStore, SqlOutcomeStore, upgrade
 
 # One place for the token that is read, one for the identifier that may be forced before it.
 _ANSWER_TOKENS = 2
@@ -59,6 +61,7 @@ class App:
         self._folders = {model.name: (model.weights, model.adapter) for model in settings.models}
         self._store = SqlCalibratorStore(settings.store)
         self._calibrators = Calibrators(self._store)
+        self._outcomes = Outcomes(SqlOutcomeStore(settings.store))
         self._catalog = Catalog(
             {
                 model.name: ModelEntry(
@@ -77,7 +80,7 @@ class App:
         self._identities = _identities(settings)
         gate = Gate(settings.limits.max_concurrent_requests, self._identities, watch)
         certificates = Certificates(settings.tls) if settings.tls is not None else None
-        services = Services.of(settings, self._catalog, self._calibrators)
+        services = Services.of(settings, self._catalog, self._calibrators, self._outcomes)
         self._server = Server(settings, self._catalog, services, gate, certificates)
         self._http = (
             http_server(
@@ -92,7 +95,8 @@ class App:
             if settings.http is not None
             else None
         )
-        self._following: asyncio.Task[None] | None = None
+        self._kept_outcomes = settings.outcomes
+        self._background: list[asyncio.Task[None]] = []
 
     @property
     def address(self) -> str:
@@ -109,7 +113,11 @@ class App:
         await asyncio.to_thread(self._find_revisions)
         await self._calibrators.refresh()
         await self._identities.start()
-        self._following = asyncio.create_task(self._calibrators.follow())
+        keep = timedelta(days=self._kept_outcomes.keep_days)
+        self._background = [
+            asyncio.create_task(self._calibrators.follow()),
+            asyncio.create_task(self._outcomes.prune(keep, self._kept_outcomes.at_most)),
+        ]
         await self._server.start()
         if self._http is not None:
             await self._http.start()
@@ -161,12 +169,13 @@ class App:
         if self._http is not None:
             stopping.append(self._http.stop(grace_seconds))
         await asyncio.gather(*stopping)
-        if self._following is not None:
-            self._following.cancel()
+        for task in self._background:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._following
+                await task
         await self._identities.close()
         self._calibrators.close()
+        self._outcomes.close()
         self._store.close()
 
 

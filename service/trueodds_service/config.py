@@ -184,6 +184,15 @@ class Limits(_Settings):
     """Requests that a gateway works on at once; to more it answers UNAVAILABLE at once."""
 
 
+class OutcomeSettings(_Settings):
+    """How long it is kept what became of answers."""
+
+    keep_days: float = Field(default=400.0, gt=0)
+    """Since it was told."""
+    at_most: int = Field(default=1_000_000, ge=1)
+    """So many of all calibrators and tenants, the newest: some hundred bytes each."""
+
+
 class Tls(_Settings):
     """Certificates, in files that are read again when they change: PEM, without a passphrase."""
 
@@ -250,6 +259,7 @@ class Settings(_Settings):
     machines, ``postgresql://USER:PASSWORD@HOST/DATABASE``."""
     models: tuple[ModelSettings, ...] = Field(min_length=1)
     limits: Limits = Limits()
+    outcomes: OutcomeSettings = OutcomeSettings()
     tls: Tls | None = None
     """TLS, 1.2 or later, for all that it listens at. Left out, it answers in the clear."""
     insecure: bool = False

@@ -9,7 +9,6 @@ field at fault. ``rpc`` and ``http`` map the tree to status codes. No message ev
     ├── NotReady            the state does not allow it             FAILED_PRECONDITION
     │   └── ModelFault      this model cannot come up               FAILED_PRECONDITION
     ├── PromptFault         what this one prompt does to an engine  FAILED_PRECONDITION
-    ├── NotServed           a later version will                    UNIMPLEMENTED
     ├── Unauthenticated     who asks is not known                   UNAUTHENTICATED
     ├── Forbidden           who asks may not                        PERMISSION_DENIED
     ├── Expired             its deadline passes before its answer   DEADLINE_EXCEEDED
@@ -112,15 +111,6 @@ class PromptFault(ServiceError):
     def of_engine(cls) -> "PromptFault":
         """An engine fails at the prompt, and lives on."""
         return cls("the engine failed at this prompt", reason="ENGINE_FAULT")
-
-
-class NotServed(ServiceError):
-    """The contract has it, this version does not serve it."""
-
-    code = "UNIMPLEMENTED"
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message, reason="NOT_SERVED")
 
 
 class Unavailable(ServiceError):

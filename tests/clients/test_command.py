@@ -61,6 +61,8 @@ COMMANDS = {
     ("keys", "revoke"): "trueodds keys revoke 1a2b3c4d5e6f",
     ("keys", "rotate"): "trueodds keys rotate 1a2b3c4d5e6f",
     ("audit",): "trueodds audit",
+    ("outcomes",): "trueodds outcomes outcomes.jsonl",
+    ("drift",): "trueodds drift models/",
     ("models",): "trueodds models",
     ("demo",): "trueodds demo",
 }

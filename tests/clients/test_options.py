@@ -7,7 +7,7 @@ import pytest
 
 from trueodds import AsyncClient, Client, EvaluateOptions, FitOptions, ScoreOptions
 from trueodds._transport.blocking import run
-from trueodds.cli.options import SCORING, TOP_TOKENS
+from trueodds.cli.options import DETAILS, SCORING
 from trueodds.options import EVALUATE, FIT, SCORE
 
 RECORDS = [(ScoreOptions, SCORE), (FitOptions, FIT), (EvaluateOptions, EVALUATE)]
@@ -50,7 +50,7 @@ def test_options_in_one_value_are_those_of_a_call(client, ask):
 
 def test_the_command_has_all_of_them():
     """The reading in its parts, and worked examples from a file."""
-    assert SCORE.keys() - {"reading", "shots"} <= SCORING.keys() | TOP_TOKENS.keys()
+    assert SCORE.keys() - {"reading", "shots"} <= SCORING.keys() | DETAILS.keys()
 
 
 def test_a_blocking_call_that_would_wait_for_a_loop_is_a_fault():

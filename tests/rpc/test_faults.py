@@ -9,7 +9,7 @@ from contextlib import suppress
 import grpc
 import numpy as np
 import pytest
-from google.protobuf import descriptor_pool, message_factory
+from google.protobuf import descriptor_pool
 from grpc_health.v1 import health_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -30,10 +30,6 @@ METHODS = {
     f"/{service}/{method.name}": method
     for service in SERVICES
     for method in descriptor_pool.Default().FindServiceByName(service).methods
-}
-NOT_SERVED = {
-    "RecordOutcomes",
-    "GetDrift",
 }
 
 
@@ -207,19 +203,6 @@ def test_who_leaves_takes_the_prompts_along(start_service, question, end, kind):
     assert not service.calibration.ListCalibrators(listing).calibrators
 
 
-@pytest.mark.parametrize("path", [each for each in METHODS if each.split("/")[2] in NOT_SERVED])
-def test_what_is_not_served_says_so(service, refused, path):
-    method = METHODS[path]
-    request = message_factory.GetMessageClass(method.input_type)()
-    stubs = (service.scoring, service.calibration, service.models)
-    call = next(getattr(stub, method.name) for stub in stubs if hasattr(stub, method.name))
-    with refused(UNIMPLEMENTED, reason="NOT_SERVED") as caught:
-        answer = call(iter([request])) if method.client_streaming else call(request)
-        list(answer) if method.server_streaming else None
-    expected = f"{method.name} is in the contract and not served by this version"
-    assert caught.value.details() == expected
-
-
 def test_a_method_that_is_not_there(service):
     with pytest.raises(grpc.RpcError) as caught:
         service.channel.unary_unary("/trueodds.v1.ScoringService/Guess")(b"")
@@ -230,9 +213,7 @@ def test_a_method_that_is_not_there(service):
 def test_an_empty_request_has_an_answer(send, path):
     name = path.split("/")[2]
     expected = INVALID
-    if name in NOT_SERVED:
-        expected = UNIMPLEMENTED
-    elif name in ("ListModels", "StreamScore"):  # in a stream, the response holds the error
+    if name in ("ListModels", "StreamScore"):  # in a stream, the response holds the error
         expected = grpc.StatusCode.OK
     assert send(path, b"") is expected
 

@@ -5,6 +5,7 @@
 """
 
 import sqlite3
+import struct
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from trueodds_service.store import (
     Selection,
     SqlCalibratorStore,
     SqlKeyStore,
+    SqlOutcomeStore,
     audit_log,
     upgrade,
 )
@@ -62,7 +64,7 @@ def test_there_is_a_database_of_each_revision(kind, new_migrated_url):
     } == released
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004"])
 def test_calibrators_keep_their_ids_and_answer(old_url, make, revision):
     url = old_url(revision)
     upgrade(url)
@@ -79,7 +81,7 @@ def test_calibrators_keep_their_ids_and_answer(old_url, make, revision):
     store.close()
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004"])
 def test_an_upgraded_database_has_the_tables_of_a_new_one(old_url, revision):
     url = old_url(revision)
     upgrade(url)
@@ -89,7 +91,7 @@ def test_an_upgraded_database_has_the_tables_of_a_new_one(old_url, revision):
     engine.dispose()
 
 
-@pytest.mark.parametrize("revision", ["0002", "0003"])
+@pytest.mark.parametrize("revision", ["0002", "0003", "0004"])
 def test_all_that_the_second_revision_knows_is_kept(old_url, make, revision):
     url = old_url(revision)
     upgrade(url)
@@ -124,8 +126,9 @@ def test_all_that_the_second_revision_knows_is_kept(old_url, make, revision):
     store.close()
 
 
-def test_all_that_the_third_revision_knows_is_kept(old_url, make, acting_for):
-    url = old_url("0003")
+@pytest.mark.parametrize("revision", ["0003", "0004"])
+def test_all_that_the_third_revision_knows_is_kept(old_url, make, acting_for, revision):
+    url = old_url(revision)
     upgrade(url)
     store, keys = SqlCalibratorStore(url), SqlKeyStore(url)
     theirs = make(tenant="acme")
@@ -144,3 +147,15 @@ def test_all_that_the_third_revision_knows_is_kept(old_url, make, acting_for):
     ]
     store.close()
     keys.close()
+
+
+def test_all_that_the_fourth_revision_knows_is_kept(old_url):
+    url = old_url("0004")
+    upgrade(url)
+    outcomes = SqlOutcomeStore(url)
+    [kept] = outcomes.of_calibrator("0123456789abcdef")
+    assert (kept.choice, kept.option) == (1, 2)
+    assert struct.unpack("<4f", kept.calibrated) == pytest.approx((0.2, 0.4, 0.2, 0.2))
+    assert kept.answered_at == datetime(2026, 11, 1, tzinfo=UTC)
+    assert len(outcomes.seal()) == 32
+    outcomes.close()

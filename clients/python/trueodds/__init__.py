@@ -11,6 +11,14 @@ print(answer.choice, answer.calibrated_confidence)
 from trueodds._convert.fits import DamagedCalibratorWarning, DegenerateFitWarning
 from trueodds.aio import AsyncClient
 from trueodds.client import Client
+from trueodds.drift import (
+    Drift,
+    Outcome,
+    Period,
+    Promise,
+    RecordedOutcomes,
+    SequentialTest,
+)
 from trueodds.errors import (
     DeadlineExceeded,
     EngineLost,
@@ -87,6 +95,7 @@ __all__ = [
     "DamagedCalibratorWarning",
     "DeadlineExceeded",
     "DegenerateFitWarning",
+    "Drift",
     "EngineLost",
     "Estimate",
     "EvaluateOptions",
@@ -107,18 +116,23 @@ __all__ = [
     "NotServed",
     "OptionScore",
     "OrderCorrection",
+    "Outcome",
     "Overloaded",
+    "Period",
     "PermissionDenied",
     "Prior",
+    "Promise",
     "PromptFault",
     "Question",
     "Reading",
+    "RecordedOutcomes",
     "ReliabilityBin",
     "Report",
     "RiskCoverage",
     "ScoreOptions",
     "Scores",
     "Selection",
+    "SequentialTest",
     "ServiceFailed",
     "Starting",
     "Text",

@@ -19,6 +19,7 @@ from trueodds._channel import (
 from trueodds._security import Security
 from trueodds._stream.pieces import Key
 from trueodds._transport.blocking import Blocking, each, run
+from trueodds.drift import Drift, Outcome, RecordedOutcomes
 from trueodds.evaluation import Report
 from trueodds.options import (
     CONNECTION,
@@ -304,6 +305,23 @@ class Client:
     def delete(self, name: str, *, timeout: float | None = None) -> None:
         """Deletes a calibrator; raises FailedPrecondition while it is active."""
         run(self._calls.delete(name, timeout=timeout))
+
+    def record_outcomes(
+        self, outcomes: Iterable[Outcome], *, timeout: float | None = None
+    ) -> RecordedOutcomes:
+        """Tells which options of answered questions were right, or that nobody knows.
+
+        Any number, at any time, in any order: what was told before may be told again, and
+        corrected. One that is none is told in ``errors``, and does not fail the others.
+        """
+        return run(self._calls.record_outcomes(outcomes, timeout=timeout))
+
+    def drift(self, name: str, *, window: int | None = None, timeout: float | None = None) -> Drift:
+        """Whether the calibrator called ``name`` keeps its promise, by its answers' outcomes.
+
+        ``window`` is how many of the newest to measure apart, at most 10,000; 1,000 unless told.
+        """
+        return run(self._calls.drift(name, window=window, timeout=timeout))
 
     def models(self, *, timeout: float | None = None) -> list[Model]:
         """The models that the server has."""

@@ -81,6 +81,7 @@ class ScoreOptions(ReadingOptions, total=False):
     require_calibrated: whether a question that no calibrator applies to is FailedPrecondition,
         ``NOT_CALIBRATED``, or is answered raw; None is as the server is configured.
     top_tokens: how many of the likeliest tokens to tell, at most 20.
+    receipts: whether each answer has a receipt, for ``record_outcomes``.
     """
 
     calibrator: str | None
@@ -89,6 +90,7 @@ class ScoreOptions(ReadingOptions, total=False):
     answer_set: AnswerSetRule | None
     require_calibrated: bool | None
     top_tokens: int
+    receipts: bool
 
 
 class FitOptions(ReadingOptions, total=False):
@@ -155,6 +157,7 @@ SCORE: ScoreOptions = {
     "answer_set": None,
     "require_calibrated": None,
     "top_tokens": 0,
+    "receipts": False,
 }
 """What is meant where nothing is said."""
 

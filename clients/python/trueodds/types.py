@@ -330,7 +330,8 @@ class Answer:
     is whether all that was read holds less than 0.01 of the probability: the model would not
     answer so. ``raw_because`` says in words why no calibrator was applied; else it is empty.
     ``calibration_stale`` is whether the service's store of calibrators is away: another calibrator
-    may have become active meanwhile.
+    may have become active meanwhile. ``receipt`` is what ``record_outcomes`` needs of the answer,
+    where it was asked for.
     """
 
     options: tuple[OptionScore, ...]
@@ -351,6 +352,7 @@ class Answer:
     low_option_mass: bool = False
     raw_because: str = ""
     calibration_stale: bool = False
+    receipt: bytes = b""
 
     @property
     def calibrated(self) -> bool:

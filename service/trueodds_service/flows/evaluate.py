@@ -173,26 +173,13 @@ def _report(
     found: Distributions,
 ) -> Report:
     answers = query.source.answers
-    paired = paired_intervals(found.answer, found.calibrated, answers)
-    before = _evaluation(
-        found.answer, answers, {name: each.before for name, each in paired.items()}
-    )
-    after = _evaluation(
-        found.calibrated, answers, {name: each.after for name, each in paired.items()}
-    )
+    before, after, differences = compared(found.answer, found.calibrated, answers)
     return Report(
         calibrator=calibrator,
         items=len(answers),
         before=before,
         after=after,
-        differences={
-            name: Estimate(
-                after.metrics[name].value - before.metrics[name].value,
-                each.difference.low,
-                each.difference.high,
-            )
-            for name, each in paired.items()
-        },
+        differences=differences,
         abstentions=tuple(
             _abstention(found.calibrated, answers, risk) for risk in query.target_risks
         ),
@@ -203,6 +190,24 @@ def _report(
         ),
         data_hash=data_hash(scores, answers),
     )
+
+
+def compared(
+    raw: NDArray[np.float64], calibrated: NDArray[np.float64], answers: NDArray[np.int64]
+) -> tuple[Evaluation, Evaluation, Mapping[str, Estimate]]:
+    """Two distributions of the same n items, (n, k), measured, and the second less the first."""
+    paired = paired_intervals(raw, calibrated, answers)
+    before = _evaluation(raw, answers, {name: each.before for name, each in paired.items()})
+    after = _evaluation(calibrated, answers, {name: each.after for name, each in paired.items()})
+    differences = {
+        name: Estimate(
+            after.metrics[name].value - before.metrics[name].value,
+            each.difference.low,
+            each.difference.high,
+        )
+        for name, each in paired.items()
+    }
+    return before, after, differences
 
 
 def _evaluation(

@@ -51,6 +51,7 @@ class ScoreQuery:
     require_calibrated: bool = False
     answer_set: SetRule | None = None
     top_tokens: int = 0
+    receipts: bool = False
 
     @property
     def needs_calibrator(self) -> bool:
@@ -76,6 +77,7 @@ class Answer:
     entropy: float
     option_mass: float
     abstained: bool
+    scope: Scope
     calibrator: Calibrator | None
     answer_set: tuple[int, ...] = ()
     raw_because: str = ""
@@ -179,11 +181,11 @@ def _scope_answers(
         because = calibrators.raw_because(scope)
         if query.needs_calibrator:
             return [NotReady(because, reason="NOT_CALIBRATED")] * len(group)
-        return _answers(group, None, None, query, because)
+        return _answers(group, scope, None, None, query, because)
     applied = _applied(calibrator, scope, calibrators)
     if isinstance(applied, ServiceError):
         return [applied] * len(group)
-    return _answers(group, calibrator, applied, query)
+    return _answers(group, scope, calibrator, applied, query)
 
 
 def _applied(
@@ -199,6 +201,7 @@ def _applied(
 
 def _answers(
     group: Sequence[Read],
+    scope: Scope,
     calibrator: Calibrator | None,
     applied: Applied | None,
     query: ScoreQuery,
@@ -223,6 +226,7 @@ def _answers(
                 masses[row] < query.min_option_mass
                 or found.calibrated[row, choices[row]] < query.min_confidence
             ),
+            scope=scope,
             calibrator=calibrator,
             answer_set=sets[row],
             raw_because=raw_because,

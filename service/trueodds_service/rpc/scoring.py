@@ -16,6 +16,8 @@ from trueodds_service.errors import InvalidInput, ServiceError, field
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.apply_calibrator import SetRule
 from trueodds_service.flows.catalog import Catalog
+from trueodds_service.flows.outcomes import Outcomes
+from trueodds_service.flows.receipts import seal_receipt
 from trueodds_service.flows.score import Answer, ScoreQuery, ScoreResult, score
 from trueodds_service.prompts.question import Question
 from trueodds_service.rpc.calibration.evaluations import SET_METHODS
@@ -39,6 +41,7 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         self,
         catalog: Catalog,
         calibrators: Calibrators,
+        outcomes: Outcomes,
         limits: Limits,
         *,
         require_calibrated: bool = False,
@@ -47,6 +50,7 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         self._catalog = catalog
         self._require_calibrated = require_calibrated
         self._calibrators = calibrators
+        self._outcomes = outcomes
         self._limits = limits
         self._kept_query = functools.lru_cache(_KEPT_SETTINGS)(self._query_of_bytes)
 
@@ -64,7 +68,7 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         if isinstance(outcome, ServiceError):
             raise outcome
         return scoring_pb2.ScoreResponse(
-            answer=_Answers(result).message(outcome),
+            answer=(await self._answers(query, result)).message(outcome),
             timings=_timings(result, arrived),
         )
 
@@ -133,7 +137,7 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         parsed = _parsed(messages, parser)
         questions = tuple(question for question in parsed if isinstance(question, Question))
         result = await self._score(query, questions)
-        answers = _Answers(result)
+        answers = await self._answers(query, result)
         scored = iter(result.outcomes)
         outcomes = [
             answers.outcome(next(scored) if isinstance(question, Question) else question, index)
@@ -175,11 +179,15 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
                 ),
                 answer_set=_answer_set(settings),
                 top_tokens=_top_tokens(settings.top_tokens),
+                receipts=settings.receipts,
             )
         return query, parser
 
     async def _score(self, query: ScoreQuery, questions: tuple[Question, ...]) -> ScoreResult:
         return await score(replace(query, questions=questions), self._catalog, self._calibrators)
+
+    async def _answers(self, query: ScoreQuery, result: ScoreResult) -> "_Answers":
+        return _Answers(result, await self._outcomes.key() if query.receipts else None)
 
 
 _Parsed: TypeAlias = tuple[ScoreQuery, QuestionParser]
@@ -198,13 +206,14 @@ def _parsed(
 
 
 class _Answers:
-    """Answers of one result → messages."""
+    """Answers of one result → messages; with a key, each has a receipt."""
 
-    def __init__(self, result: ScoreResult) -> None:
+    def __init__(self, result: ScoreResult, key: bytes | None) -> None:
         # As it was asked: meanwhile the model may have lost its engine.
         self._served = result.served
         self._identity = identity_message(result.model, result.served)
         self._stale = result.stale
+        self._key = key
 
     def outcome(self, outcome: Answer | ServiceError, index: int) -> scoring_pb2.Outcome:
         if isinstance(outcome, Answer):
@@ -241,7 +250,15 @@ class _Answers:
             answer_set=answer.answer_set,
             raw_because=answer.raw_because,
             calibration_stale=self._stale,
+            receipt=b"" if self._key is None else _receipt(self._key, answer),
         )
+
+
+def _receipt(key: bytes, answer: Answer) -> bytes:
+    calibrator = "" if answer.calibrator is None else answer.calibrator.id
+    return seal_receipt(
+        key, answer.scope, calibrator, answer.choice, answer.probabilities, answer.calibrated
+    )
 
 
 def _option_messages(answer: Answer) -> list[scoring_pb2.OptionScore]:

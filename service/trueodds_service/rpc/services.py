@@ -5,6 +5,7 @@ from typing import NamedTuple
 from trueodds_service.config import Settings
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog
+from trueodds_service.flows.outcomes import Outcomes
 from trueodds_service.rpc.calibration.servicer import CalibrationServicer
 from trueodds_service.rpc.models import ModelServicer
 from trueodds_service.rpc.scoring import ScoringServicer
@@ -18,12 +19,18 @@ class Services(NamedTuple):
     models: ModelServicer
 
     @classmethod
-    def of(cls, settings: Settings, catalog: Catalog, calibrators: Calibrators) -> "Services":
+    def of(
+        cls, settings: Settings, catalog: Catalog, calibrators: Calibrators, outcomes: Outcomes
+    ) -> "Services":
         limits = settings.limits
         return cls(
             ScoringServicer(
-                catalog, calibrators, limits, require_calibrated=settings.require_calibrated
+                catalog,
+                calibrators,
+                outcomes,
+                limits,
+                require_calibrated=settings.require_calibrated,
             ),
-            CalibrationServicer(catalog, calibrators, limits),
+            CalibrationServicer(catalog, calibrators, outcomes, limits),
             ModelServicer(catalog, calibrators, limits),
         )

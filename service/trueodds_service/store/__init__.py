@@ -25,6 +25,7 @@ from trueodds_service.store.errors import (
     without_password,
 )
 from trueodds_service.store.keys import ApiKey, SqlKeyStore
+from trueodds_service.store.outcomes import Kept, Outcome, Recorded, SqlOutcomeStore
 from trueodds_service.store.probe import check_current, probe
 from trueodds_service.store.records import (
     Activation,
@@ -53,13 +54,16 @@ __all__ = [
     "Candidate",
     "Contradiction",
     "FitRequest",
+    "Kept",
     "KeyNameTaken",
     "KeyNotFound",
     "NotActive",
     "NothingActive",
+    "Outcome",
     "Page",
     "Prior",
     "Provenance",
+    "Recorded",
     "RequestReused",
     "SchemaTooNew",
     "Scope",
@@ -67,6 +71,7 @@ __all__ = [
     "Snapshot",
     "SqlCalibratorStore",
     "SqlKeyStore",
+    "SqlOutcomeStore",
     "StillActive",
     "StoreCorrupt",
     "StoreError",

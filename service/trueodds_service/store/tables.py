@@ -5,10 +5,12 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     DateTime,
     Dialect,
     ForeignKey,
     Index,
+    Integer,
     MetaData,
     TypeDecorator,
     UniqueConstraint,
@@ -26,6 +28,7 @@ _NAMES = {
 }
 
 CLOCK_ID = 1
+SEAL_ID = 1
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -65,7 +68,7 @@ class ClockRow(Row):
 
 
 class ScopeRow(Row):
-    """A scope that some calibrator was fitted for."""
+    """A scope that some calibrator was fitted for, or that some outcome is of."""
 
     __tablename__ = "scopes"
     __table_args__ = (
@@ -170,3 +173,42 @@ class AuditRow(Row):
     caller: Mapped[str]
     action: Mapped[str]
     subject: Mapped[str]
+
+
+class OutcomeRow(Row):
+    """What became of an answer. ``position`` is the order in which the first word of each came.
+
+    ``calibrator_id`` is empty for a raw answer, ``option`` None where nobody knows. Probabilities
+    are float32, little-endian, one an option.
+    """
+
+    __tablename__ = "outcomes"
+    __table_args__ = (
+        UniqueConstraint("answer_id"),
+        Index(None, "calibrator_id", "position"),
+        Index(None, "recorded_at"),
+        {"sqlite_autoincrement": True},
+    )
+
+    # In SQLite whole numbers are as long, and only this name of them counts up.
+    position: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True
+    )
+    answer_id: Mapped[bytes]
+    scope_id: Mapped[int] = mapped_column(ForeignKey("scopes.id"))
+    calibrator_id: Mapped[str]
+    choice: Mapped[int]
+    option: Mapped[int | None]
+    probabilities: Mapped[bytes]
+    calibrated: Mapped[bytes]
+    answered_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class SealRow(Row):
+    """The one row with the key that seals receipts, there once a receipt was asked for."""
+
+    __tablename__ = "seals"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    key: Mapped[bytes]

@@ -6,7 +6,7 @@ from typing import Any
 from typing_extensions import Unpack
 
 from trueodds import errors
-from trueodds._calls.calibrators import CalibratorCalls
+from trueodds._calls.outcomes import OutcomeCalls
 from trueodds._channel import BATCH, FIT_TIMEOUT
 from trueodds._convert import evaluations as _reports
 from trueodds._convert import fits as _fits
@@ -25,7 +25,7 @@ from trueodds.options import (
 from trueodds.types import CalibratedScores, Calibrator, Example, Question, Scores
 
 
-class CalibrationCalls(CalibratorCalls):
+class CalibrationCalls(OutcomeCalls):
     """Fits, evaluations, and calibrators applied to scores."""
 
     @spelled_out(FitOptions, FIT)

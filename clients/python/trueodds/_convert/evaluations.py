@@ -42,8 +42,8 @@ def report_of(message: calibration_pb2.Report) -> Report:
     return Report(
         calibrator=_messages.calibrator_of(message.calibrator),
         items=message.items,
-        before=_evaluation_of(message.before),
-        after=_evaluation_of(message.after),
+        before=evaluation_of(message.before),
+        after=evaluation_of(message.after),
         differences=_estimates_of(message.differences),
         abstentions=tuple(_abstention_of(each) for each in message.abstentions),
         answer_sets=tuple(_answer_set_of(each) for each in message.answer_sets),
@@ -51,7 +51,7 @@ def report_of(message: calibration_pb2.Report) -> Report:
     )
 
 
-def _evaluation_of(message: calibration_pb2.Evaluation) -> Evaluation:
+def evaluation_of(message: calibration_pb2.Evaluation) -> Evaluation:
     return Evaluation(
         metrics=_estimates_of(message.metrics),
         equal_width=_bins_of(message.equal_width),

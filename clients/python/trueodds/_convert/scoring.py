@@ -104,6 +104,7 @@ def settings_message(
         min_confidence=told["min_confidence"],
         answer_set=None if rule is None else _rule_message(rule),
         require_calibrated=told["require_calibrated"],
+        receipts=told["receipts"],
     )
 
 
@@ -204,6 +205,7 @@ def answer_of(message: scoring_pb2.Answer) -> Answer:
         low_option_mass=message.low_option_mass,
         raw_because=message.raw_because,
         calibration_stale=message.calibration_stale,
+        receipt=message.receipt,
     )
 
 

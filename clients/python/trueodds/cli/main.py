@@ -11,6 +11,7 @@ from trueodds.cli.console import Wait, connected, out
 from trueodds.cli.demo import demo
 from trueodds.cli.evaluate import evaluate
 from trueodds.cli.keys import audit, keys_app
+from trueodds.cli.outcomes import drift, outcomes
 from trueodds.cli.report import report
 from trueodds.cli.score import score
 from trueodds.cli.serve import check, serve, serve_config
@@ -40,6 +41,8 @@ calibrators_app.command("import")(load)
 app.add_typer(calibrators_app, name="calibrators")
 app.add_typer(keys_app, name="keys")
 app.command()(audit)
+app.command()(outcomes)
+app.command()(drift)
 
 
 @app.command()

@@ -88,11 +88,15 @@ SCORING: Table = {
         SCORE["require_calibrated"],
     ),
 }
-TOP_TOKENS: Table = {
+DETAILS: Table = {
     "top_tokens": (
         Annotated[int, typer.Option(min=0, max=20, help="Tell so many of the likeliest tokens.")],
         SCORE["top_tokens"],
-    )
+    ),
+    "receipts": (
+        Annotated[bool, typer.Option("--receipts", help="A receipt each, for `outcomes`.")],
+        SCORE["receipts"],
+    ),
 }
 
 
@@ -129,11 +133,11 @@ def reading_options(function: Command) -> Command:
     return takes("reading", READING, _reading)(function)
 
 
-def score_options(*, top_tokens: bool = False) -> Callable[[Command], Command]:
+def score_options(*, details: bool = False) -> Callable[[Command], Command]:
     """The same and what else there is to say of answers: the command's parameter ``asked``, a
     ``ScoreOptions`` without shots.
     """
-    return takes("asked", {**SCORING, **(TOP_TOKENS if top_tokens else {})}, _asked)
+    return takes("asked", {**SCORING, **(DETAILS if details else {})}, _asked)
 
 
 def _reading(told: Mapping[str, Any]) -> Reading:
@@ -156,5 +160,6 @@ def _asked(told: Mapping[str, Any]) -> ScoreOptions:
         "answer_set": rule and AnswerSetRule(*rule),
         "require_calibrated": told["require_calibrated"],
         "top_tokens": told.get("top_tokens", SCORE["top_tokens"]),
+        "receipts": told.get("receipts", SCORE["receipts"]),
     }
     return asked

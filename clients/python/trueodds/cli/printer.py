@@ -2,6 +2,7 @@
 
 import json
 import math
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -102,5 +103,6 @@ def _row(outcome: Answer | TrueoddsError, *, with_set: bool) -> dict[str, Any]:
         "raw_because": outcome.raw_because or None,
         "calibration_stale": outcome.calibration_stale,
         "identity": asdict(outcome.identity),
+        **({"receipt": b64encode(outcome.receipt).decode()} if outcome.receipt else {}),
         **({"top_tokens": top} if top else {}),
     }

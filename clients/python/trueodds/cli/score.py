@@ -30,7 +30,7 @@ from trueodds.types import Question
 
 @asks_server
 @file_options()
-@score_options(top_tokens=True)
+@score_options(details=True)
 def score(
     model: ModelName,
     questions: Annotated[

@@ -1541,39 +1541,112 @@ global___DeleteCalibratorResponse = DeleteCalibratorResponse
 class RecordOutcomesRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    MODEL_FIELD_NUMBER: builtins.int
-    model: builtins.str
+    OUTCOMES_FIELD_NUMBER: builtins.int
+    @property
+    def outcomes(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___ReportedOutcome]:
+        """At least one; at most as many as a fit may have items."""
+
     def __init__(
         self,
         *,
-        model: builtins.str = ...,
+        outcomes: collections.abc.Iterable[global___ReportedOutcome] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["model", b"model"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["outcomes", b"outcomes"]) -> None: ...
 
 global___RecordOutcomesRequest = RecordOutcomesRequest
+
+@typing.final
+class ReportedOutcome(google.protobuf.message.Message):
+    """Which option of an answered question was right. It may come at any time, in any order, and
+    again: the same again changes nothing, another option corrects what was said before.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RECEIPT_FIELD_NUMBER: builtins.int
+    OPTION_FIELD_NUMBER: builtins.int
+    receipt: builtins.bytes
+    """Answer.receipt, as it came. Required."""
+    option: builtins.int
+    """The index of the right option, from 0; absent where nobody knows."""
+    def __init__(
+        self,
+        *,
+        receipt: builtins.bytes = ...,
+        option: builtins.int | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_option", b"_option", "option", b"option"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_option", b"_option", "option", b"option", "receipt", b"receipt"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_option", b"_option"]) -> typing.Literal["option"] | None: ...
+
+global___ReportedOutcome = ReportedOutcome
 
 @typing.final
 class RecordOutcomesResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    RECORDED_FIELD_NUMBER: builtins.int
+    CORRECTED_FIELD_NUMBER: builtins.int
+    UNCHANGED_FIELD_NUMBER: builtins.int
+    ERRORS_FIELD_NUMBER: builtins.int
+    recorded: builtins.int
+    """How many were new, corrected what was said before, or said the same again."""
+    corrected: builtins.int
+    unchanged: builtins.int
+    @property
+    def errors(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___OutcomeError]:
+        """Those of which nothing was kept; all others were."""
+
     def __init__(
         self,
+        *,
+        recorded: builtins.int = ...,
+        corrected: builtins.int = ...,
+        unchanged: builtins.int = ...,
+        errors: collections.abc.Iterable[global___OutcomeError] | None = ...,
     ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["corrected", b"corrected", "errors", b"errors", "recorded", b"recorded", "unchanged", b"unchanged"]) -> None: ...
 
 global___RecordOutcomesResponse = RecordOutcomesResponse
+
+@typing.final
+class OutcomeError(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    INDEX_FIELD_NUMBER: builtins.int
+    ERROR_FIELD_NUMBER: builtins.int
+    index: builtins.int
+    """The place of the outcome in the request, from 0."""
+    @property
+    def error(self) -> google.rpc.status_pb2.Status: ...
+    def __init__(
+        self,
+        *,
+        index: builtins.int = ...,
+        error: google.rpc.status_pb2.Status | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["error", b"error"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["error", b"error", "index", b"index"]) -> None: ...
+
+global___OutcomeError = OutcomeError
 
 @typing.final
 class GetDriftRequest(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
-    MODEL_FIELD_NUMBER: builtins.int
-    model: builtins.str
+    NAME_FIELD_NUMBER: builtins.int
+    WINDOW_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """models/{model}/calibrators/{calibrator}. Required."""
+    window: builtins.int
+    """How many of the newest outcomes make the window; 1000 when 0."""
     def __init__(
         self,
         *,
-        model: builtins.str = ...,
+        name: builtins.str = ...,
+        window: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["model", b"model"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "window", b"window"]) -> None: ...
 
 global___GetDriftRequest = GetDriftRequest
 
@@ -1581,8 +1654,164 @@ global___GetDriftRequest = GetDriftRequest
 class GetDriftResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    DRIFT_FIELD_NUMBER: builtins.int
+    @property
+    def drift(self) -> global___Drift: ...
     def __init__(
         self,
+        *,
+        drift: global___Drift | None = ...,
     ) -> None: ...
+    def HasField(self, field_name: typing.Literal["drift", b"drift"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["drift", b"drift"]) -> None: ...
 
 global___GetDriftResponse = GetDriftResponse
+
+@typing.final
+class Drift(google.protobuf.message.Message):
+    """Whether a calibrator still keeps its promise, by the outcomes of its answers."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CALIBRATOR_FIELD_NUMBER: builtins.int
+    OUTCOMES_FIELD_NUMBER: builtins.int
+    UNKNOWN_FIELD_NUMBER: builtins.int
+    SINCE_FIRST_FIELD_NUMBER: builtins.int
+    WINDOW_FIELD_NUMBER: builtins.int
+    TESTS_FIELD_NUMBER: builtins.int
+    outcomes: builtins.int
+    """Outcomes with a right option, and those that nobody knows, since its first answer."""
+    unknown: builtins.int
+    @property
+    def calibrator(self) -> global___Calibrator: ...
+    @property
+    def since_first(self) -> global___DriftPeriod:
+        """All of them, the newest 10,000 at most, and the newest of them alone. Absent without outcomes."""
+
+    @property
+    def window(self) -> global___DriftPeriod: ...
+    @property
+    def tests(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SequentialTest]:
+        """May be looked at at any time, as often as one likes."""
+
+    def __init__(
+        self,
+        *,
+        calibrator: global___Calibrator | None = ...,
+        outcomes: builtins.int = ...,
+        unknown: builtins.int = ...,
+        since_first: global___DriftPeriod | None = ...,
+        window: global___DriftPeriod | None = ...,
+        tests: collections.abc.Iterable[global___SequentialTest] | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["calibrator", b"calibrator", "since_first", b"since_first", "window", b"window"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["calibrator", b"calibrator", "outcomes", b"outcomes", "since_first", b"since_first", "tests", b"tests", "unknown", b"unknown", "window", b"window"]) -> None: ...
+
+global___Drift = Drift
+
+@typing.final
+class DriftPeriod(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    OUTCOMES_FIELD_NUMBER: builtins.int
+    START_TIME_FIELD_NUMBER: builtins.int
+    END_TIME_FIELD_NUMBER: builtins.int
+    BEFORE_FIELD_NUMBER: builtins.int
+    AFTER_FIELD_NUMBER: builtins.int
+    outcomes: builtins.int
+    @property
+    def start_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When the first and the last of their questions were answered."""
+
+    @property
+    def end_time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    @property
+    def before(self) -> global___Evaluation:
+        """The answer distribution, and the calibrated one."""
+
+    @property
+    def after(self) -> global___Evaluation: ...
+    def __init__(
+        self,
+        *,
+        outcomes: builtins.int = ...,
+        start_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        end_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        before: global___Evaluation | None = ...,
+        after: global___Evaluation | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["after", b"after", "before", b"before", "end_time", b"end_time", "start_time", b"start_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["after", b"after", "before", b"before", "end_time", b"end_time", "outcomes", b"outcomes", "start_time", b"start_time"]) -> None: ...
+
+global___DriftPeriod = DriftPeriod
+
+@typing.final
+class SequentialTest(google.protobuf.message.Message):
+    """Evidence against a promise. While the promise holds, an alarm ever comes with a probability of
+    at most alpha, however often one looks.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    class _Kind:
+        ValueType = typing.NewType("ValueType", builtins.int)
+        V: typing_extensions.TypeAlias = ValueType
+
+    class _KindEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[SequentialTest._Kind.ValueType], builtins.type):
+        DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+        KIND_UNSPECIFIED: SequentialTest._Kind.ValueType  # 0
+        KIND_TOO_HIGH: SequentialTest._Kind.ValueType  # 1
+        """Calibrated confidences are too high, too low, or wrong in any way that bins can tell."""
+        KIND_TOO_LOW: SequentialTest._Kind.ValueType  # 2
+        KIND_MISCALIBRATED: SequentialTest._Kind.ValueType  # 3
+        KIND_WORSE_THAN_RAW: SequentialTest._Kind.ValueType  # 4
+        """The raw probabilities score better than the calibrated ones."""
+        KIND_SHIFTED: SequentialTest._Kind.ValueType  # 5
+        """Confidences are not distributed as at first. Needs no outcome's truth, and breaks no
+        promise: a reason to look.
+        """
+
+    class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
+    KIND_UNSPECIFIED: SequentialTest.Kind.ValueType  # 0
+    KIND_TOO_HIGH: SequentialTest.Kind.ValueType  # 1
+    """Calibrated confidences are too high, too low, or wrong in any way that bins can tell."""
+    KIND_TOO_LOW: SequentialTest.Kind.ValueType  # 2
+    KIND_MISCALIBRATED: SequentialTest.Kind.ValueType  # 3
+    KIND_WORSE_THAN_RAW: SequentialTest.Kind.ValueType  # 4
+    """The raw probabilities score better than the calibrated ones."""
+    KIND_SHIFTED: SequentialTest.Kind.ValueType  # 5
+    """Confidences are not distributed as at first. Needs no outcome's truth, and breaks no
+    promise: a reason to look.
+    """
+
+    KIND_FIELD_NUMBER: builtins.int
+    ALPHA_FIELD_NUMBER: builtins.int
+    LOG_EVIDENCE_FIELD_NUMBER: builtins.int
+    LARGEST_LOG_EVIDENCE_FIELD_NUMBER: builtins.int
+    ALARM_FIELD_NUMBER: builtins.int
+    ALARM_AT_FIELD_NUMBER: builtins.int
+    kind: global___SequentialTest.Kind.ValueType
+    alpha: builtins.float
+    log_evidence: builtins.float
+    """The logarithm of the evidence (an e-value) now, and at its highest: 0 is none, and
+    -ln(alpha) an alarm.
+    """
+    largest_log_evidence: builtins.float
+    alarm: builtins.bool
+    alarm_at: builtins.int
+    """After how many outcomes the alarm came; 0 without one."""
+    def __init__(
+        self,
+        *,
+        kind: global___SequentialTest.Kind.ValueType = ...,
+        alpha: builtins.float = ...,
+        log_evidence: builtins.float = ...,
+        largest_log_evidence: builtins.float = ...,
+        alarm: builtins.bool | None = ...,
+        alarm_at: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_alarm", b"_alarm", "alarm", b"alarm"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_alarm", b"_alarm", "alarm", b"alarm", "alarm_at", b"alarm_at", "alpha", b"alpha", "kind", b"kind", "largest_log_evidence", b"largest_log_evidence", "log_evidence", b"log_evidence"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_alarm", b"_alarm"]) -> typing.Literal["alarm"] | None: ...
+
+global___SequentialTest = SequentialTest

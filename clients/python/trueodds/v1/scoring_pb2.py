@@ -27,45 +27,45 @@ from trueodds.v1 import question_pb2 as trueodds_dot_v1_dot_question__pb2
 from trueodds.v1 import reading_pb2 as trueodds_dot_v1_dot_reading__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19trueodds/v1/scoring.proto\x12\x0btrueodds.v1\x1a\x17google/rpc/status.proto\x1a\x1atrueodds/v1/question.proto\x1a\x19trueodds/v1/reading.proto\"\xdc\x02\n\rScoreSettings\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04task\x18\x02 \x01(\t\x12%\n\x07reading\x18\x03 \x01(\x0b\x32\x14.trueodds.v1.Reading\x12 \n\x05shots\x18\x04 \x03(\x0b\x32\x11.trueodds.v1.Shot\x12$\n\x07options\x18\x05 \x03(\x0b\x32\x13.trueodds.v1.Option\x12\x12\n\ncalibrator\x18\x06 \x01(\t\x12\x17\n\x0fmin_option_mass\x18\x07 \x01(\x01\x12\x12\n\ntop_tokens\x18\x08 \x01(\x05\x12\x16\n\x0emin_confidence\x18\t \x01(\x01\x12.\n\nanswer_set\x18\n \x01(\x0b\x32\x1a.trueodds.v1.AnswerSetRule\x12\x1f\n\x12require_calibrated\x18\x0b \x01(\x08H\x00\x88\x01\x01\x42\x15\n\x13_require_calibrated\"P\n\rAnswerSetRule\x12,\n\x06method\x18\x01 \x01(\x0e\x32\x1c.trueodds.v1.AnswerSetMethod\x12\x11\n\tthreshold\x18\x02 \x01(\x01\"e\n\x0cScoreRequest\x12,\n\x08settings\x18\x01 \x01(\x0b\x32\x1a.trueodds.v1.ScoreSettings\x12\'\n\x08question\x18\x02 \x01(\x0b\x32\x15.trueodds.v1.Question\"[\n\rScoreResponse\x12#\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x13.trueodds.v1.Answer\x12%\n\x07timings\x18\x02 \x01(\x0b\x32\x14.trueodds.v1.Timings\"k\n\x11\x42\x61tchScoreRequest\x12,\n\x08settings\x18\x01 \x01(\x0b\x32\x1a.trueodds.v1.ScoreSettings\x12(\n\tquestions\x18\x02 \x03(\x0b\x32\x15.trueodds.v1.Question\"c\n\x12\x42\x61tchScoreResponse\x12&\n\x08outcomes\x18\x01 \x03(\x0b\x32\x14.trueodds.v1.Outcome\x12%\n\x07timings\x18\x02 \x01(\x0b\x32\x14.trueodds.v1.Timings\"~\n\x12StreamScoreRequest\x12,\n\x08settings\x18\x01 \x01(\x0b\x32\x1a.trueodds.v1.ScoreSettings\x12\x10\n\x08\x62\x61tch_id\x18\x02 \x01(\t\x12(\n\tquestions\x18\x03 \x03(\x0b\x32\x15.trueodds.v1.Question\"\x99\x01\n\x13StreamScoreResponse\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12&\n\x08outcomes\x18\x02 \x03(\x0b\x32\x14.trueodds.v1.Outcome\x12!\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\x12%\n\x07timings\x18\x04 \x01(\x0b\x32\x14.trueodds.v1.Timings\"`\n\x07Outcome\x12%\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x13.trueodds.v1.AnswerH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\x92\x05\n\x06\x41nswer\x12)\n\x07options\x18\x01 \x03(\x0b\x32\x18.trueodds.v1.OptionScore\x12\x13\n\x06\x63hoice\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nconfidence\x18\x03 \x01(\x01\x12\x1d\n\x15\x63\x61librated_confidence\x18\x04 \x01(\x01\x12\x17\n\ncalibrated\x18\x05 \x01(\x08H\x01\x88\x01\x01\x12\x12\n\ncalibrator\x18\x06 \x01(\t\x12\x1f\n\x12\x66ormat_probability\x18\x07 \x01(\x01H\x02\x88\x01\x01\x12\x18\n\x0boption_mass\x18\x08 \x01(\x01H\x03\x88\x01\x01\x12\x14\n\x07\x65ntropy\x18\t \x01(\x01H\x04\x88\x01\x01\x12\x16\n\tabstained\x18\n \x01(\x08H\x05\x88\x01\x01\x12)\n\ntop_tokens\x18\x0b \x03(\x0b\x32\x15.trueodds.v1.TopToken\x12.\n\x0cpermutations\x18\x0c \x03(\x0b\x32\x18.trueodds.v1.Permutation\x12\x13\n\x0blabel_prior\x18\r \x03(\x01\x12\'\n\x08identity\x18\x0e \x01(\x0b\x32\x15.trueodds.v1.Identity\x12\x15\n\rprompt_tokens\x18\x0f \x01(\x05\x12\x12\n\nanswer_set\x18\x10 \x03(\x05\x12\x1c\n\x0flow_option_mass\x18\x11 \x01(\x08H\x06\x88\x01\x01\x12\x13\n\x0braw_because\x18\x12 \x01(\t\x12\x19\n\x11\x63\x61libration_stale\x18\x13 \x01(\x08\x42\t\n\x07_choiceB\r\n\x0b_calibratedB\x15\n\x13_format_probabilityB\x0e\n\x0c_option_massB\n\n\x08_entropyB\x0c\n\n_abstainedB\x12\n\x10_low_option_mass\"\xd5\x02\n\x0bOptionScore\x12\r\n\x05label\x18\x01 \x01(\t\x12\x14\n\x07logprob\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0bprobability\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12#\n\x16\x63\x61librated_probability\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x12\n\x05score\x18\x05 \x01(\x01H\x03\x88\x01\x01\x12\x0e\n\x06tokens\x18\x06 \x01(\x05\x12\r\n\x05\x62ytes\x18\x07 \x01(\x05\x12\"\n\x15unconditional_logprob\x18\x08 \x01(\x01H\x04\x88\x01\x01\x12\x10\n\x08variants\x18\t \x03(\t\x12\x13\n\x06greedy\x18\n \x01(\x08H\x05\x88\x01\x01\x42\n\n\x08_logprobB\x0e\n\x0c_probabilityB\x19\n\x17_calibrated_probabilityB\x08\n\x06_scoreB\x18\n\x16_unconditional_logprobB\t\n\x07_greedy\"R\n\x08TopToken\x12\x0f\n\x02id\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x14\n\x07logprob\x18\x03 \x01(\x01H\x01\x88\x01\x01\x42\x05\n\x03_idB\n\n\x08_logprob\"\x1e\n\x0bPermutation\x12\x0f\n\x07options\x18\x01 \x03(\x05\"u\n\x08Identity\x12\x16\n\x0emodel_revision\x18\x01 \x01(\t\x12\x1a\n\x12tokenizer_revision\x18\x02 \x01(\t\x12\x16\n\x0e\x66ormat_version\x18\x03 \x01(\x05\x12\x0e\n\x06\x65ngine\x18\x04 \x01(\t\x12\r\n\x05\x64type\x18\x05 \x01(\t\"R\n\x07Timings\x12\x18\n\x10tokenize_seconds\x18\x01 \x01(\x01\x12\x16\n\x0e\x65ngine_seconds\x18\x02 \x01(\x01\x12\x15\n\rtotal_seconds\x18\x03 \x01(\x01*j\n\x0f\x41nswerSetMethod\x12!\n\x1d\x41NSWER_SET_METHOD_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41NSWER_SET_METHOD_LAC\x10\x01\x12\x19\n\x15\x41NSWER_SET_METHOD_APS\x10\x02\x32\xf5\x01\n\x0eScoringService\x12>\n\x05Score\x12\x19.trueodds.v1.ScoreRequest\x1a\x1a.trueodds.v1.ScoreResponse\x12M\n\nBatchScore\x12\x1e.trueodds.v1.BatchScoreRequest\x1a\x1f.trueodds.v1.BatchScoreResponse\x12T\n\x0bStreamScore\x12\x1f.trueodds.v1.StreamScoreRequest\x1a .trueodds.v1.StreamScoreResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19trueodds/v1/scoring.proto\x12\x0btrueodds.v1\x1a\x17google/rpc/status.proto\x1a\x1atrueodds/v1/question.proto\x1a\x19trueodds/v1/reading.proto\"\xee\x02\n\rScoreSettings\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0c\n\x04task\x18\x02 \x01(\t\x12%\n\x07reading\x18\x03 \x01(\x0b\x32\x14.trueodds.v1.Reading\x12 \n\x05shots\x18\x04 \x03(\x0b\x32\x11.trueodds.v1.Shot\x12$\n\x07options\x18\x05 \x03(\x0b\x32\x13.trueodds.v1.Option\x12\x12\n\ncalibrator\x18\x06 \x01(\t\x12\x17\n\x0fmin_option_mass\x18\x07 \x01(\x01\x12\x12\n\ntop_tokens\x18\x08 \x01(\x05\x12\x16\n\x0emin_confidence\x18\t \x01(\x01\x12.\n\nanswer_set\x18\n \x01(\x0b\x32\x1a.trueodds.v1.AnswerSetRule\x12\x1f\n\x12require_calibrated\x18\x0b \x01(\x08H\x00\x88\x01\x01\x12\x10\n\x08receipts\x18\x0c \x01(\x08\x42\x15\n\x13_require_calibrated\"P\n\rAnswerSetRule\x12,\n\x06method\x18\x01 \x01(\x0e\x32\x1c.trueodds.v1.AnswerSetMethod\x12\x11\n\tthreshold\x18\x02 \x01(\x01\"e\n\x0cScoreRequest\x12,\n\x08settings\x18\x01 \x01(\x0b\x32\x1a.trueodds.v1.ScoreSettings\x12\'\n\x08question\x18\x02 \x01(\x0b\x32\x15.trueodds.v1.Question\"[\n\rScoreResponse\x12#\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x13.trueodds.v1.Answer\x12%\n\x07timings\x18\x02 \x01(\x0b\x32\x14.trueodds.v1.Timings\"k\n\x11\x42\x61tchScoreRequest\x12,\n\x08settings\x18\x01 \x01(\x0b\x32\x1a.trueodds.v1.ScoreSettings\x12(\n\tquestions\x18\x02 \x03(\x0b\x32\x15.trueodds.v1.Question\"c\n\x12\x42\x61tchScoreResponse\x12&\n\x08outcomes\x18\x01 \x03(\x0b\x32\x14.trueodds.v1.Outcome\x12%\n\x07timings\x18\x02 \x01(\x0b\x32\x14.trueodds.v1.Timings\"~\n\x12StreamScoreRequest\x12,\n\x08settings\x18\x01 \x01(\x0b\x32\x1a.trueodds.v1.ScoreSettings\x12\x10\n\x08\x62\x61tch_id\x18\x02 \x01(\t\x12(\n\tquestions\x18\x03 \x03(\x0b\x32\x15.trueodds.v1.Question\"\x99\x01\n\x13StreamScoreResponse\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\t\x12&\n\x08outcomes\x18\x02 \x03(\x0b\x32\x14.trueodds.v1.Outcome\x12!\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x12.google.rpc.Status\x12%\n\x07timings\x18\x04 \x01(\x0b\x32\x14.trueodds.v1.Timings\"`\n\x07Outcome\x12%\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x13.trueodds.v1.AnswerH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\t\n\x07outcome\"\xa3\x05\n\x06\x41nswer\x12)\n\x07options\x18\x01 \x03(\x0b\x32\x18.trueodds.v1.OptionScore\x12\x13\n\x06\x63hoice\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12\x12\n\nconfidence\x18\x03 \x01(\x01\x12\x1d\n\x15\x63\x61librated_confidence\x18\x04 \x01(\x01\x12\x17\n\ncalibrated\x18\x05 \x01(\x08H\x01\x88\x01\x01\x12\x12\n\ncalibrator\x18\x06 \x01(\t\x12\x1f\n\x12\x66ormat_probability\x18\x07 \x01(\x01H\x02\x88\x01\x01\x12\x18\n\x0boption_mass\x18\x08 \x01(\x01H\x03\x88\x01\x01\x12\x14\n\x07\x65ntropy\x18\t \x01(\x01H\x04\x88\x01\x01\x12\x16\n\tabstained\x18\n \x01(\x08H\x05\x88\x01\x01\x12)\n\ntop_tokens\x18\x0b \x03(\x0b\x32\x15.trueodds.v1.TopToken\x12.\n\x0cpermutations\x18\x0c \x03(\x0b\x32\x18.trueodds.v1.Permutation\x12\x13\n\x0blabel_prior\x18\r \x03(\x01\x12\'\n\x08identity\x18\x0e \x01(\x0b\x32\x15.trueodds.v1.Identity\x12\x15\n\rprompt_tokens\x18\x0f \x01(\x05\x12\x12\n\nanswer_set\x18\x10 \x03(\x05\x12\x1c\n\x0flow_option_mass\x18\x11 \x01(\x08H\x06\x88\x01\x01\x12\x13\n\x0braw_because\x18\x12 \x01(\t\x12\x19\n\x11\x63\x61libration_stale\x18\x13 \x01(\x08\x12\x0f\n\x07receipt\x18\x14 \x01(\x0c\x42\t\n\x07_choiceB\r\n\x0b_calibratedB\x15\n\x13_format_probabilityB\x0e\n\x0c_option_massB\n\n\x08_entropyB\x0c\n\n_abstainedB\x12\n\x10_low_option_mass\"\xd5\x02\n\x0bOptionScore\x12\r\n\x05label\x18\x01 \x01(\t\x12\x14\n\x07logprob\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0bprobability\x18\x03 \x01(\x01H\x01\x88\x01\x01\x12#\n\x16\x63\x61librated_probability\x18\x04 \x01(\x01H\x02\x88\x01\x01\x12\x12\n\x05score\x18\x05 \x01(\x01H\x03\x88\x01\x01\x12\x0e\n\x06tokens\x18\x06 \x01(\x05\x12\r\n\x05\x62ytes\x18\x07 \x01(\x05\x12\"\n\x15unconditional_logprob\x18\x08 \x01(\x01H\x04\x88\x01\x01\x12\x10\n\x08variants\x18\t \x03(\t\x12\x13\n\x06greedy\x18\n \x01(\x08H\x05\x88\x01\x01\x42\n\n\x08_logprobB\x0e\n\x0c_probabilityB\x19\n\x17_calibrated_probabilityB\x08\n\x06_scoreB\x18\n\x16_unconditional_logprobB\t\n\x07_greedy\"R\n\x08TopToken\x12\x0f\n\x02id\x18\x01 \x01(\rH\x00\x88\x01\x01\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x14\n\x07logprob\x18\x03 \x01(\x01H\x01\x88\x01\x01\x42\x05\n\x03_idB\n\n\x08_logprob\"\x1e\n\x0bPermutation\x12\x0f\n\x07options\x18\x01 \x03(\x05\"u\n\x08Identity\x12\x16\n\x0emodel_revision\x18\x01 \x01(\t\x12\x1a\n\x12tokenizer_revision\x18\x02 \x01(\t\x12\x16\n\x0e\x66ormat_version\x18\x03 \x01(\x05\x12\x0e\n\x06\x65ngine\x18\x04 \x01(\t\x12\r\n\x05\x64type\x18\x05 \x01(\t\"R\n\x07Timings\x12\x18\n\x10tokenize_seconds\x18\x01 \x01(\x01\x12\x16\n\x0e\x65ngine_seconds\x18\x02 \x01(\x01\x12\x15\n\rtotal_seconds\x18\x03 \x01(\x01*j\n\x0f\x41nswerSetMethod\x12!\n\x1d\x41NSWER_SET_METHOD_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41NSWER_SET_METHOD_LAC\x10\x01\x12\x19\n\x15\x41NSWER_SET_METHOD_APS\x10\x02\x32\xf5\x01\n\x0eScoringService\x12>\n\x05Score\x12\x19.trueodds.v1.ScoreRequest\x1a\x1a.trueodds.v1.ScoreResponse\x12M\n\nBatchScore\x12\x1e.trueodds.v1.BatchScoreRequest\x1a\x1f.trueodds.v1.BatchScoreResponse\x12T\n\x0bStreamScore\x12\x1f.trueodds.v1.StreamScoreRequest\x1a .trueodds.v1.StreamScoreResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trueodds.v1.scoring_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ANSWERSETMETHOD']._serialized_start=2667
-  _globals['_ANSWERSETMETHOD']._serialized_end=2773
+  _globals['_ANSWERSETMETHOD']._serialized_start=2702
+  _globals['_ANSWERSETMETHOD']._serialized_end=2808
   _globals['_SCORESETTINGS']._serialized_start=123
-  _globals['_SCORESETTINGS']._serialized_end=471
-  _globals['_ANSWERSETRULE']._serialized_start=473
-  _globals['_ANSWERSETRULE']._serialized_end=553
-  _globals['_SCOREREQUEST']._serialized_start=555
-  _globals['_SCOREREQUEST']._serialized_end=656
-  _globals['_SCORERESPONSE']._serialized_start=658
-  _globals['_SCORERESPONSE']._serialized_end=749
-  _globals['_BATCHSCOREREQUEST']._serialized_start=751
-  _globals['_BATCHSCOREREQUEST']._serialized_end=858
-  _globals['_BATCHSCORERESPONSE']._serialized_start=860
-  _globals['_BATCHSCORERESPONSE']._serialized_end=959
-  _globals['_STREAMSCOREREQUEST']._serialized_start=961
-  _globals['_STREAMSCOREREQUEST']._serialized_end=1087
-  _globals['_STREAMSCORERESPONSE']._serialized_start=1090
-  _globals['_STREAMSCORERESPONSE']._serialized_end=1243
-  _globals['_OUTCOME']._serialized_start=1245
-  _globals['_OUTCOME']._serialized_end=1341
-  _globals['_ANSWER']._serialized_start=1344
-  _globals['_ANSWER']._serialized_end=2002
-  _globals['_OPTIONSCORE']._serialized_start=2005
-  _globals['_OPTIONSCORE']._serialized_end=2346
-  _globals['_TOPTOKEN']._serialized_start=2348
-  _globals['_TOPTOKEN']._serialized_end=2430
-  _globals['_PERMUTATION']._serialized_start=2432
-  _globals['_PERMUTATION']._serialized_end=2462
-  _globals['_IDENTITY']._serialized_start=2464
-  _globals['_IDENTITY']._serialized_end=2581
-  _globals['_TIMINGS']._serialized_start=2583
-  _globals['_TIMINGS']._serialized_end=2665
-  _globals['_SCORINGSERVICE']._serialized_start=2776
-  _globals['_SCORINGSERVICE']._serialized_end=3021
+  _globals['_SCORESETTINGS']._serialized_end=489
+  _globals['_ANSWERSETRULE']._serialized_start=491
+  _globals['_ANSWERSETRULE']._serialized_end=571
+  _globals['_SCOREREQUEST']._serialized_start=573
+  _globals['_SCOREREQUEST']._serialized_end=674
+  _globals['_SCORERESPONSE']._serialized_start=676
+  _globals['_SCORERESPONSE']._serialized_end=767
+  _globals['_BATCHSCOREREQUEST']._serialized_start=769
+  _globals['_BATCHSCOREREQUEST']._serialized_end=876
+  _globals['_BATCHSCORERESPONSE']._serialized_start=878
+  _globals['_BATCHSCORERESPONSE']._serialized_end=977
+  _globals['_STREAMSCOREREQUEST']._serialized_start=979
+  _globals['_STREAMSCOREREQUEST']._serialized_end=1105
+  _globals['_STREAMSCORERESPONSE']._serialized_start=1108
+  _globals['_STREAMSCORERESPONSE']._serialized_end=1261
+  _globals['_OUTCOME']._serialized_start=1263
+  _globals['_OUTCOME']._serialized_end=1359
+  _globals['_ANSWER']._serialized_start=1362
+  _globals['_ANSWER']._serialized_end=2037
+  _globals['_OPTIONSCORE']._serialized_start=2040
+  _globals['_OPTIONSCORE']._serialized_end=2381
+  _globals['_TOPTOKEN']._serialized_start=2383
+  _globals['_TOPTOKEN']._serialized_end=2465
+  _globals['_PERMUTATION']._serialized_start=2467
+  _globals['_PERMUTATION']._serialized_end=2497
+  _globals['_IDENTITY']._serialized_start=2499
+  _globals['_IDENTITY']._serialized_end=2616
+  _globals['_TIMINGS']._serialized_start=2618
+  _globals['_TIMINGS']._serialized_end=2700
+  _globals['_SCORINGSERVICE']._serialized_start=2811
+  _globals['_SCORINGSERVICE']._serialized_end=3056
 # @@protoc_insertion_point(module_scope)

@@ -68,6 +68,7 @@ class ScoreSettings(google.protobuf.message.Message):
     MIN_CONFIDENCE_FIELD_NUMBER: builtins.int
     ANSWER_SET_FIELD_NUMBER: builtins.int
     REQUIRE_CALIBRATED_FIELD_NUMBER: builtins.int
+    RECEIPTS_FIELD_NUMBER: builtins.int
     model: builtins.str
     """The model, as models/{model}. Required."""
     task: builtins.str
@@ -91,6 +92,8 @@ class ScoreSettings(google.protobuf.message.Message):
     applies to; by default it is answered raw. Absent: as the service's configuration says.
     min_confidence implies it: a threshold is meant for calibrated probabilities.
     """
+    receipts: builtins.bool
+    """Give each answer a receipt, by which RecordOutcomes learns later which option was right."""
     @property
     def reading(self) -> trueodds.v1.reading_pb2.Reading: ...
     @property
@@ -119,9 +122,10 @@ class ScoreSettings(google.protobuf.message.Message):
         min_confidence: builtins.float = ...,
         answer_set: global___AnswerSetRule | None = ...,
         require_calibrated: builtins.bool | None = ...,
+        receipts: builtins.bool = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_require_calibrated", b"_require_calibrated", "answer_set", b"answer_set", "reading", b"reading", "require_calibrated", b"require_calibrated"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_require_calibrated", b"_require_calibrated", "answer_set", b"answer_set", "calibrator", b"calibrator", "min_confidence", b"min_confidence", "min_option_mass", b"min_option_mass", "model", b"model", "options", b"options", "reading", b"reading", "require_calibrated", b"require_calibrated", "shots", b"shots", "task", b"task", "top_tokens", b"top_tokens"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_require_calibrated", b"_require_calibrated", "answer_set", b"answer_set", "calibrator", b"calibrator", "min_confidence", b"min_confidence", "min_option_mass", b"min_option_mass", "model", b"model", "options", b"options", "reading", b"reading", "receipts", b"receipts", "require_calibrated", b"require_calibrated", "shots", b"shots", "task", b"task", "top_tokens", b"top_tokens"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_require_calibrated", b"_require_calibrated"]) -> typing.Literal["require_calibrated"] | None: ...
 
 global___ScoreSettings = ScoreSettings
@@ -347,6 +351,7 @@ class Answer(google.protobuf.message.Message):
     LOW_OPTION_MASS_FIELD_NUMBER: builtins.int
     RAW_BECAUSE_FIELD_NUMBER: builtins.int
     CALIBRATION_STALE_FIELD_NUMBER: builtins.int
+    RECEIPT_FIELD_NUMBER: builtins.int
     choice: builtins.int
     """The index of the option with the largest calibrated probability, from 0; the first of equals.
     A calibrator that keeps the choice leaves it where the largest answer probability is.
@@ -384,6 +389,11 @@ class Answer(google.protobuf.message.Message):
     calibration_stale: builtins.bool
     """Whether the store of the calibrators is away, so that another one may have been activated or
     taken back meanwhile: what was last known to be active has answered. Also where none has.
+    """
+    receipt: builtins.bytes
+    """What RecordOutcomes needs of this answer, sealed by the service, where it was asked for: its
+    probabilities, calibrator, scope and time, and nothing of the question. Some hundred bytes,
+    which the caller keeps: the service does not.
     """
     @property
     def options(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___OptionScore]:
@@ -431,9 +441,10 @@ class Answer(google.protobuf.message.Message):
         low_option_mass: builtins.bool | None = ...,
         raw_because: builtins.str = ...,
         calibration_stale: builtins.bool = ...,
+        receipt: builtins.bytes = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_abstained", b"_abstained", "_calibrated", b"_calibrated", "_choice", b"_choice", "_entropy", b"_entropy", "_format_probability", b"_format_probability", "_low_option_mass", b"_low_option_mass", "_option_mass", b"_option_mass", "abstained", b"abstained", "calibrated", b"calibrated", "choice", b"choice", "entropy", b"entropy", "format_probability", b"format_probability", "identity", b"identity", "low_option_mass", b"low_option_mass", "option_mass", b"option_mass"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_abstained", b"_abstained", "_calibrated", b"_calibrated", "_choice", b"_choice", "_entropy", b"_entropy", "_format_probability", b"_format_probability", "_low_option_mass", b"_low_option_mass", "_option_mass", b"_option_mass", "abstained", b"abstained", "answer_set", b"answer_set", "calibrated", b"calibrated", "calibrated_confidence", b"calibrated_confidence", "calibration_stale", b"calibration_stale", "calibrator", b"calibrator", "choice", b"choice", "confidence", b"confidence", "entropy", b"entropy", "format_probability", b"format_probability", "identity", b"identity", "label_prior", b"label_prior", "low_option_mass", b"low_option_mass", "option_mass", b"option_mass", "options", b"options", "permutations", b"permutations", "prompt_tokens", b"prompt_tokens", "raw_because", b"raw_because", "top_tokens", b"top_tokens"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_abstained", b"_abstained", "_calibrated", b"_calibrated", "_choice", b"_choice", "_entropy", b"_entropy", "_format_probability", b"_format_probability", "_low_option_mass", b"_low_option_mass", "_option_mass", b"_option_mass", "abstained", b"abstained", "answer_set", b"answer_set", "calibrated", b"calibrated", "calibrated_confidence", b"calibrated_confidence", "calibration_stale", b"calibration_stale", "calibrator", b"calibrator", "choice", b"choice", "confidence", b"confidence", "entropy", b"entropy", "format_probability", b"format_probability", "identity", b"identity", "label_prior", b"label_prior", "low_option_mass", b"low_option_mass", "option_mass", b"option_mass", "options", b"options", "permutations", b"permutations", "prompt_tokens", b"prompt_tokens", "raw_because", b"raw_because", "receipt", b"receipt", "top_tokens", b"top_tokens"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_abstained", b"_abstained"]) -> typing.Literal["abstained"] | None: ...
     @typing.overload

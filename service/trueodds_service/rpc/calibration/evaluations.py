@@ -81,8 +81,8 @@ def report_message(report: Report, calibrator: pb.Calibrator) -> pb.Report:
     return pb.Report(
         calibrator=calibrator,
         items=report.items,
-        before=_evaluation(report.before),
-        after=_evaluation(report.after),
+        before=evaluation_message(report.before),
+        after=evaluation_message(report.after),
         differences=_estimates(report.differences),
         abstentions=[_abstention(each) for each in report.abstentions],
         answer_sets=[_answer_set(each) for each in report.answer_sets],
@@ -90,7 +90,7 @@ def report_message(report: Report, calibrator: pb.Calibrator) -> pb.Report:
     )
 
 
-def _evaluation(evaluation: Evaluation) -> pb.Evaluation:
+def evaluation_message(evaluation: Evaluation) -> pb.Evaluation:
     return pb.Evaluation(
         metrics=_estimates(evaluation.metrics),
         equal_width=_bins(evaluation.bins["equal_width"]),

@@ -2,22 +2,30 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, NoReturn
+from typing import Any
 
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds.v1 import calibration_pb2_grpc
 from trueodds_service.config import Limits
-from trueodds_service.errors import InvalidInput, NotServed
+from trueodds_service.errors import InvalidInput
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.calibrate import calibrate
 from trueodds_service.flows.catalog import Catalog
+from trueodds_service.flows.drift import drift
 from trueodds_service.flows.evaluate import evaluate_calibrator
 from trueodds_service.flows.fit import fit
 from trueodds_service.flows.fit_data import Progress
+from trueodds_service.flows.outcomes import Outcomes
 from trueodds_service.rpc.calibration.calibrate import calibrate_response, parse_calibrate
 from trueodds_service.rpc.calibration.calibrators import calibrator_message, damaged_message
 from trueodds_service.rpc.calibration.evaluations import parse_evaluation, report_message
 from trueodds_service.rpc.calibration.fits import parse_fit
+from trueodds_service.rpc.calibration.outcomes import (
+    drift_message,
+    parse_outcomes,
+    parse_window,
+    recorded_message,
+)
 from trueodds_service.rpc.calibration.parts import join
 from trueodds_service.rpc.names import parse_calibrator, parse_model
 from trueodds_service.rpc.questions import parse_task
@@ -31,9 +39,12 @@ _MAX_PAGE = 1000
 class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
     """Converts; the work is the flow's and the store's."""
 
-    def __init__(self, catalog: Catalog, calibrators: Calibrators, limits: Limits) -> None:
+    def __init__(
+        self, catalog: Catalog, calibrators: Calibrators, outcomes: Outcomes, limits: Limits
+    ) -> None:
         self._catalog = catalog
         self._calibrators = calibrators
+        self._outcomes = outcomes
         self._limits = limits
 
     async def FitCalibrator(
@@ -120,10 +131,14 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
     async def RecordOutcomes(
         self, request: pb.RecordOutcomesRequest, context: Context
     ) -> pb.RecordOutcomesResponse:
-        _not_served("RecordOutcomes")
+        reported = parse_outcomes(request, self._limits.max_fit_items)
+        return recorded_message(*await self._outcomes.record(reported))
 
     async def GetDrift(self, request: pb.GetDriftRequest, context: Context) -> pb.GetDriftResponse:
-        _not_served("GetDrift")
+        named, window = parse_calibrator(request.name, "name"), parse_window(request.window)
+        found = await drift(*named, window, self._calibrators, self._outcomes)
+        message = drift_message(found, self._message(found.calibrator))
+        return pb.GetDriftResponse(drift=message)
 
     async def _fit(self, request: pb.FitCalibratorRequest) -> AsyncIterator[dict[str, Any]]:
         """The events of a fit, as fields of either response."""
@@ -151,7 +166,3 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
 
     def _message(self, calibrator: Calibrator) -> pb.Calibrator:
         return calibrator_message(calibrator, active=self._calibrators.is_active(calibrator))
-
-
-def _not_served(method: str) -> NoReturn:
-    raise NotServed(f"{method} is in the contract and not served by this version")

@@ -1,0 +1,111 @@
+"""Whether a calibrator keeps its promise, by what became of its answers: the nouns of drift."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from trueodds.errors import TrueoddsError
+from trueodds.evaluation import Evaluation
+from trueodds.types import Calibrator
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Which option of an answered question was right: its index, from 0; None: nobody knows.
+
+    ``receipt`` is ``Answer.receipt``, of an answer that was asked for with ``receipts``.
+    """
+
+    receipt: bytes
+    option: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedOutcomes:
+    """How many outcomes were new, corrected what was said before, or said the same again.
+
+    ``errors`` are those of which nothing was kept, with their places, from 0.
+    """
+
+    recorded: int
+    corrected: int
+    unchanged: int
+    errors: Sequence[tuple[int, TrueoddsError]] = ()
+
+
+class Promise(Enum):
+    """What a sequential test has evidence of, where it has any.
+
+    ``TOO_HIGH``, ``TOO_LOW``: calibrated confidences are so. ``MISCALIBRATED``: wrong in any way
+    that bins of confidence tell. ``WORSE_THAN_RAW``: the raw probabilities score better.
+    ``SHIFTED``: confidences are not distributed as at first; it needs no truth and breaks no
+    promise: a reason to look.
+    """
+
+    TOO_HIGH = "too_high"
+    TOO_LOW = "too_low"
+    MISCALIBRATED = "miscalibrated"
+    WORSE_THAN_RAW = "worse_than_raw"
+    SHIFTED = "shifted"
+
+
+@dataclass(frozen=True, slots=True)
+class SequentialTest:
+    """Evidence against a promise. While it is kept, an alarm ever comes with a probability of at
+    most ``alpha``, however often one looks.
+
+    ``log_evidence`` is the logarithm of the evidence (an e-value) now, ``largest_log_evidence`` at
+    its highest; −ln α is an alarm. ``alarm_at`` is the number of outcomes after which it came.
+    """
+
+    promise: Promise
+    alpha: float
+    log_evidence: float
+    largest_log_evidence: float
+    alarm_at: int | None
+
+    @property
+    def alarm(self) -> bool:
+        """Whether there was ever evidence enough."""
+        return self.alarm_at is not None
+
+    @property
+    def share_of_alarm(self) -> float:
+        """How far the evidence is towards an alarm now: at least 1 is one."""
+        return max(self.log_evidence, 0.0) / -math.log(self.alpha)
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Outcomes of some time, measured: the answer distribution and the calibrated one."""
+
+    outcomes: int
+    start: datetime
+    end: datetime
+    before: Evaluation
+    after: Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A calibrator and the outcomes of its answers: ``outcomes`` known, ``unknown`` not.
+
+    ``since_first`` measures the newest 10,000 of them at most, ``window`` the newest alone; None
+    without outcomes.
+    """
+
+    calibrator: Calibrator
+    outcomes: int
+    unknown: int
+    since_first: Period | None
+    window: Period | None
+    tests: tuple[SequentialTest, ...]
+
+    @property
+    def alarms(self) -> tuple[SequentialTest, ...]:
+        """The tests that found their promise broken; a shift is none."""
+        return tuple(
+            each for each in self.tests if each.alarm and each.promise is not Promise.SHIFTED
+        )

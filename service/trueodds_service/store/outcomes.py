@@ -1,0 +1,155 @@
+"""Outcomes: which option of an answered question was right, kept with what the answer said."""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.orm import Session
+
+from trueodds_service.store.activations import find_scope
+from trueodds_service.store.convert import scope_row
+from trueodds_service.store.database import Database
+from trueodds_service.store.records import Scope
+from trueodds_service.store.tables import SEAL_ID, OutcomeRow, SealRow
+
+# Databases bound how many values a statement may have; SQLite once had 999.
+_AT_ONCE = 500
+_SEAL_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An answer, and what became of it.
+
+    ``probabilities`` and ``calibrated`` are float32 in bytes, little-endian, one an option.
+    ``calibrator`` is an id, empty for a raw answer. ``option`` is the right one, None where nobody
+    knows. ``answer_id`` is one in the world.
+    """
+
+    answer_id: bytes
+    scope: Scope
+    calibrator: str
+    choice: int
+    option: int | None
+    probabilities: bytes
+    calibrated: bytes
+    answered_at: datetime
+
+
+class Recorded(NamedTuple):
+    """How many outcomes were new, corrected another option, or said the same again."""
+
+    new: int
+    corrected: int
+    unchanged: int
+
+
+class Kept(NamedTuple):
+    """An outcome as a test needs it."""
+
+    choice: int
+    option: int | None
+    probabilities: bytes
+    calibrated: bytes
+    answered_at: datetime
+
+
+class SqlOutcomeStore:
+    """Outcomes in SQLite or PostgreSQL; ``upgrade(url)`` has to come first.
+
+    Every method is one transaction, and blocks. Each can raise StoreError.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._database = Database(url)
+
+    def seal(self) -> bytes:
+        """The key of receipts, made at the first call: the same for every gateway of the store."""
+        with self._database.writing() as session:
+            row = session.get(SealRow, SEAL_ID)
+            if row is None:
+                row = SealRow(id=SEAL_ID, key=secrets.token_bytes(_SEAL_BYTES))
+                session.add(row)
+            return bytes(row.key)
+
+    def record(self, outcomes: Sequence[Outcome]) -> Recorded:
+        """Keeps outcomes, or none of them; of the same answer, the last that is told holds."""
+        last = {each.answer_id: each for each in outcomes}
+        new = corrected = 0
+        with self._database.writing() as session:
+            known = dict(_known(session, list(last)))
+            fresh = [each for name, each in last.items() if name not in known]
+            scopes: dict[Scope, int] = {}
+            rows = [_row(each, _scope_id(session, each.scope, scopes)) for each in fresh]
+            for start in range(0, len(rows), _AT_ONCE):
+                session.execute(insert(OutcomeRow), rows[start : start + _AT_ONCE])
+            new = len(rows)
+            for name, option in known.items():
+                if option != last[name].option:
+                    corrected += 1
+                    row = update(OutcomeRow).filter_by(answer_id=name)
+                    session.execute(row.values(option=last[name].option))
+        return Recorded(new, corrected, len(outcomes) - new - corrected)
+
+    def of_calibrator(self, calibrator: str) -> list[Kept]:
+        """The outcomes of a calibrator's answers, in the order of the first word of each."""
+        query = select(
+            OutcomeRow.choice,
+            OutcomeRow.option,
+            OutcomeRow.probabilities,
+            OutcomeRow.calibrated,
+            OutcomeRow.answered_at,
+        ).filter_by(calibrator_id=calibrator)
+        with self._database.reading() as session:
+            return [Kept(*row) for row in session.execute(query.order_by(OutcomeRow.position))]
+
+    def prune(self, *, keep: timedelta, at_most: int) -> int:
+        """Forgets what is older than ``keep``, and all but the newest ``at_most``; how many."""
+        with self._database.writing() as session:
+            newest = session.scalar(select(func.max(OutcomeRow.position))) or 0
+            old = OutcomeRow.recorded_at < datetime.now(UTC) - keep
+            beyond = OutcomeRow.position <= newest - at_most
+            # Positions may have gaps: never more than at_most are left.
+            done = session.execute(delete(OutcomeRow).where(old | beyond))
+            return int(getattr(done, "rowcount", 0))
+
+    def close(self) -> None:
+        """Close the connections that are not in use."""
+        self._database.close()
+
+
+def _known(session: Session, names: Sequence[bytes]) -> Iterator[tuple[bytes, int | None]]:
+    """Of the answers that have an outcome already, which."""
+    columns = select(OutcomeRow.answer_id, OutcomeRow.option)
+    for start in range(0, len(names), _AT_ONCE):
+        some = OutcomeRow.answer_id.in_(names[start : start + _AT_ONCE])
+        for answer_id, option in session.execute(columns.where(some)):
+            yield bytes(answer_id), option
+
+
+def _scope_id(session: Session, scope: Scope, found: dict[Scope, int]) -> int:
+    if scope not in found:
+        row = find_scope(session, scope)
+        if row is None:
+            row = scope_row(scope)
+            session.add(row)
+            session.flush()
+        found[scope] = row.id
+    return found[scope]
+
+
+def _row(outcome: Outcome, scope_id: int) -> dict[str, object]:
+    return {
+        "answer_id": outcome.answer_id,
+        "scope_id": scope_id,
+        "calibrator_id": outcome.calibrator,
+        "choice": outcome.choice,
+        "option": outcome.option,
+        "probabilities": outcome.probabilities,
+        "calibrated": outcome.calibrated,
+        "answered_at": outcome.answered_at,
+        "recorded_at": datetime.now(UTC),
+    }

@@ -1,0 +1,95 @@
+"""Receipts, outcomes and drift, by the library and by the command."""
+
+import json
+
+import pytest
+
+from trueodds import Method, Outcome, Promise
+
+
+@pytest.fixture
+def calibrator(client, task):
+    """An active calibrator of the test's own task."""
+    return client.fit(model="aligned", task=task, method=Method.CONSTANT, options=4, activate=True)
+
+
+@pytest.fixture
+def receipts(client, ask, task):
+    def receipts(count):
+        answers = client.score_batch(
+            [ask(f"Which, number {place}?") for place in range(count)],
+            model="aligned",
+            task=task,
+            receipts=True,
+        )
+        return [answer.receipt for answer in answers]
+
+    return receipts
+
+
+def test_outcomes_and_drift(client, calibrator, receipts):
+    one, two, three = receipts(3)
+    told = [Outcome(one, 0), Outcome(two, None), Outcome(b"none", 0), Outcome(three, 3)]
+    found = client.record_outcomes(told)
+    assert (found.recorded, found.corrected, found.unchanged) == (3, 0, 0)
+    [(place, error)] = found.errors
+    assert (place, error.reason, error.field) == (2, "BAD_RECEIPT", "outcomes[2].receipt")
+    drift = client.drift(calibrator.name, window=1)
+    assert (drift.outcomes, drift.unknown) == (2, 1)
+    assert (drift.since_first.outcomes, drift.window.outcomes) == (2, 1)
+    assert drift.since_first.start <= drift.since_first.end
+    assert {each.promise for each in drift.tests} == {*Promise}
+    assert not drift.alarms
+    assert drift.calibrator.name == calibrator.name
+
+
+def test_outcomes_of_several_messages_have_their_places(client, monkeypatch, calibrator, receipts):
+    monkeypatch.setattr("trueodds._convert.outcomes._A_MESSAGE", 2)
+    good = receipts(3)
+    told = [Outcome(good[0], 0), Outcome(good[1], 0), Outcome(good[2], 0), Outcome(b"none", 0)]
+    found = client.record_outcomes(told)
+    assert found.recorded == 3
+    assert [place for place, _ in found.errors] == [3]
+
+
+def test_no_outcome_is_no_call(client):
+    assert client.record_outcomes([]).recorded == 0
+
+
+def test_the_command_from_answers_to_drift(command, write, task, client, calibrator):
+    file = write({"question": "Is it?", "options": ["a", "b", "c", "d"]})
+    scored = command("score", "aligned", file, "--task", task, "--receipts")
+    assert scored.exit_code == 0, scored.output
+    receipt = json.loads(scored.stdout)["receipt"]
+    rows = [{"receipt": receipt, "answer": None}, {"receipt": receipt, "answer": 1, "id": 7}]
+    file = write(*rows, name="outcomes.jsonl")
+    told = command("outcomes", file)
+    assert (told.exit_code, told.stdout) == (0, "1 new, 0 corrected, 1 known already\n")
+    shown = command("drift", calibrator.name)
+    assert shown.exit_code == 0, shown.output
+    assert "1 outcomes, 0 unknown" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("nothing", "line 1: is no JSON object"),
+        ('["a"]', "line 1: is no JSON object"),
+        ('{"receipt": "AA=="}', "line 1: has no 'answer'"),
+        ('{"answer": 1}', "line 1: has no 'receipt'"),
+        ('{"receipt": "AA==", "answer": true}', "line 1: answer: is the index"),
+        ('{"receipt": "AA==", "answer": "B"}', "line 1: answer: is the index"),
+        ('{"receipt": "not base64", "answer": 1}', "line 1: receipt: is not as"),
+        ('{"receipt": 7, "answer": 1}', "line 1: receipt: is not as"),
+    ],
+)
+def test_a_line_that_is_no_outcome_is_told(command, write, line, said):
+    told = command("outcomes", write(line))
+    assert told.exit_code == 2
+    assert said in told.output
+
+
+def test_an_outcome_that_nobody_answered_is_told(command, write):
+    told = command("outcomes", write({"receipt": "AAAA", "answer": 1}))
+    assert told.exit_code == 1
+    assert "outcomes[0].receipt" in told.output

@@ -1,0 +1,117 @@
+"""Outcomes in the store: once each, corrected, in their order, and no more than are wanted."""
+
+import struct
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from trueodds_service.store import Outcome, Recorded, Scope, SqlOutcomeStore
+
+SCOPE = Scope("demo-aligned", "3f2a", "anatomy", "paren", 1, 4)
+FOREVER = timedelta(days=365)
+
+
+@pytest.fixture
+def store(url):
+    store = SqlOutcomeStore(url)
+    yield store
+    store.close()
+
+
+def outcome(number, option=0, *, calibrator="0f", task="anatomy"):
+    return Outcome(
+        answer_id=number.to_bytes(16, "little"),
+        scope=replace(SCOPE, task=task),
+        calibrator=calibrator,
+        choice=1,
+        option=option,
+        probabilities=struct.pack("<4f", 0.1, 0.7, 0.1, 0.1),
+        calibrated=struct.pack("<4f", 0.2, 0.4, 0.2, 0.2),
+        answered_at=datetime(2026, 11, 1, 12, 0, 0, 250_000, tzinfo=UTC),
+    )
+
+
+def options(store, calibrator="0f"):
+    return [each.option for each in store.of_calibrator(calibrator)]
+
+
+def test_what_is_told_is_kept(store):
+    assert store.record([outcome(1), outcome(2, None), outcome(3, 3)]) == Recorded(3, 0, 0)
+    first, *_ = store.of_calibrator("0f")
+    assert (first.choice, first.option) == (1, 0)
+    assert struct.unpack("<4f", first.calibrated) == pytest.approx((0.2, 0.4, 0.2, 0.2))
+    assert first.answered_at == outcome(1).answered_at
+    assert options(store) == [0, None, 3]
+
+
+def test_the_same_again_changes_nothing_and_another_word_corrects(store):
+    store.record([outcome(1, 0), outcome(2, 1), outcome(3, None)])
+    told = [outcome(1, 0), outcome(2, 2), outcome(3, 1), outcome(4, 3)]
+    assert store.record(told) == Recorded(1, 2, 1)
+    assert options(store) == [0, 2, 1, 3], "in the order of the first word of each"
+
+
+def test_of_several_words_at_once_the_last_holds(store):
+    assert store.record([outcome(1, 0), outcome(1, 3), outcome(1, 2)]) == Recorded(1, 0, 2)
+    assert options(store) == [2]
+
+
+def test_calibrators_have_their_own(store):
+    store.record([outcome(1), outcome(2, 1, calibrator="1f"), outcome(3, 2, calibrator="")])
+    assert (options(store), options(store, "1f")) == ([0], [1])
+    assert options(store, "2f") == []
+
+
+def test_more_than_a_statement_can_hold(store):
+    many = [outcome(number, number % 4) for number in range(2500)]
+    assert store.record(many) == Recorded(2500, 0, 0)
+    assert store.record(many[:1500]) == Recorded(0, 0, 1500)
+    assert options(store) == [each.option for each in many]
+
+
+def test_nothing_is_told(store):
+    assert store.record([]) == Recorded(0, 0, 0)
+
+
+def test_who_tells_the_same_at_once_keeps_it_once(url):
+    """Two gateways that get the same message: neither fails, and nothing is there twice."""
+    stores = [SqlOutcomeStore(url) for _ in range(2)]
+    many = [outcome(number) for number in range(300)]
+    found, start = [], threading.Barrier(2)
+
+    def tell(store):
+        start.wait()
+        found.append(store.record(many))
+
+    threads = [threading.Thread(target=tell, args=(store,)) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == [Recorded(0, 0, 300), Recorded(300, 0, 0)]
+    for store in stores:
+        store.close()
+
+
+def test_only_the_newest_are_kept(store):
+    store.record([outcome(number, number % 4) for number in range(10)])
+    assert store.prune(keep=FOREVER, at_most=4) == 6
+    assert options(store) == [2, 3, 0, 1]
+    assert store.prune(keep=FOREVER, at_most=4) == 0
+
+
+def test_what_is_too_old_goes(store):
+    store.record([outcome(1)])
+    assert store.prune(keep=FOREVER, at_most=10) == 0
+    assert store.prune(keep=timedelta(days=-1), at_most=10) == 1
+    assert options(store) == []
+
+
+def test_the_seal_is_made_once_for_all(url):
+    one, two = SqlOutcomeStore(url), SqlOutcomeStore(url)
+    assert one.seal() == two.seal() == one.seal()
+    assert len(one.seal()) == 32
+    one.close()
+    two.close()
