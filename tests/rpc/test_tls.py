@@ -4,6 +4,7 @@ import socket
 import ssl
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
@@ -65,6 +66,14 @@ def test_with_a_client_ca_each_client_needs_a_certificate_of_it(start_service, f
     assert refused(
         service.app.address, channel_credentials(ca, other_ca.issue_cert("scorer.example"))
     )
+
+
+def test_a_client_s_certificate_that_has_expired_opens_nothing(start_service, files, ca):
+    mine = channel_credentials(ca, ca.issue_cert("scorer.example"))
+    service = start_service(tls=files.settings(client_ca=True), credentials=mine)
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    late = ca.issue_cert("scorer.example", not_after=yesterday)
+    assert refused(service.app.address, channel_credentials(ca, late))
 
 
 def test_the_gate_is_told_whom_the_certificate_names(start_service, files, ca, monkeypatch):
