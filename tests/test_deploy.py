@@ -122,6 +122,20 @@ def test_compose_s_ports_are_those_of_the_service():
     assert "db" in COMPOSE["services"]
 
 
+def test_compose_s_prometheus_and_grafana_read_what_is_mounted():
+    services = COMPOSE["services"]
+    targets = {
+        name: [volume.split(":")[1] for volume in services[name]["volumes"]]
+        for name in ("prometheus", "grafana")
+    }
+    scraped = yaml.safe_load((DEPLOY / "compose" / "prometheus.yaml").read_text())
+    assert {*scraped["rule_files"]} <= {*targets["prometheus"]}
+    provided = DEPLOY / "compose" / "grafana" / "provisioning" / "dashboards" / "trueodds.yaml"
+    [provider] = yaml.safe_load(provided.read_text())["providers"]
+    folder = Path(provider["options"]["path"])
+    assert any(Path(each).parent == folder for each in targets["grafana"])
+
+
 def test_compose_s_models_are_those_of_its_folder():
     folder = DEPLOY / "demo" / "trueodds_demo" / "models"
     for model in settings("compose/serve.yaml").models:
