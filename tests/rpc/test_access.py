@@ -1,12 +1,14 @@
 """Who may call what: each method of the contract, by each kind of caller, over real gRPC."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import grpc
 import pytest
+import trustme
 from grpc_status import rpc_status
+from tests.certificates import Files, channel_credentials, of_client
 from tests.conftest import _serving, details_of
 
 from trueodds.v1 import calibration_pb2, model_pb2, question_pb2, scoring_pb2
@@ -298,3 +300,23 @@ def test_the_audit_log_names_the_key_that_a_change_came_with(guarded, theirs):
 def test_open_to_everybody_where_nobody_is_asked(service, request_to):
     guarded = Guarded(service, None, "")
     assert guarded.call(LIST, request_to(LIST), bearer("whatever")) is not None
+
+
+def test_a_client_is_known_by_its_certificate(start_service, tmp_path, request_to):
+    ca, spiffe = trustme.CA(), "spiffe://example.org/scorer"
+    files = Files(tmp_path).write(ca.issue_cert("127.0.0.1"), ca)
+    service = start_service(
+        access="keys",
+        clients=[{"certificate": spiffe, "tenant": "batch", "can": ["score"]}],
+        tls=files.settings(client_ca=True),
+        credentials=channel_credentials(ca, of_client(ca, spiffe)),
+    )
+    guarded = Guarded(service, None, "")
+    assert guarded.call(LIST, request_to(LIST)) is not None
+    _, words, _ = refusal(guarded, DELETE, request_to(DELETE), ())
+    assert words == f"this takes the permission fit, which certificate:{spiffe} has not"
+    other = channel_credentials(ca, of_client(ca, "spiffe://example.org/other"))
+    with grpc.secure_channel(service.app.address, other) as channel:
+        stranger = Guarded(replace(service, channel=channel), None, "")
+        code, *_ = refusal(stranger, LIST, request_to(LIST), ())
+    assert code == UNAUTHENTICATED

@@ -68,10 +68,9 @@ def encoded(text):
         encoded("null"),
         encoded('["demo-aligned", null]'),
         encoded('["demo-aligned", null, "3"]'),
+        encoded('["demo-aligned", null, "\\u0000"]'),
         encoded('["demo-aligned", null, true]'),
-        encoded('["demo-aligned", null, 0]'),
-        encoded(f'["demo-aligned", null, {2**31}]'),
-        encoded(f'["demo-aligned", null, {2**70}]'),
+        encoded('["demo-aligned", null, 1]'),
     ],
 )
 def test_a_damaged_token_is_refused(store, make, token):

@@ -1,10 +1,12 @@
 """To a tenant, the calibrators of another do not exist."""
 
+import base64
 from contextlib import closing
 
 import pytest
 
 from trueodds_service.store import (
+    BadPageToken,
     CalibratorNotFound,
     FitRequest,
     NothingActive,
@@ -71,6 +73,22 @@ def test_each_page_has_the_own_ones_alone(store, make, acting_for):
             if not token:
                 break
     assert found == [make(number, tenant="ours") for number in (4, 3, 2, 1)]
+
+
+def test_a_page_token_tells_of_no_other_tenant(store, make, acting_for):
+    """Where others have fitted before it is the same, and it is of no use to them."""
+    with acting_for("ours"):
+        for number in (1, 2):
+            store.put(make(number, tenant="ours"))
+        first = store.list("demo-aligned", page_size=1).next_page_token
+    with acting_for("theirs"):
+        store.put(make(3, tenant="theirs"))
+        with pytest.raises(BadPageToken):
+            store.list("demo-aligned", page_size=1, page_token=first)
+    with acting_for("ours"):
+        store.put(make(2, tenant="ours"))
+        assert store.list("demo-aligned", page_size=1).next_page_token == first
+        assert str(store.put(make(2, tenant="ours")).id) in str(base64.b64decode(first))
 
 
 def test_an_archive_keeps_whose_each_is(url, store, make, acting_for, theirs, tmp_path, new_url):

@@ -19,6 +19,7 @@ from trueodds_service.store.convert import (
 )
 from trueodds_service.store.database import Database
 from trueodds_service.store.errors import (
+    BadPageToken,
     CalibratorNotFound,
     NothingActive,
     RequestReused,
@@ -99,15 +100,16 @@ class SqlCalibratorStore(CalibratorStore):
         )
         if task is not None:
             query = query.where(CalibratorRow.scope.has(ScopeRow.task == task))
-        if page_token:
-            query = query.where(CalibratorRow.position < read_token(page_token, model, task))
+        last_id = read_token(page_token, model, task) if page_token else None
         # One more than the page holds tells whether there is a next page.
         query = query.order_by(CalibratorRow.position.desc()).limit(page_size + 1)
         with self._database.reading() as session:
+            if last_id is not None:
+                query = query.where(CalibratorRow.position < _position(session, last_id))
             found = read_all(session, query)
         page = found[:page_size]
         more = len(found) > page_size
-        token = make_token(model, task, page[-1].position) if more else ""
+        token = make_token(model, task, page[-1].record.id) if more else ""
         return Page(
             [each.record for each in page if isinstance(each.record, Calibrator)],
             token,
@@ -235,6 +237,16 @@ def _find(session: Session, model: str, calibrator_id: str) -> CalibratorRow:
     if row is None or row.deleted or not _is_own(row.scope) or row.scope.model != model:
         raise CalibratorNotFound(f"models/{model}/calibrators/{calibrator_id} does not exist")
     return row
+
+
+def _position(session: Session, calibrator_id: str) -> int:
+    """The place of one that a page ended with; also of one that was deleted since."""
+    own = CalibratorRow.scope.has(ScopeRow.tenant == current().tenant)
+    query = select(CalibratorRow.position).filter_by(id=calibrator_id).where(own)
+    position = session.scalar(query)
+    if position is None:
+        raise BadPageToken("the page token is of no listing here")
+    return position
 
 
 def _fitted_by(session: Session, request: FitRequest) -> CalibratorRow | None:

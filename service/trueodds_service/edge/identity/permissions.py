@@ -32,7 +32,11 @@ PERMISSIONS: Mapping[str, Permission] = MappingProxyType(
 
 
 def check(caller: Caller, method: str) -> None:
+    """Raises Forbidden where a method takes a permission that the caller lacks."""
+    require(PERMISSIONS[method], caller)
+
+
+def require(needed: Permission, caller: Caller) -> None:
     """Raises Forbidden, which names the permission that the caller lacks."""
-    needed = PERMISSIONS[method]
     if needed not in caller.permissions:
         raise Forbidden(f"this takes the permission {needed.value}, which {caller.name} has not")

@@ -5,6 +5,8 @@ from typing import Any
 
 from starlette.responses import Response
 
+from trueodds_service.caller import Permission, current
+from trueodds_service.edge.identity.permissions import require
 from trueodds_service.edge.metrics.recent import Recent
 from trueodds_service.http.console.visit import Visit
 from trueodds_service.http.console.words import percent, rate
@@ -24,6 +26,8 @@ async def numbers(visit: Visit) -> Response:
 
 
 async def _numbers(visit: Visit) -> dict[str, Any]:
+    # They are of all tenants.
+    require(Permission.ADMIN, current())
     recent = await asyncio.to_thread(visit.looks.recent)
     methods = [each for each in recent.methods if each.name.startswith((*_WORK, *_LONG_WORK))]
     return {"recent": recent, "methods": methods, "summary": _summary(recent)}
