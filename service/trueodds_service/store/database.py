@@ -89,6 +89,8 @@ def translated() -> Iterator[None]:
     """Turn SQLAlchemy's errors, and the system's, into the store's; the cause is kept."""
     try:
         yield
+    except StoreError:  # of which one is a ValueError as well
+        raise
     except sql_errors.DBAPIError as error:
         # The driver's own words: SQLAlchemy's would put the statement's values into logs.
         raise faults.of_database(error) from error
