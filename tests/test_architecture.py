@@ -40,7 +40,7 @@ ARROWS = {
         "rpc",
         "store",
     },
-    "http": {"caller", "config", "edge", "errors", "flows", "rpc"},
+    "http": {"caller", "config", "core", "edge", "errors", "flows", "prompts", "rpc"},
     "rpc": {
         "concurrency",
         "config",
@@ -111,7 +111,7 @@ HOMES = {
     "numpy": {"core", "engine", "flows", "rpc"},
     "prometheus_client": {"edge.metrics"},
     "psutil": {"serving.pauses", "serving.reaper", "serving.replica"},
-    "pydantic": {"config"},
+    "pydantic": {"config", "http.decisions", "http.openapi"},
     "ray": {"serving"},
     "sqlalchemy": {"store"},
     "starlette": {"http"},

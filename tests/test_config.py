@@ -157,7 +157,7 @@ def test_a_bad_setting_is_named(write, change, field):
     [
         (
             _set("listne", "x:1"),
-            "listne: is no setting; did you mean 'listen'? (there are access, ",
+            "listne: is no setting; did you mean 'listen'? (there are ",
         ),
         (
             _set("models.0.wieghts", "x"),
@@ -181,7 +181,7 @@ def test_a_bad_setting_is_named(write, change, field):
             _engine(processes=4),
             "models.0.engine.vllm.processes: is no setting; did you mean 'replicas'?",
         ),
-        (_set("zzz", 1), "zzz: is no setting (there are access, "),
+        (_set("zzz", 1), "zzz: is no setting (there are "),
     ],
 )
 def test_a_misspelt_setting_is_told_its_neighbour(write, change, said):

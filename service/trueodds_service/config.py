@@ -243,6 +243,13 @@ class CertificateClient(_Settings):
         return tenant
 
 
+class DecisionSettings(_Settings):
+    """What holds for decisions where a request does not say."""
+
+    min_option_mass: float = Field(default=0.01, ge=0, le=1)
+    """A question is refused whose labels hold less of the probability of what follows."""
+
+
 class Settings(_Settings):
     """The whole configuration."""
 
@@ -259,6 +266,7 @@ class Settings(_Settings):
     machines, ``postgresql://USER:PASSWORD@HOST/DATABASE``."""
     models: tuple[ModelSettings, ...] = Field(min_length=1)
     limits: Limits = Limits()
+    decisions: DecisionSettings = DecisionSettings()
     outcomes: OutcomeSettings = OutcomeSettings()
     tls: Tls | None = None
     """TLS, 1.2 or later, for all that it listens at. Left out, it answers in the clear."""
@@ -439,6 +447,7 @@ _FORMER = {"processes": ["replicas"]}
 _SECTIONS: dict[tuple[str, ...], type[_Settings]] = {
     (): Settings,
     ("limits",): Limits,
+    ("decisions",): DecisionSettings,
     ("tls",): Tls,
     ("observability",): Observability,
     ("clients",): CertificateClient,

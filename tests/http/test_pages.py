@@ -1,4 +1,4 @@
-"""The commands of README.md and docs/http.md do what the pages say, with curl itself."""
+"""The commands of README.md and docs do what the pages say, with curl itself."""
 
 import json
 import re
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def commands():
-    for page in ("README.md", "docs/http.md"):
+    for page in ("README.md", "docs/http.md", "docs/decisions.md"):
         text = (ROOT / page).read_text(encoding="utf-8")
         for block in re.findall(r"```\n(curl .*?)```", text, re.DOTALL):
             yield pytest.param(block, id=f"{page} {block.split()[1].rpartition('/')[2]}")

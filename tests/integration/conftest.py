@@ -1,5 +1,6 @@
 """One real service for the whole session: vLLM under Ray Serve, asked over gRPC."""
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -32,10 +33,25 @@ def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory, adapter: Path) -> Iterator[str]:
+def http_address() -> str:
+    """Where the service has its HTTP door."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
+@pytest.fixture
+def http_url(server: str, http_address: str) -> str:
+    return f"http://{http_address}"
+
+
+@pytest.fixture(scope="session")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, adapter: Path, http_address: str
+) -> Iterator[str]:
     """The address of `trueodds serve` with the demo pair and an adapter, once all answer."""
     config = demo_config(tmp_path_factory.mktemp("service"))
     content = yaml.safe_load(config.read_text())
+    content["http"] = http_address
     content["models"].append({"name": ADAPTER, "base": BASE, "adapter": str(adapter)})
     config.write_text(yaml.safe_dump(content))
     with running(config) as address:

@@ -147,6 +147,7 @@ def test_the_names_of_formats_are_part_of_stored_scopes():
         "paren": "paren",
         "paren-options": "paren-options",
         "text": "text",
+        "decision-1": "decision-1",
     }
     assert Format(identifier="The answer is").key == "custom-4fb5377478247ec3"
 

@@ -26,7 +26,7 @@ from trueodds_service.errors import InvalidInput, NotReady, PromptFault, Service
 from trueodds_service.flows.catalog import ServedModel
 from trueodds_service.flows.sound import sound
 from trueodds_service.prompts.formats import asked_length, worked_length
-from trueodds_service.prompts.question import Question, Shot
+from trueodds_service.prompts.question import Kind, Question, Shot
 from trueodds_service.prompts.reading import Normalization, OrderCorrection, Reading
 from trueodds_service.prompts.tokenizer import Prepared
 from trueodds_service.watching import Stage, stage
@@ -201,7 +201,10 @@ def _asks(questions: Sequence[Question], reading: Reading) -> Iterable[_Ask]:
         counts.setdefault(len(question.options), []).append(index)
     in_all_orders: set[int] = set()
     if reading.order is OrderCorrection.CYCLIC:
-        in_all_orders = set(range(len(questions)))
+        # The labels of other decisions are answers by themselves.
+        in_all_orders = {
+            index for index, each in enumerate(questions) if each.kind in (None, Kind.CHOICE)
+        }
     elif reading.order is OrderCorrection.PRIOR and not reading.label_prior:
         for places in counts.values():
             wanted = max(_PRIOR_QUESTIONS, math.ceil(_PRIOR_SHARE * len(places)))

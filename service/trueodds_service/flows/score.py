@@ -34,6 +34,7 @@ from trueodds_service.watching import Answered, Stage, stage
 class ScoreQuery:
     """Questions of one task for one model. ``calibrator`` is an id; None for the active one.
 
+    ``tasks``, one a question where there are any, go before ``task``.
     An answer abstains where the options hold less than ``min_option_mass``, or where the
     calibrated confidence is below ``min_confidence``. ``answer_set`` is a rule for the named
     calibrator. With ``require_calibrated`` a question that no calibrator applies to is refused; so
@@ -52,6 +53,11 @@ class ScoreQuery:
     answer_set: SetRule | None = None
     top_tokens: int = 0
     receipts: bool = False
+    tasks: tuple[str, ...] = ()
+
+    def task_of(self, place: int) -> str:
+        """The task of the question at a place."""
+        return self.tasks[place] if self.tasks else self.task
 
     @property
     def needs_calibrator(self) -> bool:
@@ -141,7 +147,9 @@ def _outcomes(
     by_scope: dict[Scope, list[tuple[int, Read]]] = {}
     for place, each in enumerate(reads):
         if isinstance(each, Read):
-            by_scope.setdefault(scope_of(model, query.task, each), []).append((place, each))
+            by_scope.setdefault(scope_of(model, query.task_of(place), each), []).append(
+                (place, each)
+            )
     for scope, placed in by_scope.items():
         # One calibrator a scope, so one array.
         calibrator = named or calibrators.active(scope)

@@ -9,8 +9,10 @@ from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog
 from trueodds_service.http.console.site import console_routes
 from trueodds_service.http.contract import contract_routes
+from trueodds_service.http.decisions.routes import Decisions
 from trueodds_service.http.endpoints import Door
 from trueodds_service.http.health import health_routes
+from trueodds_service.http.openapi import openapi_route
 from trueodds_service.http.server import HttpServer
 from trueodds_service.rpc.as_json import JsonMethod
 
@@ -31,6 +33,8 @@ def http_server(
     routes = [
         *health_routes(catalog),
         *contract_routes(methods, door),
+        openapi_route(methods),
+        *Decisions(settings, catalog, calibrators).routes(door),
         *console_routes(methods, calibrators, gate, metrics, is_loopback=own_only),
     ]
     return HttpServer(settings, routes, certificates)

@@ -6,34 +6,22 @@ from collections.abc import Callable
 
 from starlette.responses import Response
 
-from trueodds_service.errors import (
-    Exhausted,
-    Expired,
-    Forbidden,
-    InvalidInput,
-    ModelFault,
-    NotFound,
-    NotReady,
-    PromptFault,
-    ServiceError,
-    Unauthenticated,
-    Unavailable,
-)
+from trueodds_service.errors import InvalidInput, ServiceError, Unauthenticated, Unavailable
 
 JSON = "application/json"
 
-# As google/rpc/code.proto maps the codes of rpc/status.py.
-_CODES: dict[type[ServiceError], int] = {
-    InvalidInput: 400,
-    NotFound: 404,
-    NotReady: 400,
-    ModelFault: 400,
-    PromptFault: 400,
-    Unauthenticated: 401,
-    Forbidden: 403,
-    Expired: 504,
-    Unavailable: 503,
-    Exhausted: 429,
+# As google/rpc/code.proto maps them.
+_CODES = {
+    "INVALID_ARGUMENT": 400,
+    "FAILED_PRECONDITION": 400,
+    "UNAUTHENTICATED": 401,
+    "PERMISSION_DENIED": 403,
+    "NOT_FOUND": 404,
+    "RESOURCE_EXHAUSTED": 429,
+    "INTERNAL": 500,
+    "UNIMPLEMENTED": 501,
+    "UNAVAILABLE": 503,
+    "DEADLINE_EXCEEDED": 504,
 }
 # What HTTP has a code of its own for.
 _OF_REASON = {
@@ -51,7 +39,7 @@ def code(error: Exception) -> int:
     """The HTTP status of whatever was raised."""
     if not isinstance(error, ServiceError):
         return 500
-    return _OF_REASON.get(error.reason) or _CODES.get(type(error), 500)
+    return _OF_REASON.get(error.reason) or _CODES[error.code]
 
 
 def as_status(write: Callable[[Exception], bytes]) -> Refuse:

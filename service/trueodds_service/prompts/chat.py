@@ -71,6 +71,20 @@ class ChatTemplate:
             )
         return text + answer_prefix
 
+    @property
+    def exists(self) -> bool:
+        return self._tokenizer.chat_template is not None
+
+    @cached_property
+    def takes_system(self) -> bool:
+        """Whether it writes what a system says before a user: some refuse it, some drop it."""
+        told = ("trueodds-system", "trueodds-user")
+        try:
+            text = self._render([("system", told[0]), ("user", told[1])], header=True)
+        except Exception:
+            return False
+        return all(each in text for each in told)
+
     @cached_property
     def answer_lead(self) -> str:
         """The white space that the template puts between its header and what an assistant says.

@@ -12,7 +12,7 @@ from dataclasses import astuple, dataclass
 from hashlib import blake2b
 from typing import TypeVar
 
-from trueodds_service.prompts.question import Question, Shot
+from trueodds_service.prompts.question import Kind, Question, Shot
 
 # Raised by one whenever a built-in format changes: it is part of every calibrator's scope.
 FORMAT_VERSION = 2
@@ -22,7 +22,9 @@ T = TypeVar("T")
 # Of shots that are kept as they are written.
 _KEPT_CHARACTERS = 2**16
 
-_PLACE = re.compile(r"\{(text|passage|options|label)\}")
+_PLACE = re.compile(r"\{(text|passage|options|label|reply)\}")
+# What stands in a decision beside what its caller says, at most.
+_BESIDE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,54 @@ class Format:
         return f"custom-{blake2b(repr(astuple(self)).encode(), digest_size=8).hexdigest()}"
 
 
+@dataclass(frozen=True, slots=True)
+class DecisionFormat(Format):
+    """The format of decisions: the state, and then the question, so that what is asked of one
+    state begins alike. ``{reply}`` says how to answer. A model with a chat template reads it as
+    what the user says, any other with ``cue`` after it.
+    """
+
+    question: str = "{passage}\nQuestion: {text}\n{options}{reply}"
+    option: str = "{label}: {text}\n"
+    cue: str = "\nAnswer:"
+
+    def said(self, question: Question) -> str:
+        """What the user says; an option without a text is its label alone."""
+        lines = (
+            _fill(self.option, {"label": label, "text": text}) if text else f"{label}\n"
+            for label, text in zip(question.labels, question.options, strict=True)
+        )
+        parts = {
+            "passage": f"{question.passage}\n",
+            "text": question.text,
+            "options": "".join(lines),
+            "reply": _reply(question),
+        }
+        return _fill(self.question, parts)
+
+
+def _reply(question: Question) -> str:
+    if question.kind is Kind.PREDICATE:
+        yes, no = question.labels
+        return f"Answer with {yes} or {no} only."
+    what = "level" if question.kind is Kind.SCORE else "option"
+    return f"Answer with the label of one {what} only."
+
+
 LETTER = Format()
 PAREN = Format(identifier=" (", answer="{label})")
 PAREN_OPTIONS = Format(option="({label}) {text}\n", identifier=" (", answer="{label})")
 TEXT = Format(answer=" {text}")
+# Its name has a version of its own: to change it costs no other calibrator.
+DECISION = DecisionFormat()
 
-BUILT_IN = {"letter": LETTER, "paren": PAREN, "paren-options": PAREN_OPTIONS, "text": TEXT}
+BUILT_IN = {
+    "letter": LETTER,
+    "paren": PAREN,
+    "paren-options": PAREN_OPTIONS,
+    "text": TEXT,
+    "decision-1": DECISION,
+}
 
 
 def render(question: Question, shots: Sequence[Shot], answer_format: Format) -> str:
@@ -92,6 +136,9 @@ def _worked(shots: tuple[Shot, ...], answer_format: Format) -> str:
 
 def ask(question: Question, answer_format: Format) -> str:
     """The prompt of a question without worked examples, up to the answer."""
+    if isinstance(answer_format, DecisionFormat):
+        system = f"{question.system}\n\n" if question.system else ""
+        return system + answer_format.said(question) + answer_format.cue
     options = "".join(
         _fill(answer_format.option, {"label": label, "text": option})
         for label, option in zip(question.labels, question.options, strict=True)
@@ -136,7 +183,8 @@ def asked_length(question: Question, answer_format: Format) -> int:
     )
     passage = len(question.passage) + 1 if question.passage else 0
     parts = {"passage": passage, "text": len(question.text), "options": options}
-    return _filled_length(answer_format.question, parts)
+    beside = len(question.system) + _BESIDE if question.kind is not None else 0
+    return beside + _filled_length(answer_format.question, parts)
 
 
 def answer(question: Question, option: int, answer_format: Format) -> str:

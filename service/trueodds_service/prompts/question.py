@@ -1,6 +1,7 @@
 """What a caller asks, before it is tokens."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import chain, islice, product
 from string import ascii_uppercase
 from typing import TypeAlias
@@ -36,6 +37,17 @@ class ChatPrompt:
 Prompt: TypeAlias = TextPrompt | TokenIdPrompt | ChatPrompt
 
 
+class Kind(StrEnum):
+    """What a decision asks about its state; each is read in a way of its own."""
+
+    PREDICATE = "predicate"
+    """Whether something is so; its options are yes and no."""
+    CHOICE = "choice"
+    """Which of the options it is."""
+    SCORE = "score"
+    """Which of the levels, from the lowest on."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """A multiple-choice question.
@@ -43,6 +55,8 @@ class Question:
     ``labels`` name the options in the prompt, one each. ``prompt`` is the whole prompt, where
     the caller made it; then there is neither ``text`` nor ``passage``. ``option_ids`` are the
     options' tokens, one sequence an option, after a prompt of token ids and only there.
+    ``kind`` is that of a decision, whose state is the ``passage``; ``system`` is what it is told
+    before everything else.
     """
 
     text: str
@@ -51,6 +65,8 @@ class Question:
     passage: str = ""
     prompt: Prompt | None = None
     option_ids: tuple[tuple[int, ...], ...] = ()
+    kind: Kind | None = None
+    system: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from hashlib import blake2b
 from trueodds_service.prompts.formats import PAREN, Format
 from trueodds_service.prompts.question import (
     ChatPrompt,
+    Kind,
     Prompt,
     Question,
     TextPrompt,
@@ -38,7 +39,7 @@ class Reading:
 
     ``unconditional`` is the prompt without the question, for PMI. ``variants`` sums each option
     with and without a space before it. ``label_prior`` is for PRIOR: one probability a label,
-    or empty to estimate it.
+    or empty to estimate it. ``redrawn`` are labels that chance has given to the options of choices.
     """
 
     format: Format = PAREN
@@ -47,20 +48,29 @@ class Reading:
     variants: bool = False
     order: OrderCorrection = OrderCorrection.NONE
     label_prior: tuple[float, ...] = ()
+    redrawn: bool = False
 
     def key(self, question: Question | None = None) -> str:
         """Names the way of reading in a scope: its format, and what departs from the defaults.
 
         Two ways whose scores a calibrator could not share have different keys. Questions that
-        bring a prompt of their own are read in another way than those that the service renders.
+        bring a prompt of their own are read in another way than those that the service renders,
+        and so is each kind of decision.
         """
         parts = [self.format.key]
+        if question is not None and question.kind is not None:
+            parts.insert(0, question.kind.value)
         if question is not None and question.prompt is not None:
             parts.insert(0, _KINDS[type(question.prompt)])
         if self.normalization is not Normalization.SUM:
             parts.append(self.normalization.value + _digest(self.unconditional))
         if self.variants:
             parts.append("variants")
+        # The labels of other decisions are answers by themselves: nothing is done to them.
+        if question is not None and question.kind not in (None, Kind.CHOICE):
+            return "+".join(parts)
+        if self.redrawn:
+            parts.append("redrawn")
         if self.order is not OrderCorrection.NONE:
             parts.append(self.order.value + _digest(self.label_prior))
         return "+".join(parts)
@@ -68,7 +78,7 @@ class Reading:
     def is_way(self, key: str) -> bool:
         """Whether ``key`` is this reading's, of questions with or without prompts of their own."""
         kind, _, rest = key.partition("+")
-        return (rest if kind in _KINDS.values() else key) == self.key()
+        return (rest if kind in {*_KINDS.values(), *Kind} else key) == self.key()
 
 
 _KINDS: dict[type[Prompt], str] = {

@@ -17,10 +17,19 @@ from trueodds_service.errors import InvalidInput, field
 from trueodds_service.prompts.chat import ChatTemplate
 from trueodds_service.prompts.controls import control_names, split_controls
 from trueodds_service.prompts.encoding import Encoder
-from trueodds_service.prompts.formats import ask, asked_length, worked, worked_length
+from trueodds_service.prompts.formats import (
+    DECISION,
+    DecisionFormat,
+    ask,
+    asked_length,
+    worked,
+    worked_length,
+)
+from trueodds_service.prompts.labels import first_fitting
 from trueodds_service.prompts.loading import load_files
 from trueodds_service.prompts.question import (
     ChatPrompt,
+    Kind,
     Prompt,
     Question,
     Shot,
@@ -76,6 +85,7 @@ class PromptTokenizer:
         longest = max(map(len, tokenizer.get_vocab()))
         self._max_characters = (max_prompt_tokens + 1) * longest
         self._kept: dict[tuple[_Text, _Suffixes], _Found] = {}
+        self._labels: dict[tuple[Kind, int], tuple[str, ...]] = {}
 
     @classmethod
     def load(
@@ -158,6 +168,23 @@ class PromptTokenizer:
         found = self._plain.eos_token_id if first is None else first
         return None if found is None else int(found)
 
+    def decision_labels(self, kind: Kind, count: int) -> tuple[str, ...]:
+        """The labels of so many options, each one token where an answer to a decision begins.
+
+        They are tried in the order of ``prompts/labels.py``, and the same for every decision.
+        """
+        if (kind, count) not in self._labels:
+            self._labels[kind, count] = first_fitting(kind, count, self._ids_at_answer)
+        return self._labels[kind, count]
+
+    def _ids_at_answer(self, labels: Sequence[str]) -> list[tuple[int, ...] | None]:
+        """The tokens of each label after a decision; None where the tokenizer joins it to that."""
+        question = Question("?", ("?",) * len(labels), tuple(labels), "?", kind=Kind.CHOICE)
+        text, suffixes = self._write(question, None, "", Reading(DECISION))
+        answers = [text.line.followed_by(surface) for surface, *_ in suffixes.surfaces]
+        line, *whole = self._encode([text.line, *answers])
+        return [_added(line, each) for each in whole]
+
     def token_text(self, token: int) -> str:
         """A token as the tokenizer writes it by itself."""
         return str(self._plain.decode([token]))
@@ -171,7 +198,12 @@ class PromptTokenizer:
     ) -> "_Written":
         suffixes = _suffixes(question, reading)
         longest = max(map(len, suffixes.texts))
-        if prompt is None:
+        if isinstance(reading.format, DecisionFormat) and self._template.exists and not examples:
+            length = asked_length(question, reading.format)
+            self._check_characters(length + longest, suffixes.prompt)
+            text = self._in_chat(question, reading.format)
+            suffixes = suffixes.beginning_with(self._template.answer_lead)
+        elif prompt is None:
             # Before it is written: places that come again and again make a little a lot.
             length = len(examples) + asked_length(question, reading.format)
             self._check_characters(length + longest, suffixes.prompt)
@@ -190,6 +222,21 @@ class PromptTokenizer:
         for index, surfaces in enumerate(suffixes.surfaces):
             self._check_plain(surfaces[0], suffixes.field(index), controls)
         return _Written(text, suffixes)
+
+    def _in_chat(self, question: Question, written: DecisionFormat) -> "_Text":
+        """A decision as the user's turn, after the system's where the template has one."""
+        parts = {"system": question.system, "passage": question.passage, "text": question.text}
+        parts |= {f"options[{i}].text": text for i, text in enumerate(question.options)}
+        for name, part in parts.items():
+            self._check_plain(part, name, self._control_names)
+        said = written.said(question)
+        if not question.system:
+            messages = [("user", said)]
+        elif self._template.takes_system:
+            messages = [("system", question.system), ("user", said)]
+        else:
+            messages = [("user", f"{question.system}\n\n{said}")]
+        return _Text(self._template.write(messages), special=True, bare=True)
 
     def _after_own(
         self, prompt: TextPrompt | ChatPrompt, text: "_Text", suffixes: "_Suffixes"

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf import json_format
-from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from trueodds.v1 import calibration_pb2, model_pb2, scoring_pb2
 from trueodds_service.errors import InvalidInput
+from trueodds_service.rpc.calibration.calibrators import calibrator_message
 from trueodds_service.rpc.services import Services
 from trueodds_service.rpc.status import of_any
+from trueodds_service.store.calibrator import Calibrator
 
 # Where protobuf stumbled, from the outermost message on; what it says of a value can hold a prompt.
 _FIELDS = re.compile(r"Failed to parse ([A-Za-z_]\w{0,63}) field: ")
@@ -35,6 +37,8 @@ class JsonMethod:
     takes_stream: bool
     gives_stream: bool
     request: type[Message]
+    asked: Descriptor
+    answered: Descriptor
     method: Callable[[Any, Any], Any]
 
     async def answer(self, body: bytes) -> bytes:
@@ -69,12 +73,19 @@ def status_json(error: Exception) -> bytes:
     return json_format.MessageToJson(of_any(error), indent=None).encode()
 
 
+def calibrator_json(calibrator: Calibrator, *, active: bool) -> bytes:
+    """A calibrator as the contract has it."""
+    return _written(calibrator_message(calibrator, active=active))
+
+
 def _method(method: MethodDescriptor, servicer: Any) -> JsonMethod:
     return JsonMethod(
         name=f"{method.containing_service.full_name}/{method.name}",
         takes_stream=method.client_streaming,
         gives_stream=method.server_streaming,
         request=GetMessageClass(method.input_type),
+        asked=method.input_type,
+        answered=method.output_type,
         method=getattr(servicer, method.name),
     )
 

@@ -1,0 +1,126 @@
+"""The path of a fit on recorded decisions: one calibrator a task, type and number of options."""
+
+import asyncio
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trueodds_service.core.calibrators.methods import Method
+from trueodds_service.core.fitting.fit import CONSTANT_TEMPERATURE
+from trueodds_service.errors import InvalidInput
+from trueodds_service.flows.active_calibrators import Calibrators
+from trueodds_service.flows.catalog import Catalog
+from trueodds_service.flows.decide import Decision, labelled, reading_of
+from trueodds_service.flows.fit import FitQuery, fit
+from trueodds_service.flows.fit_data import FitQuestions
+from trueodds_service.prompts.question import Kind, Question
+from trueodds_service.store.calibrator import Calibrator
+
+_ITEM = re.compile(r"questions\.items\[(\d+)\](\.question)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A decision, and the right option of each of its questions: -1 where nobody knows it."""
+
+    decision: Decision
+    answers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FitDecisions:
+    """Decisions of one model, and how to fit; ``method`` is None to choose one for each fit.
+
+    With ``redrawn`` the decisions have seeds for their labels.
+    With ``any_options`` a task has one temperature a type, for any number of options.
+    """
+
+    model: str
+    recorded: tuple[Recorded, ...]
+    method: Method | None
+    teacher: str | None = None
+    activate: bool = False
+    cyclic: bool = False
+    redrawn: bool = False
+    any_options: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A question, its answer, and where it came from: decision and question, by their index."""
+
+    task: str
+    question: Question
+    answer: int
+    place: tuple[int, int]
+
+
+async def fit_decisions(
+    asked: FitDecisions, catalog: Catalog, calibrators: Calibrators
+) -> list[Calibrator]:
+    """One after the other; what was fitted before one that cannot be stays. Raises a ServiceError,
+    of which an InvalidInput names the decision and the question.
+    """
+    served = catalog.find(asked.model).ready()
+    items = [
+        item
+        for place, recorded in enumerate(asked.recorded)
+        for item in _items(
+            recorded, await asyncio.to_thread(labelled, served, recorded.decision), place
+        )
+    ]
+    fitted = []
+    for task, group in _groups(items, any_options=asked.any_options):
+        try:
+            async for event in fit(_query(asked, task, group), catalog, calibrators):
+                if isinstance(event, Calibrator):
+                    fitted.append(event)
+        except InvalidInput as error:
+            raise _placed(error, group) from error
+    return fitted
+
+
+def _items(recorded: Recorded, questions: Sequence[Question], place: int) -> Iterator[_Item]:
+    told = zip(recorded.decision.questions, questions, recorded.answers, strict=True)
+    for number, (asked, question, answer) in enumerate(told):
+        yield _Item(asked.task, question, answer, (place, number))
+
+
+def _groups(items: Sequence[_Item], *, any_options: bool) -> Iterator[tuple[str, Sequence[_Item]]]:
+    """The items of each calibrator's scope, in the order in which the first of each comes."""
+    groups: dict[tuple[str, Kind | None, int], list[_Item]] = {}
+    for item in items:
+        options = 0 if any_options else len(item.question.options)
+        groups.setdefault((item.task, item.question.kind, options), []).append(item)
+    for (task, _, _), group in groups.items():
+        yield task, group
+
+
+def _query(asked: FitDecisions, task: str, group: Sequence[_Item]) -> FitQuery:
+    return FitQuery(
+        model=asked.model,
+        task=task,
+        reading=reading_of(cyclic=asked.cyclic, redrawn=asked.redrawn),
+        method=asked.method,
+        temperature=CONSTANT_TEMPERATURE,
+        teacher=asked.teacher,
+        source=FitQuestions(
+            shots=(),
+            questions=tuple(item.question for item in group),
+            answers=np.array([item.answer for item in group], dtype=np.int64),
+        ),
+        activate=asked.activate,
+        any_options=asked.any_options,
+    )
+
+
+def _placed(error: InvalidInput, group: Sequence[_Item]) -> InvalidInput:
+    found = _ITEM.match(error.field)
+    if found is None:
+        named = "decisions" if error.field.startswith("questions") else error.field
+        return InvalidInput(named, error.message, reason=error.reason)
+    decision, question = group[int(found[1])].place
+    path = f"decisions[{decision}].questions[{question}]{error.field[found.end() :]}"
+    return InvalidInput(path, error.message, reason=error.reason)

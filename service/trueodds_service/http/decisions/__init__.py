@@ -1,0 +1,1 @@
+"""The two contracts for decisions: ``/v1/decisions`` and ``/v1/systemone``."""

@@ -1,0 +1,37 @@
+"""What both contracts say of an answer beside what they ask for."""
+
+from typing import Any
+
+from trueodds_service.flows.score import Answer
+
+
+def probability_of_answer(answer: Answer) -> float:
+    """What is called ``confidence``: the calibrated probability of what is answered."""
+    return float(answer.calibrated[answer.choice])
+
+
+def expected_level(answer: Answer) -> float:
+    """The mean of the levels' indices."""
+    return float(sum(level * each for level, each in enumerate(answer.calibrated.tolist())))
+
+
+def label_mass(answer: Answer) -> float:
+    return min(answer.option_mass, 1.0)
+
+
+def ours(answer: Answer) -> dict[str, Any]:
+    """Fields of our own, which clients of either contract pass over.
+
+    ``raw_probabilities`` are those of the options in their order, before the calibrator.
+    """
+    return {
+        "calibrated": answer.calibrator is not None,
+        "calibrator": None if answer.calibrator is None else answer.calibrator.name,
+        "raw_because": answer.raw_because or None,
+        "raw_probabilities": answer.probabilities.tolist(),
+        "label_mass": label_mass(answer),
+        "format_probability": min(answer.read.as_asked.format_probability, 1.0),
+        "labels": list(answer.read.question.labels),
+        "abstained": answer.abstained,
+        "answer_set": list(answer.answer_set),
+    }

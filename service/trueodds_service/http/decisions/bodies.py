@@ -1,0 +1,81 @@
+"""What the bodies of both contracts share: how they are checked, and our own fields in them."""
+
+import json
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from trueodds_service.errors import InvalidInput
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Body = TypeVar("Body", bound=BaseModel)
+
+
+class Strict(BaseModel):
+    """A part of a body: what it does not name is refused, and nothing is taken for another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Ours(Strict):
+    """Fields of a request that are ours. None is as the service's configuration says."""
+
+    task: str | None = None
+    """The task of all questions; without one, each has its name's."""
+    require_calibrated: bool | None = None
+    """Refuse the request where no calibrator applies."""
+    min_option_mass: Share | None = None
+    """Refuse a question of which the labels hold less of the probability."""
+    min_confidence: Share = 0.0
+    """Answers below it are marked as ``abstained``."""
+    order: Literal["as_asked", "cyclic"] = "as_asked"
+    """Whether choices are asked in every cyclic order, and averaged."""
+    label_seed: int | None = None
+    """Give the options of choices their labels in an order by chance, by this seed."""
+
+
+def parsed(model: type[Body], body: bytes) -> Body:
+    """Raises InvalidInput, with the path of the first thing that is wrong."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+    # Of what may be a text or a list, the list's fault is told where it was a list.
+    first = max(found, key=lambda each: (each["loc"][:1] == found[0]["loc"][:1], len(each["loc"])))
+    if first["type"] == "json_invalid":
+        raise InvalidInput("body", "is not one object of JSON in UTF-8", reason="NO_JSON")
+    raise InvalidInput(_path(first["loc"]), _message(first))
+
+
+def as_json(value: Any) -> str:
+    """A value as the model reads it."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+# What pydantic puts into a place for the member of a union that it has tried.
+_MEMBERS = ("predicate", "choice", "score", "noul", "str", "bool", "message", "function_call")
+_BEGIN_MEMBERS = ("list[", "function-", "input_", "output_", "custom_tool", "function_call_")
+
+
+def _path(place: tuple[int | str, ...]) -> str:
+    path = ""
+    for part in place:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        elif part not in _MEMBERS and not part.startswith(_BEGIN_MEMBERS):
+            path += f".{part}" if path else part
+    return path or "body"
+
+
+def _message(problem: Any) -> str:
+    context = problem.get("ctx", {})
+    match problem["type"]:
+        case "missing" | "union_tag_not_found":
+            return "is required" if problem["type"] == "missing" else "lacks its type"
+        case "extra_forbidden":
+            return "is no field here"
+        case "union_tag_invalid":
+            return f"has to have one of the types {context['expected_tags']}"
+        case _:
+            said = str(problem["msg"]).removeprefix("Value error, ")
+            return said[:1].lower() + said[1:]

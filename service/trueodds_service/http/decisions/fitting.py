@@ -1,0 +1,105 @@
+"""The body of ``POST /v1/decisions/calibrators``: decisions of before, and what was right."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from trueodds_service.core.calibrators.methods import Method
+from trueodds_service.errors import InvalidInput, field
+from trueodds_service.flows.decide import Decision
+from trueodds_service.flows.fit_decisions import FitDecisions, Recorded
+from trueodds_service.http.decisions.bodies import Strict
+from trueodds_service.http.decisions.inputs import Item, system_and_state
+from trueodds_service.http.decisions.openai_body import (
+    MOST_QUESTIONS,
+    Choice,
+    Question,
+    Score,
+    decision_questions,
+)
+from trueodds_service.http.decisions.tasks import task_of
+
+_AUTO = "auto"
+
+
+class RecordedBody(Strict):
+    """A decision as it was asked. ``answers`` are true or false, a choice's value, a level's label
+    or number; null where nobody knows.
+    """
+
+    input: str | list[Item]
+    questions: list[Question] = Field(min_length=1, max_length=MOST_QUESTIONS)
+    answers: list[str | bool | int | None] | None = None
+
+
+class Request(Strict):
+    model: str
+    decisions: Annotated[list[RecordedBody], Field(min_length=1)]
+    task: str | None = None
+    method: str = _AUTO
+    teacher: str | None = None
+    activate: bool = False
+    any_options: bool = False
+    order: Literal["as_asked", "cyclic"] = "as_asked"
+    label_seed: int | None = None
+
+    def fit(self, header: str | None, most: int) -> FitDecisions:
+        """Raises InvalidInput."""
+        if (count := sum(len(each.questions) for each in self.decisions)) > most:
+            raise InvalidInput("decisions", f"have {count} questions together; at most {most}")
+        recorded = []
+        for place, each in enumerate(self.decisions):
+            with field(f"decisions[{place}]"):
+                recorded.append(self._recorded(each, header, place))
+        return FitDecisions(
+            model=self.model.removeprefix("models/"),
+            recorded=tuple(recorded),
+            method=_method(self.method),
+            teacher=None if self.teacher is None else self.teacher.removeprefix("models/"),
+            activate=self.activate,
+            cyclic=self.order == "cyclic",
+            redrawn=self.label_seed is not None,
+            any_options=self.any_options,
+        )
+
+    def _recorded(self, each: RecordedBody, header: str | None, number: int) -> Recorded:
+        system, state = system_and_state(each.input)
+        questions = decision_questions(each.questions, task_of(header, self.task))
+        known = each.answers if each.answers is not None else [None] * len(questions)
+        if len(known) != len(questions):
+            raise InvalidInput("answers", f"are {len(known)}, and there are {len(questions)}")
+        answers = []
+        for place, (question, answer) in enumerate(zip(each.questions, known, strict=True)):
+            answers.append(-1 if answer is None else _index(question, answer, f"answers[{place}]"))
+        # Of decisions that were all drawn alike, one order would be learnt.
+        seed = None if self.label_seed is None else self.label_seed + number
+        decision = Decision(self.model, state, questions, system, label_seed=seed)
+        return Recorded(decision, tuple(answers))
+
+
+def _method(name: str) -> Method | None:
+    if name == _AUTO:
+        return None
+    try:
+        return Method(name)
+    except ValueError:
+        known = ", ".join((_AUTO, *Method))
+        raise InvalidInput("method", f"has to be one of {known}") from None
+
+
+def _index(question: Any, answer: str | bool | int, name: str) -> int:
+    """Which option an answer is."""
+    options: list[Any]
+    match question:
+        case Choice():
+            options = [each.value for each in question.choices]
+        case Score():
+            options = [each.label for each in question.levels]
+            if isinstance(answer, int) and not isinstance(answer, bool):
+                options = list(range(len(options)))
+        case _:
+            options = [True, False]
+    for place, option in enumerate(options):
+        if type(option) is type(answer) and option == answer:
+            return place
+    raise InvalidInput(name, "is none of the question's answers")

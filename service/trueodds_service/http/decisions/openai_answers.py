@@ -1,0 +1,69 @@
+"""A decision's answers as the ``openai`` package reads them."""
+
+from typing import Any
+
+from trueodds_service.flows.score import Answer
+from trueodds_service.http.decisions.answers import (
+    expected_level,
+    label_mass,
+    ours,
+    probability_of_answer,
+)
+from trueodds_service.http.decisions.openai_body import Choice, Request, Score
+
+
+def response(request: Request, answers: list[Answer], min_option_mass: float) -> dict[str, Any]:
+    """OpenAI's ``Decision``; a question whose labels hold less than that mass is refused."""
+    tokens = sum(answer.read.as_asked.prepared.prompt.length for answer in answers)
+    return {
+        "object": "decision",
+        "model": request.model,
+        "answers": [
+            _answer(question, answer, min_option_mass)
+            for question, answer in zip(request.questions, answers, strict=True)
+        ],
+        "usage": {
+            "input_tokens": tokens,
+            # What the engine had in its cache it does not tell.
+            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+            "output_tokens": 0,
+            "output_tokens_details": {"reasoning_tokens": 0},
+            "total_tokens": tokens,
+        },
+    }
+
+
+def _answer(question: Any, answer: Answer, min_option_mass: float) -> dict[str, Any]:
+    if answer.option_mass < min_option_mass:
+        reason = {"reason": "LOW_OPTION_MASS", "label_mass": label_mass(answer)}
+        return {"type": "refusal", "name": question.name, **reason}
+    said = {"type": question.type, "name": question.name, **_said(question, answer)}
+    return {**said, **ours(answer)}
+
+
+def _said(question: Any, answer: Answer) -> dict[str, Any]:
+    probabilities = answer.calibrated.tolist()
+    match question:
+        case Choice():
+            values = [each.value for each in question.choices]
+            return {
+                "choice": values[answer.choice],
+                "confidence": probability_of_answer(answer),
+                "probabilities": [
+                    {"value": value, "probability": each}
+                    for value, each in zip(values, probabilities, strict=True)
+                ],
+            }
+        case Score():
+            return {
+                "score": expected_level(answer),
+                "confidence": probability_of_answer(answer),
+                "probabilities": [
+                    {"label": level.label, "value": value, "probability": each}
+                    for value, (level, each) in enumerate(
+                        zip(question.levels, probabilities, strict=True)
+                    )
+                ],
+            }
+        case _:
+            return {"probability": probabilities[0]}

@@ -1,0 +1,108 @@
+"""The paths of decisions: bodies in, the flow, answers out."""
+
+from typing import Any
+
+from starlette.requests import Request as HttpRequest
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from trueodds_service.config import Settings
+from trueodds_service.errors import InvalidInput, ServiceError
+from trueodds_service.flows.active_calibrators import Calibrators
+from trueodds_service.flows.catalog import Catalog
+from trueodds_service.flows.decide import Decision, decide
+from trueodds_service.flows.fit_decisions import fit_decisions
+from trueodds_service.flows.score import Answer
+from trueodds_service.http.decisions import fitting, openai_answers, openai_body, systemone
+from trueodds_service.http.decisions.bodies import parsed
+from trueodds_service.http.decisions.tasks import HEADER, task_of
+from trueodds_service.http.endpoints import Door, Endpoint
+from trueodds_service.http.refusals import JSON, as_openai
+from trueodds_service.rpc.as_json import calibrator_json, status_json
+
+# What these are in the contract: the gate lets them in as that.
+_SCORES = "trueodds.v1.ScoringService/BatchScore"
+_FITS = "trueodds.v1.CalibrationService/FitCalibrator"
+
+
+class Decisions:
+    """Answers both contracts, by the settings where a request does not say."""
+
+    def __init__(self, settings: Settings, catalog: Catalog, calibrators: Calibrators) -> None:
+        self._settings = settings
+        self._catalog = catalog
+        self._calibrators = calibrators
+
+    def routes(self, door: Door) -> list[Route]:
+        refuse = as_openai(status_json)
+        answers = {
+            "/v1/decisions": (_SCORES, self.openai),
+            "/v1/systemone": (_SCORES, self.systemone),
+            "/v1/decisions/calibrators": (_FITS, self.fit),
+        }
+        return [
+            Route(path, Endpoint(door, method, answer, refuse), methods=["POST"])
+            for path, (method, answer) in answers.items()
+        ]
+
+    async def openai(self, body: bytes, http: HttpRequest) -> Response:
+        request = parsed(openai_body.Request, body)
+        answers = await self._answers(request, http, "questions[{}]", "input")
+        return JSONResponse(openai_answers.response(request, answers, self._least(request)))
+
+    async def systemone(self, body: bytes, http: HttpRequest) -> Response:
+        request = parsed(systemone.Request, body)
+        answers = await self._answers(request, http, "questions.{}", "state")
+        return JSONResponse(systemone.response(request, answers))
+
+    async def fit(self, body: bytes, http: HttpRequest) -> Response:
+        request = parsed(fitting.Request, body)
+        asked = request.fit(http.headers.get(HEADER), self._settings.limits.max_fit_items)
+        fitted = await fit_decisions(asked, self._catalog, self._calibrators)
+        told = [calibrator_json(each, active=self._calibrators.is_active(each)) for each in fitted]
+        return Response(b'{"calibrators": [%b]}' % b", ".join(told), media_type=JSON)
+
+    def _least(self, request: Any) -> float:
+        own: float | None = request.min_option_mass
+        return self._settings.decisions.min_option_mass if own is None else own
+
+    async def _answers(
+        self, request: Any, http: HttpRequest, question: str, state: str
+    ) -> list[Answer]:
+        """Raises the first error of a question as the request's."""
+        system, said = request.system_and_state()
+        required = request.require_calibrated
+        decision = Decision(
+            model=request.model.removeprefix("models/"),
+            system=system,
+            state=said,
+            questions=request.decision_questions(task_of(http.headers.get(HEADER), request.task)),
+            cyclic=request.order == "cyclic",
+            label_seed=request.label_seed,
+            min_option_mass=self._least(request),
+            min_confidence=request.min_confidence,
+            require_calibrated=(
+                self._settings.require_calibrated if required is None else required
+            ),
+        )
+        result = await decide(decision, self._catalog, self._calibrators)
+        answers = []
+        for place, outcome in enumerate(result.outcomes):
+            if isinstance(outcome, ServiceError):
+                raise _of_question(outcome, question.format(request.name_of(place)), state)
+            answers.append(outcome)
+        return answers
+
+
+# What the domain calls the fields of a question.
+_SHARED = ("passage", "system")
+
+
+def _of_question(error: ServiceError, question: str, state: str) -> ServiceError:
+    if not isinstance(error, InvalidInput):
+        return error
+    # However long a question is, what is cut is the state.
+    if error.field in _SHARED or error.reason == "PROMPT_TOO_LONG":
+        return InvalidInput(state, error.message, reason=error.reason)
+    name = "instructions" if error.field == "text" else error.field
+    return InvalidInput(f"{question}.{name}", error.message, reason=error.reason)

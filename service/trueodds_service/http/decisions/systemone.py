@@ -1,0 +1,170 @@
+"""``POST /v1/systemone``, as vLLM and its clients know it."""
+
+import time
+import uuid
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from trueodds_service.errors import InvalidInput, field
+from trueodds_service.flows.decide import DecisionQuestion
+from trueodds_service.flows.score import Answer
+from trueodds_service.http.decisions.answers import (
+    expected_level,
+    label_mass,
+    ours,
+    probability_of_answer,
+)
+from trueodds_service.http.decisions.bodies import Ours, Strict, as_json
+from trueodds_service.http.decisions.openai_body import MOST_OPTIONS, MOST_QUESTIONS
+from trueodds_service.http.decisions.tasks import TaskOf
+from trueodds_service.prompts.question import Kind
+
+
+class _Question(Strict):
+    instructions: Any = ""
+
+
+class Choice(_Question):
+    """``criteria`` maps each option's name to a description, or to null."""
+
+    type: Literal["choice"]
+    criteria: dict[str, Any] = Field(min_length=2, max_length=MOST_OPTIONS)
+
+
+class Sides(Strict):
+    true: Any = None
+    false: Any = None
+
+
+class Noul(_Question):
+    """``criteria`` may say what yes and no mean."""
+
+    type: Literal["noul"]
+    criteria: Sides | None = None
+
+
+class Score(_Question):
+    """``criteria`` are the levels, from the lowest on."""
+
+    type: Literal["score"]
+    criteria: list[Any] = Field(min_length=2, max_length=MOST_OPTIONS)
+
+
+Question = Annotated[Choice | Noul | Score, Field(discriminator="type")]
+
+
+class Request(Ours):
+    """``cache_salt``, ``priority`` and what is null change nothing here; media are refused."""
+
+    model: str
+    state: Any
+    questions: dict[str, Question] = Field(min_length=1, max_length=MOST_QUESTIONS)
+    instructions: str | None = None
+    images: list[str] | None = None
+    audio: list[str] | None = None
+    videos: list[str] | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
+    cache_salt: str | None = None
+    priority: int = 0
+    request_id: str | None = None
+
+    def system_and_state(self) -> tuple[str, str]:
+        """Raises InvalidInput at what cannot be served."""
+        for name in ("images", "audio", "videos"):
+            if getattr(self, name):
+                raise InvalidInput(name, "are not served", reason="NOT_SERVED")
+        for name, value in (self.chat_template_kwargs or {}).items():
+            # A template is told already not to think.
+            if name not in ("enable_thinking", "thinking") or value is not False:
+                raise InvalidInput("chat_template_kwargs", "is not served", reason="NOT_SERVED")
+        state = self.state if isinstance(self.state, str) else as_json(self.state)
+        if not state.strip():
+            raise InvalidInput("state", "is empty")
+        return self.instructions or "", state
+
+    def name_of(self, place: int) -> str:
+        return [*self.questions][place]
+
+    def decision_questions(self, task_of: TaskOf) -> tuple[DecisionQuestion, ...]:
+        """Raises InvalidInput."""
+        asked = []
+        for name, question in self.questions.items():
+            if not name:
+                raise InvalidInput("questions", "have one without an id")
+            with field(f"questions.{name}"):
+                asked.append(_decision_question(question, task_of(name, "id")))
+        return tuple(asked)
+
+
+def _decision_question(question: Any, task: str) -> DecisionQuestion:
+    text = _text(question.instructions) or ""
+    match question:
+        case Choice(criteria=criteria):
+            options = tuple(
+                name if (said := _text(each)) is None else f"{name} - {said}"
+                for name, each in criteria.items()
+            )
+            return DecisionQuestion(Kind.CHOICE, text, options, task)
+        case Score(criteria=levels):
+            names = [_text(each) or "" for each in levels]
+            if not all(names) or len({*names}) < len(names):
+                raise InvalidInput("criteria", "need levels of different names")
+            return DecisionQuestion(Kind.SCORE, text, tuple(names), task)
+        case _:
+            sides = question.criteria or Sides()
+            options = (_text(sides.true) or "", _text(sides.false) or "")
+            return DecisionQuestion(Kind.PREDICATE, text, options, task)
+
+
+def _text(said: Any) -> str | None:
+    """Numbers and objects are said as their JSON."""
+    return said if isinstance(said, str) or said is None else as_json(said)
+
+
+def response(request: Request, answers: list[Answer]) -> dict[str, Any]:
+    """What vLLM's route gives, with our own fields in each answer."""
+    told = list(zip(request.questions.items(), answers, strict=True))
+    return {
+        "id": request.request_id or uuid.uuid4().hex,
+        "object": "structured_decision",
+        "created": int(time.time()),
+        "model": request.model,
+        "answers": {name: _answer(question, answer) for (name, question), answer in told},
+        "usage": {
+            "input_tokens": sum(each.read.as_asked.prepared.prompt.length for each in answers),
+            "output_tokens": len(answers),
+        },
+        "diagnostics": {
+            name: {
+                "label_mass": label_mass(answer),
+                "argmax_is_label": bool(answer.read.as_asked.greedy.any()),
+            }
+            for (name, _), answer in told
+        },
+    }
+
+
+def _answer(question: Any, answer: Answer) -> dict[str, Any]:
+    probabilities = answer.calibrated.tolist()
+    said: dict[str, Any]
+    match question:
+        case Choice(criteria=criteria):
+            names = list(criteria)
+            said = {
+                "choice": names[answer.choice],
+                "probabilities": dict(zip(names, probabilities, strict=True)),
+            }
+        case Score(criteria=levels):
+            said = {
+                "score": expected_level(answer),
+                "legend": {str(index): _text(level) for index, level in enumerate(levels)},
+                "probabilities": {str(index): each for index, each in enumerate(probabilities)},
+            }
+        case _:
+            said = {
+                "noul": probabilities[0],
+                "probabilities": dict(zip(("yes", "no"), probabilities, strict=True)),
+            }
+    confidence = probability_of_answer(answer)
+    return {"type": question.type, **said, "confidence": confidence, **ours(answer)}

@@ -1,0 +1,140 @@
+"""Recorded decisions become calibrators, one a task, type and number of options, and are used."""
+
+import pytest
+from langchain_openai.decisions import Choice, OpenAIDecisions, Predicate, Score
+from tests.conftest import SHARPNESS
+
+FIT = "/v1/decisions/calibrators"
+
+
+@pytest.fixture
+def urgent(task):
+    return {"type": "predicate", "name": task, "instructions": "Is it urgent?"}
+
+
+@pytest.fixture
+def team(task):
+    choices = [{"value": "billing"}, {"value": "sales"}, {"value": False}]
+    return {"type": "choice", "name": task, "instructions": "Whose is it?", "choices": choices}
+
+
+def recorded(*questions, count=8, **more):
+    return [
+        {"input": f"Message {number}.", "questions": questions, **more} for number in range(count)
+    ]
+
+
+@pytest.fixture
+def fit(http):
+    def fit(decisions, status=200, **more):
+        body = {"model": "aligned", "decisions": decisions, **more}
+        response = http.post(FIT, json=body)
+        assert response.status_code == status, response.text
+        return response.json()
+
+    return fit
+
+
+def test_without_an_answer_the_teacher_calibrates_each_type_by_itself(fit, client, urgent, team):
+    fitted = fit(recorded(urgent, team), method="teacher_kl", activate=True)["calibrators"]
+    scopes = [(each["scope"]["reading"], each["scope"]["options"]) for each in fitted]
+    assert scopes == [("predicate+decision-1", 2), ("choice+decision-1", 3)]
+    for each in fitted:
+        assert each["active"]
+        assert each["temperature"] == pytest.approx(SHARPNESS, rel=0.02)
+    answers = client.decisions.create(model="aligned", input="Now.", questions=[urgent, team])
+    teacher = client.decisions.create(model="base", input="Now.", questions=[urgent, team])
+    for answer, taught, each in zip(answers.answers, teacher.answers, fitted, strict=True):
+        assert (answer.calibrated, answer.calibrator) == (True, each["name"])
+        assert answer.raw_probabilities != pytest.approx(taught.raw_probabilities)
+    assert answers.answers[0].probability == pytest.approx(teacher.answers[0].probability, abs=0.01)
+    # The confidence is the calibrated probability of the answer.
+    assert answers.answers[1].confidence == max(
+        each.probability for each in answers.answers[1].probabilities
+    )
+
+
+def test_a_task_may_be_said_in_a_field_or_a_header(fit, client, http, urgent, task):
+    fit(recorded(urgent), method="teacher_kl", activate=True)
+    other = {**urgent, "name": "another"}
+    [raw] = client.decisions.create(model="aligned", input="Now.", questions=[other]).answers
+    [named] = client.decisions.create(
+        model="aligned", input="Now.", questions=[other], extra_body={"task": task}
+    ).answers
+    [headed] = client.decisions.create(
+        model="aligned", input="Now.", questions=[other], extra_headers={"X-Trueodds-Task": task}
+    ).answers
+    assert (raw.calibrated, named.calibrated) == (False, True)
+    assert named == headed
+    body = {
+        "model": "aligned",
+        "state": "Now.",
+        "task": task,
+        "questions": {"u": {"type": "noul", "instructions": "Is it urgent?"}},
+    }
+    noul = http.post("/v1/systemone", json=body).json()["answers"]["u"]
+    assert (noul["noul"], noul["calibrator"]) == (named.probability, named.calibrator)
+
+
+def test_answers_are_learnt_from(fit, urgent, team):
+    decisions = recorded(urgent, team, count=6, answers=[True, "sales"])
+    decisions[0]["answers"] = [False, None]
+    fitted = fit(decisions, method="temperature")["calibrators"]
+    assert [each["provenance"]["labelled"] for each in fitted] == [6, 5]
+    assert not any(each["active"] for each in fitted)
+
+
+def test_one_temperature_may_be_for_any_number_of_options(fit, team):
+    fewer = {**team, "choices": team["choices"][:2]}
+    fitted = fit(recorded(team, fewer), method="teacher_kl", any_options=True)["calibrators"]
+    assert [each["scope"]["options"] for each in fitted] == [0]
+
+
+@pytest.mark.parametrize("how", [{"order": "cyclic"}, {"label_seed": 3}], ids=str)
+def test_a_calibrator_is_for_answers_read_in_one_way(fit, client, urgent, team, how):
+    """Of a predicate there is but one."""
+    fitted = fit(recorded(urgent, team), method="teacher_kl", activate=True, **how)["calibrators"]
+    same = client.decisions.create(
+        model="aligned", input="Now.", questions=[urgent, team], extra_body=how
+    )
+    assert [each.calibrator for each in same.answers] == [each["name"] for each in fitted]
+    plain = client.decisions.create(model="aligned", input="Now.", questions=[urgent, team])
+    assert [each.calibrated for each in plain.answers] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("changes", "param"),
+    [
+        ({"method": "guess"}, "method"),
+        ({"decisions": []}, "decisions"),
+        ({"answers": [True, True]}, "decisions[0].answers"),
+        ({"answers": ["yes"]}, "decisions[0].answers[0]"),
+        ({"input": ""}, "decisions[0].input"),
+        ({"input": "<|end|>"}, "decisions[0].questions[0].passage"),
+        ({"method": "temperature"}, "decisions"),
+    ],
+)
+def test_what_is_wrong_with_a_fit_is_named(fit, urgent, changes, param):
+    of_decision = {name: changes[name] for name in ("answers", "input") if name in changes}
+    of_request = {name: changes[name] for name in ("decisions", "method") if name in changes}
+    decisions = [{**each, **of_decision} for each in recorded(urgent, count=2)]
+    error = fit(**{"decisions": decisions, **of_request}, status=400)["error"]
+    assert error["param"] == param
+
+
+def test_langchains_own_client_is_answered(service):
+    decisions = OpenAIDecisions(
+        model="aligned", api_key="none", base_url=f"{service.url}/v1", max_retries=0
+    )
+    asked = {
+        "input": "It has failed for three days.",
+        "questions": {
+            "team": Choice(instructions="Whose is it?", choices={"a": "bills", "b": "bugs"}),
+            "urgent": Predicate(instructions="Is it urgent?"),
+            "anger": Score(instructions="How angry is the writer?", levels=["calm", "angry"]),
+        },
+    }
+    said = decisions.invoke(asked)
+    assert said.choices["team"].choice in ("a", "b")
+    assert 0 < said.predicates["urgent"].probability < 1
+    assert 0 < said.scores["anger"].score < 1

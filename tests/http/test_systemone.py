@@ -1,0 +1,130 @@
+"""``POST /v1/systemone`` as vLLM has it: the same bodies, the same answers and diagnostics."""
+
+import pytest
+
+STATE = {"message": "Where is my refund?", "asked": 3}
+QUESTIONS = {
+    "team": {
+        "type": "choice",
+        "instructions": "Who should answer?",
+        "criteria": {"billing": "invoices and refunds", "sales": None},
+    },
+    "angry": {"type": "noul", "instructions": "Is the writer angry?"},
+    "anger": {
+        "type": "score",
+        "instructions": "How angry is the writer?",
+        "criteria": ["calm", "annoyed", "furious"],
+    },
+}
+
+
+@pytest.fixture
+def ask(http):
+    def ask(status=200, **changes):
+        body = {"model": "aligned", "state": STATE, "questions": QUESTIONS, **changes}
+        response = http.post("/v1/systemone", json=body)
+        assert response.status_code == status, response.text
+        return response.json()
+
+    return ask
+
+
+def test_each_type_is_answered_by_its_id(ask):
+    said = ask()
+    assert said["object"] == "structured_decision"
+    assert (said["id"] != "", said["created"] > 0, said["model"]) == (True, True, "aligned")
+    assert list(said["answers"]) == ["team", "angry", "anger"]
+    team, angry, anger = said["answers"].values()
+    assert [each["type"] for each in (team, angry, anger)] == ["choice", "noul", "score"]
+    assert team["probabilities"].keys() == {"billing", "sales"}
+    assert team["confidence"] == team["probabilities"][team["choice"]]
+    assert angry["noul"] == angry["probabilities"]["yes"] == 1 - angry["probabilities"]["no"]
+    assert anger["legend"] == {"0": "calm", "1": "annoyed", "2": "furious"}
+    assert anger["score"] == pytest.approx(
+        anger["probabilities"]["1"] + 2 * anger["probabilities"]["2"]
+    )
+    assert said["usage"]["output_tokens"] == 3
+    for name, diagnostics in said["diagnostics"].items():
+        assert 0 < diagnostics["label_mass"] == said["answers"][name]["label_mass"] < 1
+        assert diagnostics["argmax_is_label"] in (True, False)
+
+
+def test_a_state_of_json_is_its_json(ask):
+    as_text = ask(state='{"message": "Where is my refund?", "asked": 3}')
+    assert as_text["answers"] == ask()["answers"]
+
+
+def test_the_sides_of_a_noul_may_be_described(ask):
+    described = {**QUESTIONS["angry"], "criteria": {"true": "there are insults"}}
+    found = ask(questions={"angry": described})["answers"]["angry"]
+    assert found["noul"] != ask()["answers"]["angry"]["noul"]
+
+
+def test_instructions_come_before_everything(ask):
+    assert ask(instructions="Be strict.")["answers"] != ask()["answers"]
+
+
+def test_it_is_the_same_reading_as_openais(ask, client):
+    """One calibrator serves both."""
+    questions = [
+        {"type": "predicate", "instructions": "Is the writer angry?"},
+        {
+            "type": "score",
+            "instructions": "How angry is the writer?",
+            "levels": [{"label": "calm"}, {"label": "annoyed"}, {"label": "furious"}],
+        },
+    ]
+    angry, anger = client.decisions.create(
+        model="aligned", input="It is late.", questions=questions
+    ).answers
+    said = ask(state="It is late.")["answers"]
+    assert said["angry"]["noul"] == angry.probability
+    assert said["anger"]["score"] == anger.score
+
+
+def test_what_changes_nothing_here_is_taken(ask):
+    found = ask(cache_salt="salt", priority=1, chat_template_kwargs={"enable_thinking": False})
+    assert found["answers"] == ask()["answers"]
+    assert ask(request_id="mine")["id"] == "mine"
+
+
+TEAM = QUESTIONS["team"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "param", "message"),
+    [
+        ({"questions": {}}, "questions", "at least 1"),
+        ({"questions": {"a": {**TEAM, "weight": 1}}}, "questions.a.weight", "is no field here"),
+        ({"questions": {"a": {"type": "guess"}}}, "questions.a", "'choice', 'noul', 'score'"),
+        ({"questions": {"a": {**TEAM, "criteria": {}}}}, "questions.a.criteria", "at least 2"),
+        (
+            {"questions": {"a": {**TEAM, "criteria": None}}},
+            "questions.a.criteria",
+            "should be an object",
+        ),
+        (
+            {"questions": {"a": {**QUESTIONS["angry"], "criteria": {"maybe": 1}}}},
+            "questions.a.criteria.maybe",
+            "is no field here",
+        ),
+        (
+            {"questions": {"a": {"type": "score", "criteria": ["x", "x"]}}},
+            "questions.a.criteria",
+            "levels of different names",
+        ),
+        ({"questions": {"": TEAM}}, "questions", "without an id"),
+        ({"images": ["https://example.org/a.png"]}, "images", "are not served"),
+        (
+            {"chat_template_kwargs": {"enable_thinking": True}},
+            "chat_template_kwargs",
+            "is not served",
+        ),
+        ({"state": ""}, "state", "is empty"),
+        ({"state": "x" * 400_000}, "state", "the model reads at most"),
+    ],
+)
+def test_what_cannot_be_served_is_refused_by_name(ask, changes, param, message):
+    error = ask(400, **changes)["error"]
+    assert (error["type"], error["param"]) == ("invalid_request_error", param)
+    assert message in error["message"]

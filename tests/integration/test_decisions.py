@@ -1,0 +1,73 @@
+"""Decisions on the real engine, over HTTP, and the same prompts over gRPC."""
+
+import grpc
+import numpy as np
+import openai
+import pytest
+
+from trueodds.v1 import question_pb2, reading_pb2, scoring_pb2, scoring_pb2_grpc
+from trueodds_demo.service import ALIGNED
+
+TOLERANCE = 1e-4
+STATE = "The plot was clumsy, and the music was lively."
+QUESTIONS = [
+    {"type": "predicate", "name": "kind", "instructions": "Is this review positive?"},
+    {
+        "type": "choice",
+        "instructions": "What is this review?",
+        "choices": [{"value": "positive"}, {"value": "negative"}],
+    },
+    {
+        "type": "score",
+        "instructions": "How good was it?",
+        "levels": [{"label": label} for label in ("bad", "fair", "good")],
+    },
+]
+
+
+def decide(url: str, *questions: object, **more: object) -> list[object]:
+    with openai.OpenAI(base_url=f"{url}/v1", api_key="none") as client:
+        return client.decisions.create(
+            model=ALIGNED,
+            input=STATE,
+            questions=questions,
+            extra_body={"min_option_mass": 0, **more},
+        ).answers
+
+
+def logprobs(server: str, prompt: str, labels: list[str]) -> list[float]:
+    """Of each label after the prompt, as many as gRPC takes at once."""
+    reading = reading_pb2.Reading(format=reading_pb2.FORMAT_LETTER)
+    found = []
+    with grpc.insecure_channel(server) as channel:
+        for start in range(0, len(labels), 128):
+            question = question_pb2.Question(
+                prompt=question_pb2.Prompt(text=prompt),
+                options=[question_pb2.Option(label=each) for each in labels[start : start + 128]],
+            )
+            settings = scoring_pb2.ScoreSettings(model=f"models/{ALIGNED}", reading=reading)
+            request = scoring_pb2.ScoreRequest(settings=settings, question=question)
+            answer = scoring_pb2_grpc.ScoringServiceStub(channel).Score(request).answer
+            found += [option.logprob for option in answer.options]
+    return found
+
+
+def test_questions_of_one_state_are_as_each_alone(http_url: str) -> None:
+    together = decide(http_url, *QUESTIONS)
+    for question, answer in zip(QUESTIONS, together, strict=True):
+        [alone] = decide(http_url, question)
+        assert answer.raw_probabilities == pytest.approx(alone.raw_probabilities, abs=TOLERANCE)
+        assert answer.label_mass == pytest.approx(alone.label_mass, abs=TOLERANCE)
+
+
+def test_255_choices_are_read_exactly(server: str, http_url: str) -> None:
+    choices = [{"value": f"choice {number}"} for number in range(255)]
+    [answer] = decide(http_url, {**QUESTIONS[1], "choices": choices})
+    lines = "".join(f"{label}: choice {number}\n" for number, label in enumerate(answer.labels))
+    prompt = (
+        f"{STATE}\n\nQuestion: What is this review?\n{lines}"
+        "Answer with the label of one option only.\nAnswer:"
+    )
+    weights = np.exp(logprobs(server, prompt, answer.labels))
+    assert answer.raw_probabilities == pytest.approx(weights / weights.sum(), abs=TOLERANCE)
+    assert answer.label_mass == pytest.approx(weights.sum(), rel=1e-3)
