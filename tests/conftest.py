@@ -132,7 +132,7 @@ def run() -> Iterator[Callable]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    yield lambda coroutine: asyncio.run_coroutine_threadsafe(coroutine, loop).result(60)
+    yield lambda coroutine: asyncio.run_coroutine_threadsafe(coroutine, loop).result(240)
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
     loop.close()

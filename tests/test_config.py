@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from trueodds_service.config import (
     MAX_LORA_RANK,
     CertificateClient,
+    DecisionSettings,
     FakeSettings,
     Limits,
     ModelSettings,
@@ -393,6 +394,7 @@ def test_the_production_configuration_has_every_setting_and_its_default():
         Settings: content,
         Limits: content["limits"],
         Tls: content["tls"],
+        DecisionSettings: content["decisions"],
         Observability: content["observability"],
         CertificateClient: content["clients"][0],
         ModelSettings: {name: value for model in models for name, value in model.items()},
@@ -402,6 +404,7 @@ def test_the_production_configuration_has_every_setting_and_its_default():
     for kind, given in written.items():
         assert given.keys() == kind.model_fields.keys(), kind.__name__
     assert Limits(**content["limits"]) == Limits()
+    assert DecisionSettings(**content["decisions"]) == DecisionSettings()
     assert Observability(**content["observability"]) == Observability()
     assert VllmSettings(**{**models[0]["engine"], "replicas": None}) == VllmSettings()
     assert Scaling(**models[0]["engine"]["replicas"]) == Scaling(max=4)
