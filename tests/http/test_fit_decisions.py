@@ -39,19 +39,19 @@ def test_without_an_answer_the_teacher_calibrates_each_type_by_itself(fit, clien
     fitted = fit(recorded(urgent, team), method="teacher_kl", activate=True)["calibrators"]
     scopes = [(each["scope"]["reading"], each["scope"]["options"]) for each in fitted]
     assert scopes == [("predicate+decision-1", 2), ("choice+decision-1", 3)]
-    for each in fitted:
-        assert each["active"]
-        assert each["temperature"] == pytest.approx(SHARPNESS, rel=0.02)
-    answers = client.decisions.create(model="aligned", input="Now.", questions=[urgent, team])
-    teacher = client.decisions.create(model="base", input="Now.", questions=[urgent, team])
-    for answer, taught, each in zip(answers.answers, teacher.answers, fitted, strict=True):
-        assert (answer.calibrated, answer.calibrator) == (True, each["name"])
-        assert answer.raw_probabilities != pytest.approx(taught.raw_probabilities)
-    assert answers.answers[0].probability == pytest.approx(teacher.answers[0].probability, abs=0.01)
+    assert all(each["active"] for each in fitted)
+    # Of labels of one token, all that is between the fakes is a temperature.
+    assert fitted[1]["temperature"] == pytest.approx(SHARPNESS, rel=0.02)
+    asked = {"input": "Now.", "questions": [urgent, team]}
+    answers = client.decisions.create(model="aligned", **asked).answers
+    [_, taught] = client.decisions.create(model="base", **asked).answers
+    assert [each.calibrator for each in answers] == [each["name"] for each in fitted]
+    assert [each.calibrated for each in answers] == [True, True]
+    found = [each.probability for each in answers[1].probabilities]
+    assert found == pytest.approx([each.probability for each in taught.probabilities], abs=0.01)
+    assert answers[1].raw_probabilities != pytest.approx(taught.raw_probabilities, abs=0.01)
     # The confidence is the calibrated probability of the answer.
-    assert answers.answers[1].confidence == max(
-        each.probability for each in answers.answers[1].probabilities
-    )
+    assert answers[1].confidence == max(found)
 
 
 def test_a_task_may_be_said_in_a_field_or_a_header(fit, client, http, urgent, task):

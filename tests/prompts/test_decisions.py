@@ -118,4 +118,5 @@ def test_labels_are_the_first_of_one_token(gpt2, odd):
     # Small letters are one token, and no pair of capitals is.
     assert tokenizer.decision_labels(Kind.CHOICE, 52)[26:] == tuple("abcdefghijklmnopqrstuvwxyz")
     # Where A and a are one token, small letters are no labels of their own.
-    assert odd("lower_case").decision_labels(Kind.CHOICE, 27)[:2] == ("AA", "AB")
+    labels = odd("lower_case").decision_labels(Kind.CHOICE, 40)
+    assert len({label.lower() for label in labels}) == 40
