@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
-from verification.chaos import killed_writer
+from verification.chaos import attacks, killed_writer, killing, pausing, siege
 from verification.chaos.databases import KINDS
 from verification.chaos.record import Result
+from verification.chaos.service import FAKE, MODEL
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,39 @@ def _killed_writer(kind: str) -> Drill:
     return Drill(lambda tries: killed_writer.drill(kind, tries), killed_writer.TRIES)
 
 
+_ATTACKS: Mapping[str, tuple[siege.Attack, int]] = {
+    "malformed-messages": (attacks.malformed_messages, 20_000),
+    "broken-connections": (attacks.broken_connections, 1_000),
+    "slow-readers-and-writers": (attacks.slow_readers_and_writers, 100),
+    "http2-floods": (attacks.floods, 10_000),
+}
+
+_VICTIMS = {
+    "replica": killing.Victim((f"engine-{MODEL}",), FAKE),
+    "gateway": killing.Victim(("trueodds:gateway",), FAKE, gateways=2, replicas=2),
+    "controller": killing.Victim(("ServeController",), FAKE),
+}
+
+
+def _killed(name: str, victim: killing.Victim, kind: str) -> Drill:
+    return Drill(
+        lambda tries: killing.drill(f"killed-{name}-{kind}", victim, kind, tries), killing.TRIES
+    )
+
+
 DRILLS: Mapping[str, Drill] = {
     **{f"killed-writer-{kind}": _killed_writer(kind) for kind in KINDS},
+    **{
+        name: Drill(partial(siege.besieged, name, attack), tries)
+        for name, (attack, tries) in _ATTACKS.items()
+    },
+    "killed-database-postgresql": Drill(killing.database, killing.TRIES),
+    **{
+        f"killed-{name}-{kind}": _killed(name, victim, kind)
+        for name, victim in _VICTIMS.items()
+        for kind in KINDS
+    },
+    "paused-database-postgresql": Drill(pausing.database, pausing.TRIES),
+    "paused-gateway-sqlite": Drill(pausing.a_gateway, pausing.TRIES),
+    "paused-engine-sqlite": Drill(pausing.engine, pausing.TRIES),
 }

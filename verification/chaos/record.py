@@ -68,19 +68,23 @@ class Report:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._drills: dict[str, dict[str, Any]] = {}
-        if path.is_file():
-            kept = json.loads(path.read_text(encoding="utf-8"))["drills"]
-            self._drills = {drill["name"]: drill for drill in kept}
 
     def add(self, result: Result) -> None:
         now = datetime.now(UTC).isoformat(timespec="seconds")
-        self._drills[result.name] = {**result.as_json(), "when": now, "versions": _versions()}
+        # Read again each time: another run may have added to it meanwhile.
+        drills = self._kept()
+        drills[result.name] = {**result.as_json(), "when": now, "versions": _versions()}
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        content = {"drills": list(self._drills.values()), "cores": os.cpu_count()}
+        content = {"drills": list(drills.values()), "cores": os.cpu_count()}
         whole = self._path.with_suffix(".new")
         whole.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         whole.replace(self._path)
+
+    def _kept(self) -> dict[str, dict[str, Any]]:
+        if not self._path.is_file():
+            return {}
+        kept = json.loads(self._path.read_text(encoding="utf-8"))["drills"]
+        return {drill["name"]: drill for drill in kept}
 
 
 def _versions() -> dict[str, str]:

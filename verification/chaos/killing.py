@@ -1,0 +1,79 @@
+"""Parts of a service under load are killed, as the system kills: without notice."""
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.postgres import Postgres
+from tests.postgres import running as postgres_running
+
+from verification.chaos.databases import databases
+from verification.chaos.load import load
+from verification.chaos.record import Result
+from verification.chaos.service import FAKE, Service, service
+
+TRIES = 5
+# For so long a database stays away.
+_AWAY_SECONDS = 3.0
+_REPLACED_SECONDS = 120.0
+# A fault comes at a random moment of so many seconds of load.
+_MOMENT_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class Victim:
+    """What is killed: processes with one of these words in their titles."""
+
+    words: tuple[str, ...]
+    engine: dict[str, Any]
+    gateways: int = 1
+    replicas: int = 1
+
+
+def drill(name: str, victim: Victim, kind: str, tries: int = TRIES) -> Result:
+    """Kills one of the victims, again and again, each time once all goes on."""
+    result = Result(name)
+    engine = {**victim.engine, "replicas": victim.replicas}
+    with (
+        databases(kind) as new_url,
+        service(new_url(), engine=engine, gateways=victim.gateways) as served,
+    ):
+        _repeat(result, served, tries, lambda: _kill_one(served, victim))
+    return result
+
+
+def database(tries: int = TRIES) -> Result:
+    """PostgreSQL's own process is killed, and started again after a while."""
+    result = Result("killed-database-postgresql")
+    with postgres_running() as server, service(server.database(), engine=FAKE) as served:
+        _repeat(result, served, tries, lambda: _kill_database(server))
+    return result
+
+
+def _repeat(result: Result, served: Service, tries: int, strike: Callable[[], float]) -> None:
+    """``strike`` gives the moment from which recovery counts."""
+    moments = random.Random(0)
+    with load(served, result) as running:
+        for _ in range(tries):
+            running.stop.wait(moments.uniform(0, _MOMENT_SECONDS))
+            since = strike()
+            result.recoveries.append(running.recovered(since))
+            result.tries += 1
+
+
+def _kill_one(served: Service, victim: Victim) -> float:
+    end = time.monotonic() + _REPLACED_SECONDS
+    while not (found := served.processes(*victim.words)):
+        if time.monotonic() > end:
+            raise TimeoutError(f"there is no process of {victim.words[0]}")
+        time.sleep(0.05)  # the one of before is not replaced yet
+    random.choice(found).kill()
+    return time.monotonic()
+
+
+def _kill_database(server: Postgres) -> float:
+    with server.killed():
+        time.sleep(_AWAY_SECONDS)  # the length of the outage, which waits for nothing
+    return time.monotonic()

@@ -1,0 +1,119 @@
+"""Parts of a service under load stand still for a while (SIGSTOP), and then go on."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from tests.postgres import running as postgres_running
+
+from trueodds import Client, TrueoddsError
+from verification.chaos.alone import Gateway, gateway
+from verification.chaos.databases import databases
+from verification.chaos.load import QUESTIONS, TASK, Load, load
+from verification.chaos.record import Result
+from verification.chaos.service import FAKE, MODEL, service
+
+TRIES = 3
+PAUSE_SECONDS = 20.0
+# Callers give up a call long before the pause ends.
+_CALL_SECONDS = 5.0
+_LOOK_SECONDS = 0.2
+
+Paused = Callable[[], AbstractContextManager[None]]
+Noticed = Callable[[float], bool]
+"""Whether it is seen, with the number of calls that had failed before."""
+
+
+def database(tries: int = TRIES) -> Result:
+    """PostgreSQL stands still: scoring goes on, and its answers say that they may be stale."""
+    result = Result("paused-database-postgresql")
+    with (
+        postgres_running() as server,
+        gateway(server.database()) as target,
+        load(target, result, call_seconds=_CALL_SECONDS) as running,
+        Client(target.address) as client,
+    ):
+        _repeat(running, tries, server.paused, lambda _: _is_stale(client))
+    return result
+
+
+def a_gateway(tries: int = TRIES) -> Result:
+    """The gateway stands still: callers learn of it by their deadlines."""
+    result = Result("paused-gateway-sqlite")
+    with gateway() as target, load(target, result, call_seconds=_CALL_SECONDS) as running:
+        _repeat(running, tries, lambda: _stopped(target), lambda before: _failures(result) > before)
+    return result
+
+
+def engine(tries: int = TRIES) -> Result:
+    """An engine stands still, with another one beside it."""
+    result = Result("paused-engine-sqlite")
+    with (
+        databases("sqlite") as new_url,
+        service(new_url(), engine={**FAKE, "replicas": 2}) as served,
+        load(served, result, call_seconds=_CALL_SECONDS) as running,
+    ):
+
+        @contextmanager
+        def paused() -> Iterator[None]:
+            while not (found := served.processes(f"engine-{MODEL}")):
+                time.sleep(_LOOK_SECONDS)
+            found[0].suspend()
+            try:
+                yield
+            finally:
+                found[0].resume()
+
+        _repeat(running, tries, paused, lambda before: _failures(result) > before)
+    return result
+
+
+def _repeat(running: Load, tries: int, paused: Paused, noticed: Noticed) -> None:
+    result = running.result
+    for _ in range(tries):
+        failed = _failures(result)
+        with paused():
+            began = time.monotonic()
+            seen = None
+            while time.monotonic() < began + PAUSE_SECONDS:
+                if seen is None and noticed(failed):
+                    seen = time.monotonic() - began
+                time.sleep(_LOOK_SECONDS)
+        result.recoveries.append(running.recovered(time.monotonic()))
+        result.tries += 1
+        if seen is None:
+            result.note("nobody noticed")
+        else:
+            result.seen["noticed after, s"] = round(
+                max(seen, result.seen.get("noticed after, s", 0)), 1
+            )
+    result.seen["longest call, s"] = round(running.longest, 1)
+    if running.longest > _CALL_SECONDS + _BEYOND_SECONDS:
+        result.wrong += 1
+        result.note(f"a call with a deadline of {_CALL_SECONDS:.0f} s took {running.longest:.1f} s")
+
+
+# What a busy machine may add to a deadline.
+_BEYOND_SECONDS = 5.0
+
+
+def _is_stale(client: Client) -> bool:
+    try:
+        return client.score(
+            QUESTIONS[0], model=MODEL, task=TASK, timeout=_CALL_SECONDS
+        ).calibration_stale
+    except TrueoddsError:
+        return False
+
+
+@contextmanager
+def _stopped(target: Gateway) -> Iterator[None]:
+    target.process.suspend()
+    try:
+        yield
+    finally:
+        target.process.resume()
+
+
+def _failures(result: Result) -> float:
+    return sum(count for what, count in result.seen.items() if what.startswith("told "))

@@ -1,0 +1,111 @@
+"""A gateway under attack, and an honest caller beside it."""
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from trueodds import Client, TrueoddsError
+from verification.chaos.alone import Gateway, gateway
+from verification.chaos.load import QUESTIONS
+from verification.chaos.record import Result
+from verification.chaos.service import MODEL
+
+_CALL_SECONDS = 30.0
+_PAUSE_SECONDS = 0.05
+_LOOK_SECONDS = 1.0
+_SETTLE_SECONDS = 90.0
+# Between one half of an attack and the other it may grow by so much, and not with its length.
+_MOST_MEMORY = 48 * 2**20
+_MOST_HANDLES, _MOST_THREADS = 8, 8
+
+
+class Broken(Exception):
+    """The service answered an attack with what it promises never to."""
+
+
+Attack = Callable[[Gateway, int], None]
+
+
+def besieged(name: str, attack: Attack, tries: int) -> Result:
+    """``attack`` is made of so many tries, in halves: the first of them warms up, and what the
+    gateway holds after the second is held against what it held after the first.
+    """
+    result = Result(name)
+    with gateway() as target, _honest_caller(target, result):
+        _attacked(attack, target, tries // 2, result)
+        _settled(target)
+        before = target.held()
+        _attacked(attack, target, tries - tries // 2, result)
+        ended = time.monotonic()
+        with Client(target.address) as client, contextlib.suppress(TrueoddsError):
+            client.score(QUESTIONS[0], model=MODEL, timeout=_CALL_SECONDS)
+            result.recoveries.append(time.monotonic() - ended)
+        _settled(target)
+        if not target.runs:
+            result.lost += 1
+            result.note("the gateway has ended")
+            return result
+        after = target.held()
+        result.tries = tries
+        for what, grown, most in (
+            ("memory, MiB", (after.memory - before.memory) / 2**20, _MOST_MEMORY / 2**20),
+            ("handles", after.handles - before.handles, _MOST_HANDLES),
+            ("threads", after.threads - before.threads, _MOST_THREADS),
+        ):
+            result.seen[f"growth of {what}"] = round(grown, 1)
+            if grown > most:
+                result.wrong += 1
+                result.note(f"it holds {grown:.0f} more of {what}")
+    return result
+
+
+def _attacked(attack: Attack, target: Gateway, tries: int, result: Result) -> None:
+    try:
+        attack(target, tries)
+    except Broken as error:
+        result.wrong += 1
+        result.note(str(error))
+
+
+def _settled(target: Gateway) -> None:
+    """Waits until it closes no more connections; not for ever."""
+    end, seen = time.monotonic() + _SETTLE_SECONDS, -1
+    while target.runs and time.monotonic() < end and target.held().handles != seen:
+        seen = target.held().handles
+        time.sleep(_LOOK_SECONDS)
+
+
+@contextlib.contextmanager
+def _honest_caller(target: Gateway, result: Result) -> Iterator[None]:
+    """Asks all the time; each question has its one answer, within the deadline."""
+    stop = threading.Event()
+    slowest = 0.0
+
+    def ask() -> None:
+        nonlocal slowest
+        with Client(target.address, retries=0) as client:
+            right = client.score(QUESTIONS[0], model=MODEL)
+            while not stop.is_set():
+                began = time.monotonic()
+                try:
+                    told = client.score(QUESTIONS[0], model=MODEL, timeout=_CALL_SECONDS)
+                except TrueoddsError as error:
+                    result.lost += 1
+                    result.note(f"an honest caller was told {error!r}")
+                else:
+                    result.count("honest answers")
+                    if told.options != right.options:
+                        result.wrong += 1
+                        result.note("an honest caller had another answer")
+                slowest = max(slowest, time.monotonic() - began)
+                stop.wait(_PAUSE_SECONDS)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(2 * _CALL_SECONDS)
+        result.seen["slowest honest answer, s"] = round(slowest, 3)
