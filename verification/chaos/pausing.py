@@ -15,8 +15,10 @@ from verification.chaos.service import FAKE, MODEL, service
 
 TRIES = 3
 PAUSE_SECONDS = 20.0
-# Callers give up a call long before the pause ends.
+# Callers give up long before the pause ends: each message has so long, and a batch that was not
+# answered goes again in halves, four times at most for eight questions.
 _CALL_SECONDS = 5.0
+_MESSAGES = 4
 _LOOK_SECONDS = 0.2
 
 Paused = Callable[[], AbstractContextManager[None]]
@@ -88,9 +90,10 @@ def _repeat(running: Load, tries: int, paused: Paused, noticed: Noticed) -> None
                 max(seen, result.seen.get("noticed after, s", 0)), 1
             )
     result.seen["longest call, s"] = round(running.longest, 1)
-    if running.longest > _CALL_SECONDS + _BEYOND_SECONDS:
+    bound = _MESSAGES * _CALL_SECONDS + _BEYOND_SECONDS
+    if running.longest > bound:
         result.wrong += 1
-        result.note(f"a call with a deadline of {_CALL_SECONDS:.0f} s took {running.longest:.1f} s")
+        result.note(f"a call that is bounded by {bound:.0f} s took {running.longest:.1f} s")
 
 
 # What a busy machine may add to a deadline.

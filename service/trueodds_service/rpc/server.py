@@ -38,8 +38,19 @@ _KEEPALIVE = (
     ("grpc.keepalive_timeout_ms", 20_000),
     ("grpc.http2.max_pings_without_data", 0),
 )
+_LEAST_STREAMS = 128
 # So long requests that outlast the grace of a stop have to hear of it.
 _LAST_WORD_SECONDS = 1.0
+
+
+def _streams(requests: int) -> int:
+    """How many calls one connection may have: more wait in the client that makes them.
+
+    What arrives faster than it is taken in waits in one queue of gRPC's for all connections, and
+    who is in it for half a minute is CANCELLED: no connection may fill it alone. The gate refuses
+    in words what is more than its own limit, for which there has to be room.
+    """
+    return max(_LEAST_STREAMS, 2 * requests)
 
 
 class Server:
@@ -62,6 +73,7 @@ class Server:
             options=[
                 # Of requests only: an answer too large to be sent would end its whole stream.
                 ("grpc.max_receive_message_length", limits.max_message_mib * 2**20),
+                ("grpc.max_concurrent_streams", _streams(limits.max_concurrent_requests)),
                 # For gateways of one service, whose starter holds the port against others.
                 ("grpc.so_reuseport", int(settings.gateways is not None)),
                 *_KEEPALIVE,
