@@ -26,6 +26,7 @@ ARROWS = {
         "prompts",
         "revision",
         "store",
+        "urgency",
         "watching",
     },
     "app": {
@@ -52,9 +53,9 @@ ARROWS = {
         "prompts",
         "store",
     },
-    "edge": {"caller", "config", "errors", "flows", "store", "watching"},
+    "edge": {"caller", "config", "errors", "flows", "store", "urgency", "watching"},
     "flows": {"caller", "concurrency", "core", "engine", "errors", "prompts", "store", "watching"},
-    "engine": {"concurrency", "config", "errors", "watching"},
+    "engine": {"caller", "concurrency", "config", "errors", "fair", "urgency", "watching"},
     "prompts": {"engine", "errors"},
     "store": {"caller"},
     "core": set(),
@@ -62,6 +63,8 @@ ARROWS = {
     "revision": {"errors"},
     "caller": set(),
     "watching": set(),
+    "fair": set(),
+    "urgency": set(),
     "errors": set(),
     "concurrency": set(),
 }

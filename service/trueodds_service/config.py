@@ -79,6 +79,9 @@ class VllmSettings(_EngineSettings):
     """Tokens that one engine step computes at most."""
     max_sequences: int = Field(default=256, ge=1)
     """Prompts that one engine step holds at most."""
+    step_seconds: float = Field(default=0.1, gt=0, le=60)
+    """While lone questions come, bulk is given to the engine in steps of about so long: a lone
+    question waits for the step that is on."""
     block_tokens: Literal[16, 32, 64, 128] | None = None
     """What is cached, is cached in blocks of so many tokens. 32 on a CPU, 16 on a GPU."""
     block_hash: Literal["sha256", "sha256_cbor", "xxhash", "xxhash_cbor"] = "sha256"

@@ -7,6 +7,7 @@ from typing import Any
 
 from trueodds_service import caller
 from trueodds_service.caller import Caller
+from trueodds_service.edge.admission.order import hurrying
 from trueodds_service.edge.arrival import Arrival
 from trueodds_service.edge.identity import permissions
 from trueodds_service.edge.identity.identities import Identities
@@ -60,7 +61,10 @@ class Gate:
             )
         self._requests.add(this)
         try:
-            with caller.acting_for(asks):
+            with (
+                caller.acting_for(asks),
+                hurrying(arrival.method, arrival.seconds_left),
+            ):
                 yield asks
         except asyncio.CancelledError:
             if not self._has_ended:  # its caller has left

@@ -5,6 +5,7 @@ import itertools
 import logging
 from collections.abc import Collection, Iterator, Sequence
 
+from trueodds_service import urgency
 from trueodds_service.concurrency import gather_or_cancel
 from trueodds_service.edge.metrics.state import Load
 from trueodds_service.engine.base import EngineInfo, Outcome, TokenPrompt
@@ -181,6 +182,10 @@ class Replicas:
         self, prompts: Sequence[TokenPrompt], adapter: str | None
     ) -> list[Outcome]:
         """For the suspects. Raises ConnectionError when the engine dies of them."""
+        with urgency.hurrying(None):  # others ask for them as well
+            return await self._alone(prompts, adapter)
+
+    async def _alone(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[Outcome]:
         while True:
             member = await self._proving_ground()
             if not prompts:
@@ -263,7 +268,8 @@ class ServedReplicas:
         self, prompts: Sequence[TokenPrompt], adapter: str | None = None
     ) -> list[Outcome]:
         """Of the model or the adapter that it was made for, whatever ``adapter`` says."""
-        return await self._replicas.score(prompts, self._adapter)
+        with urgency.settled(len(prompts)):
+            return await self._replicas.score(prompts, self._adapter)
 
     async def check(self) -> None:
         """The engines are watched where they are."""

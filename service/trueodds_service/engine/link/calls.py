@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from trueodds_service.engine.base import Outcome, TokenPrompt
 from trueodds_service.engine.link import messages
 from trueodds_service.engine.link.turns import Turns
-from trueodds_service.errors import class_and_place
+from trueodds_service.errors import Exhausted, Expired, class_and_place
 from trueodds_service.watching import Watcher, watched_by
 
 _log = logging.getLogger(__name__)
@@ -102,8 +102,11 @@ class Calls:
 
     async def _answer_watched(self, caller: bytes, asked: messages.Ask) -> None:
         try:
-            outcomes = await self._score(messages.prompts_of(asked), asked.adapter)
+            with messages.as_asked(asked):
+                outcomes = await self._score(messages.prompts_of(asked), asked.adapter)
             self._send(caller, messages.answer(asked.number, outcomes))
+        except (Exhausted, Expired) as error:
+            self._send(caller, messages.refused(asked.number, error))
         except Exception as error:
             # Only the class and the place: a foreign message can hold a prompt.
             _log.error("the engine failed at a request: %s", class_and_place(error))

@@ -58,7 +58,7 @@ class Busy(Exception):
 
 @dataclass(slots=True)
 class _Call:
-    answer: "asyncio.Future[messages.Answer | messages.Failed]"
+    answer: "asyncio.Future[messages.Answer | messages.Failed | messages.Refused]"
     # A call that has to be alone is in the engine only when that is said.
     is_started: bool
 
@@ -151,8 +151,9 @@ class Connection:
     ) -> list[Outcome]:
         """As ``Engine.score``. ``alone``: with nothing else in the engine, from whomever.
 
-        Raises EngineFault, Busy, and ConnectionError when the process is gone: NotSent where the
-        prompts cannot have been in the engine.
+        Raises EngineFault, Busy, Exhausted or Expired where it was not worked on, and
+        ConnectionError when the process is gone: NotSent where the prompts cannot have been in the
+        engine.
         """
         number = next(self._numbers)
         body = messages.encode(messages.ask(number, prompts, adapter, alone=alone))
@@ -178,6 +179,8 @@ class Connection:
                 self._leave_if_done()
         if isinstance(answer, messages.Failed):
             raise EngineFault(answer.kind)
+        if isinstance(answer, messages.Refused):
+            raise messages.refusal_of(answer)
         return messages.outcomes_of(answer)
 
     async def wait_lost(self) -> None:
@@ -251,7 +254,9 @@ class Connection:
         elif isinstance(message, messages.Free):
             self._is_busy = False
             self._on_free()
-        elif isinstance(message, messages.Answer | messages.Failed | messages.Busy):
+        elif isinstance(
+            message, messages.Answer | messages.Failed | messages.Refused | messages.Busy
+        ):
             if isinstance(message, messages.Busy):
                 self._is_busy = True
             call = self._calls.get(message.number)

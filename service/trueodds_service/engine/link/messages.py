@@ -3,15 +3,17 @@
 Prompts of a batch begin alike, with their worked examples: what they share travels once.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeAlias
 
 import msgspec
 import numpy as np
 
-from trueodds_service import watching
+from trueodds_service import caller, urgency, watching
+from trueodds_service.caller import Caller
 from trueodds_service.engine.base import EngineInfo, Outcome, TokenPrompt, TokenScore
-from trueodds_service.errors import PromptFault
+from trueodds_service.errors import Exhausted, Expired, PromptFault
 
 Tokens: TypeAlias = tuple[int, ...]
 
@@ -58,13 +60,19 @@ class Prompt(msgspec.Struct, array_like=True):
 
 
 class Ask(Message):
-    """``alone``: nothing else may be in the engine with these prompts. ``request`` is the id that
-    logs know the caller's request by.
+    """``alone``: nothing else may be in the engine with these prompts.
+
+    ``tenant``, ``seconds_left`` and ``in_bulk`` are whose they are and how they hurry: relative,
+    for clocks of two nodes differ.
+    ``request`` is the id that logs know the caller's request by.
     """
 
     number: int
     adapter: str | None
     alone: bool
+    tenant: str
+    seconds_left: float | None
+    in_bulk: bool
     beginnings: list[Tokens]
     prompts: list[Prompt]
     request: str = ""
@@ -126,8 +134,21 @@ class Failed(Message):
     kind: str
 
 
+class Refused(Message):
+    """A call was not worked on: an ``Exhausted``, or where it is not to be tried again after
+    ``retry_seconds`` an ``Expired``.
+    """
+
+    number: int
+    message: str
+    reason: str
+    retry_seconds: float | None
+
+
 FromGateway: TypeAlias = Greeting | Ask | Go | Cancel | Beat | Leaving
-FromEngine: TypeAlias = Hello | Closing | Busy | Free | Started | Answer | Failed | Forgotten | Beat
+FromEngine: TypeAlias = (
+    Hello | Closing | Busy | Free | Started | Answer | Failed | Refused | Forgotten | Beat
+)
 
 encode = msgspec.msgpack.Encoder().encode
 decode_from_gateway = msgspec.msgpack.Decoder(FromGateway).decode
@@ -137,6 +158,7 @@ decode_from_engine = msgspec.msgpack.Decoder(FromEngine).decode
 def ask(
     number: int, prompts: Sequence[TokenPrompt], adapter: str | None, *, alone: bool = False
 ) -> Ask:
+    """For the caller, and with the urgency, of the context."""
     beginnings: list[Tokens] = [()]
     sent = []
     for place, prompt in enumerate(prompts):
@@ -157,7 +179,39 @@ def ask(
             )
         )
     request = watching.current().request_id
-    return Ask(number, adapter, alone, beginnings, sent, request)
+    return Ask(
+        number,
+        adapter,
+        alone,
+        caller.current().tenant,
+        urgency.seconds_left(),
+        urgency.is_in_bulk(len(prompts)),
+        beginnings,
+        sent,
+        request,
+    )
+
+
+@contextmanager
+def as_asked(message: Ask) -> Iterator[None]:
+    """What is done inside is for whoever asked, and hurries as he does."""
+    of = Caller(tenant=message.tenant, name="", permissions=frozenset())
+    with (
+        caller.acting_for(of),
+        urgency.hurrying(message.seconds_left, in_bulk=message.in_bulk),
+    ):
+        yield
+
+
+def refused(number: int, error: Exhausted | Expired) -> Refused:
+    retry_seconds = error.retry_seconds if isinstance(error, Exhausted) else None
+    return Refused(number, error.message, error.reason, retry_seconds)
+
+
+def refusal_of(message: Refused) -> Exhausted | Expired:
+    if message.retry_seconds is None:
+        return Expired(message.message)
+    return Exhausted(message.message, reason=message.reason, retry_seconds=message.retry_seconds)
 
 
 def prompts_of(message: Ask) -> list[TokenPrompt]:

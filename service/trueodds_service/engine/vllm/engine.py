@@ -1,20 +1,20 @@
 """vLLM as an engine: one model in its AsyncLLM. ``scorer`` says what it is asked."""
 
-import asyncio
-import contextlib
 import itertools
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trueodds_service import urgency
 from trueodds_service.concurrency import gather_or_cancel
 from trueodds_service.config import VllmSettings
 from trueodds_service.engine.base import EngineDied, EngineInfo, Outcome, TokenPrompt, Usage
+from trueodds_service.engine.hand_over import HandOver
 from trueodds_service.engine.vllm.exclusive import Lanes
 from trueodds_service.engine.vllm.launch import engine_arguments
 from trueodds_service.engine.vllm.scorer import Reader, Terms
-from trueodds_service.errors import PromptFault, class_and_place
+from trueodds_service.errors import Expired, PromptFault, class_and_place
 
 if TYPE_CHECKING:
     from vllm import SamplingParams
@@ -23,12 +23,10 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# Priorities of vLLM's: the least goes first. Who asks few questions waits for them, and who asks
-# many waits for the last. Of several replicas each has its share of a call only.
+# Priorities of vLLM's: the least goes first.
 _FIRST, _IN_TURN = -1, 0
-_FEW = 8
-# Steps' worth of requests that batches have in vLLM at once; the others wait here, in order. The
-# more wait in vLLM, the longer its steps: with thousands, an 8B on an H200 answers a tenth less.
+# Steps' worth of requests that vLLM has at once; the others wait here, in turn. The more wait in
+# vLLM, the longer its steps: with thousands, an 8B on an H200 answers a tenth less.
 _STEPS = 2
 
 _Tokens = tuple[int, ...]
@@ -43,7 +41,7 @@ class VllmEngine:
         info: EngineInfo,
         adapters: "Mapping[str, LoRARequest]",
         *,
-        most_at_once: int,
+        hand_over: HandOver,
         on_cpu: bool,
     ) -> None:
         self.info = info
@@ -51,7 +49,7 @@ class VllmEngine:
         self._llm = llm
         self._numbers = itertools.count()
         self._lanes = Lanes()
-        self._room = asyncio.Semaphore(most_at_once)
+        self._hand_over = hand_over
         self._adapters = adapters
         self._reader = Reader(
             self._output,
@@ -95,16 +93,18 @@ class VllmEngine:
             llm,
             info,
             requests,
-            most_at_once=_STEPS * settings.max_sequences,
+            hand_over=HandOver(_STEPS * settings.max_sequences, settings.step_seconds),
             on_cpu=current_platform.is_cpu(),
         )
 
     async def score(
         self, prompts: Sequence[TokenPrompt], adapter: str | None = None
     ) -> list[Outcome]:
+        in_bulk = urgency.is_in_bulk(len(prompts))
+        self._hand_over.check(in_bulk=in_bulk)
         terms = Terms(
             lora=None if adapter is None else self._adapters[adapter],
-            priority=_FIRST if len(prompts) <= _FEW else _IN_TURN,
+            priority=_IN_TURN if in_bulk else _FIRST,
         )
         self.usage.prompts += len(prompts)
         return await gather_or_cancel(self._outcome(prompt, terms) for prompt in prompts)
@@ -112,7 +112,7 @@ class VllmEngine:
     async def _outcome(self, prompt: TokenPrompt, terms: Terms) -> Outcome:
         try:
             return await self._reader.score(prompt, terms)
-        except EngineDied:
+        except (EngineDied, Expired):
             raise
         except Exception as error:
             self.usage.faults += 1
@@ -148,8 +148,8 @@ class VllmEngine:
         from vllm.inputs import tokens_input  # noqa: PLC0415
         from vllm.v1.engine.exceptions import EngineDeadError  # noqa: PLC0415
 
-        room = self._room if terms.priority == _IN_TURN else contextlib.nullcontext()
-        async with room, self._lanes.of(self._lane(params, terms)):
+        turn = self._hand_over.turn(len(tokens), in_bulk=terms.priority == _IN_TURN)
+        async with turn, self._lanes.of(self._lane(params, terms)):
             generation = self._llm.generate(
                 # As vLLM would make it of a TokensPrompt, in another thread and with more work.
                 tokens_input(list(tokens), cache_salt=salt),

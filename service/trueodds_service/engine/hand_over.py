@@ -1,0 +1,169 @@
+"""What of all that is asked an engine has at once.
+
+An engine that is given everything works on it in long steps, in its own order. Here the rest
+waits: lone questions before bulk, tenants in turn, and what would come too late not at all.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from trueodds_service import caller, urgency
+from trueodds_service.engine.pace import Pace
+from trueodds_service.errors import Exhausted, Expired
+from trueodds_service.fair import FairQueue
+
+# So long after the last lone question bulk makes room for the next one.
+_LINGER_SECONDS = 2.0
+# Steps of lone questions that an engine has at once: it takes up the second as it ends the first.
+_STEPS = 2
+
+_Turn: TypeAlias = "asyncio.Future[None]"
+
+
+@dataclass(slots=True)
+class _Line:
+    """Lone questions, or bulk: what waits, and how much of it is in the engine."""
+
+    waiting: FairQueue[_Turn] = field(default_factory=FairQueue)
+    requests: int = 0
+    tokens: int = 0
+
+
+class HandOver:
+    """Lets requests into an engine. Use it inside one event loop.
+
+    Of lone questions and of bulk, each, ``most_requests`` are in the engine at once. While lone
+    questions come, all that is in it is worked through in about ``step_seconds``: what it is, is
+    measured. Of each kind one is let in whatever it costs, so that none starves.
+    """
+
+    def __init__(
+        self,
+        most_requests: int,
+        step_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._most = most_requests
+        self._clock = clock
+        self._hurried, self._bulk = _Line(), _Line()
+        self._pace = Pace(step_seconds, clock)
+        self._asked_at = -_LINGER_SECONDS
+
+    @asynccontextmanager
+    async def turn(self, tokens: int, *, in_bulk: bool) -> AsyncIterator[None]:
+        """Inside, a request of so many tokens is in the engine.
+
+        It belongs to the caller, and hurries, as the context says. Raises Expired where its turn
+        has come too late.
+        """
+        line = self._bulk if in_bulk else self._hurried
+        if not in_bulk:
+            self._asked_at = self._clock()
+        if line.waiting or not self._fits(line, tokens):
+            await self._wait(line, tokens)
+        else:
+            self._check_in_time(beside=line.requests)
+            self._enter(line, tokens)
+        entered, done = self._clock(), 0
+        try:
+            yield
+            done = tokens
+        finally:
+            line.requests -= 1
+            line.tokens -= tokens
+            if not in_bulk:
+                self._asked_at = self._clock()
+                self._pace.stayed(self._asked_at - entered)
+            self._pace.left(done, others_wait=self._others_wait)
+            self._let_in()
+
+    def check(self, *, in_bulk: bool) -> None:
+        """Raises Exhausted where what is asked now would have its turn after its deadline.
+
+        And Expired where that has passed.
+        """
+        left = urgency.seconds_left()
+        if left is None:
+            return
+        if left <= 0:
+            raise Expired("the deadline passed before the engine was asked")
+        line = self._bulk if in_bulk else self._hurried
+        ahead = line.waiting.ahead_of(caller.current().tenant)
+        wait = self._pace.seconds(ahead + (self._hurried.waiting.size if in_bulk else 0))
+        if wait > left:
+            raise Exhausted(
+                f"the model has {wait:.1f} seconds of work before this, and its deadline is in "
+                f"{left:.1f}",
+                reason="OVERLOADED",
+                retry_seconds=wait - left,
+            )
+
+    @property
+    def _others_wait(self) -> bool:
+        return bool(self._hurried.waiting or self._bulk.waiting)
+
+    async def _wait(self, line: _Line, tokens: int) -> None:
+        owner = caller.current().tenant
+        turn: _Turn = asyncio.get_running_loop().create_future()
+        line.waiting.add(owner, turn, tokens)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            line.waiting.remove(owner, turn)
+            if not turn.cancelled():  # let in at this very moment
+                self._leave(line, tokens)
+            self._let_in()
+            raise
+        try:
+            self._check_in_time(beside=line.requests - 1)
+        except Expired:
+            self._leave(line, tokens)
+            self._let_in()
+            raise
+
+    def _check_in_time(self, *, beside: int) -> None:
+        """Raises Expired where the answer would come too late: nothing is worked on in vain.
+
+        With none of its kind ``beside`` it in the engine, it is seen anew how long that takes.
+        """
+        left = urgency.seconds_left()
+        if left is not None and (left <= 0 or (beside and left < self._pace.stay)):
+            raise Expired("the deadline passes before the engine has answered")
+
+    def _let_in(self) -> None:
+        for line in (self._hurried, self._bulk):
+            while line.waiting:
+                turn, tokens = line.waiting.first()
+                if not turn.cancelled() and not self._fits(line, tokens):
+                    break
+                line.waiting.take()
+                if not turn.cancelled():
+                    self._enter(line, tokens)
+                    turn.set_result(None)
+
+    def _fits(self, line: _Line, tokens: int) -> bool:
+        if not line.requests:
+            return True
+        if line.requests >= self._most:
+            return False
+        if line is self._hurried:
+            return self._hurried.tokens + tokens <= _STEPS * self._pace.step_tokens
+        if self._clock() - self._asked_at >= _LINGER_SECONDS and not self._hurried.requests:
+            return True
+        under_way = self._hurried.tokens + self._bulk.tokens
+        return not self._hurried.waiting and under_way + tokens <= self._pace.step_tokens
+
+    def _enter(self, line: _Line, tokens: int) -> None:
+        self._pace.entered()
+        line.requests += 1
+        line.tokens += tokens
+
+    def _leave(self, line: _Line, tokens: int) -> None:
+        """It was let in, and nothing was asked of the engine."""
+        line.requests -= 1
+        line.tokens -= tokens
+        self._pace.left(0, others_wait=self._others_wait)

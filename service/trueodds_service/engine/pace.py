@@ -1,0 +1,78 @@
+"""How fast an engine is, as measured from outside."""
+
+import math
+from collections.abc import Callable
+
+# How much a new measurement says, and the old ones that much less: an exponential average.
+_WEIGHT = 0.5
+
+
+class Pace:
+    """Prompt tokens a second, cached ones included, while the engine has anything to do.
+
+    What is not known yet is taken for infinitely fast. ``round_seconds`` is how often it is looked
+    at. An engine that has little to do is slower than it could be: what it could do is known from
+    rounds in which something waited all along.
+    """
+
+    def __init__(self, round_seconds: float, clock: Callable[[], float]) -> None:
+        self._round_seconds = round_seconds
+        self._clock = clock
+        self._rate = self._capacity = math.inf
+        self._inside = 0
+        # Of the round that is on.
+        self._began = self._last = 0.0
+        self._tokens, self._widest_gap, self._is_saturated = 0, 0.0, True
+        self.stay = 0.0
+        """Seconds that a lone question is in the engine, on average."""
+
+    @property
+    def step_tokens(self) -> float:
+        """How much the engine works through in a round."""
+        return self._rate * self._round_seconds
+
+    def seconds(self, tokens: int) -> float:
+        """How long it takes for so much, if it has nothing else to do."""
+        return tokens / self._capacity
+
+    def entered(self) -> None:
+        """A request has been given to the engine."""
+        if not self._inside:
+            self._begin(self._clock())
+        self._inside += 1
+
+    def left(self, tokens: int, *, others_wait: bool) -> None:
+        """A request of so many tokens is done."""
+        now = self._clock()
+        gap = now - self._last
+        # What is done comes in steps: a round ends where one did, not amid what came of it.
+        if gap >= self._widest_gap / 2 and self._last - self._began >= self._round_seconds:
+            self._end_round()
+        self._widest_gap = max(self._widest_gap, gap)
+        self._inside -= 1
+        self._tokens += tokens
+        self._is_saturated &= others_wait
+        self._last = now
+        if not self._inside:
+            self._end_round()
+
+    def stayed(self, seconds: float) -> None:
+        """A lone question was in the engine for so long."""
+        self.stay = _mean(self.stay, seconds)
+
+    def _begin(self, now: float) -> None:
+        self._began = self._last = now
+        self._tokens, self._widest_gap, self._is_saturated = 0, 0.0, True
+
+    def _end_round(self) -> None:
+        seconds = self._last - self._began
+        if self._tokens and seconds > 0:
+            rate = self._tokens / seconds
+            self._rate = _mean(self._rate, rate)
+            if self._is_saturated:
+                self._capacity = _mean(self._capacity, rate)
+        self._begin(self._last)
+
+
+def _mean(so_far: float, new: float) -> float:
+    return new if math.isinf(so_far) else so_far + _WEIGHT * (new - so_far)

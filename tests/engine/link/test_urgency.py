@@ -1,0 +1,81 @@
+"""Whose a call is and how it hurries travel with it, and so does its refusal."""
+
+import numpy as np
+import pytest
+
+from trueodds_service import caller, urgency
+from trueodds_service.caller import Caller
+from trueodds_service.engine.base import EngineInfo, TokenPrompt, TokenScore
+from trueodds_service.engine.link.connection import Connection
+from trueodds_service.engine.link.listener import Listener
+from trueodds_service.errors import Exhausted, Expired
+
+INFO = EngineInfo("played", "1", "float32", 2048, 32000)
+PROMPT = TokenPrompt((1, 2, 3), ((1,),))
+
+
+class Engine:
+    """Notes who asks and how he hurries; raises what it is given."""
+
+    def __init__(self):
+        self.seen = []
+        self.error = None
+
+    async def score(self, prompts, adapter):
+        bulk = urgency.is_in_bulk(len(prompts))
+        self.seen.append((caller.current().tenant, urgency.seconds_left(), bulk))
+        if self.error:
+            raise self.error
+        return [TokenScore(np.array([0.0]), greedy=np.array([True])) for _ in prompts]
+
+
+@pytest.fixture
+def engine():
+    return Engine()
+
+
+@pytest.fixture
+async def connection(engine, tmp_path):
+    listener = Listener(INFO, engine.score)
+    connection = await Connection.open(listener.listen(f"ipc://{tmp_path}/e"), lambda: None)
+    yield connection
+    connection.close()
+    listener.drop()
+
+
+async def test_each_call_has_its_own(connection, engine):
+    for tenant, seconds, bulk in (("a", 50.0, True), ("b", None, False), ("", 1e6, None)):
+        with (
+            caller.acting_for(Caller(tenant, "somebody", frozenset())),
+            urgency.hurrying(seconds, in_bulk=bulk),
+        ):
+            await connection.score([PROMPT], None)
+    (a, a_left, a_bulk), (b, b_left, b_bulk), (c, c_left, c_bulk) = engine.seen
+    assert (a, b, c) == ("a", "b", "")
+    assert 0 < a_left <= 50.0
+    assert b_left is None
+    assert 50.0 < c_left <= 1e6
+    assert (a_bulk, b_bulk, c_bulk) == (True, False, False)
+
+
+async def test_a_part_of_bulk_is_in_bulk_as_the_whole_is(connection, engine):
+    with urgency.hurrying(None), urgency.settled(prompts=100):
+        await connection.score([PROMPT], None)
+    assert engine.seen[0][2] is True
+
+
+@pytest.mark.parametrize(
+    "error",
+    [Expired("too late"), Exhausted("too much", reason="OVERLOADED", retry_seconds=2.5)],
+    ids=["expired", "exhausted"],
+)
+async def test_a_refusal_arrives_as_what_it_was(connection, engine, error):
+    engine.error = error
+    with pytest.raises(type(error)) as caught:
+        await connection.score([PROMPT], None)
+    assert caught.value.message == error.message
+    assert caught.value.reason == error.reason
+    if isinstance(error, Exhausted):
+        assert caught.value.retry_seconds == 2.5
+    engine.error = None
+    assert len(await connection.score([PROMPT], None)) == 1, "and the connection lives on"

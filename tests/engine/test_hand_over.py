@@ -1,0 +1,185 @@
+"""What an engine has at once, counted on an engine that is stepped by hand."""
+
+import asyncio
+from collections import Counter
+from contextlib import ExitStack
+from types import SimpleNamespace
+
+import pytest
+
+from trueodds_service import caller, urgency
+from trueodds_service.caller import Caller
+from trueodds_service.engine.hand_over import HandOver
+from trueodds_service.errors import Exhausted, Expired
+
+STEP = 0.1
+
+
+@pytest.fixture
+def bench(monkeypatch):
+    bench = Bench()
+    monkeypatch.setattr(urgency, "time", SimpleNamespace(monotonic=lambda: bench.now))
+    return bench
+
+
+class Bench:
+    """An engine that works through all it has in a step of ``tokens / RATE`` seconds."""
+
+    RATE = 1000
+
+    def __init__(self, most=50):
+        self.now = 100.0
+        self.hand_over = HandOver(most, STEP, clock=lambda: self.now)
+        self.inside = {}
+        self.done = []
+        self.steps = []
+
+    async def _request(self, name, tokens, in_bulk, tenant, seconds):
+        with ExitStack() as stack:
+            stack.enter_context(caller.acting_for(Caller(tenant, "", frozenset())))
+            stack.enter_context(urgency.hurrying(seconds, in_bulk=in_bulk))
+            self.hand_over.check(in_bulk=in_bulk)
+            async with self.hand_over.turn(tokens, in_bulk=in_bulk):
+                self.inside[name] = tokens, asyncio.get_running_loop().create_future()
+                await self.inside[name][1]
+        self.done.append(name)
+
+    async def ask(self, *names, tokens=10, in_bulk=False, tenant="", seconds=None):
+        tasks = [
+            asyncio.create_task(self._request(name, tokens, in_bulk, tenant, seconds))
+            for name in names
+        ]
+        await settle()
+        return tasks
+
+    async def step(self):
+        """Everything that is in the engine is done."""
+        inside, self.inside = self.inside, {}
+        self.steps.append(sum(tokens for tokens, _ in inside.values()))
+        self.now += max(self.steps[-1], 1) / self.RATE
+        for _, future in inside.values():
+            future.set_result(None)
+        await settle()
+
+
+async def settle():
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def named(prefix, count):
+    return [f"{prefix}{number}" for number in range(count)]
+
+
+async def test_bulk_alone_has_as_many_in_the_engine_as_that_takes(bench):
+    await bench.ask(*named("bulk", 200), in_bulk=True)
+    for _ in range(4):
+        assert len(bench.inside) == 50
+        await bench.step()
+    assert len(bench.done) == 200
+
+
+async def test_a_lone_question_waits_for_no_more_than_the_step_that_is_on(bench):
+    await bench.ask(*named("bulk", 200), in_bulk=True)
+    await bench.step()
+    await bench.ask("lone")
+    assert "lone" in bench.inside
+
+
+async def test_while_lone_questions_come_steps_are_short_and_then_long_again(bench):
+    await bench.ask(*named("bulk", 2000), in_bulk=True)
+    await bench.step()
+    assert bench.steps[-1] == 500, "five times as long as a lone question is to wait"
+    for number in range(10):
+        await bench.ask(f"lone{number}")
+        await bench.step()
+    assert max(bench.steps[3:]) <= STEP * Bench.RATE + 10
+    assert min(bench.steps[3:]) >= STEP * Bench.RATE / 2, "bulk goes on"
+    bench.now += 10
+    await bench.step()
+    await bench.step()
+    assert bench.steps[-1] == 500
+
+
+async def test_bulk_goes_on_however_many_lone_questions_come(bench):
+    await bench.ask("warm")
+    await bench.step()
+    await bench.ask(*named("lone", 500))
+    await bench.ask(*named("bulk", 3), in_bulk=True)
+    while "bulk2" not in bench.done:
+        assert any(name.startswith("bulk") for name in bench.inside)
+        await bench.step()
+    assert bench.hand_over  # lone questions were still there
+    assert sum(name.startswith("lone") for name in bench.done) < 500
+
+
+async def test_a_tenant_at_ten_times_the_rate_does_not_go_before_another(bench):
+    await bench.ask("warm")
+    await bench.step()
+    await bench.ask(*named("many", 500), tenant="many")
+    for number in range(20):
+        await bench.ask(f"few{number}", tenant="few")
+        await bench.step()
+    served = Counter(name.rstrip("0123456789") for name in bench.done)
+    assert served["few"] >= 17, "all but those whose step is still to come"
+    assert served["many"] > served["few"]
+
+
+async def test_what_comes_too_late_is_never_in_the_engine(bench):
+    tasks = await bench.ask("late", seconds=0)
+    with pytest.raises(Expired):
+        await tasks[0]
+    assert not bench.inside
+
+
+async def test_what_expires_while_it_waits_is_never_in_the_engine(bench):
+    bench.hand_over = HandOver(1, STEP, clock=lambda: bench.now)
+    await bench.ask("first")
+    [late] = await bench.ask("late", tokens=5, seconds=0.005)
+    await bench.ask("next")
+    await bench.step()
+    with pytest.raises(Expired):
+        await late
+    assert [*bench.inside] == ["next"], "and its place is another's"
+
+
+async def test_who_would_wait_longer_than_he_can_is_told_at_once_and_when_to_come_back(bench):
+    await bench.ask("warm")
+    await bench.step()
+    await bench.ask(*named("lone", 1000))
+    for _ in range(6):
+        await bench.step()
+    assert bench.hand_over
+    [task] = await bench.ask("impatient", seconds=1.0)
+    with pytest.raises(Exhausted) as caught:
+        await task
+    assert caught.value.reason == "OVERLOADED"
+    assert 0 < caught.value.retry_seconds < 1000 * 10 / Bench.RATE
+    [patient] = await bench.ask("patient", seconds=1000.0)
+    while not patient.done():
+        await bench.step()
+    assert "patient" in bench.done
+
+
+async def test_an_idle_engine_refuses_nobody(bench):
+    await bench.ask(*named("lone", 1000))
+    while bench.inside:
+        await bench.step()
+    [task] = await bench.ask("quick", seconds=0.001)
+    await bench.step()
+    await task
+
+
+async def test_who_leaves_the_queue_keeps_nobody_waiting(bench):
+    bench.hand_over = HandOver(1, STEP, clock=lambda: bench.now)
+    first, second = await bench.ask("first", "second")
+    [third] = await bench.ask("third")
+    second.cancel()
+    await bench.step()
+    assert [*bench.inside] == ["third"]
+    third.cancel()
+    await settle()
+    bench.inside.clear()
+    await bench.ask("fourth")
+    assert [*bench.inside] == ["fourth"]
+    assert first.done()

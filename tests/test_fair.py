@@ -1,0 +1,73 @@
+"""A queue in which nobody's length makes another wait."""
+
+from collections import Counter
+
+from trueodds_service.fair import FairQueue
+
+
+def taken(queue, count):
+    return [queue.take() for _ in range(count)]
+
+
+def test_each_owner_has_its_own_order():
+    queue = FairQueue(quantum=10)
+    for number in range(5):
+        queue.add("a", ("a", number), 10)
+        queue.add("b", ("b", number), 10)
+    order = taken(queue, 10)
+    for owner in "ab":
+        assert [number for of, number in order if of == owner] == [*range(5)]
+    assert not queue
+
+
+def test_who_has_queued_a_thousand_is_not_ahead_of_who_comes_with_one():
+    queue = FairQueue(quantum=10)
+    for number in range(1000):
+        queue.add("many", ("many", number), 10)
+    queue.add("one", ("one", 0), 10)
+    assert ("one", 0) in taken(queue, 3)
+
+
+def test_owners_get_as_much_in_tokens_and_not_in_items():
+    queue = FairQueue(quantum=100)
+    for number in range(100):
+        queue.add("long", ("long", number), 300)
+        queue.add("short", ("short", number), 30)
+    got = Counter()
+    for owner, _ in taken(queue, 60):
+        got[owner] += 300 if owner == "long" else 30
+    assert abs(got["long"] - got["short"]) <= 300 + 100
+
+
+def test_who_was_away_has_saved_nothing_up():
+    queue = FairQueue(quantum=10)
+    for number in range(100):
+        queue.add("a", ("a", number), 10)
+    queue.add("b", ("b", -1), 10)
+    taken(queue, 50)
+    for number in range(50):
+        queue.add("b", ("b", number), 10)
+    got = Counter(owner for owner, _ in taken(queue, 20))
+    assert abs(got["a"] - got["b"]) <= 1
+
+
+def test_what_was_removed_is_not_taken_and_leaves_no_trace():
+    queue = FairQueue()
+    queue.add("a", 1, 5)
+    queue.add("a", 2, 5)
+    queue.remove("a", 1)
+    queue.remove("a", 1)
+    queue.remove("nobody", 1)
+    assert queue.first() == (2, 5)
+    assert queue.size == 5
+    assert queue.take() == 2
+    assert not queue
+    assert queue.size == 0
+
+
+def test_only_so_much_of_the_others_is_ahead_as_fairness_lets_through():
+    queue = FairQueue(quantum=10)
+    for number in range(1000):
+        queue.add("many", number, 10)
+    assert queue.ahead_of("many") == 10_000
+    assert queue.ahead_of("one") == 10
