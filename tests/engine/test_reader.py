@@ -5,6 +5,7 @@ engine: the real one is not to be made to leave rows unset. See tests/integratio
 """
 
 import random
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -60,11 +61,13 @@ class StandIn:
         self._cache.update(blocks)
         return SimpleNamespace(
             num_cached_tokens=cached,
-            prompt_logprobs=self._prompt(tokens, cached) if params.prompt_logprobs == 1 else None,
+            prompt_logprobs=self._prompt(tokens, cached, params)
+            if params.prompt_logprobs
+            else None,
             outputs=[SimpleNamespace(logprobs=self._chosen(tokens, params))],
         )
 
-    def _prompt(self, tokens, cached):
+    def _prompt(self, tokens, cached, params):
         flat = Flat()
         flat.add({}, 0)
         # What was in the memory before, the right tokens among it.
@@ -78,8 +81,9 @@ class StandIn:
             else:
                 logprobs, rank = self._of(step, tokens[place])
                 # Of equals vLLM may tell any.
-                likeliest = self._rng.choice(np.flatnonzero(step == step.max()).tolist())
-                flat.add({**logprobs, likeliest: float(step.max())}, rank)
+                likeliest = [self._rng.choice(np.flatnonzero(step == step.max()).tolist())]
+                likeliest += np.argsort(-step)[1 : params.prompt_logprobs].tolist()
+                flat.add({**logprobs, **{each: float(step[each]) for each in likeliest}}, rank)
         return flat
 
     def _chosen(self, tokens, params):
@@ -191,3 +195,23 @@ async def test_what_was_asked_before_takes_no_step_for_each_token():
     first, again = await reads.score(prompt, None), await reads.score(prompt, None)
     assert again.continuations == pytest.approx(first.continuations)
     assert max(params.max_tokens for _, params in stand_in.asked) == 1
+
+
+@pytest.mark.parametrize("unset", [0.0, 0.3])
+async def test_top_tokens_are_exact_whatever_is_cached(unset):
+    engine, rng = FakeEngine(), random.Random(5)
+    stand_in = StandIn(engine, unset=unset)
+    read = reader.Reader(stand_in, BLOCK, has_adapters=False)
+    for _ in range(50):
+        prompt = replace(drawn(rng), top_tokens=rng.randint(1, 5))
+        [expected] = await engine.score([prompt])
+        assert (await read.score(prompt, None)).top_tokens == expected.top_tokens
+
+
+async def test_top_tokens_are_read_beside_requests_of_any_kind():
+    """vLLM cannot choose top tokens for one request and given tokens for another in one batch."""
+    rng, stand_in = random.Random(6), StandIn()
+    read = reader.Reader(stand_in, BLOCK, has_adapters=False)
+    for _ in range(50):
+        await read.score(replace(drawn(rng), top_tokens=3), None)
+    assert all(params.logprobs is None for _, params in stand_in.asked)

@@ -260,7 +260,7 @@ def test_more_requests_than_the_limit_are_told_to_come_back(start_service, quest
     request = scoring_pb2.ScoreRequest(settings=settings, question=question())
     first = service.scoring.Score.future(request)
     assert engine.asked.wait(60)
-    with refused(grpc.StatusCode.UNAVAILABLE, reason="TOO_MANY_REQUESTS"):
+    with refused(RESOURCE_EXHAUSTED, reason="TOO_MANY_REQUESTS"):
         service.score(question(), model="models/base")
     assert service.health.Check(health_pb2.HealthCheckRequest()).status, "probes are no requests"
     first.cancel()

@@ -75,8 +75,9 @@ def _service_config(retries: int) -> dict[str, Any]:
         "initialBackoff": "0.2s",
         "maxBackoff": "2s",
         "backoffMultiplier": 2,
-        # The one status of what can succeed later; nothing else is ever sent again.
-        "retryableStatusCodes": ["UNAVAILABLE"],
+        # What can succeed later; nothing else is ever sent again. Of what is exhausted the server
+        # says when.
+        "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
     }
     return {
         "methodConfig": [

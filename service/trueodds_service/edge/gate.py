@@ -8,6 +8,7 @@ from typing import Any
 from trueodds_service import caller
 from trueodds_service.caller import Caller
 from trueodds_service.edge.admission.order import hurrying
+from trueodds_service.edge.admission.places import Places
 from trueodds_service.edge.arrival import Arrival
 from trueodds_service.edge.identity import permissions
 from trueodds_service.edge.identity.identities import Identities
@@ -26,7 +27,7 @@ class Gate:
     ) -> None:
         """``watch`` is told of each request, also of those that are refused."""
         self._identities = identities
-        self._max_requests = max_requests
+        self._places = Places(max_requests)
         self._watch = watch or Watch()
         self._requests: set[asyncio.Task[Any] | None] = set()
         self._has_ended = False
@@ -54,17 +55,13 @@ class Gate:
         asks = await self._identities.caller(arrival)
         permissions.check(asks, arrival.method)
         this = asyncio.current_task()
-        if len(self._requests) >= self._max_requests:
-            raise Unavailable(
-                f"the service works on {self._max_requests} requests already; try again",
-                reason="TOO_MANY_REQUESTS",
-            )
-        self._requests.add(this)
         try:
             with (
+                self._places.taken(asks.tenant),
                 caller.acting_for(asks),
                 hurrying(arrival.method, arrival.seconds_left),
             ):
+                self._requests.add(this)
                 yield asks
         except asyncio.CancelledError:
             if not self._has_ended:  # its caller has left

@@ -10,6 +10,7 @@ from grpc_status import rpc_status
 
 from trueodds_service.edge.arrival import REQUEST_ID
 from trueodds_service.errors import (
+    Exhausted,
     InvalidInput,
     ServiceError,
     Unavailable,
@@ -21,6 +22,9 @@ Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 _log = logging.getLogger(__name__)
 
 DOMAIN = "trueodds"
+
+# Of gRPC's retries: in how many milliseconds to come back (gRFC A6).
+_PUSHBACK = "grpc-retry-pushback-ms"
 
 
 def to_status(error: ServiceError) -> status_pb2.Status:
@@ -67,8 +71,23 @@ async def abort(context: Context, error: Exception, request_id: str) -> Any:
     status = of_any(error)
     status.details.extend(_packed([error_details_pb2.RequestInfo(request_id=request_id)]))
     told = rpc_status.to_status(status)
-    metadata = (*(told.trailing_metadata or ()), (REQUEST_ID, request_id))
+    metadata = (
+        *(told.trailing_metadata or ()),
+        (REQUEST_ID, request_id),
+        *_pushback(error, context.time_remaining()),
+    )
     return await context.abort(told.code, told.details or "", metadata)
+
+
+def _pushback(error: Exception, seconds_left: float | None) -> tuple[tuple[str, str], ...]:
+    """Of what is exhausted gRPC's own retries are told when to come back, or not to, where that is
+    after the deadline.
+    """
+    if not isinstance(error, Exhausted):
+        return ()
+    if seconds_left is not None and error.retry_seconds >= seconds_left:
+        return ((_PUSHBACK, "-1"),)
+    return ((_PUSHBACK, str(round(1000 * error.retry_seconds))),)
 
 
 def _packed(details: list[message.Message]) -> list[any_pb2.Any]:

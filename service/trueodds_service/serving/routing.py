@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from hashlib import blake2b
 
+from trueodds_service import caller
 from trueodds_service.engine.base import TokenPrompt
 
 # Prompts that agree so far begin alike. Worked examples are longer, and differ by their task.
@@ -72,6 +73,8 @@ def _pieces(prompts: Sequence[TokenPrompt]) -> Iterator[tuple[bytes, list[int]]]
     for place, prompt in enumerate(prompts):
         alike.setdefault(prompt.prompt[:_BEGINNING_TOKENS], []).append(place)
     for tokens, places in alike.items():
-        beginning = blake2b(array("q", tokens).tobytes(), digest_size=16).digest()
+        # A tenant's prompts are cached for it alone.
+        tenant = caller.current().tenant.encode()
+        beginning = blake2b(array("q", tokens).tobytes(), digest_size=16, key=tenant[:64]).digest()
         for start in range(0, len(places), _PIECE):
             yield beginning, places[start : start + _PIECE]

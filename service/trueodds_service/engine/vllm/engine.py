@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trueodds_service import urgency
+from trueodds_service import caller, urgency
 from trueodds_service.concurrency import gather_or_cancel
 from trueodds_service.config import VllmSettings
 from trueodds_service.engine.base import EngineDied, EngineInfo, Outcome, TokenPrompt, Usage
@@ -30,6 +30,12 @@ _FIRST, _IN_TURN = -1, 0
 _STEPS = 2
 
 _Tokens = tuple[int, ...]
+
+
+def _cache_salt(salt: str | None) -> str | None:
+    """What keeps cached prompts apart: of tenants, whom the time would tell what another asked."""
+    tenant = caller.current().tenant
+    return f"{tenant}/{salt or ''}" if tenant else salt
 
 
 class VllmEngine:
@@ -152,7 +158,7 @@ class VllmEngine:
         async with turn, self._lanes.of(self._lane(params, terms)):
             generation = self._llm.generate(
                 # As vLLM would make it of a TokensPrompt, in another thread and with more work.
-                tokens_input(list(tokens), cache_salt=salt),
+                tokens_input(list(tokens), cache_salt=_cache_salt(salt)),
                 params,
                 self._next_id(),
                 lora_request=terms.lora,

@@ -32,13 +32,13 @@ def sampling(forced: tuple[int, ...], wanted: tuple[int, ...]) -> "SamplingParam
     )
 
 
-@functools.lru_cache(maxsize=1)
-def prompt_sampling() -> "SamplingParams":
+@functools.lru_cache(maxsize=32)
+def prompt_sampling(likeliest: int = 1) -> "SamplingParams":
     """Logprobs of the prompt's own tokens, and the largest, from the first that is not cached."""
     from vllm import SamplingParams  # noqa: PLC0415
 
     return SamplingParams(
-        max_tokens=1, prompt_logprobs=1, skip_reading_prefix_cache=False, **_greedy()
+        max_tokens=1, prompt_logprobs=likeliest, skip_reading_prefix_cache=False, **_greedy()
     )
 
 

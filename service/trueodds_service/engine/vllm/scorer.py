@@ -204,10 +204,31 @@ class Reader:
         return read.greedy
 
     async def _top_tokens(self, prompt: TokenPrompt, terms: Terms) -> tuple[tuple[int, float], ...]:
-        before = prompt.prompt + prompt.identifier
-        steps = await self._steps(before, top_sampling(prompt.top_tokens), terms)
-        likeliest = sorted(steps.last().items(), key=lambda item: -item[1])
-        return tuple(likeliest[: prompt.top_tokens])
+        before, count = prompt.prompt + prompt.identifier, prompt.top_tokens
+        found = None
+        if self._can_read_prompts and len(before) <= _PIECE_TOKENS:
+            found = await self._top_of_prompt(before, prompt.continuations[0][:1], count, terms)
+        if found is None:
+            found = (await self._steps(before, top_sampling(count), terms)).last()
+        return tuple(sorted(found.items(), key=lambda item: -item[1])[:count])
+
+    async def _top_of_prompt(
+        self, before: _Tokens, token: _Tokens, count: int, terms: Terms
+    ) -> dict[int, float] | None:
+        """The likeliest tokens after ``before``, as logprobs of a prompt that goes on there.
+
+        So it is read beside requests of any kind, which it cannot be where vLLM is to go on. None
+        where vLLM tells nothing of that place.
+        """
+        params = prompt_sampling(count)
+        for salt in (None, self._next_salt()):
+            output = await self._ask(before + token, params, terms, salt)
+            steps = Steps(output.prompt_logprobs)
+            # What is in the cache to its last place is not read again.
+            is_read = (output.num_cached_tokens or 0) < len(before)
+            if is_read and steps.are_of(len(before), token):
+                return steps.last()
+        return None
 
     async def _steps(self, tokens: _Tokens, params: "SamplingParams", terms: Terms) -> Steps:
         """What vLLM tells of each token that it chose after ``tokens``."""
