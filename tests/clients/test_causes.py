@@ -10,7 +10,6 @@ CAUSES = {
     "MODEL_STARTING": (code_pb2.UNAVAILABLE, errors.Starting),
     "TOO_MANY_REQUESTS": (code_pb2.RESOURCE_EXHAUSTED, errors.Overloaded),
     "OVERLOADED": (code_pb2.RESOURCE_EXHAUSTED, errors.Overloaded),
-    "QUOTA": (code_pb2.RESOURCE_EXHAUSTED, errors.QuotaExceeded),
     "ENGINE_LOST": (code_pb2.UNAVAILABLE, errors.EngineLost),
     "STORE_UNAVAILABLE": (code_pb2.UNAVAILABLE, errors.Unavailable),
     "STORE_FAULT": (code_pb2.FAILED_PRECONDITION, errors.FailedPrecondition),

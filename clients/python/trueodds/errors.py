@@ -11,7 +11,6 @@ TrueoddsError
 │   ├── NoServer          nobody answers at the address
 │   ├── Starting          the model is loading
 │   ├── Overloaded        the server works on as much as it takes
-│   ├── QuotaExceeded     of what the caller may ask in a time, nothing is left
 │   └── EngineLost        the model's engine was lost, and is being replaced
 ├── Unauthenticated       the server does not know who asks
 ├── PermissionDenied      it does, and who asks may not
@@ -83,10 +82,6 @@ class Overloaded(Unavailable):
     """The server works on as much as it takes; reason ``TOO_MANY_REQUESTS`` or ``OVERLOADED``."""
 
 
-class QuotaExceeded(Unavailable):
-    """Of what the caller may ask in a time, nothing is left; reason ``QUOTA``."""
-
-
 class EngineLost(Unavailable):
     """The model's engine was lost, and is being replaced; reason ``ENGINE_LOST``."""
 
@@ -129,7 +124,6 @@ _BY_REASON: dict[str, type[TrueoddsError]] = {
     "MODEL_STARTING": Starting,
     "TOO_MANY_REQUESTS": Overloaded,
     "OVERLOADED": Overloaded,
-    "QUOTA": QuotaExceeded,
     "ENGINE_LOST": EngineLost,
     "MODEL_FAILED": ModelFailed,
     "ENGINE_KILLED": PromptFault,
