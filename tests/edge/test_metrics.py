@@ -98,7 +98,7 @@ async def test_who_is_refused_is_counted_and_is_not_under_way(counted):
         assert told("trueodds_requests_under_way") == {(): 1}
     assert told("trueodds_requests_under_way") == {(): 0}
     assert told("trueodds_requests_total") == {
-        (SCORE, "TOO_MANY_REQUESTS", "UNAVAILABLE"): 1,
+        (SCORE, "TOO_MANY_REQUESTS", "RESOURCE_EXHAUSTED"): 1,
         (SCORE, "", "OK"): 1,
     }
     assert told("trueodds_stage_seconds_count")[("admission",)] == 1

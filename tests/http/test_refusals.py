@@ -213,5 +213,5 @@ def test_both_doors_share_the_room_at_the_gate(start_service):
     call = service.scoring.Score.future(request)
     assert engine.asked.wait(10)
     response = httpx.post(f"{service.url}{SCORE}", json=ASKED)
-    assert (response.status_code, reason(response)) == (503, "TOO_MANY_REQUESTS")
+    assert (response.status_code, reason(response)) == (429, "TOO_MANY_REQUESTS")
     call.cancel()
