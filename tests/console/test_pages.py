@@ -151,4 +151,4 @@ def test_live_numbers_come_by_themselves(visit, service, question, fitted):
     for _ in range(5):
         service.score(question())
     page.get_by_text("ScoringService/Score").wait_for()
-    assert "questions a second over the last" in body(page)
+    assert "answered with a calibrator" in body(page)

@@ -3,13 +3,12 @@
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
 from trueodds_service.http.console.contract import Contract, Fields
 
 _PAGE = 1000
 _MOST_PAGES = 10
-# Both models' confidences, from the least that a choice can have.
+# Confidences, from the least that a choice can have.
 _POINTS = 64
 _FURTHEST = 1 - 1e-4
 # Methods that give each option a weight: what they do to a confidence depends on the option.
@@ -24,7 +23,7 @@ async def all_of(
     damaged: list[Fields] = []
     token = ""
     for _ in range(_MOST_PAGES):
-        request = {"model": f"models/{model}", "pageSize": _PAGE, "pageToken": token}
+        request: Fields = {"model": f"models/{model}", "pageSize": _PAGE, "pageToken": token}
         if task is not None:
             request["task"] = task
         page = await contract.ask("CalibrationService/ListCalibrators", request)
@@ -69,21 +68,21 @@ async def effect(contract: Contract, calibrator: Fields) -> list[tuple[float, fl
 
     Empty where that depends on which option it is.
     """
-    if calibrator["method"] in _BY_OPTION or calibrator["biasCorrection"] not in (
-        "BIAS_CORRECTION_UNSPECIFIED",
-    ):
+    has_bias = calibrator["biasCorrection"] != "BIAS_CORRECTION_UNSPECIFIED"
+    if has_bias or calibrator["method"] in _BY_OPTION:
         return []
     options = calibrator["scope"]["options"] or 2
     least = 1 / options
-    # Denser towards certainty, where most of what an aligned model says lies.
-    shares = [1 - (1 - step / _POINTS) ** 2 for step in range(_POINTS + 1)]
+    # Not at a tie, which has no choice; denser towards certainty, where most of what an aligned
+    # model says lies.
+    shares = [1 - (1 - step / _POINTS) ** 2 for step in range(1, _POINTS + 1)]
     said = [least + (_FURTHEST - least) * share for share in shares]
     items = [
         {"logprobs": [math.log(p), *[math.log((1 - p) / (options - 1))] * (options - 1)]}
         for p in said
     ]
-    request: dict[str, Any] = {"name": calibrator["name"], "items": items}
-    request["task"] = calibrator["scope"]["task"]
+    task = calibrator["scope"]["task"]
+    request = {"name": calibrator["name"], "task": task, "items": items}
     answer = await contract.ask("CalibrationService/Calibrate", request)
     return [
         (p, outcome["scores"]["calibratedProbabilities"][0])

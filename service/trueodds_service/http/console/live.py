@@ -9,7 +9,7 @@ from trueodds_service.caller import Permission, current
 from trueodds_service.edge.identity.permissions import require
 from trueodds_service.edge.metrics.recent import Recent
 from trueodds_service.http.console.visit import Visit
-from trueodds_service.http.console.words import percent, rate
+from trueodds_service.http.console.words import percent, plural, rate
 
 # What the pages themselves ask for is not what anybody looks for here.
 _WORK = ("ScoringService/", "CalibrationService/Calibrate", "CalibrationService/Stream")
@@ -41,8 +41,8 @@ def _summary(recent: Recent) -> str:
         return f"Nobody has asked anything in the last {_span(recent)}."
     calibrated = sum(each.calibrated for each in recent.models)
     return (
-        f"{rate(asked)} questions a second over the last {_span(recent)}; "
-        f"{percent(calibrated / asked)} of them were answered with a calibrator."
+        f"{plural(round(asked * recent.seconds), 'question')} in the last {_span(recent)}, "
+        f"{rate(asked)} a second; {percent(calibrated / asked)} answered with a calibrator."
     )
 
 

@@ -107,7 +107,7 @@ def _visible(text: str) -> str:
     shown = (
         signs.get(each) or (each if each.isprintable() else f"\\u{ord(each):04x}") for each in text
     )
-    return "".join(shown) or "nothing"
+    return "".join(shown) or "(no text)"
 
 
 def _about_mass(answer: Fields) -> str:

@@ -61,7 +61,9 @@ def rate(per_second: float) -> str:
     """So many a second, to what one can tell apart."""
     if per_second >= _WHOLE:
         return count(per_second)
-    return f"under {_TENTH}" if 0 < per_second < _TENTH / 2 else f"{per_second:.1f}"
+    if not per_second:
+        return "0"
+    return f"under {_TENTH}" if per_second < _TENTH / 2 else f"{per_second:.1f}"
 
 
 def duration(seconds: float | None) -> str:
