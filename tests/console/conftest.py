@@ -75,7 +75,9 @@ def fitted(service, taught):
     return fit(service, "reviews", "TEMPERATURE", labelled=True, activate=False, seed=1)
 
 
-@pytest.fixture(scope="session")
+# Of a module: as long as it is there, an event loop runs in this thread, and asynchronous tests
+# could have none.
+@pytest.fixture(scope="module")
 def chromium():
     path = os.environ.get("TRUEODDS_CHROMIUM") or shutil.which("chromium")
     if path is None:
