@@ -18,8 +18,9 @@ class Printed:
     def announce(self) -> "Printed":
         return self
 
-    async def remote(self, replica: Announcement) -> None:
+    async def remote(self, replica: Announcement) -> bool:
         print("announced", json.dumps(dataclasses.asdict(replica)), flush=True)
+        return True
 
 
 async def main(model: ModelSettings, sockets: Path) -> None:

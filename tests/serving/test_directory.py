@@ -1,9 +1,11 @@
 """Who is there, and for how long that is believed."""
 
+import asyncio
+
 import pytest
 
 from trueodds_service.serving import killers
-from trueodds_service.serving.directory import Announcement, Directory, Report
+from trueodds_service.serving.directory import HEAR_SECONDS, Announcement, Directory, Report
 
 
 class Clock:
@@ -20,15 +22,18 @@ def clock():
 
 @pytest.fixture
 def directory(clock):
-    return Directory(clock)
+    directory = Directory(clock)
+    clock.now += HEAR_SECONDS
+    return directory
 
 
 def announced(replica, node="here", remote=""):
     return Announcement("model", replica, 1.0, node, f"ipc:///{replica}", remote)
 
 
-def report(gateway):
-    return Report(gateway, "127.0.0.1:1", {"model": ("STARTING", "")})
+def report(gateway, asks=()):
+    states = {"model": ("STARTING", "")}
+    return Report(gateway, "127.0.0.1:1", states, replicas=frozenset(asks))
 
 
 async def test_a_gateway_is_told_who_is_there(directory):
@@ -38,6 +43,32 @@ async def test_a_gateway_is_told_who_is_there(directory):
     await directory.withdraw(1)
     await directory.withdraw(1)
     assert (await directory.report(report(9))).replicas == (announced(2),)
+
+
+async def test_a_replica_learns_when_every_gateway_asks_it(directory):
+    assert await directory.announce(announced(1)), "there is no gateway"
+    await directory.report(report(8, asks=[1]))
+    await directory.report(report(9))
+    assert not await directory.announce(announced(1))
+    await directory.report(report(9, asks=[2, 1]))
+    assert await directory.announce(announced(1))
+
+
+async def test_one_that_is_new_hears_everybody_before_it_says_who_is_there(clock, monkeypatch):
+    pauses = []
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+        await directory.announce(announced(1))
+
+    directory = Directory(clock)
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    assert not await directory.announce(announced(2)), "gateways may not have been heard yet"
+    clock.now += HEAR_SECONDS / 2
+    assert await directory.replicas() == (announced(2), announced(1))
+    assert pauses == [HEAR_SECONDS / 2]
+    clock.now += HEAR_SECONDS / 2
+    assert await directory.announce(announced(2))
 
 
 async def test_who_says_nothing_for_three_seconds_is_forgotten(directory, clock):

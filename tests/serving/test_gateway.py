@@ -13,6 +13,7 @@ from trueodds_service.app import App
 from trueodds_service.config import Settings
 from trueodds_service.engine.base import EngineInfo, TokenPrompt
 from trueodds_service.errors import ConfigError
+from trueodds_service.serving import directory as directory_module
 from trueodds_service.serving import gateway as gateway_module
 from trueodds_service.serving.address import check_address, held_address
 from trueodds_service.serving.directory import Directory
@@ -66,6 +67,7 @@ class Models:
 
 @pytest.fixture(autouse=True)
 def looks_often(monkeypatch):
+    monkeypatch.setattr(directory_module, "HEAR_SECONDS", 0.0)
     monkeypatch.setattr(gateway_module, "_LOOK_SECONDS", 0.01)
 
 
@@ -196,6 +198,18 @@ async def test_in_the_place_of_another_gateway_it_listens_once_it_can_answer_as_
     await first.until("good", "READY")
     second = await models.open()
     assert second.states() == {"good": ("READY", ""), "other": ("STARTING", "")}
+
+
+async def test_it_tells_the_directory_which_replicas_it_asks(start):
+    _, models = await start()
+    known = {each.announcement.replica for each in models.played.values()}
+
+    def told():
+        return [set(each.replicas) for each in models.directory._gateways.all().values()]
+
+    await until(lambda: told() == [known])
+    await models.lose("other")
+    await until(lambda: told() == [{models.played["good"].announcement.replica}])
 
 
 async def test_where_ray_has_lost_a_node_its_suspects_are_acquitted(start, monkeypatch):

@@ -11,6 +11,7 @@ from trueodds_service.edge.metrics.process import ProcessMetrics
 from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.engine.link.connection import Connection
+from trueodds_service.serving import directory as directory_module
 from trueodds_service.serving import replica as replica_module
 from trueodds_service.serving.directory import Directory, Report
 from trueodds_service.serving.replica import Replica, warm_up
@@ -65,7 +66,8 @@ def family(monkeypatch):
 
 
 @pytest.fixture
-def directory():
+def directory(monkeypatch):
+    monkeypatch.setattr(directory_module, "HEAR_SECONDS", 0.0)
     return Directory()
 
 
@@ -134,6 +136,24 @@ async def test_it_is_announced_again_to_a_directory_that_was_replaced(
     await until(directory._replicas.all)
     directory._replicas._said.clear()
     await until(directory._replicas.all)
+
+
+async def test_it_counts_as_running_once_every_gateway_asks_it(
+    tmp_path, weights, directory, monkeypatch
+):
+    monkeypatch.setattr(replica_module, "_SOON_SECONDS", 0.001)
+    await directory.report(Report(1, "", {}))
+    model = ModelSettings(name="model", weights=weights, engine={"backend": "fake"})
+    replica = Opened.__new__(Opened)
+    starting = asyncio.create_task(replica.__init__(model, {}, tmp_path, Handle(directory)))
+    await until(directory._replicas.all)
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not starting.done(), "the gateway has it from the directory, and does not ask it yet"
+    asked = frozenset(directory._replicas.all())
+    await directory.report(Report(1, "", {}, replicas=asked))
+    await starting
+    await Replica.__del__(replica)
 
 
 @pytest.mark.parametrize("max_tokens", [16, 2048])

@@ -16,6 +16,7 @@ from trueodds_service.serving.names import DIRECTORY, ENGINE, GATEWAY
 from trueodds_service.serving.placement import default_gateways, place
 from trueodds_service.serving.replica import Replica
 from trueodds_service.serving.scaling import autoscaling, on_each_node
+from trueodds_service.serving.versions import of_engine, of_gateway, versioned
 
 # Nothing of each call: everybody asks the directory once a second.
 LOGGING = LoggingConfig(log_level="WARNING", enable_access_log=False)
@@ -33,6 +34,8 @@ _DRAINING: dict[str, Any] = {
     "graceful_shutdown_timeout_s": 20,
     "graceful_shutdown_wait_loop_s": 0.2,
 }
+# In a rollout the next one is there before one leaves, where it needs no room of its own.
+_SIDE_BY_SIDE = {"max_surge_percent": 100}
 
 
 def application(settings: Settings, sockets: Path | None) -> serve.Application:
@@ -45,27 +48,29 @@ def application(settings: Settings, sockets: Path | None) -> serve.Application:
     # An adapter runs in the engine of its base.
     bases = [model for model in settings.models if model.base is None]
     models = place(bases, gpus_by_node())
-    directory = serve.deployment(
-        Directory, name=DIRECTORY, max_ongoing_requests=_DIRECTORY_CALLS, **_HIDDEN, **_DRAINING
+    directory = versioned(
+        serve.deployment(
+            Directory, name=DIRECTORY, max_ongoing_requests=_DIRECTORY_CALLS, **_HIDDEN, **_DRAINING
+        ),
+        "1",
     ).bind()
     engines = []
     for model in models:
-        adapters = {
-            other.name: other.adapter
-            for other in settings.models
-            if other.base == model.name and other.adapter is not None
-        }
-        engines.append(_engine(model).bind(model, adapters, sockets, directory))
+        adapters = [other for other in settings.models if other.base == model.name]
+        folders = {each.name: each.adapter for each in adapters if each.adapter is not None}
+        engine = versioned(_engine(model), of_engine(model, adapters))
+        engines.append(engine.bind(model, folders, sockets, directory))
     gateways = gateways_of_a_node(settings)
     settings = settings.model_copy(update={"gateways": gateways})
-    placed: dict[str, Any] = {"num_replicas": gateways}
+    placed: dict[str, Any] = {"num_replicas": gateways, **_SIDE_BY_SIDE}
     if sockets is None:
         placed = {
             "autoscaling_config": on_each_node(gateways, len(gpus_by_node())),
             "max_replicas_per_node": gateways,
         }
     gateway = serve.deployment(Gateway, name=GATEWAY, **placed, **_HIDDEN, **_DRAINING)
-    return gateway.bind(settings, directory, engines, sockets)
+    version = of_gateway(settings)
+    return versioned(gateway, version).bind(settings, directory, engines, sockets)
 
 
 def gateways_of_a_node(settings: Settings) -> int:
@@ -85,6 +90,8 @@ def _engine(model: ModelSettings) -> serve.Deployment:
     scaled: dict[str, Any] = {"num_replicas": replicas.min}
     if replicas.min < replicas.max:
         scaled = {"autoscaling_config": autoscaling(replicas, engine.max_sequences)}
+    if not gpus:
+        scaled |= _SIDE_BY_SIDE
     environment = DEFAULTS if gpus else {**DEFAULTS, **_threads()}
     return serve.deployment(
         Replica,

@@ -4,6 +4,7 @@ It keeps nothing that is not told again within a second, so that it may be repla
 and nobody gives up a connection because it is not known here.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from trueodds_service.serving.progress import States
 # How often who is there says so, and how long he may be silent.
 ANNOUNCE_SECONDS = 1.0
 _SILENCE_SECONDS = 3.0
+# How long one that is new here hears who is there before it names all replicas.
+HEAR_SECONDS = 2 * ANNOUNCE_SECONDS
 # How long the directory may take to answer; at the end of everything it may be gone already.
 ANSWER_SECONDS = 5.0
 WITHDRAW_SECONDS = 1.0
@@ -48,12 +51,15 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A gateway: where it listens, the states of its models, and the prompts that kill them."""
+    """A gateway: where it listens, the states of its models, the prompts that kill them, and the
+    replicas that it asks.
+    """
 
     gateway: int
     address: str
     states: States
     killers: Mapping[str, Known] = field(default_factory=dict)
+    replicas: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +78,26 @@ class Directory:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         keep_serve_to_this_machine()
+        self._clock = clock
+        self._hears_until = clock() + HEAR_SECONDS
         self._replicas: _Heard[int, Announcement] = _Heard(clock)
         self._gateways: _Heard[int, Report] = _Heard(clock)
         self._failures: _Heard[str, str] = _Heard(clock)
 
-    async def announce(self, replica: Announcement) -> None:
+    async def announce(self, replica: Announcement) -> bool:
+        """A replica says that it answers; whether every gateway asks it."""
         self._replicas.put(replica.replica, replica)
+        has_heard = self._clock() >= self._hears_until
+        gateways = self._gateways.all().values()
+        return has_heard and all(replica.replica in each.replicas for each in gateways)
 
     async def withdraw(self, replica: int) -> None:
         """It leaves, and nobody is to come any more."""
         self._replicas.drop(replica)
 
     async def replicas(self) -> tuple[Announcement, ...]:
-        """Those that answer."""
+        """All that answer: at first it waits until they have had the time to say so."""
+        await asyncio.sleep(self._hears_until - self._clock())
         return tuple(self._replicas.all().values())
 
     async def report(self, gateway: Report) -> View:

@@ -34,8 +34,8 @@ _log = logging.getLogger(__name__)
 _GRACE_SECONDS = 5.0
 # Before a watch that failed begins anew.
 _PAUSE_SECONDS = 5.0
-# How long it waits for what is there already before it listens.
-_FIRST_SECONDS = 10.0
+# How long it waits for what is there already before it listens: tokenizers, on a busy machine.
+_FIRST_SECONDS = 120.0
 # How often it asks the directory who is there.
 _LOOK_SECONDS = 0.5
 
@@ -142,7 +142,8 @@ class Gateway:
     async def _look(self) -> None:
         killers = {name: each.killers.known for name, each in self._replicas.items()}
         found = {name: known for name, known in killers.items() if known}
-        report = Report(self._number, self._app.address, self.states(), found)
+        asked = [replica for each in self._replicas.values() for replica in each.asked]
+        report = Report(self._number, self._app.address, self.states(), found, frozenset(asked))
         view = await self._directory.report.remote(report)
         for name, replicas in self._replicas.items():
             replicas.heed(view.replicas)
@@ -169,6 +170,7 @@ class Gateway:
                 _log.error("models/%s: its watch failed: %s", name, class_and_place(error))
                 cause = f"a fault of the service's ({type(error).__name__})"
                 await self._app.model_failed(name, cause)
+                self._taken_up[name].set()
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _follow(self, name: str, engine: ServedReplicas) -> None:

@@ -44,6 +44,10 @@ _CHECK_SECONDS = 5.0
 # The gateway's own grace, and some: it leaves when its requests have ended.
 _GRACE_SECONDS = 10.0
 
+# How long a new one waits for every gateway to ask it before it counts as running.
+_TAKEN_UP_SECONDS = 60.0
+_SOON_SECONDS = 0.2
+
 # About a step of the engine.
 _WARM_UP_PROMPTS, _WARM_UP_TOKENS = 64, 64
 
@@ -93,10 +97,15 @@ class Replica:
             remote=self._listener.listen(f"tcp://{nodes.address()}:*") if keys else "",
             keys=keys,
         )
+        self._is_taken_up = asyncio.Event()
         self._tasks = [
             asyncio.create_task(self._watch(model.engine.hang_seconds)),
             asyncio.create_task(self._announce()),
         ]
+        # In a rollout Serve ends the next one as soon as this one is there.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_TAKEN_UP_SECONDS):
+                await self._is_taken_up.wait()
         # What is here now stays: the collector need not look at it again and again.
         gc.collect()
         gc.freeze()
@@ -144,12 +153,14 @@ class Replica:
         while True:
             try:
                 async with asyncio.timeout(ANSWER_SECONDS):
-                    await self._directory.announce.remote(self._announcement)
+                    if await self._directory.announce.remote(self._announcement):
+                        self._is_taken_up.set()
             except ABSENT as error:
                 _log.debug("the directory does not answer: %s", type(error).__name__)
             except Exception as error:
                 _log.error("the replica cannot be announced: %s", class_and_place(error))
-            await asyncio.sleep(ANNOUNCE_SECONDS)
+            is_known = self._is_taken_up.is_set()
+            await asyncio.sleep(ANNOUNCE_SECONDS if is_known else _SOON_SECONDS)
 
     async def _watch(self, hang_seconds: float) -> None:
         """Ends an engine whose process lives and whose step does not end."""

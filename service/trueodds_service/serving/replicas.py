@@ -47,6 +47,11 @@ class Replicas:
         """Takes up those of the model's replicas that are new here."""
         self._membership.heed([each for each in announced if each.model == self._model])
 
+    @property
+    def asked(self) -> Collection[int]:
+        """The ids of those that are asked."""
+        return self._membership.members.keys()
+
     async def connected(self) -> EngineInfo:
         """Waits until one answers."""
         while (member := self._membership.newest) is None:
