@@ -1,5 +1,7 @@
 """`trueodds calibrators export` and `import`: as an operator sees them."""
 
+import sqlite3
+
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -61,3 +63,16 @@ def test_what_is_wrong_is_told_and_is_a_status(run, config, tmp_path):
     assert "secret" not in nowhere.stderr
     neither = run("export", "new.jsonl")
     assert neither.stderr == "error: one of --config and --store is needed\n"
+
+
+def test_a_damaged_record_is_named_and_the_rest_exported(run, config, tmp_path):
+    with sqlite3.connect(tmp_path / "own.sqlite") as database:
+        [(damaged,)] = database.execute("SELECT id FROM calibrators")
+        database.execute("UPDATE calibrators SET method = 'none'")
+    told = run("export", "kept.jsonl", "--config", config)
+    assert told.exit_code == 3
+    assert told.stderr == (
+        "damaged, and left out with the history of its scope (the default task): "
+        f"models/m/calibrators/{damaged}\n"
+    )
+    assert "calibrators: 0, activations: 0, requests: 0" in told.stdout

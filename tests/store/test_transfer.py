@@ -13,12 +13,12 @@ from trueodds_service.store import (
     Contradiction,
     FitRequest,
     SqlCalibratorStore,
-    StoreCorrupt,
     StoreError,
     export_store,
     import_store,
     upgrade,
 )
+from trueodds_service.store.records import Damaged
 from trueodds_service.store.transfer.archive import Numbers
 
 NOTHING = Numbers()
@@ -44,8 +44,8 @@ def filled(new_sqlite_url, make):
 def exported(filled, tmp_path):
     """A file of all of that."""
     file = tmp_path / "calibrators.jsonl"
-    numbers, _ = export_store(filled, file)
-    assert numbers == ALL
+    exported = export_store(filled, file)
+    assert (exported.numbers, exported.damaged) == (ALL, ())
     return file
 
 
@@ -223,12 +223,25 @@ def test_an_export_of_nothing_is_refused_and_makes_no_store(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
-def test_a_damaged_record_is_named(url, store, behind, make, tmp_path):
-    kept = store.put(make())
-    behind("UPDATE calibrators SET method = 'none'")
-    with pytest.raises(StoreCorrupt, match=kept.id):
-        export_store(url, tmp_path / "file")
-    assert not (tmp_path / "file").exists()
+def test_a_damaged_record_costs_the_history_of_its_scope_and_nothing_else(
+    filled, behind_of, new_sqlite_url, make, tmp_path
+):
+    with closing(SqlCalibratorStore(filled)) as store:
+        law = store.put(make(6.0, task="law"), activate=True)
+        damaged = store.put(make(4.0), request=FitRequest("nightly-7", "a hash"))
+        histories = {each: store.history(each) for each in (law.scope, damaged.scope)}
+    behind = behind_of(filled)
+    behind(f"UPDATE calibrators SET method = 'none' WHERE id = '{damaged.id}'")  # noqa: S608
+    exported = export_store(filled, tmp_path / "file")
+    assert exported.damaged == (Damaged(damaged.id, damaged.scope),)
+    assert exported.numbers == Numbers(ALL.calibrators, len(histories[law.scope]), 0)
+    url = new_sqlite_url()
+    assert import_store(url, tmp_path / "file")[0] == exported.numbers
+    with closing(SqlCalibratorStore(url)) as store:
+        assert store.active(law.scope) == law
+        assert not store.history(damaged.scope), "another calibrator would answer there"
+        kept = store.list("demo-aligned", page_size=99).calibrators
+        assert damaged.id not in {each.id for each in kept}
 
 
 def test_an_export_is_of_one_moment(url, store, make, tmp_path):
@@ -246,7 +259,7 @@ def test_an_export_is_of_one_moment(url, store, make, tmp_path):
     other = f"sqlite:///{tmp_path}/other.db"
     upgrade(other)
     for number in range(2):
-        numbers, _ = export_store(url, tmp_path / str(number))
+        numbers = export_store(url, tmp_path / str(number)).numbers
         assert numbers.calibrators == numbers.activations
         import_store(other, tmp_path / str(number))
     done.set()

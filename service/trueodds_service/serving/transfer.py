@@ -1,19 +1,34 @@
 """What `trueodds calibrators export` and `import` run: a store's content and a file."""
 
+import sys
 from pathlib import Path
 
 from trueodds_service.serving.operator import on_store
 from trueodds_service.store import export_store, import_store
 
+# The exit status of what is done but for some items, as of the other commands.
+_WITH_ERRORS = 3
+
 
 def export(file: Path, *, configuration: Path | None, url: str | None) -> int:
     """Writes what the store keeps to a new file, and tells how much; the exit status."""
+    damaged: list[str] = []
 
     def write(store: str) -> None:
-        numbers, digest = export_store(store, file)
-        print(f"exported to {file}: {numbers}\nsha256: {digest}")
+        exported = export_store(store, file)
+        print(f"exported to {file}: {exported.numbers}
+sha256: {exported.sha256}")
+        for each in exported.damaged:
+            name = f"models/{each.scope.model}/calibrators/{each.id}"
+            task = f"task {each.scope.task!r}" if each.scope.task else "the default task"
+            damaged.append(
+                f"damaged, and left out with the history of its scope ({task}): {name}"
+            )
 
-    return on_store(write, configuration=configuration, url=url)
+    status = on_store(write, configuration=configuration, url=url)
+    for line in damaged:
+        print(line, file=sys.stderr)
+    return status or (_WITH_ERRORS if damaged else 0)
 
 
 def load(file: Path, *, configuration: Path | None, url: str | None, dry_run: bool) -> int:
