@@ -1,10 +1,12 @@
 """PostgreSQL: what is wrong is told as what it is, and what passes is told as that."""
 
+import socket
+import struct
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 
 import pytest
 
@@ -170,3 +172,54 @@ def test_a_writer_that_has_stopped_does_not_hold_up_others(url, make, monkeypatc
         with pytest.raises(StoreUnavailable):
             writer.result()
     assert store.active(kept.scope) == kept
+
+
+class Refusing:
+    """A server that refuses every connection, in a language of its own."""
+
+    def __init__(self, state, said):
+        fields = {"S": "FATAL", "V": "FATAL", "C": state, "M": said}
+        body = b"".join(f"{key}{value}".encode() + b"\0" for key, value in fields.items()) + b"\0"
+        self._refusal = b"E" + struct.pack("!i", len(body) + 4) + body
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listening.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listening.accept()
+                with connection, suppress(struct.error):
+                    self._refuse(connection)
+
+    def _refuse(self, connection):
+        while True:
+            length, code = struct.unpack("!ii", connection.recv(8, socket.MSG_WAITALL))
+            if code != _SSL_REQUEST:
+                connection.recv(length - 8, socket.MSG_WAITALL)
+                connection.sendall(self._refusal)
+                return
+            connection.sendall(b"N")
+
+    def close(self):
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+
+
+_SSL_REQUEST = 80877103
+
+
+@pytest.mark.parametrize(
+    ("state", "said", "passes"),
+    [
+        ("57P03", "el sistema de base de datos está iniciándose", True),
+        ("28P01", "la autentificación password falló para el usuario «u»", False),
+    ],
+)
+def test_whether_a_refusal_passes_is_not_read_from_its_words(state, said, passes):
+    with (
+        closing(Refusing(state, said)) as server,
+        pytest.raises(StoreError, match=said) as refusal,
+    ):
+        probe(f"postgresql://u:p@127.0.0.1:{server.port}/x")
+    assert isinstance(refusal.value, StoreUnavailable) == passes

@@ -6,6 +6,7 @@ import sqlite3
 
 from sqlalchemy import exc as sql_errors
 
+from trueodds_service.store.dialects.refusal import refusal_state
 from trueodds_service.store.errors import StoreError, StoreUnavailable
 
 _SQLITE_PASSES = {
@@ -21,8 +22,9 @@ _SQLITE_PASSES = {
 # each other's way, and what an operator does; memory, connections, disk errors, locks, pauses.
 _STATES_PASS = ("08", "40", "57", "53200", "53300", "58030", "55P03", "25P03", "25P04")
 
-# Where no connection comes about there is no SQLSTATE: libpq hands on words alone. Those of the
-# server begin with FATAL.
+# Where no connection comes about there is no SQLSTATE: libpq hands on words alone, in the server's
+# language. Those of the server begin with FATAL, or with that in its language.
+_CANNOT_CONNECT_NOW = "57P03"
 _WORDS_PASS = re.compile(
     "Temporary failure|starting up|shutting down|not yet accepting|recovery|too many|"
     "remaining connection slots"
@@ -58,6 +60,7 @@ def of_database(error: sql_errors.DBAPIError) -> StoreError:
     if not isinstance(error, sql_errors.OperationalError | sql_errors.InterfaceError):
         return _error(False, f"the database refused: {words}")
     passes = bool(_WORDS_PASS.search(words)) or not _WORDS_STAY.search(words)
+    passes = passes or refusal_state(driver) == _CANNOT_CONNECT_NOW
     _, is_servers, said = words.rpartition("FATAL: ")
     what = "the database refused" if is_servers else "the database cannot be reached"
     return _error(passes, f"{what}: {said.strip()}")
