@@ -57,10 +57,9 @@ class App:
         """``metrics`` are those of this process, where others of its node have some, too."""
         self.metrics = metrics or ProcessMetrics("gateway")
         registry = self.metrics.registry
-        upgrade(settings.store)
         self._folders = {model.name: (model.weights, model.adapter) for model in settings.models}
         self._store = SqlCalibratorStore(settings.store)
-        self._calibrators = Calibrators(self._store)
+        self._calibrators = Calibrators(self._store, lambda: upgrade(settings.store))
         self._outcomes = Outcomes(SqlOutcomeStore(settings.store))
         self._catalog = Catalog(
             {
@@ -109,9 +108,12 @@ class App:
         return None if self._http is None else self._http.address
 
     async def start(self) -> None:
-        """Listens, once it knows what its models are. Raises ConfigError where it cannot."""
+        """Listens, once it knows what its models are, also while the store is away.
+
+        Raises ConfigError where it cannot, and StoreError where the store cannot be used.
+        """
         await asyncio.to_thread(self._find_revisions)
-        await self._calibrators.refresh()
+        await self._calibrators.open()
         await self._identities.start()
         keep = timedelta(days=self._kept_outcomes.keep_days)
         self._background = [

@@ -1,6 +1,6 @@
 """The two flows on fake engines, with a store in a file."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -107,7 +107,7 @@ def tokenizer(weights) -> PromptTokenizer:
 
 
 @pytest.fixture
-def house(migrated, tokenizer, tmp_path) -> Iterator[House]:
+async def house(migrated, tokenizer, tmp_path) -> AsyncIterator[House]:
     """An aligned model, whose teacher is the base model, and an empty store."""
     path = tmp_path / "store.sqlite"
     path.write_bytes(migrated.read_bytes())
@@ -120,7 +120,9 @@ def house(migrated, tokenizer, tmp_path) -> Iterator[House]:
         entries[name].served = ServedModel(tokenizer, engine, engine.info, MAX_PROMPT_TOKENS)
     url = f"sqlite:///{path}"
     store = SqlCalibratorStore(url)
-    yield House(Catalog(entries), Calibrators(store), store, url)
+    calibrators = Calibrators(store)
+    await calibrators.open()
+    yield House(Catalog(entries), calibrators, store, url)
     store.close()
 
 

@@ -9,11 +9,15 @@ from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.engine.base import TokenScore
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.errors import InvalidInput, NotFound, NotReady, Unavailable
+from trueodds_service.flows import active_calibrators
+from trueodds_service.flows import fit as fit_flow
 from trueodds_service.flows.fit import FitQuestions, FitScores, NoData, Progress
 from trueodds_service.prompts.formats import FORMAT_VERSION, LETTER, TEXT
 from trueodds_service.prompts.question import ChatPrompt, Question, Shot, TextPrompt, TokenIdPrompt
 from trueodds_service.prompts.reading import Normalization, OrderCorrection, Reading
 from trueodds_service.store import Calibrator
+from trueodds_service.store.errors import StoreUnavailable
+from trueodds_service.store.records import FitRequest
 
 SHARPNESS = 3.0
 """The temperature between the fake aligned model and its teacher."""
@@ -377,3 +381,40 @@ class TestNothingIsStored:
         assert await anext(events) == Progress(64, 200)
         await events.aclose()
         assert stored() == []
+
+
+async def test_a_store_that_is_away_as_a_fit_ends_is_asked_again_and_keeps_it_once(
+    house, monkeypatch
+):
+    put, tried = house.store.put, []
+
+    def away(*args, **kwargs):
+        tried.append(kwargs["activate"])
+        if len(tried) == 1:
+            raise StoreUnavailable("before it was kept")
+        kept = put(*args, **kwargs)
+        if len(tried) == 2:
+            raise StoreUnavailable("after it was kept, and before that was told")
+        return kept
+
+    monkeypatch.setattr(house.store, "put", away)
+    monkeypatch.setattr(active_calibrators, "_AGAIN_SECONDS", 0.0)
+    (*_, calibrator) = await house.fit(activate=True, request=FitRequest("once", "f" * 64))
+    assert tried == [True] * 3
+    assert house.calibrators.active(calibrator.scope).id == calibrator.id
+    assert [each.id for each in house.store.list("aligned", page_size=9).calibrators] == [
+        calibrator.id
+    ]
+    assert len(house.store.history(calibrator.scope)) == 1
+
+
+async def test_a_store_that_stays_away_fails_the_fit_in_the_end(house, monkeypatch):
+    def away(*args, **kwargs):
+        raise StoreUnavailable("for ever")
+
+    monkeypatch.setattr(house.store, "put", away)
+    monkeypatch.setattr(active_calibrators, "_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(fit_flow, "_PATIENCE_SECONDS", 0.01)
+    with pytest.raises(Unavailable) as refusal:
+        await house.fit()
+    assert refusal.value.reason == "STORE_UNAVAILABLE"

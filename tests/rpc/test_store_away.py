@@ -41,6 +41,20 @@ def until():
     return until
 
 
+def constant(service, temperature):
+    """Fits and activates; the calibrator's name."""
+    asked = calibration_pb2.FitCalibratorRequest(
+        model="models/aligned",
+        method=calibration_pb2.METHOD_CONSTANT,
+        temperature=temperature,
+        options=4,
+        activate=True,
+        request_id=f"fit of {temperature}",
+    )
+    (*_, done) = service.calibration.FitCalibrator(asked)
+    return done.calibrator.name
+
+
 @pytest.mark.parametrize("how", AWAY)
 def test_scoring_goes_on_and_it_recovers_by_itself(
     quick, until, start_service, postgres_server, question, refused, how
@@ -49,16 +63,7 @@ def test_scoring_goes_on_and_it_recovers_by_itself(
     service = start_service(store=url)
 
     def fit(temperature):
-        asked = calibration_pb2.FitCalibratorRequest(
-            model="models/aligned",
-            method=calibration_pb2.METHOD_CONSTANT,
-            temperature=temperature,
-            options=4,
-            activate=True,
-            request_id=f"fit of {temperature}",
-        )
-        (*_, done) = service.calibration.FitCalibrator(asked)
-        return done.calibrator.name
+        return constant(service, temperature)
 
     first = fit(2.0)
     assert service.score(question()).calibrator == first
@@ -86,3 +91,26 @@ def test_scoring_goes_on_and_it_recovers_by_itself(
         assert [each.name for each in kept] == [second, first]
         told = [row.calibrator_id for row in store.history(kept[0].scope)]
         assert told == [first.rpartition("/")[2], second.rpartition("/")[2]]
+
+
+@pytest.mark.parametrize("how", ["killed", "paused"])
+def test_it_starts_while_the_database_is_away_and_takes_it_up_by_itself(
+    quick, until, start_service, postgres_server, question, refused, how
+):
+    url = postgres_server.emptied()
+    with getattr(postgres_server, how)():
+        service = start_service(store=url)
+        answer = service.score(question())
+        assert answer.calibration_stale
+        assert answer.calibrator == ""
+        assert "not known yet" in answer.raw_because
+        for call in (
+            lambda: service.score(question(), require_calibrated=True),
+            lambda: constant(service, 2.0),
+        ):
+            with refused(UNAVAILABLE, reason="STORE_UNAVAILABLE"):
+                call()
+    until(lambda: not service.score(question()).calibration_stale)
+    assert "not known" not in service.score(question()).raw_because
+    name = until(lambda: constant(service, 2.0))
+    assert service.score(question(), require_calibrated=True).calibrator == name

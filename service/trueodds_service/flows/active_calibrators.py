@@ -1,8 +1,8 @@
 """Which calibrator answers a question."""
 
+import asyncio
 import itertools
 import logging
-import math
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -14,12 +14,13 @@ from trueodds_service.caller import current
 from trueodds_service.core.calibrators.base import Calibrator as Applied
 from trueodds_service.core.calibrators.from_parameters import calibrator_of
 from trueodds_service.core.calibrators.methods import Method
-from trueodds_service.errors import NotFound, NotReady, ServiceError
+from trueodds_service.errors import NotFound, NotReady, ServiceError, Unavailable
 from trueodds_service.flows.following import follow
 from trueodds_service.flows.raw import raw_because
-from trueodds_service.flows.store_calls import AWAY, StoreCalls
+from trueodds_service.flows.store_calls import AWAY, StoreCalls, translated
 from trueodds_service.store.base import CalibratorStore
 from trueodds_service.store.calibrator import Calibrator
+from trueodds_service.store.errors import StoreUnavailable
 from trueodds_service.store.records import Activation, Damaged, FitRequest, Scope
 from trueodds_service.store.views import Snapshot
 
@@ -37,7 +38,9 @@ _STALE_SECONDS = 2.0
 _THREADS = 4
 # Somewhat more than a writer waits for its turn.
 _ANSWER_SECONDS = 15.0
+_AGAIN_SECONDS = 1.0
 _PAGE = 1000
+_UNKNOWN = "which calibrators are active is not known yet: the store has not answered"
 _MAX_RAW = 1024
 _MAX_NAMED = 1024
 
@@ -50,14 +53,19 @@ class Calibrators:
     the store is away, what was active last answers, and is ``stale``.
     """
 
-    def __init__(self, store: CalibratorStore) -> None:
+    def __init__(self, store: CalibratorStore, prepare: Callable[[], None] | None = None) -> None:
+        """``prepare`` makes the store one that can be used; it comes before all else, again and
+        again until it succeeds.
+        """
         self.store = store
+        self._prepare = prepare
         self._calls = StoreCalls(_THREADS, _ANSWER_SECONDS)
         self._polls = StoreCalls(1, _POLL_ANSWER_SECONDS)
         self._snapshot = Snapshot(version=-1, active={}, damaged={})
         self._turns = itertools.count(1)
         self._taken = 0
-        self._known_at = -math.inf
+        self._began = time.monotonic()
+        self._known_at: float | None = None
         self._applied: dict[str, Applied] = {}
         # By tenant as well: what one has asked for, another has not.
         self._named: dict[tuple[str, str, str], Calibrator] = {}
@@ -65,14 +73,16 @@ class Calibrators:
 
     @property
     def stale_seconds(self) -> float:
-        """How long ago this process last knew what is active; 0 while it does know."""
-        seconds = time.monotonic() - self._known_at
-        return seconds if seconds > _STALE_SECONDS else 0.0
+        """``known_seconds`` of a process that does not know; 0 of one that does."""
+        seconds = self.known_seconds
+        return seconds if seconds > _STALE_SECONDS or not self.is_known else 0.0
 
     @property
     def known_seconds(self) -> float:
-        """How long ago this process last knew what is active; a poll's time while it does know."""
-        return time.monotonic() - self._known_at
+        """How long ago this process last knew what is active, or began where it never has; a
+        poll's time while it does know.
+        """
+        return time.monotonic() - (self._began if self._known_at is None else self._known_at)
 
     def counts(self) -> tuple[Mapping[str, int], Mapping[str, int]]:
         """By model, the scopes in which a calibrator answers, and those where it is damaged."""
@@ -81,15 +91,40 @@ class Calibrators:
         return active, damaged
 
     @property
+    def is_known(self) -> bool:
+        """Whether the store has answered yet."""
+        return self._known_at is not None
+
+    @property
     def stale(self) -> bool:
         """Whether another calibrator may have become active, without this process knowing."""
         return self.stale_seconds > 0
+
+    async def open(self) -> None:
+        """Prepares the store and takes over what is active.
+
+        Where the store is away, ``follow`` does it later. Raises StoreError where that is of no
+        use.
+        """
+        try:
+            # However long it takes: others may be at it, or many records to be changed.
+            await asyncio.to_thread(self._make_ready)
+            await self.refresh()
+        except (StoreUnavailable, Unavailable) as error:
+            self._calls.log_once("open", error)
+
+    def _make_ready(self) -> None:
+        if self._prepare is not None:
+            self._prepare()
+            self._prepare = None
 
     async def refresh(self) -> None:
         """Takes over what is active now."""
         await self._refresh(self._calls)
 
     async def _refresh(self, calls: StoreCalls) -> None:
+        if self._prepare is not None:
+            await calls.ask(self._make_ready)
         turn, began = next(self._turns), time.monotonic()
         mark = await calls.ask(self.store.mark)
         if mark != self._snapshot.mark:
@@ -100,7 +135,7 @@ class Calibrators:
                 self._snapshot, self._taken = snapshot, turn
                 self._applied, self._raw = {}, {}
                 _report(snapshot)
-        self._known_at = max(self._known_at, began)
+        self._known_at = max(self._known_at or 0.0, began)
 
     async def follow(self) -> None:
         """Refreshes until cancelled. While the store is away the last snapshot answers."""
@@ -121,8 +156,16 @@ class Calibrators:
                 return calibrator
         return None
 
+    def none_active(self, scope: Scope) -> ServiceError:
+        """What a caller is told who wants no raw answer in ``scope``."""
+        if not self.is_known:
+            return Unavailable(_UNKNOWN, reason="STORE_UNAVAILABLE")
+        return NotReady(self.raw_because(scope), reason="NOT_CALIBRATED")
+
     def raw_because(self, scope: Scope) -> str:
         """Why nothing answers in ``scope``, in words."""
+        if not self.is_known:
+            return _UNKNOWN
         because = self._raw.get(scope)
         if because is None:
             if len(self._raw) >= _MAX_RAW:  # the names of tasks are the callers'
@@ -186,10 +229,28 @@ class Calibrators:
         return await self.ask(self.store.fitted_by, request)
 
     async def keep(
-        self, calibrator: Calibrator, activate: bool, request: FitRequest | None
+        self,
+        calibrator: Calibrator,
+        activate: bool,
+        request: FitRequest | None,
+        patience: float = 0.0,
     ) -> Calibrator:
-        """Stores a calibrator, and activates it where asked; the one that is kept."""
-        kept = await self.ask(self.store.put, calibrator, activate=activate, request=request)
+        """Stores a calibrator, and activates it where asked; the one that is kept.
+
+        A store that is away is asked again for so many seconds, as long as the caller waits: what
+        is stored twice is stored once.
+        """
+        until = time.monotonic() + patience
+        while True:
+            try:
+                kept = await self.ask(
+                    self.store.put, calibrator, activate=activate, request=request
+                )
+                break
+            except Unavailable:
+                if time.monotonic() > until:
+                    raise
+                await asyncio.sleep(_AGAIN_SECONDS)
         if activate:
             await self.refresh()
         return kept
@@ -245,6 +306,8 @@ class Calibrators:
 
     async def ask(self, call: Callable[..., T], *args: object, **kwargs: object) -> T:
         """A call of the store, off the event loop, with its errors as the service's."""
+        if self._prepare is not None:
+            raise translated(StoreUnavailable("it has not answered yet"))
         return await self._calls.ask(call, *args, **kwargs)
 
     def close(self) -> None:

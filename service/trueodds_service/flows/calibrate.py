@@ -69,10 +69,10 @@ async def calibrate(
         row if isinstance(row, ServiceError) else None for row in query.rows
     ]
     used = named
-    refused: NotReady | None = None
+    refused: ServiceError | None = None
     for options, places in _by_options(query.rows).items():
         chosen = _choose(named, replace(scope, options=options), calibrators)
-        if isinstance(chosen, NotReady):
+        if isinstance(chosen, ServiceError):
             refused = refused or chosen
             for place in places:
                 outcomes[place] = chosen
@@ -127,10 +127,12 @@ def _scope(query: CalibrateQuery, catalog: Catalog) -> Scope:
 
 def _choose(
     named: Calibrator | None, scope: Scope, calibrators: Calibrators
-) -> tuple[Calibrator, Applied] | NotReady:
+) -> tuple[Calibrator, Applied] | ServiceError:
     """What is applied to rows of a scope, or why nothing is."""
     calibrator = named or calibrators.active(scope)
     if calibrator is None:
+        if not calibrators.is_known:
+            return calibrators.none_active(scope)
         return NotReady(
             f"no calibrator is active for {scope.options} options, the task or as the default",
             reason="NO_CALIBRATOR",

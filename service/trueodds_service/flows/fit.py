@@ -37,6 +37,8 @@ from trueodds_service.store.records import FitRequest, Prior, Provenance, Scope
 _WITHOUT_CONTENT = ("N/A", "", "[MASK]")
 # Where every item has options of its own, the bias is read with those of the first items.
 _MAX_OPTION_SETS = 16
+# How long a fit waits for a store that is away when all is done but to keep it.
+_PATIENCE_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,9 @@ async def fit(
         )
     if not query.validate_only:
         activate = query.activate and (query.force or not calibrator.degenerate)
-        calibrator = await calibrators.keep(calibrator, activate, query.request)
+        # What engines have worked for is not given up for a store that is away for a moment.
+        patience = _PATIENCE_SECONDS if isinstance(query.source, FitQuestions) else 0.0
+        calibrator = await calibrators.keep(calibrator, activate, query.request, patience)
     yield calibrator
 
 

@@ -11,7 +11,7 @@ from trueodds_service import watching
 from trueodds_service.caller import current
 from trueodds_service.core.arrays.distributions import entropy
 from trueodds_service.core.calibrators.base import Calibrator as Applied
-from trueodds_service.errors import NotReady, ServiceError, field
+from trueodds_service.errors import ServiceError, field
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.apply_calibrator import (
     SetRule,
@@ -186,10 +186,9 @@ def _scope_answers(
 ) -> Sequence[Answer | ServiceError]:
     """The answers to questions of one scope, or why there is none."""
     if calibrator is None:
-        because = calibrators.raw_because(scope)
         if query.needs_calibrator:
-            return [NotReady(because, reason="NOT_CALIBRATED")] * len(group)
-        return _answers(group, scope, None, None, query, because)
+            return [calibrators.none_active(scope)] * len(group)
+        return _answers(group, scope, None, None, query, calibrators.raw_because(scope))
     applied = _applied(calibrator, scope, calibrators)
     if isinstance(applied, ServiceError):
         return [applied] * len(group)
