@@ -53,6 +53,7 @@ async def clients(keys, looks):
         ],
     )
     clients.look = known.refresh
+    await clients.look()
     yield clients
     known.close()
 
@@ -79,6 +80,27 @@ async def test_a_key_is_hashed_once_however_many_ask_at_a_time(clients, keys, lo
     await clients.look()
     await clients.caller(with_key(text))
     assert len(looks) == 1, "also after another key has changed"
+
+
+async def test_while_the_store_has_never_answered_nobody_is_called_unknown(keys, monkeypatch):
+    _, text = new_key(keys)
+    valid = keys.valid
+    monkeypatch.setattr(known_keys, "_POLL_SECONDS", 0.001)
+
+    def away():
+        raise StoreUnavailable("away")
+
+    monkeypatch.setattr(keys, "valid", away)
+    clients = KnownClients(KnownKeys(keys), [])
+    await clients.start()
+    with pytest.raises(Unavailable) as told:
+        await clients.caller(with_key(text))
+    assert told.value.reason == "STORE_UNAVAILABLE"
+    monkeypatch.setattr(keys, "valid", valid)
+    while not clients._keys._has_looked:  # noqa: ASYNC110 (what is waited for has no event)
+        await asyncio.sleep(0.001)
+    assert (await clients.caller(with_key(text))).name == "key:nightly"
+    await clients.close()
 
 
 async def test_one_who_leaves_does_not_end_the_look_of_others(clients, keys):

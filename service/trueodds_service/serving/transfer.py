@@ -16,14 +16,11 @@ def export(file: Path, *, configuration: Path | None, url: str | None) -> int:
 
     def write(store: str) -> None:
         exported = export_store(store, file)
-        print(f"exported to {file}: {exported.numbers}
-sha256: {exported.sha256}")
+        print(f"exported to {file}: {exported.numbers}\nsha256: {exported.sha256}")
         for each in exported.damaged:
             name = f"models/{each.scope.model}/calibrators/{each.id}"
             task = f"task {each.scope.task!r}" if each.scope.task else "the default task"
-            damaged.append(
-                f"damaged, and left out with the history of its scope ({task}): {name}"
-            )
+            damaged.append(f"damaged, and left out with the history of its scope ({task}): {name}")
 
     status = on_store(write, configuration=configuration, url=url)
     for line in damaged:

@@ -33,7 +33,7 @@ class Identities(Protocol):
         ...
 
     async def start(self) -> None:
-        """Learns who is known; raises the store's errors."""
+        """Learns who is known, later where the store is away; raises the store's other errors."""
         ...
 
     async def close(self) -> None:
@@ -68,7 +68,7 @@ class KnownClients(Identities):
         self._following: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        await self._keys.refresh()
+        await self._keys.open()
         self._following = asyncio.create_task(self._keys.follow())
 
     async def close(self) -> None:

@@ -1,12 +1,14 @@
 """The keys that are valid, as of the last look at the store, and who calls with one."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 
 from trueodds_service.caller import Caller
 from trueodds_service.edge.identity.verification import Verification
+from trueodds_service.errors import Unavailable
 from trueodds_service.flows.following import follow
 from trueodds_service.flows.store_calls import StoreCalls
 from trueodds_service.store.keys import ApiKey, Mark, SqlKeyStore, split
@@ -35,6 +37,7 @@ class KnownKeys:
         self._polls = StoreCalls(1, _ANSWER_SECONDS)
         self._verification = Verification()
         self._mark: Mark | None = None
+        self._has_looked = False
         # By their ids.
         self._valid: Mapping[str, ApiKey] = {}
         # Those that somebody has called with, by the SHA-256 of their text.
@@ -47,12 +50,17 @@ class KnownKeys:
             return
         # The mark is the older of the two: what came between is taken over the next time.
         self._valid = await self._polls.ask(self._store.valid)
-        self._mark = mark
+        self._mark, self._has_looked = mark, True
         self._known = {
             digest: _Known(key, known.caller)
             for digest, known in self._known.items()
             if (key := self._valid.get(known.key.id)) and key.hash == known.key.hash
         }
+
+    async def open(self) -> None:
+        """Takes over which keys are valid; where the store is away, ``follow`` does it later."""
+        with suppress(Unavailable):  # which the polls have logged
+            await self.refresh()
 
     async def follow(self) -> None:
         """Refreshes until cancelled."""
@@ -61,8 +69,11 @@ class KnownKeys:
     async def caller(self, text: str) -> Caller | None:
         """Who calls with a key of this text; None where it is none that is valid.
 
-        Raises Unavailable while too much is tried with the same id.
+        Raises Unavailable while too much is tried with the same id, and where the store has not
+        said yet which are valid.
         """
+        if not self._has_looked:
+            raise Unavailable("the store has not answered yet", reason="STORE_UNAVAILABLE")
         digest = sha256(text.encode()).digest()
         known = self._known.get(digest) or await self._verified(text, digest)
         if known is None or not known.key.is_valid(datetime.now(UTC)):
