@@ -27,7 +27,8 @@ def refusal_state(error: Any) -> str:
     with suppress(OSError, ValueError), _connected(host, int(port)) as server:
         user = b"user\0" + connection.user + b"\0\0"
         server.sendall(struct.pack("!ii", len(user) + 8, _PROTOCOL_3) + user)
-        return _state(server.makefile("rb").read(_MOST_BYTES))
+        # Once, and no more: a server that refuses nobody asks for a password next, and waits.
+        return _state(server.recv(_MOST_BYTES))
     return ""
 
 
