@@ -130,6 +130,7 @@ def test_settings_are_sent_whole():
         answer_set=AnswerSetRule(AnswerSetMethod.APS, 0.875),
         require_calibrated=False,
         top_tokens=7,
+        receipts=True,
     )
     assert message.model == "models/aligned"
     assert message.reading.sum_variants
@@ -309,6 +310,7 @@ ANSWER = {
     "low_option_mass": True,
     "raw_because": "no calibrator is active",
     "calibration_stale": True,
+    "receipt": b"sealed",
 }
 
 
