@@ -147,8 +147,8 @@ def test_every_page_is_accessible_and_fits_a_phone(visit, axe, taught, fitted, s
 
 def test_live_numbers_come_by_themselves(visit, service, question, fitted):
     page = visit("live")
-    page.get_by_text("moment").wait_for()
     for _ in range(5):
         service.score(question())
+    page.wait_for_event("response", lambda each: each.url.endswith("/live/numbers"))
     page.get_by_text("ScoringService/Score").wait_for()
     assert "answered with a calibrator" in body(page)
