@@ -96,7 +96,8 @@ class StandIn:
             )
             chosen = int(step.argmax()) if chosen < 0 else chosen
             logprobs, rank = self._of(step, chosen)
-            for token in params.logprob_token_ids or []:
+            likeliest = np.argsort(-step)[: params.logprobs or 0].tolist()
+            for token in [*(params.logprob_token_ids or []), *likeliest]:
                 logprobs[token] = float(step[token])
             flat.add(logprobs, rank)
             tokens = (*tokens, chosen)
