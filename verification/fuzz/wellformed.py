@@ -281,6 +281,23 @@ def _activate(draw: Draw, known: Known) -> fits.ActivateCalibratorRequest:
     )
 
 
+def _drift(draw: Draw, known: Known) -> fits.GetDriftRequest:
+    return fits.GetDriftRequest(
+        name=draw(st.sampled_from(known.calibrators)), window=draw(st.sampled_from([0, 1, 10_000]))
+    )
+
+
+def _outcomes(draw: Draw, known: Known) -> fits.RecordOutcomesRequest:
+    """What is no receipt is told by itself, so nothing is wrong with the request."""
+    receipts = draw(st.lists(st.binary(max_size=300), min_size=1, max_size=4))
+    return fits.RecordOutcomesRequest(
+        outcomes=[
+            fits.ReportedOutcome(receipt=each, option=draw(st.sampled_from([None, 0, 3])))
+            for each in receipts
+        ]
+    )
+
+
 def _named(kind: Callable[..., Message]) -> Callable[[Draw, Known], Message]:
     """Requests that hold only a calibrator's name."""
     return lambda draw, known: kind(name=draw(st.sampled_from(known.calibrators)))
@@ -309,8 +326,8 @@ _REQUESTS: dict[str, Callable[[Draw, Known], Any]] = {
     ),
     "Calibrate": _calibrate,
     "DeleteCalibrator": _named(fits.DeleteCalibratorRequest),
-    "RecordOutcomes": _of_model(fits.RecordOutcomesRequest, "model"),
-    "GetDrift": _of_model(fits.GetDriftRequest, "model"),
+    "RecordOutcomes": _outcomes,
+    "GetDrift": _drift,
     "ListModels": lambda draw, known: models.ListModelsRequest(),
     "GetModel": _of_model(models.GetModelRequest, "name"),
     "Tokenize": _of_model(models.TokenizeRequest, "name"),
