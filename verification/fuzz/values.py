@@ -109,11 +109,10 @@ COUNTS: Values = st.sampled_from([0, 1, 2, 3, 5, 26, 27, 64, 65, 128, 129, 1024,
 
 def values(field: FieldDescriptor, known: Known) -> Values:
     """Values of a scalar field's type; texts know what the field is for."""
-    if field.type == FieldDescriptor.TYPE_BYTES:
-        return st.binary(max_size=300)
     match field.cpp_type:
         case FieldDescriptor.CPPTYPE_STRING:
-            return _strings(field, known)
+            is_bytes = field.type == FieldDescriptor.TYPE_BYTES
+            return st.binary(max_size=300) if is_bytes else _strings(field, known)
         case FieldDescriptor.CPPTYPE_DOUBLE:
             return NUMBERS
         case FieldDescriptor.CPPTYPE_BOOL:
