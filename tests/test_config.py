@@ -174,6 +174,10 @@ def test_a_bad_setting_is_named(write, change, field):
             "limits.max_item: is no setting; did you mean 'max_items'",
         ),
         (
+            _set("outcomes", {"keep_day": 1}),
+            "outcomes.keep_day: is no setting; did you mean 'keep_days'",
+        ),
+        (
             _engine(replicas={"mn": 1, "max": 2}),
             "models.0.engine.vllm.replicas.mn: is no setting; did you mean 'min'? "
             "(there are down_seconds, ",

@@ -451,6 +451,7 @@ _SECTIONS: dict[tuple[str, ...], type[_Settings]] = {
     (): Settings,
     ("limits",): Limits,
     ("decisions",): DecisionSettings,
+    ("outcomes",): OutcomeSettings,
     ("tls",): Tls,
     ("observability",): Observability,
     ("clients",): CertificateClient,

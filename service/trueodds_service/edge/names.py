@@ -11,7 +11,7 @@ def certificate_names(pem: bytes) -> tuple[str, ...]:
     """The URIs, SPIFFE ids among them, and DNS names that a certificate is for, in that order; its
     common name only where it has neither. Of a certificate that the handshake has accepted.
 
-    None where it cannot be parsed: whoever asks is then nobody.
+    Nothing where it cannot be parsed: whoever asks is then nobody.
     """
     try:
         certificate = x509.load_pem_x509_certificate(pem)

@@ -6,13 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from trueodds_service.caller import current
 from trueodds_service.core.calibrators.base import Calibrator as Applied
 from trueodds_service.errors import NotReady, ServiceError
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.apply_calibrator import distributions, mismatch, options_mismatch
 from trueodds_service.flows.catalog import Catalog
-from trueodds_service.prompts.formats import FORMAT_VERSION
 from trueodds_service.prompts.reading import Reading
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.records import Scope
@@ -122,7 +120,7 @@ def _scope(query: CalibrateQuery, catalog: Catalog) -> Scope:
     """The scope of the rows, but for their number of options."""
     model = catalog.find(query.model)
     key = (query.reading or Reading()).key()
-    return Scope(model.name, model.revision, query.task, key, FORMAT_VERSION, 0, current().tenant)
+    return model.scope(query.task, key, 0)
 
 
 def _choose(

@@ -4,9 +4,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from trueodds_service.caller import current
 from trueodds_service.engine.base import Engine, EngineInfo
 from trueodds_service.errors import NotFound, NotReady, Unavailable
+from trueodds_service.prompts.formats import FORMAT_VERSION
 from trueodds_service.prompts.tokenizer import PromptTokenizer
+from trueodds_service.store.records import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,11 @@ class ModelEntry:
     def cause(self) -> str:
         """Why it is not ready, where there is more to say than the state; else empty."""
         return self._cause if self.served is None else ""
+
+    def scope(self, task: str, reading: str, options: int) -> Scope:
+        """The current caller's, of what is asked now; ``reading`` is ``Reading.key``."""
+        tenant = current().tenant
+        return Scope(self.name, self.revision, task, reading, FORMAT_VERSION, options, tenant)
 
     def lost(self) -> None:
         """Its engine is gone, and is being replaced."""

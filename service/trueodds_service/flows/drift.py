@@ -16,6 +16,7 @@ from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.arrays import long_work
 from trueodds_service.flows.evaluate import Evaluation, compared
 from trueodds_service.flows.outcomes import Outcomes
+from trueodds_service.flows.receipts import FLOAT
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.outcomes import Kept
 
@@ -68,6 +69,17 @@ class _Answers:
     choices: NDArray[np.int64]
     right: NDArray[np.int64]
 
+    def only(self, wanted: slice | NDArray[np.bool_]) -> "_Answers":
+        return _Answers(
+            self.raw[wanted], self.calibrated[wanted], self.choices[wanted], self.right[wanted]
+        )
+
+    @property
+    def confidences(self) -> NDArray[np.float64]:
+        """What the calibrated distributions give to the choices, (n,)."""
+        places = np.arange(len(self.choices))
+        return np.asarray(np.minimum(self.calibrated[places, self.choices], 1.0))
+
 
 async def drift(
     model: str, calibrator_id: str, window: int, calibrators: Calibrators, outcomes: Outcomes
@@ -79,21 +91,25 @@ async def drift(
 
 
 def _drift(calibrator: Calibrator, kept: Sequence[Kept], window: int) -> Drift:
-    known = [each for each in kept if each.option is not None]
     everyone = _answers(kept)
     shifted = ShiftTest(alpha=ALPHA)
-    shifted.add(_confidences(everyone))
-    answers = _answers(known)
+    shifted.add(everyone.confidences)
+    answers = everyone.only(everyone.right >= 0)
+    known = len(answers.right)
     calibrated, improvement = CalibrationTest(ALPHA), ImprovementTest(ALPHA)
-    calibrated.add(_confidences(answers), answers.choices == answers.right)
+    calibrated.add(answers.confidences, answers.choices == answers.right)
     if known:
         improvement.add(answers.raw, answers.calibrated, answers.right)
+    moments = [each.answered_at for each in kept if each.option is not None]
+    since_first = _period(answers, moments, MAX_PERIOD)
+    # Of few outcomes the window is all of them, and measuring takes seconds.
+    is_all = min(known, MAX_PERIOD) <= window
     return Drift(
         calibrator=calibrator,
-        outcomes=len(known),
-        unknown=len(kept) - len(known),
-        since_first=_period(known[-MAX_PERIOD:], answers),
-        window=_period(known[-window:][-MAX_PERIOD:], answers),
+        outcomes=known,
+        unknown=len(kept) - known,
+        since_first=since_first,
+        window=since_first if is_all else _period(answers, moments, window),
         tests={
             Promise.TOO_HIGH: calibrated.too_high,
             Promise.TOO_LOW: calibrated.too_low,
@@ -104,31 +120,25 @@ def _drift(calibrator: Calibrator, kept: Sequence[Kept], window: int) -> Drift:
     )
 
 
-def _period(kept: Sequence[Kept], answers: _Answers) -> Period | None:
-    """The last of all outcomes, measured; ``answers`` are those of all."""
-    if not kept:
+def _period(answers: _Answers, moments: Sequence[datetime], most: int) -> Period | None:
+    """The last ``most`` of the answers, measured; ``moments`` are when they were given."""
+    if not moments:
         return None
-    last = slice(len(answers.right) - len(kept), None)
-    before, after, _ = compared(answers.raw[last], answers.calibrated[last], answers.right[last])
-    moments = [each.answered_at for each in kept]
-    return Period(len(kept), min(moments), max(moments), before, after)
+    last, moments = answers.only(slice(-most, None)), moments[-most:]
+    before, after, _ = compared(last.raw, last.calibrated, last.right)
+    return Period(len(moments), min(moments), max(moments), before, after)
 
 
 def _answers(kept: Sequence[Kept]) -> _Answers:
-    """Options that a question does not have hold nothing."""
-    counts = [len(each.probabilities) // 4 for each in kept]
+    """Options that a question does not have hold nothing; -1 is right where nobody knows."""
+    counts = [len(each.probabilities) // FLOAT.itemsize for each in kept]
     held = np.arange(max(counts, default=0)) < np.array(counts, dtype=int)[:, np.newaxis]
     raw, calibrated = np.zeros(held.shape), np.zeros(held.shape)
-    raw[held] = np.frombuffer(b"".join(each.probabilities for each in kept), "<f4")
-    calibrated[held] = np.frombuffer(b"".join(each.calibrated for each in kept), "<f4")
+    raw[held] = np.frombuffer(b"".join(each.probabilities for each in kept), FLOAT)
+    calibrated[held] = np.frombuffer(b"".join(each.calibrated for each in kept), FLOAT)
     return _Answers(
         raw,
         calibrated,
         np.array([each.choice for each in kept], dtype=np.int64),
         np.array([-1 if each.option is None else each.option for each in kept], dtype=np.int64),
     )
-
-
-def _confidences(answers: _Answers) -> NDArray[np.float64]:
-    places = np.arange(len(answers.choices))
-    return np.asarray(np.minimum(answers.calibrated[places, answers.choices], 1.0))

@@ -7,7 +7,6 @@ from importlib.metadata import version
 
 import numpy as np
 
-from trueodds_service.caller import current
 from trueodds_service.core.calibrators.methods import SPECS, Method
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.active_calibrators import Calibrators
@@ -27,7 +26,6 @@ from trueodds_service.flows.fit_data import (
 )
 from trueodds_service.flows.fit_record import Bias, fitted_record
 from trueodds_service.flows.prior import prior_for
-from trueodds_service.prompts.formats import FORMAT_VERSION
 from trueodds_service.prompts.question import Question
 from trueodds_service.prompts.reading import Reading
 from trueodds_service.store.calibrator import Calibrator
@@ -194,9 +192,7 @@ def _scope(query: FitQuery, model: ModelEntry) -> Scope:
             pass
     if query.any_options:
         options = 0
-    return Scope(
-        model.name, model.revision, query.task, key, FORMAT_VERSION, options, current().tenant
-    )
+    return model.scope(query.task, key, options)
 
 
 def _provenance(

@@ -23,7 +23,8 @@ _VERSION = 1
 # Version, id, milliseconds since 1970, the choice, the number of options.
 _HEAD = struct.Struct("<B16sQHH")
 _SEAL_BYTES = 16
-_FLOAT_BYTES = 4
+FLOAT = np.dtype("<f4")
+"""How probabilities are kept."""
 
 
 class BadReceipt(ValueError):
@@ -45,8 +46,8 @@ def seal_receipt(
     body = b"".join(
         (
             _HEAD.pack(_VERSION, secrets.token_bytes(16), now, choice, options),
-            np.asarray(probabilities, "<f4").tobytes(),
-            np.asarray(calibrated, "<f4").tobytes(),
+            np.asarray(probabilities, FLOAT).tobytes(),
+            np.asarray(calibrated, FLOAT).tobytes(),
             said.encode(),
         )
     )
@@ -61,7 +62,7 @@ def open_receipt(key: bytes, receipt: bytes, option: int | None, tenant: str) ->
     version, answer_id, when, choice, options = _HEAD.unpack_from(body)
     if version != _VERSION:
         raise BadReceipt("is a receipt of another version of the service")
-    size = options * _FLOAT_BYTES
+    size = options * FLOAT.itemsize
     first, second = _HEAD.size, _HEAD.size + size
     scope, calibrator = _said(json.loads(body[second + size :]))
     if scope.tenant != tenant:

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueodds_service import watching
-from trueodds_service.caller import current
 from trueodds_service.core.arrays.distributions import entropy
 from trueodds_service.core.calibrators.base import Calibrator as Applied
 from trueodds_service.errors import ServiceError, field
@@ -147,9 +146,8 @@ def _outcomes(
     by_scope: dict[Scope, list[tuple[int, Read]]] = {}
     for place, each in enumerate(reads):
         if isinstance(each, Read):
-            by_scope.setdefault(scope_of(model, query.task_of(place), each), []).append(
-                (place, each)
-            )
+            scope = model.scope(query.task_of(place), each.key, len(each.scores))
+            by_scope.setdefault(scope, []).append((place, each))
     for scope, placed in by_scope.items():
         # One calibrator a scope, so one array.
         calibrator = named or calibrators.active(scope)
@@ -162,19 +160,6 @@ def _outcomes(
         for (place, _), answer in zip(placed, answers, strict=True):
             outcomes[place] = answer
     return [outcome for outcome in outcomes if outcome is not None]
-
-
-def scope_of(model: ModelEntry, task: str, read: Read) -> Scope:
-    """The scope that a calibrator has to match."""
-    return Scope(
-        model.name,
-        model.revision,
-        task,
-        read.key,
-        FORMAT_VERSION,
-        len(read.scores),
-        current().tenant,
-    )
 
 
 def _scope_answers(

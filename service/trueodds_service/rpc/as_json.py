@@ -14,10 +14,9 @@ from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from trueodds.v1 import calibration_pb2, model_pb2, scoring_pb2
 from trueodds_service.errors import InvalidInput
 from trueodds_service.rpc.calibration.calibrators import calibrator_message
-from trueodds_service.rpc.services import Services
+from trueodds_service.rpc.services import DESCRIPTORS, Services
 from trueodds_service.rpc.status import of_any
 from trueodds_service.store.calibrator import Calibrator
 
@@ -56,15 +55,10 @@ class JsonMethod:
 
 def json_methods(services: Services) -> list[JsonMethod]:
     """Every method of the contract."""
-    described = (
-        (scoring_pb2, "ScoringService", services.scoring),
-        (calibration_pb2, "CalibrationService", services.calibration),
-        (model_pb2, "ModelService", services.models),
-    )
     return [
         _method(method, servicer)
-        for module, name, servicer in described
-        for method in module.DESCRIPTOR.services_by_name[name].methods
+        for described, servicer in zip(DESCRIPTORS, services, strict=True)
+        for method in described.methods
     ]
 
 

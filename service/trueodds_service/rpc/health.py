@@ -2,17 +2,9 @@
 
 from collections.abc import Mapping
 
-from trueodds.v1 import calibration_pb2, model_pb2, scoring_pb2
+from trueodds_service.rpc.services import DESCRIPTORS
 
-_SCORING, _CALIBRATION, _MODELS = (
-    file.DESCRIPTOR.services_by_name[name].full_name
-    for file, name in (
-        (scoring_pb2, "ScoringService"),
-        (calibration_pb2, "CalibrationService"),
-        (model_pb2, "ModelService"),
-    )
-)
-SERVICES = (_SCORING, _CALIBRATION, _MODELS)
+SERVICES = _SCORING, _CALIBRATION, _MODELS = [service.full_name for service in DESCRIPTORS]
 
 ALIVE = ""
 """The process, from when it listens until it stops."""

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from trueodds.v1 import calibration_pb2, model_pb2, scoring_pb2
 from trueodds_service.config import Settings
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog
@@ -9,6 +10,13 @@ from trueodds_service.flows.outcomes import Outcomes
 from trueodds_service.rpc.calibration.servicer import CalibrationServicer
 from trueodds_service.rpc.models import ModelServicer
 from trueodds_service.rpc.scoring import ScoringServicer
+
+DESCRIPTORS = (
+    scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"],
+    calibration_pb2.DESCRIPTOR.services_by_name["CalibrationService"],
+    model_pb2.DESCRIPTOR.services_by_name["ModelService"],
+)
+"""The services of the contract, in the order of ``Services``."""
 
 
 class Services(NamedTuple):

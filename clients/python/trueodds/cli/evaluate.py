@@ -21,7 +21,8 @@ from trueodds.cli.console import (
 from trueodds.cli.files import STDIN, FileOptions, file_options, labelled
 from trueodds.cli.options import reading_options
 from trueodds.cli.server import Target, asks_server
-from trueodds.evaluation import Estimate, Report
+from trueodds.cli.tables import estimate_text
+from trueodds.evaluation import Report
 from trueodds.types import Reading
 
 
@@ -90,16 +91,8 @@ def _metrics(report: Report) -> Table:
     table = Table("metric", "before", "after", "difference", title=f"{report.items} questions")
     for name in sorted(report.before.metrics.keys() | report.after.metrics.keys()):
         told = (report.before.metrics, report.after.metrics, report.differences)
-        table.add_row(name, *(_estimate(metrics.get(name)) for metrics in told))
+        table.add_row(name, *(estimate_text(metrics.get(name), 4) for metrics in told))
     return table
-
-
-def _estimate(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "–"
-    if estimate.lower == estimate.upper:
-        return f"{estimate.value:.4f}"
-    return f"{estimate.value:.4f} ({estimate.lower:.4f} to {estimate.upper:.4f})"
 
 
 def _abstentions(report: Report) -> Table:

@@ -15,8 +15,8 @@ from trueodds.cli.calibrators import Name
 from trueodds.cli.console import Wait, connected, err, out
 from trueodds.cli.files import STDIN
 from trueodds.cli.server import Target, asks_server
+from trueodds.cli.tables import estimate_text
 from trueodds.drift import Drift, Outcome, Period, Promise
-from trueodds.evaluation import Estimate
 
 _SAID = {
     Promise.TOO_HIGH: "confidences are too high",
@@ -125,16 +125,8 @@ def _metrics(since_first: Period, window: Period) -> Table:
     )
     told = (window.after, window.before, since_first.after, since_first.before)
     for name in _METRICS:
-        table.add_row(name, *(_estimate(each.metrics.get(name)) for each in told))
+        table.add_row(name, *(estimate_text(each.metrics.get(name), 3) for each in told))
     return table
-
-
-def _estimate(estimate: Estimate | None) -> str:
-    if estimate is None:
-        return "–"
-    if estimate.lower == estimate.upper:
-        return f"{estimate.value:.3f}"
-    return f"{estimate.value:.3f} ({estimate.lower:.3f} to {estimate.upper:.3f})"
 
 
 def _tests(found: Drift) -> Table:

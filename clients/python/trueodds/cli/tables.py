@@ -6,6 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trueodds.errors import TrueoddsError
+from trueodds.evaluation import Estimate
 from trueodds.types import Answer, Calibrator, Model, ModelState, Prior, Question, Selection
 
 _SHOWN = 8
@@ -34,6 +35,16 @@ def answer_table(question: Question, outcome: Answer | TrueoddsError) -> Table:
         + (" · abstained" if outcome.abstained else "")
     )
     return table
+
+
+def estimate_text(estimate: Estimate | None, digits: int) -> str:
+    """A number, and its interval where it has one."""
+    if estimate is None:
+        return "–"
+    if estimate.lower == estimate.upper:
+        return f"{estimate.value:.{digits}f}"
+    low, high = (f"{each:.{digits}f}" for each in (estimate.lower, estimate.upper))
+    return f"{estimate.value:.{digits}f} ({low} to {high})"
 
 
 def models_table(models: Iterable[Model]) -> Table:

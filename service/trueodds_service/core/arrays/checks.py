@@ -94,6 +94,6 @@ def as_correct(values: ArrayLike, items: int) -> NDArray[np.float64]:
 def as_unit_interval(values: ArrayLike, name: str) -> NDArray[np.float64]:
     """Numbers in [0, 1], of any shape. Raises ValueError at any other, and at NaN."""
     array = np.asarray(values, dtype=np.float64)
-    if not ((array >= 0) & (array <= 1)).all():
+    if not ((array >= 0) & (array <= 1)).all():  # written so that NaN fails as well
         raise ValueError(f"{name} must lie in [0, 1]")
     return array

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trueodds_service.core.arrays.checks import as_unit_interval
 from trueodds_service.core.calibrators.base import Parameters
 from trueodds_service.core.calibrators.confidence_split import Split
 from trueodds_service.core.calibrators.temperature import TemperatureScaling
@@ -30,7 +31,7 @@ class CurveMap:
         if not 0 < len(self.confidence) == len(self.calibrated):
             raise ValueError("confidence and calibrated must be as many, at least one")
         _check_ascending("confidence", self.confidence)
-        _check_unit("calibrated", self.calibrated)
+        as_unit_interval(self.calibrated, "calibrated")
 
     @property
     def parameters(self) -> Parameters:
@@ -99,7 +100,7 @@ class BinnedScaling:
         if not 0 < len(self.calibrated) == len(self.edges) - 1:
             raise ValueError("edges must be one more than calibrated, at least two")
         _check_ascending("edges", self.edges)
-        _check_unit("calibrated", self.calibrated)
+        as_unit_interval(self.calibrated, "calibrated")
 
     @property
     def parameters(self) -> Parameters:
@@ -117,13 +118,7 @@ class BinnedScaling:
         return split.with_confidence(np.asarray(np.array(self.calibrated)[place]))
 
 
-def _check_unit(name: str, values: tuple[float, ...]) -> None:
-    array = np.array(values)
-    if not ((array >= 0) & (array <= 1)).all():  # written so that NaN fails as well
-        raise ValueError(f"{name} must lie in [0, 1]")
-
-
 def _check_ascending(name: str, values: tuple[float, ...]) -> None:
-    _check_unit(name, values)
+    as_unit_interval(values, name)
     if (np.diff(values) < 0).any():
         raise ValueError(f"{name} must ascend")

@@ -5,6 +5,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from trueodds_service.core.arrays.checks import as_unit_interval
+
 Binning = Literal["equal_width", "equal_mass"]
 
 # The paper's; its "equal-sized" may mean either binning, so both are offered.
@@ -16,9 +18,7 @@ def as_confidence(values: ArrayLike) -> NDArray[np.float64]:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"confidence must have shape (n,) with n >= 1, got {array.shape}")
-    if not ((array >= 0) & (array <= 1)).all():  # written so that NaN fails as well
-        raise ValueError("confidence must lie in [0, 1]")
-    return array
+    return as_unit_interval(array, "confidence")
 
 
 def edges_of(
