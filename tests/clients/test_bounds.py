@@ -93,16 +93,29 @@ class Held(scoring_pb2_grpc.ScoringServiceServicer, model_pb2_grpc.ModelServiceS
 
 
 @pytest.fixture
-def held(service):
-    held = Held(service.models)
-    server = grpc.server(ThreadPoolExecutor(8))
-    scoring_pb2_grpc.add_ScoringServiceServicer_to_server(held, server)
-    model_pb2_grpc.add_ModelServiceServicer_to_server(held, server)
-    held.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-    server.start()
+def serve():
+    """Serves a servicer of both services, which gets to know its ``address``."""
+    servers = []
+
+    def serve(servicer):
+        server = grpc.server(ThreadPoolExecutor(32))
+        scoring_pb2_grpc.add_ScoringServiceServicer_to_server(servicer, server)
+        model_pb2_grpc.add_ModelServiceServicer_to_server(servicer, server)
+        servicer.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+        server.start()
+        servers.append(server)
+        return servicer
+
+    yield serve
+    for server in servers:
+        server.stop(None)
+
+
+@pytest.fixture
+def held(service, serve):
+    held = serve(Held(service.models))
     yield held
     held.over.set()
-    server.stop(None)
 
 
 @pytest.fixture
@@ -140,14 +153,39 @@ class Window(Held):
         return response
 
 
-def test_no_more_messages_are_under_way_than_the_window(connect, service, ask, small_messages):
-    window = Window(service.scoring, service.models)
-    server = grpc.server(ThreadPoolExecutor(32))
-    scoring_pb2_grpc.add_ScoringServiceServicer_to_server(window, server)
-    model_pb2_grpc.add_ModelServiceServicer_to_server(window, server)
-    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-    server.start()
-    answers = connect(address).score_batch([ask()] * 60, model="aligned")
-    server.stop(None)
+def test_no_more_messages_are_under_way_than_the_window(
+    connect, service, serve, ask, small_messages
+):
+    window = serve(Window(service.scoring, service.models))
+    answers = connect(window.address).score_batch([ask()] * 60, model="aligned")
     assert len(answers) == 60
     assert window.most == WINDOW
+
+
+class Counted(Window):
+    """Answers everything, and keeps what it was asked: each batch's number of questions."""
+
+    def __init__(self, scoring, models):
+        super().__init__(scoring, models)
+        self.batches, self.models_asked = [], 0
+
+    def GetModel(self, request, context):  # noqa: N802
+        self.models_asked += 1
+        return super().GetModel(request, context)
+
+    def BatchScore(self, request, _):  # noqa: N802
+        self.batches.append(len(request.questions))
+        return self._scoring.BatchScore(request)
+
+
+@pytest.mark.parametrize(
+    ("questions", "batches", "models_asked"), [(1, [1], 0), (2, [2], 1), (5, [2, 2, 1], 1)]
+)
+def test_a_call_costs_no_more_messages_than_it_needs(
+    connect, service, serve, ask, small_messages, questions, batches, models_asked
+):
+    """A lone question asks for no limits, which it cannot exceed; more of them ask once."""
+    counted = serve(Counted(service.scoring, service.models))
+    connect(counted.address).score_batch([ask()] * questions, model="aligned")
+    assert sorted(counted.batches, reverse=True) == batches
+    assert counted.models_asked == models_asked

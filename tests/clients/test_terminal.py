@@ -83,6 +83,31 @@ def test_a_pipe_that_nobody_reads_ends_it_quietly(start, write):
     assert (process.returncode, complaints) == (1, b"")
 
 
+WIDE = "a column whose name is longer than a narrow terminal is wide"
+FOREIGN = (f"question,choices,answer,{WIDE}", "Which?,\"['a', 'b']\",0,x")
+SAID = {
+    "what a file is taken for": (("score", "aligned"), FOREIGN, ()),
+    "a fit": (
+        ("fit", "aligned"),
+        FOREIGN,
+        ("--method", "temperature", "--activate", "--task", "narrow"),
+    ),
+    "an error": (("score", "a-model-of-a-long-name-that-is-missing"), FOREIGN, ()),
+}
+
+
+@pytest.mark.parametrize("of", SAID)
+def test_a_narrow_terminal_changes_nothing_of_what_is_said(command, write, monkeypatch, of):
+    """Where a line ends is left to the terminal: whoever reads a log has it as it was said."""
+    (name, model), rows, options = SAID[of]
+    args = (name, model, write(*rows, name="questions.csv"), *options)
+    wide = command(*args)
+    monkeypatch.setenv("COLUMNS", "30")
+    narrow = command(*args)
+    assert narrow.stderr == wide.stderr
+    assert max(map(len, wide.stderr.splitlines())) > 40
+
+
 # A kill in the middle
 
 

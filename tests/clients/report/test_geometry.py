@@ -159,6 +159,29 @@ def test_the_scale_ends_at_a_round_risk(simulate, risk, top):
     assert plot_of(report).top == pytest.approx(top)
 
 
+def test_the_scale_holds_a_risk_in_the_middle_and_not_that_of_the_first_few(simulate):
+    points = (
+        RiskCoverage(0.9, 0.04, 1.0),
+        RiskCoverage(0.8, 0.05, 0.3),
+        RiskCoverage(0.5, 1.0, 0.1),
+    )
+    side = Evaluation(risk_coverage=points)
+    assert plot_of(simulate(n=20, abstentions=(), before=side, after=side)).top == pytest.approx(
+        0.3
+    )
+
+
+@pytest.mark.parametrize("percent", [1, 3, 5, 6, 9, 11, 24, 26, 49, 51, 76, 100])
+def test_a_scale_has_few_marks_and_each_says_its_risk(simulate, percent):
+    side = Evaluation(risk_coverage=(RiskCoverage(0.5, 1.0, percent / 100),))
+    report = simulate(n=20, abstentions=(), before=side, after=side)
+    drawn, plot = curve(report), plot_of(report)
+    marks = re.findall(r'text-anchor="end" x="[\d.]+" y="([\d.]+)">(\d+)<', drawn)
+    assert 2 <= len(marks) <= 6
+    for y, said in marks:
+        assert float(y) - 4 == pytest.approx(plot.y(int(said) / 100), abs=0.051)
+
+
 def test_a_threshold_lies_at_its_coverage_and_risk_under_its_bound(simulate):
     rules = (AbstentionRule(0.05, 0.8, 0.5, 0.03, 0.05), AbstentionRule(0.01, None, 0, 0, 0))
     report = simulate(n=50, abstentions=rules)

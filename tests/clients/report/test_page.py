@@ -87,6 +87,18 @@ def test_the_pictures_stand_alone(report):
         assert [each.tag.split("}")[1] for each in root][:2] == ["title", "desc"]
 
 
+def test_a_picture_is_called_what_it_shows(simulate):
+    titles = {
+        name: ET.fromstring(picture)[0].text  # noqa: S314
+        for name, picture in pictures(simulate(n=50)).items()
+    }
+    assert titles == {
+        "reliability": "Reliability before and after calibration, bins of equal width",
+        "reliability-equal-mass": "Reliability before and after calibration, bins of equal mass",
+        "risk-coverage": "Risk and coverage, before and after calibration",
+    }
+
+
 def test_everything_is_inside_its_drawing(report):
     for picture in pictures(report).values():
         root = ET.fromstring(picture)  # noqa: S314

@@ -14,9 +14,9 @@ from trueodds.cli.console import (
     Wait,
     connected,
     counted,
-    err,
     extras,
     fail,
+    say,
     tell_low_mass,
     tell_stale,
     tell_unusable,
@@ -85,7 +85,7 @@ def bulk(
         if files.dry_run:
             typer.echo(opened.preview())
             return
-        err.print(opened.told(), soft_wrap=True)
+        say(opened.told())
         try:
             asked["shots"] = files.shots(shots, stack, opened.columns, _MOST_SHOTS)
             if calibrator := asked["calibrator"]:
@@ -98,11 +98,11 @@ def bulk(
                 raise
             fail(f"{error.filename or output}: {error.strerror or error}")
         except KeyboardInterrupt:
-            err.print("stopped; the same command goes on from here", soft_wrap=True)
+            say("stopped; the same command goes on from here")
             raise typer.Exit(130) from None
     resumed = f", {done.resumed:,} of them from before" if done.resumed else ""
     rows, errors = counted(done.rows, "row"), counted(done.errors, "error")
-    err.print(f"{output}: {rows}{resumed}; {errors}", soft_wrap=True)
+    say(f"{output}: {rows}{resumed}; {errors}")
     tell_unusable(done.unusable, done.first_unusable)
     tell_low_mass(done.low_mass, done.rows - done.errors)
     tell_stale(done.stale, done.rows - done.errors)

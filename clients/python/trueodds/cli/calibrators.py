@@ -16,10 +16,10 @@ from trueodds.cli.console import (
     Task,
     Wait,
     connected,
-    err,
     extras,
     out,
     progress_bar,
+    say,
 )
 from trueodds.cli.files import STDIN, FileOptions, examples, file_options, labelled
 from trueodds.cli.options import reading_options
@@ -118,7 +118,7 @@ def fit(
     with extras("bulk"), connected(server, wait=wait, model=model) as client, ExitStack() as stack:
         opened = None if questions is None else files.open(questions, stack)
         if dry_run and opened is not None:
-            err.print(opened.preview(), soft_wrap=True)
+            say(opened.preview())
         read = labelled if method in LABELLED else examples
         items = [] if opened is None else read(opened)
         columns = None if opened is None else opened.columns
@@ -148,20 +148,19 @@ def fit(
             )
     if dry_run:
         out.print(calibrator_table(calibrator))
-        err.print("a dry run: nothing is stored", soft_wrap=True)
+        say("a dry run: nothing is stored")
         return
     state = "active" if calibrator.active else "not active; see trueodds calibrators activate"
     fitted = calibrator.method.value
     if calibrator.temperature is not None:
         fitted += f", T = {temperature_text(calibrator)}"
-    err.print(f"{fitted}, {state}", soft_wrap=True)
+    say(f"{fitted}, {state}")
     if calibrator.fallback:
-        err.print(calibrator.fallback, soft_wrap=True)
+        say(calibrator.fallback)
     typer.echo(calibrator.name)
     if activate and not calibrator.active:
-        err.print(
+        say(
             f"not activated: {calibrator.degenerate}; --force activates it all the same",
-            soft_wrap=True,
         )
         raise typer.Exit(1)
 
@@ -188,7 +187,7 @@ def list_calibrators(
         warnings.simplefilter("always", DamagedCalibratorWarning)
         out.print(calibrators_table(client.calibrators(model, task=task)))
     for each in damaged:
-        err.print(f"warning: {each.message}", soft_wrap=True)
+        say(f"warning: {each.message}")
 
 
 @calibrators_app.command()

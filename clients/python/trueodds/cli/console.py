@@ -52,9 +52,17 @@ def whole_name(client: Client, model: str, calibrator: str) -> str:
     return client.calibrator(name).name if start else name
 
 
+def say(message: str | Text) -> None:
+    """Tells it beside the output: a paragraph a line, however narrow the terminal is.
+
+    What reads a log or copies a path wants it as it is; a terminal folds it by itself.
+    """
+    err.print(message, soft_wrap=True)
+
+
 def fail(message: str) -> NoReturn:
     """Says what is wrong, and ends with status 1."""
-    err.print(Text("error: ", style="bold red") + Text(message), soft_wrap=True)
+    say(Text("error: ", style="bold red") + Text(message))
     raise typer.Exit(1)
 
 
@@ -67,28 +75,26 @@ def tell_unusable(number: int, first: str, so: str = "") -> None:
     """Says how many right answers of a file could not be used; ``first`` of them, and why."""
     if number:
         are = "is" if number == 1 else "are"
-        err.print(f"{counted(number, 'answer')} {are} not usable{so}; {first}", soft_wrap=True)
+        say(f"{counted(number, 'answer')} {are} not usable{so}; {first}")
 
 
 def tell_low_mass(low: int, answers: int) -> None:
     """Warns of answers whose options hold next to nothing of what the model would say."""
     if low:
-        err.print(
+        say(
             f"warning: low option mass in {low:,} of {counted(answers, 'answer')}: the model would "
             "hardly write any of their options, so that their probabilities mean little. Try "
             "another --format, or worked examples by --shots.",
-            soft_wrap=True,
         )
 
 
 def tell_stale(stale: int, answers: int) -> None:
     """Warns of answers that were given while the service could not know what is active."""
     if stale:
-        err.print(
+        say(
             f"warning: the store of calibrators was away for {stale:,} of "
             f"{counted(answers, 'answer')}: those have the calibrators that were active before "
             "(calibration_stale).",
-            soft_wrap=True,
         )
 
 

@@ -13,10 +13,10 @@ from trueodds.cli.console import (
     Shots,
     Wait,
     connected,
-    err,
     extras,
     out,
     progress_bar,
+    say,
 )
 from trueodds.cli.files import STDIN, FileOptions, file_options, labelled
 from trueodds.cli.options import reading_options
@@ -84,7 +84,7 @@ def evaluate(
     for table in (_metrics(report), _abstentions(report), _answer_sets(report)):
         out.print(table)
     if report.in_sample:
-        err.print("these are the items of the fit: the numbers flatter", soft_wrap=True)
+        say("these are the items of the fit: the numbers flatter")
 
 
 def _metrics(report: Report) -> Table:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from trueodds.cli.console import err, tell_unusable
+from trueodds.cli.console import say, tell_unusable
 from trueodds.cli.options import Command, takes
 from trueodds.files import (
     Columns,
@@ -142,7 +142,7 @@ def labelled(file: OpenFile) -> list[Example]:
 def _questions(file: OpenFile) -> tuple[list[tuple[Item, Question]], list[Item]]:
     """All, and those whose answer is not usable."""
     if not file.is_plain():
-        err.print(file.told(), soft_wrap=True)
+        say(file.told())
     found = []
     for item in file.items():
         if item.question is None:

@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from trueodds.cli.calibrators import Name
-from trueodds.cli.console import Wait, connected, err, out
+from trueodds.cli.console import Wait, connected, out, say
 from trueodds.cli.files import STDIN
 from trueodds.cli.server import Target, asks_server
 from trueodds.cli.tables import estimate_text
@@ -51,7 +51,7 @@ def outcomes(
         found = client.record_outcomes(told)
     out.print(f"{found.recorded} new, {found.corrected} corrected, {found.unchanged} known already")
     for _, error in found.errors:
-        err.print(str(error), soft_wrap=True, markup=False)
+        say(str(error))
     if found.errors:
         raise typer.Exit(1)
 

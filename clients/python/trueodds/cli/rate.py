@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from trueodds.cli.console import counted, err
+from trueodds.cli.console import counted, err, say
 
 _LINE_SECONDS = 30.0
 
@@ -60,9 +60,8 @@ def _lines(total: int) -> Callable[[int, int], None]:
         rate = (done - before) / (now - since)
         left = timedelta(seconds=round((total - done) / rate))
         wrong = f", {counted(errors, 'error')}" if errors else ""
-        err.print(
+        say(
             f"{done:,} of {counted(total, 'row')}{wrong}, {rate:,.0f} a second, {left} left",
-            soft_wrap=True,
         )
 
     return update

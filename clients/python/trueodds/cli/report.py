@@ -13,10 +13,10 @@ from trueodds.cli.console import (
     Wait,
     calibrator_name,
     connected,
-    err,
     extras,
     fail,
     progress_bar,
+    say,
 )
 from trueodds.cli.files import STDIN, FileOptions, file_options, labelled
 from trueodds.cli.options import reading_options
@@ -107,7 +107,7 @@ def report(
                     timeout=timeout,
                 )
     _write(found, output, svg, png_folder, json)
-    err.print(" ".join(verdict(found).value))
+    say(" ".join(verdict(found).value))
     typer.echo(output)
 
 

@@ -13,9 +13,9 @@ from trueodds.cli.console import (
     Task,
     Wait,
     connected,
-    err,
     extras,
     progress_bar,
+    say,
     tell_low_mass,
     tell_stale,
 )
@@ -84,7 +84,7 @@ def score(
                 return
             items, columns = opened.items(), opened.columns
             if not opened.is_plain():
-                err.print(opened.told(), soft_wrap=True)
+                say(opened.told())
         asked["shots"] = files.shots(shots, stack, columns)
         printer = Printer(items, table=table, with_set=asked["answer_set"] is not None)
         with progress_bar("scoring", prints=True) as progress:

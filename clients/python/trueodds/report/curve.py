@@ -55,7 +55,7 @@ def curve_picture(report: Report) -> str:
 def plot_of(report: Report) -> Plot:
     """Choose the scale: a round risk above all that the curves and the rules show."""
     curves = (*report.before.risk_coverage, *report.after.risk_coverage)
-    risks = [p.risk for p in curves if p.coverage >= SETTLED or p.coverage >= 1.0]
+    risks = [p.risk for p in curves if p.coverage >= SETTLED]
     risks += [rule.risk_upper_bound for rule in _kept(report.abstentions)]
     highest = max(risks, default=0.0)
     step = _step(highest)
