@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from trueodds_service.caller import NAME as TENANT_NAME
 from trueodds_service.caller import Permission
 from trueodds_service.errors import ConfigError
+from trueodds_service.hub import hub_name
 
 MAX_LORA_RANK = 512
 _TENSOR_PARALLEL = (2, 4, 8)
@@ -144,7 +145,8 @@ class ModelSettings(_Settings):
     name: str
     """What callers call it: lower-case letters, digits, '.', '_' and '-'."""
     weights: Path
-    """The model's folder, relative to the configuration file. An adapter has its base's."""
+    """The model's folder, relative to the configuration file, or its name on the Hugging Face hub,
+    ORG/NAME@REVISION, to be fetched into the cache of each machine. An adapter has its base's."""
     adapter: Path | None = None
     """The folder of a LoRA adapter, as peft saves it."""
     base: str | None = None
@@ -474,6 +476,8 @@ def _wrong_folders(settings: Settings) -> list[str]:
 
 
 def _wrong_weights(name: str, folder: Path) -> str:
+    if hub_name(folder):
+        return ""
     if not folder.is_dir():
         return f"the weights of {name!r} are no folder ({folder})"
     if not (folder / "config.json").is_file():
@@ -497,7 +501,15 @@ def _wrong_adapter(name: str, folder: Path) -> str:
 def _absolute(settings: Settings, root: Path) -> Settings:
     models = []
     for model in settings.models:
-        update = {"weights": (root / model.weights).resolve()}
+        update = {}
+        folder = (root / model.weights).resolve()
+        if not hub_name(model.weights):
+            update["weights"] = folder
+        elif folder.is_dir():
+            raise ConfigError(
+                f"models: the weights of {model.name!r} ({model.weights}) are a folder here, and "
+                f"may be a name on the hub: a folder is named in full ({folder})"
+            )
         if model.adapter is not None:
             update["adapter"] = (root / model.adapter).resolve()
         models.append(model.model_copy(update=update))

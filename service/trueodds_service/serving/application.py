@@ -17,6 +17,7 @@ from trueodds_service.serving.placement import default_gateways, place
 from trueodds_service.serving.replica import Replica
 from trueodds_service.serving.scaling import autoscaling, on_each_node
 from trueodds_service.serving.versions import of_engine, of_gateway, versioned
+from trueodds_service.serving.weights import pinned
 
 # Nothing of each call: everybody asks the directory once a second.
 LOGGING = LoggingConfig(log_level="WARNING", enable_access_log=False)
@@ -43,8 +44,10 @@ def application(settings: Settings, sockets: Path | None) -> serve.Application:
 
     Without, it is for a cluster: its processes reach each other between nodes, too, and each node
     has its gateways, also one that comes later. Raises ConfigError when the models want more GPUs
-    than Ray has.
+    than Ray has, or one is not on the hub.
     """
+    # All processes are to have the same commit, also those that start later.
+    settings = pinned(settings)
     # An adapter runs in the engine of its base.
     bases = [model for model in settings.models if model.base is None]
     models = place(bases, gpus_by_node())

@@ -7,9 +7,10 @@ from functools import partial
 from pathlib import Path
 
 from trueodds_service.app import load_tokenizer
-from trueodds_service.config import Settings
+from trueodds_service.config import ModelSettings, Settings
 from trueodds_service.edge import tls
 from trueodds_service.errors import ServiceError
+from trueodds_service.hub import hub_name, pin
 from trueodds_service.prompts.loading import leave_torch_out
 from trueodds_service.revision import check_weights
 from trueodds_service.serving.address import addresses, check_address, check_fixed
@@ -45,15 +46,7 @@ def look(settings: Settings, *, in_cluster: bool = False) -> Iterator[Finding]:
         yield _finding(f"certificates: {settings.tls.cert}", partial(tls.read, settings.tls))
     yield _finding(f"store: {without_password(settings.store)}", lambda: probe(settings.store))
     for model in settings.models:
-        named = f"model {model.name}:"
-        folder = model.adapter or model.weights
-        kind = "weights" if model.adapter is None else "adapter"
-        yield _finding(f"{named} {kind} {folder}", partial(check_weights, folder))
-        if model.base is None:
-            yield _finding(
-                f"{named} tokenizer {model.weights}",
-                partial(load_tokenizer, model.weights, _ANY_LENGTH),
-            )
+        yield from _of_model(model)
     if in_cluster:
         return
     bases = [model for model in settings.models if model.base is None]
@@ -61,6 +54,21 @@ def look(settings: Settings, *, in_cluster: bool = False) -> Iterator[Finding]:
         yield Finding("GPUs: not told by a driver here; Ray counts them when it starts")
     else:
         yield _finding(f"GPUs: {gpus} here", lambda: place(bases, [gpus]))
+
+
+def _of_model(model: ModelSettings) -> Iterator[Finding]:
+    named = f"model {model.name}:"
+    if model.adapter is not None:
+        yield _finding(f"{named} adapter {model.adapter}", partial(check_weights, model.adapter))
+        return
+    if (name := hub_name(model.weights)) is not None:
+        # Its files may be here only later.
+        yield _finding(f"{named} weights {name}", partial(pin, name))
+        return
+    yield _finding(f"{named} weights {model.weights}", partial(check_weights, model.weights))
+    yield _finding(
+        f"{named} tokenizer {model.weights}", partial(load_tokenizer, model.weights, _ANY_LENGTH)
+    )
 
 
 def _finding(thing: str, check: Callable[[], object]) -> Finding:

@@ -28,6 +28,7 @@ from trueodds_service.serving.progress import States
 from trueodds_service.serving.replica import ABSENT
 from trueodds_service.serving.replicas import Replicas, ServedReplicas
 from trueodds_service.serving.sockets import node_folder
+from trueodds_service.serving.weights import all_at_hand
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class Gateway:
         folder = sockets or node_folder(nodes.here())
         metrics = ProcessMetrics(f"gateway-{self._number:x}", folder)
         logs.write(metrics.process, folder)
+        settings = await asyncio.to_thread(all_at_hand, settings)
         settings = listening_on(settings, nodes.address())
         self._app = App(settings, metrics)
         self._models = settings.models

@@ -35,6 +35,7 @@ from trueodds_service.serving.loopback import keep_serve_to_this_machine
 from trueodds_service.serving.pauses import pause_before_start
 from trueodds_service.serving.scaling import PROMPTS
 from trueodds_service.serving.sockets import node_folder
+from trueodds_service.serving.weights import at_hand
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +77,7 @@ class Replica:
         self._metrics = ProcessMetrics(f"replica-{number:x}", sockets)
         logs.write(self._metrics.process, sockets)
         await asyncio.sleep(pause_before_start(sockets / f"{model.name}.starts"))
+        model = await asyncio.to_thread(at_hand, model)
         self._engine = start_engine(model, adapters)
         await warm_up(self._engine, None)
         for adapter in adapters:

@@ -1,0 +1,107 @@
+"""Weights on the Hugging Face hub: found by name, and fetched into its cache on this machine."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from trueodds_service.errors import ConfigError
+
+_NAME = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)@([A-Za-z0-9][\w./-]*)")
+
+# What a model is read from, at the top of its repository: folders hold it in other forms.
+_FILES = ("*.json", "*.model", "*.txt", "*.jinja")
+_IN_FOLDERS = "*/*"
+# The first of these that there is.
+_WEIGHTS = ("*.safetensors", "*.bin")
+
+Progress = Callable[[int, int], None]
+"""Told how many bytes are here, and of how many."""
+
+
+class HubName(NamedTuple):
+    """A model on the hub."""
+
+    repository: str
+    """``ORG/NAME``."""
+    revision: str
+    """A commit, a branch or a tag."""
+
+    def __str__(self) -> str:
+        return f"{self.repository}@{self.revision}"
+
+
+def hub_name(weights: Path) -> HubName | None:
+    """What ``ORG/NAME@REVISION`` names; None for a folder."""
+    found = _NAME.fullmatch(str(weights))
+    return HubName(*found.groups()) if found else None
+
+
+def pin(name: HubName) -> HubName:
+    """The same with the commit that a branch or a tag is now.
+
+    Where the hub cannot be reached, it is what it was when it was fetched. Raises ConfigError.
+    """
+    from huggingface_hub import HfApi  # noqa: PLC0415 (asks the environment)
+
+    with _explained(name):
+        found = HfApi().resolve_revision(name.repository, revision=name.revision)
+    return HubName(name.repository, str(found.resolved))
+
+
+def fetch(name: HubName, progress: Progress | None = None) -> Path:
+    """The folder of a model in the cache, once all of it is there. Raises ConfigError.
+
+    A commit that is there is not asked for again.
+    """
+    from huggingface_hub import snapshot_download  # noqa: PLC0415
+
+    for weights in _WEIGHTS:
+        with _explained(name):
+            folder = snapshot_download(
+                name.repository,
+                revision=name.revision,
+                allow_patterns=[*_FILES, weights],
+                ignore_patterns=[_IN_FOLDERS],
+                tqdm_class=_bar_for(progress),
+            )
+        if any(Path(folder).glob(weights)):
+            break
+    return Path(folder)
+
+
+@contextmanager
+def _explained(name: HubName) -> Iterator[None]:
+    """Raises ConfigError for what huggingface_hub raises, whose words may hold what is secret."""
+    from huggingface_hub import errors  # noqa: PLC0415
+
+    try:
+        yield
+        return
+    except errors.GatedRepoError:
+        why = "its owners ask who you are: accept their terms on the hub, and set HF_TOKEN"
+    except errors.RepositoryNotFoundError:
+        why = "the hub has no such model, or shows it to others only (HF_TOKEN)"
+    except errors.RevisionNotFoundError:
+        why = "the model has no such revision"
+    except (errors.LocalEntryNotFoundError, errors.RevisionResolutionError):
+        why = "the hub cannot be reached, and the cache lacks it or a part of it"
+    except Exception as error:  # of the disk, or of a connection that broke
+        why = f"cannot be fetched ({type(error).__name__})"
+    raise ConfigError(f"{name}: {why}")
+
+
+def _bar_for(progress: Progress | None) -> Any:
+    """A bar of tqdm's that shows nothing, and tells how many bytes are here."""
+    from tqdm import tqdm  # noqa: PLC0415
+
+    class Bar(tqdm):  # type: ignore[misc]  # not typed
+        def display(self, *_: Any, **__: Any) -> None:
+            if progress is not None and self.unit == "B":
+                progress(int(self.n), int(self.total or 0))
+
+        def close(self) -> None:
+            self.disable = True
+
+    return Bar
