@@ -63,6 +63,15 @@ BAD_SETTINGS = {
     "an unknown setting": (_set("liste", "x:1"), "liste"),
     "an unknown setting of a model": (_set("models.0.path", "x"), "models.0.path"),
     "an unknown limit": (_set("limits", {"max": 1}), "limits.max"),
+    "an unknown setting of a quota": (
+        _set("quotas", {"tenants": [{"name": "a", "key": {"request": 1}}]}),
+        "quotas.tenants.0.key.request",
+    ),
+    "a tenant with two quotas": (
+        _set("quotas", {"tenants": [{"name": "a"}, {"name": "a"}]}),
+        "quotas.tenants",
+    ),
+    "a quota of nobody": (_set("quotas", {"default": {"key": {"requests": 1}}}), "quotas"),
     "an unknown backend": (_engine(backend="other"), "models.0.engine"),
     "a field of another backend than vLLM, the default": (
         _engine(seed=1),

@@ -18,6 +18,7 @@ from trueodds_service.edge.metrics.state import (
     of_loads,
     of_state,
 )
+from trueodds_service.edge.quotas.account import OverQuota, Subject, What
 from trueodds_service.watching import Answered
 
 ROOT = Path(__file__).parents[1]
@@ -49,6 +50,7 @@ def exposed():
     requests = RequestMetrics(gateway.registry, tenants=1)
     requests.ended("m", "OK", "", "t", 0.1)
     requests.answered(Answered("m", calibrated=1, raw=0, failed={"WHY": 1}), "t")
+    requests.over_quota(OverQuota(Subject("t"), What.REQUESTS, 1, 1))
     state = GatewayState({"m": "READY"}, {"m": 1}, {}, 0.1, is_stale=False)
     gateway.registry.register(Asked(lambda: of_state(state)))
     gateway.registry.register(Asked(lambda: of_loads({"m": Load()})))

@@ -12,6 +12,7 @@ from trueodds_service.edge.identity.known_keys import KnownKeys
 from trueodds_service.edge.metrics.process import ProcessMetrics
 from trueodds_service.edge.metrics.requests import RequestMetrics
 from trueodds_service.edge.metrics.state import Asked, GatewayState, of_state
+from trueodds_service.edge.quotas.quotas import Quotas
 from trueodds_service.edge.tls import Certificates
 from trueodds_service.edge.watch import Watch
 from trueodds_service.engine.base import Engine, EngineInfo
@@ -77,7 +78,9 @@ class App:
         requests = RequestMetrics(registry, settings.observability.tenants)
         watch = Watch(requests, settings.observability.log_requests)
         self._identities = _identities(settings)
-        gate = Gate(settings.limits.max_concurrent_requests, self._identities, watch)
+        self.quotas = Quotas(settings.quotas, requests.over_quota)
+        most = settings.limits.max_concurrent_requests
+        gate = Gate(most, self._identities, watch, self.quotas)
         certificates = Certificates(settings.tls) if settings.tls is not None else None
         services = Services.of(settings, self._catalog, self._calibrators, self._outcomes)
         self._server = Server(settings, self._catalog, services, gate, certificates)

@@ -189,6 +189,56 @@ class Limits(_Settings):
     """Requests that a gateway works on at once; to more it answers UNAVAILABLE at once."""
 
 
+class Rates(_Settings):
+    """How much may be asked for in a minute, on average; what is left out has no limit."""
+
+    requests: float | None = Field(default=None, gt=0)
+    """Calls of any method; a stream is one."""
+    questions: float | None = Field(default=None, gt=0)
+    """Questions that an engine is asked, those of fits and evaluations among them."""
+    prompt_tokens: float | None = Field(default=None, gt=0)
+    """Tokens of their prompts, each as often as it is asked."""
+
+    @property
+    def are_unlimited(self) -> bool:
+        return self.requests is self.questions is self.prompt_tokens is None
+
+
+class Quota(_Settings):
+    """What a tenant may ask for."""
+
+    tenant: Rates = Rates()
+    """All of its callers together."""
+    key: Rates = Rates()
+    """Each of its callers by itself: a key, by its name, or a certificate."""
+    burst_seconds: float = Field(default=60.0, gt=0, le=86_400)
+    """Who has asked for nothing may ask at once for what comes in in so long."""
+
+
+class TenantQuota(Quota):
+    """What one tenant may ask for."""
+
+    name: str
+    """The tenant. What is left out here has no limit, whatever ``default`` says."""
+
+
+class Quotas(_Settings):
+    """How much tenants and keys may ask for, of all gateways of the service together."""
+
+    default: Quota = Quota()
+    """Of each tenant that ``tenants`` does not name."""
+    tenants: tuple[TenantQuota, ...] = ()
+    """Tenants with quotas of their own."""
+
+    @field_validator("tenants")
+    @classmethod
+    def _check_names(cls, tenants: tuple[TenantQuota, ...]) -> tuple[TenantQuota, ...]:
+        names = [each.name for each in tenants]
+        if twice := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"the tenant {min(twice)!r} is named twice")
+        return tenants
+
+
 class OutcomeSettings(_Settings):
     """How long it is kept what became of answers."""
 
@@ -271,6 +321,7 @@ class Settings(_Settings):
     machines, ``postgresql://USER:PASSWORD@HOST/DATABASE``."""
     models: tuple[ModelSettings, ...] = Field(min_length=1)
     limits: Limits = Limits()
+    quotas: Quotas = Quotas()
     decisions: DecisionSettings = DecisionSettings()
     outcomes: OutcomeSettings = OutcomeSettings()
     tls: Tls | None = None
@@ -327,6 +378,8 @@ class Settings(_Settings):
                     f"models: the teacher {model.teacher!r} of {model.name!r} is not a model here"
                 )
         self._check_clients()
+        if self.quotas != Quotas() and self.access != "keys":
+            raise ValueError("quotas: they go with access: keys, which tells who asks")
         _check_address("listen", self.listen)
         self._refuse_if_open("listen", self.listen)
         if self.http is not None:
@@ -452,6 +505,13 @@ _FORMER = {"processes": ["replicas"]}
 _SECTIONS: dict[tuple[str, ...], type[_Settings]] = {
     (): Settings,
     ("limits",): Limits,
+    ("quotas",): Quotas,
+    ("quotas", "default"): Quota,
+    ("quotas", "default", "tenant"): Rates,
+    ("quotas", "default", "key"): Rates,
+    ("quotas", "tenants"): TenantQuota,
+    ("quotas", "tenants", "tenant"): Rates,
+    ("quotas", "tenants", "key"): Rates,
     ("decisions",): DecisionSettings,
     ("outcomes",): OutcomeSettings,
     ("tls",): Tls,

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from trueodds_service.edge.quotas.account import Spent, Subject
 from trueodds_service.serving import killers
 from trueodds_service.serving.directory import HEAR_SECONDS, Announcement, Directory, Report
 
@@ -31,9 +32,10 @@ def announced(replica, node="here", remote=""):
     return Announcement("model", replica, 1.0, node, f"ipc:///{replica}", remote)
 
 
-def report(gateway, asks=()):
+def report(gateway, asks=(), spent=None):
     states = {"model": ("STARTING", "")}
-    return Report(gateway, "127.0.0.1:1", states, replicas=frozenset(asks))
+    asked, spent = frozenset(asks), spent or {}
+    return Report(gateway, "127.0.0.1:1", states, replicas=asked, spent=spent)
 
 
 async def test_a_gateway_is_told_who_is_there(directory):
@@ -43,6 +45,12 @@ async def test_a_gateway_is_told_who_is_there(directory):
     await directory.withdraw(1)
     await directory.withdraw(1)
     assert (await directory.report(report(9))).replicas == (announced(2),)
+
+
+async def test_a_gateway_is_told_what_the_others_have_spent(directory):
+    spent = {Subject("acme"): Spent(requests=3)}
+    assert (await directory.report(report(8, spent=spent))).spent == {}
+    assert (await directory.report(report(9))).spent == {8: spent}
 
 
 async def test_a_replica_learns_when_every_gateway_asks_it(directory):

@@ -10,7 +10,9 @@ from tests.serving.played import Handle, Played, until
 
 from trueodds.v1 import model_pb2, model_pb2_grpc
 from trueodds_service.app import App
+from trueodds_service.caller import Caller, Permission
 from trueodds_service.config import Settings
+from trueodds_service.edge.quotas.account import OverQuota
 from trueodds_service.engine.base import EngineInfo, TokenPrompt
 from trueodds_service.errors import ConfigError
 from trueodds_service.serving import directory as directory_module
@@ -191,6 +193,22 @@ async def test_what_kills_is_known_to_every_gateway_and_survives_the_one_that_fo
         models.gateways.remove(first)
         third = await models.open()
         await until(lambda: third._replicas["good"].killers.holds(KILLER, None))
+
+
+async def test_what_one_gateway_is_asked_counts_in_the_others(start):
+    quota = {"default": {"tenant": {"requests": 60}}}
+    with held_address("127.0.0.1:0") as address:
+        first, models = await start(listen=address, gateways=2, access="keys", quotas=quota)
+        second = await models.open()
+        await until(lambda: len(models.directory._gateways.all()) == 2)
+        await until(lambda: second._number in first._app.quotas._others)
+        asks = Caller("acme", "key:one", frozenset(Permission))
+        for _ in range(60):
+            with second._app.quotas.charged(asks, "Score"):
+                pass
+        await until(lambda: first._app.quotas._others[second._number])
+        with pytest.raises(OverQuota), first._app.quotas.charged(asks, "Score"):
+            pass
 
 
 async def test_in_the_place_of_another_gateway_it_listens_once_it_can_answer_as_well(start):

@@ -7,11 +7,13 @@ from typing import Any
 
 from trueodds_service import caller
 from trueodds_service.caller import Caller
+from trueodds_service.config import Quotas as Settings
 from trueodds_service.edge.admission.order import hurrying
 from trueodds_service.edge.admission.places import Places
 from trueodds_service.edge.arrival import Arrival
 from trueodds_service.edge.identity import permissions
 from trueodds_service.edge.identity.identities import Identities
+from trueodds_service.edge.quotas.quotas import Quotas
 from trueodds_service.edge.watch import Watch
 from trueodds_service.errors import Unavailable
 
@@ -23,12 +25,19 @@ class Gate:
     """
 
     def __init__(
-        self, max_requests: int, identities: Identities, watch: Watch | None = None
+        self,
+        max_requests: int,
+        identities: Identities,
+        watch: Watch | None = None,
+        quotas: Quotas | None = None,
     ) -> None:
-        """``watch`` is told of each request, also of those that are refused."""
+        """``watch`` is told of each request, also of those that are refused; without ``quotas``
+        nobody has any.
+        """
         self._identities = identities
         self._places = Places(max_requests)
         self._watch = watch or Watch()
+        self._quotas = quotas or Quotas(Settings())
         self._requests: set[asyncio.Task[Any] | None] = set()
         self._has_ended = False
 
@@ -46,23 +55,25 @@ class Gate:
         Raises the ServiceError that it is refused with, or ended with.
         """
         with self._watch.request(arrival) as watched:
-            async with self._admitted(arrival) as who:
-                watched.admitted(who)
-                yield who
+            asks = await self._identities.caller(arrival)
+            watched.asked_by(asks)
+            permissions.check(asks, arrival.method)
+            async with self._admitted(arrival, asks):
+                watched.admitted()
+                yield asks
 
     @asynccontextmanager
-    async def _admitted(self, arrival: Arrival) -> AsyncIterator[Caller]:
-        asks = await self._identities.caller(arrival)
-        permissions.check(asks, arrival.method)
+    async def _admitted(self, arrival: Arrival, asks: Caller) -> AsyncIterator[None]:
         this = asyncio.current_task()
         try:
             with (
                 self._places.taken(asks.tenant),
+                self._quotas.charged(asks, arrival.method),
                 caller.acting_for(asks),
                 hurrying(arrival.method, arrival.seconds_left),
             ):
                 self._requests.add(this)
-                yield asks
+                yield
         except asyncio.CancelledError:
             if not self._has_ended:  # its caller has left
                 raise

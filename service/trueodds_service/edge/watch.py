@@ -57,9 +57,13 @@ class Watched(Watcher):
         self._questions = {"calibrated": 0, "raw": 0, "failed": 0, "prompt_tokens": 0}
         self._started = time.perf_counter()
 
-    def admitted(self, who: Caller) -> None:
+    def asked_by(self, who: Caller) -> None:
+        """It is known who asks."""
+        self._caller = who
+
+    def admitted(self) -> None:
         """It has passed the gate."""
-        self._caller, self._is_in = who, True
+        self._is_in = True
         self.passed(Stage.ADMISSION, self._started, time.perf_counter())
         if self._metrics is not None:
             self._metrics.under_way.inc()

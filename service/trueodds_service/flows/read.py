@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from trueodds_service import metering
 from trueodds_service.concurrency import gather_or_cancel
 from trueodds_service.core.arrays.option_scores import option_logprobs, union_mass
 from trueodds_service.core.arrays.order_bias import (
@@ -130,8 +131,10 @@ async def read(
 ) -> tuple[list[Read | ServiceError], Timings]:
     """What a model says to each question, or why it cannot; the order is kept.
 
-    Raises InvalidInput for what is wrong with the reading itself.
+    Raises InvalidInput for what is wrong with the reading itself, and what the meter raises.
     """
+    meter = metering.current()
+    meter.check()
     started = time.perf_counter()
     asks = list(_asks(questions, reading))
     shown = [_shown(questions[ask.question], ask.order) for ask in asks]
@@ -146,6 +149,7 @@ async def read(
     ]
     # Prompts of a call begin alike, so that the engine sees what they share.
     calls = [good, list(unconditional.values())] if unconditional else [good]
+    meter.spend(len(questions), sum(each.length for each in chain(*calls)))
     with stage(Stage.ENGINE):
         scores, *without = await gather_or_cancel(served.engine.score(each) for each in calls)
     scored = iter(scores)

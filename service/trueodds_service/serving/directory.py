@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from trueodds_service.edge.quotas.quotas import Totals
 from trueodds_service.engine.link.keys import Keys
 from trueodds_service.serving.killers import Known, newest
 from trueodds_service.serving.loopback import keep_serve_to_this_machine
@@ -51,8 +52,8 @@ class Announcement:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A gateway: where it listens, the states of its models, the prompts that kill them, and the
-    replicas that it asks.
+    """A gateway: where it listens, the states of its models, the prompts that kill them, the
+    replicas that it asks, and what its callers have spent of their quotas.
     """
 
     gateway: int
@@ -60,17 +61,19 @@ class Report:
     states: States
     killers: Mapping[str, Known] = field(default_factory=dict)
     replicas: frozenset[int] = frozenset()
+    spent: Totals = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What a gateway is told: who answers, which engines cannot be started, with the cause, and
-    which prompts any gateway knows to kill a model.
+    """What a gateway is told: who answers, which engines cannot be started, with the cause, which
+    prompts any gateway knows to kill a model, and what the other gateways' callers have spent.
     """
 
     replicas: tuple[Announcement, ...]
     failures: Mapping[str, str]
     killers: Mapping[str, Known] = field(default_factory=dict)
+    spent: Mapping[int, Totals] = field(default_factory=dict)
 
 
 class Directory:
@@ -104,7 +107,12 @@ class Directory:
         """A gateway says that it is there, and asks who else is."""
         self._gateways.put(gateway.gateway, gateway)
         replicas = tuple(self._replicas.all().values())
-        return View(replicas, self._failures.all(), self._killers())
+        spent = {
+            number: other.spent
+            for number, other in self._gateways.all().items()
+            if number != gateway.gateway
+        }
+        return View(replicas, self._failures.all(), self._killers(), spent)
 
     async def withdraw_gateway(self, gateway: int) -> None:
         self._gateways.drop(gateway)

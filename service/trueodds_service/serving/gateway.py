@@ -145,8 +145,12 @@ class Gateway:
         killers = {name: each.killers.known for name, each in self._replicas.items()}
         found = {name: known for name, known in killers.items() if known}
         asked = [replica for each in self._replicas.values() for replica in each.asked]
-        report = Report(self._number, self._app.address, self.states(), found, frozenset(asked))
+        spent = self._app.quotas.spent()
+        report = Report(
+            self._number, self._app.address, self.states(), found, frozenset(asked), spent
+        )
         view = await self._directory.report.remote(report)
+        self._app.quotas.heed(view.spent)
         for name, replicas in self._replicas.items():
             replicas.heed(view.replicas)
             replicas.killers.learn(view.killers.get(name, {}))

@@ -7,6 +7,7 @@ from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from trueodds_service.edge.quotas.account import OverQuota
 from trueodds_service.watching import Answered, Stage
 
 # From a question in a warm cache to a fit of minutes; four series a decade would say no more.
@@ -76,6 +77,12 @@ class RequestMetrics:
             ["tenant", "outcome"],
             registry=registry,
         )
+        self._over_quota = Counter(
+            "trueodds_quota_refusals_total",
+            "Requests, and batches of streams, that a quota refused: whose, and of what.",
+            ["whose", "what"],
+            registry=registry,
+        )
 
         # The series of some labels: the library looks for them with a lock and a copy.
         self._requests_of = cache(self._requests.labels)
@@ -103,6 +110,9 @@ class RequestMetrics:
         for reason, count in answered.failed.items():
             self._failures.labels(model, reason).inc(count)
         self._prompt_tokens_of(model).inc(answered.prompt_tokens)
+
+    def over_quota(self, error: OverQuota) -> None:
+        self._over_quota.labels(error.subject.kind, error.what.value).inc()
 
     def _known(self, tenant: str) -> str:
         if tenant not in self._tenants:

@@ -1,0 +1,132 @@
+"""Quotas: what each request is charged to, in this gateway and in the others."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+
+from trueodds_service.caller import Caller
+from trueodds_service.config import Quota
+from trueodds_service.config import Quotas as Settings
+from trueodds_service.edge.quotas.account import Account, OverQuota, Spent, Subject, What
+from trueodds_service.edge.quotas.bucket import Clock
+from trueodds_service.metering import Meter, metered_by
+
+Totals = Mapping[Subject, Spent]
+"""What one gateway was asked for in all, by whom."""
+
+_WORK = (What.QUESTIONS, What.PROMPT_TOKENS)
+_ONE_REQUEST = Spent(requests=1)
+# Has no end of its own: each of its batches is looked at. What else has begun is finished.
+_STREAM = "StreamScore"
+
+
+class Quotas:
+    """The accounts of tenants and keys. Use it inside one event loop.
+
+    Gateways tell each other what they have spent, by way of who sees them all (``spent``,
+    ``heed``), some moments later. So several at once can let through a burst each, which is then
+    a debt; and each by itself where they do not hear of each other.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        refused: Callable[[OverQuota], None] = lambda _: None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        """``refused`` is told of each refusal."""
+        self._default = settings.default
+        self._tenants: Mapping[str, Quota] = {each.name: each for each in settings.tenants}
+        self._refused, self._clock = refused, clock
+        self._accounts: dict[Subject, Account] = {}
+        self._others: Mapping[int, Totals] = {}
+
+    @contextmanager
+    def charged(self, caller: Caller, method: str) -> Iterator[None]:
+        """What is done inside is charged to the caller, and the request itself at once.
+
+        Raises OverQuota where there is no more.
+        """
+        accounts = self._of(caller)
+        with self._told():
+            for account in accounts:
+                account.check([What.REQUESTS])
+        for account in accounts:
+            account.spend(_ONE_REQUEST)
+        is_stream = method.rpartition("/")[2] == _STREAM
+        with metered_by(_Charge(self, accounts, is_stream)) if accounts else nullcontext():
+            yield
+
+    def spent(self) -> Totals:
+        """What was spent here, for the other gateways; who is idle is forgotten."""
+        self._accounts = {
+            subject: account for subject, account in self._accounts.items() if not account.is_idle
+        }
+        return {subject: account.spent for subject, account in self._accounts.items()}
+
+    def heed(self, others: Mapping[int, Totals]) -> None:
+        """Takes what the other gateways, by their numbers, have spent since it last heard them.
+
+        Totals, because a message may be lost or come twice. Of one that it hears for the first
+        time it does not know what was long ago.
+        """
+        for gateway, totals in others.items():
+            if (before := self._others.get(gateway)) is None:
+                continue
+            for subject, now in totals.items():
+                took = _since(before.get(subject, Spent()), now)
+                if any(took) and (account := self._account(subject)):
+                    account.take(took)
+        self._others = others
+
+    def check(self, accounts: list[Account]) -> None:
+        """Raises OverQuota where one of them has no more questions or tokens."""
+        with self._told():
+            for account in accounts:
+                account.check(_WORK)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OverQuota as error:
+            self._refused(error)
+            raise
+
+    def _of(self, caller: Caller) -> list[Account]:
+        subjects = (Subject(caller.tenant), Subject(caller.tenant, caller.name))
+        return [found for each in subjects if (found := self._account(each))]
+
+    def _account(self, subject: Subject) -> Account | None:
+        """None where it has no quota at all."""
+        account = self._accounts.get(subject)
+        if account is None:
+            quota = self._tenants.get(subject.tenant, self._default)
+            rates = quota.key if subject.name else quota.tenant
+            if rates.are_unlimited:
+                return None
+            account = Account(subject, rates, quota.burst_seconds, self._clock)
+            self._accounts[subject] = account
+        return account
+
+
+class _Charge(Meter):
+    """Of one request."""
+
+    def __init__(self, quotas: Quotas, accounts: list[Account], is_stream: bool) -> None:
+        self._quotas, self._accounts, self._is_stream = quotas, accounts, is_stream
+        self._has_begun = False
+
+    def check(self) -> None:
+        if self._is_stream or not self._has_begun:
+            self._quotas.check(self._accounts)
+
+    def spend(self, questions: int, prompt_tokens: int) -> None:
+        self._has_begun = True
+        for account in self._accounts:
+            account.spend(Spent(questions=questions, prompt_tokens=prompt_tokens))
+
+
+def _since(before: Spent, now: Spent) -> Spent:
+    """What was added; a total that is less than before has begun anew."""
+    return Spent(*(n - b if n >= b else n for b, n in zip(before, now, strict=True)))

@@ -1,0 +1,33 @@
+"""What a request is charged: set where it enters, told wherever it makes work."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+
+class Meter:
+    """Of one request. This one charges nothing."""
+
+    def check(self) -> None:
+        """Raises a ServiceError where no more may be asked now: to be called before any work."""
+
+    def spend(self, questions: int, prompt_tokens: int) -> None:
+        """So much is asked of an engine."""
+
+
+_current: ContextVar[Meter] = ContextVar("meter", default=Meter())  # noqa: B039 (has no state)
+
+
+def current() -> Meter:
+    """What the request is charged by that is worked on now, also in the tasks that it started."""
+    return _current.get()
+
+
+@contextmanager
+def metered_by(meter: Meter) -> Iterator[None]:
+    """What is done inside is charged by ``meter``."""
+    token = _current.set(meter)
+    try:
+        yield
+    finally:
+        _current.reset(token)
