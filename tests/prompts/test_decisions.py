@@ -2,6 +2,7 @@
 
 import pytest
 
+from trueodds_service.errors import InvalidInput
 from trueodds_service.prompts.formats import DECISION
 from trueodds_service.prompts.question import Kind, Question
 from trueodds_service.prompts.reading import Reading
@@ -61,6 +62,27 @@ def test_what_a_system_says_comes_first_in_every_model(gpt2, template, begins):
     )
     told = prompt(gpt2.prompts(chat_template=template), question).prompt
     assert gpt2.tokenizer.decode(told, skip_special_tokens=False).startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("template", "reason"),
+    [
+        ("{{ raise_exception('no') }}", "CHAT_TEMPLATE_REFUSED"),
+        ("{{ ['a', 'b'] | random }}", "CHAT_TEMPLATE_RANDOM"),
+        (
+            "{{ messages[0].content }}{% if add_generation_prompt %}<think>{% endif %}",
+            "THOUGHT_OPEN",
+        ),
+    ],
+)
+def test_a_template_that_cannot_ask_a_decision_is_told_of_the_model(gpt2, template, reason):
+    """The caller has sent no conversation that could be another."""
+    tokenizer = gpt2.prompts(chat_template=template)
+    [refused] = tokenizer.prepare([TEAM], [], Reading(DECISION))
+    assert (refused.field, refused.reason) == ("model", reason)
+    with pytest.raises(InvalidInput) as caught:
+        tokenizer.decision_labels(Kind.CHOICE, 2)
+    assert (caught.value.field, caught.value.reason) == ("model", reason)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,15 @@ import logging
 
 import grpc
 import pytest
-from verification.fuzz import MARKER, besiege, calls, fuzz, hostile_models, odd_models
+from verification.fuzz import (
+    MARKER,
+    besiege,
+    calls,
+    fuzz,
+    fuzz_decisions,
+    hostile_models,
+    odd_models,
+)
 
 from trueodds.v1 import reading_pb2
 from trueodds_service.engine.fake import FakeEngine
@@ -26,6 +34,15 @@ def test_every_promise_is_kept(tmp_path):
     assert not report.broken, str(report)
     left_out = set(calls.METHODS) - {method for method, _ in report.endings}
     assert len(left_out) <= 2, left_out
+
+
+@pytest.mark.usefixtures("tells_no_prompt")
+def test_every_promise_is_kept_of_decisions(tmp_path):
+    with odd_models(tmp_path) as stand:
+        report = fuzz_decisions(stand.url, stand.address, 150, 1)
+    assert not report.broken, str(report)
+    answered = {path for path, status in report.endings if status == "200"}
+    assert answered == {"/v1/decisions", "/v1/systemone", "/v1/decisions/calibrators"}
 
 
 @pytest.mark.usefixtures("tells_no_prompt")

@@ -5,7 +5,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from verification.fuzz import besiege, fuzz, hostile_models, odd_models
+from verification.fuzz import besiege, fuzz, fuzz_decisions, hostile_models, odd_models
 
 
 def main() -> int:
@@ -26,16 +26,20 @@ def main() -> int:
 
 
 def _of_its_own(folder: Path, requests: int, seed: int) -> int:
-    """Half of the requests for models of odd kinds, half of them for hostile engines."""
+    """Half of the requests for models of odd kinds, two in ten of them over HTTP, and half for
+    hostile engines.
+    """
     for name in ("odd", "hostile"):
         (folder / name).mkdir()
     with odd_models(folder / "odd") as stand:
-        report = fuzz(stand.address, requests // 2, seed, tolerance=0)
+        decisions = fuzz_decisions(stand.url, stand.address, requests // 5, seed)
+        report = fuzz(stand.address, requests // 2 - requests // 5, seed, tolerance=0)
+    print(decisions)
     print(report)
     with hostile_models(folder / "hostile") as stand:
         found = besiege(stand, requests - requests // 2, seed)
     print(found)
-    return 1 if report.broken or found.broken else 0
+    return 1 if decisions.broken or report.broken or found.broken else 0
 
 
 if __name__ == "__main__":

@@ -53,6 +53,10 @@ def _of_responses(request: Any, responses: tuple[Any, ...]) -> Iterator[str]:
             yield from _of_calibrate(responses[0])
         case calibration_pb2.ListCalibratorsRequest():
             yield from _of_list(responses[0], request)
+        case calibration_pb2.RecordOutcomesRequest():
+            yield from _of_outcomes(responses[0], request)
+        case calibration_pb2.GetDriftRequest():
+            yield from _of_drift(responses[0].drift)
 
 
 def _of_status(
@@ -165,6 +169,7 @@ def _of_answer(
         "calibrator's name": answer.calibrated == bool(answer.calibrator),
         "identity": bool(answer.identity.model_revision and answer.identity.engine),
         "prompt tokens": answer.prompt_tokens > 0,
+        "receipt": bool(answer.receipt) == settings.receipts,
         "number of permutations": len(answer.permutations)
         == count * (settings.reading.order_correction == reading_pb2.ORDER_CORRECTION_CYCLIC),
         "label prior": len(answer.label_prior)
@@ -274,3 +279,34 @@ def _of_list(
         yield "a page holds more than was asked for"
     if any(each.scope.model != request.model for each in found):
         yield "a page holds another model's calibrators"
+
+
+def _of_outcomes(
+    response: calibration_pb2.RecordOutcomesResponse,
+    request: calibration_pb2.RecordOutcomesRequest,
+) -> Iterator[str]:
+    kept = response.recorded + response.corrected + response.unchanged
+    if kept + len(response.errors) != len(request.outcomes):
+        yield "not every outcome is told of once"
+    places = [each.index for each in response.errors]
+    if places != sorted({*places}) or not all(place < len(request.outcomes) for place in places):
+        yield "errors of outcomes are not told in their order"
+    for each in response.errors:
+        code = code_pb2.Code.Name(each.error.code)
+        for broken in _of_status(code, each.error, request):
+            yield f"an outcome's {broken}"
+
+
+def _of_drift(drift: calibration_pb2.Drift) -> Iterator[str]:
+    if len(drift.tests) != len(calibration_pb2.SequentialTest.Kind.values()) - 1:
+        yield "not one test a promise"
+    for test in drift.tests:
+        if not math.isfinite(test.log_evidence) or test.largest_log_evidence < test.log_evidence:
+            yield "a test's evidence is wrong"
+        if test.alarm != (test.alarm_at > 0) or (test.alarm and not drift.outcomes):
+            yield "an alarm without its moment"
+    for period in (drift.window, drift.since_first):
+        if not 0 <= period.outcomes <= drift.outcomes or bool(period.outcomes) != bool(
+            drift.outcomes
+        ):
+            yield "a period holds more outcomes than there are, or none"

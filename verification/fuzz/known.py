@@ -31,6 +31,8 @@ class Known:
     calibrators: tuple[str, ...]
     rows: tuple[int, ...]
     """How many tokens each model reads: of its tokenizer, or fewer where its embedding ends."""
+    receipts: tuple[bytes, ...]
+    """Of an answer of each model that a calibrator was applied to."""
 
     @classmethod
     def of(cls, channel: grpc.Channel) -> "Known":
@@ -38,7 +40,9 @@ class Known:
         listed = model_pb2_grpc.ModelServiceStub(channel).ListModels(model_pb2.ListModelsRequest())
         models = tuple(model.name for model in listed.models)
         rows = tuple(sorted({_rows(channel, model) for model in models}))
-        return cls(models, _calibrators(channel, models), rows)
+        calibrators = _calibrators(channel, models)
+        receipts = tuple(_receipt(channel, model) for model in models)
+        return cls(models, calibrators, rows, receipts)
 
     def stored_again(self, channel: grpc.Channel) -> "Known":
         """What a round has deleted is stored again."""
@@ -78,6 +82,15 @@ def _constant(channel: grpc.Channel, model: str, temperature: float) -> str:
     stub = calibration_pb2_grpc.CalibrationServiceStub(channel)
     *_, last = stub.FitCalibrator(request)
     return last.calibrator.name
+
+
+def _receipt(channel: grpc.Channel, model: str) -> bytes:
+    settings = scoring_pb2.ScoreSettings(model=model, task=TASK, receipts=True)
+    options = [question_pb2.Option(text=text) for text in ("yes", "no")]
+    question = question_pb2.Question(text="Is the service well?", options=options)
+    request = scoring_pb2.ScoreRequest(settings=settings, question=question)
+    receipt: bytes = scoring_pb2_grpc.ScoringServiceStub(channel).Score(request).answer.receipt
+    return receipt
 
 
 def numbers(channel: grpc.Channel, models: tuple[str, ...]) -> list[float]:

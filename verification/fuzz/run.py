@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import grpc
 from google.protobuf import text_format
@@ -20,12 +21,13 @@ from verification.fuzz.mutations import spoil, spoil_bytes
 from verification.fuzz.wellformed import requests
 
 _ROUND = 250
+_ITEM = "an item of a batch"
 _MOST_TEXT = 3000
 
 # Those that lead deep into the service come more often.
 _WEIGHTED = [METHODS[name] for name in ["Score", "BatchScore", "FitCalibrator"] * 5 + [*METHODS]]
 
-_HYPOTHESIS = settings(
+HYPOTHESIS = settings(
     database=None,
     deadline=None,
     phases=(Phase.generate, Phase.shrink),
@@ -52,12 +54,12 @@ class Report:
 
     @property
     def requests(self) -> int:
-        return sum(count for (method, _), count in self.endings.items() if method in METHODS)
+        return self.endings.total() - sum(self.endings[_ITEM, kind] for kind in ("OK", "error"))
 
     def __str__(self) -> str:
         lines = [f"{self.requests} requests in {self.seconds:.0f} s"]
         lines += [
-            f"  {method:20} {code:20} {count:7}"
+            f"  {method:26} {code:20} {count:7}"
             for (method, code), count in sorted(self.endings.items())
         ]
         for promise, request in self.broken.items():
@@ -102,14 +104,14 @@ def _changed(
 class Broken(Exception):
     """A promise that a call broke."""
 
-    def __init__(self, promise: str, call: Call) -> None:
+    def __init__(self, promise: str, call: Any) -> None:
         super().__init__(promise)
         self.promise = promise
         self.call = call
 
 
 @cache
-def _kind(promise: str) -> type[Broken]:
+def kind_of(promise: str) -> type[Broken]:
     """Hypothesis tells faults apart by their class, and shrinks each by itself."""
     del promise
     return type("Broken", (Broken,), {})
@@ -121,7 +123,7 @@ def _round(
     already = set(report.broken)
 
     @seed(round_seed)
-    @settings(_HYPOTHESIS, max_examples=examples)
+    @settings(HYPOTHESIS, max_examples=examples)
     @given(_calls(known))
     def promises_hold(calls: list[Call]) -> None:
         for call, ending in zip(calls, send(channel, calls), strict=True):
@@ -130,14 +132,14 @@ def _round(
                 promise = f"{call.method.name}: {what}"
                 report.times[promise] += 1
                 if promise not in already:
-                    raise _kind(promise)(promise, call)
+                    raise kind_of(promise)(promise, call)
 
-    for error in _errors(promises_hold):
+    for error in errors_of(promises_hold):
         if isinstance(error, Broken):
             report.broken.setdefault(error.promise, _as_text(error.call))
 
 
-def _errors(check: Callable[[], None]) -> Iterator[BaseException]:
+def errors_of(check: Callable[[], None]) -> Iterator[BaseException]:
     """Every error of a run, out of the groups that it comes in. Raises what is none of ours."""
     try:
         check()
@@ -159,7 +161,7 @@ def _count(report: Report, call: Call, ending: Ending) -> None:
         if isinstance(response, scoring_pb2.BatchScoreResponse):
             for outcome in response.outcomes:
                 kind = "OK" if outcome.HasField("answer") else "error"
-                report.endings["an item of a batch", kind] += 1
+                report.endings[_ITEM, kind] += 1
 
 
 @st.composite

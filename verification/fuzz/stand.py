@@ -35,9 +35,10 @@ _PROCESSES = {"twin": 1, "alone": 1, "several": 3}
 
 @dataclass(frozen=True)
 class Stand:
-    """Where it listens, and the processes of its engines."""
+    """Where it listens, for gRPC and for HTTP, and the processes of its engines."""
 
     address: str
+    url: str
     doubles: tuple[Double, ...]
     tokens: Mapping[Mark, int]
     """The marks of its engines, as tokens."""
@@ -51,8 +52,8 @@ def odd_models(folder: Path) -> Iterator[Stand]:
     for seed, (name, template) in enumerate(TEMPLATES.items()):
         models[name] = {"weights": write_model(folder / name, template)}
         doubles[name] = [_double(name, folder / f"{name}-0", seed)]
-    with _serving(folder, models, doubles) as address:
-        yield Stand(address, _every(doubles), {})
+    with _serving(folder, models, doubles) as listening:
+        yield Stand(*listening, _every(doubles), {})
 
 
 @contextmanager
@@ -71,8 +72,8 @@ def hostile_models(folder: Path) -> Iterator[Stand]:
         ]
         for name, processes in _PROCESSES.items()
     }
-    with _serving(folder, models, doubles) as address:
-        yield Stand(address, _every(doubles), {mark: token for token, mark in marks.items()})
+    with _serving(folder, models, doubles) as listening:
+        yield Stand(*listening, _every(doubles), {mark: token for token, mark in marks.items()})
 
 
 def _every(doubles: Mapping[str, list[Double]]) -> tuple[Double, ...]:
@@ -114,6 +115,10 @@ class _Directory:
 class _Gateway(Gateway):
     """One that Serve does not stop."""
 
+    @property
+    def url(self) -> str:
+        return f"http://{self._app.http_address}"
+
     def __del__(self) -> None:  # type: ignore[override]
         pass
 
@@ -121,10 +126,11 @@ class _Gateway(Gateway):
 @contextmanager
 def _serving(
     folder: Path, models: Mapping[str, dict[str, object]], doubles: Mapping[str, list[Double]]
-) -> Iterator[str]:
+) -> Iterator[tuple[str, str]]:
     settings = Settings.model_validate(
         {
             "listen": "127.0.0.1:0",
+            "http": "127.0.0.1:0",
             "store": f"sqlite:///{folder}/store.sqlite",
             "models": [
                 {"name": name, **model, **({} if "base" in model else _FAKE)}
@@ -137,11 +143,11 @@ def _serving(
     gateway_module._LOOK_SECONDS = _LOOK_SECONDS
     gateway = _Gateway.__new__(_Gateway)
 
-    async def start() -> str:
+    async def start() -> tuple[str, str]:
         for double in every:
             double.start()
         await gateway.__init__(settings, _Directory(every))  # type: ignore[misc]
-        return gateway.address
+        return gateway.address, gateway.url
 
     async def stop() -> None:
         await Gateway.__del__(gateway)
@@ -150,10 +156,10 @@ def _serving(
 
     with _loop() as loop:
         run = asyncio.run_coroutine_threadsafe
-        address = run(start(), loop).result(_SECONDS)
+        address, url = run(start(), loop).result(_SECONDS)
         try:
             _wait_until_ready(address)
-            yield address
+            yield address, url
         finally:
             run(stop(), loop).result(_SECONDS)
 

@@ -66,6 +66,7 @@ def _settings_and_question(
         min_confidence=draw(st.sampled_from([0.0, 0.5, 1.0])),
         top_tokens=draw(st.sampled_from([0, 1, 20])),
         require_calibrated=draw(st.sampled_from([None, None, False, True])),
+        receipts=draw(st.booleans()),
     )
     if draw(st.booleans()):
         settings.options.extend(question.options)
@@ -289,11 +290,11 @@ def _drift(draw: Draw, known: Known) -> fits.GetDriftRequest:
 
 def _outcomes(draw: Draw, known: Known) -> fits.RecordOutcomesRequest:
     """What is no receipt is told by itself, so nothing is wrong with the request."""
-    receipts = draw(st.lists(st.binary(max_size=300), min_size=1, max_size=4))
+    receipts = st.sampled_from(known.receipts) | st.binary(max_size=300)
     return fits.RecordOutcomesRequest(
         outcomes=[
-            fits.ReportedOutcome(receipt=each, option=draw(st.sampled_from([None, 0, 3])))
-            for each in receipts
+            fits.ReportedOutcome(receipt=each, option=draw(st.sampled_from([None, 0, 1, 3])))
+            for each in draw(st.lists(receipts, min_size=1, max_size=4))
         ]
     )
 

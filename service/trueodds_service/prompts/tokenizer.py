@@ -41,6 +41,11 @@ from trueodds_service.prompts.reading import Reading
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+_NO_DECISIONS = (
+    "answers no decisions: its chat template does not take a plain conversation that an answer "
+    "follows at once"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
@@ -236,7 +241,11 @@ class PromptTokenizer:
             messages = [("system", question.system), ("user", said)]
         else:
             messages = [("user", f"{question.system}\n\n{said}")]
-        return _Text(self._template.write(messages), special=True, bare=True)
+        try:
+            return _Text(self._template.write(messages), special=True, bare=True)
+        except InvalidInput as error:
+            # The conversation is ours: what the caller can change is which model is asked.
+            raise InvalidInput("model", _NO_DECISIONS, reason=error.reason) from error
 
     def _after_own(
         self, prompt: TextPrompt | ChatPrompt, text: "_Text", suffixes: "_Suffixes"

@@ -259,6 +259,21 @@ async def other(listener, tmp_path):
     connection.close()
 
 
+async def test_who_is_gone_takes_nobody_elses_calls_along(connection, other, engine):
+    engine.go_on.clear()
+    calls = [
+        asyncio.create_task(each.score(prompts(number), None))
+        for number, each in ((1, connection), (2, other))
+    ]
+    await until(lambda: len(engine.asked) == 2)
+    connection.close()
+    await asyncio.wait_for(engine.cancelled.wait(), 60)
+    engine.go_on.set()
+    assert firsts(await calls[1]) == [2]
+    with pytest.raises(ConnectionError):
+        await calls[0]
+
+
 async def test_a_call_that_has_to_be_alone_waits_for_others_and_lets_in_none(
     connection, other, engine, listener
 ):

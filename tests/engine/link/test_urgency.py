@@ -79,3 +79,9 @@ async def test_a_refusal_arrives_as_what_it_was(connection, engine, error):
         assert caught.value.retry_seconds == 2.5
     engine.error = None
     assert len(await connection.score([PROMPT], None)) == 1, "and the connection lives on"
+
+
+@pytest.mark.parametrize(("count", "in_bulk"), [(1, False), (8, False), (9, True)])
+async def test_few_prompts_are_in_a_hurry_unless_told(connection, engine, count, in_bulk):
+    await connection.score([PROMPT] * count, None)
+    assert engine.seen[0][2] is in_bulk

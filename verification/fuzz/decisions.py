@@ -1,0 +1,86 @@
+"""Rounds of decisions over HTTP, and what they found."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import grpc
+import httpx
+from hypothesis import given, seed, settings
+from hypothesis import strategies as st
+
+from verification.fuzz.bodies import (
+    CALIBRATORS,
+    DECISIONS,
+    SYSTEMONE,
+    bodies,
+    spoil,
+    written,
+)
+from verification.fuzz.body_checks import broken_promises
+from verification.fuzz.calls import PATIENCE
+from verification.fuzz.known import Known
+from verification.fuzz.run import HYPOTHESIS, Broken, Report, errors_of, kind_of
+
+_ROUND = 250
+_MOST_TEXT = 3000
+_WEIGHTED = [DECISIONS] * 3 + [SYSTEMONE] * 2 + [CALIBRATORS]
+
+
+def fuzz_decisions(url: str, address: str, requests: int, first_seed: int = 0) -> Report:
+    """Asks at least so many, of the service whose gRPC is at ``address``; the same seed asks the
+    same.
+    """
+    report = Report()
+    started = time.monotonic()
+    with grpc.insecure_channel(address) as channel:
+        known = Known.of(channel)
+    with httpx.Client(base_url=url, timeout=PATIENCE) as client:
+        known = replace(known, models=_deciding(client, known.models))
+        for number, first in enumerate(range(0, requests, _ROUND)):
+            _round(client, known, report, min(_ROUND, requests - first), first_seed + number)
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def _deciding(client: httpx.Client, models: tuple[str, ...]) -> tuple[str, ...]:
+    """The models whose chat template can ask a decision, and one of the others."""
+    question = {"type": "predicate", "instructions": "Is it well?"}
+    found: dict[bool, list[str]] = {True: [], False: []}
+    for model in models:
+        body = {"model": model, "input": "The service.", "questions": [question]}
+        found[client.post(DECISIONS, json=body).is_success].append(model)
+    return (*found[True], *found[False][:1])
+
+
+def _round(
+    client: httpx.Client, known: Known, report: Report, examples: int, round_seed: int
+) -> None:
+    already = set(report.broken)
+
+    @seed(round_seed)
+    @settings(HYPOTHESIS, max_examples=examples)
+    @given(_posts(known))
+    def promises_hold(post: tuple[str, bytes]) -> None:
+        path, sent = post
+        found = client.post(path, content=sent, headers={"content-type": "application/json"})
+        report.endings[path, str(found.status_code)] += 1
+        for what in broken_promises(path, sent, found.status_code, found.content):
+            promise = f"{path}: {what}"
+            report.times[promise] += 1
+            if promise not in already:
+                raise kind_of(promise)(promise, post)
+
+    for error in errors_of(promises_hold):
+        if isinstance(error, Broken):
+            path, sent = error.call
+            report.broken.setdefault(error.promise, f"POST {path}\n{sent[:_MOST_TEXT]!r}")
+
+
+@st.composite
+def _posts(draw: st.DrawFn, known: Known) -> tuple[str, bytes]:
+    path = draw(st.sampled_from(_WEIGHTED))
+    body: Any = draw(bodies(path, known))
+    for _ in range(draw(st.sampled_from([0, 0, 0, 1, 1, 2]))):
+        spoil(draw, body)
+    return path, written(draw, body)
