@@ -15,6 +15,7 @@ from trueodds_service.edge.identity.known_keys import KnownKeys
 from trueodds_service.errors import InvalidInput, Unauthenticated, Unavailable
 from trueodds_service.store import SqlKeyStore, StoreUnavailable, upgrade
 from trueodds_service.store.keys import is_right
+from trueodds_service.store.tables import ApiKeyRow
 
 SPIFFE = "spiffe://example.org/ns/batch/sa/scorer"
 
@@ -120,6 +121,19 @@ async def test_a_wrong_key_is_hashed_once_and_an_unknown_one_never(clients, keys
         with pytest.raises(Unauthenticated):
             await clients.caller(with_key(each))
     assert len(looks) == 1
+
+
+async def test_a_key_of_another_secret_under_the_same_id_is_another(clients, keys):
+    """As where a store is put in the place of another."""
+    (key, text), (other, _) = new_key(keys), new_key(keys, "other")
+    await clients.look()
+    await clients.caller(with_key(text))
+    with keys._database.writing() as session:
+        session.get(ApiKeyRow, key.id).hash = other.hash
+    new_key(keys, "so that the store has changed")
+    await clients.look()
+    with pytest.raises(Unauthenticated):
+        await clients.caller(with_key(text))
 
 
 async def test_who_tries_many_secrets_is_put_off_and_another_key_is_not(clients, keys, monkeypatch):

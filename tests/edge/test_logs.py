@@ -52,7 +52,7 @@ def test_a_request_ends_with_a_line_of_what_became_of_it(start_service, lines, q
     service = start_service(observability={"log_requests": "all"})
     settings = scoring_pb2.ScoreSettings(model="models/aligned", task="a-task-of-ours")
     request = scoring_pb2.BatchScoreRequest(
-        settings=settings, questions=[question(), question(text="word " * 5000)]
+        settings=settings, questions=[question(), *[question(text="word " * 5000)] * 2]
     )
     answer, call = service.scoring.BatchScore.with_call(
         request, metadata=[("x-request-id", "a-request.1")]
@@ -74,7 +74,7 @@ def test_a_request_ends_with_a_line_of_what_became_of_it(start_service, lines, q
         "reason": "",
         "calibrated": 0,
         "raw": 1,
-        "failed": 1,
+        "failed": 2,
         "prompt_tokens": answer.outcomes[0].answer.prompt_tokens,
     }
 

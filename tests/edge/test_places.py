@@ -1,11 +1,16 @@
 """How many requests are under way at once, and whose."""
 
+import asyncio
 from contextlib import ExitStack
 
 import pytest
 
+from trueodds_service.edge.admission.order import hurrying
 from trueodds_service.edge.admission.places import Places
-from trueodds_service.errors import Exhausted
+from trueodds_service.edge.arrival import Arrival
+from trueodds_service.edge.gate import Gate
+from trueodds_service.edge.identity.identities import Everybody
+from trueodds_service.errors import Exhausted, Expired
 
 
 def filled(places, stack, tenant):
@@ -44,3 +49,23 @@ def test_what_has_ended_is_free_again():
         once = filled(places, stack, "a")
     with ExitStack() as stack:
         assert filled(places, stack, "a") == once
+
+
+@pytest.mark.parametrize(("most", "gets"), [(9, 8), (18, 16), (1, 1)])
+def test_a_tenant_never_has_more_than_eight_times_what_is_left(most, gets):
+    with ExitStack() as stack:
+        assert filled(Places(most), stack, "many") == gets
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0])
+def test_whose_deadline_has_passed_is_not_let_in(seconds):
+    with pytest.raises(Expired), hurrying("trueodds.v1.ModelService/GetModel", seconds):
+        pytest.fail("nobody waits for it")
+
+
+async def test_the_end_of_a_gate_is_none_of_what_has_ended_before():
+    gate = Gate(1, Everybody())
+    async with gate.admitted(Arrival("trueodds.v1.ModelService/GetModel")):
+        pass
+    gate.end()
+    await asyncio.sleep(0)  # where this task would be cancelled

@@ -204,7 +204,7 @@ async def test_a_listener_that_closes_lets_calls_end(connection, engine, listene
     engine.go_on.clear()
     call = asyncio.create_task(connection.score(prompts(1), None))
     await until(lambda: engine.asked)
-    closing = asyncio.create_task(listener.close(30))
+    closing = asyncio.create_task(listener.close(1000))
     await asyncio.wait_for(until_nobody_listens(f"ipc://{tmp_path}/engine"), 60)
     engine.go_on.set()
     assert firsts(await call) == [1]
@@ -342,7 +342,7 @@ async def test_a_process_that_closes_gets_nothing_new_and_ends_when_its_calls_ha
     engine.go_on.clear()
     call = asyncio.create_task(connection.score(prompts(1), None))
     await until(lambda: engine.asked)
-    closing = asyncio.create_task(listener.close(30))
+    closing = asyncio.create_task(listener.close(1000))
     await until(lambda: lost)
     with pytest.raises(NotSent):
         await connection.score(prompts(2), None)
