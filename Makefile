@@ -22,7 +22,7 @@ PROTOS := $(wildcard proto/trueodds/v1/*.proto)
 STUBS  := clients/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test browser cluster lint format proto proto-check buf bench verify chaos train lock clean
+.PHONY: help setup demo docs test browser cluster lint format proto proto-check buf bench verify chaos train lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ setup: $(READY)  ## make the environment (every other target does this by itself
 
 demo: $(READY)  ## serve the demo pair, calibrate it, and write build/demo/report.html
 	$(BIN)/trueodds demo --output build/demo
+
+docs: $(READY)  ## build the documentation's site into build/site; a broken link fails
+	$(BIN)/python -m documentation
 
 test: $(READY) $(AXE) browser  ## run every test, the real engine included
 	$(BIN)/python -m pytest

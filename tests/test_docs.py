@@ -1,11 +1,14 @@
 """What the documents say of methods, metrics, commands and files is so."""
 
+import ast
 import re
 import shlex
 from pathlib import Path
 
 import pytest
 import typer.main
+from documentation.__main__ import build
+from documentation.pages import navigation
 
 from trueodds import Method as ClientMethod
 from trueodds import errors
@@ -14,7 +17,7 @@ from trueodds.report.metrics import METRICS, NULL
 from trueodds_service.core.calibrators.methods import SPECS
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 COMMANDS = typer.main.get_command(app)
 
 
@@ -99,3 +102,39 @@ def test_the_metrics_are_those_of_the_report():
     rows = table(ROOT / "docs/calibration.md", "metric")
     named = {name for row in rows for name in re.findall("`([a-z_]+)`", row[0])}
     assert named - {f"{NULL}ece"} == {metric.name for metric in METRICS}
+
+
+def test_every_reason_has_its_cure():
+    """The page has every reason that the sources give, and none that they do not know."""
+    page = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `([A-Z_]+)` \|", page, re.MULTILINE)
+    given, words = set(errors._BY_REASON), set()
+    for folder in ("service/trueodds_service", "clients/python/trueodds"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                words |= {node.value} if isinstance(node, ast.Constant) else set()
+                given |= set(_reasons(node))
+    assert len(named) == len(set(named))
+    assert given - set(named) == set()
+    assert set(named) - words == set()
+
+
+def _reasons(node):
+    """The reasons that are written at this node of a program: as an argument, or its default."""
+    match node:
+        case ast.keyword(arg="reason", value=ast.Constant(str(reason))) if reason:
+            yield reason
+        case ast.FunctionDef():
+            defaults = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+            for argument, default in defaults:
+                if argument.arg == "reason" and isinstance(default, ast.Constant) and default.value:
+                    yield default.value
+
+
+def test_the_site_has_every_page_and_no_broken_link(tmp_path):
+    """Zensical takes three seconds, and is what finds a heading that is gone."""
+    assert {path.relative_to(ROOT).as_posix() for path in PAGES} <= set(navigation())
+    assert build(tmp_path) == 0
+    for page in navigation():
+        place = page.removesuffix("README.md").removesuffix(".md")
+        assert (tmp_path / "site" / place / "index.html").is_file(), page
