@@ -18,6 +18,7 @@ from trueodds_service.errors import (
     PromptFault,
     ServiceError,
     StartError,
+    TooLarge,
     Unauthenticated,
     Unavailable,
 )
@@ -25,6 +26,7 @@ from trueodds_service.rpc.status import to_status
 
 ONE_OF_EACH = {
     InvalidInput: InvalidInput("options[0].label", "is missing", reason="LABEL"),
+    TooLarge: TooLarge("has more than there may be", reason="REQUEST_TOO_LONG"),
     NotFound: NotFound("there is no such model", reason="MODEL_NOT_FOUND"),
     NotReady: NotReady("not in this state", reason="SCOPE_MISMATCH"),
     ModelFault: ModelFault("its tokenizer cannot be loaded"),
@@ -40,6 +42,7 @@ ONE_OF_EACH = {
 
 STATUSES = {
     InvalidInput: code_pb2.INVALID_ARGUMENT,
+    TooLarge: code_pb2.INVALID_ARGUMENT,
     NotFound: code_pb2.NOT_FOUND,
     NotReady: code_pb2.FAILED_PRECONDITION,
     ModelFault: code_pb2.FAILED_PRECONDITION,

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from trueodds_service.config import Settings
+from trueodds_service.edge.admission.work import Work
 from trueodds_service.edge.gate import Gate
 from trueodds_service.edge.identity.identities import Everybody, Identities, KnownClients
 from trueodds_service.edge.identity.known_keys import KnownKeys
@@ -79,8 +80,10 @@ class App:
         watch = Watch(requests, settings.observability.log_requests)
         self._identities = _identities(settings)
         self.quotas = Quotas(settings.quotas, requests.over_quota)
+        work = Work(settings.limits, self.quotas)
+        requests.tokens_under_way.set_function(lambda: work.tokens.number)
         most = settings.limits.max_concurrent_requests
-        gate = Gate(most, self._identities, watch, self.quotas)
+        gate = Gate(most, self._identities, watch, work)
         certificates = Certificates(settings.tls) if settings.tls is not None else None
         services = Services.of(settings, self._catalog, self._calibrators, self._outcomes)
         self._server = Server(settings, self._catalog, services, gate, certificates)

@@ -185,8 +185,16 @@ class Limits(_Settings):
     """The largest request; an answer is as large as what was asked makes it."""
     max_fit_mib: int = Field(default=256, ge=1, le=4096)
     """All messages of one fit or evaluation that is sent as a stream."""
+    max_tokens: int = Field(default=8_000_000, ge=1)
+    """Tokens of all prompts of a request, or of a batch of a stream; each question in each of the
+    orders that it is asked in."""
     max_concurrent_requests: int = Field(default=256, ge=1)
-    """Requests that a gateway works on at once; to more it answers UNAVAILABLE at once."""
+    """Requests that a gateway works on at once; to more it answers RESOURCE_EXHAUSTED at once."""
+    max_tokens_under_way: int = Field(default=16_000_000, ge=1)
+    """Tokens of prompts that a gateway works on at once; while it has so many, new requests get
+    the same answer. What has begun goes on."""
+    max_connections: int = Field(default=2048, ge=1)
+    """Connections that each door of a gateway holds; more are closed as they are opened."""
 
 
 class Rates(_Settings):

@@ -5,6 +5,7 @@ field at fault. ``rpc`` and ``http`` map the tree to status codes. No message ev
 
     ServiceError
     ├── InvalidInput        a field is wrong                        INVALID_ARGUMENT
+    ├── TooLarge            too much in one request                 INVALID_ARGUMENT
     ├── NotFound            no such model or calibrator             NOT_FOUND
     ├── NotReady            the state does not allow it             FAILED_PRECONDITION
     │   └── ModelFault      this model cannot come up               FAILED_PRECONDITION
@@ -85,6 +86,12 @@ def field(name: str) -> Iterator[None]:
         yield
     except InvalidInput as error:
         raise error.under(name) from error
+
+
+class TooLarge(ServiceError):
+    """Each field is right, and the request as a whole is more than one may hold."""
+
+    code = "INVALID_ARGUMENT"
 
 
 class NotFound(ServiceError):

@@ -1,7 +1,7 @@
 """What a request is charged: set where it enters, told wherever it makes work."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 
 
@@ -11,8 +11,9 @@ class Meter:
     def check(self) -> None:
         """Raises a ServiceError where no more may be asked now: to be called before any work."""
 
-    def spend(self, questions: int, prompt_tokens: int) -> None:
-        """So much is asked of an engine."""
+    def asking(self, questions: int, prompt_tokens: int) -> AbstractContextManager[None]:
+        """So much is asked of an engine inside. Raises a ServiceError where it is too much."""
+        return nullcontext()
 
 
 _current: ContextVar[Meter] = ContextVar("meter", default=Meter())  # noqa: B039 (has no state)

@@ -11,7 +11,9 @@ from tests.edge.test_metrics import samples
 
 from trueodds.v1 import scoring_pb2
 from trueodds_service.caller import Caller, Permission
+from trueodds_service.config import Limits
 from trueodds_service.config import Quotas as Settings
+from trueodds_service.edge.admission.work import Work
 from trueodds_service.edge.quotas.account import OverQuota, Spent, Subject
 from trueodds_service.edge.quotas.quotas import Quotas
 from trueodds_service.metering import current
@@ -53,9 +55,14 @@ def caller(tenant="acme", name="key:one"):
 
 def ask(quotas, who=None, method=SCORE, questions=1, tokens=10):
     """A request, as the gate and a flow do it."""
-    with quotas.charged(who or caller(), method):
-        current().check()
-        current().spend(questions, tokens)
+    with Work(Limits(), quotas).metered(who or caller(), method):
+        work(questions, tokens)
+
+
+def work(questions, tokens):
+    current().check()
+    with current().asking(questions, tokens):
+        pass
 
 
 def asked(quotas, who=None, **what):
@@ -152,14 +159,12 @@ def test_where_there_is_none_nobody_is_charged(quotas):
 
 def test_a_fit_that_has_begun_is_finished_and_a_stream_is_not(quotas):
     some = quotas(**minute(questions=10))
-    with some.charged(caller(), FIT):
+    with Work(Limits(), some).metered(caller(), FIT):
         for _ in range(5):
-            current().check()
-            current().spend(10, 10)
+            work(10, 10)
     some = quotas(**minute(questions=10))
-    with some.charged(caller(), STREAM):
-        current().check()
-        current().spend(10, 10)
+    with Work(Limits(), some).metered(caller(), STREAM):
+        work(10, 10)
         with pytest.raises(OverQuota):
             current().check()
 

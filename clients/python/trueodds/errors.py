@@ -79,7 +79,10 @@ class Starting(Unavailable):
 
 
 class Overloaded(Unavailable):
-    """The server works on as much as it takes; reason ``TOO_MANY_REQUESTS`` or ``OVERLOADED``."""
+    """The server works on as much as it takes.
+
+    The reason is ``TOO_MANY_REQUESTS``, ``TOO_MANY_TOKENS`` or ``OVERLOADED``.
+    """
 
 
 class EngineLost(Unavailable):
@@ -123,6 +126,7 @@ _KINDS: dict[grpc.StatusCode, type[TrueoddsError]] = {
 _BY_REASON: dict[str, type[TrueoddsError]] = {
     "MODEL_STARTING": Starting,
     "TOO_MANY_REQUESTS": Overloaded,
+    "TOO_MANY_TOKENS": Overloaded,
     "OVERLOADED": Overloaded,
     "ENGINE_LOST": EngineLost,
     "MODEL_FAILED": ModelFailed,

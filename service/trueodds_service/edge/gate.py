@@ -7,9 +7,11 @@ from typing import Any
 
 from trueodds_service import caller
 from trueodds_service.caller import Caller
+from trueodds_service.config import Limits
 from trueodds_service.config import Quotas as Settings
 from trueodds_service.edge.admission.order import hurrying
 from trueodds_service.edge.admission.places import Places
+from trueodds_service.edge.admission.work import Work
 from trueodds_service.edge.arrival import Arrival
 from trueodds_service.edge.identity import permissions
 from trueodds_service.edge.identity.identities import Identities
@@ -29,15 +31,15 @@ class Gate:
         max_requests: int,
         identities: Identities,
         watch: Watch | None = None,
-        quotas: Quotas | None = None,
+        work: Work | None = None,
     ) -> None:
-        """``watch`` is told of each request, also of those that are refused; without ``quotas``
-        nobody has any.
+        """``watch`` is told of each request, also of those that are refused; without ``work`` the
+        limits are the defaults, and nobody has a quota.
         """
         self._identities = identities
         self._places = Places(max_requests)
         self._watch = watch or Watch()
-        self._quotas = quotas or Quotas(Settings())
+        self._work = work or Work(Limits(), Quotas(Settings()))
         self._requests: set[asyncio.Task[Any] | None] = set()
         self._has_ended = False
 
@@ -68,7 +70,7 @@ class Gate:
         try:
             with (
                 self._places.taken(asks.tenant),
-                self._quotas.charged(asks, arrival.method),
+                self._work.metered(asks, arrival.method),
                 caller.acting_for(asks),
                 hurrying(arrival.method, arrival.seconds_left),
             ):

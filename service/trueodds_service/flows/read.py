@@ -149,8 +149,8 @@ async def read(
     ]
     # Prompts of a call begin alike, so that the engine sees what they share.
     calls = [good, list(unconditional.values())] if unconditional else [good]
-    meter.spend(len(questions), sum(each.length for each in chain(*calls)))
-    with stage(Stage.ENGINE):
+    tokens = sum(each.length for each in chain(*calls))
+    with stage(Stage.ENGINE), meter.asking(len(questions), tokens):
         scores, *without = await gather_or_cancel(served.engine.score(each) for each in calls)
     scored = iter(scores)
     without_question = dict(zip(unconditional, chain(*without), strict=True))

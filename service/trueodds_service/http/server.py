@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import ClassVar
 
 import uvicorn
 from starlette.applications import Starlette
@@ -54,7 +55,7 @@ class HttpServer:
         application.router.redirect_slashes = False
         config = uvicorn.Config(
             application,
-            http=_Protocol,
+            http=_protocol(settings.limits.max_connections),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -103,8 +104,24 @@ class _Server(uvicorn.Server):
         yield
 
 
+def _protocol(most: int) -> type["_Protocol"]:
+    """Of a server that holds so many connections at most."""
+
+    class Bounded(_Protocol):
+        most_connections = most
+
+    return Bounded
+
+
 class _Protocol(HttpToolsProtocol):
-    """Tells each request whom its connection's certificate is of."""
+    """Tells each request whom its connection's certificate is of; closes what is too many."""
+
+    most_connections: ClassVar[int]
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > self.most_connections:
+            transport.abort()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

@@ -8,8 +8,8 @@ from trueodds_service.errors import Exhausted
 
 # A tenant has at most so many times as many as are free: dynamic thresholds (Choudhury and Hahne
 # 1998). So one that has all it can get leaves a ninth to those who come.
-_SHARE = 8
-_RETRY_SECONDS = 0.5
+SHARE = 8
+RETRY_SECONDS = 0.5
 
 
 class Places:
@@ -25,7 +25,7 @@ class Places:
         free = self._most - self._taken.total()
         if not free:
             raise self._refusal(f"the service works on {self._most} requests already")
-        if tenant and self._taken[tenant] >= _SHARE * free:
+        if tenant and self._taken[tenant] >= SHARE * free:
             raise self._refusal("the service works on as many requests of this tenant as it takes")
         self._taken[tenant] += 1
         try:
@@ -38,5 +38,5 @@ class Places:
     @staticmethod
     def _refusal(why: str) -> Exhausted:
         return Exhausted(
-            f"{why}; try again", reason="TOO_MANY_REQUESTS", retry_seconds=_RETRY_SECONDS
+            f"{why}; try again", reason="TOO_MANY_REQUESTS", retry_seconds=RETRY_SECONDS
         )

@@ -26,6 +26,11 @@ class RequestMetrics:
         self.under_way = Gauge(
             "trueodds_requests_under_way", "Requests that passed the gate.", registry=registry
         )
+        self.tokens_under_way = Gauge(
+            "trueodds_tokens_under_way",
+            "Tokens of prompts that engines are asked for.",
+            registry=registry,
+        )
         self._requests = Counter(
             "trueodds_requests_total",
             "Requests that ended, by the status and the reason that the caller was told.",

@@ -1,23 +1,19 @@
 """Quotas: what each request is charged to, in this gateway and in the others."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from trueodds_service.caller import Caller
 from trueodds_service.config import Quota
 from trueodds_service.config import Quotas as Settings
 from trueodds_service.edge.quotas.account import Account, OverQuota, Spent, Subject, What
 from trueodds_service.edge.quotas.bucket import Clock
-from trueodds_service.metering import Meter, metered_by
 
 Totals = Mapping[Subject, Spent]
 """What one gateway was asked for in all, by whom."""
 
 _WORK = (What.QUESTIONS, What.PROMPT_TOKENS)
 _ONE_REQUEST = Spent(requests=1)
-# Has no end of its own: each of its batches is looked at. What else has begun is finished.
-_STREAM = "StreamScore"
 
 
 class Quotas:
@@ -41,21 +37,16 @@ class Quotas:
         self._accounts: dict[Subject, Account] = {}
         self._others: Mapping[int, Totals] = {}
 
-    @contextmanager
-    def charged(self, caller: Caller, method: str) -> Iterator[None]:
-        """What is done inside is charged to the caller, and the request itself at once.
+    def request(self, caller: Caller) -> "Charged":
+        """Charges a request, and gives what charges what it asks for.
 
         Raises OverQuota where there is no more.
         """
         accounts = self._of(caller)
-        with self._told():
-            for account in accounts:
-                account.check([What.REQUESTS])
+        self.check(accounts, [What.REQUESTS])
         for account in accounts:
             account.spend(_ONE_REQUEST)
-        is_stream = method.rpartition("/")[2] == _STREAM
-        with metered_by(_Charge(self, accounts, is_stream)) if accounts else nullcontext():
-            yield
+        return Charged(self, accounts)
 
     def spent(self) -> Totals:
         """What was spent here, for the other gateways; who is idle is forgotten."""
@@ -79,16 +70,11 @@ class Quotas:
                     account.take(took)
         self._others = others
 
-    def check(self, accounts: list[Account]) -> None:
-        """Raises OverQuota where one of them has no more questions or tokens."""
-        with self._told():
-            for account in accounts:
-                account.check(_WORK)
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
+    def check(self, accounts: Sequence[Account], whats: Iterable[What]) -> None:
+        """Raises OverQuota where one of them has no more of one of these."""
         try:
-            yield
+            for account in accounts:
+                account.check(whats)
         except OverQuota as error:
             self._refused(error)
             raise
@@ -110,19 +96,18 @@ class Quotas:
         return account
 
 
-class _Charge(Meter):
-    """Of one request."""
+class Charged:
+    """What a request is charged to."""
 
-    def __init__(self, quotas: Quotas, accounts: list[Account], is_stream: bool) -> None:
-        self._quotas, self._accounts, self._is_stream = quotas, accounts, is_stream
-        self._has_begun = False
+    def __init__(self, quotas: Quotas, accounts: Sequence[Account]) -> None:
+        self._quotas, self._accounts = quotas, accounts
 
     def check(self) -> None:
-        if self._is_stream or not self._has_begun:
-            self._quotas.check(self._accounts)
+        """Raises OverQuota where there are no more questions or tokens."""
+        self._quotas.check(self._accounts, _WORK)
 
     def spend(self, questions: int, prompt_tokens: int) -> None:
-        self._has_begun = True
+        """So much is asked of an engine."""
         for account in self._accounts:
             account.spend(Spent(questions=questions, prompt_tokens=prompt_tokens))
 

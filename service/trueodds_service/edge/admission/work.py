@@ -1,0 +1,58 @@
+"""How much work requests may make: each by itself, all at once, and each caller in a minute."""
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from trueodds_service.caller import Caller
+from trueodds_service.config import Limits
+from trueodds_service.edge.admission.tokens import TokensUnderWay
+from trueodds_service.edge.quotas.quotas import Charged, Quotas
+from trueodds_service.errors import TooLarge
+from trueodds_service.metering import Meter, metered_by
+
+# Has no end of its own: each of its batches is held against the quota. What else has begun is
+# finished.
+_STREAM = "StreamScore"
+
+
+class Work:
+    """Of a gateway. Use it inside one event loop."""
+
+    def __init__(self, limits: Limits, quotas: Quotas) -> None:
+        self.most_tokens = limits.max_tokens
+        self.tokens = TokensUnderWay(limits.max_tokens_under_way)
+        self._quotas = quotas
+
+    @contextmanager
+    def metered(self, caller: Caller, method: str) -> Iterator[None]:
+        """What is done inside is a request of the caller's. Raises OverQuota."""
+        is_stream = method.rpartition("/")[2] == _STREAM
+        charged = self._quotas.request(caller)
+        with metered_by(_Request(self, charged, caller.tenant, is_stream)):
+            yield
+
+
+class _Request(Meter):
+    def __init__(self, work: Work, charged: Charged, tenant: str, is_stream: bool) -> None:
+        self._work, self._charged = work, charged
+        self._tenant, self._is_stream = tenant, is_stream
+        self._has_begun = False
+
+    def check(self) -> None:
+        if self._is_stream or not self._has_begun:
+            self._charged.check()
+        # Of a stream, so many batches are under way at once.
+        if not self._has_begun:
+            self._work.tokens.check(self._tenant)
+
+    def asking(self, questions: int, prompt_tokens: int) -> AbstractContextManager[None]:
+        most = self._work.most_tokens
+        if prompt_tokens > most:
+            raise TooLarge(
+                f"the prompts have {prompt_tokens:,} tokens together, of which there may be "
+                f"{most:,}: ask fewer questions at once",
+                reason="REQUEST_TOO_LONG",
+            )
+        self._has_begun = True
+        self._charged.spend(questions, prompt_tokens)
+        return self._work.tokens.taken(self._tenant, prompt_tokens)

@@ -1,0 +1,80 @@
+"""How many tokens a request may have, and how many are under way at once, and whose."""
+
+import asyncio
+import threading
+
+import grpc
+import pytest
+from tests.conftest import details_of
+
+from trueodds.v1 import scoring_pb2
+from trueodds_service.edge.admission.tokens import TokensUnderWay
+from trueodds_service.engine.fake import FakeEngine
+from trueodds_service.errors import Exhausted
+
+SETTINGS = scoring_pb2.ScoreSettings(model="models/aligned")
+
+
+def test_there_is_room_until_they_are_all_taken():
+    tokens = TokensUnderWay(100)
+    with tokens.taken("", 60):
+        tokens.check("")
+        with tokens.taken("", 60):
+            with pytest.raises(Exhausted) as caught:
+                tokens.check("")
+            assert caught.value.reason == "TOO_MANY_TOKENS"
+            assert tokens.number == 120
+        tokens.check("")
+    assert tokens.number == 0
+
+
+def test_a_tenant_that_has_many_leaves_room_for_another():
+    tokens = TokensUnderWay(100)
+    with tokens.taken("many", 90):
+        with pytest.raises(Exhausted, match="of this tenant"):
+            tokens.check("many")
+        tokens.check("few")
+
+
+class Slow(FakeEngine):
+    """Answers once it is told to."""
+
+    def __init__(self):
+        super().__init__(seed=7, sharpness=1, max_tokens=2048)
+        self.is_asked, self.goes_on = threading.Event(), asyncio.Event()
+
+    async def score(self, prompts):
+        self.is_asked.set()
+        await self.goes_on.wait()
+        return await super().score(prompts)
+
+
+def test_while_a_gateway_has_enough_new_requests_are_refused(start_service, question, refused):
+    engine = Slow()
+    service = start_service(engines={"aligned": engine}, limits={"max_tokens_under_way": 10})
+    request = scoring_pb2.ScoreRequest(settings=SETTINGS, question=question())
+    first = service.scoring.Score.future(request)
+    assert engine.is_asked.wait(60)
+    with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, reason="TOO_MANY_TOKENS"):
+        service.scoring.Score(request)
+
+    async def go_on():
+        engine.goes_on.set()
+
+    service.run(go_on())
+    assert first.result(60).answer.prompt_tokens > 10
+    assert service.scoring.Score(request).answer == first.result().answer
+
+
+def test_a_request_of_too_many_tokens_is_refused(start_service, question, refused):
+    limits = {"max_tokens": 100}
+    service = start_service(limits=limits)
+    short, long = question(), question(text="word " * 100)
+    assert service.score(short).prompt_tokens < 100
+    with refused(grpc.StatusCode.INVALID_ARGUMENT, reason="REQUEST_TOO_LONG"):
+        service.score(long)
+    with refused(grpc.StatusCode.INVALID_ARGUMENT, reason="REQUEST_TOO_LONG"):
+        service.batch([short] * 20)
+    batch = scoring_pb2.StreamScoreRequest(settings=SETTINGS, questions=[short] * 20)
+    [answer] = service.scoring.StreamScore(iter([batch]))
+    assert details_of(answer.error)["reason"] == "REQUEST_TOO_LONG"
