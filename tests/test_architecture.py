@@ -134,7 +134,7 @@ HOMES = {
     "starlette": {"http"},
     "tokenizers": {"prompts.controls"},
     "tqdm": {"hub"},
-    "transformers": {"prompts.tokenizer", "prompts.loading"},
+    "transformers": {f"prompts.{each}" for each in ("finding", "loading", "tokenizer", "writing")},
     "trueodds.v1": {"rpc"},
     "torch": {"engine.vllm.forced_tokens"},
     "uvicorn": {"http.server"},
