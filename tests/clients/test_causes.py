@@ -9,6 +9,8 @@ from trueodds import errors
 CAUSES = {
     "MODEL_STARTING": (code_pb2.UNAVAILABLE, errors.Starting),
     "TOO_MANY_REQUESTS": (code_pb2.RESOURCE_EXHAUSTED, errors.Overloaded),
+    "TOO_MANY_TOKENS": (code_pb2.RESOURCE_EXHAUSTED, errors.Overloaded),
+    "QUOTA_EXCEEDED": (code_pb2.RESOURCE_EXHAUSTED, errors.Unavailable),
     "OVERLOADED": (code_pb2.RESOURCE_EXHAUSTED, errors.Overloaded),
     "ENGINE_LOST": (code_pb2.UNAVAILABLE, errors.EngineLost),
     "STORE_UNAVAILABLE": (code_pb2.UNAVAILABLE, errors.Unavailable),
@@ -21,10 +23,12 @@ CAUSES = {
 }
 
 
-def status_of(code, reason):
-    detail = any_pb2.Any()
-    detail.Pack(error_details_pb2.ErrorInfo(reason=reason, domain="trueodds"))
-    return status_pb2.Status(code=code, message="so it is", details=[detail])
+def status_of(code, reason, *others):
+    details = []
+    for each in (error_details_pb2.ErrorInfo(reason=reason, domain="trueodds"), *others):
+        details.append(any_pb2.Any())
+        details[-1].Pack(each)
+    return status_pb2.Status(code=code, message="so it is", details=details)
 
 
 @pytest.mark.parametrize(("reason", "expected"), CAUSES.items(), ids=CAUSES)
@@ -39,3 +43,18 @@ def test_a_reason_never_overrules_a_status():
     """Whether a request can succeed later is the status's to say."""
     error = errors.from_status(status_of(code_pb2.FAILED_PRECONDITION, "ENGINE_LOST"))
     assert type(error) is errors.FailedPrecondition
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (code_pb2.NOT_FOUND, "so it is"),
+        (code_pb2.INTERNAL, "so it is (request 5d0c)"),
+    ],
+)
+def test_an_error_tells_by_which_id_the_server_s_log_has_the_request(code, text):
+    """In its text where somebody else has to look for the cause."""
+    told = error_details_pb2.RequestInfo(request_id="5d0c")
+    error = errors.from_status(status_of(code, "WHY", told))
+    assert error.request_id == errors.counted_from(error, 3).request_id == "5d0c"
+    assert str(error) == text

@@ -31,12 +31,16 @@ from grpc_status import rpc_status
 class TrueoddsError(Exception):
     """The root. Its text is a sentence for people; ``reason`` and ``field`` are for programs."""
 
-    def __init__(self, message: str, *, reason: str = "", field: str = "") -> None:
+    def __init__(
+        self, message: str, *, reason: str = "", field: str = "", request_id: str = ""
+    ) -> None:
         super().__init__(message)
         self.reason = reason
         """A stable UPPER_SNAKE_CASE word, such as ``SCOPE_MISMATCH``; or empty."""
         self.field = field
         """The path of the field at fault, such as ``questions[3].options[1].label``; or empty."""
+        self.request_id = request_id
+        """What the server's log calls the request by; or empty."""
 
 
 class InvalidRequest(TrueoddsError, ValueError):
@@ -171,8 +175,9 @@ def from_status(
     A batch travels in several messages, and a server counts what is ``within`` each from 0.
     """
     info, request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+    told = error_details_pb2.RequestInfo()
     for detail in status.details:
-        detail.Unpack(info) or detail.Unpack(request)
+        detail.Unpack(info) or detail.Unpack(request) or detail.Unpack(told)
     field = request.field_violations[0].field if request.field_violations else ""
     message = status.message
     if index is not None and field.startswith(f"{within}["):
@@ -181,7 +186,10 @@ def from_status(
     kind = _KINDS.get(_BY_NUMBER.get(status.code, grpc.StatusCode.UNKNOWN), ServiceFailed)
     # A reason tells more than its status, and never other than that.
     finer = _BY_REASON.get(info.reason, kind)
-    return (finer if issubclass(finer, kind) else kind)(message, reason=info.reason, field=field)
+    finest = finer if issubclass(finer, kind) else kind
+    if finest is ServiceFailed and told.request_id:
+        message = f"{message} (request {told.request_id})"  # for who asks its operator
+    return finest(message, reason=info.reason, field=field, request_id=told.request_id)
 
 
 def counted_from(error: TrueoddsError, first: int) -> TrueoddsError:
@@ -192,7 +200,7 @@ def counted_from(error: TrueoddsError, first: int) -> TrueoddsError:
         return error
     field = f"{name}[{first + int(number)}]{within}"
     message = str(error).replace(error.field, field, 1)
-    return type(error)(message, reason=error.reason, field=field)
+    return type(error)(message, reason=error.reason, field=field, request_id=error.request_id)
 
 
 def _from_grpc(call: grpc.Call, server: str, proxy: str) -> TrueoddsError:

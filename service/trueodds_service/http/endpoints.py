@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
+from trueodds_service.edge.arrival import REQUEST_ID
 from trueodds_service.edge.gate import Gate
 from trueodds_service.http.arrivals import (
     arrival,
@@ -39,8 +40,22 @@ class Door:
     async def entered(self, name: str, request: Request) -> AsyncIterator[None]:
         """Inside, the request is let in, for its caller and until its deadline."""
         came = arrival(name, request)
+        request.state.request_id = came.request_id
         async with self.gate.admitted(came), until(came.seconds_left):
             yield
+
+
+def telling_id(request: Request, send: Send) -> Send:
+    """Sends the request's id in a header of the response, once it has one."""
+
+    async def sends(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            found: str = getattr(request.state, "request_id", "")
+            own = [(REQUEST_ID.encode(), found.encode())] if found else []
+            message = {**message, "headers": [*message["headers"], *own]}
+        await send(message)
+
+    return sends
 
 
 @dataclass(frozen=True)
@@ -54,6 +69,7 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        send = telling_id(request, send)
         try:
             async with self.door.entered(self.name, request):
                 check_json(request)
@@ -82,6 +98,7 @@ class StreamEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
+        send = telling_id(request, send)
         has_begun = False
 
         async def write(line: bytes, *, is_last: bool = False) -> None:
