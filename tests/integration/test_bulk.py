@@ -4,16 +4,15 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
-import yaml
 from pyarrow import parquet
 
 from trueodds import Answer, Client, Question
-from trueodds_demo.service import BASE, MODELS, running
+from trueodds_demo.service import BASE
 
 
 def rows(count: int) -> list[dict[str, object]]:
@@ -79,37 +78,12 @@ def until(condition: Callable[[], bool], seconds: float = 120) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture(scope="module")
-def fake_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a service whose engine is the fake one."""
-    config = tmp_path_factory.mktemp("bulk") / "serve.yaml"
-    entry = {"name": "fake", "weights": str(MODELS / "base"), "engine": {"backend": "fake"}}
-    config.write_text(
-        yaml.safe_dump({"listen": "127.0.0.1:0", "store": "sqlite:///s.sqlite", "models": [entry]})
-    )
-    with running(config) as address:
-        yield address
-
-
 @pytest.mark.timeout(600)  # it may be the first that needs the service
-# Parts hold 1,024 rows: of several, one at least is there before each end and one is not.
-@pytest.mark.parametrize(
-    ("model", "server_name", "count"),
-    [("fake", "fake_server", 4_000), (BASE, "server", 2_600)],
-    ids=["fake engine", "real engine"],
-)
 def test_no_kill_loses_or_doubles_a_row(
-    request: pytest.FixtureRequest,
-    engine_of: Callable[[str], psutil.Process],
-    tmp_path: Path,
-    model: str,
-    server_name: str,
-    count: int,
+    server: str, engine_of: Callable[[str], psutil.Process], tmp_path: Path
 ) -> None:
-    address = request.getfixturevalue(server_name)
-    with Client(address) as client:
-        client.wait_until_ready()
-    run = Run(address, model, tmp_path, count)
+    # Parts hold 1,024 rows: of three, one at least is there before each end and one is not.
+    run = Run(server, BASE, tmp_path, 2_600)
 
     client_process = run.start()
     until(lambda: run.parts() >= 1)
@@ -119,6 +93,6 @@ def test_no_kill_loses_or_doubles_a_row(
 
     second = run.start()
     until(lambda: run.parts() > kept or second.poll() is not None)
-    engine_of(model).kill()
+    engine_of(BASE).kill()
     run.finish(second)
     run.check()

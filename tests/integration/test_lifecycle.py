@@ -36,25 +36,15 @@ def started_processes() -> set[psutil.Process]:
     return set(psutil.Process().children(recursive=True))
 
 
-def test_no_process_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Another Ray, which does not answer: the service starts its own.
-    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
-    before = started_processes()
-    with running(configure(tmp_path)) as address, Client(address) as client:
-        client.wait_until_ready()
-        during = started_processes() - before
-        assert len(during) > 3
-    _, alive = psutil.wait_procs(during, timeout=10)
-    assert alive == []
-
-
 # The real engine is killed in test_bulk.py, and in test_suspects.py by what it is asked.
 @pytest.mark.parametrize(
     ("replicas", "gateways"), [(1, 1), (2, 2)], ids=["alone", "one-of-two-behind-two-gateways"]
 )
-def test_an_engine_that_is_killed_is_replaced_and_no_request_is_lost(
-    tmp_path: Path, replicas: int, gateways: int
+def test_an_engine_that_is_killed_is_replaced_no_request_is_lost_and_no_process_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replicas: int, gateways: int
 ) -> None:
+    # Another Ray, which does not answer: the service starts its own.
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     before = started_processes()
     questions = [Question(f"Is {number} even?", ("yes", "no")) for number in range(2000)]
     config = configure(tmp_path, replicas=replicas, gateways=gateways)
@@ -72,6 +62,10 @@ def test_an_engine_that_is_killed_is_replaced_and_no_request_is_lost(
             for call in calls:
                 assert_same(call.result(timeout=240), expected)
         assert all(model.ready for model in clients[0].wait_until_ready())
+        during = started_processes() - before
+        assert len(during) > 3
+    _, alive = psutil.wait_procs(during, timeout=10)
+    assert alive == []
 
 
 def killed(before: set[psutil.Process]) -> None:
@@ -135,24 +129,6 @@ def until(process: "subprocess.Popen[str]", wanted: str) -> list[str]:
     raise AssertionError(f"{wanted!r} is not in {lines}")
 
 
-def test_nothing_outlives_a_service_that_is_killed_and_a_lost_model_is_a_line(
-    tmp_path: Path,
-) -> None:
-    before = started_processes()
-    with serving(configure(tmp_path)) as service:
-        until(service, "ready: model")
-        started = started_processes() - before
-        killed(before)
-        said = [line for line in until(service, "model is back") if not line.startswith("{")]
-        # Beside what is logged, which is JSON.
-        assert said == ["model is lost: its engine is being replaced\n", "model is back\n"]
-        started |= started_processes() - before
-        assert len(started) > 4
-        service.kill()
-        _, alive = psutil.wait_procs(started, timeout=60)
-        assert alive == []
-
-
 @pytest.mark.parametrize("processes", [1, 6])
 def test_a_signal_while_it_starts_ends_it_cleanly(tmp_path: Path, processes: int) -> None:
     before = started_processes()
@@ -168,7 +144,9 @@ def test_a_signal_while_it_starts_ends_it_cleanly(tmp_path: Path, processes: int
         assert alive == []
 
 
-def test_a_model_that_fails_is_named_and_the_others_are_served(tmp_path: Path) -> None:
+def test_a_model_that_fails_is_named_a_lost_one_is_a_line_and_nothing_outlives_a_kill(
+    tmp_path: Path,
+) -> None:
     path = configure(tmp_path)
     damaged = tmp_path / "damaged"
     shutil.copytree(MODELS / "base", damaged)
@@ -176,6 +154,7 @@ def test_a_model_that_fails_is_named_and_the_others_are_served(tmp_path: Path) -
     content = yaml.safe_load(path.read_text())
     content["models"].append({"name": "damaged", "weights": str(damaged)})
     path.write_text(yaml.safe_dump(content))
+    before = started_processes()
     with serving(path) as service:
         said = until(service, "not ready: damaged; serving model")
         assert any(line.startswith("damaged has failed: ") for line in said)
@@ -186,3 +165,14 @@ def test_a_model_that_fails_is_named_and_the_others_are_served(tmp_path: Path) -
             assert client.score(question, model="model").options
             with pytest.raises(TrueoddsError, match="damaged has failed: "):
                 client.score(question, model="damaged")
+
+        started = started_processes() - before
+        killed(before)
+        # Beside what is logged, which is JSON, and of the one that failed before.
+        said = [line for line in until(service, "model is back") if line.startswith("model ")]
+        assert said == ["model is lost: its engine is being replaced\n", "model is back\n"]
+        started |= started_processes() - before
+        assert len(started) > 4
+        service.kill()
+        _, alive = psutil.wait_procs(started, timeout=60)
+        assert alive == []
