@@ -124,6 +124,8 @@ def _reasons(node):
     match node:
         case ast.keyword(arg="reason", value=ast.Constant(str(reason))) if reason:
             yield reason
+        case ast.Assign([ast.Name("REASON")], ast.Constant(str(reason))):
+            yield reason
         case ast.FunctionDef():
             defaults = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
             for argument, default in defaults:

@@ -216,3 +216,11 @@ async def test_top_tokens_are_read_beside_requests_of_any_kind():
     for _ in range(50):
         await read.score(replace(drawn(rng), top_tokens=3), None)
     assert all(params.logprobs is None for _, params in stand_in.asked)
+
+
+async def test_what_the_cache_held_of_a_prompt_is_told():
+    """By the first request alone: of more labels than one takes, the next finds the first's."""
+    reads = reader.Reader(StandIn(), BLOCK, has_adapters=False)
+    prompt = TokenPrompt(tuple(range(1, 11)), tuple((40 + n,) for n in range(300)))
+    assert (await reads.score(prompt, None)).cached_tokens == 0
+    assert (await reads.score(prompt, None)).cached_tokens == 10 // BLOCK * BLOCK > 0

@@ -138,3 +138,44 @@ def test_langchains_own_client_is_answered(service):
     assert said.choices["team"].choice in ("a", "b")
     assert 0 < said.predicates["urgent"].probability < 1
     assert 0 < said.scores["anger"].score < 1
+
+
+def test_a_calibrators_answers_have_its_sets(fit, client, urgent, team):
+    """A threshold is for one calibrator: what another answers, or none, has no set."""
+    [fitted] = fit(recorded(team), method="teacher_kl", activate=True)["calibrators"]
+
+    def sets(**rule):
+        rules = [{"calibrator": fitted["name"], **rule}]
+        asked = {"input": "Now.", "questions": [team, urgent]}
+        found = client.decisions.create(
+            model="aligned", **asked, extra_body={"answer_sets": rules}
+        ).answers
+        assert found[1].answer_set is None
+        return found[0].answer_set, [each.probability for each in found[0].probabilities]
+
+    everything, probabilities = sets(method="aps", threshold=1.0)
+    order = sorted(range(3), key=lambda option: -probabilities[option])
+    assert everything == order
+    assert sets(method="aps", threshold=probabilities[order[0]] + 1e-9)[0] == order[:1]
+    [unasked, _] = client.decisions.create(
+        model="aligned", input="Now.", questions=[team, urgent]
+    ).answers
+    assert unasked.answer_set is None
+
+
+@pytest.mark.parametrize(
+    ("rule", "field"),
+    [
+        ({"calibrator": "nothing"}, "answer_sets[0].calibrator"),
+        ({"calibrator": "models/base/calibrators/" + 16 * "a"}, "answer_sets[0].calibrator"),
+        ({"method": "best"}, "answer_sets[0].method"),
+        ({"threshold": 1.5}, "answer_sets[0].threshold"),
+    ],
+)
+def test_a_rule_that_is_none_is_refused(http, urgent, rule, field):
+    whole = {"calibrator": "models/aligned/calibrators/" + 16 * "a", "method": "lac"}
+    rules = [{**whole, "threshold": 0.5, **rule}]
+    body = {"model": "aligned", "input": "Now.", "questions": [urgent], "answer_sets": rules}
+    refused = http.post("/v1/decisions", json=body)
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == field

@@ -60,6 +60,17 @@ def test_questions_of_one_state_are_as_each_alone(http_url: str) -> None:
         assert answer.label_mass == pytest.approx(alone.label_mass, abs=TOLERANCE)
 
 
+def test_what_was_asked_before_is_told_as_cached(http_url: str) -> None:
+    with openai.OpenAI(base_url=f"{http_url}/v1", api_key="none") as client:
+        first, again = (
+            client.decisions.create(model=ALIGNED, input=STATE, questions=QUESTIONS).usage
+            for _ in range(2)
+        )
+    cached = again.input_tokens_details.cached_tokens
+    assert first.input_tokens_details.cached_tokens <= cached < again.input_tokens
+    assert cached > 0
+
+
 def test_255_choices_are_read_exactly(server: str, http_url: str) -> None:
     choices = [{"value": f"choice {number}"} for number in range(255)]
     [answer] = decide(http_url, {**QUESTIONS[1], "choices": choices})

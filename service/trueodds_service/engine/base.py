@@ -46,12 +46,15 @@ class TokenScore:
     would write these tokens: each is the likeliest at its place, and of equals the one taken.
     ``identifier`` is ln p(identifier | prompt), the same sum over the identifier's tokens; 0
     where it has none. ``top_tokens`` are token ids and their logprobs, the likeliest first.
+    ``cached_tokens`` are how many of the prompt's were in the engine's cache when it was first
+    asked for its first tokens; 0 where the engine does not tell.
     """
 
     continuations: NDArray[np.float64]
     greedy: NDArray[np.bool_] = field(kw_only=True)
     identifier: float = 0.0
     top_tokens: tuple[tuple[int, float], ...] = ()
+    cached_tokens: int = 0
 
 
 Outcome: TypeAlias = TokenScore | PromptFault

@@ -2,9 +2,11 @@
 
 import asyncio
 import random
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from trueodds_service.flows.active_calibrators import Calibrators
+from trueodds_service.flows.apply_calibrator import SetRule
 from trueodds_service.flows.catalog import Catalog, ServedModel
 from trueodds_service.flows.score import ScoreQuery, ScoreResult, score
 from trueodds_service.prompts.formats import DECISION
@@ -42,6 +44,7 @@ class Decision:
     min_option_mass: float = 0.0
     min_confidence: float = 0.0
     require_calibrated: bool = False
+    answer_sets: Mapping[str, SetRule] = field(default_factory=dict)
 
 
 async def decide(decision: Decision, catalog: Catalog, calibrators: Calibrators) -> ScoreResult:
@@ -63,6 +66,7 @@ async def decide(decision: Decision, catalog: Catalog, calibrators: Calibrators)
         min_option_mass=decision.min_option_mass,
         min_confidence=decision.min_confidence,
         require_calibrated=decision.require_calibrated,
+        answer_sets=decision.answer_sets,
     )
     return await score(query, catalog, calibrators)
 

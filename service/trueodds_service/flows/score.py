@@ -1,7 +1,8 @@
 """The path of a score: questions → reads → answer distribution → calibrator → answers."""
 
+import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,9 +36,10 @@ class ScoreQuery:
 
     ``tasks``, one a question where there are any, go before ``task``.
     An answer abstains where the options hold less than ``min_option_mass``, or where the
-    calibrated confidence is below ``min_confidence``. ``answer_set`` is a rule for the named
-    calibrator. With ``require_calibrated`` a question that no calibrator applies to is refused; so
-    it is with ``min_confidence``, a threshold that raw confidences are not to be held against.
+    calibrated confidence is below ``min_confidence``. ``answer_sets`` are rules by the id of the
+    calibrator whose threshold each has; an answer of another calibrator has no set.
+    With ``require_calibrated`` a question that no calibrator applies to is refused; so it is
+    with ``min_confidence``, a threshold that raw confidences are not to be held against.
     """
 
     model: str
@@ -49,7 +51,7 @@ class ScoreQuery:
     min_option_mass: float = 0.0
     min_confidence: float = 0.0
     require_calibrated: bool = False
-    answer_set: SetRule | None = None
+    answer_sets: Mapping[str, SetRule] = dataclasses.field(default_factory=dict)
     top_tokens: int = 0
     receipts: bool = False
     tasks: tuple[str, ...] = ()
@@ -205,7 +207,8 @@ def _answers(
     choices = found.choices.tolist()
     entropies = entropy(found.answer)
     masses = [each.as_asked.option_mass for each in group]
-    sets = answer_sets(found.calibrated, query.answer_set)
+    rule = None if calibrator is None else query.answer_sets.get(calibrator.id)
+    sets = answer_sets(found.calibrated, rule)
     return [
         Answer(
             read=each,

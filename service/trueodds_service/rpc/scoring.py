@@ -163,12 +163,13 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
             with field("reading"):
                 reading = parse_reading(settings.reading, self._limits)
             parser = QuestionParser(reading, self._limits, settings.options, single=True)
+            calibrator = _calibrator_id(settings.calibrator, model)
             query = ScoreQuery(
                 model=model,
                 task=parse_task(settings.task, "task"),
                 reading=reading,
                 shots=parser.shots(settings.shots, "shots"),
-                calibrator=_calibrator_id(settings.calibrator, model),
+                calibrator=calibrator,
                 questions=(),
                 min_option_mass=_share(settings.min_option_mass, "min_option_mass"),
                 min_confidence=_share(settings.min_confidence, "min_confidence"),
@@ -177,7 +178,7 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
                     if settings.HasField("require_calibrated")
                     else self._require_calibrated
                 ),
-                answer_set=_answer_set(settings),
+                answer_sets=_answer_sets(settings, calibrator),
                 top_tokens=_top_tokens(settings.top_tokens),
                 receipts=settings.receipts,
             )
@@ -312,18 +313,18 @@ def _calibrator_id(name: str, model: str) -> str | None:
     return calibrator_id
 
 
-def _answer_set(settings: scoring_pb2.ScoreSettings) -> SetRule | None:
+def _answer_sets(settings: scoring_pb2.ScoreSettings, calibrator: str | None) -> dict[str, SetRule]:
     if not settings.HasField("answer_set"):
-        return None
+        return {}
     rule = settings.answer_set
     with field("answer_set"):
         score = _SET_SCORES.get(rule.method)
         if score is None:
             raise InvalidInput("method", "is required: LAC or APS")
         threshold = _share(rule.threshold, "threshold")
-    if not settings.calibrator:
+    if calibrator is None:
         raise InvalidInput("calibrator", "is required: a threshold is for one calibrator")
-    return SetRule(score, threshold)
+    return {calibrator: SetRule(score, threshold)}
 
 
 def _share(value: float, name: str) -> float:

@@ -113,6 +113,7 @@ class Score(msgspec.Struct, array_like=True, tag=True):
     greedy: list[bool]
     identifier: float
     top_tokens: tuple[tuple[int, float], ...]
+    cached_tokens: int = 0
 
 
 class Fault(msgspec.Struct, array_like=True, tag=True):
@@ -242,6 +243,7 @@ def _sent(outcome: Outcome) -> Score | Fault:
         greedy=outcome.greedy.tolist(),
         identifier=float(outcome.identifier),
         top_tokens=outcome.top_tokens,
+        cached_tokens=outcome.cached_tokens,
     )
 
 
@@ -253,6 +255,7 @@ def _received(outcome: Score | Fault) -> Outcome:
         greedy=np.array(outcome.greedy),
         identifier=outcome.identifier,
         top_tokens=outcome.top_tokens,
+        cached_tokens=outcome.cached_tokens,
     )
 
 

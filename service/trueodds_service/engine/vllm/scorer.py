@@ -10,6 +10,7 @@ these tokens. benchmarks/README.md has the figures.
 
 import itertools
 from collections.abc import Awaitable, Coroutine
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
@@ -56,6 +57,17 @@ class Ask(Protocol):
     ) -> Awaitable[Any]: ...
 
 
+@dataclass(slots=True)
+class _Firsts:
+    """ln p(identifier), each first token of the continuations after it, and how many of the
+    prompt's tokens vLLM had in its cache.
+    """
+
+    identifier: float = 0.0
+    reads: dict[int, Read] = field(default_factory=dict)
+    cached_tokens: int = 0
+
+
 class Reader:
     """Scores one prompt at a time; any number of them together."""
 
@@ -68,9 +80,9 @@ class Reader:
 
     async def score(self, prompt: TokenPrompt, terms: Terms) -> TokenScore:
         if self._are_prompts(prompt):
-            identifier, reads = 0.0, await self._as_prompts(prompt, terms)
+            firsts, reads = _Firsts(), await self._as_prompts(prompt, terms)
         else:
-            identifier, reads = await self._by_first_tokens(prompt, terms)
+            firsts, reads = await self._by_first_tokens(prompt, terms)
         greedy = [
             await self._is_greedy(read, prompt, tokens, terms)
             for read, tokens in zip(reads, prompt.continuations, strict=True)
@@ -79,8 +91,9 @@ class Reader:
         return TokenScore(
             continuations=np.array([read.logprob for read in reads]),
             greedy=np.array(greedy),
-            identifier=identifier,
+            identifier=firsts.identifier,
             top_tokens=top,
+            cached_tokens=firsts.cached_tokens,
         )
 
     def _are_prompts(self, prompt: TokenPrompt) -> bool:
@@ -104,8 +117,10 @@ class Reader:
             self._long(prompt.prompt, each, terms, salt) for each in prompt.continuations
         )
 
-    async def _by_first_tokens(self, prompt: TokenPrompt, terms: Terms) -> tuple[float, list[Read]]:
-        """ln p(identifier), and the continuations: the first tokens of all, and the rests."""
+    async def _by_first_tokens(
+        self, prompt: TokenPrompt, terms: Terms
+    ) -> tuple["_Firsts", list[Read]]:
+        """The continuations: the first tokens of all, and the rests."""
         read_at = prompt.prompt + prompt.identifier
         longer = [tokens for tokens in prompt.continuations if len(tokens) > 1]
         salt = self._next_salt()
@@ -113,27 +128,28 @@ class Reader:
             self._first_tokens(prompt, terms),
             *(self._long(read_at + tokens[:1], tokens[1:], terms, salt) for tokens in longer),
         ]
-        (identifier, firsts), *rests = await gather_or_cancel(calls)
+        firsts, *rests = await gather_or_cancel(calls)
         after = dict(zip(longer, rests, strict=True))
         reads = [
-            firsts[tokens[0]].then(after[tokens]) if tokens in after else firsts[tokens[0]]
+            firsts.reads[tokens[0]].then(after[tokens])
+            if tokens in after
+            else firsts.reads[tokens[0]]
             for tokens in prompt.continuations
         ]
-        return identifier, reads
+        return firsts, reads
 
-    async def _first_tokens(
-        self, prompt: TokenPrompt, terms: Terms
-    ) -> tuple[float, dict[int, Read]]:
-        """ln p(identifier), and each first token of the continuations after it."""
+    async def _first_tokens(self, prompt: TokenPrompt, terms: Terms) -> "_Firsts":
         wanted = tuple(dict.fromkeys(tokens[0] for tokens in prompt.continuations))
-        identifier = 0.0
-        firsts: dict[int, Read] = {}
+        firsts = _Firsts()
         for start in range(0, len(wanted), MOST_TOKENS_READ):
             part = wanted[start : start + MOST_TOKENS_READ]
-            steps = await self._steps(prompt.prompt, sampling(prompt.identifier, part), terms)
-            identifier = steps.chosen(0, len(prompt.identifier)).logprob
-            firsts |= steps.wanted(part)
-        return identifier, firsts
+            output = await self._ask(prompt.prompt, sampling(prompt.identifier, part), terms)
+            steps = Steps(output.outputs[0].logprobs)
+            firsts.identifier = steps.chosen(0, len(prompt.identifier)).logprob
+            firsts.reads |= steps.wanted(part)
+            if not start:  # later requests find what the first has read
+                firsts.cached_tokens = output.num_cached_tokens or 0
+        return firsts
 
     async def _long(self, before: _Tokens, tokens: _Tokens, terms: Terms, salt: str) -> Read:
         """The tokens after ``before``. With ``salt``, what the options share is read anew once."""

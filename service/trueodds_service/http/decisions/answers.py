@@ -22,7 +22,9 @@ def label_mass(answer: Answer) -> float:
 def ours(answer: Answer) -> dict[str, Any]:
     """Fields of our own, which clients of either contract pass over.
 
-    ``raw_probabilities`` are those of the options in their order, before the calibrator.
+    ``raw_probabilities`` are those of the options in their order, before the calibrator;
+    ``answer_set`` are places in this order, the likeliest first, or None where none was asked for
+    of the calibrator that answered.
     """
     return {
         "calibrated": answer.calibrator is not None,
@@ -33,5 +35,5 @@ def ours(answer: Answer) -> dict[str, Any]:
         "format_probability": min(answer.read.as_asked.format_probability, 1.0),
         "labels": list(answer.read.question.labels),
         "abstained": answer.abstained,
-        "answer_set": list(answer.answer_set),
+        "answer_set": list(answer.answer_set) or None,
     }

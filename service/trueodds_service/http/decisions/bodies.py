@@ -5,7 +5,10 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from trueodds_service.core.decisions.conformal import ConformalScore
 from trueodds_service.errors import InvalidInput
+from trueodds_service.flows.apply_calibrator import SetRule
+from trueodds_service.rpc.names import parse_calibrator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Body = TypeVar("Body", bound=BaseModel)
@@ -15,6 +18,14 @@ class Strict(BaseModel):
     """A part of a body: what it does not name is refused, and nothing is taken for another type."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class AnswerSet(Strict):
+    """How the answers of one calibrator become answer sets, as its evaluation tells."""
+
+    calibrator: str
+    method: Literal["lac", "aps"]
+    threshold: Share
 
 
 class Ours(Strict):
@@ -32,6 +43,21 @@ class Ours(Strict):
     """Whether choices are asked in every cyclic order, and averaged."""
     label_seed: int | None = None
     """Give the options of choices their labels in an order by chance, by this seed."""
+    answer_sets: list[AnswerSet] = []
+    """The sets of the answers that these calibrators give."""
+
+    def set_rules(self, model: str) -> dict[str, SetRule]:
+        """The rules by their calibrators' ids, each the model's own. Raises InvalidInput."""
+        rules: dict[str, SetRule] = {}
+        for place, each in enumerate(self.answer_sets):
+            name = f"answer_sets[{place}].calibrator"
+            owner, calibrator = parse_calibrator(each.calibrator, name)
+            if owner != model:
+                raise InvalidInput(name, f"belongs to models/{owner}, not to the model asked")
+            if calibrator in rules:
+                raise InvalidInput(name, "has a rule already")
+            rules[calibrator] = SetRule(ConformalScore(each.method), each.threshold)
+        return rules
 
 
 def parsed(model: type[Body], body: bytes) -> Body:

@@ -14,7 +14,9 @@ from trueodds_service.http.decisions.openai_body import Choice, Request, Score
 
 def response(request: Request, answers: list[Answer], min_option_mass: float) -> dict[str, Any]:
     """OpenAI's ``Decision``; a question whose labels hold less than that mass is refused."""
-    tokens = sum(answer.read.as_asked.prepared.prompt.length for answer in answers)
+    reads = [answer.read.as_asked for answer in answers]
+    tokens = sum(read.prepared.prompt.length for read in reads)
+    cached = sum(read.engine.cached_tokens for read in reads)
     return {
         "object": "decision",
         "model": request.model,
@@ -24,8 +26,7 @@ def response(request: Request, answers: list[Answer], min_option_mass: float) ->
         ],
         "usage": {
             "input_tokens": tokens,
-            # What the engine had in its cache it does not tell.
-            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+            "input_tokens_details": {"cached_tokens": cached, "cache_write_tokens": 0},
             "output_tokens": 0,
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": tokens,

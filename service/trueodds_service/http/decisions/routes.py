@@ -72,8 +72,9 @@ class Decisions:
         """Raises the first error of a question as the request's."""
         system, said = request.system_and_state()
         required = request.require_calibrated
+        model = request.model.removeprefix("models/")
         decision = Decision(
-            model=request.model.removeprefix("models/"),
+            model=model,
             system=system,
             state=said,
             questions=request.decision_questions(task_of(http.headers.get(HEADER), request.task)),
@@ -81,6 +82,7 @@ class Decisions:
             label_seed=request.label_seed,
             min_option_mass=self._least(request),
             min_confidence=request.min_confidence,
+            answer_sets=request.set_rules(model),
             require_calibrated=(
                 self._settings.require_calibrated if required is None else required
             ),
