@@ -74,7 +74,8 @@ def abstention_threshold(
         least = float(np.nextafter(ranked[count], 2.0)) if count < n else 0.0
         answered = confidence >= least
         hits, trials = int(wrong[answered].sum()), int(answered.sum())
-        if trials == 0:
+        # A bound is above what was seen, and takes a while to find.
+        if trials == 0 or hits > target_risk * trials:
             continue
         bound = upper_bound(hits, trials, delta / _COVERAGES)
         if bound <= target_risk:
