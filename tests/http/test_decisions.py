@@ -4,6 +4,7 @@ import openai
 import pytest
 
 from trueodds.v1 import question_pb2
+from trueodds_service.http.decisions import openai_body
 
 SPAM = {"type": "predicate", "name": "spam", "instructions": "The message is spam."}
 TEAM = {
@@ -48,6 +49,18 @@ def test_each_type_is_answered_in_order_with_its_name(client):
     )
     assert decision.model == "aligned"
     assert decision.usage.total_tokens == decision.usage.input_tokens > 0
+
+
+def test_the_model_reads_a_string_in_quotes_where_a_boolean_looks_like_it():
+    def told(*values):
+        choices = [{"value": value} for value in values]
+        asked = {"type": "choice", "instructions": "Which?", "choices": choices}
+        body = openai_body.Request(model="aligned", input=TEXT, questions=[asked])
+        [question] = body.decision_questions(lambda name, field: "")
+        return question.options
+
+    assert told("true", True, "other") == ('"true"', "true", '"other"')
+    assert told("yes", True) == ("yes", "true")
 
 
 async def test_the_asynchronous_client_is_told_the_same(client, service):
@@ -142,7 +155,23 @@ def test_what_only_helps_a_cache_changes_nothing(client):
     assert found.answers == decide(client, SPAM).answers
 
 
+def test_labels_that_hold_exactly_enough_are_answered(client):
+    [answer] = decide(client, SPAM).answers
+    enough = {"min_option_mass": answer.label_mass}
+    assert decide(client, SPAM, extra_body=enough).answers[0].type == "predicate"
+    more = {"min_option_mass": answer.label_mass * (1 + 1e-9)}
+    assert decide(client, SPAM, extra_body=more).answers[0].type == "refusal"
+
+
 IMAGE = {"type": "input_image", "image_url": "https://example.org/a.png"}
+
+
+def test_a_part_of_json_is_measured_in_bytes(client):
+    part = {"type": "input_json", "data": {"said": "é" * 131_100}}
+    message = {"type": "message", "role": "user", "content": [part]}
+    with pytest.raises(openai.BadRequestError, match="256 KiB") as caught:
+        decide(client, SPAM, input=[message])
+    assert caught.value.param == "input[0].content[0].data"
 
 
 @pytest.mark.parametrize(

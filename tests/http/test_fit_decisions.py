@@ -1,8 +1,13 @@
 """Recorded decisions become calibrators, one a task, type and number of options, and are used."""
 
+import json
+
 import pytest
 from langchain_openai.decisions import Choice, OpenAIDecisions, Predicate, Score
 from tests.conftest import SHARPNESS
+
+from trueodds_service.http.decisions import fitting
+from trueodds_service.http.decisions.bodies import parsed
 
 FIT = "/v1/decisions/calibrators"
 
@@ -22,6 +27,15 @@ def recorded(*questions, count=8, **more):
     return [
         {"input": f"Message {number}.", "questions": questions, **more} for number in range(count)
     ]
+
+
+def test_each_recorded_decision_has_labels_of_its_own_order(team):
+    """Of decisions that were all drawn alike one order would be learnt."""
+    body = {"model": "aligned", "decisions": recorded(team, count=3), "label_seed": 7}
+    request = parsed(fitting.Request, json.dumps(body).encode())
+    found = [each.decision.label_seed for each in request.fit(None, most=10).recorded]
+    assert len({*found}) == 3
+    assert found[0] == 7, "the first as it is asked with this seed"
 
 
 @pytest.fixture
@@ -109,6 +123,7 @@ def test_a_calibrator_is_for_answers_read_in_one_way(fit, client, urgent, team, 
         ({"decisions": []}, "decisions"),
         ({"answers": [True, True]}, "decisions[0].answers"),
         ({"answers": ["yes"]}, "decisions[0].answers[0]"),
+        ({"answers": [1]}, "decisions[0].answers[0]"),
         ({"input": ""}, "decisions[0].input"),
         ({"input": "<|end|>"}, "decisions[0].questions[0].passage"),
         ({"method": "temperature"}, "decisions"),

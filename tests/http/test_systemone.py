@@ -84,7 +84,8 @@ def test_it_is_the_same_reading_as_openais(ask, client):
 
 
 def test_what_changes_nothing_here_is_taken(ask):
-    found = ask(cache_salt="salt", priority=1, chat_template_kwargs={"enable_thinking": False})
+    thoughtless = {"enable_thinking": False, "thinking": False}
+    found = ask(cache_salt="salt", priority=1, chat_template_kwargs=thoughtless)
     assert found["answers"] == ask()["answers"]
     assert ask(request_id="mine")["id"] == "mine"
 

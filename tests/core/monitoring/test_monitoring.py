@@ -189,3 +189,29 @@ def test_an_impossible_alpha_is_refused(alpha):
 def test_what_are_no_outcomes_is_refused(c, right, said):
     with pytest.raises(ValueError, match=said):
         CalibrationTest().add(c, right)
+
+
+def test_an_alarm_is_the_first_outcome_that_was_enough_and_stays_it():
+    evidence = Evidence(alpha=0.01)
+    evidence.follow(np.array([0.0, 1.0]))
+    assert evidence.alarm_at is None
+    evidence.follow(np.array([4.7, 9.0, 1.0]))
+    evidence.follow(np.array([8.0]))
+    assert evidence.alarm_at == 3
+    assert (evidence.log_wealth, evidence.largest, evidence.seen) == (8.0, 9.0, 6)
+
+
+def test_exactly_enough_is_enough():
+    evidence = Evidence(alpha=0.01)
+    evidence.follow(np.array([-math.log(0.01)]))
+    assert evidence.alarm_at == 1
+
+
+@pytest.mark.parametrize("apart", [0.3, 0.05, 0.01])
+def test_a_little_worse_is_found_as_well(apart):
+    """However near the two are, the bets are on which of them is nearer."""
+    test = ImprovementTest()
+    n = 400
+    test.add([[0.6, 0.4]] * n, [[0.6 - apart, 0.4 + apart]] * n, [0] * n)
+    assert test.worse_than_raw.alarm_at is not None
+    assert test.worse_than_raw.alarm_at < 100
