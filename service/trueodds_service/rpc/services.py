@@ -9,7 +9,7 @@ from trueodds_service.flows.catalog import Catalog
 from trueodds_service.flows.outcomes import Outcomes
 from trueodds_service.rpc.calibration.servicer import CalibrationServicer
 from trueodds_service.rpc.models import ModelServicer
-from trueodds_service.rpc.scoring import ScoringServicer
+from trueodds_service.rpc.scoring.servicer import ScoringServicer
 
 DESCRIPTORS = (
     scoring_pb2.DESCRIPTOR.services_by_name["ScoringService"],

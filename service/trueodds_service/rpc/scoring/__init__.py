@@ -1,0 +1,1 @@
+"""ScoringService: messages in, answers out."""

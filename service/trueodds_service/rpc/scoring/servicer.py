@@ -1,0 +1,149 @@
+"""The methods of ScoringService."""
+
+import time
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from dataclasses import replace
+from typing import Any
+
+from trueodds.v1 import question_pb2, scoring_pb2, scoring_pb2_grpc
+from trueodds_service.concurrency import as_completed
+from trueodds_service.config import Limits
+from trueodds_service.errors import InvalidInput, ServiceError, field
+from trueodds_service.flows.active_calibrators import Calibrators
+from trueodds_service.flows.catalog import Catalog
+from trueodds_service.flows.outcomes import Outcomes
+from trueodds_service.flows.score import ScoreQuery, ScoreResult, score
+from trueodds_service.prompts.question import Question
+from trueodds_service.rpc.questions import QuestionParser
+from trueodds_service.rpc.scoring.answers import Answers, timings_message
+from trueodds_service.rpc.scoring.settings import Parsed, SettingsParser
+from trueodds_service.rpc.status import Context, of_any
+
+
+class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
+    """Converts; the answer is the flow's."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        calibrators: Calibrators,
+        outcomes: Outcomes,
+        limits: Limits,
+        *,
+        require_calibrated: bool = False,
+    ) -> None:
+        """``require_calibrated`` holds for requests that do not say."""
+        self._catalog = catalog
+        self._calibrators = calibrators
+        self._outcomes = outcomes
+        self._limits = limits
+        self._settings = SettingsParser(limits, require_calibrated=require_calibrated)
+
+    async def Score(
+        self, request: scoring_pb2.ScoreRequest, context: Context
+    ) -> scoring_pb2.ScoreResponse:
+        arrived = time.perf_counter()
+        query, parser = self._settings.parse(request.settings)
+        with field("question"):
+            question = parser.question(request.question)
+        result = await self._score(query, (question,))
+        outcome = result.outcomes[0]
+        if isinstance(outcome, InvalidInput):
+            raise outcome.under("question")
+        if isinstance(outcome, ServiceError):
+            raise outcome
+        return scoring_pb2.ScoreResponse(
+            answer=(await self._answers(query, result)).message(outcome),
+            timings=timings_message(result, arrived),
+        )
+
+    async def BatchScore(
+        self, request: scoring_pb2.BatchScoreRequest, context: Context
+    ) -> scoring_pb2.BatchScoreResponse:
+        arrived = time.perf_counter()
+        self._check_count(request.questions)
+        outcomes, timings = await self._batch(
+            self._settings.parse(request.settings), request.questions, arrived
+        )
+        return scoring_pb2.BatchScoreResponse(outcomes=outcomes, timings=timings)
+
+    def StreamScore(
+        self, request_iterator: AsyncIterator[scoring_pb2.StreamScoreRequest], context: Context
+    ) -> AsyncIterator[scoring_pb2.StreamScoreResponse]:
+        batches = self._stream_batches(request_iterator)
+        return as_completed(batches, self._limits.max_stream_batches)
+
+    async def _stream_batches(
+        self, requests: AsyncIterator[scoring_pb2.StreamScoreRequest]
+    ) -> AsyncIterator[Coroutine[Any, Any, scoring_pb2.StreamScoreResponse]]:
+        """What answers each message of a stream; settings hold until others come."""
+        settings: Parsed | ServiceError = InvalidInput(
+            "settings", "is required in the first message of a stream"
+        )
+        async for request in requests:
+            if isinstance(request, ServiceError):  # bytes that are no message
+                raise request
+            if request.HasField("settings"):
+                try:
+                    settings = self._settings.parse(request.settings)
+                except ServiceError as error:
+                    settings = error
+            yield self._stream_batch(settings, request)
+
+    async def _stream_batch(
+        self, settings: Parsed | ServiceError, request: scoring_pb2.StreamScoreRequest
+    ) -> scoring_pb2.StreamScoreResponse:
+        """A batch that fails as a whole says why, and the stream goes on."""
+        arrived = time.perf_counter()
+        response = scoring_pb2.StreamScoreResponse(batch_id=request.batch_id)
+        try:
+            if isinstance(settings, ServiceError):
+                raise settings
+            self._check_count(request.questions)
+            outcomes, timings = await self._batch(settings, request.questions, arrived)
+        except Exception as error:
+            response.error.CopyFrom(of_any(error))
+        else:
+            response.outcomes.extend(outcomes)
+            response.timings.CopyFrom(timings)
+        return response
+
+    def _check_count(self, questions: Sequence[question_pb2.Question]) -> None:
+        count = len(questions)
+        if not 1 <= count <= self._limits.max_items:
+            raise InvalidInput(
+                "questions", f"has {count} questions; from 1 to {self._limits.max_items}"
+            )
+
+    async def _batch(
+        self, settings: Parsed, messages: Sequence[question_pb2.Question], arrived: float
+    ) -> tuple[list[scoring_pb2.Outcome], scoring_pb2.Timings]:
+        query, parser = settings
+        parsed = _parsed(messages, parser)
+        questions = tuple(question for question in parsed if isinstance(question, Question))
+        result = await self._score(query, questions)
+        answers = await self._answers(query, result)
+        scored = iter(result.outcomes)
+        outcomes = [
+            answers.outcome(next(scored) if isinstance(question, Question) else question, index)
+            for index, question in enumerate(parsed)
+        ]
+        return outcomes, timings_message(result, arrived)
+
+    async def _score(self, query: ScoreQuery, questions: tuple[Question, ...]) -> ScoreResult:
+        return await score(replace(query, questions=questions), self._catalog, self._calibrators)
+
+    async def _answers(self, query: ScoreQuery, result: ScoreResult) -> Answers:
+        return Answers(result, await self._outcomes.key() if query.receipts else None)
+
+
+def _parsed(
+    messages: Sequence[question_pb2.Question], parser: QuestionParser
+) -> list[Question | InvalidInput]:
+    parsed: list[Question | InvalidInput] = []
+    for message in messages:
+        try:
+            parsed.append(parser.question(message))
+        except InvalidInput as error:
+            parsed.append(error)
+    return parsed
