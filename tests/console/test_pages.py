@@ -133,6 +133,7 @@ def test_every_page_is_accessible_and_fits_a_phone(visit, axe, taught, fitted, s
         of,
         f"{of}/roll-back",
         f"{of}/measure",
+        f"{of}/drift",
         f"compare?model=aligned&one={taught}&other={fitted}",
         "live",
         "sign-in",

@@ -1,0 +1,70 @@
+"""Whether a calibrator still keeps its promise, by the outcomes of its answers."""
+
+import math
+from collections.abc import Sequence
+
+from starlette.responses import Response
+
+from trueodds_service.http.console.contract import Fields
+from trueodds_service.http.console.drawing import Reliability, Square
+from trueodds_service.http.console.listing import get
+from trueodds_service.http.console.visit import Visit
+
+# What each test has evidence of, and whether its alarm means that the promise is broken.
+_TESTS = {
+    "KIND_TOO_HIGH": ("It promises too much", True),
+    "KIND_TOO_LOW": ("It promises too little", True),
+    "KIND_MISCALIBRATED": ("It is wrong somewhere: too high here, too low there", True),
+    "KIND_WORSE_THAN_RAW": ("Raw probabilities now do better", True),
+    "KIND_SHIFTED": ("Confidences are not distributed as at first", False),
+}
+_PERIODS = (("sinceFirst", "then", "Since the first answer"), ("window", "now", "The newest"))
+
+
+async def show(visit: Visit) -> Response:
+    parameters = visit.request.path_params
+    shown = await get(visit.contract, parameters["model"], parameters["id"])
+    asked = await visit.contract.ask("CalibrationService/GetDrift", {"name": shown["name"]})
+    drift = asked["drift"]
+    tests = [_shown(each) for each in drift["tests"]]
+    return visit.page(
+        "drift.html",
+        calibrator=shown,
+        drift=drift,
+        verdict=_verdict(tests, drift["outcomes"]),
+        tests=tests,
+        periods=[
+            (key, title, drift[name], Reliability(drift[name]["after"]["equalWidth"], Square()))
+            for name, key, title in _PERIODS
+            if drift.get(name)
+        ],
+    )
+
+
+def _shown(test: Fields) -> Fields:
+    """A test in words: how far its evidence is on the way to an alarm, as a share, now and ever."""
+    says, breaks = _TESTS[test["kind"]]
+    needed = -math.log(test["alpha"])
+    return {
+        "says": says,
+        "alarm": test.get("alarm", False),
+        "breaks": breaks,
+        "at": test["alarmAt"],
+        "now": _share(test["logEvidence"], needed),
+        "most": _share(test["largestLogEvidence"], needed),
+    }
+
+
+def _share(evidence: float | str, needed: float) -> float:
+    """JSON writes infinities as strings, which ``float`` reads."""
+    return min(max(float(evidence) / needed, 0.0), 1.0)
+
+
+def _verdict(tests: Sequence[Fields], outcomes: int) -> str:
+    if not outcomes:
+        return "Nobody has told yet what became of its answers."
+    if any(each["alarm"] and each["breaks"] for each in tests):
+        return "It no longer keeps its promise: fit again, from recent questions."
+    if any(each["alarm"] for each in tests):
+        return "Its promise holds, and other questions come than at first: look."
+    return "Nothing speaks against its promise."
