@@ -245,6 +245,14 @@ def test_a_model_that_is_not_there_is_the_packages_own_error(client):
     assert caught.value.code == "MODEL_NOT_FOUND"
 
 
+@pytest.mark.parametrize("model", ["Org/Model-7B", "models/", "a prompt by mistake " * 1000])
+def test_what_can_be_no_models_name_is_not_repeated(client, model):
+    with pytest.raises(openai.NotFoundError, match="there is no model of this name") as caught:
+        decide(client, SPAM, model=model)
+    assert caught.value.code == "MODEL_NOT_FOUND"
+    assert "mistake" not in str(caught.value)
+
+
 def test_a_question_whose_labels_hold_next_to_nothing_is_refused_by_itself(client):
     both = decide(client, SPAM, TEAM).answers
     lower, higher = sorted(each.label_mass for each in both)

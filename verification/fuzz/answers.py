@@ -30,10 +30,11 @@ def faults(asked: Asked, outcome: scoring_pb2.Outcome, twin: scoring_pb2.Outcome
 
 
 def _compared(answer: scoring_pb2.Answer) -> bytes:
-    """All but what names the model."""
+    """All but what names the model, and whether the store answered: both answers are raw."""
     copy = scoring_pb2.Answer.FromString(answer.SerializeToString())
     copy.ClearField("identity")
     copy.ClearField("raw_because")
+    copy.ClearField("calibration_stale")
     return copy.SerializeToString(deterministic=True)
 
 

@@ -72,9 +72,10 @@ def _of_error(status: int, told: Any, body: Any) -> Iterator[str]:
 
 def _no_place(param: str, body: dict[str, Any]) -> str | None:
     """The path up to where it leads nowhere; None where its first field and all indices are."""
-    root, *_ = re.split(r"[.\[]", param)
-    if root not in body.keys() | _ROOTS:
-        return root
+    if not any(
+        param == each or param.startswith((f"{each}.", f"{each}[")) for each in body.keys() | _ROOTS
+    ):
+        return re.sub(r"\d+", "*", param)
     place: Any = body
     for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", param):
         if index:

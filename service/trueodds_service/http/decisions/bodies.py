@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trueodds_service.core.decisions.conformal import ConformalScore
-from trueodds_service.errors import InvalidInput
+from trueodds_service.errors import InvalidInput, NotFound
 from trueodds_service.flows.apply_calibrator import SetRule
-from trueodds_service.rpc.names import parse_calibrator
+from trueodds_service.rpc.names import model_name, parse_calibrator, parse_model
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Body = TypeVar("Body", bound=BaseModel)
@@ -71,6 +71,17 @@ def parsed(model: type[Body], body: bytes) -> Body:
     if first["type"] == "json_invalid":
         raise InvalidInput("body", "is not one object of JSON in UTF-8", reason="NO_JSON")
     raise InvalidInput(_path(first["loc"]), _message(first))
+
+
+def model_of(given: str) -> str:
+    """A model's own name, of one with ``models/`` before it or without. Raises NotFound.
+
+    What can be no name here, as that of a repository, is a model that is not here.
+    """
+    try:
+        return parse_model(model_name(given.removeprefix("models/")), "model")
+    except InvalidInput:
+        raise NotFound("there is no model of this name", reason="MODEL_NOT_FOUND") from None
 
 
 def as_json(value: Any) -> str:

@@ -8,7 +8,7 @@ from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.decide import Decision
 from trueodds_service.flows.fit_decisions import FitDecisions, Recorded
-from trueodds_service.http.decisions.bodies import Strict
+from trueodds_service.http.decisions.bodies import Strict, model_of
 from trueodds_service.http.decisions.inputs import Item, system_and_state
 from trueodds_service.http.decisions.openai_body import (
     MOST_QUESTIONS,
@@ -52,10 +52,10 @@ class Request(Strict):
             with field(f"decisions[{place}]"):
                 recorded.append(self._recorded(each, header, place))
         return FitDecisions(
-            model=self.model.removeprefix("models/"),
+            model=model_of(self.model),
             recorded=tuple(recorded),
             method=_method(self.method),
-            teacher=None if self.teacher is None else self.teacher.removeprefix("models/"),
+            teacher=None if self.teacher is None else model_of(self.teacher),
             activate=self.activate,
             cyclic=self.order == "cyclic",
             redrawn=self.label_seed is not None,

@@ -14,7 +14,7 @@ from trueodds_service.flows.decide import Decision, decide
 from trueodds_service.flows.fit_decisions import fit_decisions
 from trueodds_service.flows.score import Answer
 from trueodds_service.http.decisions import fitting, openai_answers, openai_body, systemone
-from trueodds_service.http.decisions.bodies import parsed
+from trueodds_service.http.decisions.bodies import model_of, parsed
 from trueodds_service.http.decisions.tasks import HEADER, task_of
 from trueodds_service.http.endpoints import Door, Endpoint
 from trueodds_service.http.refusals import JSON, as_openai
@@ -72,7 +72,7 @@ class Decisions:
         """Raises the first error of a question as the request's."""
         system, said = request.system_and_state()
         required = request.require_calibrated
-        model = request.model.removeprefix("models/")
+        model = model_of(request.model)
         decision = Decision(
             model=model,
             system=system,
