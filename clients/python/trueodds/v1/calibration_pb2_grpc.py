@@ -175,14 +175,14 @@ class CalibrationServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RecordOutcomes(self, request, context):
-        """Records the truth about answers, when it is known later. Not served yet: UNIMPLEMENTED.
+        """Records the truth about answers, when it is known later.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetDrift(self, request, context):
-        """Compares recorded outcomes with the calibrator's promise. Not served yet: UNIMPLEMENTED.
+        """Compares recorded outcomes with the calibrator's promise.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -92,13 +92,13 @@ class CalibrationServiceStub:
         trueodds.v1.calibration_pb2.RecordOutcomesRequest,
         trueodds.v1.calibration_pb2.RecordOutcomesResponse,
     ]
-    """Records the truth about answers, when it is known later. Not served yet: UNIMPLEMENTED."""
+    """Records the truth about answers, when it is known later."""
 
     GetDrift: grpc.UnaryUnaryMultiCallable[
         trueodds.v1.calibration_pb2.GetDriftRequest,
         trueodds.v1.calibration_pb2.GetDriftResponse,
     ]
-    """Compares recorded outcomes with the calibrator's promise. Not served yet: UNIMPLEMENTED."""
+    """Compares recorded outcomes with the calibrator's promise."""
 
 class CalibrationServiceAsyncStub:
     """Fits, keeps and serves calibrators."""
@@ -174,13 +174,13 @@ class CalibrationServiceAsyncStub:
         trueodds.v1.calibration_pb2.RecordOutcomesRequest,
         trueodds.v1.calibration_pb2.RecordOutcomesResponse,
     ]
-    """Records the truth about answers, when it is known later. Not served yet: UNIMPLEMENTED."""
+    """Records the truth about answers, when it is known later."""
 
     GetDrift: grpc.aio.UnaryUnaryMultiCallable[
         trueodds.v1.calibration_pb2.GetDriftRequest,
         trueodds.v1.calibration_pb2.GetDriftResponse,
     ]
-    """Compares recorded outcomes with the calibrator's promise. Not served yet: UNIMPLEMENTED."""
+    """Compares recorded outcomes with the calibrator's promise."""
 
 class CalibrationServiceServicer(metaclass=abc.ABCMeta):
     """Fits, keeps and serves calibrators."""
@@ -278,7 +278,7 @@ class CalibrationServiceServicer(metaclass=abc.ABCMeta):
         request: trueodds.v1.calibration_pb2.RecordOutcomesRequest,
         context: _ServicerContext,
     ) -> typing.Union[trueodds.v1.calibration_pb2.RecordOutcomesResponse, collections.abc.Awaitable[trueodds.v1.calibration_pb2.RecordOutcomesResponse]]:
-        """Records the truth about answers, when it is known later. Not served yet: UNIMPLEMENTED."""
+        """Records the truth about answers, when it is known later."""
 
     @abc.abstractmethod
     def GetDrift(
@@ -286,6 +286,6 @@ class CalibrationServiceServicer(metaclass=abc.ABCMeta):
         request: trueodds.v1.calibration_pb2.GetDriftRequest,
         context: _ServicerContext,
     ) -> typing.Union[trueodds.v1.calibration_pb2.GetDriftResponse, collections.abc.Awaitable[trueodds.v1.calibration_pb2.GetDriftResponse]]:
-        """Compares recorded outcomes with the calibrator's promise. Not served yet: UNIMPLEMENTED."""
+        """Compares recorded outcomes with the calibrator's promise."""
 
 def add_CalibrationServiceServicer_to_server(servicer: CalibrationServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
