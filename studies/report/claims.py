@@ -1,0 +1,65 @@
+"""A claim: a finding, an effect with its interval, and whether it holds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+HOLDS, FAILS, UNTOLD = "holds", "does not hold", "cannot be told"
+
+Interval = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What was found by others or here, and what is measured of it where.
+
+    ``effect`` has a 95 % interval; ``n`` is how many of ``unit`` it is of.
+    """
+
+    id: str
+    finding: str
+    where: str
+    measure: str
+    holds: str
+    effect: float | None
+    ci_low: float | None
+    ci_high: float | None
+    n: int
+    unit: str
+
+    @property
+    def row(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def judged(
+    name: str, finding: str, where: str, measure: str, found: Interval, sign: int, unit: str
+) -> Claim:
+    """Holds where the whole interval is above 0 (``sign`` 1) or below it (−1)."""
+    low, high = sorted(sign * found[end] for end in ("low", "high"))
+    holds = HOLDS if low > 0 else FAILS if high < 0 else UNTOLD
+    return told(name, finding, where, measure, found, holds, unit)
+
+
+def told(
+    name: str, finding: str, where: str, measure: str, found: Interval, holds: str, unit: str
+) -> Claim:
+    """A claim whose verdict does not follow from a sign."""
+    effect, low, high = (float(found[end]) for end in ("mean", "low", "high"))
+    return Claim(name, finding, where, measure, holds, effect, low, high, int(found["n"]), unit)
+
+
+def unknown(name: str, finding: str, where: str, why: str) -> Claim:
+    """What was not measured, and why."""
+    return Claim(name, finding, where, why, UNTOLD, None, None, None, 0, "")
+
+
+def over(values: Sequence[float]) -> dict[str, float]:
+    """The mean of some units' values, and its interval from units drawn anew."""
+    array = np.array(values)
+    rng = np.random.default_rng(0)
+    drawn = array[rng.integers(0, len(array), (10_000, len(array)))].mean(axis=1)
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return {"mean": float(array.mean()), "low": float(low), "high": float(high), "n": len(array)}
