@@ -33,6 +33,9 @@ from trueodds_service.engine.start import start_engine
 if TYPE_CHECKING:
     from tests.postgres import Postgres
 
+# Folders whose tests share a service, an engine or a browser.
+_SHARED = {"integration", "console"}
+
 SHARPNESS = 3.0
 """The temperature between the fake aligned model and its teacher."""
 
@@ -44,6 +47,16 @@ _TEXT = [
 _CHAT_TEMPLATE = """\
 {%- for message in messages %}{{ message.role }}: {{ message.content }}<|end|>{% endfor %}
 {%- if add_generation_prompt %}assistant:{% endif %}"""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For `make test`, where two processes share the tests: files whole, and the longest first."""
+    items.sort(key=lambda item: item.path.parent.name != "integration")
+    for item in items:
+        folder = item.path.parent
+        group = folder if folder.name in _SHARED else item.path
+        item.add_marker(pytest.mark.xdist_group(str(group)))
 
 
 @pytest.fixture(scope="session")
