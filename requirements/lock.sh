@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 compile="${UV:-uv} pip compile --python-version 3.11 --generate-hashes --no-annotate --no-header --quiet"
 # The three distributions together, with what the tests need.
 all="clients/python/pyproject.toml service/pyproject.toml deploy/demo/pyproject.toml --group pyproject.toml:dev
-  --extra bulk --extra postgres --extra report --extra training
+  --extra bulk --extra postgres --extra report --extra tracing --extra training
   --no-emit-package trueodds --no-emit-package trueodds-service"
 
 # What is locked stays so where it still fits; pass --upgrade for the newest.

@@ -49,14 +49,17 @@ _CHAT_TEMPLATE = """\
 {%- if add_generation_prompt %}assistant:{% endif %}"""
 
 
-@pytest.hookimpl(tryfirst=True)
+# `make test` deals the tests out to two processes: folders that share something whole, and others
+# by files. xdist reads the marks as soon as all is collected.
+def pytest_itemcollected(item: pytest.Item) -> None:
+    folder = item.path.parent
+    group = folder if folder.name in _SHARED else item.path
+    item.add_marker(pytest.mark.xdist_group(str(group)))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `make test`, where two processes share the tests: files whole, and the longest first."""
+    """The engines first: they take the longest."""
     items.sort(key=lambda item: item.path.parent.name != "integration")
-    for item in items:
-        folder = item.path.parent
-        group = folder if folder.name in _SHARED else item.path
-        item.add_marker(pytest.mark.xdist_group(str(group)))
 
 
 @pytest.fixture(scope="session")
@@ -153,7 +156,16 @@ def run() -> Iterator[Callable]:
 
 @contextmanager
 def _serving(
-    weights, run, store, *, ready=True, engines=None, max_tokens=2048, credentials=None, **settings
+    weights,
+    run,
+    store,
+    *,
+    ready=True,
+    engines=None,
+    max_tokens=2048,
+    credentials=None,
+    tracing=None,
+    **settings,
 ):
     fake = {"backend": "fake", "seed": 7, "max_tokens": max_tokens}
     aligned = {"name": "aligned", "teacher": "base", "engine": {**fake, "sharpness": SHARPNESS}}
@@ -168,7 +180,7 @@ def _serving(
     )
 
     async def start():
-        app = App(settings)
+        app = App(settings, tracing=tracing)
         await app.start()
         for model in settings.models if ready else ():
             engine = (engines or {}).get(model.name) or start_engine(model)
@@ -193,8 +205,9 @@ def _channel(address, credentials):
 def start_service(weights, run, tmp_path):
     """Starts a service: ``ready=False`` leaves its models starting, ``engines`` replaces some.
 
-    ``max_tokens`` is what the fake engines take; with ``credentials`` its stubs speak TLS. Other
-    arguments are settings. All services of a test share a store unless told; it is a file or a URL.
+    ``max_tokens`` is what the fake engines take; with ``credentials`` its stubs speak TLS, and
+    with ``tracing`` it leaves spans. Other arguments are settings. All services of a test share a
+    store unless told; it is a file or a URL.
     """
     started = []
 

@@ -125,6 +125,7 @@ HOMES = {
     "huggingface_hub": {"hub"},
     "jinja2": {"http.console"},
     "msgspec": {"engine.link"},
+    "opentelemetry": {"edge.tracing"},
     "numpy": {"core", "engine", "flows", "rpc"},
     "prometheus_client": {"edge.metrics"},
     "psutil": {"serving.pauses", "serving.reaper", "serving.replica"},
@@ -145,9 +146,10 @@ HOMES = {
 
 CLIENT_LIBRARIES = {"google", "grpc", "grpc_status", "rich", "typer", "typing_extensions"}
 
-# Two commands hand over to a program of another package, when they are called, and a picture and
-# files of Parquet to the library of an extra.
+# Two commands hand over to a program of another package, when they are called, and a picture,
+# files of Parquet and traces to the library of an extra.
 HANDED_OVER = {
+    ("_transport.traced", "opentelemetry"),
     ("cli.keys", "trueodds_service"),
     ("cli.serve", "trueodds_service"),
     ("cli.transfer", "trueodds_service"),

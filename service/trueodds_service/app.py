@@ -15,6 +15,7 @@ from trueodds_service.edge.metrics.requests import RequestMetrics
 from trueodds_service.edge.metrics.state import Asked, GatewayState, of_state
 from trueodds_service.edge.quotas.quotas import Quotas
 from trueodds_service.edge.tls import Certificates
+from trueodds_service.edge.tracing import Tracing
 from trueodds_service.edge.watch import Watch
 from trueodds_service.engine.base import Engine, EngineInfo
 from trueodds_service.errors import ModelFault
@@ -55,8 +56,15 @@ class App:
     was called for it. Make and use it inside one event loop.
     """
 
-    def __init__(self, settings: Settings, metrics: ProcessMetrics | None = None) -> None:
-        """``metrics`` are those of this process, where others of its node have some, too."""
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: ProcessMetrics | None = None,
+        tracing: Tracing | None = None,
+    ) -> None:
+        """``metrics`` are those of this process, where others of its node have some, too; with
+        ``tracing`` requests leave spans.
+        """
         self.metrics = metrics or ProcessMetrics("gateway")
         registry = self.metrics.registry
         self._folders = {model.name: (model.weights, model.adapter) for model in settings.models}
@@ -77,7 +85,7 @@ class App:
         )
         registry.register(Asked(lambda: of_state(self._state())))
         requests = RequestMetrics(registry, settings.observability.tenants)
-        watch = Watch(requests, settings.observability.log_requests)
+        watch = Watch(requests, settings.observability.log_requests, tracing)
         self._identities = _identities(settings)
         self.quotas = Quotas(settings.quotas, requests.over_quota)
         work = Work(settings.limits, self.quotas)

@@ -288,6 +288,15 @@ class Observability(_Settings):
     share theirs."""
 
 
+class Tracing(_Settings):
+    """Traces of requests, for a collector of OpenTelemetry's."""
+
+    endpoint: str = Field(pattern=r"^https?://[^/\s]+$")
+    """Where it takes OTLP over gRPC, such as http://127.0.0.1:4317."""
+    share: float = Field(default=0.01, ge=0, le=1)
+    """Of requests whose callers do not say whether they are traced, so many are."""
+
+
 class CertificateClient(_Settings):
     """A client that is known by its certificate."""
 
@@ -338,6 +347,8 @@ class Settings(_Settings):
     """Listen for other machines without TLS, or without knowing who asks: for a network, or behind
     a proxy, that keeps everybody else away."""
     observability: Observability = Observability()
+    tracing: Tracing | None = None
+    """Left out, there are no traces. Needs the extra ``tracing``."""
     access: Literal["open", "keys"] = "open"
     """keys: who asks has to show a key of ``trueodds keys``, or a certificate of ``clients``. open:
     anyone may do anything."""
@@ -524,6 +535,7 @@ _SECTIONS: dict[tuple[str, ...], type[_Settings]] = {
     ("outcomes",): OutcomeSettings,
     ("tls",): Tls,
     ("observability",): Observability,
+    ("tracing",): Tracing,
     ("clients",): CertificateClient,
     ("models",): ModelSettings,
     ("models", "engine", "vllm"): VllmSettings,

@@ -41,8 +41,9 @@ class Answered:
 class Watcher:
     """Of one request. This one heeds nothing."""
 
-    def __init__(self, request_id: str = "") -> None:
-        self.request_id = request_id
+    def __init__(self, request_id: str = "", traceparent: str = "") -> None:
+        """``traceparent`` names its span to other processes, as W3C Trace Context does."""
+        self.request_id, self.traceparent = request_id, traceparent
 
     def passed(self, stage: Stage, started: float, ended: float) -> None:
         """It has gone through a stage, in seconds of ``time.perf_counter``."""

@@ -12,6 +12,7 @@ from trueodds_service.config import RequestLog
 from trueodds_service.edge.arrival import Arrival
 from trueodds_service.edge.logs import REQUESTS
 from trueodds_service.edge.metrics.requests import RequestMetrics
+from trueodds_service.edge.tracing import Tracing
 from trueodds_service.errors import ServiceError
 from trueodds_service.watching import Answered, Stage, Watcher, watched_by
 
@@ -22,9 +23,12 @@ class Watch:
     """Of all requests of a gateway, whichever door they came by."""
 
     def __init__(
-        self, metrics: RequestMetrics | None = None, log: RequestLog = RequestLog.NONE
+        self,
+        metrics: RequestMetrics | None = None,
+        log: RequestLog = RequestLog.NONE,
+        tracing: Tracing | None = None,
     ) -> None:
-        self.metrics, self.log = metrics, log
+        self.metrics, self.log, self.tracing = metrics, log, tracing
 
     @contextmanager
     def request(self, arrival: Arrival) -> Iterator["Watched"]:
@@ -49,7 +53,8 @@ class Watched(Watcher):
     """One request."""
 
     def __init__(self, arrival: Arrival, watch: Watch) -> None:
-        super().__init__(arrival.request_id)
+        self._span = None if watch.tracing is None else watch.tracing.request(arrival)
+        super().__init__(arrival.request_id, self._span.traceparent if self._span else "")
         self._arrival = arrival
         self._metrics, self._log = watch.metrics, watch.log
         self._caller = caller.ANYONE
@@ -71,6 +76,8 @@ class Watched(Watcher):
     def passed(self, stage: Stage, started: float, ended: float) -> None:
         if self._metrics is not None:
             self._metrics.passed(stage, ended - started)
+        if self._span is not None:
+            self._span.passed(stage, started, ended)
 
     def answered(self, answered: Answered) -> None:
         counts = self._questions
@@ -89,6 +96,8 @@ class Watched(Watcher):
             if self._is_in:
                 self._metrics.under_way.dec()
             self._metrics.ended(method, status, reason, who.tenant, seconds)
+        if self._span is not None:
+            self._span.ended(status, reason, self._questions)
         if self._log is RequestLog.ALL or (self._log is RequestLog.FAILED and status != "OK"):
             fields = {
                 "request_id": self.request_id,

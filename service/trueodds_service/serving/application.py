@@ -62,7 +62,7 @@ def application(settings: Settings, sockets: Path | None) -> serve.Application:
         adapters = [other for other in settings.models if other.base == model.name]
         folders = {each.name: each.adapter for each in adapters if each.adapter is not None}
         engine = versioned(_engine(model), of_engine(model, adapters))
-        engines.append(engine.bind(model, folders, sockets, directory))
+        engines.append(engine.bind(model, folders, sockets, directory, settings.tracing))
     gateways = gateways_of_a_node(settings)
     settings = settings.model_copy(update={"gateways": gateways})
     placed: dict[str, Any] = {"num_replicas": gateways, **_SIDE_BY_SIDE}

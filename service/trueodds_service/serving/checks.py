@@ -9,6 +9,7 @@ from pathlib import Path
 from trueodds_service.app import load_tokenizer
 from trueodds_service.config import ModelSettings, Settings
 from trueodds_service.edge import tls
+from trueodds_service.edge.tracing import check_installed
 from trueodds_service.errors import ServiceError
 from trueodds_service.hub import hub_name, pin
 from trueodds_service.prompts.loading import leave_torch_out
@@ -44,6 +45,8 @@ def look(settings: Settings, *, in_cluster: bool = False) -> Iterator[Finding]:
         yield _finding(f"{name}: {address}", partial(check_listen, address, name))
     if settings.tls is not None:
         yield _finding(f"certificates: {settings.tls.cert}", partial(tls.read, settings.tls))
+    if settings.tracing is not None:
+        yield _finding(f"tracing: {settings.tracing.endpoint}", check_installed)
     yield _finding(f"store: {without_password(settings.store)}", lambda: probe(settings.store))
     for model in settings.models:
         yield from _of_model(model)

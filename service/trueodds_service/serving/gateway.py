@@ -18,6 +18,7 @@ from trueodds_service.edge import logs
 from trueodds_service.edge.metrics.door import Door
 from trueodds_service.edge.metrics.process import ProcessMetrics
 from trueodds_service.edge.metrics.state import Asked, Load, of_loads
+from trueodds_service.edge.tracing import Tracing
 from trueodds_service.errors import ModelFault, class_and_place
 from trueodds_service.prompts.loading import leave_torch_out
 from trueodds_service.serving import nodes
@@ -62,7 +63,8 @@ class Gateway:
         logs.write(metrics.process, folder)
         settings = await asyncio.to_thread(all_at_hand, settings)
         settings = listening_on(settings, nodes.address())
-        self._app = App(settings, metrics)
+        self._tracing = Tracing.of(settings.tracing, metrics.process)
+        self._app = App(settings, metrics, self._tracing)
         self._models = settings.models
         here = nodes.here()
         self._replicas = {
@@ -99,6 +101,8 @@ class Gateway:
         if door := getattr(self, "_door", None):
             door.close()
         self._app.metrics.close()
+        if tracing := getattr(self, "_tracing", None):
+            await asyncio.to_thread(tracing.close)
         # Only now: requests under way were to have their answers.
         for replicas in self._replicas.values():
             replicas.close()

@@ -15,10 +15,13 @@ import psutil
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 
+from trueodds_service import watching
 from trueodds_service.config import ModelSettings
+from trueodds_service.config import Tracing as Settings
 from trueodds_service.edge import logs
 from trueodds_service.edge.metrics.process import ProcessMetrics
 from trueodds_service.edge.metrics.replica import EngineState, ReplicaMetrics
+from trueodds_service.edge.tracing import Tracing
 from trueodds_service.engine.base import Engine, EngineDied, Outcome, TokenPrompt
 from trueodds_service.engine.link.keys import Keys
 from trueodds_service.engine.link.listener import Listener
@@ -69,6 +72,7 @@ class Replica:
         adapters: Mapping[str, Path],
         sockets: Path | None,
         directory: Any,
+        tracing: Settings | None = None,
     ) -> None:
         keep_serve_to_this_machine()
         keys = Keys.make() if sockets is None else None
@@ -76,6 +80,8 @@ class Replica:
         number = uuid.uuid4().int >> 65
         self._metrics = ProcessMetrics(f"replica-{number:x}", sockets)
         logs.write(self._metrics.process, sockets)
+        self._model = model.name
+        self._tracing = Tracing.of(tracing, self._metrics.process)
         await asyncio.sleep(pause_before_start(sockets / f"{model.name}.starts"))
         model = await asyncio.to_thread(at_hand, model)
         self._engine = start_engine(model, adapters)
@@ -127,6 +133,8 @@ class Replica:
             await listener.close(_GRACE_SECONDS)
         if metrics := getattr(self, "_metrics", None):
             metrics.close()
+        if tracing := getattr(self, "_tracing", None):
+            await asyncio.to_thread(tracing.close)
         if engine := getattr(self, "_engine", None):
             engine.close()
 
@@ -143,6 +151,12 @@ class Replica:
         )
 
     async def _score(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[Outcome]:
+        if self._tracing is None or not (traceparent := watching.current().traceparent):
+            return await self._answer(prompts, adapter)
+        with self._tracing.call(adapter or self._model, len(prompts), traceparent):
+            return await self._answer(prompts, adapter)
+
+    async def _answer(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[Outcome]:
         started = time.perf_counter()
         try:
             outcomes = await self._engine.score(prompts, adapter)

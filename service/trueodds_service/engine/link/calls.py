@@ -97,7 +97,7 @@ class Calls:
         await self._answer(caller, asked)
 
     async def _answer(self, caller: bytes, asked: messages.Ask) -> None:
-        with watched_by(Watcher(asked.request)):
+        with watched_by(Watcher(asked.request, asked.traceparent)):
             await self._answer_watched(caller, asked)
 
     async def _answer_watched(self, caller: bytes, asked: messages.Ask) -> None:

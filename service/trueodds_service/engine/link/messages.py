@@ -64,7 +64,7 @@ class Ask(Message):
 
     ``tenant``, ``seconds_left`` and ``in_bulk`` are whose they are and how they hurry: relative,
     for clocks of two nodes differ.
-    ``request`` is the id that logs know the caller's request by.
+    ``request`` is the id that logs know the caller's request by, ``traceparent`` what traces do.
     """
 
     number: int
@@ -76,6 +76,7 @@ class Ask(Message):
     beginnings: list[Tokens]
     prompts: list[Prompt]
     request: str = ""
+    traceparent: str = ""
 
 
 class Cancel(Message):
@@ -179,7 +180,7 @@ def ask(
                 top_tokens=prompt.top_tokens,
             )
         )
-    request = watching.current().request_id
+    watcher = watching.current()
     return Ask(
         number,
         adapter,
@@ -189,7 +190,8 @@ def ask(
         urgency.is_in_bulk(len(prompts)),
         beginnings,
         sent,
-        request,
+        watcher.request_id,
+        watcher.traceparent,
     )
 
 
