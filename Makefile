@@ -35,9 +35,8 @@ demo: $(READY)  ## serve the demo pair, calibrate it, and write build/demo/repor
 docs: $(READY)  ## build the documentation's site into build/site; a broken link fails
 	$(BIN)/python -m documentation
 
-# In two processes: one has the engines, which mostly wait, and the other all else.
 test: $(READY) $(AXE) browser  ## run every test, the real engine included
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest
 
 cluster: $(READY)  ## test the service on two nodes of Ray on this machine (some minutes)
 	$(BIN)/python -m pytest -m cluster

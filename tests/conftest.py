@@ -33,9 +33,6 @@ from trueodds_service.engine.start import start_engine
 if TYPE_CHECKING:
     from tests.postgres import Postgres
 
-# Folders whose tests share a service, an engine or a browser.
-_SHARED = {"integration", "console"}
-
 SHARPNESS = 3.0
 """The temperature between the fake aligned model and its teacher."""
 
@@ -47,19 +44,6 @@ _TEXT = [
 _CHAT_TEMPLATE = """\
 {%- for message in messages %}{{ message.role }}: {{ message.content }}<|end|>{% endfor %}
 {%- if add_generation_prompt %}assistant:{% endif %}"""
-
-
-# `make test` deals the tests out to two processes: folders that share something whole, and others
-# by files. xdist reads the marks as soon as all is collected.
-def pytest_itemcollected(item: pytest.Item) -> None:
-    folder = item.path.parent
-    group = folder if folder.name in _SHARED else item.path
-    item.add_marker(pytest.mark.xdist_group(str(group)))
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The engines first: they take the longest."""
-    items.sort(key=lambda item: item.path.parent.name != "integration")
 
 
 @pytest.fixture(scope="session")
