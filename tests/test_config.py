@@ -400,7 +400,7 @@ def test_the_production_configuration_is_a_right_one():
 
 
 def test_the_production_configuration_has_every_setting_and_its_default():
-    """A setting that is added to config.py is to be explained there."""
+    """A setting that is added to config is to be explained there."""
     content = yaml.safe_load(PRODUCTION.read_text())
     models = content["models"]
     written = {

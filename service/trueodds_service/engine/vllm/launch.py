@@ -16,7 +16,7 @@ _CPU_BLOCK_TOKENS = 32
 # vLLM's own default is meant for an engine alone on its GPU, as one started by hand is.
 _GPU_MEMORY = 0.9
 
-# Those that vLLM takes; config.py knows the largest.
+# Those that vLLM takes; config knows the largest.
 _LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, MAX_LORA_RANK)
 
 _RUNNER = "VLLM_USE_V2_MODEL_RUNNER"

@@ -1,0 +1,34 @@
+"""The service's configuration: one YAML file, validated whole before anything starts."""
+
+from trueodds_service.config.edge import CertificateClient, Observability, RequestLog, Tls, Tracing
+from trueodds_service.config.engines import FakeSettings, Scaling, VllmSettings
+from trueodds_service.config.flows import DecisionSettings, OutcomeSettings
+from trueodds_service.config.limits import Limits, Quota, Quotas, Rates, TenantQuota
+from trueodds_service.config.models import MODEL_NAME, ModelSettings
+from trueodds_service.config.reading import MAX_LORA_RANK, load, read
+from trueodds_service.config.settings import Settings, is_loopback
+
+__all__ = [
+    "MAX_LORA_RANK",
+    "MODEL_NAME",
+    "CertificateClient",
+    "DecisionSettings",
+    "FakeSettings",
+    "Limits",
+    "ModelSettings",
+    "Observability",
+    "OutcomeSettings",
+    "Quota",
+    "Quotas",
+    "Rates",
+    "RequestLog",
+    "Scaling",
+    "Settings",
+    "TenantQuota",
+    "Tls",
+    "Tracing",
+    "VllmSettings",
+    "is_loopback",
+    "load",
+    "read",
+]

@@ -1,0 +1,43 @@
+"""Models."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from trueodds_service.config.engines import FakeSettings, VllmSettings
+from trueodds_service.config.section import Section
+
+MODEL_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
+
+
+class ModelSettings(Section):
+    """One model and the engine that serves it, or a LoRA adapter in the engine of its base."""
+
+    name: str
+    """What callers call it: lower-case letters, digits, '.', '_' and '-'."""
+    weights: Path
+    """The model's folder, relative to the configuration file, or its name on the Hugging Face hub,
+    ORG/NAME@REVISION, to be fetched into the cache of each machine. An adapter has its base's."""
+    adapter: Path | None = None
+    """The folder of a LoRA adapter, as peft saves it."""
+    base: str | None = None
+    """The model that the adapter is for, by name; they share an engine."""
+    teacher: str | None = None
+    """The pre-trained counterpart, by name: the teacher of method TEACHER_KL."""
+    engine: Annotated[VllmSettings | FakeSettings, Field(discriminator="backend")] = VllmSettings()
+    """vLLM unless ``backend`` says otherwise."""
+
+    @field_validator("engine", mode="before")
+    @classmethod
+    def _default_backend(cls, engine: Any) -> Any:
+        return {"backend": "vllm", **engine} if isinstance(engine, dict) else engine
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not MODEL_NAME.fullmatch(self.name):
+            raise ValueError(f"name: {self.name!r} has to match {MODEL_NAME.pattern}")
+        if self.teacher == self.name:
+            raise ValueError(f"teacher: {self.name!r} cannot teach itself")
+        return self
