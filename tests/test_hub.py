@@ -127,6 +127,12 @@ def test_a_token_is_taken_from_the_environment_and_never_told(server, monkeypatc
     assert (fetch(NAME) / "config.json").is_file()
 
 
+def test_what_the_disk_says_is_told(server, tmp_path):
+    (tmp_path / "cache").write_text("no folder")
+    with pytest.raises(ConfigError, match=r"main: cannot be fetched \(Not a directory"):
+        fetch(NAME)
+
+
 def test_how_far_it_is_is_told(server, folder):
     (folder / "model.safetensors").write_bytes(bytes(2**22))
     told: list[tuple[int, int]] = []

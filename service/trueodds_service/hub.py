@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from trueodds_service.errors import ConfigError
 
-_NAME = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)@([A-Za-z0-9][\w./-]*)")
+_NAME = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)@([A-Za-z0-9][\w./-]*)", re.ASCII)
 
 # What a model is read from, at the top of its repository: folders hold it in other forms.
 _FILES = ("*.json", "*.model", "*.txt", "*.jinja")
@@ -88,7 +88,7 @@ def _explained(name: HubName) -> Iterator[None]:
     except (errors.LocalEntryNotFoundError, errors.RevisionResolutionError):
         why = "the hub cannot be reached, and the cache lacks it or a part of it"
     except Exception as error:  # of the disk, or of a connection that broke
-        why = f"cannot be fetched ({type(error).__name__})"
+        why = f"cannot be fetched ({getattr(error, 'strerror', None) or type(error).__name__})"
     raise ConfigError(f"{name}: {why}")
 
 
