@@ -1,0 +1,50 @@
+"""Room for what is under way at once, shared by tenants."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from trueodds_service.errors import Exhausted
+
+# A tenant has at most so many times as many as are free: dynamic thresholds (Choudhury and Hahne
+# 1998). So one that has all it can get leaves a ninth to those who come.
+_SHARE = 8
+_RETRY_SECONDS = 0.5
+
+
+class Room:
+    """For about ``most`` of a kind, of which no tenant has all. Where there are no tenants, all."""
+
+    def __init__(self, most: int, kind: str, said: str, reason: str) -> None:
+        """``kind`` is their name, and ``said`` that with ``most``; both are for refusals."""
+        self._most, self._kind, self._said, self._reason = most, kind, said, reason
+        self._taken: Counter[str] = Counter()
+
+    @property
+    def number(self) -> int:
+        """How many are taken."""
+        return self._taken.total()
+
+    def check(self, tenant: str) -> None:
+        """Raises Exhausted where no more are taken of a tenant's."""
+        free = self._most - self.number
+        if free <= 0:
+            raise self._refusal(f"the service works on {self._said} already")
+        if tenant and self._taken[tenant] >= _SHARE * free:
+            raise self._refusal(
+                f"the service works on as many {self._kind} of this tenant as it takes"
+            )
+
+    @contextmanager
+    def holding(self, tenant: str, number: int) -> Iterator[None]:
+        """So many are taken inside, whatever is left."""
+        self._taken[tenant] += number
+        try:
+            yield
+        finally:
+            self._taken[tenant] -= number
+            if not self._taken[tenant]:
+                del self._taken[tenant]
+
+    def _refusal(self, why: str) -> Exhausted:
+        return Exhausted(f"{why}; try again", reason=self._reason, retry_seconds=_RETRY_SECONDS)
