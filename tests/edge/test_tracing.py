@@ -141,9 +141,10 @@ def test_without_settings_there_are_none():
     assert Tracing.of(None, "gateway-1") is None
 
 
-def test_a_library_that_is_missing_is_named(monkeypatch):
-    monkeypatch.setattr(tracing_module, "_LIBRARIES", ("no_such_library",))
-    with pytest.raises(ConfigError, match=r"no_such_library.*trueodds-service\[tracing"):
+@pytest.mark.parametrize("name", ["no_such_library", "no_such_library.of.this", "json.no_such"])
+def test_a_library_that_is_missing_is_named(monkeypatch, name):
+    monkeypatch.setattr(tracing_module, "_LIBRARIES", (name,))
+    with pytest.raises(ConfigError, match=rf"{name} is not.*trueodds-service\[tracing"):
         check_installed()
 
 

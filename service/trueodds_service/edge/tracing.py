@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _TRACEPARENT = "traceparent"
 _OURS = (_TRACEPARENT, "tracestate")
-_LIBRARIES = ("opentelemetry.sdk", "opentelemetry.exporter")
+_LIBRARIES = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.grpc")
 _FLUSH_SECONDS = 2
 # Stages are timed by a clock that has no date.
 _EPOCH_NS = time.time_ns() - time.perf_counter_ns()
@@ -32,7 +32,11 @@ _EPOCH_NS = time.time_ns() - time.perf_counter_ns()
 def check_installed() -> None:
     """Raises ConfigError where the libraries of the extra ``tracing`` are missing."""
     for name in _LIBRARIES:
-        if importlib.util.find_spec(name) is None:
+        try:
+            found = importlib.util.find_spec(name)
+        except ModuleNotFoundError:  # nor is what it is a part of
+            found = None
+        if found is None:
             raise ConfigError(
                 f"tracing: {name} is not installed: pip install 'trueodds-service[tracing]'"
             )

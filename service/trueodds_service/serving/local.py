@@ -16,7 +16,7 @@ from trueodds_service.errors import StartError, class_and_place
 from trueodds_service.serving.application import LOGGING
 from trueodds_service.serving.reaper import reaped
 from trueodds_service.serving.running import Running, deployed
-from trueodds_service.serving.weights import read_weights
+from trueodds_service.serving.weights import pinned, read_weights
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +30,7 @@ def serving(settings: Settings) -> Iterator[Running]:
 
     On leaving, everything that was started is stopped, requests under way after a grace.
     """
+    settings = pinned(settings)  # so that what is read here is what the processes will have
     read_weights(settings)
     logs.write("serve")
     with reaped() as sockets, logs.collected(sockets), _serving(settings, sockets) as running:

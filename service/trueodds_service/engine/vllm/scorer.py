@@ -119,7 +119,7 @@ class Reader:
 
     async def _by_first_tokens(
         self, prompt: TokenPrompt, terms: Terms
-    ) -> tuple["_Firsts", list[Read]]:
+    ) -> tuple[_Firsts, list[Read]]:
         """The continuations: the first tokens of all, and the rests."""
         read_at = prompt.prompt + prompt.identifier
         longer = [tokens for tokens in prompt.continuations if len(tokens) > 1]
@@ -138,7 +138,7 @@ class Reader:
         ]
         return firsts, reads
 
-    async def _first_tokens(self, prompt: TokenPrompt, terms: Terms) -> "_Firsts":
+    async def _first_tokens(self, prompt: TokenPrompt, terms: Terms) -> _Firsts:
         wanted = tuple(dict.fromkeys(tokens[0] for tokens in prompt.continuations))
         firsts = _Firsts()
         for start in range(0, len(wanted), MOST_TOKENS_READ):
