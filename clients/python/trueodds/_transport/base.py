@@ -4,13 +4,13 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar
 
 import grpc
 
 from trueodds import errors
 from trueodds._address import proxy_before
-from trueodds._transport.signed import Metadata, SignedChannel
+from trueodds._transport.signed import Metadata, signed
 from trueodds._transport.traced import traced
 from trueodds.v1 import calibration_pb2_grpc, model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 
@@ -24,9 +24,7 @@ class Stubs:
     """The services of the contract, over a channel of either kind; each call has the metadata."""
 
     def __init__(self, channel: "grpc.Channel | grpc.aio.Channel", metadata: Metadata = ()) -> None:
-        channel = traced(channel)
-        if metadata:
-            channel = cast("grpc.Channel", SignedChannel(channel, metadata))
+        channel = signed(traced(channel), metadata)
         self.scoring = scoring_pb2_grpc.ScoringServiceStub(channel)
         self.calibration = calibration_pb2_grpc.CalibrationServiceStub(channel)
         self.models = model_pb2_grpc.ModelServiceStub(channel)

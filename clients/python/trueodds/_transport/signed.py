@@ -1,32 +1,18 @@
-"""A channel whose calls carry metadata, blocking or of asyncio.
+"""A channel whose calls carry metadata.
 
-Not gRPC's call credentials: those are for encrypted channels only, and not interceptors, which in
-asyncio are another way through gRPC for each kind of call.
+Not gRPC's call credentials: those are for encrypted channels only.
 """
 
 from typing import Any
 
+from trueodds._transport.wrapped import WrappedChannel
+
 Metadata = tuple[tuple[str, str], ...]
 
 
-class SignedChannel:
-    """What a stub needs of a channel: its four kinds of methods."""
-
-    def __init__(self, channel: Any, metadata: Metadata) -> None:
-        self._channel = channel
-        self._metadata = metadata
-
-    def unary_unary(self, *method: Any, **codecs: Any) -> "_Signed":
-        return _Signed(self._channel.unary_unary(*method, **codecs), self._metadata)
-
-    def unary_stream(self, *method: Any, **codecs: Any) -> "_Signed":
-        return _Signed(self._channel.unary_stream(*method, **codecs), self._metadata)
-
-    def stream_unary(self, *method: Any, **codecs: Any) -> "_Signed":
-        return _Signed(self._channel.stream_unary(*method, **codecs), self._metadata)
-
-    def stream_stream(self, *method: Any, **codecs: Any) -> "_Signed":
-        return _Signed(self._channel.stream_stream(*method, **codecs), self._metadata)
+def signed(channel: Any, metadata: Metadata) -> Any:
+    """The channel, and with metadata one whose calls carry it."""
+    return WrappedChannel(channel, lambda _, call: _Signed(call, metadata)) if metadata else channel
 
 
 class _Signed:

@@ -3,32 +3,15 @@
 import sys
 from typing import Any
 
+from trueodds._transport.wrapped import WrappedChannel
+
 
 def traced(channel: Any) -> Any:
     """The channel, and with OpenTelemetry one whose calls name their trace to the server.
 
     What the process has not loaded can have no trace; it is not loaded for its own sake.
     """
-    return TracedChannel(channel) if "opentelemetry.trace" in sys.modules else channel
-
-
-class TracedChannel:
-    """What a stub needs of a channel: its four kinds of methods."""
-
-    def __init__(self, channel: Any) -> None:
-        self._channel = channel
-
-    def unary_unary(self, method: str, *others: Any, **codecs: Any) -> "_Traced":
-        return _Traced(method, self._channel.unary_unary(method, *others, **codecs))
-
-    def unary_stream(self, method: str, *others: Any, **codecs: Any) -> "_Traced":
-        return _Traced(method, self._channel.unary_stream(method, *others, **codecs))
-
-    def stream_unary(self, method: str, *others: Any, **codecs: Any) -> "_Traced":
-        return _Traced(method, self._channel.stream_unary(method, *others, **codecs))
-
-    def stream_stream(self, method: str, *others: Any, **codecs: Any) -> "_Traced":
-        return _Traced(method, self._channel.stream_stream(method, *others, **codecs))
+    return WrappedChannel(channel, _Traced) if "opentelemetry.trace" in sys.modules else channel
 
 
 class _Traced:
