@@ -10,7 +10,8 @@ nonsense at marked prompts: nobody but those who sent these may be worse off for
 from verification.fuzz.decisions import fuzz_decisions
 from verification.fuzz.hostile import besiege
 from verification.fuzz.known import MARKER
-from verification.fuzz.run import Report, fuzz
+from verification.fuzz.rounds import Report
+from verification.fuzz.run import fuzz
 from verification.fuzz.stand import hostile_models, odd_models
 
 __all__ = ["MARKER", "Report", "besiege", "fuzz", "fuzz_decisions", "hostile_models", "odd_models"]

@@ -1,12 +1,13 @@
 """Rounds of decisions over HTTP, and what they found."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import grpc
 import httpx
-from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from verification.fuzz.bodies import (
@@ -20,10 +21,8 @@ from verification.fuzz.bodies import (
 from verification.fuzz.body_checks import broken_promises
 from verification.fuzz.calls import PATIENCE
 from verification.fuzz.known import Known
-from verification.fuzz.run import HYPOTHESIS, Broken, Report, errors_of, kind_of
+from verification.fuzz.rounds import MOST_TEXT, ROUND, Report, play_round
 
-_ROUND = 250
-_MOST_TEXT = 3000
 _WEIGHTED = [DECISIONS] * 3 + [SYSTEMONE] * 2 + [CALIBRATORS]
 
 
@@ -37,8 +36,15 @@ def fuzz_decisions(url: str, address: str, requests: int, first_seed: int = 0) -
         known = Known.of(channel)
     with httpx.Client(base_url=url, timeout=PATIENCE) as client:
         known = replace(known, models=_deciding(client, known.models))
-        for number, first in enumerate(range(0, requests, _ROUND)):
-            _round(client, known, report, min(_ROUND, requests - first), first_seed + number)
+        for number, first in enumerate(range(0, requests, ROUND)):
+            play_round(
+                report,
+                _posts(known),
+                partial(_broken, client, report),
+                _as_text,
+                examples=min(ROUND, requests - first),
+                round_seed=first_seed + number,
+            )
     report.seconds = time.monotonic() - started
     return report
 
@@ -53,28 +59,19 @@ def _deciding(client: httpx.Client, models: tuple[str, ...]) -> tuple[str, ...]:
     return (*found[True], *found[False][:1])
 
 
-def _round(
-    client: httpx.Client, known: Known, report: Report, examples: int, round_seed: int
-) -> None:
-    already = set(report.broken)
+def _broken(
+    client: httpx.Client, report: Report, post: tuple[str, bytes]
+) -> Iterator[tuple[str, tuple[str, bytes]]]:
+    path, sent = post
+    found = client.post(path, content=sent, headers={"content-type": "application/json"})
+    report.endings[path, str(found.status_code)] += 1
+    for what in broken_promises(path, sent, found.status_code, found.content):
+        yield f"{path}: {what}", post
 
-    @seed(round_seed)
-    @settings(HYPOTHESIS, max_examples=examples)
-    @given(_posts(known))
-    def promises_hold(post: tuple[str, bytes]) -> None:
-        path, sent = post
-        found = client.post(path, content=sent, headers={"content-type": "application/json"})
-        report.endings[path, str(found.status_code)] += 1
-        for what in broken_promises(path, sent, found.status_code, found.content):
-            promise = f"{path}: {what}"
-            report.times[promise] += 1
-            if promise not in already:
-                raise kind_of(promise)(promise, post)
 
-    for error in errors_of(promises_hold):
-        if isinstance(error, Broken):
-            path, sent = error.call
-            report.broken.setdefault(error.promise, f"POST {path}\n{sent[:_MOST_TEXT]!r}")
+def _as_text(post: tuple[str, bytes]) -> str:
+    path, sent = post
+    return f"POST {path}\n{sent[:MOST_TEXT]!r}"
 
 
 @st.composite
