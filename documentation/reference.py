@@ -3,13 +3,12 @@
 import inspect
 import re
 from enum import Enum
-from pathlib import Path
 from typing import Any, is_typeddict
 
 import trueodds
+from documentation.pages import ROOT
 from trueodds.errors import TrueoddsError
 
-ROOT = Path(__file__).parents[1]
 PROTOS = ROOT / "proto/trueodds/v1"
 
 _CLIENTS = ("Client", "AsyncClient")

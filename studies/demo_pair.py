@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from studies.arrays import save_arrays
 from studies.reader import Reader, Reading
 from trueodds_demo.service import ALIGNED, BASE, MODELS
 from trueodds_demo.world import TASKS, Example, held_out, shots
@@ -78,9 +79,7 @@ def write(output: Path, ways: Sequence[Way], part: slice = slice(None)) -> None:
     with ProcessPoolExecutor(len(MODEL_FOLDERS), get_context("spawn")) as pool:
         for found in pool.map(partial(_read, ways=ways, part=part), MODEL_FOLDERS):
             arrays |= found
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with output.open("wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    save_arrays(arrays, output)
     print(f"written to {output}")
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from studies.arrays import save_arrays
 from studies.demo_pair import MODEL_FOLDERS, POOL, SEED
 from studies.reader import Reader
 from trueodds_demo.world import TASKS, Example, held_out, shots
@@ -72,11 +73,7 @@ def ask(reader: Reader, tasks: list[Task], way: str, count: int, chat: bool, pat
         arrays[f"{task.name}/labels"] = np.array([each.answer for each in task.asked])
         arrays[f"{task.name}/logprobs"] = found.logprobs
         arrays[f"{task.name}/format"] = found.format
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".part")
-    with unfinished.open("wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-    unfinished.rename(path)
+    save_arrays(arrays, path)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from studies.arrays import save_arrays
 from studies.paren_options import SHOTS, cell
 from studies.real.readings import MMLU
 from studies.results import RESULTS
@@ -53,8 +54,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=RESULTS / "real.npz")
     options = parser.parse_args()
     arrays = gather(options.folder)
-    with options.output.open("wb") as file:
-        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+    save_arrays(arrays, options.output)
     print(f"written to {options.output}")
 
 

@@ -19,6 +19,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
+from studies.arrays import save_arrays
 from studies.real.tasks import SHOTS, Task, load
 from trueodds import Answer, AsyncClient, Example, Format, OrderCorrection
 from trueodds import Reading as Way
@@ -164,10 +165,7 @@ class Reading:
                 arrays[f"{model}/{way}/{field}"] = getattr(found, field).astype(np.float16)
         for (model, way), prior in self.priors.items():
             arrays[f"{model}/{way}/prior"] = prior.astype(np.float32)
-        unfinished = output.with_suffix(".part")
-        with unfinished.open("wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        unfinished.rename(output)
+        save_arrays(arrays, output)
 
 
 def main() -> None:

@@ -1,10 +1,8 @@
 """A claim: a finding, an effect with its interval, and whether it holds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
-
-import numpy as np
 
 HOLDS, FAILS, UNTOLD = "holds", "does not hold", "cannot be told"
 
@@ -54,12 +52,3 @@ def told(
 def unknown(name: str, finding: str, where: str, why: str) -> Claim:
     """What was not measured, and why."""
     return Claim(name, finding, where, why, UNTOLD, None, None, None, 0, "")
-
-
-def over(values: Sequence[float]) -> dict[str, float]:
-    """The mean of some units' values, and its interval from units drawn anew."""
-    array = np.array(values)
-    rng = np.random.default_rng(0)
-    drawn = array[rng.integers(0, len(array), (10_000, len(array)))].mean(axis=1)
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return {"mean": float(array.mean()), "low": float(low), "high": float(high), "n": len(array)}

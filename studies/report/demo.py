@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from studies.report.claims import FAILS, HOLDS, Claim, judged, over, told
+from studies.intervals import over_units
+from studies.report.claims import FAILS, HOLDS, Claim, judged, told
 
 WHERE = "demo pair, seven tasks"
 
@@ -13,7 +14,7 @@ def claims(formats: dict[str, Any], tasks: dict[str, Any]) -> Iterator[Claim]:
     names = list(dict.fromkeys(row["task"] for row in formats["rows"]))
 
     def less(one: tuple[str, str, int], other: tuple[str, str, int]) -> dict[str, float]:
-        return over([ece[(*one, task)] - ece[(*other, task)] for task in names])
+        return over_units([ece[(*one, task)] - ece[(*other, task)] for task in names])
 
     for way in ("letter", "paren"):
         yield judged(
@@ -57,7 +58,7 @@ def claims(formats: dict[str, Any], tasks: dict[str, Any]) -> Iterator[Claim]:
             finding,
             f"{WHERE}; n = 5, 200 draws",
             f"ECE with {name} less with {other}",
-            over([one["ece"] - two["ece"] for one, two in pairs]),
+            over_units([one["ece"] - two["ece"] for one, two in pairs]),
             sign,
             "tasks",
         )

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from studies.report.claims import FAILS, HOLDS, Claim, judged, over, told, unknown
+from studies.intervals import over_units
+from studies.report.claims import FAILS, HOLDS, Claim, judged, told, unknown
 from trueodds_service.core.metrics.rate_intervals import wilson_interval
 
 WHERE = "real models, MMLU"
@@ -92,7 +93,7 @@ def _methods(result: dict[str, Any]) -> Iterator[Claim]:
             "A temperature from five unlabelled questions and the pre-trained model repairs it",
             f"{_NAMES[model]}, {way}, each subject by itself",
             "ECE after teacher_kl less raw, mean of 100 draws",
-            over(less),
+            over_units(less),
             -1,
             "subjects",
         )
@@ -133,7 +134,7 @@ def _methods(result: dict[str, Any]) -> Iterator[Claim]:
                 finding,
                 "SmolLM2, plain and in conversations, four ways to ask; n = 5",
                 f"ECE with {name} less with {other}",
-                over(less),
+                over_units(less),
                 sign,
                 "models and ways",
             )

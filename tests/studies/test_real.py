@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from studies.intervals import over_units
 from studies.real.effects import difference
 from studies.real.posthoc import OWN, SIZES, cases, rows
 from studies.real.readings import Readings
 from studies.real.synthetic import Exercise, preference
-from studies.report.claims import FAILS, HOLDS, UNTOLD, judged, over
+from studies.report.claims import FAILS, HOLDS, UNTOLD, judged
 
 from trueodds_service.prompts.question import Question, letters
 
@@ -74,5 +75,5 @@ def test_a_preference_is_between_what_its_scheme_names() -> None:
     [([1.0, 1.1, 0.9], HOLDS), ([-1.0, -1.1, -0.9], FAILS), ([1.0, -1.0, 0.1], UNTOLD)],
 )
 def test_a_claim_holds_where_its_whole_interval_does(values: list[float], verdict: str) -> None:
-    found = over(values)
+    found = over_units(values)
     assert judged("a", "b", "c", "d", found, 1, "units").holds == verdict

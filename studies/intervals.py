@@ -1,0 +1,16 @@
+"""An interval of what was found on several units: they are drawn anew, with all that is theirs."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+_RESAMPLES = 10_000
+
+
+def over_units(values: Sequence[float], seed: int = 0) -> dict[str, float]:
+    """The mean of a value a unit, and its 95 % interval."""
+    array = np.array(values)
+    rng = np.random.default_rng(seed)
+    drawn = array[rng.integers(0, len(array), (_RESAMPLES, len(array)))].mean(axis=1)
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return {"mean": float(array.mean()), "low": float(low), "high": float(high), "n": len(array)}
