@@ -2,6 +2,7 @@
 
 import pytest
 from google.rpc import code_pb2, status_pb2
+from tests.clock import Clock
 
 from trueodds import ServiceFailed, Unavailable
 from trueodds._stream.flight import FAULTS, FIRST_PAUSE, LONGEST_PAUSE, MOST_FAULTY, Flight
@@ -13,16 +14,9 @@ FAULT = status_pb2.Status(code=code_pb2.INTERNAL)
 AWAY = status_pb2.Status(code=code_pb2.UNAVAILABLE)
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(1000.0)
 
 
 @pytest.fixture

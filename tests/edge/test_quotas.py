@@ -6,6 +6,7 @@ import grpc
 import httpx
 import pytest
 from grpc_status import rpc_status
+from tests.clock import Clock
 from tests.conftest import _serving, details_of
 from tests.edge.test_metrics import samples
 
@@ -22,13 +23,6 @@ from trueodds_service.store import SqlKeyStore
 SCORE = "trueodds.v1.ScoringService/Score"
 STREAM = "trueodds.v1.ScoringService/StreamScore"
 FIT = "trueodds.v1.CalibrationService/FitCalibrator"
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

@@ -3,17 +3,11 @@
 import asyncio
 
 import pytest
+from tests.clock import Clock
 
 from trueodds_service.edge.quotas.account import Spent, Subject
 from trueodds_service.serving import killers
 from trueodds_service.serving.directory import HEAR_SECONDS, Announcement, Directory, Report
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Prompts that are known to kill: for how long, how many, and to whom."""
 
 import pytest
+from tests.clock import Clock
 
 from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.serving import killers as killers_module
@@ -9,16 +10,9 @@ from trueodds_service.serving.killers import Killers
 PROMPT = TokenPrompt((1, 2, 3), ((4,), (5,)))
 
 
-class Clock:
-    now = 1e9
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(1e9)
 
 
 def test_one_that_is_known_is_refused_for_ten_minutes(clock):

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 from ray.exceptions import RayActorError
+from tests.clock import Clock
 
 from trueodds_service.errors import StartError
 from trueodds_service.serving import running
@@ -70,13 +71,6 @@ def reports(*states):
     return [
         Report(number, "[::1]:5", {"model": (state, "")}) for number, state in enumerate(states)
     ]
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
 
 
 @pytest.fixture
