@@ -4,16 +4,11 @@ import difflib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
 
-from trueodds_service.config.edge import CertificateClient, Observability, Tls, Tracing
-from trueodds_service.config.engines import FakeSettings, Scaling, VllmSettings
-from trueodds_service.config.flows import DecisionSettings, OutcomeSettings
-from trueodds_service.config.limits import Limits, Quota, Quotas, Rates, TenantQuota
-from trueodds_service.config.models import ModelSettings
 from trueodds_service.config.section import Section
 from trueodds_service.config.settings import Settings
 from trueodds_service.errors import ConfigError
@@ -81,7 +76,7 @@ def _problems(error: ValidationError) -> list[str]:
 def _unknown(*place: int | str) -> str:
     """What there is instead of a setting that is none."""
     *section, name = (part for part in place if isinstance(part, str))
-    known = sorted(_SECTIONS[tuple(section)].model_fields)
+    known = sorted(_section(section).model_fields)
     near = _FORMER.get(name) or difflib.get_close_matches(name, known, n=1)
     meant = f"; did you mean {near[0]!r}?" if near else ""
     return f"is no setting{meant} (there are {', '.join(known)})"
@@ -89,29 +84,27 @@ def _unknown(*place: int | str) -> str:
 
 _FORMER = {"processes": ["replicas"]}
 
-# By the names that lead to them.
-_SECTIONS: dict[tuple[str, ...], type[Section]] = {
-    (): Settings,
-    ("limits",): Limits,
-    ("quotas",): Quotas,
-    ("quotas", "default"): Quota,
-    ("quotas", "default", "tenant"): Rates,
-    ("quotas", "default", "key"): Rates,
-    ("quotas", "tenants"): TenantQuota,
-    ("quotas", "tenants", "tenant"): Rates,
-    ("quotas", "tenants", "key"): Rates,
-    ("decisions",): DecisionSettings,
-    ("outcomes",): OutcomeSettings,
-    ("tls",): Tls,
-    ("observability",): Observability,
-    ("tracing",): Tracing,
-    ("clients",): CertificateClient,
-    ("models",): ModelSettings,
-    ("models", "engine", "vllm"): VllmSettings,
-    ("models", "engine", "fake"): FakeSettings,
-    ("models", "engine", "vllm", "replicas"): Scaling,
-    ("models", "engine", "fake", "replicas"): Scaling,
-}
+
+def _section(place: Sequence[str]) -> type[Section]:
+    """The part of the configuration that the names of ``place`` lead to."""
+    found: Sequence[type[Section]] = [Settings]
+    for name in place:
+        inside = [each.model_fields[name].annotation for each in found if name in each.model_fields]
+        if inside:
+            found = _sections_in(inside[0])
+        else:  # of engines, pydantic names which one it is as well
+            found = [each for each in found if name in _backends(each)]
+    return found[0]
+
+
+def _sections_in(annotation: Any) -> list[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        return [annotation]
+    return [each for inner in get_args(annotation) for each in _sections_in(inner)]
+
+
+def _backends(section: type[Section]) -> Sequence[str]:
+    return get_args(section.model_fields["backend"].annotation)
 
 
 def _wrong_folders(settings: Settings) -> list[str]:
