@@ -32,5 +32,13 @@ def parse_calibrator(name: str, field: str) -> tuple[str, str]:
     return match[1], match[2]
 
 
+def parse_calibrator_of(model: str, name: str, field: str) -> str:
+    """The id of a calibrator of this model. Raises InvalidInput at ``field``."""
+    owner, calibrator_id = parse_calibrator(name, field)
+    if owner != model:
+        raise InvalidInput(field, f"belongs to models/{owner}, not to the model asked")
+    return calibrator_id
+
+
 def _expected(pattern: str, name: str) -> str:
     return f"has to be {pattern}" if name else f"is required, as {pattern}"

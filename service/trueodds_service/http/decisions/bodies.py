@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from trueodds_service.core.decisions.conformal import ConformalScore
 from trueodds_service.errors import InvalidInput, NotFound
 from trueodds_service.flows.apply_calibrator import SetRule
-from trueodds_service.rpc.names import model_name, parse_calibrator, parse_model
+from trueodds_service.rpc.names import model_name, parse_calibrator_of, parse_model
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Body = TypeVar("Body", bound=BaseModel)
@@ -51,9 +51,7 @@ class Ours(Strict):
         rules: dict[str, SetRule] = {}
         for place, each in enumerate(self.answer_sets):
             name = f"answer_sets[{place}].calibrator"
-            owner, calibrator = parse_calibrator(each.calibrator, name)
-            if owner != model:
-                raise InvalidInput(name, f"belongs to models/{owner}, not to the model asked")
+            calibrator = parse_calibrator_of(model, each.calibrator, name)
             if calibrator in rules:
                 raise InvalidInput(name, "has a rule already")
             rules[calibrator] = SetRule(ConformalScore(each.method), each.threshold)

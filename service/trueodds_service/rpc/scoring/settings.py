@@ -10,7 +10,7 @@ from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.apply_calibrator import SetRule
 from trueodds_service.flows.score import ScoreQuery
 from trueodds_service.rpc.calibration.evaluations import SET_METHODS
-from trueodds_service.rpc.names import parse_calibrator, parse_model
+from trueodds_service.rpc.names import parse_calibrator_of, parse_model
 from trueodds_service.rpc.questions import QuestionParser, parse_task
 from trueodds_service.rpc.reading import parse_reading
 
@@ -49,7 +49,11 @@ class SettingsParser:
             with field("reading"):
                 reading = parse_reading(settings.reading, self._limits)
             parser = QuestionParser(reading, self._limits, settings.options, single=True)
-            calibrator = _calibrator_id(settings.calibrator, model)
+            calibrator = (
+                parse_calibrator_of(model, settings.calibrator, "calibrator")
+                if settings.calibrator
+                else None
+            )
             query = ScoreQuery(
                 model=model,
                 task=parse_task(settings.task, "task"),
@@ -69,15 +73,6 @@ class SettingsParser:
                 receipts=settings.receipts,
             )
         return query, parser
-
-
-def _calibrator_id(name: str, model: str) -> str | None:
-    if not name:
-        return None
-    owner, calibrator_id = parse_calibrator(name, "calibrator")
-    if owner != model:
-        raise InvalidInput("calibrator", f"belongs to models/{owner}, not to the model asked")
-    return calibrator_id
 
 
 def _answer_sets(settings: scoring_pb2.ScoreSettings, calibrator: str | None) -> dict[str, SetRule]:
