@@ -79,9 +79,7 @@ def _small(tasks: list[Task]) -> list[Task]:
     return [task.part(at, at + 64) for task in tasks for at in range(0, len(task.questions), 64)]
 
 
-def _distance(
-    one: list[NDArray[np.float64]], other: list[NDArray[np.float64]]
-) -> dict[str, float]:
+def _distance(one: list[NDArray[np.float64]], other: list[NDArray[np.float64]]) -> dict[str, float]:
     """Of the options' logprobs, in nats, and of the probabilities among the options."""
     apart = np.abs(np.concatenate(one) - np.concatenate(other))
     shares = [(_among(a), _among(b)) for a, b in zip(one, other, strict=True)]
@@ -101,7 +99,8 @@ def _distance(
 def _among(logprobs: NDArray[np.float64]) -> NDArray[np.float64]:
     """The probabilities of the options when it is one of them."""
     odds = np.exp(logprobs - logprobs.max())
-    return odds / odds.sum()
+    shares: NDArray[np.float64] = odds / odds.sum()
+    return shares
 
 
 if __name__ == "__main__":
