@@ -1,5 +1,6 @@
 """The service's engine without the service, and lm-eval's, for options of many tokens."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +30,14 @@ class Bare:
         if len(scores) < len(found):
             raise RuntimeError("the engine failed at a prompt")
         return Scores([each.continuations for each in scores])
+
+    async def one_at_a_time(self, tasks: Sequence[Task]) -> Scores:
+        found, latencies = [], []
+        for task in tasks:
+            started = time.perf_counter()
+            found += (await self.score([task])).logprobs
+            latencies.append(time.perf_counter() - started)
+        return Scores(found, latencies)
 
     def close(self) -> None:
         self._engine.close()

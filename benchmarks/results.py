@@ -37,6 +37,8 @@ def files() -> dict[Path, str]:
             made[chart] = _chart(result)
         elif "health_check_ms" in result:
             parts.append(_single_question(result))
+        elif "quantization" in result:
+            parts.append(_quantized(result))
         else:
             parts.append(_plain(path, result))
     return {HERE / "RESULTS.md": "\n".join(parts), **made}
@@ -188,6 +190,34 @@ def _single_question(result: dict[str, Any]) -> str:
         "| | p50 ms | p99 ms |",
         "|---|---|---|",
         *(f"| {name} | {each['p50']:.2f} | {each['p99']:.2f} |" for name, each in times.items()),
+        "",
+        f"```bash\n{result['command']}\n```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _quantized(result: dict[str, Any]) -> str:
+    apart = [result["bfloat16 again, from bfloat16"], result["quantized, from bfloat16"]]
+    names = ("bfloat16, started again", str(result["quantization"]))
+    measures = {
+        "logprob of an option, mean nats": "logprob_mean",
+        "the same, 99th percentile": "logprob_p99",
+        "total variation among the options, mean": "total_variation_mean",
+        "confidence, mean change": "confidence_change_mean",
+        "questions with another answer": "answers_changed",
+    }
+    lines = [
+        f"## How far answers move when a model is quantized ({_hardware(result)})",
+        "",
+        f"From bfloat16's, on {result['questions']} questions of AGIEval.",
+        "",
+        f"| | {' | '.join(names)} |",
+        "|---|---|---|",
+        *(
+            f"| {name} | {' | '.join(f'{each[key]:.4f}' for each in apart)} |"
+            for name, key in measures.items()
+        ),
         "",
         f"```bash\n{result['command']}\n```",
         "",

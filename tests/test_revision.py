@@ -40,6 +40,12 @@ def test_a_revision_is_of_the_content_and_not_of_the_place(make):
     assert model_revision(one) == model_revision(one)
 
 
+def test_a_model_that_is_quantized_as_it_is_loaded_is_another(make):
+    folder = make()
+    assert model_revision(folder, quantization="none") == model_revision(folder)
+    assert model_revision(folder, quantization="fp8") != model_revision(folder)
+
+
 def test_a_revision_is_sixteen_hexadecimal_digits(make):
     assert len(model_revision(make())) == 16
     assert int(model_revision(make("other")), 16) >= 0

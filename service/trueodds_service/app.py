@@ -5,7 +5,7 @@ import contextlib
 from datetime import timedelta
 from pathlib import Path
 
-from trueodds_service.config import Settings
+from trueodds_service.config import Settings, VllmSettings
 from trueodds_service.edge.admission.work import Work
 from trueodds_service.edge.gate import Gate
 from trueodds_service.edge.identity.identities import Everybody, Identities, KnownClients
@@ -68,6 +68,11 @@ class App:
         self.metrics = metrics or ProcessMetrics("gateway")
         registry = self.metrics.registry
         self._folders = {model.name: (model.weights, model.adapter) for model in settings.models}
+        self._quantization = {
+            model.name: model.engine.quantization
+            for model in settings.models
+            if isinstance(model.engine, VllmSettings)
+        }
         self._store = SqlCalibratorStore(settings.store)
         self._calibrators = Calibrators(self._store, lambda: upgrade(settings.store))
         self._outcomes = Outcomes(SqlOutcomeStore(settings.store))
@@ -142,7 +147,8 @@ class App:
         """Reads the weights, which takes minutes where nobody has read them here before."""
         for entry in self._catalog:
             folders = self._folders[entry.name]
-            entry.revision = model_revision(*folders)
+            quantization = self._quantization.get(entry.name, "none")
+            entry.revision = model_revision(*folders, quantization=quantization)
             entry.tokenizer_revision = tokenizer_revision(*folders)
 
     async def model_ready(self, name: str, engine: Engine, info: EngineInfo) -> None:

@@ -193,10 +193,10 @@ def test_weights_are_read_beside_the_event_loop(start_service, run, monkeypatch)
     read = app.model_revision
     turned = threading.Event()
 
-    def slow(*folders):
+    def slow(*folders, **how):
         run_soon(turned.set)
         assert turned.wait(60), "the loop stood still"
-        return read(*folders)
+        return read(*folders, **how)
 
     async def loop():
         return asyncio.get_running_loop()
@@ -205,3 +205,15 @@ def test_weights_are_read_beside_the_event_loop(start_service, run, monkeypatch)
     monkeypatch.setattr(app, "model_revision", slow)
     for model in models(start_service()).values():
         assert len(model.revision) == len(model.tokenizer_revision) == 16
+
+
+def test_a_quantized_model_is_another(start_service, weights):
+    """What was fitted for the one is not applied to the other."""
+
+    def served(how):
+        model = {"name": "aligned", "weights": weights, "engine": {"quantization": how}}
+        return models(start_service(ready=False, models=[model]))["models/aligned"]
+
+    plain, quantized = served("none"), served("fp8")
+    assert plain.revision != quantized.revision
+    assert plain.tokenizer_revision == quantized.tokenizer_revision

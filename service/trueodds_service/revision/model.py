@@ -24,9 +24,15 @@ _LARGE_BYTES = 64 * 2**20
 
 
 def model_revision(
-    weights: Path, adapter: Path | None = None, progress: Progress | None = None
+    weights: Path,
+    adapter: Path | None = None,
+    progress: Progress | None = None,
+    *,
+    quantization: str = "none",
 ) -> str:
-    """SHA-256, as 16 hexadecimal digits, over the names, sizes and content of a model's files.
+    """SHA-256, as 16 hexadecimal digits, over the names, sizes and content of a model's files, and
+    over the ``quantization`` that they go through when they are loaded, if any: it moves answers by
+    several times what a 16-bit format does (benchmarks/NOTES.md).
 
     Takes minutes for large weights that were never read here; ``progress`` is told how far it is.
 
@@ -36,6 +42,8 @@ def model_revision(
     _update_weights(digest, weights, "config.json", progress)
     if adapter is not None:
         _update_weights(digest, adapter, "adapter_config.json", progress)
+    if quantization != "none":
+        digest.update(f"quantization\0{quantization}".encode())
     return digest.hexdigest()[:16]
 
 
