@@ -45,11 +45,15 @@ def http_url(server: str, http_address: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def server(
-    tmp_path_factory: pytest.TempPathFactory, adapter: Path, http_address: str
-) -> Iterator[str]:
+def service_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the service has its configuration and store, and its log beside them."""
+    return tmp_path_factory.mktemp("service")
+
+
+@pytest.fixture(scope="session")
+def server(service_folder: Path, adapter: Path, http_address: str) -> Iterator[str]:
     """The address of `trueodds serve` with the demo pair and an adapter, once all answer."""
-    config = demo_config(tmp_path_factory.mktemp("service"))
+    config = demo_config(service_folder)
     content = yaml.safe_load(config.read_text())
     content["http"] = http_address
     content["models"].append({"name": ADAPTER, "base": BASE, "adapter": str(adapter)})
