@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trueodds_service.errors import ConfigError
-from trueodds_service.revision import cache, model, model_revision, whole
+from trueodds_service.revision import cache, check_weights, model, model_revision, whole
 from trueodds_service.revision.identity import Identity
 
 FILES = {
@@ -38,6 +38,13 @@ def test_a_revision_is_of_the_content_and_not_of_the_place(make):
     (other / "model.safetensors").touch()
     assert model_revision(one) == model_revision(other)
     assert model_revision(one) == model_revision(one)
+
+
+@pytest.mark.parametrize("name", ["", "model.gguf"])
+def test_weights_as_gguf_are_called_so(make, name):
+    folder = make(files={"model.safetensors": None, "model.gguf": b"GGUF"})
+    with pytest.raises(ConfigError, match="GGUF weights are not read by vLLM"):
+        check_weights(folder / name)
 
 
 def test_a_model_that_is_quantized_as_it_is_loaded_is_another(make):

@@ -59,6 +59,11 @@ def tokenizer_revision(weights: Path, adapter: Path | None = None) -> str:
 def check_weights(folder: Path) -> None:
     """Raises ConfigError when a folder holds no weights: known at once, and not once it loads."""
     if not any(path.is_file() for pattern in _WEIGHTS for path in folder.glob(pattern)):
+        if folder.suffix == ".gguf" or any(folder.glob("*.gguf")):
+            raise ConfigError(
+                f"{folder}: GGUF weights are not read by vLLM; docs/install.md tells how to write "
+                "them as safetensors"
+            )
         raise ConfigError(f"{folder}: holds no weights ({', '.join(_WEIGHTS)})")
 
 
