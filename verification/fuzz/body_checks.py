@@ -9,7 +9,9 @@ from typing import Any, NoReturn
 from verification.fuzz.bodies import CALIBRATORS, SYSTEMONE
 from verification.fuzz.known import MARKER
 
-_STATUSES = {200, 400, 404}
+_STATUSES = {200, 400, 404, 413}
+# What 413 is for.
+_TOO_MUCH = {"BODY_TOO_LARGE", "REQUEST_TOO_LONG"}
 _TELLTALE = MARKER[:10]
 _SUM_TOLERANCE = 1e-9
 # Fields of a body that it may lack, and places that are in no body.
@@ -63,6 +65,8 @@ def _of_error(status: int, told: Any, body: Any) -> Iterator[str]:
         return
     if _TELLTALE in json.dumps(error):
         yield f"{status} tells a prompt"
+    if (status == 413) != (error["code"] in _TOO_MUCH):
+        yield f"{status} ({error['code']})"
     param = error["param"]
     if error["code"] in ("INVALID_FIELD", "PROMPT_TOO_LONG") and not param:
         yield f"{status} ({error['code']}) without a field"
