@@ -28,6 +28,7 @@ from benchmarks.systems.vllm import Async
 from benchmarks.workload import Task
 from trueodds import Client, Format
 from trueodds._convert import scoring as _messages
+from trueodds._convert.questions import question_message
 from trueodds.v1 import scoring_pb2, scoring_pb2_grpc
 from trueodds_demo.service import running
 from trueodds_service.config import VllmSettings
@@ -113,7 +114,7 @@ class _Service:
             settings = _messages.settings_message(MODEL, reading=task.format, shots=task.shots)
             for question in task.questions:
                 request = scoring_pb2.ScoreRequest(
-                    settings=settings, question=_messages.question_message(question)
+                    settings=settings, question=question_message(question)
                 )
                 started = time.perf_counter()
                 told = self._score(request).timings

@@ -19,6 +19,7 @@ from benchmarks.machine import machine, versions
 from benchmarks.report import console, percentiles, write
 from trueodds import Format
 from trueodds._convert import scoring as _messages
+from trueodds._convert.questions import question_message
 from trueodds.v1 import scoring_pb2, scoring_pb2_grpc
 from trueodds_demo.questions import scored_questions, shots
 from trueodds_service.engine.base import TokenPrompt
@@ -70,9 +71,7 @@ def _questions(
     score = scoring_pb2_grpc.ScoringServiceStub(channel).Score
     took, timings = [], []
     for question in scored_questions(_TASK, _WARM_UP + calls):
-        request = scoring_pb2.ScoreRequest(
-            settings=settings, question=_messages.question_message(question)
-        )
+        request = scoring_pb2.ScoreRequest(settings=settings, question=question_message(question))
         started = time.perf_counter()
         response = score(request)
         took.append(time.perf_counter() - started)

@@ -34,6 +34,7 @@ from trueodds import (
     TokenIds,
     Unavailable,
 )
+from trueodds._convert import questions as _questions
 from trueodds._convert import scoring as _messages
 from trueodds.v1 import question_pb2, reading_pb2
 from trueodds_service.engine.base import TokenScore
@@ -120,7 +121,7 @@ ASKED = {
 
 @pytest.mark.parametrize("question", ASKED.values(), ids=ASKED)
 def test_a_prompt_of_ones_own_reaches_the_service(client, service, question):
-    message = _messages.question_message(question)
+    message = _questions.question_message(question)
     said = service.score(message, format=reading_pb2.FORMAT_LETTER)
     answer = client.score(question, model="aligned", reading=Format.LETTER)
     assert answer == _messages.answer_of(said)

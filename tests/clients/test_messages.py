@@ -23,6 +23,8 @@ from trueodds import (
     TokenIds,
 )
 from trueodds._convert import fits as _fits
+from trueodds._convert import models as _models
+from trueodds._convert import questions as _questions
 from trueodds._convert import scoring as _messages
 from trueodds.v1 import calibration_pb2, model_pb2, question_pb2, reading_pb2, scoring_pb2
 
@@ -48,7 +50,7 @@ def settings_of(reading, **others):
 
 def test_a_question_is_sent_whole():
     question = Question("Tin?", ["yes", "no"], passage="Of tin.", labels=["y", "n"])
-    assert _messages.question_message(question) == question_pb2.Question(
+    assert _questions.question_message(question) == question_pb2.Question(
         text="Tin?",
         passage="Of tin.",
         options=[{"text": "yes", "label": "y"}, {"text": "no", "label": "n"}],
@@ -58,7 +60,7 @@ def test_a_question_is_sent_whole():
 @pytest.mark.parametrize(("prompt", "message"), PROMPTS.values(), ids=PROMPTS)
 def test_a_prompt_is_sent_as_what_it_is(prompt, message):
     question = Question(options=["yes", "no"], prompt=prompt)
-    sent = _messages.question_message(question)
+    sent = _questions.question_message(question)
     assert sent.prompt == question_pb2.Prompt(**message)
     assert (sent.text, sent.passage) == ("", "")
     pmi = Reading(normalization=Normalization.PMI, unconditional_prompt=prompt)
@@ -67,12 +69,12 @@ def test_a_prompt_is_sent_as_what_it_is(prompt, message):
 
 def test_options_of_token_ids_are_sent():
     question = Question(prompt=TokenIds([1]), option_ids=[[2], [3, 4]])
-    options = _messages.question_message(question).options
+    options = _questions.question_message(question).options
     assert [list(option.token_ids) for option in options] == [[2], [3, 4]]
 
 
 def test_a_question_without_a_prompt_has_none():
-    assert not _messages.question_message(Question("Tin?", ["a", "b"])).HasField("prompt")
+    assert not _questions.question_message(Question("Tin?", ["a", "b"])).HasField("prompt")
 
 
 @pytest.mark.parametrize("answer_format", Format)
@@ -354,7 +356,7 @@ def test_what_an_answer_does_not_say_is_none_or_empty():
 
 
 def test_a_model_is_read_whole():
-    model = _messages.model_of(
+    model = _models.model_of(
         model_pb2.Model(
             name="models/a",
             state=model_pb2.STATE_READY,
@@ -387,5 +389,5 @@ def test_a_model_is_read_whole():
         "state_cause": "the store is full",
         "calibration_stale_seconds": 2.5,
     }
-    bare = _messages.model_of(model_pb2.Model())
+    bare = _models.model_of(model_pb2.Model())
     assert (bare.base, bare.prefix_token_id) == (None, None)

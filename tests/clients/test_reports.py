@@ -26,8 +26,8 @@ from trueodds import (
     RiskCoverage,
     Selection,
 )
+from trueodds._convert import calibrators as _calibrators
 from trueodds._convert import evaluations as _reports
-from trueodds._convert import scoring as _messages
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds.v1 import reading_pb2
 
@@ -149,7 +149,7 @@ def test_an_evaluation_is_asked_for_whole():
 
 
 def test_a_calibrator_is_read_whole():
-    assert _messages.calibrator_of(pb.Calibrator(**CALIBRATOR)) == Calibrator(
+    assert _calibrators.calibrator_of(pb.Calibrator(**CALIBRATOR)) == Calibrator(
         name="models/a/calibrators/0",
         model="models/a",
         model_revision="r",
@@ -190,7 +190,7 @@ def test_a_calibrator_is_read_whole():
 
 
 def test_what_a_calibrator_does_not_say_is_none():
-    calibrator = _messages.calibrator_of(pb.Calibrator(method=pb.METHOD_ISOTONIC))
+    calibrator = _calibrators.calibrator_of(pb.Calibrator(method=pb.METHOD_ISOTONIC))
     assert calibrator.method is Method.ISOTONIC
     assert calibrator.temperature is None
     assert (calibrator.selection, calibrator.prior, calibrator.teacher) == (None, None, None)
@@ -198,7 +198,7 @@ def test_what_a_calibrator_does_not_say_is_none():
 
 
 def test_a_report_is_read_whole(report):
-    assert report.calibrator == _messages.calibrator_of(pb.Calibrator(**CALIBRATOR))
+    assert report.calibrator == _calibrators.calibrator_of(pb.Calibrator(**CALIBRATOR))
     assert (report.items, report.data_hash) == (9, "d")
     before, after = report.before, report.after
     assert before.metrics == {"nll": Estimate(0.5, 0.25, 0.75)}

@@ -12,7 +12,8 @@ from google.protobuf.json_format import MessageToDict
 
 from trueodds import Client, InvalidRequest, Method, NotFound
 from trueodds._channel import BATCH
-from trueodds._convert import scoring as _messages
+from trueodds._convert import calibrators as _calibrators
+from trueodds._convert import questions as _questions
 from trueodds.v1 import calibration_pb2, scoring_pb2
 
 FULL = Path("/dev/full")
@@ -238,9 +239,9 @@ def test_a_beginning_of_several_or_of_none_is_refused(connect, service, names):
     with pytest.raises(NotFound, match="begins with 'xyz'"):
         client.calibrator("xyz")
     with pytest.raises(InvalidRequest, match="the ids of 2 calibrators") as caught:
-        _messages.only_calibrator("0a", ["models/m/calibrators/0a1", "models/m/calibrators/0a2"])
+        _calibrators.only_calibrator("0a", ["models/m/calibrators/0a1", "models/m/calibrators/0a2"])
     assert caught.value.reason == "AMBIGUOUS_NAME"
-    assert _messages.only_calibrator("0a", ["models/m/calibrators/0a", "x/0a2"]).endswith("/0a")
+    assert _calibrators.only_calibrator("0a", ["models/m/calibrators/0a", "x/0a2"]).endswith("/0a")
 
 
 # JSON
@@ -250,7 +251,7 @@ def test_what_is_zero_or_false_is_there_for_a_reader_of_json(service, connect, a
     """A reader of the contract's JSON finds choice 0 and abstained false written out."""
     request = scoring_pb2.ScoreRequest(
         settings={"model": "models/aligned", "top_tokens": 1},
-        question=_messages.question_message(ask()),
+        question=_questions.question_message(ask()),
     )
     answer = service.scoring.Score(request).answer
     for message in (answer, *answer.options, *answer.top_tokens):

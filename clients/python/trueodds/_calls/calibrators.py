@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator
 
 from trueodds._calls.models import ModelCalls
+from trueodds._convert import calibrators as _calibrators
 from trueodds._convert import fits as _fits
-from trueodds._convert import scoring as _messages
+from trueodds._convert import models as _models
 from trueodds.types import Calibrator
 from trueodds.v1 import calibration_pb2
 
@@ -19,13 +20,13 @@ class CalibratorCalls(ModelCalls):
         async for page in self._pages(model, task, timeout):
             _fits.warn_of_damaged(page.damaged)
             for message in page.calibrators:
-                yield _messages.calibrator_of(message)
+                yield _calibrators.calibrator_of(message)
 
     async def calibrator(self, name: str, *, timeout: float | None = None) -> Calibrator:
         """The calibrator called ``models/{model}/calibrators/{id}``."""
         request = calibration_pb2.GetCalibratorRequest(name=await self._named(name, "", timeout))
         response = await self._ask(lambda on: on.calibration.GetCalibrator, request, timeout)
-        return _messages.calibrator_of(response.calibrator)
+        return _calibrators.calibrator_of(response.calibrator)
 
     async def activate(
         self, name: str, *, force: bool = False, timeout: float | None = None
@@ -35,7 +36,7 @@ class CalibratorCalls(ModelCalls):
             name=await self._named(name, "", timeout), force=force
         )
         response = await self._ask(lambda on: on.calibration.ActivateCalibrator, request, timeout)
-        return _messages.calibrator_of(response.calibrator)
+        return _calibrators.calibrator_of(response.calibrator)
 
     async def rollback(self, name: str, *, timeout: float | None = None) -> Calibrator | None:
         """Takes back the activation of a calibrator; see ``Client.rollback``."""
@@ -45,7 +46,7 @@ class CalibratorCalls(ModelCalls):
         response = await self._ask(lambda on: on.calibration.RollbackCalibrator, request, timeout)
         if not response.HasField("calibrator"):
             return None
-        return _messages.calibrator_of(response.calibrator)
+        return _calibrators.calibrator_of(response.calibrator)
 
     async def delete(self, name: str, *, timeout: float | None = None) -> None:
         """Deletes a calibrator; see ``Client.delete``."""
@@ -55,9 +56,7 @@ class CalibratorCalls(ModelCalls):
     async def _pages(
         self, model: str, task: str | None, timeout: float | None
     ) -> AsyncIterator[calibration_pb2.ListCalibratorsResponse]:
-        request = calibration_pb2.ListCalibratorsRequest(
-            model=_messages.model_name(model), task=task
-        )
+        request = calibration_pb2.ListCalibratorsRequest(model=_models.model_name(model), task=task)
         while True:
             page = await self._ask(lambda on: on.calibration.ListCalibrators, request, timeout)
             yield page
@@ -67,7 +66,7 @@ class CalibratorCalls(ModelCalls):
 
     async def _named(self, name: str, model: str, timeout: float | None) -> str:
         """The whole name of a calibrator, from that, from its id or from how its id begins."""
-        model, start = _messages.calibrator_parts(name, model)
+        model, start = _calibrators.calibrator_parts(name, model)
         if not start:
             return name
         models = [model] if model else [each.name for each in await self.models(timeout=timeout)]
@@ -75,6 +74,6 @@ class CalibratorCalls(ModelCalls):
             each
             for one in models
             async for page in self._pages(one, None, timeout)
-            for each in _messages.calibrator_names(page)
+            for each in _calibrators.calibrator_names(page)
         ]
-        return _messages.only_calibrator(start, names)
+        return _calibrators.only_calibrator(start, names)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from trueodds import errors
 from trueodds._calls.base import Calls
 from trueodds._channel import ATTEMPT_TIMEOUT, BATCH
-from trueodds._convert import scoring as _messages
+from trueodds._convert import models as _models
 from trueodds.types import Chat, Model, Text, TokenIds
 from trueodds.v1 import model_pb2
 
@@ -21,13 +21,13 @@ class ModelCalls(Calls):
         """The models that the server has."""
         request = model_pb2.ListModelsRequest()
         response = await self._ask(lambda on: on.models.ListModels, request, timeout)
-        return [_messages.model_of(model) for model in response.models]
+        return [_models.model_of(model) for model in response.models]
 
     async def model(self, name: str, *, timeout: float | None = None) -> Model:
         """One model, its revision and its limits."""
-        request = model_pb2.GetModelRequest(name=_messages.model_name(name))
+        request = model_pb2.GetModelRequest(name=_models.model_name(name))
         response = await self._ask(lambda on: on.models.GetModel, request, timeout)
-        return _messages.model_of(response.model)
+        return _models.model_of(response.model)
 
     async def wait_until_ready(
         self, *, timeout: float = 300.0, model: str | None = None
@@ -38,7 +38,7 @@ class ModelCalls(Calls):
             left = deadline - time.monotonic()
             try:
                 models = await self.models(timeout=max(left, ATTEMPT_TIMEOUT))
-                if _messages.are_ready(models, model):
+                if _models.are_ready(models, model):
                     return models
             except errors.Unavailable:
                 if left < 0:
@@ -57,7 +57,7 @@ class ModelCalls(Calls):
         """The tokens of prompts as the model reads them, in their order."""
         tokens: list[tuple[int, ...]] = []
         size = await self._batch_size(model, timeout)
-        for request in _messages.tokenize_messages(model, prompts, size):
+        for request in _models.tokenize_messages(model, prompts, size):
             try:
                 response = await self._ask(lambda on: on.models.Tokenize, request, timeout)
             except errors.InvalidRequest as error:

@@ -9,6 +9,7 @@ from typing_extensions import Unpack
 from trueodds import errors
 from trueodds._calls.calibration import CalibrationCalls
 from trueodds._channel import STREAM_WINDOW, WINDOW
+from trueodds._convert import questions as _questions
 from trueodds._convert import scoring as _messages
 from trueodds._stream.batches import Batches
 from trueodds._stream.flight import Flight
@@ -38,7 +39,7 @@ class AllCalls(CalibrationCalls):
         """Answers one question; see ``Client.score``."""
         settings = await self._settings(model, task, timeout, options)
         request = scoring_pb2.ScoreRequest(
-            settings=settings, question=_messages.question_message(question)
+            settings=settings, question=_questions.question_message(question)
         )
         response = await self._ask(lambda on: on.scoring.Score, request, timeout)
         return _messages.answer_of(response.answer)

@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping
 
 from typing_extensions import Unpack
 
-from trueodds._convert import scoring as _messages
+from trueodds._convert import calibrators as _calibrators
+from trueodds._convert import enums as _enums
+from trueodds._convert import questions as _questions
 from trueodds._convert.fits import add_items, allow
 from trueodds.evaluation import (
     AbstentionRule,
@@ -19,7 +21,7 @@ from trueodds.options import EVALUATE, EvaluateOptions, completed
 from trueodds.types import AnswerSetRule, Example, Scores
 from trueodds.v1 import calibration_pb2
 
-_SET_METHODS = {message: method for method, message in _messages.SET_METHODS.items()}
+_SET_METHODS = {message: method for method, message in _enums.SET_METHODS.items()}
 
 
 def evaluate_message(
@@ -28,7 +30,7 @@ def evaluate_message(
     told = completed(options, EVALUATE)
     message = calibration_pb2.EvaluateCalibratorRequest(
         name=name,
-        reading=_messages.reading_message(told["reading"]),
+        reading=_questions.reading_message(told["reading"]),
         target_risks=told["target_risks"],
         miscoverages=told["miscoverages"],
     )
@@ -40,7 +42,7 @@ def evaluate_message(
 
 def report_of(message: calibration_pb2.Report) -> Report:
     return Report(
-        calibrator=_messages.calibrator_of(message.calibrator),
+        calibrator=_calibrators.calibrator_of(message.calibrator),
         items=message.items,
         before=evaluation_of(message.before),
         after=evaluation_of(message.after),
@@ -96,7 +98,7 @@ def _abstention_of(message: calibration_pb2.AbstentionRule) -> AbstentionRule:
 
 
 def _answer_set_of(message: calibration_pb2.AnswerSetCalibration) -> AnswerSetCalibration:
-    method = _messages.known(_SET_METHODS, message.rule.method, "kind of answer set")
+    method = _enums.known(_SET_METHODS, message.rule.method, "kind of answer set")
     return AnswerSetCalibration(
         miscoverage=message.miscoverage,
         rule=AnswerSetRule(method, message.rule.threshold),

@@ -8,15 +8,10 @@ from typing_extensions import Unpack
 
 from trueodds import errors
 from trueodds._channel import BATCH
-from trueodds._convert.scoring import (
-    CORRECTIONS,
-    METHODS,
-    calibrator_of,
-    model_name,
-    question_message,
-    reading_message,
-    shot_message,
-)
+from trueodds._convert.calibrators import calibrator_of
+from trueodds._convert.enums import CORRECTIONS, METHODS
+from trueodds._convert.models import model_name
+from trueodds._convert.questions import question_message, reading_message, shot_message
 from trueodds.options import FIT, AnyReading, FitOptions, completed
 from trueodds.types import (
     BiasCorrection,

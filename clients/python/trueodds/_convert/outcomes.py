@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from datetime import timezone
 
 from trueodds import errors
+from trueodds._convert.calibrators import calibrator_of
 from trueodds._convert.evaluations import evaluation_of
-from trueodds._convert.scoring import calibrator_of
 from trueodds.drift import Drift, Outcome, Period, Promise, RecordedOutcomes, SequentialTest
 from trueodds.v1 import calibration_pb2
 

@@ -14,7 +14,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.text import Text
 
 from trueodds._channel import TIMEOUT
-from trueodds._convert.scoring import calibrator_parts, model_name
+from trueodds._convert.calibrators import calibrator_parts
+from trueodds._convert.models import model_name
 from trueodds.cli.server import Target
 from trueodds.client import Client
 from trueodds.errors import TrueoddsError
