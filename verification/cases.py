@@ -33,8 +33,11 @@ References = Mapping[str, Reference]
 ANSWERED = {
     Format.LETTER: wording.letter,
     Format.PAREN: wording.paren,
+    Format.PAREN_OPTIONS: wording.paren,
     Format.TEXT: wording.text,
 }
+# Those that are answered with "(A)"; the second one asks so, too.
+PARENTHESES = {Format.PAREN: wording.built_in, Format.PAREN_OPTIONS: wording.in_parentheses}
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,12 @@ def asked(
     return Asked(question, tuple(ways), tuple(names), before)
 
 
+def prompt_of(question: Question, worked: Sequence[Example], answer_format: Format) -> str:
+    """What a built-in format asks."""
+    ask = PARENTHESES.get(answer_format, wording.built_in)
+    return wording.after_shots(question, worked, ANSWERED[answer_format], ask)
+
+
 def in_built_in(
     reference: Reference,
     question: Question,
@@ -126,8 +135,7 @@ def in_built_in(
     variants: bool = False,
 ) -> Asked:
     """A question in a built-in format."""
-    answered = ANSWERED[answer_format]
-    prompt = wording.after_shots(question, worked, answered)
+    prompt = prompt_of(question, worked, answer_format)
     return after(reference, question, prompt, answer_format, variants=variants)
 
 
@@ -142,7 +150,7 @@ def after(
 ) -> Asked:
     """A question whose options are read after a prompt as a built-in format says."""
     names = question.options if answer_format is Format.TEXT else wording.labels(question)
-    if answer_format is Format.PAREN:
+    if answer_format in PARENTHESES:
         options = [(name, f" {name}") for name in names]
     else:
         options = [(f" {name}", name) for name in names]
@@ -152,7 +160,7 @@ def after(
         prompt,
         options if variants else [option[:1] for option in options],
         names,
-        identifier=" (" if answer_format is Format.PAREN else "",
+        identifier=" (" if answer_format in PARENTHESES else "",
         special=special,
     )
 
@@ -451,7 +459,7 @@ def _passages(references: References) -> list[Part]:
 def _top_tokens(references: References) -> list[Part]:
     parts = []
     for model in (BASE, ADAPTED, CHATML):
-        for answer_format in (Format.LETTER, Format.PAREN, Format.TEXT):
+        for answer_format in Format:
             asks = [
                 in_built_in(references[model], question, answer_format)
                 for question in scored_questions("completion", 15)

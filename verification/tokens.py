@@ -12,7 +12,7 @@ from trueodds_service.prompts.formats import BUILT_IN
 from trueodds_service.prompts.reading import Reading
 from trueodds_service.prompts.tokenizer import Prepared, PromptTokenizer
 from verification import wording
-from verification.cases import ANSWERED
+from verification.cases import PARENTHESES, prompt_of
 from verification.comparison import Comparison, Result
 from verification.families import FAMILIES
 from verification.reference import Joined, Span, WholeText
@@ -38,7 +38,7 @@ def _family(name: str, tokenizer: Any, real: Sequence[Question]) -> Result:
             if each.answer is not None
         ]
         for answer_format in Format:
-            reading = Reading(BUILT_IN[answer_format.value])
+            reading = Reading(BUILT_IN[answer_format.value.replace("_", "-")])
             prepared = prompts.prepare(list(map(_domain, questions)), examples, reading)
             for question, outcome in zip(questions, prepared, strict=True):
                 expected = _expected(whole, question, worked, answer_format)
@@ -69,9 +69,9 @@ def _expected(
     whole: WholeText, question: Question, worked: Sequence[Example], answer_format: Format
 ) -> list[Span] | None:
     """The same by the whole texts; None where the options have no tokens of their own."""
-    prompt = wording.after_shots(question, worked, ANSWERED[answer_format])
+    prompt = prompt_of(question, worked, answer_format)
     names = question.options if answer_format is Format.TEXT else wording.labels(question)
-    identifier, lead = (" (", "") if answer_format is Format.PAREN else ("", " ")
+    identifier, lead = (" (", "") if answer_format in PARENTHESES else ("", " ")
     try:
         read_at = whole.ids(prompt)
         if identifier:

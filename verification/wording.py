@@ -14,14 +14,19 @@ def labels(question: Question) -> Sequence[str]:
     return question.labels or LETTERS[: len(question.options)]
 
 
-def built_in(question: Question) -> str:
+def built_in(question: Question, option: str = "{}. {}") -> str:
     """What LETTER, PAREN and TEXT ask."""
     lines = [question.passage] if question.passage else []
     lines.append(question.text)
-    for label, option in zip(labels(question), question.options, strict=True):
-        lines.append(f"{label}. {option}")
+    for label, text in zip(labels(question), question.options, strict=True):
+        lines.append(option.format(label, text))
     lines.append("Answer:")
     return "\n".join(lines)
+
+
+def in_parentheses(question: Question) -> str:
+    """What PAREN_OPTIONS asks."""
+    return built_in(question, "({}) {}")
 
 
 def letter(question: Question, option: int) -> str:

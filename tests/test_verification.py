@@ -1,0 +1,25 @@
+"""What `make verify` holds the service to, which takes too long for every run, knows every format."""
+
+import pytest
+
+from trueodds import Format
+from trueodds_demo.questions import scored_questions, shots
+from trueodds_service.prompts import question as domain
+from trueodds_service.prompts.formats import BUILT_IN, render
+from verification.cases import ANSWERED, prompt_of
+
+
+def asked(question):
+    options = tuple(question.options)
+    return domain.Question(question.text, options, domain.letters(len(options)), question.passage)
+
+
+@pytest.mark.parametrize("answer_format", Format)
+def test_its_prompts_are_those_of_the_service(answer_format):
+    assert answer_format in ANSWERED
+    built_in = BUILT_IN[answer_format.value.replace("_", "-")]
+    worked = shots("knowledge")[:2]
+    given = [domain.Shot(asked(each.question), each.answer) for each in worked]
+    [question] = scored_questions("openbook", 1)
+    theirs = render(asked(question), given, built_in)
+    assert prompt_of(question, worked, answer_format) == theirs
