@@ -1,12 +1,12 @@
-"""What `make verify` holds the service to, which takes too long for every run, knows every format."""
+"""What `make verify` holds the service to, too long for every run, knows every format."""
 
 import pytest
+from verification.cases import ANSWERED, prompt_of
 
 from trueodds import Format
 from trueodds_demo.questions import scored_questions, shots
 from trueodds_service.prompts import question as domain
 from trueodds_service.prompts.formats import BUILT_IN, render
-from verification.cases import ANSWERED, prompt_of
 
 
 def asked(question):
