@@ -3,8 +3,10 @@
 import contextlib
 import re
 import shutil
+import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,14 +15,14 @@ import psutil
 import pytest
 import yaml
 
-from trueodds import Answer, Client, Question, TrueoddsError
+from trueodds import Answer, Client, Question, TrueoddsError, Unavailable
 from trueodds_demo.service import MODELS, running
 
 
-def configure(folder: Path, *, replicas: int = 1, gateways: int = 1) -> Path:
+def configure(folder: Path, *, replicas: int = 1, gateways: int = 1, **engine: float | str) -> Path:
     """Ray Serve as it is, with engines that start at once."""
     path = folder / "serve.yaml"
-    settings = {"backend": "fake", "replicas": replicas}
+    settings = {"backend": "fake", "replicas": replicas, **engine}
     model = {"name": "model", "weights": str(MODELS / "base"), "engine": settings}
     content = {
         "listen": "127.0.0.1:0",
@@ -176,3 +178,31 @@ def test_a_model_that_fails_is_named_a_lost_one_is_a_line_and_nothing_outlives_a
         service.kill()
         _, alive = psutil.wait_procs(started, timeout=60)
         assert alive == []
+
+
+def test_what_is_under_way_when_it_is_told_to_stop_is_answered(tmp_path: Path) -> None:
+    path = configure(tmp_path, seconds=2.0)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        metrics = f"127.0.0.1:{free.getsockname()[1]}"
+    path.write_text(path.read_text() + f"metrics: {metrics}\n")
+    with serving(path) as service, ThreadPoolExecutor(1) as thread:
+        address = until(service, "listening on ")[-1].removeprefix("listening on ").strip()
+        with Client(address, retries=0) as client:
+            client.wait_until_ready()
+            question = Question("Is 2 even?", ("yes", "no"))
+            call = thread.submit(client.score, question, model="model")
+            while not call.done() and prompts_under_way(metrics) == 0:
+                pass
+            service.terminate()
+            assert call.result(timeout=120).options
+            with pytest.raises(Unavailable):
+                client.score(question, model="model")
+        service.communicate(timeout=120)
+        assert service.returncode == 0
+
+
+def prompts_under_way(metrics: str) -> float:
+    with urllib.request.urlopen(f"http://{metrics}/metrics") as answer:
+        said = answer.read().decode()
+    found = re.findall(r"^trueodds_engine_prompts_under_way\{.*\} (\S+)$", said, re.MULTILINE)
+    return sum(map(float, found))
