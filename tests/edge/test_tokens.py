@@ -7,10 +7,11 @@ import grpc
 import pytest
 from tests.conftest import details_of
 
-from trueodds.v1 import scoring_pb2
+from trueodds.v1 import reading_pb2, scoring_pb2
 from trueodds_service.edge.admission.tokens import TokensUnderWay
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.errors import Exhausted
+from trueodds_service.prompts.tokenizer import PromptTokenizer
 
 SETTINGS = scoring_pb2.ScoreSettings(model="models/aligned")
 
@@ -78,3 +79,24 @@ def test_a_request_of_too_many_tokens_is_refused(start_service, question, refuse
     batch = scoring_pb2.StreamScoreRequest(settings=SETTINGS, questions=[short] * 20)
     [answer] = service.scoring.StreamScore(iter([batch]))
     assert details_of(answer.error)["reason"] == "REQUEST_TOO_LONG"
+
+
+def test_what_is_too_much_is_refused_before_all_of_it_is_made(
+    start_service, question, refused, monkeypatch
+):
+    """A short request can stand for more prompts than there is memory for: each of its questions in
+    each order of its options."""
+    made = []
+    prepare = PromptTokenizer.prepare
+
+    def counting(self, questions, *others):
+        made.extend(questions)
+        return prepare(self, questions, *others)
+
+    monkeypatch.setattr(PromptTokenizer, "prepare", counting)
+    service = start_service(limits={"max_tokens": 50_000})
+    cyclic = reading_pb2.Reading(order_correction=reading_pb2.ORDER_CORRECTION_CYCLIC)
+    questions = [question(text=f"{number} {'word ' * 100}", options=100) for number in range(100)]
+    with refused(grpc.StatusCode.INVALID_ARGUMENT, reason="REQUEST_TOO_LONG"):
+        service.batch(questions, reading=cyclic)
+    assert 0 < len(made) < 1000

@@ -36,6 +36,7 @@ TOKENS = Question(
     option_ids=((80,), (81, 82, 83), (81, 82), (90, 91)),
 )
 KINDS = {"question": QUESTION, "text": PROMPTED, "chat": CHAT, "token ids": TOKENS}
+READ = "trueodds_service.flows.read"
 PMI, CYCLIC, PRIOR = Normalization.PMI, OrderCorrection.CYCLIC, OrderCorrection.PRIOR
 
 
@@ -523,3 +524,14 @@ async def test_a_fault_at_a_prompt_is_that_questions(house, reason, fault):
     for outcome in outcomes[1::2]:
         assert isinstance(outcome, PromptFault)
         assert outcome.reason == reason
+
+
+async def test_prompts_made_in_pieces_are_those_made_at_once(asked, make_questions, monkeypatch):
+    """Also where a question is wrong, and in which order it is asked first."""
+    questions = (*make_questions(3), Question("long " * 500, OPTIONS, LABELS), QUESTION)
+    reading = Reading(LETTER, order=CYCLIC)
+    at_once = await asked(*questions, reading=reading)
+    monkeypatch.setattr(f"{READ}._PIECE_CHARACTERS", 1)
+    monkeypatch.setattr(f"{READ}._PIECE_PROMPTS", 3)
+    assert await asked(*questions, reading=reading) == at_once
+    assert len(at_once) == 16

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import NamedTuple, TypeAlias
@@ -42,6 +42,9 @@ _SHORT_OPTION = 2
 
 # Tokenised in a few milliseconds.
 _SHORT_CHARACTERS = 30_000
+# Tokenised in some seconds at most; of long prompts so many all the same.
+_PIECE_CHARACTERS = 2**19
+_PIECE_PROMPTS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,16 +139,14 @@ async def read(
     meter = metering.current()
     meter.check()
     started = time.perf_counter()
-    asks = list(_asks(questions, reading))
-    shown = [_shown(questions[ask.question], ask.order) for ask in asks]
     with stage(Stage.TOKENIZE):
-        prepared = await _prepared(served, shown, shots, reading)
-        unconditional = await _unconditional(served, prepared, reading)
+        asked = await _asked(served, questions, shots, reading)
+        sound_ones = [each.prepared for each in asked if isinstance(each.prepared, Prepared)]
+        unconditional = await _unconditional(served, sound_ones, reading)
     tokenized = time.perf_counter()
     good = [
         replace(each.prompt, top_tokens=top_tokens) if top_tokens else each.prompt
-        for each in prepared
-        if isinstance(each, Prepared)
+        for each in sound_ones
     ]
     # Prompts of a call begin alike, so that the engine sees what they share.
     calls = [good, list(unconditional.values())] if unconditional else [good]
@@ -155,11 +156,11 @@ async def read(
     scored = iter(scores)
     without_question = dict(zip(unconditional, chain(*without), strict=True))
     reads: list[dict[Order, OptionReads] | ServiceError] = [{} for _ in questions]
-    for ask, question, each in zip(asks, shown, prepared, strict=True):
+    for ask, shown, prepared in asked:
         outcome = (
-            each
-            if isinstance(each, InvalidInput)
-            else _option_reads(question, each, next(scored), without_question, reading)
+            prepared
+            if isinstance(prepared, InvalidInput)
+            else _option_reads(shown, prepared, next(scored), without_question, reading)
         )
         so_far = reads[ask.question]
         if isinstance(so_far, dict):
@@ -169,6 +170,49 @@ async def read(
                 so_far[ask.order] = outcome
     timings = Timings(tokenized - started, time.perf_counter() - tokenized)
     return _corrected(questions, reads, reading), timings
+
+
+async def _asked(
+    served: ServedModel, questions: Sequence[Question], shots: Sequence[Shot], reading: Reading
+) -> list["_Asked"]:
+    """Every prompt in tokens, piece by piece: a short request can stand for more prompts than
+    there is memory for, and is refused before they are made; and whoever leaves is noticed.
+    """
+    meter, tokens = metering.current(), 0
+    asked: list[_Asked] = []
+    wrong: set[int] = set()
+    for piece in _pieces(questions, shots, reading):
+        # In another order it would be as wrong.
+        asks = [ask for ask in piece if ask.question not in wrong]
+        shown = [_shown(questions[ask.question], ask.order) for ask in asks]
+        for each in map(_Asked, asks, shown, await _prepared(served, shown, shots, reading)):
+            asked.append(each)
+            if isinstance(each.prepared, Prepared):
+                tokens += each.prepared.prompt.length
+            else:
+                wrong.add(each.ask.question)
+        meter.preparing(tokens)
+    return asked
+
+
+def _pieces(
+    questions: Sequence[Question], shots: Sequence[Shot], reading: Reading
+) -> Iterator[list["_Ask"]]:
+    """What is to be asked, in pieces of about so many characters. Those of few questions are one:
+    prompts of a piece are tokenised together where they begin alike.
+    """
+    beside = worked_length(shots, reading.format)
+    lengths = [beside + asked_length(question, reading.format) for question in questions]
+    piece: list[_Ask] = []
+    characters = 0
+    for ask in _asks(questions, reading):
+        piece.append(ask)
+        characters += lengths[ask.question]
+        if characters >= _PIECE_CHARACTERS and len(piece) >= _PIECE_PROMPTS:
+            yield piece
+            piece, characters = [], 0
+    if piece:
+        yield piece
 
 
 async def _prepared(
@@ -196,6 +240,14 @@ class _Ask(NamedTuple):
 
     question: int
     order: Order
+
+
+class _Asked(NamedTuple):
+    """A prompt: what is asked, the question with its options in that order, and its tokens."""
+
+    ask: _Ask
+    shown: Question
+    prepared: Prepared | InvalidInput
 
 
 def _asks(questions: Sequence[Question], reading: Reading) -> Iterable[_Ask]:
@@ -231,14 +283,14 @@ def _continuations(prompt: TokenPrompt) -> _Continuations:
 
 
 async def _unconditional(
-    served: ServedModel, prepared: Sequence[Prepared | InvalidInput], reading: Reading
+    served: ServedModel, prepared: Sequence[Prepared], reading: Reading
 ) -> dict[_Continuations, TokenPrompt]:
     """The same continuations after the prompt without the question, for PMI."""
     if reading.unconditional is None:
         return {}
     with field("reading.unconditional_prompt"):
         ids = await asyncio.to_thread(served.tokenizer.encode, reading.unconditional)
-    prompts = (each.prompt for each in prepared if isinstance(each, Prepared))
+    prompts = (each.prompt for each in prepared)
     found = {_continuations(each): replace(each, prompt=ids) for each in prompts}
     needed = max((each.total_length for each in found.values()), default=0)
     room = served.max_prompt_tokens + 1

@@ -45,14 +45,16 @@ class _Request(Meter):
         if not self._has_begun:
             self._work.tokens.check(self._tenant)
 
-    def asking(self, questions: int, prompt_tokens: int) -> AbstractContextManager[None]:
+    def preparing(self, prompt_tokens: int) -> None:
         most = self._work.most_tokens
         if prompt_tokens > most:
             raise TooLarge(
-                f"the prompts have {prompt_tokens:,} tokens together, of which there may be "
-                f"{most:,}: ask fewer questions at once",
+                f"the prompts have more than {most:,} tokens together: ask fewer questions at once",
                 reason="REQUEST_TOO_LONG",
             )
+
+    def asking(self, questions: int, prompt_tokens: int) -> AbstractContextManager[None]:
+        self.preparing(prompt_tokens)
         self._has_begun = True
         self._charged.spend(questions, prompt_tokens)
         return self._work.tokens.taken(self._tenant, prompt_tokens)
