@@ -190,7 +190,22 @@ def test_a_part_of_json_is_measured_in_bytes(client):
             "questions[1]",
             "has a choice twice",
         ),
+        (
+            {"questions": [{**TEAM, "choices": [{"value": "a"}, {"value": "a "}]}]},
+            "questions[0].choices",
+            "the model would read alike",
+        ),
+        (
+            {"questions": [{**TEAM, "choices": [{"value": "a"}, {"value": ""}]}]},
+            "questions[0].choices",
+            "says nothing",
+        ),
         ({"questions": [{**ANGER, "levels": []}]}, "questions[0].levels", "at least 2"),
+        (
+            {"questions": [{**ANGER, "levels": [{"label": "a"}, {"label": "a"}]}]},
+            "questions[0].levels",
+            "the model would read alike",
+        ),
         (
             {"questions": [{"type": "guess", "instructions": "x"}]},
             "questions[0]",
@@ -226,6 +241,11 @@ def test_a_part_of_json_is_measured_in_bytes(client):
             "names",
         ),
         ({"temperature": 1}, "temperature", "is no field here"),
+        # As pydantic calls the members of unions.
+        ({"message": 1}, "message", "is no field here"),
+        ({"questions": [{**SPAM, "input_text": 1}]}, "questions[0].input_text", "is no field here"),
+        ({"x" * 100_000: 1}, f"{'x' * 64}…", "is no field here"),
+        ({"label_seed": 10**400}, "label_seed", "less than"),
         ({"min_option_mass": 2}, "min_option_mass", "less than or equal to 1"),
     ],
 )

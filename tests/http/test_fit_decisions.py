@@ -68,6 +68,19 @@ def test_without_an_answer_the_teacher_calibrates_each_type_by_itself(fit, clien
     assert answers[1].confidence == max(found)
 
 
+def test_a_task_in_a_header_is_read_as_clients_write_it(fit, http, urgent):
+    task = "Gefühl 感"
+    fit(recorded(urgent), method="teacher_kl", activate=True, task=task)
+    asked = {"model": "aligned", "input": "Now.", "questions": [urgent]}
+
+    def ask(sent):
+        return http.post("/v1/decisions", json=asked, headers={"x-trueodds-task": sent}).json()
+
+    assert ask(task.encode())["answers"][0]["calibrated"]
+    refused = ask("Gefühl".encode("latin-1"))["error"]
+    assert refused["message"] == "x-trueodds-task: has to be UTF-8"
+
+
 def test_a_task_may_be_said_in_a_field_or_a_header(fit, client, http, urgent, task):
     fit(recorded(urgent), method="teacher_kl", activate=True)
     other = {**urgent, "name": "another"}

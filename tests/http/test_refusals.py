@@ -55,6 +55,13 @@ def test_every_error_has_the_code_that_its_grpc_code_maps_to(kind):
     assert code(error) == MAPPING[code_pb2.Code.Name(to_status(error).code)]
 
 
+def test_a_name_that_is_there_twice_is_named(http):
+    body = '{"question": {"options": [{"text": "a"}, {"text": "b", "text": "c"}]}}'
+    refused = http.post(SCORE, content=body, headers=JSON)
+    assert refused.status_code == 400
+    assert refused.json()["message"] == "question.options[1].text: is here twice"
+
+
 def test_a_wrong_field_is_named(http):
     asked = {"settings": {"model": "models/aligned"}, "question": {"text": "Which?"}}
     response = http.post(SCORE, json=asked)
@@ -73,7 +80,7 @@ def test_a_wrong_field_is_named(http):
         (b"[1]", "body: is not what the contract has here"),
         (b"\xff", "body: is not one object of JSON in UTF-8"),
         (b"[" * 100_000, "body: is not one object of JSON in UTF-8"),
-        (b'{"question": {}, "question": {}}', "body: is not one object of JSON in UTF-8"),
+        (b'{"question": {}, "question": {}}', "question: is here twice"),
         (b'{"question": {"secret": 1}}', "question.secret: is no field of this message"),
         (
             b'{"settings": {"reading": {"format": "secret"}}}',

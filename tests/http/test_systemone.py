@@ -113,7 +113,38 @@ TEAM = QUESTIONS["team"]
         (
             {"questions": {"a": {"type": "score", "criteria": ["x", "x"]}}},
             "questions.a.criteria",
-            "levels of different names",
+            "the model would read alike",
+        ),
+        (
+            {"questions": {"a": {**TEAM, "criteria": {"a - b": None, "a": "b"}}}},
+            "questions.a.criteria",
+            "the model would read alike",
+        ),
+        (
+            {"questions": {"a": {**TEAM, "criteria": {"a": None, " ": None}}}},
+            "questions.a.criteria",
+            "says nothing",
+        ),
+        (
+            {"questions": {"a": {"type": "noul", "criteria": {"true": "x", "false": "x"}}}},
+            "questions.a.criteria",
+            "the model would read alike",
+        ),
+        # Named as the kinds are, by which pydantic tells its places.
+        (
+            {"questions": {"score": {**TEAM, "criteria": {}}}},
+            "questions.score.criteria",
+            "at least 2",
+        ),
+        (
+            {"questions": {"input_a": {**TEAM, "choice": 1}}},
+            "questions.input_a.choice",
+            "is no field here",
+        ),
+        (
+            {"questions": {"a" * 100_000: TEAM}},
+            f"questions.{'a' * 64}….id",
+            "has 100000 characters; at most 200",
         ),
         ({"questions": {"": TEAM}}, "questions", "without an id"),
         ({"images": ["https://example.org/a.png"]}, "images", "are not served"),
@@ -130,3 +161,22 @@ def test_what_cannot_be_served_is_refused_by_name(ask, changes, param, message):
     error = ask(400, **changes)["error"]
     assert (error["type"], error["param"]) == ("invalid_request_error", param)
     assert message in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("twice", "param"),
+    [
+        ('"a": {"type": "noul"}, "a": {"type": "noul"}', "questions.a"),
+        (
+            '"a": {"type": "choice", "criteria": {"x": "1", "y": null, "x": "2"}}',
+            "questions.a.criteria.x",
+        ),
+    ],
+)
+def test_a_name_that_is_there_twice_is_refused(http, twice, param):
+    """Of two questions, or options, one would be lost without a word."""
+    body = f'{{"model": "aligned", "state": "x", "questions": {{{twice}}}}}'
+    refused = http.post("/v1/systemone", content=body, headers={"content-type": "application/json"})
+    assert refused.status_code == 400
+    error = refused.json()["error"]
+    assert (error["param"], error["message"]) == (param, f"{param}: is here twice")

@@ -16,12 +16,14 @@ from google.protobuf.message_factory import GetMessageClass
 
 from trueodds_service.errors import InvalidInput
 from trueodds_service.rpc.calibration.calibrators import calibrator_message
+from trueodds_service.rpc.json_bodies import check_names, not_json
 from trueodds_service.rpc.services import DESCRIPTORS, Services
 from trueodds_service.rpc.status import of_any
 from trueodds_service.store.calibrator import Calibrator
 
 # Where protobuf stumbled, from the outermost message on; what it says of a value can hold a prompt.
 _FIELDS = re.compile(r"Failed to parse ([A-Za-z_]\w{0,63}) field: ")
+_TWICE = re.compile(r"(Failed to load JSON: )+duplicate key ")
 _NO_FIELD = re.compile(r'Message type "[\w.]+" has no field named "(\w{1,64})"')
 
 
@@ -88,12 +90,15 @@ def _parsed(body: bytes, message: Message) -> Message:
     try:
         return json_format.Parse(body, message)
     except (json_format.ParseError, ValueError, RecursionError) as error:
-        raise _refused(str(error)) from None
+        said = str(error)
+    if _TWICE.match(said):
+        check_names(body)
+    raise _refused(said)
 
 
 def _refused(said: str) -> InvalidInput:
     if said.startswith("Failed to load JSON") or not said.startswith(("Failed", "Message")):
-        return InvalidInput("body", "is not one object of JSON in UTF-8", reason="NO_JSON")
+        return not_json()
     fields, rest = [], said
     while found := _FIELDS.match(rest):
         fields.append(found[1])

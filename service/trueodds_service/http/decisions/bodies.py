@@ -1,6 +1,7 @@
 """What the bodies of both contracts share: how they are checked, and our own fields in them."""
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -8,9 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from trueodds_service.core.decisions.conformal import ConformalScore
 from trueodds_service.errors import InvalidInput, NotFound
 from trueodds_service.flows.apply_calibrator import SetRule
+from trueodds_service.rpc.json_bodies import check_names, not_json, path_of
 from trueodds_service.rpc.names import model_name, parse_calibrator_of, parse_model
 
 Share = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -41,7 +44,7 @@ class Ours(Strict):
     """Answers below it are marked as ``abstained``."""
     order: Literal["as_asked", "cyclic"] = "as_asked"
     """Whether choices are asked in every cyclic order, and averaged."""
-    label_seed: int | None = None
+    label_seed: Seed | None = None
     """Give the options of choices their labels in an order by chance, by this seed."""
     answer_sets: list[AnswerSet] = []
     """The sets of the answers that these calibrators give."""
@@ -61,14 +64,27 @@ class Ours(Strict):
 def parsed(model: type[Body], body: bytes) -> Body:
     """Raises InvalidInput, with the path of the first thing that is wrong."""
     try:
-        return model.model_validate_json(body)
+        request = model.model_validate_json(body)
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
+    else:
+        # Of two, pydantic takes the last: a question, or an option, would be lost.
+        check_names(body)
+        return request
     # Of what may be a text or a list, the list's fault is told where it was a list.
     first = max(found, key=lambda each: (each["loc"][:1] == found[0]["loc"][:1], len(each["loc"])))
     if first["type"] == "json_invalid":
-        raise InvalidInput("body", "is not one object of JSON in UTF-8", reason="NO_JSON")
-    raise InvalidInput(_path(first["loc"]), _message(first))
+        raise not_json()
+    raise InvalidInput(_path(first, json.loads(body)), _message(first))
+
+
+def check_options(name: str, options: Sequence[str]) -> None:
+    """Raises InvalidInput at options, as the model is told them, that cannot be told apart."""
+    said = [each.strip() for each in options]
+    if not all(said):
+        raise InvalidInput(name, "has an option that says nothing")
+    if len({*said}) < len(said):
+        raise InvalidInput(name, "has two options that the model would read alike")
 
 
 def model_of(given: str) -> str:
@@ -87,19 +103,26 @@ def as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-# What pydantic puts into a place for the member of a union that it has tried.
-_MEMBERS = ("predicate", "choice", "score", "noul", "str", "bool", "message", "function_call")
-_BEGIN_MEMBERS = ("list[", "function-", "input_", "output_", "custom_tool", "function_call_")
+def _path(problem: Any, body: Any) -> str:
+    """Where in the body a problem is: pydantic puts the members of unions that it has tried into
+    the place, which are in no body.
+    """
+    place: list[str | int] = []
+    value = body
+    *inside, last = problem["loc"] or ("",)
+    for part in inside:
+        if _holds(value, part):
+            place.append(part)
+            value = value[part]
+    if _holds(value, last) or problem["type"] == "missing":
+        place.append(last)
+    return path_of(place)
 
 
-def _path(place: tuple[int | str, ...]) -> str:
-    path = ""
-    for part in place:
-        if isinstance(part, int):
-            path += f"[{part}]"
-        elif part not in _MEMBERS and not part.startswith(_BEGIN_MEMBERS):
-            path += f".{part}" if path else part
-    return path or "body"
+def _holds(value: Any, part: str | int) -> bool:
+    if isinstance(part, str):
+        return isinstance(value, dict) and part in value
+    return isinstance(value, list) and part < len(value)
 
 
 def _message(problem: Any) -> str:

@@ -8,7 +8,7 @@ from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.decide import Decision
 from trueodds_service.flows.fit_decisions import FitDecisions, Recorded
-from trueodds_service.http.decisions.bodies import Strict, model_of
+from trueodds_service.http.decisions.bodies import Seed, Strict, model_of
 from trueodds_service.http.decisions.inputs import Item, system_and_state
 from trueodds_service.http.decisions.openai_body import (
     MOST_QUESTIONS,
@@ -41,7 +41,7 @@ class Request(Strict):
     activate: bool = False
     any_options: bool = False
     order: Literal["as_asked", "cyclic"] = "as_asked"
-    label_seed: int | None = None
+    label_seed: Seed | None = None
 
     def fit(self, header: str | None, most: int) -> FitDecisions:
         """Raises InvalidInput."""

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.decide import DecisionQuestion
-from trueodds_service.http.decisions.bodies import Ours, Strict, as_json
+from trueodds_service.http.decisions.bodies import Ours, Strict, as_json, check_options
 from trueodds_service.http.decisions.inputs import InputPart, Item, system_and_state, text_of
 from trueodds_service.http.decisions.tasks import TaskOf
 from trueodds_service.prompts.question import Kind
@@ -97,9 +97,12 @@ def _decision_question(question: Any, task: str) -> DecisionQuestion:
         raise InvalidInput("instructions", "is empty")
     match question:
         case Choice():
-            return DecisionQuestion(Kind.CHOICE, text, _choices(question.choices), task)
+            choices = _choices(question.choices)
+            check_options("choices", choices)
+            return DecisionQuestion(Kind.CHOICE, text, choices, task)
         case Score():
             levels = tuple(_described(each.label, each.description) for each in question.levels)
+            check_options("levels", [each.label for each in question.levels])
             return DecisionQuestion(Kind.SCORE, text, levels, task)
         case _:
             return DecisionQuestion(Kind.PREDICATE, text, ("", ""), task)

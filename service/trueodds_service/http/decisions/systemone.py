@@ -15,10 +15,11 @@ from trueodds_service.http.decisions.answers import (
     ours,
     probability_of_answer,
 )
-from trueodds_service.http.decisions.bodies import Ours, Strict, as_json
+from trueodds_service.http.decisions.bodies import Ours, Strict, as_json, check_options
 from trueodds_service.http.decisions.openai_body import MOST_OPTIONS, MOST_QUESTIONS
 from trueodds_service.http.decisions.tasks import TaskOf
 from trueodds_service.prompts.question import Kind
+from trueodds_service.rpc.json_bodies import path_of
 
 
 class _Question(Strict):
@@ -84,7 +85,7 @@ class Request(Ours):
         return self.instructions or "", state
 
     def name_of(self, place: int) -> str:
-        return [*self.questions][place]
+        return path_of(([*self.questions][place],))
 
     def decision_questions(self, task_of: TaskOf) -> tuple[DecisionQuestion, ...]:
         """Raises InvalidInput."""
@@ -92,7 +93,7 @@ class Request(Ours):
         for name, question in self.questions.items():
             if not name:
                 raise InvalidInput("questions", "have one without an id")
-            with field(f"questions.{name}"):
+            with field(path_of(("questions", name))):
                 asked.append(_decision_question(question, task_of(name, "id")))
         return tuple(asked)
 
@@ -105,15 +106,17 @@ def _decision_question(question: Any, task: str) -> DecisionQuestion:
                 name if (said := _text(each)) is None else f"{name} - {said}"
                 for name, each in criteria.items()
             )
+            check_options("criteria", options)
             return DecisionQuestion(Kind.CHOICE, text, options, task)
         case Score(criteria=levels):
             names = [_text(each) or "" for each in levels]
-            if not all(names) or len({*names}) < len(names):
-                raise InvalidInput("criteria", "need levels of different names")
+            check_options("criteria", names)
             return DecisionQuestion(Kind.SCORE, text, tuple(names), task)
         case _:
             sides = question.criteria or Sides()
             options = (_text(sides.true) or "", _text(sides.false) or "")
+            if all(options):
+                check_options("criteria", options)
             return DecisionQuestion(Kind.PREDICATE, text, options, task)
 
 

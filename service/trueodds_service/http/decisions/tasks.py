@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from trueodds_service.errors import InvalidInput
 from trueodds_service.rpc.questions import parse_task
 
 HEADER = "x-trueodds-task"
@@ -16,6 +17,14 @@ def task_of(header: str | None, own: str | None) -> TaskOf:
         task = parse_task(own, "task")
         return lambda name, field: task
     if header is not None:
-        task = parse_task(header, HEADER)
+        task = parse_task(_as_utf8(header), HEADER)
         return lambda name, field: task
     return lambda name, field: parse_task(name or "", field)
+
+
+def _as_utf8(header: str) -> str:
+    """What was sent: bytes of a header are read as Latin-1, and clients write them as UTF-8."""
+    try:
+        return header.encode("latin-1").decode()
+    except UnicodeDecodeError:
+        raise InvalidInput(HEADER, "has to be UTF-8") from None

@@ -1,0 +1,74 @@
+"""Bodies of JSON: what is wrong with one as a whole, and where in it."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from trueodds_service.errors import InvalidInput
+
+# Names in a body are the caller's, and of any length.
+_MOST_CHARACTERS = 64
+
+
+def not_json() -> InvalidInput:
+    """What is said of a body that is none."""
+    return InvalidInput("body", "is not one object of JSON in UTF-8", reason="NO_JSON")
+
+
+def path_of(place: Sequence[str | int]) -> str:
+    """The names and indices that lead to a value, as errors have them."""
+    path = ""
+    for part in place:
+        if isinstance(part, int):
+            path += f"[{part}]"
+        else:
+            path += f".{_cut(part)}" if path else _cut(part)
+    return path or "body"
+
+
+def check_names(body: bytes) -> None:
+    """Raises InvalidInput where an object of a body, which is JSON, has the same name twice."""
+    is_repeated = False
+
+    def as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal is_repeated
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            is_repeated = True
+            return _Repeated(pairs)
+        return found
+
+    try:
+        whole = json.loads(body, object_pairs_hook=as_object)
+    except RecursionError:
+        raise not_json() from None
+    if is_repeated:
+        raise InvalidInput(path_of(_first_repeated(whole)), "is here twice")
+
+
+class _Repeated(dict[str, Any]):
+    """An object that has names twice; ``first`` is the first of them."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        names = [name for name, _ in pairs]
+        self.first = next(name for place, name in enumerate(names) if name in names[:place])
+
+
+def _first_repeated(whole: Any) -> tuple[str | int, ...]:
+    """Where the first name is that is there twice; of a body that has one."""
+    left: list[tuple[Any, tuple[str | int, ...]]] = [(whole, ())]
+    while True:
+        value, place = left.pop()
+        if isinstance(value, _Repeated):
+            return (*place, value.first)
+        parts: Any = ()
+        if isinstance(value, dict):
+            parts = value.items()
+        elif isinstance(value, list):
+            parts = enumerate(value)
+        left += reversed([(inner, (*place, name)) for name, inner in parts])
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _MOST_CHARACTERS else f"{name[:_MOST_CHARACTERS]}…"
