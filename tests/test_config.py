@@ -134,6 +134,28 @@ BAD_SETTINGS = {
             "load_format": "random",
         }.items()
     },
+    # YAML's yes, which would be 1.
+    "a number that is true": (_set("limits", {"max_items": True}), "limits: max_items"),
+    "a share that is true": (
+        _set("decisions", {"min_option_mass": True}),
+        "decisions: min_option_mass",
+    ),
+    "replicas that are true": (
+        _engine(replicas={"min": True, "max": 2}),
+        "models.0.engine.vllm.replicas: min",
+    ),
+    "no end of days": (_set("outcomes", {"keep_days": float("inf")}), "outcomes.keep_days"),
+    "more days than there are": (_set("outcomes", {"keep_days": 1e6}), "outcomes.keep_days"),
+    "more connections than there can be": (
+        _set("limits", {"max_connections": 2**40}),
+        "limits.max_connections",
+    ),
+    "a tenant's name that is none": (
+        _set("quotas", {"tenants": [{"name": "Acme"}]}),
+        "quotas.tenants.0.name",
+    ),
+    "a path that is none": (_set("models.0.weights", "a\0b"), "models.0: weights"),
+    "a store that is none": (_set("store", "sqlite:///a\0b"), "store"),
     "three GPUs": (_engine(backend="vllm", gpus=3), "models.0.engine.vllm.gpus"),
     "no replica": (_engine(replicas=0), "models.0.engine.vllm.replicas.min"),
     "replicas in words": (_engine(replicas="many"), "models.0.engine.vllm.replicas"),
@@ -282,6 +304,35 @@ def test_a_file_that_is_no_configuration(write, content, problem):
     with pytest.raises(ConfigError, match=problem) as caught:
         load(write(content))
     assert "serve.yaml: " in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("limits: {max_items: 5}\nlimits: {max_shots: 6}", "limits is there twice: lines 2, 3"),
+        ("limits:\n  max_items: 5\n  max_items: 6", "max_items is there twice: lines 3, 4"),
+    ],
+)
+def test_a_setting_that_is_there_twice_is_refused(write, content, said):
+    """YAML takes the last without a word."""
+    model = "models: [{name: aligned, weights: weights}]\n"
+    with pytest.raises(ConfigError) as caught:
+        load(write(f"{model}{content}".encode()))
+    assert caught.value.message.endswith(said)
+
+
+def test_what_is_merged_in_may_be_set_again(write):
+    content = (
+        b"models:\n- &first {name: a, weights: weights, engine: {seed: 1, backend: fake}}\n"
+        b"- {<<: *first, name: b}"
+    )
+    assert [each.name for each in load(write(content)).models] == ["a", "b"]
+
+
+def test_weights_that_are_links_in_a_circle(write, tmp_path):
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    with pytest.raises(ConfigError, match="the weights of 'aligned' cannot be found"):
+        load(write({"models": [{**MODEL, "weights": "circle"}]}))
 
 
 def test_a_file_that_is_not_there(tmp_path):

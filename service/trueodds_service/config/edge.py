@@ -5,9 +5,8 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
-from trueodds_service.caller import NAME as TENANT_NAME
 from trueodds_service.caller import Permission
-from trueodds_service.config.section import Section
+from trueodds_service.config.section import Section, check_tenant
 
 
 class Tls(Section):
@@ -55,9 +54,7 @@ class CertificateClient(Section):
     @field_validator("tenant")
     @classmethod
     def _check_tenant(cls, tenant: str) -> str:
-        if tenant and not TENANT_NAME.fullmatch(tenant):
-            raise ValueError(f"{tenant!r} has to match {TENANT_NAME.pattern}")
-        return tenant
+        return check_tenant(tenant)
 
 
 class Tracing(Section):

@@ -2,7 +2,7 @@
 
 from pydantic import Field, field_validator
 
-from trueodds_service.config.section import Section
+from trueodds_service.config.section import Section, check_tenant
 
 
 class Limits(Section):
@@ -23,12 +23,12 @@ class Limits(Section):
     max_tokens: int = Field(default=8_000_000, ge=1)
     """Tokens of all prompts of a request, or of a batch of a stream; each question in each of the
     orders that it is asked in."""
-    max_concurrent_requests: int = Field(default=256, ge=1)
+    max_concurrent_requests: int = Field(default=256, ge=1, le=1_000_000)
     """Requests that a gateway works on at once; to more it answers RESOURCE_EXHAUSTED at once."""
     max_tokens_under_way: int = Field(default=16_000_000, ge=1)
     """Tokens of prompts that a gateway works on at once; while it has so many, new requests get
     the same answer. What has begun goes on."""
-    max_connections: int = Field(default=2048, ge=1)
+    max_connections: int = Field(default=2048, ge=1, le=1_000_000)
     """Connections that each door of a gateway holds; more are closed as they are opened."""
 
 
@@ -63,6 +63,11 @@ class TenantQuota(Quota):
 
     name: str
     """The tenant. What is left out here has no limit, whatever ``default`` says."""
+
+    @field_validator("name")
+    @classmethod
+    def _check_tenant(cls, name: str) -> str:
+        return check_tenant(name)
 
 
 class Quotas(Section):

@@ -31,9 +31,11 @@ def load(path: Path, *, listen: str | None = None) -> Settings:
 def read(path: Path, *, listen: str | None = None) -> tuple[Settings, Sequence[str]]:
     """As ``load``, but what is wrong with the folders that it names is told and not raised."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 (is a SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({type(error).__name__})") from error
+    except _NamedTwice as error:
+        raise ConfigError(f"{path}: {error}") from error
     # Of PyYAML's own faults: an impossible date, a word tagged as one, thousands of brackets.
     except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
@@ -49,6 +51,27 @@ def read(path: Path, *, listen: str | None = None) -> tuple[Settings, Sequence[s
         raise ConfigError(_listed(path, _problems(error))) from error
     settings = _absolute(settings, path.resolve().parent)
     return settings, _wrong_folders(settings)
+
+
+class _NamedTwice(yaml.YAMLError):
+    """Of two settings of one name YAML takes the last."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a mapping that has a name twice."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        first: dict[str, int] = {}
+        for name, _ in node.value:
+            # What is merged in by "<<" may be named again.
+            if not isinstance(name, yaml.ScalarNode) or name.tag == "tag:yaml.org,2002:merge":
+                continue
+            line = name.start_mark.line + 1
+            if name.value in first:
+                raise _NamedTwice(f"{name.value} is there twice: lines {first[name.value]}, {line}")
+            first[name.value] = line
+        return node
 
 
 def _listed(path: Path, problems: Sequence[str]) -> str:
@@ -144,7 +167,7 @@ def _absolute(settings: Settings, root: Path) -> Settings:
     models = []
     for model in settings.models:
         update = {}
-        folder = (root / model.weights).resolve()
+        folder = _resolved(root / model.weights, f"the weights of {model.name!r}")
         if not hub_name(model.weights):
             update["weights"] = folder
         elif folder.is_dir():
@@ -153,7 +176,7 @@ def _absolute(settings: Settings, root: Path) -> Settings:
                 f"may be a name on the hub: a folder is named in full ({folder})"
             )
         if model.adapter is not None:
-            update["adapter"] = (root / model.adapter).resolve()
+            update["adapter"] = _resolved(root / model.adapter, f"the adapter {model.name!r}")
         models.append(model.model_copy(update=update))
     store = settings.store
     prefix = "sqlite:///"
@@ -165,3 +188,10 @@ def _absolute(settings: Settings, root: Path) -> Settings:
         paths = {name: root / path for name, path in settings.tls if path is not None}
         absolute["tls"] = settings.tls.model_copy(update=paths)
     return settings.model_copy(update=absolute)
+
+
+def _resolved(path: Path, what: str) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:  # links that lead to each other
+        raise ConfigError(f"models: {what} cannot be found ({path})") from error
