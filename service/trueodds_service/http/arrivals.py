@@ -108,19 +108,25 @@ async def read_body(request: Request, most_bytes: int) -> bytes:
 
 async def read_lines(request: Request, most_bytes: int) -> AsyncIterator[bytes]:
     """The lines of a body as they come, without those that hold nothing; each has a limit."""
-    rest = b""
+    # Of the line that has begun; joined only once it has ended, since parts may be a byte each.
+    begun: list[bytes] = []
+    size = 0
     try:
         async for part in request.stream():
-            *lines, rest = (rest + part).split(b"\n")
-            for line in lines:
+            *ends, rest = part.split(b"\n")
+            for end in ends:
+                line = b"".join((*begun, end))
+                begun, size = [], 0
                 if line.strip():
                     yield line
-            if len(rest) > most_bytes:
+            begun.append(rest)
+            size += len(rest)
+            if size > most_bytes:
                 raise _too_large(most_bytes)
     except ClientDisconnect:
         raise asyncio.CancelledError from None
-    if rest.strip():
-        yield rest
+    if (line := b"".join(begun)).strip():
+        yield line
 
 
 def _too_large(most_bytes: int) -> InvalidInput:

@@ -2,10 +2,8 @@
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import ClassVar
 
 import uvicorn
 from starlette.applications import Starlette
@@ -13,13 +11,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from trueodds_service.config import Settings
-from trueodds_service.edge.names import certificate_names
 from trueodds_service.edge.tls import Certificates
 from trueodds_service.errors import ConfigError, InvalidInput, NotFound
-from trueodds_service.http.arrivals import CERTIFICATE_NAMES
+from trueodds_service.http.connections import bounded
 from trueodds_service.http.refusals import as_status
 from trueodds_service.rpc.as_json import status_json
 
@@ -28,6 +24,14 @@ _NO_METHOD = 405
 _KEEP_ALIVE_SECONDS = 75
 _LAST_WORD_SECONDS = 1
 _BACKLOG = 2048
+# A client that vanished without a word, whose place at the gate would be taken for ever, is noticed
+# as soon as over gRPC.
+_KEEPALIVE = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 10),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 2),
+)
 
 
 class HttpServer:
@@ -55,7 +59,7 @@ class HttpServer:
         application.router.redirect_slashes = False
         config = uvicorn.Config(
             application,
-            http=_protocol(settings.limits.max_connections),
+            http=bounded(settings.limits.max_connections),
             ws="none",
             lifespan="off",
             log_config=None,
@@ -104,36 +108,6 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _protocol(most: int) -> type["_Protocol"]:
-    """Of a server that holds so many connections at most."""
-
-    class Bounded(_Protocol):
-        most_connections = most
-
-    return Bounded
-
-
-class _Protocol(HttpToolsProtocol):
-    """Tells each request whom its connection's certificate is of; closes what is too many."""
-
-    most_connections: ClassVar[int]
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        if len(self.connections) > self.most_connections:
-            transport.abort()
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.scope["state"][CERTIFICATE_NAMES] = _names_of_client(self.transport)
-
-
-def _names_of_client(transport: asyncio.Transport) -> tuple[str, ...]:
-    connection = transport.get_extra_info("ssl_object")
-    shown = None if connection is None else connection.getpeercert(binary_form=True)
-    return certificate_names(ssl.DER_cert_to_PEM_cert(shown).encode()) if shown else ()
-
-
 async def _no_route(_: Request, error: HTTPException) -> Response:
     """What Starlette says where no route is."""
     refuse = as_status(status_json)
@@ -154,6 +128,8 @@ def _bound(address: str, *, shared: bool) -> socket.socket:
         )[0]
         bound = socket.socket(family, kind, protocol)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for level, option, value in _KEEPALIVE:  # which its connections inherit
+            bound.setsockopt(level, option, value)
         if shared:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         bound.bind(place)

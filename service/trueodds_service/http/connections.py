@@ -1,0 +1,137 @@
+"""A connection of the HTTP server: how much of it, and for how long, is waited for."""
+
+import asyncio
+import ssl
+from typing import ClassVar
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from trueodds_service.edge.names import certificate_names
+from trueodds_service.http.arrivals import CERTIFICATE_NAMES
+
+# What a caller sends before anybody knows who it is.
+_MOST_HEAD_BYTES = 2**16
+_HEAD_SECONDS = 60.0
+_FRAMING = (b"content-length", b"transfer-encoding")
+
+
+def bounded(most: int) -> type["Connection"]:
+    """Connections of a server that holds so many at most."""
+
+    class Bounded(Connection):
+        most_connections = most
+
+    return Bounded
+
+
+class Connection(HttpToolsProtocol):
+    """Tells each request whom its certificate is of; closes what is too many, large or slow."""
+
+    most_connections: ClassVar[int]
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.parser = _Parser(self)
+        self.passes_over_head = False
+        # Of which no callback but ``on_header`` has heard: a head, or what stands around a body.
+        self._unread_bytes = 0
+        self._late: asyncio.TimerHandle | None = None
+        self._await_head(_HEAD_SECONDS)
+        if len(self.connections) > self.most_connections:
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._has_head()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._unread_bytes += len(data)
+        super().data_received(data)
+        if self._unread_bytes > _MOST_HEAD_BYTES and not self.transport.is_closing():
+            if self.cycle is None or self.cycle.response_complete:
+                self.send_400_response("The head of the request is too large.")
+            else:
+                self.transport.abort()
+
+    def on_message_begin(self) -> None:
+        if not self.passes_over_head:
+            super().on_message_begin()
+            self.scope["state"][CERTIFICATE_NAMES] = _names_of_client(self.transport)
+
+    def on_url(self, url: bytes) -> None:
+        if not self.passes_over_head:
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self.passes_over_head:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._unread_bytes = 0
+        self._has_head()
+        if not self.passes_over_head:
+            super().on_headers_complete()
+        self.passes_over_head = False
+
+    def on_body(self, body: bytes) -> None:
+        self._unread_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._unread_bytes = 0
+        if not _is_offer(self.parser):
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.response_complete and not self.transport.is_closing():
+            self._await_head(self.timeout_keep_alive + _HEAD_SECONDS)
+
+    def _await_head(self, seconds: float) -> None:
+        self._has_head()
+        self._late = self.loop.call_later(seconds, self.transport.close)
+
+    def _has_head(self) -> None:
+        if self._late is not None:
+            self._late.cancel()
+            self._late = None
+
+
+class _Parser(httptools.HttpRequestParser):
+    """Goes on in HTTP/1.1 where a request offers another protocol.
+
+    Java's HttpClient offers HTTP/2 with each request unless told otherwise. httptools takes what
+    comes after such a head for the other protocol's, and the request would have no body.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        super().__init__(connection)
+        self._connection = connection
+
+    def feed_data(self, data: bytes) -> None:  # type: ignore[override]  # as uvicorn gives it
+        while True:
+            try:
+                super().feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as offer:
+                if not _is_offer(self):
+                    raise
+                # The same head again, without the offer, tells how long the body is.
+                self._connection.passes_over_head = True
+                lines = [b"%b / HTTP/%b" % (self.get_method(), self.get_http_version().encode())]
+                lines += [
+                    b"%b: %b" % each for each in self._connection.headers if each[0] in _FRAMING
+                ]
+                data = b"\r\n".join((*lines, b"", data[offer.args[0] :]))
+
+
+def _is_offer(parser: httptools.HttpRequestParser) -> bool:
+    """Whether what was read of a message is its head alone, since it offers another protocol."""
+    return bool(parser.should_upgrade()) and parser.get_method() != b"CONNECT"
+
+
+def _names_of_client(transport: asyncio.Transport) -> tuple[str, ...]:
+    connection = transport.get_extra_info("ssl_object")
+    shown = None if connection is None else connection.getpeercert(binary_form=True)
+    return certificate_names(ssl.DER_cert_to_PEM_cert(shown).encode()) if shown else ()

@@ -1,0 +1,86 @@
+"""What a connection sends before anybody knows whose it is."""
+
+import json
+import socket
+from contextlib import contextmanager
+
+import pytest
+
+SCORE = "/trueodds.v1.ScoringService/Score"
+BODY = json.dumps(
+    {
+        "settings": {"model": "models/aligned"},
+        "question": {"text": "Which?", "options": [{"text": "a"}, {"text": "b"}]},
+    }
+).encode()
+
+
+@pytest.fixture
+def connected(service):
+    """A connection to the door, and all that it says until it closes."""
+
+    @contextmanager
+    def connected():
+        host, _, port = service.app.http_address.rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=60) as connection:
+            yield connection, lambda: b"".join(iter(lambda: connection.recv(2**16), b""))
+
+    return connected
+
+
+def test_a_head_without_an_end_is_refused(connected, http):
+    """It would take memory of the service's for ever, and whoever sends it needs no key."""
+    head = b"GET /healthz HTTP/1.1\r\n" + b"a: b\r\n" * 3_000_000
+    with connected() as (connection, _), pytest.raises(ConnectionError):
+        connection.sendall(head)
+    assert http.get("/healthz").text == "ok\n"
+
+
+def test_a_head_that_does_not_come_is_not_waited_for(connected, monkeypatch):
+    monkeypatch.setattr("trueodds_service.http.connections._HEAD_SECONDS", 0.1)
+    for begun in (b"", b"GET /healthz HTTP/1.1\r\nhost: x\r\n"):
+        with connected() as (connection, said):
+            connection.sendall(begun)
+            assert said() == b""
+
+
+@pytest.mark.parametrize("cut", [0, 10], ids=["at once", "in two parts"])
+@pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunks"])
+def test_an_offer_of_another_protocol_is_passed_over(connected, cut, chunked):
+    """As Java's HttpClient makes it with each request: its body is this request's all the same."""
+    head = (
+        f"POST {SCORE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n"
+    )
+    if chunked:
+        head += "Connection: Upgrade, HTTP2-Settings\r\nTransfer-Encoding: chunked\r\n\r\n"
+        body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
+    else:
+        head += f"Connection: Upgrade, HTTP2-Settings\r\nContent-Length: {len(BODY)}\r\n\r\n"
+        body = BODY
+    # The second request on the same connection is one of its own.
+    last = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    with connected() as (connection, said):
+        connection.sendall(head.encode() + body[:cut])
+        connection.sendall(body[cut:] + last)
+        answers = said()
+    assert answers.count(b"HTTP/1.1 200 OK\r\n") == 2
+    assert b'"calibratedProbability"' in answers
+    assert answers.endswith(b"ok\n")
+
+
+def test_a_client_that_has_vanished_is_noticed(service):
+    listening = service.app._http._socket
+    assert listening.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+
+
+def test_a_line_may_come_a_byte_at_a_time(connected):
+    line = json.dumps({"settings": {"model": "models/aligned"}, "questions": []}).encode()
+    chunks = b"".join(b"1\r\n%c\r\n" % each for each in line + b"\n \n" + line)
+    with connected() as (connection, said):
+        connection.sendall(
+            b"POST /trueodds.v1.ScoringService/StreamScore HTTP/1.1\r\nhost: x\r\n"
+            b"connection: close\r\ncontent-type: application/x-ndjson\r\n"
+            b"transfer-encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
+        )
+        assert said().count(b"questions: has 0 questions") == 2
