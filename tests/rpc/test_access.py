@@ -1,5 +1,6 @@
 """Who may call what: each method of the contract, by each kind of caller, over real gRPC."""
 
+import queue
 import time
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -320,3 +321,22 @@ def test_a_client_is_known_by_its_certificate(start_service, tmp_path, request_t
         stranger = Guarded(replace(service, channel=channel), None, "")
         code, *_ = refusal(stranger, LIST, request_to(LIST), ())
     assert code == UNAUTHENTICATED
+
+
+def test_a_stream_ends_for_a_key_that_is_revoked(guarded):
+    """It may be open for days, and is charged to a key by its batches."""
+    key, text = guarded.key("streaming", Permission.SCORE)
+    settings = scoring_pb2.ScoreSettings(model="models/aligned")
+    options = [question_pb2.Option(text=each) for each in ("a", "b")]
+    question = question_pb2.Question(text="Which?", options=options)
+    batch = scoring_pb2.StreamScoreRequest(settings=settings, questions=[question])
+    batches = queue.SimpleQueue()
+    answers = guarded.service.scoring.StreamScore(iter(batches.get, None), metadata=bearer(text))
+    batches.put(batch)
+    assert next(answers).outcomes[0].HasField("answer")
+    guarded.keys.revoke(key.id)
+    guarded.settle()
+    batches.put(batch)
+    assert details_of(next(answers).error)["reason"] == "UNAUTHENTICATED"
+    batches.put(None)
+    assert list(answers) == []

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from trueodds_service import caller
@@ -70,7 +71,7 @@ class Gate:
         try:
             with (
                 self._places.taken(asks.tenant),
-                self._work.metered(asks, arrival.method),
+                self._work.metered(asks, arrival.method, partial(self._identities.check, arrival)),
                 caller.acting_for(asks),
                 hurrying(arrival.method, arrival.seconds_left),
             ):

@@ -1,6 +1,6 @@
 """How much work requests may make: each by itself, all at once, and each caller in a minute."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from trueodds_service.caller import Caller
@@ -10,8 +10,8 @@ from trueodds_service.edge.quotas.quotas import Charged, Quotas
 from trueodds_service.errors import TooLarge
 from trueodds_service.metering import Meter, metered_by
 
-# Has no end of its own: each of its batches is held against the quota. What else has begun is
-# finished.
+# Has no end of its own: each of its batches is held against the quota, and its caller has to be
+# known still. What else has begun is finished.
 _STREAM = "StreamScore"
 
 
@@ -24,22 +24,34 @@ class Work:
         self._quotas = quotas
 
     @contextmanager
-    def metered(self, caller: Caller, method: str) -> Iterator[None]:
-        """What is done inside is a request of the caller's. Raises OverQuota."""
+    def metered(
+        self, caller: Caller, method: str, check_caller: Callable[[], None] = lambda: None
+    ) -> Iterator[None]:
+        """What is done inside is a request of the caller's. Raises OverQuota.
+
+        ``check_caller`` raises a ServiceError where the caller may ask no more.
+        """
         is_stream = method.rpartition("/")[2] == _STREAM
         charged = self._quotas.request(caller)
-        with metered_by(_Request(self, charged, caller.tenant, is_stream)):
+        with metered_by(
+            _Request(self, charged, caller.tenant, check_caller if is_stream else None)
+        ):
             yield
 
 
 class _Request(Meter):
-    def __init__(self, work: Work, charged: Charged, tenant: str, is_stream: bool) -> None:
+    def __init__(
+        self, work: Work, charged: Charged, tenant: str, check_caller: Callable[[], None] | None
+    ) -> None:
+        """``check_caller`` is for a stream."""
         self._work, self._charged = work, charged
-        self._tenant, self._is_stream = tenant, is_stream
+        self._tenant, self._check_caller = tenant, check_caller
         self._has_begun = False
 
     def check(self) -> None:
-        if self._is_stream or not self._has_begun:
+        if self._check_caller is not None:
+            self._check_caller()
+        if self._check_caller is not None or not self._has_begun:
             self._charged.check()
         # Of a stream, so many batches are under way at once.
         if not self._has_begun:

@@ -32,6 +32,10 @@ class Identities(Protocol):
         """
         ...
 
+    def check(self, arrival: Arrival) -> None:
+        """Raises Unauthenticated where who has sent it was known, and is no longer."""
+        ...
+
     async def start(self) -> None:
         """Learns who is known, later where the store is away; raises the store's other errors."""
         ...
@@ -46,6 +50,9 @@ class Everybody(Identities):
 
     async def caller(self, arrival: Arrival) -> Caller:
         return for_tenant(ANYONE, arrival.metadata)
+
+    def check(self, arrival: Arrival) -> None:
+        """There is nobody who is not known."""
 
     async def start(self) -> None:
         """There is nothing to learn."""
@@ -89,14 +96,26 @@ class KnownClients(Identities):
             raise Unauthenticated(_REFUSAL)
         return for_tenant(found, arrival.metadata)
 
+    def check(self, arrival: Arrival) -> None:
+        # A certificate is that of a connection, as long as it is open.
+        said = arrival.metadata.get("authorization")
+        if said is not None and not self._keys.still_knows(_key_in(said)):
+            raise Unauthenticated(_REFUSAL)
+
     async def _by_key(self, said: str) -> Caller | None:
-        scheme, _, key = said.partition(" ")
-        return await self._keys.caller(key.strip()) if scheme.lower() == _SCHEME else None
+        key = _key_in(said)
+        return await self._keys.caller(key) if key else None
 
     def _by_certificate(self, names: Sequence[str]) -> Caller | None:
         """None also where its names are those of several clients: which one is not guessed."""
         found = {self._certificates[name] for name in names if name in self._certificates}
         return found.pop() if len(found) == 1 else None
+
+
+def _key_in(said: str) -> str:
+    """The key in a header; empty where it holds none."""
+    scheme, _, key = said.partition(" ")
+    return key.strip() if scheme.lower() == _SCHEME else ""
 
 
 def for_tenant(caller: Caller, metadata: Mapping[str, str]) -> Caller:

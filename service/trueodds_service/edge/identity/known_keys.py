@@ -80,6 +80,11 @@ class KnownKeys:
             return None
         return known.caller
 
+    def still_knows(self, text: str) -> bool:
+        """Whether a key of this text, which has called before, is valid now."""
+        known = self._known.get(sha256(text.encode()).digest())
+        return known is not None and known.key.is_valid(datetime.now(UTC))
+
     def close(self) -> None:
         """Asks the store for nothing more."""
         self._polls.close()
