@@ -1,6 +1,7 @@
 """A calibrator measured on questions with answers, before and after."""
 
 import json
+import operator
 from collections.abc import Iterator
 from typing import Any
 
@@ -65,15 +66,25 @@ def questions(text: str) -> Iterator[Fields]:
 
 
 def _question(row: Any) -> Fields:
-    options, answer = [str(each) for each in row["options"]], row["answer"]
+    """Raises ValueError, KeyError, TypeError or AttributeError at what is none."""
+    options, answer = row["options"], row["answer"]
+    if not isinstance(options, list) or isinstance(answer, bool):
+        raise TypeError
+    options = [_text(each) for each in options]
     # Its index, or its words.
-    place = options.index(answer) if isinstance(answer, str) else int(answer)
+    place = options.index(answer) if isinstance(answer, str) else operator.index(answer)
     question = {
-        "text": str(row["text"]),
-        "passage": str(row.get("passage", "")),
+        "text": _text(row["text"]),
+        "passage": _text(row.get("passage") or ""),
         "options": [{"text": each} for each in options],
     }
     return {"question": question, "answer": place}
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return str(value)
+    raise TypeError
 
 
 def as_shown(report: Fields) -> Fields:

@@ -1,0 +1,47 @@
+"""Questions with answers, as somebody pastes them into the page that measures."""
+
+import json
+
+import pytest
+
+from trueodds_service.errors import InvalidInput
+from trueodds_service.http.console.measure import questions
+
+ROW = {"text": "Which?", "options": ["a", "b"], "answer": 1}
+
+
+def test_an_answer_is_an_index_or_its_words():
+    lines = [ROW, {**ROW, "answer": "b"}, {**ROW, "options": [2, 0.5], "passage": None}]
+    found = [*questions("\n\n".join(map(json.dumps, lines)))]
+    assert [each["answer"] for each in found] == [1, 1, 1]
+    assert found[2]["question"]["options"] == [{"text": "2"}, {"text": "0.5"}]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        '{"text": "Which?", "options": ["a", "b"], "answer": 1e999}',
+        '{"text": "Which?", "options": ["a", "b"], "answer": NaN}',
+        *(
+            json.dumps({**ROW, **changes})
+            for changes in (
+                # Each of these was read as something: 1, 1, two letters, "None", a list's words.
+                {"answer": 1.7},
+                {"answer": True},
+                {"options": "ab"},
+                {"text": None},
+                {"text": ["Which?"]},
+                {"options": ["a", None]},
+                {"answer": "c"},
+                {"answer": None},
+            )
+        ),
+        "[]",
+        "1",
+        "[" * 10_000,
+    ],
+)
+def test_what_is_none_is_refused_with_its_line(wrong):
+    with pytest.raises(InvalidInput, match="is no question with its answer") as caught:
+        list(questions(f"{json.dumps(ROW)}\n{wrong}"))
+    assert caught.value.field == "line 2"
