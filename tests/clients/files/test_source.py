@@ -62,6 +62,16 @@ def test_bad_lines_are_rows_of_their_own(tmp_path):
     assert [isinstance(row, BadRow) for row in rows] == [False, True, True, True, True, False]
 
 
+def test_a_name_twice_or_a_number_of_any_length_costs_no_other_row(tmp_path):
+    """Of a name twice the first was lost without a word, and such a number ended the file."""
+    path = tmp_path / "rows.jsonl"
+    long = "1" * 5000
+    path.write_text(f'{{"a": {long}}}\n{{"a": 1, "b": {{"c": 1, "c": 2}}}}\n{{"a": 3}}\n')
+    *wrong, row = open_source(path).rows()
+    assert list(map(str, wrong)) == ["has a number of too many digits", "has 'c' twice"]
+    assert row == {"a": 3}
+
+
 def test_a_csv_row_of_another_length_is_bad(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("question,options\nq,o\nq,o,more\nq\nq,o\n")
@@ -178,6 +188,7 @@ def test_a_column_of_objects_is_read_in_part(tmp_path):
         ("rows.txt", b"x", "what kind of file"),
         ("rows.jsonl", b"\n", "holds no questions"),
         ("rows.json", b'[{"a": 1}', "one JSON list that is not whole"),
+        ("rows.json", b'[{"a": 1,\n"a": 2}]', "an object has 'a' twice"),
         ("rows.parquet", b"no parquet", "cannot be read"),
         ("missing.jsonl", None, "No such file"),
     ],

@@ -44,7 +44,7 @@ def _is_begun(line: str) -> bool:
         json.loads(line)
     except json.JSONDecodeError as error:
         return line.startswith("{") and error.pos >= len(line)
-    except RecursionError:
+    except (ValueError, RecursionError):  # a number of thousands of digits
         return False
     return False
 
@@ -62,6 +62,8 @@ def _whole(path: Path, text: str) -> list[Any] | None:
         raise FileError(f"{path}: {wrong}")
     try:
         found = list(_documents(text))
+    except _NamedTwice as error:
+        raise FileError(f"{path}: an object {error}") from error
     except (ValueError, RecursionError) as error:
         if array:
             raise FileError(f"{path} is one JSON list that is not whole: {error}") from error
@@ -76,7 +78,7 @@ def _whole(path: Path, text: str) -> list[Any] | None:
 
 
 def _documents(text: str) -> Iterator[Any]:
-    decoder, place = json.JSONDecoder(), 0
+    decoder, place = json.JSONDecoder(object_pairs_hook=_fields), 0
     text = text.strip()
     while place < len(text):
         document, place = decoder.raw_decode(text, place)
@@ -87,15 +89,32 @@ def _documents(text: str) -> Iterator[Any]:
 
 def _line(line: str) -> Row:
     try:
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=_fields)
+    except _NamedTwice as error:
+        return BadRow(str(error))
     except json.JSONDecodeError as error:
         why = foreign_byte(line) or f"is not JSON ({error.msg}, column {error.colno})"
         return BadRow(why)
     except RecursionError:
         return BadRow("is not JSON (maximum recursion depth exceeded)")
+    except ValueError:
+        return BadRow("has a number of too many digits")
     if (wrong := foreign_byte(line)) is not None:
         return BadRow(wrong)
     return _object(row)
+
+
+class _NamedTwice(ValueError):
+    """An object has a name twice: of the two, JSON's readers take the last without a word."""
+
+
+def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        raise _NamedTwice(f"has {twice!r} twice")
+    return found
 
 
 def _object(row: Any) -> Row:
