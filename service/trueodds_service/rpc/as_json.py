@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from google.protobuf import json_format
@@ -16,7 +17,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from trueodds_service.errors import InvalidInput
 from trueodds_service.rpc.calibration.calibrators import calibrator_message
-from trueodds_service.rpc.json_bodies import check_names, not_json
+from trueodds_service.rpc.json_bodies import beside, check_names, not_json
 from trueodds_service.rpc.services import DESCRIPTORS, Services
 from trueodds_service.rpc.status import of_any
 from trueodds_service.store.calibrator import Calibrator
@@ -44,15 +45,15 @@ class JsonMethod:
 
     async def answer(self, body: bytes) -> bytes:
         """The answer to a request of a method without streams. Raises a ServiceError."""
-        return _written(await self.method(_parsed(body, self.request()), None))
+        return await _written(await self.method(await _parsed(body, self.request()), None))
 
     async def answers(self, bodies: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         """The messages of a method that streams, as each is there. Raises a ServiceError."""
-        requests = (_parsed(body, self.request()) async for body in bodies)
+        requests = (await _parsed(body, self.request()) async for body in bodies)
         asked = requests if self.takes_stream else await anext(requests)
         async with aclosing(self.method(asked, None)) as messages:
             async for message in messages:
-                yield _written(message)
+                yield await _written(message)
 
 
 def json_methods(services: Services) -> list[JsonMethod]:
@@ -71,7 +72,7 @@ def status_json(error: Exception) -> bytes:
 
 def calibrator_json(calibrator: Calibrator, *, active: bool) -> bytes:
     """A calibrator as the contract has it."""
-    return _written(calibrator_message(calibrator, active=active))
+    return _as_json(calibrator_message(calibrator, active=active))
 
 
 def _method(method: MethodDescriptor, servicer: Any) -> JsonMethod:
@@ -86,7 +87,11 @@ def _method(method: MethodDescriptor, servicer: Any) -> JsonMethod:
     )
 
 
-def _parsed(body: bytes, message: Message) -> Message:
+async def _parsed(body: bytes, message: Message) -> Message:
+    return await beside(len(body), partial(_of_json, body, message))
+
+
+def _of_json(body: bytes, message: Message) -> Message:
     try:
         return json_format.Parse(body, message)
     except (json_format.ParseError, ValueError, RecursionError) as error:
@@ -108,7 +113,11 @@ def _refused(said: str) -> InvalidInput:
     return InvalidInput(".".join(fields) or "body", "is not what the contract has here")
 
 
-def _written(message: Message) -> bytes:
+async def _written(message: Message) -> bytes:
+    return await beside(message.ByteSize(), partial(_as_json, message))
+
+
+def _as_json(message: Message) -> bytes:
     # With what is zero or empty: a reader of JSON would miss it.
     return json_format.MessageToJson(
         message, always_print_fields_with_no_presence=True, indent=None, ensure_ascii=False

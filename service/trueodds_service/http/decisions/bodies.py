@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from trueodds_service.core.decisions.conformal import ConformalScore
 from trueodds_service.errors import InvalidInput, NotFound
 from trueodds_service.flows.apply_calibrator import SetRule
-from trueodds_service.rpc.json_bodies import check_names, not_json, path_of
+from trueodds_service.rpc.json_bodies import beside, check_names, not_json, path_of
 from trueodds_service.rpc.names import model_name, parse_calibrator_of, parse_model
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -61,8 +62,12 @@ class Ours(Strict):
         return rules
 
 
-def parsed(model: type[Body], body: bytes) -> Body:
+async def parsed(model: type[Body], body: bytes) -> Body:
     """Raises InvalidInput, with the path of the first thing that is wrong."""
+    return await beside(len(body), partial(_parsed, model, body))
+
+
+def _parsed(model: type[Body], body: bytes) -> Body:
     try:
         request = model.model_validate_json(body)
     except ValidationError as error:

@@ -46,17 +46,17 @@ class Decisions:
         ]
 
     async def openai(self, body: bytes, http: HttpRequest) -> Response:
-        request = parsed(openai_body.Request, body)
+        request = await parsed(openai_body.Request, body)
         answers = await self._answers(request, http, "questions[{}]", "input")
         return JSONResponse(openai_answers.response(request, answers, self._least(request)))
 
     async def systemone(self, body: bytes, http: HttpRequest) -> Response:
-        request = parsed(systemone.Request, body)
+        request = await parsed(systemone.Request, body)
         answers = await self._answers(request, http, "questions.{}", "state")
         return JSONResponse(systemone.response(request, answers))
 
     async def fit(self, body: bytes, http: HttpRequest) -> Response:
-        request = parsed(fitting.Request, body)
+        request = await parsed(fitting.Request, body)
         asked = request.fit(http.headers.get(HEADER), self._settings.limits.max_fit_items)
         fitted = await fit_decisions(asked, self._catalog, self._calibrators)
         told = [calibrator_json(each, active=self._calibrators.is_active(each)) for each in fitted]
