@@ -61,7 +61,9 @@ class Gateway:
 
 
 @contextlib.contextmanager
-def gateway(store: str | None = None, **settings: Any) -> Iterator[Gateway]:
+def gateway(
+    store: str | None = None, *, engine: dict[str, Any] = FAKE, **settings: Any
+) -> Iterator[Gateway]:
     """One that answers; a store of its own where none is named."""
     with tempfile.TemporaryDirectory(prefix="chaos") as folder:
         store = store or f"sqlite:///{folder}/store.sqlite"
@@ -69,7 +71,7 @@ def gateway(store: str | None = None, **settings: Any) -> Iterator[Gateway]:
         content = {
             "listen": "127.0.0.1:0",
             "store": store,
-            "models": [{"name": MODEL, "weights": str(MODELS / "aligned"), "engine": FAKE}],
+            "models": [{"name": MODEL, "weights": str(MODELS / "aligned"), "engine": engine}],
             **settings,
         }
         path.write_text(yaml.safe_dump(content), encoding="utf-8")

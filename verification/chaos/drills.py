@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from verification.chaos import attacks, killed_writer, killing, pausing, siege
+from verification.chaos import attacks, killed_writer, killing, overload, pausing, siege, soak
 from verification.chaos.databases import KINDS
 from verification.chaos.record import Result
 from verification.chaos.service import FAKE, MODEL
@@ -48,6 +48,8 @@ DRILLS: Mapping[str, Drill] = {
         name: Drill(partial(siege.besieged, name, attack), tries)
         for name, (attack, tries) in _ATTACKS.items()
     },
+    "ten-times-capacity-sqlite": Drill(overload.ten_times_capacity, overload.TRIES),
+    "soak-sqlite": Drill(soak.soak, soak.TRIES),
     "killed-database-postgresql": Drill(killing.database, killing.TRIES),
     **{
         f"killed-{name}-{kind}": _killed(name, victim, kind)

@@ -5,12 +5,14 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, Unpack
 
 from trueodds import Answer, Client, Method, Question, TrueoddsError, Unavailable
 from trueodds.errors import DeadlineExceeded
+from trueodds.options import ConnectionOptions
 from trueodds.types import Calibrator
 from trueodds_service.store import SqlCalibratorStore
 from verification.chaos.record import Result
@@ -46,10 +48,13 @@ class Load:
     result: Result
     patience: float
     call_seconds: float
+    pause: float = _MEANWHILE_SECONDS
     right: list[list[float]] = field(default_factory=list)
     done: dict[str, float] = field(default_factory=dict)
     longest: float = 0.0
     """The seconds of the longest call, answered or not."""
+    answered: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    """Of each caller the calls that were answered: when each began, and its seconds."""
     written: list[str] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -73,7 +78,7 @@ class Load:
             first = _BATCH * count % len(QUESTIONS)
             count += 1
             self._until_told(name, partial(self._ask, client, first))
-            self.stop.wait(_MEANWHILE_SECONDS)
+            self.stop.wait(self.pause)
 
     def _ask(self, client: Client, first: int) -> bool:
         told: list[int] = []
@@ -150,8 +155,10 @@ class Load:
             except TrueoddsError as error:
                 self._wrong(f"{name}: {error!r}")
                 told = None
-            self.longest = max(self.longest, time.monotonic() - began)
+            took = time.monotonic() - began
+            self.longest = max(self.longest, took)
             if told:
+                self.answered.setdefault(name, []).append((began, took))
                 self.result.count("calls answered")
                 with self.changed:
                     self.done[name] = began
@@ -182,25 +189,30 @@ def load(
     callers: int = 4,
     patience: float = 120.0,
     call_seconds: float = 30.0,
+    pause: float = _MEANWHILE_SECONDS,
+    retries: int = 3,
+    **security: Unpack[ConnectionOptions],
 ) -> Iterator[Load]:
     """Callers of connections of their own, and one who writes; calls have a deadline, and who has
     no answer within his patience has lost it. Whoever is asking at the end is
     answered first; then what was written has to be in the store, in its order and once.
     """
+
+    def connected() -> AbstractContextManager[Client]:
+        return Client(service.address, retries=retries, **security)
+
     with contextlib.ExitStack() as stack:
-        client = stack.enter_context(Client(service.address))
+        client = stack.enter_context(connected())
         told = client.score_batch(QUESTIONS, model=MODEL)
         right = [[o.logprob for o in each.options] for each in told if isinstance(each, Answer)]
         if len(right) != len(QUESTIONS):
             raise RuntimeError("the service does not answer before the drill")
-        running = Load(service, result, patience, call_seconds, right)
+        running = Load(service, result, patience, call_seconds, pause, right)
         jobs = {f"caller {number}": running.score for number in range(callers)}
         jobs["writer"] = running.write
         running.done.update(dict.fromkeys(jobs, 0.0))
         threads = [
-            threading.Thread(
-                target=job, args=(name, stack.enter_context(Client(service.address))), daemon=True
-            )
+            threading.Thread(target=job, args=(name, stack.enter_context(connected())), daemon=True)
             for name, job in jobs.items()
         ]
         for thread in threads:

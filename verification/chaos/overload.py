@@ -1,0 +1,205 @@
+"""Ten times as much is asked as can be answered, and then little again."""
+
+import asyncio
+import contextlib
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import grpc
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+
+from trueodds.v1 import question_pb2, scoring_pb2, scoring_pb2_grpc
+from verification.chaos.alone import Gateway, gateway
+from verification.chaos.load import QUESTIONS
+from verification.chaos.record import Result
+from verification.chaos.service import FAKE, MODEL
+
+TRIES = 60
+"""Seconds of ten times capacity."""
+# The engine takes so long whatever it is asked, and so many are let in at once: 20 a second.
+_PLACES, _ENGINE_SECONDS = 10, 0.5
+_CAPACITY = _PLACES / _ENGINE_SECONDS
+_TIMES = 10
+_DEADLINE_SECONDS = 2.0
+_CALM_SECONDS = 5.0
+_CONNECTIONS = 8
+# Who is refused has to learn it before he could have had an answer.
+_MOST_REFUSAL_SECONDS = _ENGINE_SECONDS
+# Less would mean that refusing is what the gateway does instead of its work.
+_LEAST_DONE = 0.8
+# What is refused leaves nothing behind; an allocator keeps some of what it once had.
+_MOST_MEMORY = 48 * 2**20
+# Normal is what a call took before, and half as much again; so many in a row.
+_NORMAL, _IN_A_ROW = 1.5, 10
+_MOST_RECOVERY_SECONDS = 5.0
+
+
+@dataclass
+class _Crowd:
+    """Callers of a gateway who do not try again, and how they fare."""
+
+    target: Gateway
+    result: Result
+    stubs: Sequence[Any]
+    right: list[Any] = field(default_factory=list)
+    answered: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
+    """Seconds that calls took, in the order in which they ended."""
+    memory: int = 0
+    """The most bytes that the gateway had."""
+
+    async def learn(self) -> None:
+        """The right answers, from callers for whom there is room."""
+        room = asyncio.Semaphore(_PLACES)
+
+        async def answer(number: int) -> Any:
+            async with room:
+                told = await self.stubs[0].Score(_request(number), timeout=_DEADLINE_SECONDS)
+            return told.answer.options
+
+        self.right = await asyncio.gather(*map(answer, range(len(QUESTIONS))))
+
+    async def ask(self, rate: float, seconds: float) -> None:
+        """So many calls a second, whatever becomes of those before."""
+        began = time.monotonic()
+        async with asyncio.TaskGroup() as calls:
+            for number in range(round(rate * seconds)):
+                await asyncio.sleep(began + number / rate - time.monotonic())
+                calls.create_task(self._call(number))
+                if not number % round(rate):
+                    self.memory = max(self.memory, self.target.held().memory)
+
+    async def _call(self, number: int) -> None:
+        question = number % len(QUESTIONS)
+        began = time.monotonic()
+        try:
+            response = await self.stubs[number % len(self.stubs)].Score(
+                _request(question), timeout=_DEADLINE_SECONDS
+            )
+        except grpc.aio.AioRpcError as error:
+            self._failed(error, time.monotonic() - began)
+            return
+        self.answered.append(time.monotonic() - began)
+        if response.answer.options != self.right[question]:
+            self.result.wrong += 1
+            self.result.note(f"question {question} has another answer")
+
+    def _failed(self, error: grpc.aio.AioRpcError, seconds: float) -> None:
+        if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and _says_when(error):
+            self.refused.append(seconds)
+        elif error.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+            self.result.lost += 1
+            self.result.note("neither answered nor refused in time")
+        else:
+            self.result.wrong += 1
+            self.result.note(f"told {error.code().name}: {error.details()}")
+
+
+def ten_times_capacity(seconds: int = TRIES) -> Result:
+    """What is let in is answered rightly and in time; the rest is told at once when to come back;
+    afterwards all is as before.
+    """
+    result = Result("ten-times-capacity-sqlite")
+    engine = {**FAKE, "seconds": _ENGINE_SECONDS}
+    with gateway(engine=engine, limits={"max_concurrent_requests": _PLACES}) as target:
+        asyncio.run(_overloaded(target, result, seconds))
+    return result
+
+
+async def _overloaded(target: Gateway, result: Result, seconds: int) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        stubs = [
+            scoring_pb2_grpc.ScoringServiceStub(
+                await stack.enter_async_context(
+                    grpc.aio.insecure_channel(
+                        target.address,
+                        [("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1)],
+                    )
+                )
+            )
+            for _ in range(_CONNECTIONS)
+        ]
+        calm = _Crowd(target, result, stubs)
+        await calm.learn()
+        await calm.ask(_CAPACITY / 2, _CALM_SECONDS)
+        crowd = _Crowd(target, result, stubs, calm.right)
+        began = time.monotonic()
+        await crowd.ask(_TIMES * _CAPACITY, seconds)
+        ended = time.monotonic()
+        result.tries = seconds
+        usual = statistics.median(calm.answered)
+        result.recoveries.append(await _until_normal(stubs[0], usual))
+    _judge(result, calm, crowd, ended - began)
+
+
+async def _until_normal(stub: Any, usual: float) -> float:
+    """The seconds until the first of some calls in a row that are answered as fast as ever."""
+    began = since = time.monotonic()
+    in_a_row = 0
+    while in_a_row < _IN_A_ROW:
+        asked = time.monotonic()
+        if asked > began + 2 * _MOST_RECOVERY_SECONDS + _IN_A_ROW * usual:
+            return asked - began
+        try:
+            await stub.Score(_request(0), timeout=_DEADLINE_SECONDS)
+            is_normal = time.monotonic() - asked <= _NORMAL * usual
+        except grpc.aio.AioRpcError:
+            is_normal = False
+        in_a_row = in_a_row + 1 if is_normal else 0
+        since = since if is_normal else time.monotonic()
+    return since - began
+
+
+def _judge(result: Result, calm: _Crowd, crowd: _Crowd, seconds: float) -> None:
+    asked = len(crowd.answered) + len(crowd.refused)
+    least = _LEAST_DONE * _CAPACITY * result.tries
+    grown = (crowd.memory - calm.memory) / 2**20
+    refusal = _percentile(crowd.refused, 99)
+    result.seen.update(
+        {
+            "asked a second": round(asked / seconds, 1),
+            "answered": len(crowd.answered),
+            "refused": len(crowd.refused),
+            "refusal, p50, s": round(statistics.median(crowd.refused), 4),
+            "refusal, p99, s": round(refusal, 4),
+            "answer, p50 before, s": round(statistics.median(calm.answered), 3),
+            "answer, p99, s": round(_percentile(crowd.answered, 99), 3),
+            "growth of memory, MiB": round(grown, 1),
+        }
+    )
+    for fault, there in {
+        "a quiet caller was refused": bool(calm.refused),
+        f"only {len(crowd.answered)} were answered, of {least:.0f}": len(crowd.answered) < least,
+        f"refusals took {refusal:.2f} s": refusal > _MOST_REFUSAL_SECONDS,
+        f"it holds {grown:.0f} MiB more": grown > _MOST_MEMORY / 2**20,
+        "calls took longer for a while": result.recoveries[0] > _MOST_RECOVERY_SECONDS,
+    }.items():
+        if there:
+            result.wrong += 1
+            result.note(fault)
+
+
+def _percentile(values: Sequence[float], percent: int) -> float:
+    return statistics.quantiles(values, n=100)[percent - 1]
+
+
+def _request(number: int) -> scoring_pb2.ScoreRequest:
+    asked = QUESTIONS[number]
+    return scoring_pb2.ScoreRequest(
+        settings=scoring_pb2.ScoreSettings(model=f"models/{MODEL}"),
+        question=question_pb2.Question(
+            text=asked.text, options=[question_pb2.Option(text=text) for text in asked.options]
+        ),
+    )
+
+
+def _says_when(error: grpc.aio.AioRpcError) -> bool:
+    """Whether it says when to come back."""
+    # It is a Call as well, which the stubs do not say.
+    status = rpc_status.from_call(cast(grpc.Call, error))
+    retry = error_details_pb2.RetryInfo()
+    return status is not None and any(box.Unpack(retry) for box in status.details)
