@@ -1,5 +1,7 @@
 """Certificates for tests: CAs of their own, and the files that a service is given."""
 
+import socket
+import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,6 +53,30 @@ def channel_credentials(
     return grpc.ssl_channel_credentials(
         ca.cert_pem.bytes(), own.private_key_pem.bytes(), chain(own)
     )
+
+
+def serial(certificate: trustme.LeafCert) -> int:
+    """Its number, by which it is told from another."""
+    pem = certificate.cert_chain_pems[0].bytes()
+    return x509.load_pem_x509_certificate(pem).serial_number
+
+
+def shown(address: str, ca: trustme.CA, own: trustme.LeafCert | None = None) -> int:
+    """The serial number of the certificate that a new connection of gRPC's sees; it trusts the CA,
+    and shows one of its own where it has one.
+    """
+    context = ssl.create_default_context(cadata=ca.cert_pem.bytes().decode())
+    context.set_alpn_protocols(["h2"])
+    if own is not None:
+        own.configure_cert(context)
+    host, _, port = address.rpartition(":")
+    with (
+        socket.create_connection((host, int(port)), timeout=20) as plain,
+        context.wrap_socket(plain, server_hostname=host) as connection,
+    ):
+        certificate = connection.getpeercert()
+        assert certificate is not None
+        return int(str(certificate["serialNumber"]), 16)
 
 
 @dataclass

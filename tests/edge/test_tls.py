@@ -7,14 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import trustme
-from cryptography import x509
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
     PrivateFormat,
     load_pem_private_key,
 )
-from tests.certificates import of_client
+from tests.certificates import of_client, serial
 
 from trueodds_service.config import Tls
 from trueodds_service.edge.names import certificate_names
@@ -149,11 +148,6 @@ class Ssl:
         await reader.read()
         writer.close()
         return int(certificate["serialNumber"], 16)
-
-
-def serial(certificate):
-    pem = certificate.cert_chain_pems[0].bytes()
-    return x509.load_pem_x509_certificate(pem).serial_number
 
 
 class TestSsl(Ssl):

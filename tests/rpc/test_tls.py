@@ -9,9 +9,8 @@ from datetime import UTC, datetime, timedelta
 import grpc
 import pytest
 import trustme
-from cryptography import x509
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from tests.certificates import Files, channel_credentials, of_client
+from tests.certificates import Files, channel_credentials, of_client, serial, shown
 
 from trueodds.v1 import model_pb2, model_pb2_grpc
 from trueodds_service.edge.gate import Gate
@@ -91,28 +90,7 @@ def test_the_gate_is_told_whom_the_certificate_names(start_service, files, ca, m
     assert arrivals[-1].certificate_names == ("spiffe://example.org/scorer",)
 
 
-@pytest.fixture
-def shown():
-    """The serial number of the certificate that a new connection sees."""
-
-    def shown(address, ca):
-        context = ssl.create_default_context(cadata=ca.cert_pem.bytes().decode())
-        context.set_alpn_protocols(["h2"])
-        host, _, port = address.rpartition(":")
-        with (
-            socket.create_connection((host, int(port)), timeout=20) as plain,
-            context.wrap_socket(plain, server_hostname=host) as connection,
-        ):
-            return int(connection.getpeercert()["serialNumber"], 16)
-
-    return shown
-
-
-def serial(own):
-    return x509.load_pem_x509_certificate(own.cert_chain_pems[0].bytes()).serial_number
-
-
-def test_a_certificate_exchanged_under_load_fails_no_request(start_service, files, ca, shown):
+def test_a_certificate_exchanged_under_load_fails_no_request(start_service, files, ca):
     credentials = channel_credentials(ca)
     service = start_service(tls=files.settings(), credentials=credentials)
     address = service.app.address
@@ -140,7 +118,7 @@ def test_a_certificate_exchanged_under_load_fails_no_request(start_service, file
     assert {*answered} == {2}
 
 
-def test_a_broken_file_leaves_the_certificate_of_before(start_service, files, ca, shown):
+def test_a_broken_file_leaves_the_certificate_of_before(start_service, files, ca):
     service = start_service(tls=files.settings(), credentials=channel_credentials(ca))
     before = shown(service.app.address, ca)
     files.key.write_text("broken")

@@ -28,11 +28,14 @@ _STOP_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Held:
-    """What a process holds: resident bytes, open handles, threads."""
+    """What a process holds, resident bytes, open handles and threads; and the seconds that it has
+    computed.
+    """
 
     memory: int
     handles: int
     threads: int
+    computed: float
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class Gateway:
                 self.process.memory_info().rss,
                 self.process.num_fds(),
                 self.process.num_threads(),
+                sum(self.process.cpu_times()[:2]),
             )
 
 

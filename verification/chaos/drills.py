@@ -4,7 +4,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from verification.chaos import attacks, killed_writer, killing, overload, pausing, siege, soak
+from verification.chaos import (
+    attacks,
+    changing,
+    killed_writer,
+    killing,
+    overload,
+    pausing,
+    siege,
+    soak,
+)
 from verification.chaos.databases import KINDS
 from verification.chaos.record import Result
 from verification.chaos.service import FAKE, MODEL
@@ -50,6 +59,7 @@ DRILLS: Mapping[str, Drill] = {
     },
     "ten-times-capacity-sqlite": Drill(overload.ten_times_capacity, overload.TRIES),
     "soak-sqlite": Drill(soak.soak, soak.TRIES),
+    "changed-certificates-sqlite": Drill(changing.certificates, changing.TRIES),
     "killed-database-postgresql": Drill(killing.database, killing.TRIES),
     **{
         f"killed-{name}-{kind}": _killed(name, victim, kind)
