@@ -9,10 +9,12 @@ import grpc
 import pytest
 import trustme
 from grpc_status import rpc_status
+from tests import contract
 from tests.certificates import Files, channel_credentials, of_client
 from tests.conftest import _serving, details_of
+from tests.contract import NOBODY
 
-from trueodds.v1 import calibration_pb2, model_pb2, question_pb2, scoring_pb2
+from trueodds.v1 import calibration_pb2, model_pb2, scoring_pb2
 from trueodds_service.caller import Permission
 from trueodds_service.edge.identity.permissions import PERMISSIONS
 from trueodds_service.store import SqlKeyStore, audit_log
@@ -31,7 +33,6 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 UNAUTHENTICATED = grpc.StatusCode.UNAUTHENTICATED
 DENIED = grpc.StatusCode.PERMISSION_DENIED
 NOT_FOUND = grpc.StatusCode.NOT_FOUND
-NOBODY = "0f" * 8
 
 
 @dataclass
@@ -105,57 +106,11 @@ def refused_keys(guarded):
 
 
 @pytest.fixture(scope="module")
-def requests_for():
-    """A request to each method; where it names a calibrator, this one."""
-
-    def requests_for(calibrator):
-        settings = scoring_pb2.ScoreSettings(model="models/aligned", calibrator=calibrator)
-        asked = question_pb2.Question(
-            text="Which one?", options=[question_pb2.Option(text=text) for text in "abcd"]
-        )
-        scores = calibration_pb2.FitScores(
-            items=[calibration_pb2.FitScore(logprobs=[0, 1, 2, 3], answer=n % 4) for n in range(20)]
-        )
-        fit = calibration_pb2.FitCalibratorRequest(
-            model="models/aligned", method="METHOD_CONSTANT", temperature=2.0, options=4
-        )
-        evaluation = calibration_pb2.EvaluateCalibratorRequest(name=calibrator, scores=scores)
-        return {
-            "Score": scoring_pb2.ScoreRequest(settings=settings, question=asked),
-            "BatchScore": scoring_pb2.BatchScoreRequest(settings=settings, questions=[asked]),
-            "StreamScore": scoring_pb2.StreamScoreRequest(settings=settings, questions=[asked]),
-            "ListModels": model_pb2.ListModelsRequest(),
-            "GetModel": model_pb2.GetModelRequest(name="models/aligned"),
-            "Tokenize": model_pb2.TokenizeRequest(
-                name="models/aligned", prompts=[question_pb2.Prompt(text="x")]
-            ),
-            "FitCalibrator": fit,
-            "StreamFitCalibrator": calibration_pb2.StreamFitCalibratorRequest(part=fit),
-            "GetCalibrator": calibration_pb2.GetCalibratorRequest(name=calibrator),
-            "ListCalibrators": calibration_pb2.ListCalibratorsRequest(model="models/aligned"),
-            "ActivateCalibrator": calibration_pb2.ActivateCalibratorRequest(name=calibrator),
-            "RollbackCalibrator": calibration_pb2.RollbackCalibratorRequest(name=calibrator),
-            "DeleteCalibrator": calibration_pb2.DeleteCalibratorRequest(name=calibrator),
-            "EvaluateCalibrator": evaluation,
-            "StreamEvaluateCalibrator": calibration_pb2.StreamEvaluateCalibratorRequest(
-                part=evaluation
-            ),
-            "Calibrate": calibration_pb2.CalibrateRequest(
-                name=calibrator, items=[calibration_pb2.OptionScores(logprobs=[0, 1, 2, 3])]
-            ),
-            "RecordOutcomes": calibration_pb2.RecordOutcomesRequest(),
-            "GetDrift": calibration_pb2.GetDriftRequest(),
-        }
-
-    return requests_for
-
-
-@pytest.fixture(scope="module")
-def request_to(requests_for):
+def request_to():
     """A request to a method; where it names a calibrator, this one."""
 
     def request_to(method, calibrator=f"models/aligned/calibrators/{NOBODY}"):
-        return requests_for(calibrator)[method.rpartition("/")[2]]
+        return contract.request_to(method, "models/aligned", calibrator)
 
     return request_to
 

@@ -7,6 +7,7 @@ from functools import partial
 from verification.chaos import (
     attacks,
     changing,
+    credentials,
     killed_writer,
     killing,
     overload,
@@ -16,7 +17,7 @@ from verification.chaos import (
 )
 from verification.chaos.databases import KINDS
 from verification.chaos.record import Result
-from verification.chaos.service import FAKE, MODEL
+from verification.chaos.service import FAKE, MODEL, VLLM
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,10 @@ _VICTIMS = {
 }
 
 
+# A start of vLLM takes half a minute, and several where others compute beside it.
+_REAL_ENGINE = killing.Victim(("VLLM::EngineCore",), VLLM, patience=300.0)
+
+
 def _killed(name: str, victim: killing.Victim, kind: str) -> Drill:
     return Drill(
         lambda tries: killing.drill(f"killed-{name}-{kind}", victim, kind, tries), killing.TRIES
@@ -60,12 +65,17 @@ DRILLS: Mapping[str, Drill] = {
     "ten-times-capacity-sqlite": Drill(overload.ten_times_capacity, overload.TRIES),
     "soak-sqlite": Drill(soak.soak, soak.TRIES),
     "changed-certificates-sqlite": Drill(changing.certificates, changing.TRIES),
+    "credentials": Drill(credentials.credentials, credentials.TRIES),
     "killed-database-postgresql": Drill(killing.database, killing.TRIES),
     **{
         f"killed-{name}-{kind}": _killed(name, victim, kind)
         for name, victim in _VICTIMS.items()
         for kind in KINDS
     },
+    "killed-engine-real": Drill(
+        lambda tries: killing.drill("killed-engine-real", _REAL_ENGINE, "sqlite", tries),
+        killing.TRIES,
+    ),
     "paused-database-postgresql": Drill(pausing.database, pausing.TRIES),
     "paused-gateway-sqlite": Drill(pausing.a_gateway, pausing.TRIES),
     "paused-engine-sqlite": Drill(pausing.engine, pausing.TRIES),

@@ -10,7 +10,7 @@ from tests.postgres import Postgres
 from tests.postgres import running as postgres_running
 
 from verification.chaos.databases import databases
-from verification.chaos.load import load
+from verification.chaos.load import Served, load
 from verification.chaos.record import Result
 from verification.chaos.service import FAKE, Service, service
 
@@ -18,6 +18,7 @@ TRIES = 5
 # For so long a database stays away.
 _AWAY_SECONDS = 3.0
 _REPLACED_SECONDS = 120.0
+_PATIENCE_SECONDS = 120.0
 # A fault comes at a random moment of so many seconds of load.
 _MOMENT_SECONDS = 1.0
 
@@ -30,6 +31,8 @@ class Victim:
     engine: dict[str, Any]
     gateways: int = 1
     replicas: int = 1
+    patience: float = _PATIENCE_SECONDS
+    """Seconds that callers wait for an answer: more than it takes to replace the victim."""
 
 
 def drill(name: str, victim: Victim, kind: str, tries: int = TRIES) -> Result:
@@ -40,7 +43,7 @@ def drill(name: str, victim: Victim, kind: str, tries: int = TRIES) -> Result:
         databases(kind) as new_url,
         service(new_url(), engine=engine, gateways=victim.gateways) as served,
     ):
-        _repeat(result, served, tries, lambda: _kill_one(served, victim))
+        _repeat(result, served, tries, lambda: _kill_one(served, victim), victim.patience)
     return result
 
 
@@ -52,10 +55,16 @@ def database(tries: int = TRIES) -> Result:
     return result
 
 
-def _repeat(result: Result, served: Service, tries: int, strike: Callable[[], float]) -> None:
+def _repeat(
+    result: Result,
+    served: Served,
+    tries: int,
+    strike: Callable[[], float],
+    patience: float = _PATIENCE_SECONDS,
+) -> None:
     """``strike`` gives the moment from which recovery counts."""
     moments = random.Random(0)
-    with load(served, result) as running:
+    with load(served, result, patience=patience) as running:
         for _ in range(tries):
             running.stop.wait(moments.uniform(0, _MOMENT_SECONDS))
             since = strike()

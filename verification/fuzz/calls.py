@@ -52,12 +52,15 @@ METHODS = {
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Bytes for a method. ``cancel_after`` seconds the caller leaves."""
+    """Bytes for a method, and what is sent beside them. ``cancel_after`` seconds the caller
+    leaves.
+    """
 
     method: Method
     content: bytes
     deadline: float = PATIENCE
     cancel_after: float | None = None
+    metadata: Sequence[tuple[str, str]] = ()
 
     @property
     def is_patient(self) -> bool:
@@ -98,14 +101,12 @@ def send(channel: grpc.Channel, calls: Sequence[Call]) -> list[Ending]:
 def _start(channel: Any, call: Call) -> Any:
     method = call.method
     decode = method.response.FromString
+    terms = {"timeout": call.deadline, "metadata": tuple(call.metadata)}
     if method.streams_requests:
-        stream = channel.stream_stream(method.path, None, decode)
-        return stream(iter([call.content]), timeout=call.deadline)
+        return channel.stream_stream(method.path, None, decode)(iter([call.content]), **terms)
     if method.streams_responses:
-        return channel.unary_stream(method.path, None, decode)(call.content, timeout=call.deadline)
-    return channel.unary_unary(method.path, None, decode).future(
-        call.content, timeout=call.deadline
-    )
+        return channel.unary_stream(method.path, None, decode)(call.content, **terms)
+    return channel.unary_unary(method.path, None, decode).future(call.content, **terms)
 
 
 def _ending(method: Method, running: Any) -> Ending:

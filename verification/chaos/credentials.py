@@ -1,0 +1,263 @@
+"""Every method of the contract, by everybody who may not call it, and about another tenant."""
+
+import contextlib
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+import trustme
+from google.protobuf.message import Message
+from tests.certificates import Files, channel_credentials
+from tests.contract import NOBODY, request_to
+
+from trueodds.v1 import calibration_pb2, scoring_pb2
+from trueodds_service.caller import Permission
+from trueodds_service.edge.identity.permissions import PERMISSIONS
+from trueodds_service.store import SqlKeyStore, audit_log
+from verification.chaos.alone import gateway
+from verification.chaos.record import Result
+from verification.chaos.service import MODEL
+from verification.fuzz.calls import METHODS, Call, Ending, send
+
+TRIES = 1
+_CALL_SECONDS = 60.0
+_LOOK_SECONDS = 0.1
+# A key, new or revoked, counts within a second; a machine can be busy.
+_KNOWN_SECONDS = 30.0
+_LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+_OURS, _THEIRS = "ours", "theirs"
+_NOBODYS = f"models/{MODEL}/calibrators/{NOBODY}"
+
+_Metadata = Sequence[tuple[str, str]]
+
+
+def _bearer(key: str, **others: str) -> _Metadata:
+    return [("authorization", f"Bearer {key}"), *others.items()]
+
+
+@dataclass
+class _Service:
+    """A gateway that wants certificates and keys, and who calls it."""
+
+    result: Result
+    channel: grpc.Channel
+    strangers: Mapping[str, grpc.Channel]
+    """By what is wrong with the certificate that they show."""
+    keys: SqlKeyStore
+    store: str
+
+    def key(self, name: str, *can: Permission, tenant: str = _OURS) -> _Metadata:
+        """What one sends who has a new key, once the gateway knows it."""
+        _, text = self.keys.create(name, tenant=tenant, permissions=set(can))
+        self.until(grpc.StatusCode.UNAUTHENTICATED, _bearer(text), is_told=False)
+        return _bearer(text)
+
+    def until(self, code: grpc.StatusCode, metadata: _Metadata, *, is_told: bool) -> None:
+        """Waits until who sends this is told the code, or is not. Raises TimeoutError."""
+        end = time.monotonic() + _KNOWN_SECONDS
+        while (self.told("GetModel", metadata).code is code) != is_told:
+            if time.monotonic() > end:
+                raise TimeoutError("the gateway does not learn of a key")
+            time.sleep(_LOOK_SECONDS)
+
+    def told(
+        self,
+        method: str,
+        metadata: _Metadata,
+        request: Any = None,
+        channel: grpc.Channel | None = None,
+    ) -> Ending:
+        """How a call ends; of the request that is right but for a name, unless another is given."""
+        request = request or request_to(method, f"models/{MODEL}", _NOBODYS)
+        call = Call(METHODS[method], request.SerializeToString(), _CALL_SECONDS, metadata=metadata)
+        self.result.count("calls")
+        return send(channel or self.channel, [call])[0]
+
+    def refused(self, kind: str, method: str, ending: Ending, code: str, words: str = "") -> None:
+        """Counts a call that has not ended so."""
+        said = "" if ending.status is None else ending.status.message
+        if ending.code.name != code or ending.responses or words not in said:
+            self.result.wrong += 1
+            self.result.note(f"{method}, {kind}: {ending.code.name} {said}")
+
+
+def credentials(tries: int = TRIES) -> Result:
+    """Each try is all of it, with a gateway and a store of its own."""
+    result = Result("credentials")
+    for _ in range(tries):
+        with _served(result) as service:
+            them = service.key("theirs", Permission.SCORE, Permission.FIT, tenant=_THEIRS)
+            calibrator, receipt = _theirs(service, them)
+            before = _changes(service)
+            _check_strangers(service)
+            _check_who_may_not(service)
+            if _changes(service) != before:
+                result.wrong += 1
+                result.note("who was refused has changed something")
+            _check_other_tenant(service, calibrator, receipt)
+            if _changes(service, _THEIRS) != before:
+                result.wrong += 1
+                result.note("another tenant has changed something")
+            _check_own_tenant(service, them, calibrator, receipt)
+        result.tries += 1
+    return result
+
+
+@contextlib.contextmanager
+def _served(result: Result) -> Iterator[_Service]:
+    ca, other = trustme.CA(), trustme.CA()
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    shown = {
+        "no certificate": None,
+        "an expired certificate": ca.issue_cert("scorer.example", not_after=yesterday),
+        "a certificate of another CA": other.issue_cert("scorer.example"),
+    }
+    with tempfile.TemporaryDirectory(prefix="chaos") as folder, contextlib.ExitStack() as stack:
+        files = Files(Path(folder)).write(ca.issue_cert("localhost", "127.0.0.1"), ca)
+        tls = files.settings(client_ca=True)
+        target = stack.enter_context(gateway(access="keys", tls=tls))
+
+        def channel(own: trustme.LeafCert | None) -> grpc.Channel:
+            options = [("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1)]
+            trusted = channel_credentials(ca, own)
+            return stack.enter_context(grpc.secure_channel(target.address, trusted, options))
+
+        yield _Service(
+            result,
+            channel(ca.issue_cert("scorer.example")),
+            {kind: channel(own) for kind, own in shown.items()},
+            stack.enter_context(contextlib.closing(SqlKeyStore(target.store))),
+            target.store,
+        )
+
+
+def _changes(service: _Service, tenant: str | None = None) -> list[str]:
+    """All that was changed, but for keys."""
+    entries = audit_log(service.store, tenant=tenant)
+    return [str(each) for each in entries if not each.subject.startswith("keys/")]
+
+
+def _theirs(service: _Service, metadata: _Metadata) -> tuple[str, bytes]:
+    """What another tenant has: the name of an active calibrator, and a receipt."""
+    fit = request_to("FitCalibrator", f"models/{MODEL}", "")
+    theirs = calibration_pb2.FitCalibratorRequest(temperature=3.0, activate=True)
+    fit.MergeFrom(theirs)
+    (*_, fitted) = service.told("FitCalibrator", metadata, fit).responses
+    score = request_to("Score", f"models/{MODEL}", fitted.calibrator.name)
+    score.MergeFrom(scoring_pb2.ScoreRequest(settings=scoring_pb2.ScoreSettings(receipts=True)))
+    [scored] = service.told("Score", metadata, score).responses
+    return fitted.calibrator.name, scored.answer.receipt
+
+
+def _check_strangers(service: _Service) -> None:
+    """Whoever is not known is told so, in the same words whatever is wrong; who has no certificate
+    is not even heard.
+    """
+    right = service.key("right", *Permission)
+    text = right[0][1].removeprefix("Bearer ")
+    revoked, revoked_text = service.keys.create(
+        "revoked", tenant=_OURS, permissions=set(Permission)
+    )
+    service.until(grpc.StatusCode.OK, _bearer(revoked_text), is_told=True)
+    service.keys.revoke(revoked.id)
+    service.until(grpc.StatusCode.UNAUTHENTICATED, _bearer(revoked_text), is_told=True)
+    _, ended = service.keys.create(
+        "ended", tenant=_OURS, permissions=set(Permission), expires_at=_LONG_AGO
+    )
+    kinds = {
+        "no key": [],
+        "a wrong key": _bearer(text[:-1] + ("0" if text[-1] != "0" else "1")),
+        "an unknown key": _bearer(f"to_{'0' * 12}_{'0' * 64}"),
+        "what is no key": _bearer("a password"),
+        "another scheme": [("authorization", f"Basic {text}")],
+        "a revoked key": _bearer(revoked_text),
+        "an expired key": _bearer(ended),
+    }
+    for method in METHODS:
+        for kind, metadata in kinds.items():
+            told = service.told(method, metadata)
+            service.refused(kind, method, told, "UNAUTHENTICATED", _WHO_IS_NOT_KNOWN)
+        for kind, channel in service.strangers.items():
+            told = service.told(method, right, channel=channel)
+            service.refused(kind, method, told, "UNAVAILABLE")
+            if told.status is not None:
+                service.result.wrong += 1
+                service.result.note(f"{method}, {kind}: the service itself has answered")
+
+
+_WHO_IS_NOT_KNOWN = (
+    "no key or certificate that is known here and valid; a key is sent as authorization: Bearer KEY"
+)
+
+
+def _check_who_may_not(service: _Service) -> None:
+    """Who lacks the permission is told which; who may not name a tenant, that too."""
+    lacking = {
+        permission: service.key(f"not-{permission}", *(set(Permission) - {permission}))
+        for permission in Permission
+    }
+    for name, method in METHODS.items():
+        needed = PERMISSIONS[method.path.removeprefix("/")]
+        told = service.told(name, lacking[needed])
+        words = f"this takes the permission {needed}, which key:not-{needed} has not"
+        service.refused("another permission", name, told, "PERMISSION_DENIED", words)
+        named = [*lacking[Permission.ADMIN], ("trueodds-tenant", _THEIRS)]
+        told = service.told(name, named)
+        words = "another tenant takes the permission admin, which key:not-admin has not"
+        service.refused("a tenant that is not its own", name, told, "PERMISSION_DENIED", words)
+
+
+def _check_other_tenant(service: _Service, calibrator: str, receipt: bytes) -> None:
+    """What is asked about another tenant's is answered as what is asked about nothing."""
+    metadata = service.key("ours", Permission.SCORE, Permission.FIT)
+    for name in METHODS:
+        asked, about_nothing = _about(name, calibrator, receipt)
+        told = service.told(name, metadata, asked)
+        if calibrator.rpartition("/")[2] in str(told):
+            service.result.wrong += 1
+            service.result.note(f"{name} tells of another tenant's calibrator")
+        of_theirs, of_nothing = _said(told), _said(service.told(name, metadata, about_nothing))
+        if asked != about_nothing and of_theirs != of_nothing:
+            service.result.wrong += 1
+            service.result.note(f"{name}: {of_theirs} of another's, of nothing {of_nothing}")
+
+
+def _check_own_tenant(
+    service: _Service, metadata: _Metadata, calibrator: str, receipt: bytes
+) -> None:
+    """The same requests find something where they may: else the others would show nothing."""
+    for name in [name for name in METHODS if name not in _AT_LAST] + _AT_LAST:
+        asked, about_nothing = _about(name, calibrator, receipt)
+        if asked != about_nothing and any(_said(service.told(name, metadata, asked))):
+            service.result.wrong += 1
+            service.result.note(f"{name} does not find what is the caller's own")
+
+
+# What takes the calibrator away.
+_AT_LAST = ["RollbackCalibrator", "DeleteCalibrator"]
+
+
+def _about(method: str, calibrator: str, receipt: bytes) -> tuple[Message, Message]:
+    """Requests about these, and about what there is not; the same where a method names neither."""
+    model, forged = f"models/{MODEL}", bytes([*receipt[:-1], receipt[-1] ^ 1])
+    return (
+        request_to(method, model, calibrator, receipt),
+        request_to(method, model, _NOBODYS, forged),
+    )
+
+
+def _said(ending: Ending) -> list[tuple[int, str]]:
+    """The codes and words of a call and of what is wrong with its parts; nothing where all is
+    right.
+    """
+    found = [ending.status] if ending.status is not None else []
+    for response in ending.responses:
+        found += [each.error for each in getattr(response, "errors", ()) if each.HasField("error")]
+        if "error" in response.DESCRIPTOR.fields_by_name and response.HasField("error"):
+            found.append(response.error)
+    return [(each.code, each.message) for each in found]
