@@ -5,18 +5,15 @@ The engines are fakes that take a GPU each, and each node has one: what is seen 
 
 import contextlib
 import signal
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from typing import Any
 
 import pytest
-import yaml
-from tests.integration.ray_nodes import HEAD, WORKER, Cluster, cluster, free_port
+from tests.integration.clustered import Service, running
+from tests.integration.ray_nodes import HEAD, WORKER
 
 from trueodds import Answer, Client, Example, Method, Question, Unavailable
 from trueodds_demo.service import MODELS
@@ -37,81 +34,19 @@ _MOST_MEANWHILE = 200
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
 
 
-class Service:
-    """`trueodds serve --ray-address`, and what it says."""
-
-    def __init__(self, nodes: Cluster, folder: Path) -> None:
-        self.nodes = nodes
-        self._path = folder / "serve.yaml"
-        self._port = free_port(HEAD, WORKER)
-        self.configure(sharpness=1.0)
-        self._process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "trueodds", "serve", str(self._path)),
-                *("--ray-address", nodes.address),
-            ],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=nodes.environment,
-            text=True,
-        )
-
-    def configure(self, sharpness: float) -> None:
-        """Writes the configuration: two replicas, which need both GPUs, and one that scales."""
-        engine = {"backend": "fake", "gpus": 1, "replicas": 2, "sharpness": sharpness}
-        models = [
-            {"name": name, "weights": str(MODELS / "base"), "engine": settings}
-            for name, settings in (("model", engine), ("elastic", ELASTIC))
-        ]
-        content = {
-            "listen": f"NODE:{self._port}",
-            "insecure": True,
-            "store": "sqlite:///store.sqlite",
-            "gateways": 1,
-            "models": models,
-        }
-        self._path.write_text(yaml.safe_dump(content))
-
-    def told(self, wanted: str) -> list[str]:
-        """The lines up to the first that begins so."""
-        lines = []
-        for line in self._process.stdout or ():
-            lines.append(line.strip())
-            if line.startswith(wanted):
-                return lines
-        raise AssertionError(f"{wanted!r} is not in {lines}")
-
-    def signal(self, number: signal.Signals) -> None:
-        self._process.send_signal(number)
-
-    def client(self, *addresses: str) -> Client:
-        """Of the gateways at these addresses it asks the first that is there."""
-        listed = ",".join(f"{address}:{self._port}" for address in addresses)
-        return Client(f"ipv4:{listed}")
-
-    def processes(self, title: str) -> list[int]:
-        """How many such processes the head and the worker have."""
-        return [len(node.processes(title)) for node in (self.nodes.head, self.nodes.worker)]
-
-    def close(self) -> int:
-        self.signal(signal.SIGTERM)
-        try:
-            self._process.communicate(timeout=60)
-        finally:
-            self._process.kill()
-        return self._process.returncode
+def models(sharpness: float) -> list[dict[str, Any]]:
+    """Two replicas, which need both GPUs, and one that scales."""
+    engine = {"backend": "fake", "gpus": 1, "replicas": 2, "sharpness": sharpness}
+    return [
+        {"name": name, "weights": str(MODELS / "base"), "engine": settings}
+        for name, settings in (("model", engine), ("elastic", ELASTIC))
+    ]
 
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
-    # Ray's sockets need a short name.
-    with tempfile.TemporaryDirectory(prefix="c", dir="/tmp") as name, cluster(Path(name)) as nodes:
-        service = Service(nodes, Path(name))
-        try:
-            service.told("ready: ")
-            yield service
-        finally:
-            service.close()
+    with running(models(sharpness=1.0)) as service:
+        yield service
 
 
 def until(condition: Callable[[], bool]) -> None:
@@ -194,7 +129,7 @@ def test_one_replica_becomes_three_under_load_and_one_again(service: Service) ->
 def test_a_changed_configuration_is_rolled_out_without_a_failed_request(service: Service) -> None:
     with service.client(HEAD) as client:
         before = answers(client)
-        service.configure(sharpness=2.0)
+        service.configure(models(sharpness=2.0))
         with load(service, answers, callers=4, pause=0.2) as told:
             service.signal(signal.SIGUSR1)
             service.told("updating")

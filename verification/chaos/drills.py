@@ -10,10 +10,12 @@ from verification.chaos import (
     credentials,
     killed_writer,
     killing,
+    nodes,
     overload,
     pausing,
     siege,
     soak,
+    upgrading,
 )
 from verification.chaos.databases import KINDS
 from verification.chaos.record import Result
@@ -76,6 +78,8 @@ DRILLS: Mapping[str, Drill] = {
         lambda tries: killing.drill("killed-engine-real", _REAL_ENGINE, "sqlite", tries),
         killing.TRIES,
     ),
+    "killed-node-sqlite": Drill(nodes.killed_node, nodes.TRIES),
+    "upgrade-sqlite": Drill(upgrading.upgrade, upgrading.TRIES),
     "paused-database-postgresql": Drill(pausing.database, pausing.TRIES),
     "paused-gateway-sqlite": Drill(pausing.a_gateway, pausing.TRIES),
     "paused-engine-sqlite": Drill(pausing.engine, pausing.TRIES),

@@ -1,6 +1,7 @@
 """The real service as processes, some of which are killed or stopped."""
 
 import contextlib
+import signal
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +26,16 @@ class Service:
 
     address: str
     store: str
+    _path: Path
     _before: frozenset[psutil.Process]
+
+    def update(self, engine: dict[str, Any]) -> None:
+        """Has it take over these settings of its engine; returns before it has."""
+        content = yaml.safe_load(self._path.read_text(encoding="utf-8"))
+        content["models"][0]["engine"] = engine
+        self._path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        [serving] = self.processes(f"trueodds serve {self._path}")
+        serving.send_signal(signal.SIGUSR1)
 
     def processes(self, *words: str) -> list[psutil.Process]:
         """Those whose title or command has one of these words in it."""
@@ -58,4 +68,4 @@ def service(
         with running(path) as address:
             with Client(address) as client:
                 client.wait_until_ready()
-            yield Service(address, store, before)
+            yield Service(address, store, path, before)
