@@ -14,7 +14,7 @@ from tests.certificates import Files, channel_credentials, of_client
 from tests.conftest import _serving, details_of
 from tests.contract import NOBODY
 
-from trueodds.v1 import calibration_pb2, model_pb2, scoring_pb2
+from trueodds.v1 import calibration_pb2, model_pb2, question_pb2, scoring_pb2
 from trueodds_service.caller import Permission
 from trueodds_service.edge.identity.permissions import PERMISSIONS
 from trueodds_service.store import SqlKeyStore, audit_log

@@ -66,7 +66,8 @@ class _Third:
         return statistics.median(look.load for look in self.looks)
 
     def held(self, what: str) -> float:
-        return statistics.median(getattr(look.held, what) for look in self.looks)
+        values: list[float] = [getattr(look.held, what) for look in self.looks]
+        return statistics.median(values)
 
 
 def soak(minutes: int = TRIES) -> Result:
