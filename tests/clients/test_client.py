@@ -4,10 +4,14 @@ import asyncio
 import dataclasses
 import inspect
 import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
+import grpc
 import numpy as np
 import pytest
+from tests.integration.ray_nodes import free_port
 
 from trueodds import (
     Answer,
@@ -33,9 +37,13 @@ from trueodds import (
     Text,
     TokenIds,
     Unavailable,
+    aio,
 )
+from trueodds import client as blocking
+from trueodds._channel import channel_options
 from trueodds._convert import questions as _questions
 from trueodds._convert import scoring as _messages
+from trueodds.errors import NoServer
 from trueodds.v1 import question_pb2, reading_pb2
 from trueodds_service.engine.base import TokenScore
 from trueodds_service.engine.fake import FakeEngine
@@ -535,6 +543,31 @@ def test_no_server_says_where_and_what_to_do(connect, ask):
     for part in (NOWHERE, "`trueodds serve`", "TRUEODDS_SERVER"):
         assert part in str(caught.value)
     assert isinstance(caught.value, ConnectionError)
+
+
+def test_a_server_that_was_long_away_is_found_again_soon(connect, monkeypatch):
+    """As after a minute, when the next of gRPC's own pauses would be as long."""
+    port = free_port("127.0.0.1")
+
+    def after_a_while(*given):
+        return [*channel_options(*given), ("grpc.initial_reconnect_backoff_ms", 120_000)]
+
+    for module in (aio, blocking):
+        monkeypatch.setattr(module, "channel_options", after_a_while)
+    client = connect(f"127.0.0.1:{port}", retries=0)
+    with pytest.raises(NoServer):
+        client.models()
+    server = grpc.server(ThreadPoolExecutor(1))
+    server.add_insecure_port(f"127.0.0.1:{port}")
+    server.start()
+    end, found = time.monotonic() + 60, None
+    while not isinstance(found, NotServed) and time.monotonic() < end:
+        with pytest.raises((NoServer, NotServed)) as caught:
+            client.models()
+        found = caught.value
+        time.sleep(0.05)
+    server.stop(None)
+    assert isinstance(found, NotServed), "a server without the contract, but a server"
 
 
 def test_waiting_for_no_server_ends(connect):

@@ -43,7 +43,7 @@ _ATTACKS: Mapping[str, tuple[siege.Attack, int]] = {
 
 _VICTIMS = {
     "replica": killing.Victim((f"engine-{MODEL}",), FAKE),
-    "gateway": killing.Victim(("trueodds:gateway",), FAKE, gateways=2, replicas=2),
+    "gateway": killing.Victim(("trueodds:gateway",), FAKE, number=2, gateways=2, replicas=2),
     "controller": killing.Victim(("ServeController",), FAKE),
 }
 

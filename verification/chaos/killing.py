@@ -25,10 +25,12 @@ _MOMENT_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Victim:
-    """What is killed: processes with one of these words in their titles."""
+    """What is killed: one of the processes with one of these words in their titles."""
 
     words: tuple[str, ...]
     engine: dict[str, Any]
+    number: int = 1
+    """How many of them there are, when all is well."""
     gateways: int = 1
     replicas: int = 1
     patience: float = _PATIENCE_SECONDS
@@ -73,10 +75,11 @@ def _repeat(
 
 
 def _kill_one(served: Service, victim: Victim) -> float:
+    """Once all that there were before are there again: else it might be the last one."""
     end = time.monotonic() + _REPLACED_SECONDS
-    while not (found := served.processes(*victim.words)):
+    while len(found := served.processes(*victim.words)) < victim.number:
         if time.monotonic() > end:
-            raise TimeoutError(f"there is no process of {victim.words[0]}")
+            raise TimeoutError(f"there are {len(found)} processes of {victim.words[0]}")
         time.sleep(0.05)  # the one of before is not replaced yet
     random.choice(found).kill()
     return time.monotonic()

@@ -34,6 +34,9 @@ _CALIBRATION = "trueodds.v1.CalibrationService"
 # a balancer, may have dropped it without a word. The server allows half of it.
 KEEPALIVE_SECONDS = 60.0
 KEEPALIVE_TIMEOUT = 20.0
+# The longest pause before a call is sent again, or a server that was away is looked for again: of
+# the latter gRPC's own grow to two minutes, in which one that is back would not be found.
+LONGEST_PAUSE_SECONDS = 2.0
 
 
 def channel_options(address: str, retries: int) -> list[tuple[str, str | int]]:
@@ -47,6 +50,7 @@ def channel_options(address: str, retries: int) -> list[tuple[str, str | int]]:
         # A connection for each client: a service may have several gateways at its address, among
         # which connections are dealt out.
         ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.max_reconnect_backoff_ms", round(1000 * LONGEST_PAUSE_SECONDS)),
         ("grpc.keepalive_time_ms", round(1000 * KEEPALIVE_SECONDS)),
         ("grpc.keepalive_timeout_ms", round(1000 * KEEPALIVE_TIMEOUT)),
         # gRPC would give up asking after two times without data, as in a long fit.
@@ -73,7 +77,7 @@ def _service_config(retries: int) -> dict[str, Any]:
     policy = {
         "maxAttempts": retries + 1,
         "initialBackoff": "0.2s",
-        "maxBackoff": "2s",
+        "maxBackoff": f"{LONGEST_PAUSE_SECONDS:g}s",
         "backoffMultiplier": 2,
         # What can succeed later; nothing else is ever sent again. Of what is exhausted the server
         # says when.
