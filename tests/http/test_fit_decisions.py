@@ -7,7 +7,6 @@ from langchain_openai.decisions import Choice, OpenAIDecisions, Predicate, Score
 from tests.conftest import SHARPNESS
 
 from trueodds_service.http.decisions import fitting
-from trueodds_service.http.decisions.bodies import parsed
 
 FIT = "/v1/decisions/calibrators"
 
@@ -32,7 +31,7 @@ def recorded(*questions, count=8, **more):
 def test_each_recorded_decision_has_labels_of_its_own_order(team):
     """Of decisions that were all drawn alike one order would be learnt."""
     body = {"model": "aligned", "decisions": recorded(team, count=3), "label_seed": 7}
-    request = parsed(fitting.Request, json.dumps(body).encode())
+    request = fitting.Request.model_validate_json(json.dumps(body))
     found = [each.decision.label_seed for each in request.fit(None, most=10).recorded]
     assert len({*found}) == 3
     assert found[0] == 7, "the first as it is asked with this seed"
