@@ -54,6 +54,15 @@ def test_every_link_leads_somewhere(page):
             assert (page.parent / target.split("#")[0]).exists(), target
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_row_is_of_a_table(page):
+    """A blank line within a table makes the rows after it a line of text."""
+    text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+    for rows in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        first, second = [*rows.splitlines(), ""][:2]
+        assert re.fullmatch(r"\|[-:| ]+\|", second), first
+
+
 @pytest.mark.parametrize("line", [line for _, line in code("trueodds ")])
 def test_a_command_of_the_pages_exists(line):
     words = shlex.split(line.split(" > ")[0], comments=True)[1:]

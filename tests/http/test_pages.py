@@ -68,7 +68,14 @@ def run_program(demo):
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "docs/start.md", "docs/decisions.md", "docs/guides/researcher.md"]
+    "page",
+    [
+        "README.md",
+        "docs/start.md",
+        "docs/scoring.md",
+        "docs/decisions.md",
+        "docs/guides/researcher.md",
+    ],
 )
 def test_a_program_of_the_pages_runs(run_program, page, capsys):
     run_program(page, {})
@@ -83,6 +90,27 @@ def test_the_pages_program_tells_outcomes(run_program, demo):
         run_program("docs/outcomes.md", names)
         told_again = client.record_outcomes([trueodds.Outcome(names["receipt"], 2)])
     assert (told_again.recorded, told_again.unchanged) == (0, 1)
+
+
+def test_the_pages_program_writes_a_report(run_program, demo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with trueodds.Client(demo.app.address) as client:
+        calibrator = client.fit(
+            model="demo-aligned",
+            task="reports",
+            method=trueodds.Method.CONSTANT,
+            temperature=2.0,
+            options=2,
+        )
+        examples = [
+            trueodds.Example(trueodds.Question(f"Is {i} even?", ("yes", "no")), i % 2)
+            for i in range(20)
+        ]
+        names = {"client": client, "calibrator": calibrator, "examples": examples}
+        run_program("docs/reports.md", names)
+    written = trueodds.Report.from_json((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert written == names["report"]
+    assert "<html" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_the_backends_program_leaves_unsure_messages_to_a_person(run_program, demo):
