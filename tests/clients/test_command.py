@@ -482,6 +482,10 @@ def test_without_a_server_it_says_where_it_looked(command, args):
         (["fit", "aligned", "--method", "constant"], "METHOD_CONSTANT is fitted from options"),
         (["calibrators", "list", "nobody"], "nobody"),
         (["calibrators", "show", NOBODY], "there is no such calibrator"),
+        (
+            ["calibrators", "show", "models/aligned/calibrators/CALIBRATOR"],
+            "whose last part is hexadecimal",
+        ),
         (["calibrators", "activate", "x"], "no calibrator's id begins with 'x'"),
         (["calibrators", "rollback", NOBODY], "there is no such calibrator"),
     ],

@@ -189,6 +189,19 @@ def test_a_calibrator_is_read_whole():
     )
 
 
+def test_what_a_calibrator_tells_by_name_is_in_the_order_of_the_names():
+    """The order of a message's is another in every process, and a file of JSON would be."""
+    names = [f"name_{i}" for i in range(9)]
+    message = pb.Calibrator(method=pb.METHOD_ISOTONIC)
+    for name in reversed(names):
+        message.metrics[name] = 0.5
+        message.provenance.versions[name] = "1"
+        message.parameters[name].values.append(1.0)
+    read = _calibrators.calibrator_of(message)
+    for told in (read.metrics, read.versions, read.parameters):
+        assert list(told) == names
+
+
 def test_what_a_calibrator_does_not_say_is_none():
     calibrator = _calibrators.calibrator_of(pb.Calibrator(method=pb.METHOD_ISOTONIC))
     assert calibrator.method is Method.ISOTONIC

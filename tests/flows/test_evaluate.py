@@ -11,7 +11,7 @@ from trueodds_service.prompts.formats import FORMAT_VERSION
 OTHER = {
     "another version of the formats": {"format_version": FORMAT_VERSION + 1},
     "another revision of the model": {"revision": "c" * 16},
-    "another way of reading": {"reading": "letter"},
+    "another way of reading, 'letter', not 'paren'": {"reading": "letter"},
 }
 
 

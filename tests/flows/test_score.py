@@ -81,6 +81,14 @@ async def test_a_calibrator_of_another_scope_is_refused_by_name(house, make_ques
     assert outcome.reason == reason
 
 
+async def test_a_refused_calibrator_tells_what_it_is_for(house, make_questions):
+    of_letters, of_another = house.stored(reading="letter"), house.stored(task="other")
+    [outcome] = await house.score(*make_questions(1), calibrator=of_letters.id)
+    assert "another way of reading, 'letter', not 'paren'" in str(outcome)
+    with pytest.raises(NotReady, match="another task, 'other'"):
+        await house.score(*make_questions(1), calibrator=of_another.id)
+
+
 TEXT_PROMPT, CHAT = TextPrompt("Which?"), ChatPrompt((("user", "Which?"),))
 CYCLIC, PRIOR = OrderCorrection.CYCLIC, OrderCorrection.PRIOR
 OWN = Format(identifier=" The")

@@ -106,9 +106,13 @@ def test_without_a_name_the_active_one_of_the_task_or_the_default(
 def test_a_mismatch_is_refused(constant, calibrate, task, refused):
     name = constant().name
     assert calibrate(name=name, task=task, reading={"format": "FORMAT_PAREN"}).calibrator == name
-    for wrong in ({"task": "other"}, {"reading": LETTER}):
-        with refused(FAILED_PRECONDITION, reason="SCOPE_MISMATCH"):
+    for wrong, fitted_for in (
+        ({"task": "other"}, f"another task, {task!r}"),
+        ({"reading": LETTER}, "another way of reading, 'paren', not 'letter'"),
+    ):
+        with refused(FAILED_PRECONDITION, reason="SCOPE_MISMATCH") as error:
             calibrate(name=name, **wrong)
+        assert error.value.details() == f"the calibrator was fitted for {fitted_for}"
 
 
 def test_a_row_that_is_wrong_fails_alone(constant, calibrate, details):

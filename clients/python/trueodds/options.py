@@ -208,7 +208,8 @@ def completed(given: Options, defaults: Options) -> Options:
     """
     for name in given:
         if name not in defaults:
-            raise TypeError(f"got an unexpected keyword argument {name!r}")
+            known = ", ".join(defaults)
+            raise TypeError(f"got an unexpected keyword argument {name!r}; there are {known}")
     return cast(Options, {**defaults, **given})
 
 

@@ -64,6 +64,11 @@ def mismatch(fitted_for: str) -> NotReady:
     return NotReady(f"the calibrator was fitted for {fitted_for}", reason="SCOPE_MISMATCH")
 
 
+def reading_mismatch(calibrator: Calibrator, reading: str) -> NotReady:
+    """What is wrong with applying a calibrator to what is read otherwise."""
+    return mismatch(f"another way of reading, {calibrator.scope.reading!r}, not {reading!r}")
+
+
 def options_mismatch(calibrator: Calibrator, options: int) -> NotReady | None:
     """What is wrong with applying a calibrator to a question of so many options."""
     if calibrator.scope.options in (0, options):  # 0: any number

@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 from trueodds_service.core.calibrators.base import Calibrator as Applied
 from trueodds_service.errors import NotReady, ServiceError
 from trueodds_service.flows.active_calibrators import Calibrators
-from trueodds_service.flows.apply_calibrator import distributions, mismatch, options_mismatch
+from trueodds_service.flows.apply_calibrator import (
+    distributions,
+    mismatch,
+    options_mismatch,
+    reading_mismatch,
+)
 from trueodds_service.flows.catalog import Catalog
 from trueodds_service.prompts.reading import Reading
 from trueodds_service.store.calibrator import Calibrator
@@ -107,9 +112,9 @@ async def _named(query: CalibrateQuery, calibrators: Calibrators) -> Calibrator 
         return None
     named = await calibrators.get(query.model, query.calibrator)
     if query.task and named.scope.task not in ("", query.task):
-        raise mismatch("another task")
+        raise mismatch(f"another task, {named.scope.task!r}")
     if query.reading is not None and not query.reading.is_way(named.scope.reading):
-        raise mismatch("another way of reading")
+        raise reading_mismatch(named, query.reading.key())
     applied = calibrators.applied(named)
     if isinstance(applied, ServiceError):
         raise applied

@@ -25,6 +25,7 @@ from trueodds_service.flows.apply_calibrator import (
     distributions,
     mismatch,
     options_mismatch,
+    reading_mismatch,
 )
 from trueodds_service.flows.arrays import long_work
 from trueodds_service.flows.catalog import Catalog
@@ -142,13 +143,13 @@ def _asked(query: EvaluateQuery, calibrator: Calibrator, catalog: Catalog) -> li
     if isinstance(source, FitScores):
         _check_options(calibrator, source.option_counts.tolist(), "scores.items[{}].logprobs")
         if query.reading is not None and not query.reading.is_way(scope.reading):
-            raise mismatch("another way of reading")
+            raise reading_mismatch(calibrator, query.reading.key())
         return []
     model, reading = catalog.find(query.model), query.reading or Reading()
     counts = [len(question.options) for question in source.questions]
     _check_options(calibrator, counts, "questions.items[{}].question.options")
-    if common_key(source.questions, reading) != scope.reading:
-        raise mismatch("another way of reading")
+    if (key := common_key(source.questions, reading)) != scope.reading:
+        raise reading_mismatch(calibrator, key)
     if scope.format_version != FORMAT_VERSION:
         raise mismatch("another version of the formats")
     if scope.revision != model.revision:

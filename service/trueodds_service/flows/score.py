@@ -19,6 +19,7 @@ from trueodds_service.flows.apply_calibrator import (
     distributions,
     mismatch,
     options_mismatch,
+    reading_mismatch,
 )
 from trueodds_service.flows.catalog import Catalog, ModelEntry, ServedModel
 from trueodds_service.flows.read import Read, Timings, read
@@ -189,7 +190,7 @@ def _applied(
     if wrong := options_mismatch(calibrator, scope.options):
         return wrong
     if calibrator.scope.reading != scope.reading:
-        return mismatch("another way of reading")
+        return reading_mismatch(calibrator, scope.reading)
     return calibrators.applied(calibrator)
 
 
@@ -238,7 +239,7 @@ async def _named_calibrator(
         return None
     named = await calibrators.get(model.name, query.calibrator)
     if named.scope.task and named.scope.task != query.task:
-        raise mismatch("another task")
+        raise mismatch(f"another task, {named.scope.task!r}")
     if named.scope.format_version != FORMAT_VERSION:
         raise mismatch("another version of the formats")
     if named.scope.revision != model.revision:

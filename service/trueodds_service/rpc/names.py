@@ -28,7 +28,8 @@ def parse_calibrator(name: str, field: str) -> tuple[str, str]:
     """The model's own name and the calibrator's id. Raises InvalidInput at ``field``."""
     match = _CALIBRATOR.fullmatch(name)
     if match is None:
-        raise InvalidInput(field, _expected("models/{model}/calibrators/{calibrator}", name))
+        pattern = "models/{model}/calibrators/{calibrator}, whose last part is hexadecimal"
+        raise InvalidInput(field, _expected(pattern, name))
     return match[1], match[2]
 
 
