@@ -39,7 +39,8 @@ def _run(name: str, drill: Drill, tries: int) -> Result:
         return drill.run(tries)
     except Exception as error:
         traceback.print_exc()
-        return Result(name, notes=[f"it could not be held: {type(error).__name__}: {error}"])
+        said = str(error).partition("\n")[0]
+        return Result(name, notes=[f"it could not be held: {type(error).__name__}: {said}"])
 
 
 def _line(result: Result) -> str:

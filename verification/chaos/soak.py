@@ -66,8 +66,7 @@ class _Third:
         return statistics.median(look.load for look in self.looks)
 
     def held(self, what: str) -> float:
-        values: list[float] = [getattr(look.held, what) for look in self.looks]
-        return statistics.median(values)
+        return float(statistics.median(getattr(look.held, what) for look in self.looks))
 
 
 def soak(minutes: int = TRIES) -> Result:
