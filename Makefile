@@ -88,7 +88,7 @@ study-real: $(READY)  ## read real models on a GPU; WHEELS and DATA are folders 
 	$(BIN)/python -m studies.real.align build/real/gemma build/real
 	$(BIN)/python -m studies.real.read --data $(DATA) --output build/real/real.npz \
 	  $(foreach name,gemma smollm2 $(ALIGNED),$(name)=build/real/$(name)) \
-	  --engine '{dtype: float32, gpus: 0.1, eager: true, kv_cache_gib: 6, max_tokens: 8192}'
+	  --engine '{dtype: bfloat16, gpus: 0.1, eager: true, kv_cache_gib: 6, max_tokens: 8192}'
 
 lock:  ## resolve the requirement lists again (needs uv)
 	requirements/lock.sh

@@ -68,7 +68,8 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         chat_template=_CHAT_TEMPLATE,
     )
     fast.save_pretrained(folder)
-    (folder / "config.json").write_text(json.dumps({"model_type": "llama"}))
+    config = {"model_type": "llama", "architectures": ["LlamaForCausalLM"]}
+    (folder / "config.json").write_text(json.dumps(config))
     (folder / "model.safetensors").write_bytes(b"weights")
     return folder
 

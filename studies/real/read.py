@@ -1,8 +1,8 @@
 """What models say of every question, read through the service: `python -m studies.real.read …`.
 
 Starts the service with some models, asks them in each way, and writes what came so far after each
-pass: the first questions of every task, then more, until all are asked or the time
-is up. A question that was not asked is NaN.
+pass: the first questions of every task, then more, until all are asked or the time is up, in the
+middle of a pass too. A question that was not answered is NaN.
 """
 
 import argparse
@@ -29,7 +29,7 @@ from trueodds_demo.service import running
 WAYS = ("paren/0", "paren/5", "letter/0", "letter/5", "paren/other")
 FORMATS = {"paren": Format.PAREN, "letter": Format.LETTER}
 # Of each task so many questions first, then so many, then all.
-PASSES = (40, 100, None)
+PASSES = (10, 40, 100, None)
 # In these the models' liking for a label is measured, too (PriDe): on so many questions a task.
 PRIORS, PRIOR_QUESTIONS = ("paren/0", "letter/0"), 8
 MOST_OPTIONS = 5
@@ -96,11 +96,16 @@ class Reading:
                         for key in self.priors
                         for place in range(len(self._tasks))
                     ]
-                await asyncio.gather(*asked)
+                try:
+                    async with asyncio.timeout(self._deadline - time.monotonic()):
+                        await asyncio.gather(*asked)
+                    in_time = True
+                except TimeoutError:
+                    in_time = False
                 self.save(output)
                 took, more = time.perf_counter() - started, self._answered() - before
                 print(f"{most}: {more} answers in {took:.0f} s; {self.errors} errors", flush=True)
-                if most is None or time.monotonic() > self._deadline:
+                if most is None or not in_time:
                     return
                 done = most
 
@@ -116,7 +121,7 @@ class Reading:
         name, kind = way.split("/")
         async with free:
             questions = task.questions[part]
-            if not questions or time.monotonic() > self._deadline:
+            if not questions:
                 return
             outcomes = await client.score_batch(
                 questions, model=model, shots=self._shots(place, kind), reading=FORMATS[name]

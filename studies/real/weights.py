@@ -48,6 +48,8 @@ def convert(wheels: Path, name: str, output: Path, dtype: torch.dtype) -> None:
     # What says that the weights are packed, which they are no more.
     if hasattr(model.config, "quantization_config"):
         del model.config.quantization_config
+    # A GGUF file does not name the class, without which vLLM takes Gemma for a model of embeddings.
+    model.config.architectures = [type(model).__name__]
     tied = {"lm_head.weight"} if model.config.tie_word_embeddings else set()
     weights = {k: v.to(dtype).contiguous() for k, v in model.state_dict().items() if k not in tied}
     save_file(weights, output / "model.safetensors", metadata={"format": "pt"})

@@ -50,11 +50,12 @@ def test_what_is_right_is_a_line_each_and_leaves_nothing(check, tmp_path, weight
         "ok     listen: 127.0.0.1:0",
         f"ok     store: sqlite:///{tmp_path}/trueodds.sqlite",
         f"ok     model good: weights {weights}",
+        f"ok     model good: config {weights}/config.json",
         f"ok     model good: tokenizer {weights}",
-        lines[4],
+        lines[5],
         f"{tmp_path}/serve.yaml: nothing wrong",
     ]
-    assert lines[4].startswith("ok     GPUs: ")
+    assert lines[5].startswith("ok     GPUs: ")
     assert [each.name for each in tmp_path.iterdir()] == ["serve.yaml"]
 
 
@@ -65,6 +66,7 @@ def damaged(tmp_path, weights):
     shutil.copytree(weights, folder)
     (folder / "model.safetensors").unlink()
     (folder / "tokenizer.json").write_text("{")
+    (folder / "config.json").write_text('{"model_type": "gemma3_text"}')
     return folder
 
 
@@ -90,7 +92,7 @@ def test_everything_that_is_wrong_is_told(check, bad, damaged, tmp_path, monkeyp
     status, lines = check(**bad)
     assert status == 1
     assert "secret" not in "".join(lines)
-    absent, listen, tls, store, weights, tokenizer, *others, gpus = wrong(lines)
+    absent, listen, tls, store, weights, config, tokenizer, *others, gpus = wrong(lines)
     assert absent == f"models: the weights of 'absent' are no folder ({tmp_path}/absent)"
     assert listen.startswith("listen: nowhere.invalid:1")
     assert tls.endswith(
@@ -99,10 +101,13 @@ def test_everything_that_is_wrong_is_told(check, bad, damaged, tmp_path, monkeyp
     assert store.startswith("store: postgres://me:***@db/x: ")
     assert "postgresql://" in store
     assert weights == f"model damaged: weights {damaged}: holds no weights (*.safetensors, *.bin)"
+    assert config.startswith(
+        f"model damaged: config {damaged}/config.json: names no `architectures`"
+    )
     assert tokenizer.startswith(f"model damaged: tokenizer {damaged}: its tokenizer cannot be load")
-    assert len(others) == 2, "of the folder that is not there"
+    assert len(others) == 3, "of the folder that is not there"
     assert gpus == "GPUs: 0 here: model greedy: 1 replica of 1 GPU, 0 GPUs are here"
-    assert lines[-1].endswith("serve.yaml: 9 wrong")
+    assert lines[-1].endswith("serve.yaml: 11 wrong")
 
 
 def test_serve_refuses_the_same_before_anything_starts(configure, damaged, capsys, monkeypatch):
@@ -112,8 +117,9 @@ def test_serve_refuses_the_same_before_anything_starts(configure, damaged, capsy
     said = capsys.readouterr().err.splitlines()
     assert said[0].startswith("error: store: sqlite:////proc/x/s.sqlite: ")
     assert said[1].startswith(f"  model damaged: weights {damaged}: ")
-    assert said[2].startswith(f"  model damaged: tokenizer {damaged}: ")
-    assert len(said) == 3
+    assert said[2].startswith(f"  model damaged: config {damaged}/config.json: ")
+    assert said[3].startswith(f"  model damaged: tokenizer {damaged}: ")
+    assert len(said) == 4
 
 
 @pytest.mark.parametrize(
@@ -191,7 +197,7 @@ def test_gpus_that_the_driver_does_not_tell_are_left_to_ray(
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     if visible is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert check()[1][4] == f"ok     GPUs: {told}"
+    assert check()[1][5] == f"ok     GPUs: {told}"
 
 
 def test_a_port_for_metrics_that_somebody_has(check):

@@ -1,6 +1,7 @@
 """A model's revision: what has to be the same for its calibrators to hold."""
 
 import hashlib
+import json
 from pathlib import Path
 
 from trueodds_service.errors import ConfigError
@@ -65,6 +66,23 @@ def check_weights(folder: Path) -> None:
                 "them as safetensors"
             )
         raise ConfigError(f"{folder}: holds no weights ({', '.join(_WEIGHTS)})")
+
+
+def check_architecture(folder: Path) -> None:
+    """Raises ConfigError when a model's ``config.json`` cannot be read or does not say what it is.
+
+    vLLM then guesses, and takes some models that write for models that only embed.
+    """
+    path = folder / "config.json"
+    try:
+        config = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be read as JSON ({type(error).__name__})") from error
+    if not (isinstance(config, dict) and config.get("architectures")):
+        raise ConfigError(
+            f'{path}: names no `architectures`, such as ["LlamaForCausalLM"]: vLLM would guess '
+            "what the model is"
+        )
 
 
 def _update_weights(

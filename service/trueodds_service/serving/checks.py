@@ -13,7 +13,7 @@ from trueodds_service.edge.tracing import check_installed
 from trueodds_service.errors import ServiceError
 from trueodds_service.hub import hub_name, pin
 from trueodds_service.prompts.loading import leave_torch_out
-from trueodds_service.revision import check_weights
+from trueodds_service.revision import check_architecture, check_weights
 from trueodds_service.serving.address import addresses, check_address, check_fixed
 from trueodds_service.serving.placement import place
 from trueodds_service.store import StoreError, probe, without_password
@@ -69,6 +69,10 @@ def _of_model(model: ModelSettings) -> Iterator[Finding]:
         yield _finding(f"{named} weights {name}", partial(pin, name))
         return
     yield _finding(f"{named} weights {model.weights}", partial(check_weights, model.weights))
+    yield _finding(
+        f"{named} config {model.weights / 'config.json'}",
+        partial(check_architecture, model.weights),
+    )
     yield _finding(
         f"{named} tokenizer {model.weights}", partial(load_tokenizer, model.weights, _ANY_LENGTH)
     )
