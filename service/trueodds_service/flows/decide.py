@@ -13,6 +13,9 @@ from trueodds_service.prompts.formats import DECISION
 from trueodds_service.prompts.question import Kind, Question
 from trueodds_service.prompts.reading import OrderCorrection, Reading
 
+# Of a question, in both contracts.
+FEWEST_OPTIONS, MOST_OPTIONS = 2, 255
+
 
 @dataclass(frozen=True, slots=True)
 class DecisionQuestion:

@@ -188,8 +188,8 @@ def _scope(query: FitQuery, model: ModelEntry) -> Scope:
             key, options = common_key(questions, query.reading), len(questions[0].options)
         case FitScores(logprobs=logprobs):
             options = logprobs.shape[1]
-        case NoData(options=options):
-            pass
+        case NoData(options=options, kind=kind):
+            key = key if kind is None else query.reading.key_of(kind)
     if query.any_options:
         options = 0
     return model.scope(query.task, key, options)

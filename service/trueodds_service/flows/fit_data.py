@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from trueodds_service.errors import InvalidInput, NotReady, ServiceError
 from trueodds_service.flows.catalog import ModelEntry, ServedModel
 from trueodds_service.flows.read import Read, read
-from trueodds_service.prompts.question import Question, Shot
+from trueodds_service.prompts.question import Kind, Question, Shot
 from trueodds_service.prompts.reading import Reading
 
 # Prompts scored between two reports of progress.
@@ -57,9 +57,13 @@ class FitScores:
 
 @dataclass(frozen=True, slots=True)
 class NoData:
-    """For methods that need none: the number of options that the calibrator is for; 0 for any."""
+    """For methods that need none: the number of options that the calibrator is for; 0 for any.
+
+    ``kind`` is that of the decisions that it is for; None for other questions.
+    """
 
     options: int
+    kind: Kind | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from trueodds_service.http.decisions import fitting, openai_body, systemone
+from trueodds_service.http.decisions import fitting, openai_body, systemone, temperatures
 from trueodds_service.http.endpoints import NDJSON
 from trueodds_service.http.refusals import JSON
 from trueodds_service.rpc.as_json import JsonMethod
@@ -18,6 +18,14 @@ _BODIES: dict[str, tuple[str, type[BaseModel]]] = {
     "/v1/decisions": ("OpenAI's decisions", openai_body.Request),
     "/v1/systemone": ("vLLM's structured decisions", systemone.Request),
     "/v1/decisions/calibrators": ("Calibrators from recorded decisions", fitting.Request),
+    "/v1/decisions/temperatures/import": (
+        "Calibrators of temperatures that were fitted elsewhere",
+        temperatures.ImportRequest,
+    ),
+    "/v1/decisions/temperatures/export": (
+        "The active temperatures, as a file that others read",
+        temperatures.ExportRequest,
+    ),
 }
 
 

@@ -57,17 +57,26 @@ class Reading:
         bring a prompt of their own are read in another way than those that the service renders,
         and so is each kind of decision.
         """
+        if question is None:
+            return self._key(None, None)
+        return self._key(question.kind, question.prompt)
+
+    def key_of(self, kind: Kind) -> str:
+        """The same for the decisions of a kind."""
+        return self._key(kind, None)
+
+    def _key(self, kind: Kind | None, prompt: Prompt | None) -> str:
         parts = [self.format.key]
-        if question is not None and question.kind is not None:
-            parts.insert(0, question.kind.value)
-        if question is not None and question.prompt is not None:
-            parts.insert(0, _KINDS[type(question.prompt)])
+        if kind is not None:
+            parts.insert(0, kind.value)
+        if prompt is not None:
+            parts.insert(0, _KINDS[type(prompt)])
         if self.normalization is not Normalization.SUM:
             parts.append(self.normalization.value + _digest(self.unconditional))
         if self.variants:
             parts.append("variants")
         # The labels of other decisions are answers by themselves: nothing is done to them.
-        if question is not None and question.kind not in (None, Kind.CHOICE):
+        if kind not in (None, Kind.CHOICE):
             return "+".join(parts)
         if self.redrawn:
             parts.append("redrawn")

@@ -4,7 +4,7 @@ Made from the descriptors: a method that the contract gains is here without a li
 """
 
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from trueodds_service.errors import InvalidInput
+from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.rpc.calibration.calibrators import calibrator_message
 from trueodds_service.rpc.json_bodies import beside, check_names, not_json
 from trueodds_service.rpc.services import DESCRIPTORS, Services
@@ -70,9 +71,10 @@ def status_json(error: Exception) -> bytes:
     return json_format.MessageToJson(of_any(error), indent=None).encode()
 
 
-def calibrator_json(calibrator: Calibrator, *, active: bool) -> bytes:
-    """A calibrator as the contract has it."""
-    return _as_json(calibrator_message(calibrator, active=active))
+def calibrators_json(fitted: Sequence[Calibrator], held: Calibrators) -> bytes:
+    """Calibrators as the contract has them; ``held`` knows which are active."""
+    told = [_as_json(calibrator_message(each, active=held.is_active(each))) for each in fitted]
+    return b'{"calibrators": [%b]}' % b", ".join(told)
 
 
 def _method(method: MethodDescriptor, servicer: Any) -> JsonMethod:

@@ -6,14 +6,13 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from trueodds_service.errors import InvalidInput, field
-from trueodds_service.flows.decide import DecisionQuestion
+from trueodds_service.flows.decide import FEWEST_OPTIONS, MOST_OPTIONS, DecisionQuestion
 from trueodds_service.http.decisions.bodies import Ours, Strict, as_json, check_options
 from trueodds_service.http.decisions.inputs import InputPart, Item, system_and_state, text_of
 from trueodds_service.http.decisions.tasks import TaskOf
 from trueodds_service.prompts.question import Kind
 
 MOST_QUESTIONS = 400
-MOST_OPTIONS = 255
 
 Instructions = str | list[InputPart]
 
@@ -34,7 +33,7 @@ class ChoiceValue(Strict):
 
 class Choice(_Question):
     type: Literal["choice"]
-    choices: list[ChoiceValue] = Field(min_length=2, max_length=MOST_OPTIONS)
+    choices: list[ChoiceValue] = Field(min_length=FEWEST_OPTIONS, max_length=MOST_OPTIONS)
 
     @model_validator(mode="after")
     def _check(self) -> "Choice":
@@ -52,7 +51,7 @@ class Level(Strict):
 
 class Score(_Question):
     type: Literal["score"]
-    levels: list[Level] = Field(min_length=2, max_length=MOST_OPTIONS)
+    levels: list[Level] = Field(min_length=FEWEST_OPTIONS, max_length=MOST_OPTIONS)
 
 
 Question = Annotated[Predicate | Choice | Score, Field(discriminator="type")]

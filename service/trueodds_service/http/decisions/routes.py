@@ -13,16 +13,24 @@ from trueodds_service.flows.catalog import Catalog
 from trueodds_service.flows.decide import Decision, decide
 from trueodds_service.flows.fit_decisions import fit_decisions
 from trueodds_service.flows.score import Answer
-from trueodds_service.http.decisions import fitting, openai_answers, openai_body, systemone
+from trueodds_service.flows.temperatures import active_temperatures, keep_temperatures
+from trueodds_service.http.decisions import (
+    fitting,
+    openai_answers,
+    openai_body,
+    systemone,
+    temperatures,
+)
 from trueodds_service.http.decisions.bodies import model_of, parsed
 from trueodds_service.http.decisions.tasks import HEADER, task_of
 from trueodds_service.http.endpoints import Door, Endpoint
 from trueodds_service.http.refusals import JSON, as_openai
-from trueodds_service.rpc.as_json import calibrator_json, status_json
+from trueodds_service.rpc.as_json import calibrators_json, status_json
 
 # What these are in the contract: the gate lets them in as that.
 _SCORES = "trueodds.v1.ScoringService/BatchScore"
 _FITS = "trueodds.v1.CalibrationService/FitCalibrator"
+_LISTS = "trueodds.v1.CalibrationService/ListCalibrators"
 
 
 class Decisions:
@@ -39,6 +47,8 @@ class Decisions:
             "/v1/decisions": (_SCORES, self.openai),
             "/v1/systemone": (_SCORES, self.systemone),
             "/v1/decisions/calibrators": (_FITS, self.fit),
+            "/v1/decisions/temperatures/import": (_FITS, self.import_temperatures),
+            "/v1/decisions/temperatures/export": (_LISTS, self.export_temperatures),
         }
         return [
             Route(path, Endpoint(door, method, answer, refuse), methods=["POST"])
@@ -59,8 +69,24 @@ class Decisions:
         request = await parsed(fitting.Request, body)
         asked = request.fit(http.headers.get(HEADER), self._settings.limits.max_fit_items)
         fitted = await fit_decisions(asked, self._catalog, self._calibrators)
-        told = [calibrator_json(each, active=self._calibrators.is_active(each)) for each in fitted]
-        return Response(b'{"calibrators": [%b]}' % b", ".join(told), media_type=JSON)
+        return Response(calibrators_json(fitted, self._calibrators), media_type=JSON)
+
+    async def import_temperatures(self, body: bytes, http: HttpRequest) -> Response:
+        request = await parsed(temperatures.ImportRequest, body)
+        kept = await keep_temperatures(
+            request.scope(http.headers.get(HEADER)),
+            request.file.temperatures(),
+            self._catalog,
+            self._calibrators,
+            activate=request.activate,
+        )
+        return Response(calibrators_json(kept, self._calibrators), media_type=JSON)
+
+    async def export_temperatures(self, body: bytes, http: HttpRequest) -> Response:
+        request = await parsed(temperatures.ExportRequest, body)
+        scope = request.scope(http.headers.get(HEADER))
+        active = active_temperatures(scope, self._catalog, self._calibrators)
+        return JSONResponse(temperatures.file_of(active))
 
     def _least(self, request: Any) -> float:
         own: float | None = request.min_option_mass

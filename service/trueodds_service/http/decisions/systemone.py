@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from trueodds_service.errors import InvalidInput, field
-from trueodds_service.flows.decide import DecisionQuestion
+from trueodds_service.flows.decide import FEWEST_OPTIONS, MOST_OPTIONS, DecisionQuestion
 from trueodds_service.flows.score import Answer
 from trueodds_service.http.decisions.answers import (
     expected_level,
@@ -16,7 +16,7 @@ from trueodds_service.http.decisions.answers import (
     probability_of_answer,
 )
 from trueodds_service.http.decisions.bodies import Ours, Strict, as_json, check_options
-from trueodds_service.http.decisions.openai_body import MOST_OPTIONS, MOST_QUESTIONS
+from trueodds_service.http.decisions.openai_body import MOST_QUESTIONS
 from trueodds_service.http.decisions.tasks import TaskOf
 from trueodds_service.prompts.question import Kind
 from trueodds_service.rpc.json_bodies import path_of
@@ -30,7 +30,7 @@ class Choice(_Question):
     """``criteria`` maps each option's name to a description, or to null."""
 
     type: Literal["choice"]
-    criteria: dict[str, Any] = Field(min_length=2, max_length=MOST_OPTIONS)
+    criteria: dict[str, Any] = Field(min_length=FEWEST_OPTIONS, max_length=MOST_OPTIONS)
 
 
 class Sides(Strict):
@@ -49,7 +49,7 @@ class Score(_Question):
     """``criteria`` are the levels, from the lowest on."""
 
     type: Literal["score"]
-    criteria: list[Any] = Field(min_length=2, max_length=MOST_OPTIONS)
+    criteria: list[Any] = Field(min_length=FEWEST_OPTIONS, max_length=MOST_OPTIONS)
 
 
 Question = Annotated[Choice | Noul | Score, Field(discriminator="type")]

@@ -1,0 +1,120 @@
+"""Files with temperatures, as other servers of decisions read them: bodies in, and files out.
+
+``{"temperature": T}`` with ``"format_version": 1`` is the content of a ``decision_config.json``,
+``{"temperature_by_options": {"2": T, …}}`` that of a ``decider_config.json``. Where a file has
+both, the number of options decides first; ``temperature_by_type`` goes before either.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from trueodds_service.core.fitting.temperature import DEFAULT_BOUNDS
+from trueodds_service.errors import InvalidInput
+from trueodds_service.flows.decide import FEWEST_OPTIONS, MOST_OPTIONS
+from trueodds_service.flows.temperatures import DecisionScope, Temperatures
+from trueodds_service.http.decisions.bodies import Strict, model_of
+from trueodds_service.http.decisions.tasks import task_of
+from trueodds_service.prompts.question import Kind
+
+_FORMAT_VERSION = 1
+# A predicate is answered yes or no.
+_OF_PREDICATES = (0, 2)
+# systemone's word for a predicate.
+_KINDS = {"predicate": Kind.PREDICATE, "noul": Kind.PREDICATE} | {
+    kind.value: kind for kind in (Kind.CHOICE, Kind.SCORE)
+}
+
+_COUNTS = {str(count): count for count in range(FEWEST_OPTIONS, MOST_OPTIONS + 1)}
+
+Temperature = Annotated[float, Field(ge=DEFAULT_BOUNDS[0], le=DEFAULT_BOUNDS[1])]
+
+
+class Table(Strict):
+    """A temperature for any number of options, and others for certain numbers."""
+
+    temperature: Temperature | None = None
+    temperature_by_options: Mapping[str, Temperature] = Field(default_factory=dict)
+
+    def by_options(self, path: str) -> dict[int, float]:
+        """0 is any number. Raises InvalidInput."""
+        found = {} if self.temperature is None else {0: self.temperature}
+        for said, temperature in self.temperature_by_options.items():
+            options = _COUNTS.get(said)
+            if options is None:
+                raise InvalidInput(
+                    f"{path}.temperature_by_options",
+                    f"has a name that is no number from {FEWEST_OPTIONS} to {MOST_OPTIONS}",
+                )
+            found[options] = temperature
+        return found
+
+
+class File(Table):
+    """What such a file holds. Nothing else in it is passed over: it might decide the answers."""
+
+    format_version: Literal[1] = 1
+    temperature_by_type: Mapping[Literal["predicate", "noul", "choice", "score"], Table] = Field(
+        default_factory=dict
+    )
+
+    def temperatures(self) -> Temperatures:
+        """Raises InvalidInput."""
+        common = self.by_options("file")
+        found = {kind: dict(common) for kind in Kind}
+        of_types: set[Kind] = set()
+        for name, table in self.temperature_by_type.items():
+            path, kind = f"file.temperature_by_type.{name}", _KINDS[name]
+            if kind in of_types:
+                raise InvalidInput(path, "is predicate by another name: say one of them")
+            of_types.add(kind)
+            found[kind] |= table.by_options(path)
+        predicates = found[Kind.PREDICATE]
+        found[Kind.PREDICATE] = {n: t for n, t in predicates.items() if n in _OF_PREDICATES}
+        found = {kind: table for kind, table in found.items() if table}
+        if not found:
+            raise InvalidInput("file", "has no temperature")
+        return found
+
+
+class ExportRequest(Strict):
+    """Which decisions the temperatures are of."""
+
+    model: str
+    task: str = ""
+    order: Literal["as_asked", "cyclic"] = "as_asked"
+
+    def scope(self, header: str | None) -> DecisionScope:
+        """Raises InvalidInput."""
+        own = self.task if "task" in self.model_fields_set or header is None else None
+        task = task_of(header, own)("", "task")
+        return DecisionScope(model_of(self.model), task, self.order == "cyclic")
+
+
+class ImportRequest(ExportRequest):
+    """A file's content, and what its temperatures are for."""
+
+    file: File
+    activate: bool = False
+
+
+def file_of(temperatures: Temperatures) -> dict[str, Any]:
+    """The plainest file that says all of it, and which ``File`` reads as the same."""
+    common = temperatures.get(Kind.CHOICE, {})
+    of_predicates = {n: t for n, t in common.items() if n in _OF_PREDICATES}
+    others = temperatures.get(Kind.SCORE, {}), temperatures.get(Kind.PREDICATE, {})
+    if others == (common, of_predicates):
+        return _table(common, versioned=True)
+    by_type = {kind.value: _table(table) for kind, table in temperatures.items()}
+    return {"temperature_by_type": by_type}
+
+
+def _table(by_options: Mapping[int, float], *, versioned: bool = False) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if 0 in by_options:
+        found = {"format_version": _FORMAT_VERSION} if versioned else {}
+        found["temperature"] = by_options[0]
+    if numbers := {str(n): t for n, t in sorted(by_options.items()) if n}:
+        found["temperature_by_options"] = numbers
+    return found

@@ -1,0 +1,143 @@
+"""Files with temperatures that circulate: taken in, used, and written as others read them."""
+
+import numpy as np
+import pytest
+
+from trueodds_service.http.decisions.temperatures import File, file_of
+
+IMPORT, EXPORT = "/v1/decisions/temperatures/import", "/v1/decisions/temperatures/export"
+
+
+@pytest.fixture
+def post(http, task):
+    def post(path, status=200, **body):
+        response = http.post(path, json={"model": "aligned", "task": task, **body})
+        assert response.status_code == status, response.text
+        return response.json()
+
+    return post
+
+
+@pytest.fixture
+def decide(client, task):
+    """The answer to a choice of so many options, and to a predicate."""
+
+    def decide(options):
+        choices = [{"value": f"option {number}"} for number in range(options)]
+        questions = [
+            {"type": "choice", "name": task, "instructions": "Which?", "choices": choices},
+            {"type": "predicate", "name": task, "instructions": "Is it so?"},
+        ]
+        asked = client.decisions.create(model="aligned", input="Now.", questions=questions)
+        return asked.answers
+
+    return decide
+
+
+def tempered(raw, temperature):
+    scores = np.log(raw) / temperature
+    return np.exp(scores) / np.exp(scores).sum()
+
+
+def test_one_temperature_is_for_every_type_and_number_of_options(post, decide):
+    kept = post(IMPORT, file={"format_version": 1, "temperature": 2.25}, activate=True)
+    scopes = {(e["scope"]["reading"], e["scope"].get("options", 0)) for e in kept["calibrators"]}
+    kinds = ("predicate", "choice", "score")
+    assert scopes == {(f"{kind}+decision-1", 0) for kind in kinds}
+    assert all(each["active"] and each["temperature"] == 2.25 for each in kept["calibrators"])
+    for options in (2, 5):
+        choice, predicate = decide(options)
+        assert choice.calibrated
+        assert predicate.calibrated
+        found = [each.probability for each in choice.probabilities]
+        assert found == pytest.approx(tempered(choice.raw_probabilities, 2.25), abs=1e-9)
+    assert post(EXPORT) == {"format_version": 1, "temperature": 2.25}
+
+
+def test_temperatures_by_the_number_of_options(post, decide):
+    file = {"temperature_by_options": {"2": 3.0, "4": 1.5}}
+    post(IMPORT, file=file, activate=True)
+    choice, predicate = decide(4)
+    assert [each.probability for each in choice.probabilities] == pytest.approx(
+        tempered(choice.raw_probabilities, 1.5), abs=1e-9
+    )
+    assert predicate.calibrated
+    assert not decide(3)[0].calibrated, "of three nothing was said"
+    assert post(EXPORT) == file
+
+
+def test_nothing_is_used_before_it_is_activated(post, decide):
+    kept = post(IMPORT, file={"temperature": 2.0})
+    assert not any(each["active"] for each in kept["calibrators"])
+    assert not decide(3)[0].calibrated
+    refused = post(EXPORT, status=400)
+    assert refused["error"]["code"] == "NOT_CALIBRATED"
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        {"format_version": 1, "temperature": 1.5},
+        {"temperature_by_options": {"2": 3.0, "255": 0.5}},
+        {"format_version": 1, "temperature": 1.5, "temperature_by_options": {"3": 2.0}},
+        {"temperature_by_type": {"choice": {"temperature": 2.0}}},
+        {
+            "temperature_by_type": {
+                "predicate": {"temperature_by_options": {"2": 1.5}},
+                "score": {"temperature": 2.0, "temperature_by_options": {"5": 1.0}},
+            }
+        },
+    ],
+)
+def test_what_is_written_says_what_was_read(file):
+    assert file_of(File.model_validate(file).temperatures()) == file
+
+
+def test_a_type_goes_before_what_is_said_of_all(post):
+    file = {"temperature": 2.0, "temperature_by_type": {"noul": {"temperature": 3.0}}}
+    kept = post(IMPORT, file=file)["calibrators"]
+    found = {each["scope"]["reading"]: each["temperature"] for each in kept}
+    assert found == {
+        "predicate+decision-1": 3.0,
+        "choice+decision-1": 2.0,
+        "score+decision-1": 2.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "field", "why"),
+    [
+        ({}, "file", "has no temperature"),
+        ({"temperature": 0}, "file.temperature", "greater than or equal to 0.001"),
+        ({"temperature": "2"}, "file.temperature", "valid number"),
+        ({"format_version": 2, "temperature": 1.0}, "file.format_version", "should be 1"),
+        ({"temperature": 1.0, "bias": [1]}, "file.bias", "no field here"),
+        ({"temperature_by_options": {"1": 2.0}}, "file.temperature_by_options", "from 2 to 255"),
+        ({"temperature_by_options": {"02": 2.0}}, "file.temperature_by_options", "from 2 to 255"),
+        (
+            {"temperature_by_type": {"noul": {"temperature": 1}, "predicate": {"temperature": 2}}},
+            "file.temperature_by_type.predicate",
+            "by another name",
+        ),
+    ],
+)
+def test_what_is_no_such_file_is_refused_by_its_field(post, file, field, why):
+    error = post(IMPORT, status=400, file=file)["error"]
+    assert error["param"] == field
+    assert why in error["message"]
+
+
+def test_what_is_more_than_a_temperature_is_not_written_as_one(post, http, task):
+    score = {"type": "score", "name": task, "instructions": "How?"}
+    score["levels"] = [{"label": name} for name in ("low", "high")]
+    decisions = [
+        {"input": f"Message {number}.", "questions": [score], "answers": [number % 2]}
+        for number in range(40)
+    ]
+    body = {"model": "aligned", "decisions": decisions, "method": "vector"}
+    [fitted] = http.post("/v1/decisions/calibrators", json=body).json()["calibrators"]
+    named = {"name": fitted["name"], "force": True}
+    http.post("/trueodds.v1.CalibrationService/ActivateCalibrator", json=named).raise_for_status()
+    error = post(EXPORT, status=400)["error"]
+    assert error["code"] == "NOT_A_TEMPERATURE"
+    assert fitted["name"] in error["message"]
