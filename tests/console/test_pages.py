@@ -101,21 +101,49 @@ def test_two_calibrators_beside_each_other(visit, taught, fitted):
     assert "Nothing differs" in body(page)
 
 
-def test_a_calibrator_measured(visit, fitted, tmp_path):
-    page = visit(f"calibrators/aligned/{fitted}/measure")
+@pytest.fixture
+def labelled(tmp_path):
     rows = (
         {"text": f"Is {number} so?", "options": ["yes", "no"], "answer": "yes"}
         for number in range(12)
     )
     file = tmp_path / "labelled.jsonl"
     file.write_text("\n".join(map(json.dumps, rows)))
-    page.locator("input[type=file]").set_input_files(file)
+    return file
+
+
+def test_a_calibrator_measured(visit, fitted, labelled):
+    page = visit(f"calibrators/aligned/{fitted}/measure")
+    page.locator("input[type=file]").set_input_files(labelled)
     page.wait_for_function("document.getElementById('questions').value !== ''")
     page.get_by_role("button", name="Measure").click()
     page.locator(".dot").first.wait_for()
     assert "The model was right" in body(page)
     assert "12 questions say little" in body(page)
     assert page.get_by_role("img").count() == 2
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_two_measured_side_by_side(visit, axe, fitted, taught, labelled, scheme):
+    view = {"width": 360, "height": 740}
+    page = visit(
+        f"calibrators/aligned/{fitted}/measure", color_scheme=scheme, viewport=view, bypass_csp=True
+    )
+    page.get_by_label("Questions with their answers").fill(labelled.read_text())
+    page.get_by_label("Beside it").select_option(taught)
+    page.get_by_role("button", name="Measure").click()
+    page.locator(".dot").first.wait_for()
+    assert page.get_by_role("img").count() == 3
+    titles = [each.split("\n")[0] for each in page.locator("figcaption h2").all_inner_texts()]
+    assert titles == ["Without", f"With {fitted[:8]}", f"With {taught[:8]}"]
+    rows = page.get_by_role("region", name="Metrics").locator("tbody tr")
+    losses = rows.first.locator("td").all_inner_texts()
+    assert len({losses[0], losses[1], losses[3]}) == 3, "three log losses, and two intervals"
+    assert page.locator("table.small").count() == 2
+    page.evaluate(axe)
+    found = page.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
+    assert [(each["id"], each["nodes"][0]["html"]) for each in found] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

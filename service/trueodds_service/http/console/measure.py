@@ -1,18 +1,20 @@
-"""A calibrator measured on questions with answers, before and after."""
+"""Calibrators measured on questions with answers: one, or two side by side, and none."""
 
 import json
 import operator
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.responses import Response
 
 from trueodds_service.errors import InvalidInput, ServiceError, Unauthenticated
+from trueodds_service.http.console import words
 from trueodds_service.http.console.contract import Fields
 from trueodds_service.http.console.drawing import Reliability, Square
-from trueodds_service.http.console.listing import get
+from trueodds_service.http.console.listing import all_of, get
 from trueodds_service.http.console.visit import Visit, sentence
-from trueodds_service.http.console.words import percent
+from trueodds_service.http.console.words import last_part, percent
 from trueodds_service.http.refusals import code
 
 # What the pages can read again: the built-in formats as they are.
@@ -36,16 +38,23 @@ async def measure(visit: Visit) -> Response:
         if reading is None:
             raise InvalidInput("reading", "is one that only the command can measure with")
         request = {
-            "name": shown["name"],
             "reading": {"format": reading},
             "questions": {"items": list(questions(visit.form.get("questions", "")))},
         }
-        last = await visit.contract.last_of("CalibrationService/EvaluateCalibrator", request)
+        measured = [shown]
+        if beside := visit.form.get("beside", ""):
+            measured.append(await get(visit.contract, shown["model"], beside))
+        reports = [
+            await visit.contract.last_of(
+                "CalibrationService/EvaluateCalibrator", {"name": each["name"], **request}
+            )
+            for each in measured
+        ]
     except Unauthenticated:
         raise
     except ServiceError as error:
         return await _page(visit, said=sentence(error), status=code(error))
-    return await _page(visit, report=as_shown(last["report"]))
+    return await _page(visit, report=as_shown([each["report"] for each in reports]))
 
 
 def questions(text: str) -> Iterator[Fields]:
@@ -87,43 +96,85 @@ def _text(value: Any) -> str:
     raise TypeError
 
 
-def as_shown(report: Fields) -> Fields:
-    """A ``Report`` of the contract in the words and pictures of the page."""
-    sides = {
-        side: Reliability(report[side]["equalWidth"], Square()) for side in ("before", "after")
-    }
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What the questions say of no calibrator, ``css`` "before", or of one. ``differences`` are
+    those to none.
+    """
+
+    css: str
+    title: str
+    reliability: Reliability
+    metrics: Fields
+    differences: Fields = field(default_factory=dict)
+    abstentions: Sequence[Fields] = ()
+
+
+# Of the calibrator that the page is of, and of the one beside it.
+_CSS = ("after", "beside")
+
+
+def as_shown(reports: Sequence[Fields]) -> Fields:
+    """``Report``s of the contract on the same questions, in the words and pictures of the page."""
+    first = reports[0]
+    names = [words.short(last_part(each["calibrator"]["name"])) for each in reports]
+    sides = [_side("before", "Without", first["before"])]
+    for css, name, each in zip(_CSS, names, reports, strict=False):
+        title = "With it" if len(reports) == 1 else f"With {name}"
+        sides.append(_side(css, title, each["after"], each["differences"], each["abstentions"]))
     return {
-        "items": report["items"],
-        "few": report["items"] < _FEW,
-        "same_data": report["dataHash"] == report["calibrator"]["provenance"]["dataHash"],
+        "items": first["items"],
+        "few": first["items"] < _FEW,
+        "flattered": [
+            name
+            for name, each in zip(names, reports, strict=True)
+            if each["dataHash"] == each["calibrator"]["provenance"]["dataHash"]
+        ],
         "sides": sides,
-        "metrics": {side: report[side]["metrics"] for side in sides},
-        "verdict": _verdict(report),
-        "abstentions": report["abstentions"],
-        "differences": report["differences"],
+        "verdict": _verdict(sides, names),
     }
 
 
-def _verdict(report: Fields) -> str:
-    """Whether it does better, by log loss, and whether that may be chance."""
-    difference = report["differences"].get("nll")
-    sure = ""
-    if difference is not None:
-        if difference["upper"] < 0:
-            sure = "It does better by more than chance explains."
-        elif difference["lower"] > 0:
-            sure = "It does worse by more than chance explains."
-        else:
-            sure = "On so many questions it cannot be told apart from no calibrator."
-    before, after = (
-        Reliability(report[side]["equalWidth"], Square()) for side in ("before", "after")
-    )
-    right, now_right = percent(before.right), percent(after.right)
-    said = f"The model was right {right} of the time, and said {percent(before.said)}. With this"
-    if right == now_right:
-        return f"{said} calibrator it says {percent(after.said)}. {sure}"
-    # It may change the choice.
-    return f"{said} calibrator it is right {now_right}, and says {percent(after.said)}. {sure}"
+def _side(
+    css: str,
+    title: str,
+    measured: Fields,
+    differences: Fields | None = None,
+    abstentions: Sequence[Fields] = (),
+) -> Side:
+    reliability = Reliability(measured["equalWidth"], Square())
+    return Side(css, title, reliability, measured["metrics"], differences or {}, abstentions)
+
+
+def _verdict(sides: Sequence[Side], names: Sequence[str]) -> str:
+    """Whether each does better than none, by log loss, and whether that may be chance."""
+    before, *after = sides
+    right = percent(before.reliability.right)
+    said = [
+        f"The model was right {right} of the time, and said {percent(before.reliability.said)}."
+    ]
+    for name, side in zip(names, after, strict=True):
+        which = "this calibrator" if len(after) == 1 else name
+        found = percent(side.reliability.right), percent(side.reliability.said)
+        # It may change the choice.
+        keeps = found[0] == right
+        said.append(
+            f"With {which} it says {found[1]}."
+            if keeps
+            else f"With {which} it is right {found[0]}, and says {found[1]}."
+        )
+        said.append(_sure(side.differences.get("nll")))
+    return " ".join(filter(None, said))
+
+
+def _sure(difference: Fields | None) -> str:
+    if difference is None:
+        return ""
+    if difference["upper"] < 0:
+        return "It does better by more than chance explains."
+    if difference["lower"] > 0:
+        return "It does worse by more than chance explains."
+    return "On so many questions it cannot be told apart from no calibrator."
 
 
 async def _calibrator(visit: Visit) -> Fields:
@@ -135,12 +186,22 @@ async def _page(
     visit: Visit, *, said: str = "", report: Fields | None = None, status: int = 200
 ) -> Response:
     shown = await _calibrator(visit)
+    found, _ = await all_of(visit.contract, shown["model"], shown["scope"]["task"])
     return visit.page(
         "measure.html",
         status,
         calibrator=shown,
+        others=[each for each in found if _is_like(each, shown)],
         can_read=shown["scope"]["reading"] in READINGS,
         questions=visit.form.get("questions", ""),
+        beside=visit.form.get("beside", ""),
         said=said,
         report=report,
     )
+
+
+def _is_like(one: Fields, shown: Fields) -> bool:
+    """Whether the same questions can be measured with another, too."""
+    counts = {one["scope"]["options"], shown["scope"]["options"]} - {0}
+    same = one["scope"]["reading"] == shown["scope"]["reading"]
+    return one["id"] != shown["id"] and same and len(counts) <= 1
