@@ -92,6 +92,7 @@ DOORS = {
     ("edge", "flows"): {"flows.following", "flows.store_calls"},
     ("edge", "store"): {"store.keys"},
     ("flows", "store"): {
+        "store.alerts",
         "store.base",
         "store.calibrator",
         "store.errors",
@@ -99,7 +100,7 @@ DOORS = {
         "store.records",
         "store.views",
     },
-    ("rpc", "store"): {"store.calibrator", "store.outcomes", "store.records"},
+    ("rpc", "store"): {"store.alerts", "store.calibrator", "store.outcomes", "store.records"},
 }
 
 # The rooms of core, and the others that each may import.

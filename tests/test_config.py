@@ -8,16 +8,20 @@ from pydantic import ValidationError
 
 from trueodds_service.config import (
     MAX_LORA_RANK,
+    AlertSettings,
     CertificateClient,
     DecisionSettings,
     FakeSettings,
     Limits,
     ModelSettings,
     Observability,
+    OutcomeSettings,
+    ProposalSettings,
     Scaling,
     Settings,
     Tls,
     VllmSettings,
+    Webhook,
     load,
     read,
 )
@@ -87,6 +91,34 @@ BAD_SETTINGS = {
     "a model without a name": (_set("models.0", {"weights": "weights"}), "models.0.name"),
     "weights of no model": (_set("models.0.weights", "."), "models"),
     "weights that are not there": (_set("models.0.weights", "nowhere"), "models"),
+    "a webhook without a secret": (
+        _set("alerts", {"webhook": {"url": "https://a.example"}}),
+        "alerts.webhook",
+    ),
+    "a webhook with two secrets": (
+        _set(
+            "alerts",
+            {"webhook": {"url": "https://a.example", "secret_file": "s", "secret_env": "S"}},
+        ),
+        "alerts.webhook",
+    ),
+    **{
+        f"a webhook at {url}": (
+            _set("alerts", {"webhook": {"url": url, "secret_env": "S"}}),
+            "alerts.webhook.url",
+        )
+        for url in [
+            "ftp://a.example",
+            "https://",
+            "https://user:word@a.example",
+            "https://a.example:port",
+            "https://a.example/a b",
+        ]
+    },
+    "alerts that are looked for all the time": (
+        _set("alerts", {"check_seconds": 0}),
+        "alerts.check_seconds",
+    ),
     "two models of one name": (_set("models", [MODEL, MODEL]), "models"),
     "a teacher that is not there": (_set("models.0.teacher", "base"), "models"),
     "its own teacher": (_set("models.0.teacher", "aligned"), "models.0"),
@@ -460,6 +492,10 @@ def test_the_production_configuration_has_every_setting_and_its_default():
         Tls: content["tls"],
         DecisionSettings: content["decisions"],
         Observability: content["observability"],
+        OutcomeSettings: content["outcomes"],
+        AlertSettings: content["alerts"],
+        Webhook: content["alerts"]["webhook"],
+        ProposalSettings: content["alerts"]["proposal"],
         CertificateClient: content["clients"][0],
         ModelSettings: {name: value for model in models for name, value in model.items()},
         VllmSettings: models[0]["engine"],
@@ -469,6 +505,8 @@ def test_the_production_configuration_has_every_setting_and_its_default():
         assert given.keys() == kind.model_fields.keys(), kind.__name__
     assert Limits(**content["limits"]) == Limits()
     assert DecisionSettings(**content["decisions"]) == DecisionSettings()
+    assert OutcomeSettings(**content["outcomes"]) == OutcomeSettings()
+    assert AlertSettings(**{**content["alerts"], "webhook": None}) == AlertSettings()
     assert Observability(**content["observability"]) == Observability()
     assert VllmSettings(**{**models[0]["engine"], "replicas": None}) == VllmSettings()
     assert Scaling(**models[0]["engine"]["replicas"]) == Scaling(max=4)

@@ -51,7 +51,7 @@ def exposed():
     requests.ended("m", "OK", "", "t", 0.1)
     requests.answered(Answered("m", calibrated=1, raw=0, failed={"WHY": 1}), "t")
     requests.over_quota(OverQuota(Subject("t"), What.REQUESTS, 1, 1))
-    state = GatewayState({"m": "READY"}, {"m": 1}, {}, 0.1, is_stale=False)
+    state = GatewayState({"m": "READY"}, {"m": 1}, {}, {("m", "too_high"): 1}, 0.1, is_stale=False)
     gateway.registry.register(Asked(lambda: of_state(state)))
     gateway.registry.register(Asked(lambda: of_loads({"m": Load()})))
     ReplicaMetrics(replica.registry, "m", lambda: EngineState(*range(7)))

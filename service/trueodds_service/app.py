@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from trueodds_service.config import Settings, VllmSettings
 from trueodds_service.edge.admission.work import Work
@@ -17,18 +19,30 @@ from trueodds_service.edge.quotas.quotas import Quotas
 from trueodds_service.edge.tls import Certificates
 from trueodds_service.edge.tracing import Tracing
 from trueodds_service.edge.watch import Watch
+from trueodds_service.edge.webhook import WebhookClient
 from trueodds_service.engine.base import Engine, EngineInfo
 from trueodds_service.errors import ModelFault
+from trueodds_service.flows import deliveries
 from trueodds_service.flows.active_calibrators import Calibrators
+from trueodds_service.flows.alerts import Alerts
 from trueodds_service.flows.catalog import Catalog, ModelEntry, ServedModel
+from trueodds_service.flows.deliveries import Deliveries
+from trueodds_service.flows.following import follow
 from trueodds_service.flows.outcomes import Outcomes
+from trueodds_service.flows.promises import Promise
 from trueodds_service.http.door import http_server
 from trueodds_service.prompts.tokenizer import PromptTokenizer
 from trueodds_service.revision import model_revision, tokenizer_revision
 from trueodds_service.rpc.as_json import json_methods
 from trueodds_service.rpc.server import Server
 from trueodds_service.rpc.services import Services
-from trueodds_service.store import SqlCalibratorStore, SqlKeyStore, SqlOutcomeStore, upgrade
+from trueodds_service.store import (
+    SqlAlertStore,
+    SqlCalibratorStore,
+    SqlKeyStore,
+    SqlOutcomeStore,
+    upgrade,
+)
 
 # One place for the token that is read, one for the identifier that may be forced before it.
 _ANSWER_TOKENS = 2
@@ -75,7 +89,19 @@ class App:
         }
         self._store = SqlCalibratorStore(settings.store)
         self._calibrators = Calibrators(self._store, lambda: upgrade(settings.store))
-        self._outcomes = Outcomes(SqlOutcomeStore(settings.store))
+        outcome_store = SqlOutcomeStore(settings.store)
+        self._outcomes = Outcomes(outcome_store)
+        self._alert_settings = settings.alerts
+        webhook = None if settings.alerts is None else settings.alerts.webhook
+        self._alerts = Alerts(
+            SqlAlertStore(settings.store),
+            outcome_store,
+            self._calibrators,
+            deliver=webhook is not None,
+        )
+        self._deliveries = (
+            Deliveries(self._alerts, WebhookClient(webhook).post) if webhook is not None else None
+        )
         self._catalog = Catalog(
             {
                 model.name: ModelEntry(
@@ -139,9 +165,18 @@ class App:
             asyncio.create_task(self._calibrators.follow()),
             asyncio.create_task(self._outcomes.prune(keep, self._kept_outcomes.at_most)),
         ]
+        self._background += [asyncio.create_task(each) for each in self._watching()]
         await self._server.start()
         if self._http is not None:
             await self._http.start()
+
+    def _watching(self) -> Iterator[Coroutine[Any, Any, None]]:
+        """What goes on by itself about calibrators that may no longer hold."""
+        calls = self._alerts.calls
+        if self._alert_settings is not None:
+            yield follow(self._alerts.look, calls, self._alert_settings.check_seconds)
+        if self._deliveries is not None:
+            yield follow(self._deliveries.deliver, calls, deliveries.POLL_SECONDS)
 
     def _find_revisions(self) -> None:
         """Reads the weights, which takes minutes where nobody has read them here before."""
@@ -177,10 +212,13 @@ class App:
 
     def _state(self) -> GatewayState:
         active, damaged = self._calibrators.counts()
+        models = {name: state for name, (state, _) in self.states().items()}
+        alerted = self._alerts.counts()
         return GatewayState(
-            models={name: state for name, (state, _) in self.states().items()},
+            models=models,
             active=active,
             damaged=damaged,
+            alerted={(m, test): alerted.get((m, test), 0) for m in models for test in Promise},
             snapshot_seconds=self._calibrators.known_seconds,
             is_stale=self._calibrators.stale,
         )
@@ -197,6 +235,7 @@ class App:
                 await task
         await self._identities.close()
         self._calibrators.close()
+        self._alerts.close()
         self._outcomes.close()
         self._store.close()
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from trueodds_service.flows import drift as drift_module
-from trueodds_service.flows.drift import Promise, drift
+from trueodds_service.flows.drift import drift
+from trueodds_service.flows.promises import Promise
 from trueodds_service.flows.receipts import FLOAT
 from trueodds_service.store.outcomes import Kept
 

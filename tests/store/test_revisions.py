@@ -8,7 +8,7 @@ import sqlite3
 import struct
 from contextlib import closing
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ from trueodds_service.store import (
     FitRequest,
     Prior,
     Selection,
+    SqlAlertStore,
     SqlCalibratorStore,
     SqlKeyStore,
     SqlOutcomeStore,
@@ -64,7 +65,7 @@ def test_there_is_a_database_of_each_revision(kind, new_migrated_url):
     } == released
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005"])
 def test_calibrators_keep_their_ids_and_answer(old_url, make, revision):
     url = old_url(revision)
     upgrade(url)
@@ -81,7 +82,7 @@ def test_calibrators_keep_their_ids_and_answer(old_url, make, revision):
     store.close()
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005"])
 def test_an_upgraded_database_has_the_tables_of_a_new_one(old_url, revision):
     url = old_url(revision)
     upgrade(url)
@@ -91,7 +92,7 @@ def test_an_upgraded_database_has_the_tables_of_a_new_one(old_url, revision):
     engine.dispose()
 
 
-@pytest.mark.parametrize("revision", ["0002", "0003", "0004"])
+@pytest.mark.parametrize("revision", ["0002", "0003", "0004", "0005"])
 def test_all_that_the_second_revision_knows_is_kept(old_url, make, revision):
     url = old_url(revision)
     upgrade(url)
@@ -126,7 +127,7 @@ def test_all_that_the_second_revision_knows_is_kept(old_url, make, revision):
     store.close()
 
 
-@pytest.mark.parametrize("revision", ["0003", "0004"])
+@pytest.mark.parametrize("revision", ["0003", "0004", "0005"])
 def test_all_that_the_third_revision_knows_is_kept(old_url, make, acting_for, revision):
     url = old_url(revision)
     upgrade(url)
@@ -149,8 +150,9 @@ def test_all_that_the_third_revision_knows_is_kept(old_url, make, acting_for, re
     keys.close()
 
 
-def test_all_that_the_fourth_revision_knows_is_kept(old_url):
-    url = old_url("0004")
+@pytest.mark.parametrize("revision", ["0004", "0005"])
+def test_all_that_the_fourth_revision_knows_is_kept(old_url, revision):
+    url = old_url(revision)
     upgrade(url)
     outcomes = SqlOutcomeStore(url)
     [kept] = outcomes.of_calibrator("0123456789abcdef")
@@ -158,4 +160,22 @@ def test_all_that_the_fourth_revision_knows_is_kept(old_url):
     assert struct.unpack("<4f", kept.calibrated) == pytest.approx((0.2, 0.4, 0.2, 0.2))
     assert kept.answered_at == datetime(2026, 11, 1, tzinfo=UTC)
     assert len(outcomes.seal()) == 32
+    outcomes.close()
+
+
+def test_all_that_the_fifth_revision_knows_is_kept(old_url, make):
+    url = old_url("0005")
+    upgrade(url)
+    alerts, outcomes = SqlAlertStore(url), SqlOutcomeStore(url)
+    calibrator = make(0.1 + 0.2, task="anatomy")
+    [told] = alerts.page("demo-aligned", calibrator.id, page_size=10).alerts
+    assert (told.alert.test, told.alert.scope) == ("too_high", calibrator.scope)
+    assert (told.alert.log_evidence, told.alert.through) == (5.25, 121)
+    assert told.alert.created_at == datetime(2026, 11, 29, tzinfo=UTC)
+    assert told.proposal.differences == {"brier": (-0.1, -0.15, -0.05)}
+    assert not told.proposal.is_waiting
+    assert not alerts.add(told.alert, deliver=True, propose=True), "it is known"
+    assert alerts.claim_delivery(timedelta(minutes=1)) == (told.alert, 2)
+    assert outcomes.corrections() == {"0123456789abcdef": 3}
+    alerts.close()
     outcomes.close()

@@ -2,7 +2,13 @@
 
 from trueodds_service.config.edge import CertificateClient, Observability, RequestLog, Tls, Tracing
 from trueodds_service.config.engines import FakeSettings, Scaling, VllmSettings
-from trueodds_service.config.flows import DecisionSettings, OutcomeSettings
+from trueodds_service.config.flows import (
+    AlertSettings,
+    DecisionSettings,
+    OutcomeSettings,
+    ProposalSettings,
+    Webhook,
+)
 from trueodds_service.config.limits import Limits, Quota, Quotas, Rates, TenantQuota
 from trueodds_service.config.models import MODEL_NAME, ModelSettings
 from trueodds_service.config.reading import MAX_LORA_RANK, load, read
@@ -11,6 +17,7 @@ from trueodds_service.config.settings import Settings, is_loopback
 __all__ = [
     "MAX_LORA_RANK",
     "MODEL_NAME",
+    "AlertSettings",
     "CertificateClient",
     "DecisionSettings",
     "FakeSettings",
@@ -18,6 +25,7 @@ __all__ = [
     "ModelSettings",
     "Observability",
     "OutcomeSettings",
+    "ProposalSettings",
     "Quota",
     "Quotas",
     "Rates",
@@ -28,6 +36,7 @@ __all__ = [
     "Tls",
     "Tracing",
     "VllmSettings",
+    "Webhook",
     "is_loopback",
     "load",
     "read",

@@ -187,6 +187,12 @@ def _absolute(settings: Settings, root: Path) -> Settings:
         # Not resolved: what replaces a certificate often replaces a link.
         paths = {name: root / path for name, path in settings.tls if path is not None}
         absolute["tls"] = settings.tls.model_copy(update=paths)
+    alerts = settings.alerts
+    if alerts is not None and alerts.webhook is not None and alerts.webhook.secret_file is not None:
+        webhook = alerts.webhook.model_copy(
+            update={"secret_file": root / alerts.webhook.secret_file}
+        )
+        absolute["alerts"] = alerts.model_copy(update={"webhook": webhook})
     return settings.model_copy(update=absolute)
 
 

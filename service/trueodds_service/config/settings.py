@@ -7,7 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from trueodds_service.config.edge import CertificateClient, Observability, Tls, Tracing
-from trueodds_service.config.flows import DecisionSettings, OutcomeSettings
+from trueodds_service.config.flows import AlertSettings, DecisionSettings, OutcomeSettings
 from trueodds_service.config.limits import Limits, Quotas
 from trueodds_service.config.models import ModelSettings
 from trueodds_service.config.section import Section
@@ -32,6 +32,8 @@ class Settings(Section):
     quotas: Quotas = Quotas()
     decisions: DecisionSettings = DecisionSettings()
     outcomes: OutcomeSettings = OutcomeSettings()
+    alerts: AlertSettings | None = AlertSettings()
+    """null: nobody looks by himself whether calibrators still hold."""
     tls: Tls | None = None
     """TLS, 1.2 or later, for all that it listens at. Left out, it answers in the clear."""
     insecure: bool = False

@@ -91,6 +91,11 @@ class Calibrators:
         return active, damaged
 
     @property
+    def answering(self) -> Mapping[str, Calibrator]:
+        """All that are active, of every tenant, by their ids."""
+        return {each.id: each for each in self._snapshot.active.values()}
+
+    @property
     def is_known(self) -> bool:
         """Whether the store has answered yet."""
         return self._known_at is not None
@@ -255,15 +260,22 @@ class Calibrators:
             await self.refresh()
         return kept
 
-    async def activate(self, calibrator: Calibrator, *, force: bool = False) -> None:
-        """Raises NotReady if its fit is degenerate, unless forced or active as it is."""
+    async def activate(
+        self, calibrator: Calibrator, *, force: bool = False, instead_of: str | None = None
+    ) -> None:
+        """Raises NotReady if its fit is degenerate, unless forced or active as it is.
+
+        ``instead_of`` is what has to be active till then: NotReady where it is not.
+        """
         if calibrator.degenerate and not force and not self.is_active(calibrator):
             raise NotReady(
                 f"the fit is degenerate: {calibrator.degenerate}; force its activation if you "
                 "mean it",
                 reason="DEGENERATE_FIT",
             )
-        await self.ask(self.store.activate, calibrator.scope.model, calibrator.id)
+        await self.ask(
+            self.store.activate, calibrator.scope.model, calibrator.id, expected_id=instead_of
+        )
         await self.refresh()
 
     async def delete(self, calibrator: Calibrator | Damaged) -> None:

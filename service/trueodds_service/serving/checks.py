@@ -10,6 +10,7 @@ from trueodds_service.app import load_tokenizer
 from trueodds_service.config import ModelSettings, Settings
 from trueodds_service.edge import tls
 from trueodds_service.edge.tracing import check_installed
+from trueodds_service.edge.webhook import read_secret
 from trueodds_service.errors import ServiceError
 from trueodds_service.hub import hub_name, pin
 from trueodds_service.prompts.loading import leave_torch_out
@@ -47,6 +48,8 @@ def look(settings: Settings, *, in_cluster: bool = False) -> Iterator[Finding]:
         yield _finding(f"certificates: {settings.tls.cert}", partial(tls.read, settings.tls))
     if settings.tracing is not None:
         yield _finding(f"tracing: {settings.tracing.endpoint}", check_installed)
+    if settings.alerts is not None and (webhook := settings.alerts.webhook) is not None:
+        yield _finding(f"webhook: {webhook.url}", partial(read_secret, webhook))
     yield _finding(f"store: {without_password(settings.store)}", lambda: probe(settings.store))
     for model in settings.models:
         yield from _of_model(model)

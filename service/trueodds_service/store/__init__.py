@@ -4,6 +4,15 @@ A calibrator is immutable and named by its content. What answers in a scope is t
 that scope's append-only history of activations. SQLAlchemy and Alembic are named here only.
 """
 
+from trueodds_service.store.alerts import (
+    Alert,
+    AlertPage,
+    Delivery,
+    Proposal,
+    SqlAlertStore,
+    Told,
+    Wanted,
+)
 from trueodds_service.store.audit import Action, AuditEntry, audit_log
 from trueodds_service.store.base import CalibratorStore
 from trueodds_service.store.calibrator import Calibrator
@@ -44,6 +53,8 @@ from trueodds_service.store.views import Page, Snapshot
 __all__ = [
     "Action",
     "Activation",
+    "Alert",
+    "AlertPage",
     "ApiKey",
     "AuditEntry",
     "BadArchive",
@@ -53,6 +64,7 @@ __all__ = [
     "CalibratorStore",
     "Candidate",
     "Contradiction",
+    "Delivery",
     "FitRequest",
     "Kept",
     "KeyNameTaken",
@@ -62,6 +74,7 @@ __all__ = [
     "Outcome",
     "Page",
     "Prior",
+    "Proposal",
     "Provenance",
     "Recorded",
     "RequestReused",
@@ -69,6 +82,7 @@ __all__ = [
     "Scope",
     "Selection",
     "Snapshot",
+    "SqlAlertStore",
     "SqlCalibratorStore",
     "SqlKeyStore",
     "SqlOutcomeStore",
@@ -76,6 +90,8 @@ __all__ = [
     "StoreCorrupt",
     "StoreError",
     "StoreUnavailable",
+    "Told",
+    "Wanted",
     "audit_log",
     "check_current",
     "export_store",

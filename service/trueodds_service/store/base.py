@@ -77,13 +77,17 @@ class CalibratorStore(Protocol):
         """
         ...
 
-    def activate(self, model: str, calibrator_id: str) -> Activation:
+    def activate(
+        self, model: str, calibrator_id: str, *, expected_id: str | None = None
+    ) -> Activation:
         """Make a calibrator answer in its scope; appends to the scope's history.
 
         Where it is the active one already, nothing changes and its activation is returned.
+        With ``expected_id`` it only takes the place of that one.
 
         Raises:
             CalibratorNotFound: the model has none of that id.
+            NotActive: the active calibrator is not the expected one.
         """
         ...
 

@@ -1,19 +1,19 @@
 """Outcomes: which option of an answered question was right, kept with what the answer said."""
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from trueodds_service.store.activations import find_scope
 from trueodds_service.store.convert import scope_row
 from trueodds_service.store.database import Database
 from trueodds_service.store.records import Scope
-from trueodds_service.store.tables import SEAL_ID, OutcomeRow, SealRow
+from trueodds_service.store.tables import SEAL_ID, CorrectionsRow, OutcomeRow, SealRow
 
 # Databases bound how many values a statement may have; SQLite once had 999.
 _AT_ONCE = 500
@@ -48,13 +48,14 @@ class Recorded(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """An outcome as a test needs it."""
+    """An outcome as a test needs it; positions grow in the order of the first words."""
 
     choice: int
     option: int | None
     probabilities: bytes
     calibrated: bytes
     answered_at: datetime
+    position: int = 0
 
 
 class SqlOutcomeStore:
@@ -78,7 +79,6 @@ class SqlOutcomeStore:
     def record(self, outcomes: Sequence[Outcome]) -> Recorded:
         """Keeps outcomes, or none of them; of the same answer, the last that is told holds."""
         last = {each.answer_id: each for each in outcomes}
-        new = corrected = 0
         with self._database.writing() as session:
             known = dict(_known(session, list(last)))
             fresh = [each for name, each in last.items() if name not in known]
@@ -87,24 +87,48 @@ class SqlOutcomeStore:
             for start in range(0, len(rows), _AT_ONCE):
                 session.execute(insert(OutcomeRow), rows[start : start + _AT_ONCE])
             new = len(rows)
-            for name, option in known.items():
-                if option != last[name].option:
-                    corrected += 1
-                    row = update(OutcomeRow).filter_by(answer_id=name)
-                    session.execute(row.values(option=last[name].option))
+            changed = [last[name] for name, option in known.items() if option != last[name].option]
+            for each in changed:
+                row = update(OutcomeRow).filter_by(answer_id=each.answer_id)
+                session.execute(row.values(option=each.option))
+            corrected = len(changed)
+            _note_corrections(session, {each.calibrator for each in changed})
         return Recorded(new, corrected, len(outcomes) - new - corrected)
 
-    def of_calibrator(self, calibrator: str) -> list[Kept]:
-        """The outcomes of a calibrator's answers, in the order of the first word of each."""
-        query = select(
-            OutcomeRow.choice,
-            OutcomeRow.option,
-            OutcomeRow.probabilities,
-            OutcomeRow.calibrated,
-            OutcomeRow.answered_at,
-        ).filter_by(calibrator_id=calibrator)
+    def of_calibrator(
+        self, calibrator: str, *, after: int = 0, at_most: int | None = None
+    ) -> list[Kept]:
+        """The outcomes of a calibrator's answers, in the order of the first word of each.
+
+        Those after a position, and the first of them, where told.
+        """
+        query = _kept(calibrator, after).order_by(OutcomeRow.position).limit(at_most)
         with self._database.reading() as session:
-            return [Kept(*row) for row in session.execute(query.order_by(OutcomeRow.position))]
+            return [Kept(*row) for row in session.execute(query)]
+
+    def newest(
+        self, calibrator: str, at_most: int, *, after: int = 0, known: bool = True
+    ) -> list[Kept]:
+        """The last of them in the same order: with ``known``, of those with a right option."""
+        query = _kept(calibrator, after)
+        if known:
+            query = query.where(OutcomeRow.option.is_not(None))
+        query = query.order_by(OutcomeRow.position.desc()).limit(at_most)
+        with self._database.reading() as session:
+            return [Kept(*row) for row in session.execute(query)][::-1]
+
+    def told_of(self, after: int) -> dict[str, int]:
+        """The calibrators that have outcomes after a position, and where each one's last is."""
+        query = select(OutcomeRow.calibrator_id, func.max(OutcomeRow.position))
+        query = query.where(OutcomeRow.position > after).group_by(OutcomeRow.calibrator_id)
+        with self._database.reading() as session:
+            return {each: last for each, last in session.execute(query)}  # noqa: C416 (rows)
+
+    def corrections(self) -> dict[str, int]:
+        """How often outcomes were corrected, by calibrator; of others they never were."""
+        query = select(CorrectionsRow.calibrator_id, CorrectionsRow.number)
+        with self._database.reading() as session:
+            return {each: number for each, number in session.execute(query)}  # noqa: C416 (rows)
 
     def prune(self, *, keep: timedelta, at_most: int) -> int:
         """Forgets what is older than ``keep``, and all but the newest ``at_most``; how many."""
@@ -119,6 +143,21 @@ class SqlOutcomeStore:
     def close(self) -> None:
         """Close the connections that are not in use."""
         self._database.close()
+
+
+def _kept(calibrator: str, after: int) -> Select[Any]:
+    columns = (getattr(OutcomeRow, name) for name in Kept._fields)
+    query = select(*columns).filter_by(calibrator_id=calibrator)
+    return query.where(OutcomeRow.position > after)
+
+
+def _note_corrections(session: Session, calibrators: Set[str]) -> None:
+    for name in sorted(calibrators):
+        row = session.get(CorrectionsRow, name)
+        if row is None:
+            row = CorrectionsRow(calibrator_id=name, number=0)
+            session.add(row)
+        row.number += 1
 
 
 def _known(session: Session, names: Sequence[bytes]) -> Iterator[tuple[bytes, int | None]]:

@@ -21,6 +21,7 @@ from trueodds_service.store.database import Database
 from trueodds_service.store.errors import (
     BadPageToken,
     CalibratorNotFound,
+    NotActive,
     NothingActive,
     RequestReused,
     StillActive,
@@ -126,9 +127,15 @@ class SqlCalibratorStore(CalibratorStore):
             note(session, Action.DELETE, _name(row))
             session.execute(delete(FitRequestRow).filter_by(calibrator_id=row.id))
 
-    def activate(self, model: str, calibrator_id: str) -> Activation:
+    def activate(
+        self, model: str, calibrator_id: str, *, expected_id: str | None = None
+    ) -> Activation:
         with self._database.writing() as session:
             calibrator = _find(session, model, calibrator_id)
+            if expected_id is not None:
+                newest = pointer.in_force(session, calibrator.scope)
+                if newest is None or newest.calibrator_id != expected_id:
+                    raise NotActive(f"calibrator {expected_id} is not active")
             return activation_record(_push(session, calibrator))
 
     def rollback(self, scope: Scope, *, expected_id: str | None = None) -> Activation | None:

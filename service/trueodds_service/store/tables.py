@@ -8,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     DateTime,
     Dialect,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -203,6 +204,69 @@ class OutcomeRow(Row):
     calibrated: Mapped[bytes]
     answered_at: Mapped[datetime] = mapped_column(UtcDateTime)
     recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class CorrectionsRow(Row):
+    """How often outcomes of a calibrator's answers were corrected: who follows them reads again."""
+
+    __tablename__ = "corrections"
+
+    calibrator_id: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int]
+
+
+class AlertRow(Row):
+    """That a test found evidence against a calibrator: once, whoever else finds it.
+
+    ``through`` is the position of the last outcome that was looked at. ``try_at`` is when the
+    operator's webhook is to be told (again), None where it never is, or no more.
+    """
+
+    __tablename__ = "alerts"
+    __table_args__ = (
+        UniqueConstraint("id"),
+        UniqueConstraint("calibrator_id", "test"),
+        {"sqlite_autoincrement": True},
+    )
+
+    position: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[str]
+    scope_id: Mapped[int] = mapped_column(ForeignKey("scopes.id"))
+    calibrator_id: Mapped[str] = mapped_column(ForeignKey("calibrators.id"))
+    test: Mapped[str]
+    alpha: Mapped[float] = mapped_column(Double)
+    log_evidence: Mapped[float] = mapped_column(Double)
+    outcomes: Mapped[int]
+    expected: Mapped[float] = mapped_column(Double)
+    observed: Mapped[float] = mapped_column(Double)
+    through: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    attempts: Mapped[int]
+    try_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    delivered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    fault: Mapped[str]
+
+    scope: Mapped[ScopeRow] = relationship(lazy="joined", innerjoin=True)
+
+
+class ProposalRow(Row):
+    """What is to take the place of a calibrator that no longer holds: one for all of its alerts.
+
+    It is fitted on outcomes after the position ``after``. ``try_at`` is when that is tried (again),
+    None once it is done; ``note`` is why there is none, while there is none.
+    """
+
+    __tablename__ = "proposals"
+
+    calibrator_id: Mapped[str] = mapped_column(ForeignKey("calibrators.id"), primary_key=True)
+    after: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"))
+    try_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    note: Mapped[str]
+    proposed_id: Mapped[str | None] = mapped_column(ForeignKey("calibrators.id"))
+    fitted: Mapped[int]
+    held_out: Mapped[int]
+    differences: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    activated: Mapped[bool]
 
 
 class SealRow(Row):

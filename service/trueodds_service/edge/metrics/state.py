@@ -14,12 +14,14 @@ STATES = ("STARTING", "READY", "LOST", "FAILED")
 class GatewayState:
     """``models`` are states by name; ``active`` and ``damaged`` are calibrators by model.
 
-    ``snapshot_seconds`` is how long ago it last knew what is active.
+    ``alerted`` are scopes by model and test. ``snapshot_seconds`` is how long ago it last knew
+    what is active.
     """
 
     models: Mapping[str, str]
     active: Mapping[str, int]
     damaged: Mapping[str, int]
+    alerted: Mapping[tuple[str, str], int]
     snapshot_seconds: float
     is_stale: bool
 
@@ -70,6 +72,14 @@ def of_state(state: GatewayState) -> Iterable[Metric]:
         "Scopes of a model that are not served: what is stored for them cannot be read.",
         {model: state.damaged.get(model, 0) for model in state.models},
     )
+    alerted = GaugeMetricFamily(
+        "trueodds_calibrators_alerted",
+        "Scopes of a model whose active calibrator has an alert, by the test that found it.",
+        labels=["model", "test"],
+    )
+    for (model, test), scopes in state.alerted.items():
+        alerted.add_metric([model, test], scopes)
+    yield alerted
     yield GaugeMetricFamily(
         "trueodds_snapshot_age_seconds",
         "How long ago the gateway last knew which calibrators are active.",

@@ -5,7 +5,8 @@ from google.protobuf import timestamp_pb2
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds_service.core.monitoring.evidence import Evidence
 from trueodds_service.errors import InvalidInput
-from trueodds_service.flows.drift import DEFAULT_WINDOW, MAX_PERIOD, Drift, Period, Promise
+from trueodds_service.flows.drift import DEFAULT_WINDOW, MAX_PERIOD, Drift, Period
+from trueodds_service.flows.promises import Promise
 from trueodds_service.rpc.calibration.evaluations import evaluation_message
 from trueodds_service.rpc.status import to_status
 from trueodds_service.store.outcomes import Recorded

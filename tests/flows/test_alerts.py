@@ -1,0 +1,190 @@
+"""A calibrator that no longer holds is found by whoever looks first, and told once."""
+
+import json
+import logging
+import time
+
+import pytest
+from tests.told import active, correct, tell
+
+from trueodds_service.edge.logs import JsonLines
+from trueodds_service.flows import alerts as alerts_module
+from trueodds_service.flows.promises import Answers, Promise, PromiseTests
+from trueodds_service.store import SqlAlertStore, SqlOutcomeStore
+from trueodds_service.store.errors import StoreUnavailable
+
+
+@pytest.fixture
+def looked(run):
+    """Looks with the watch of a service, and gives the tests that have found anything so far."""
+
+    def looked(service, model="aligned"):
+        alerts = service.app._alerts
+        run(alerts.look())
+        page = run(alerts.page(model, None, page_size=100, page_token=""))
+        return [told.alert.test for told in page.alerts][::-1]
+
+    return looked
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """The questions that the outcomes of any store are asked for outcomes."""
+    asked = []
+    original = SqlOutcomeStore.of_calibrator
+
+    def of_calibrator(self, calibrator, **how):
+        asked.append(how)
+        return original(self, calibrator, **how)
+
+    monkeypatch.setattr(SqlOutcomeStore, "of_calibrator", of_calibrator)
+    return asked
+
+
+def test_a_broken_promise_is_found_without_being_asked(start_service, looked, caplog):
+    service = start_service()
+    calibrator = active(service)
+    tell(service, calibrator, share=0.9, count=300)
+    assert looked(service) == []
+    tell(service, calibrator, share=0.6, count=300, seed=4)
+    with caplog.at_level(logging.WARNING):
+        assert {"too_high", "miscalibrated"} <= {*looked(service)}
+    [told] = [
+        each.alert
+        for each in service.run(
+            service.app._alerts.page("aligned", None, page_size=9, page_token="")
+        ).alerts
+        if each.alert.test == "too_high"
+    ]
+    assert told.calibrator_name == calibrator.name
+    assert told.expected == pytest.approx(0.9)
+    assert 0.6 < told.observed < 0.85, "of the newest thousand: both parts"
+    assert 300 < told.outcomes <= 600
+    lines = [json.loads(JsonLines("g").format(each)) for each in caplog.records]
+    [line] = [each for each in lines if each.get("alert") == told.id]
+    assert line["message"] == "a calibrator no longer holds"
+    assert (line["calibrator"], line["test"]) == (calibrator.name, "too_high")
+
+
+def test_it_is_told_once_whoever_looks_and_after_a_restart(start_service, looked, caplog):
+    one, two = start_service(), start_service()
+    calibrator = active(one)
+    tell(one, calibrator, share=0.5, count=300)
+    two.run(two.app._calibrators.refresh())
+    with caplog.at_level(logging.WARNING):
+        found = looked(one)
+        assert found
+        assert looked(two) == looked(start_service()) == looked(one) == found
+    assert sum("no longer holds" in each.message for each in caplog.records) == len(found)
+
+
+def test_where_nothing_was_told_no_outcome_is_read(start_service, looked, asked):
+    service = start_service()
+    calibrator = active(service)
+    tell(service, calibrator, share=0.9, count=50)
+    looked(service)
+    asked.clear()
+    looked(service)
+    assert asked == []
+    tell(service, calibrator, share=0.9, count=2, seed=9)
+    looked(service)
+    [how] = asked
+    assert how["after"] > 0, "what it has read it does not read again"
+
+
+def test_outcomes_in_any_number_of_looks_are_the_same_evidence(start_service, looked):
+    """The alarm comes after the same outcome as where drift looks at all of them at once."""
+    service = start_service()
+    calibrator = active(service)
+    for seed in range(60):
+        tell(service, calibrator, share=0.6, count=7, seed=seed)
+        looked(service)
+    kept = service.app._alerts.outcomes.of_calibrator(calibrator.name.rpartition("/")[2])
+    tests = PromiseTests()
+    tests.add(Answers.of(kept))
+    page = service.run(service.app._alerts.page("aligned", None, page_size=9, page_token=""))
+    told = {each.alert.test: each.alert.outcomes for each in page.alerts}
+    assert told
+    assert told == {
+        test.value: evidence.alarm_at
+        for test, evidence in tests.evidence.items()
+        if evidence.alarm_at is not None
+    }
+
+
+def test_a_correction_is_taken_up(start_service, looked):
+    service = start_service()
+    receipts = tell(service, active(service), share=1.0, count=60)
+    assert looked(service) == []
+    correct(service, receipts, 1)
+    assert "too_high" in looked(service)
+
+
+def test_many_outcomes_are_read_in_parts(start_service, looked, asked, monkeypatch):
+    monkeypatch.setattr(alerts_module, "_AT_ONCE", 50)
+    monkeypatch.setattr(alerts_module, "_PAUSE_SECONDS", 0.0)
+    service = start_service()
+    tell(service, active(service), share=0.5, count=120)
+    assert "too_high" in looked(service)
+    parts = [how for how in asked if how.get("at_most") == 50]
+    assert [how["after"] for how in parts] == sorted({how["after"] for how in parts})
+    assert len(parts) == 3
+
+
+def test_what_is_not_active_is_not_watched(start_service, looked):
+    service = start_service()
+    first = active(service)
+    active(service, temperature=0.6)
+    tell(service, first, share=0.3, count=200)
+    assert looked(service) == []
+    service.run(service.app._calibrators.activate(_record(service, first)))
+    assert "too_high" in looked(service), "once it is, with all that was told of it"
+
+
+def test_a_shift_is_a_reason_to_look_and_no_broken_promise(start_service, looked, caplog):
+    service = start_service()
+    calibrator = active(service)
+    tell(service, calibrator, share=0.6, count=300, said=0.6)
+    with caplog.at_level(logging.WARNING):
+        tell(service, calibrator, share=0.95, count=300, said=0.95, seed=4)
+        assert looked(service) == ["shifted"]
+    assert [each.message for each in caplog.records] == ["confidences have moved: look"]
+    page = service.run(service.app._alerts.page("aligned", None, page_size=9, page_token=""))
+    [told] = page.alerts
+    assert (told.alert.expected, told.alert.observed) == pytest.approx((0.775, 0.775))
+    assert told.proposal is None
+
+
+def test_a_store_that_is_away_does_not_end_the_watch(start_service, looked, monkeypatch):
+    """It goes away in the middle of a look, when what was found is to be recorded."""
+    service = start_service(alerts={"check_seconds": 0.1})
+    calibrator = active(service)
+    add, tried = SqlAlertStore.add, []
+
+    def away(self, alert, **how):
+        tried.append(alert)
+        if len(tried) <= 2:
+            raise StoreUnavailable("it is away")
+        return add(self, alert, **how)
+
+    monkeypatch.setattr(SqlAlertStore, "add", away)
+    tell(service, calibrator, share=0.5, count=300)
+
+    while not service.app._alerts.counts().get(("aligned", "too_high")):
+        time.sleep(0.02)
+    assert len(tried) > 2
+
+
+def test_without_alerts_nobody_looks(start_service, monkeypatch):
+    monkeypatch.setattr(alerts_module.Alerts, "look", lambda _: pytest.fail("nobody asked for it"))
+    service = start_service(alerts=None)
+    assert len(service.app._background) == 2
+
+
+def test_the_promises_are_those_of_the_contract():
+    assert [each for each in Promise if not each.is_broken] == [Promise.SHIFTED]
+
+
+def _record(service, calibrator):
+    _, _, _, name = calibrator.name.split("/")
+    return service.run(service.app._calibrators.get("aligned", name))
