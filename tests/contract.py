@@ -50,5 +50,6 @@ def request_to(method: str, model: str, calibrator: str, receipt: bytes = b"none
             outcomes=[calibration_pb2.ReportedOutcome(receipt=receipt, option=1)]
         ),
         "GetDrift": calibration_pb2.GetDriftRequest(name=calibrator),
+        "ListAlerts": calibration_pb2.ListAlertsRequest(model=model, calibrator=calibrator),
     }
     return requests[method.rpartition("/")[2]]

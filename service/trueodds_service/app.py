@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from trueodds_service.config import Settings, VllmSettings
+from trueodds_service.config import AlertSettings, Settings, VllmSettings
 from trueodds_service.edge.admission.work import Work
 from trueodds_service.edge.gate import Gate
 from trueodds_service.edge.identity.identities import Everybody, Identities, KnownClients
@@ -30,6 +30,7 @@ from trueodds_service.flows.deliveries import Deliveries
 from trueodds_service.flows.following import follow
 from trueodds_service.flows.outcomes import Outcomes
 from trueodds_service.flows.promises import Promise
+from trueodds_service.flows.proposals import Proposals
 from trueodds_service.http.door import http_server
 from trueodds_service.prompts.tokenizer import PromptTokenizer
 from trueodds_service.revision import model_revision, tokenizer_revision
@@ -92,12 +93,20 @@ class App:
         outcome_store = SqlOutcomeStore(settings.store)
         self._outcomes = Outcomes(outcome_store)
         self._alert_settings = settings.alerts
-        webhook = None if settings.alerts is None else settings.alerts.webhook
+        alerts = settings.alerts or AlertSettings()
+        webhook = None if settings.alerts is None else alerts.webhook
         self._alerts = Alerts(
             SqlAlertStore(settings.store),
             outcome_store,
             self._calibrators,
             deliver=webhook is not None,
+        )
+        self._proposals = Proposals(
+            self._alerts,
+            self._calibrators,
+            min_outcomes=alerts.proposal.min_outcomes,
+            activate=alerts.proposal.activate,
+            again_seconds=alerts.check_seconds,
         )
         self._deliveries = (
             Deliveries(self._alerts, WebhookClient(webhook).post) if webhook is not None else None
@@ -124,7 +133,9 @@ class App:
         most = settings.limits.max_concurrent_requests
         gate = Gate(most, self._identities, watch, work)
         certificates = Certificates(settings.tls) if settings.tls is not None else None
-        services = Services.of(settings, self._catalog, self._calibrators, self._outcomes)
+        services = Services.of(
+            settings, self._catalog, self._calibrators, self._outcomes, self._alerts
+        )
         self._server = Server(settings, self._catalog, services, gate, certificates)
         self._http = (
             http_server(
@@ -175,6 +186,7 @@ class App:
         calls = self._alerts.calls
         if self._alert_settings is not None:
             yield follow(self._alerts.look, calls, self._alert_settings.check_seconds)
+            yield follow(self._proposals.propose, calls, self._alert_settings.check_seconds)
         if self._deliveries is not None:
             yield follow(self._deliveries.deliver, calls, deliveries.POLL_SECONDS)
 

@@ -3,8 +3,10 @@
 import json
 
 import pytest
+from tests.told import active, tell
 
-from trueodds import Method, Outcome, Promise
+from trueodds import AsyncClient, DeliveryState, Method, Outcome, Promise
+from trueodds_service.store import Proposal
 
 
 @pytest.fixture
@@ -93,3 +95,61 @@ def test_an_outcome_that_nobody_answered_is_told(command, write):
     told = command("outcomes", write({"receipt": "AAAA", "answer": 1}))
     assert told.exit_code == 1
     assert "outcomes[0].receipt" in told.output
+
+
+@pytest.fixture
+def alerted(client, service, task):
+    """A calibrator that says 0.9 and is right half of the time, found so; its name."""
+    calibrator = active(service, task)
+    tell(service, calibrator, share=0.5, count=100)
+    service.run(service.app._alerts.look())
+    return calibrator.name
+
+
+def test_alerts_of_a_model_and_of_a_calibrator(client, alerted, task):
+    found = list(client.alerts("aligned", calibrator=alerted))
+    assert Promise.TOO_HIGH in {each.promise for each in found}
+    assert {each.calibrator for each in found} == {alerted}
+    assert {each.task for each in found} == {task}
+    first = found[0]
+    assert first.created == max(each.created for each in found)
+    assert first.expected == pytest.approx(0.9, abs=0.5)
+    assert first.delivery.state is DeliveryState.NONE
+    assert first.proposal is not None
+    assert (first.proposal.calibrator, first.proposal.activated) == (None, False)
+    assert {each.id for each in found} <= {each.id for each in client.alerts("models/aligned")}
+    assert list(client.alerts("base")) == []
+
+
+async def test_alerts_by_the_asyncio_client(service, alerted):
+    async with AsyncClient(service.app.address) as client:
+        short = alerted.rpartition("/")[2][:12]
+        found = [each async for each in client.alerts("aligned", calibrator=short)]
+    assert {each.calibrator for each in found} == {alerted}
+
+
+def test_the_command_shows_alerts_and_the_proposal(command, service, alerted, client):
+    told = command("alerts", "aligned", "--calibrator", alerted)
+    assert told.exit_code == 0, told.output
+    assert "confidences are too high" in told.stdout
+    service.run(service.app._proposals.propose())
+    told = command("alerts", "aligned", "--calibrator", alerted).stdout
+    assert f"{alerted}: no proposal yet: 0 of 400 outcomes since the alert\n" in told
+    assert told.count("no proposal yet") == 1, "one for all alerts"
+    identifier = alerted.rpartition("/")[2]
+    other = client.fit(model="aligned", method=Method.CONSTANT, temperature=3.5, options=2)
+    service.app._alerts.store.propose(
+        identifier,
+        Proposal(
+            proposed=other.name.rpartition("/")[2],
+            fitted=200,
+            held_out=201,
+            differences={"brier": (-0.1, -0.15, -0.05)},
+            activated=True,
+        ),
+    )
+    told = command("alerts", "aligned", "--calibrator", identifier).stdout
+    assert f"{other.name} is proposed, activated; its Brier score" in told
+    assert "on 201 outcomes that neither was fitted on: -0.1000 (-0.1500 to -0.0500)\n" in told
+    [first, *_] = client.alerts("aligned", calibrator=identifier)
+    assert first.proposal.differences["brier"].upper == -0.05

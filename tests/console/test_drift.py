@@ -2,12 +2,15 @@
 
 import html
 import re
+from datetime import timedelta
 
 import httpx
 import pytest
 from tests.console.conftest import fit
+from tests.told import active, tell
 
 from trueodds import Client, Outcome, Promise, Question
+from trueodds_service.store import Proposal
 
 
 @pytest.fixture
@@ -40,3 +43,27 @@ def test_a_broken_promise_is_told(service, page):
     assert f"It promises too much 100 % 100 % after {too_high.alarm_at} outcomes" in found
     assert "Since the first answer 120 outcomes" in found
     assert re.search(r"Accuracy 0\.000 0\.000 to 0\.000", found)
+
+
+def test_what_was_found_and_what_is_proposed_is_told(service, page):
+    calibrator = active(service, "sparrows")
+    tell(service, calibrator, share=0.5, count=100)
+    service.run(service.app._alerts.look())
+    service.run(service.app._proposals.propose())
+    name = calibrator.name.rpartition("/")[2]
+    found = page(name)
+    assert re.search(r"UTC It promises too much after \d+ outcomes said 90 %, right \d\d %", found)
+    assert "no webhook" in found
+    assert "None yet: 0 of 400 outcomes since the alert." in found
+    tell(service, calibrator, share=0.5, count=400, seed=4)
+    store = service.app._alerts.store
+    store.propose(name, Proposal(note="again"), timedelta(0))
+    service.run(service.app._proposals.propose())
+    found = page(name)
+    assert re.search(
+        r"fitted on 200 outcomes since\. On the 200 outcomes after these its Brier score is the "
+        r"present one’s −0\.\d+ −0\.\d+ to −0\.\d+ : better\.",
+        found,
+    )
+    assert "What would change" in found
+    assert "Activate …" in found

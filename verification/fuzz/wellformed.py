@@ -329,6 +329,9 @@ _REQUESTS: dict[str, Callable[[Draw, Known], Any]] = {
     "DeleteCalibrator": _named(fits.DeleteCalibratorRequest),
     "RecordOutcomes": _outcomes,
     "GetDrift": _drift,
+    "ListAlerts": lambda draw, known: fits.ListAlertsRequest(
+        model=draw(st.sampled_from(known.models)), page_size=draw(st.sampled_from([0, 1, 1000]))
+    ),
     "ListModels": lambda draw, known: models.ListModelsRequest(),
     "GetModel": _of_model(models.GetModelRequest, "name"),
     "Tokenize": _of_model(models.TokenizeRequest, "name"),

@@ -12,10 +12,14 @@ from trueodds._convert.fits import DamagedCalibratorWarning, DegenerateFitWarnin
 from trueodds.aio import AsyncClient
 from trueodds.client import Client
 from trueodds.drift import (
+    Alert,
+    AlertDelivery,
+    DeliveryState,
     Drift,
     Outcome,
     Period,
     Promise,
+    Proposal,
     RecordedOutcomes,
     SequentialTest,
 )
@@ -79,6 +83,8 @@ from trueodds.types import (
 
 __all__ = [
     "AbstentionRule",
+    "Alert",
+    "AlertDelivery",
     "Answer",
     "AnswerSetCalibration",
     "AnswerSetMethod",
@@ -95,6 +101,7 @@ __all__ = [
     "DamagedCalibratorWarning",
     "DeadlineExceeded",
     "DegenerateFitWarning",
+    "DeliveryState",
     "Drift",
     "EngineLost",
     "Estimate",
@@ -123,6 +130,7 @@ __all__ = [
     "Prior",
     "Promise",
     "PromptFault",
+    "Proposal",
     "Question",
     "Reading",
     "RecordedOutcomes",

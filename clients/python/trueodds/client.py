@@ -19,7 +19,7 @@ from trueodds._channel import (
 from trueodds._security import Security
 from trueodds._stream.pieces import Key
 from trueodds._transport.blocking import Blocking, each, run
-from trueodds.drift import Drift, Outcome, RecordedOutcomes
+from trueodds.drift import Alert, Drift, Outcome, RecordedOutcomes
 from trueodds.evaluation import Report
 from trueodds.options import (
     CONNECTION,
@@ -322,6 +322,16 @@ class Client:
         ``window`` is how many of the newest to measure apart, at most 10,000; 1,000 unless told.
         """
         return run(self._calls.drift(name, window=window, timeout=timeout))
+
+    def alerts(
+        self, model: str, *, calibrator: str | None = None, timeout: float | None = None
+    ) -> Iterator[Alert]:
+        """What speaks against a model's calibrators, or one of them, the newest first.
+
+        The service looks by itself, whether anybody asks or not. They are fetched, and errors
+        raised, as they are iterated.
+        """
+        return each(self._calls.alerts(model, calibrator=calibrator, timeout=timeout))
 
     def models(self, *, timeout: float | None = None) -> list[Model]:
         """The models that the server has."""

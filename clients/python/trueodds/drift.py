@@ -1,13 +1,13 @@
 """Whether a calibrator keeps its promise, by what became of its answers: the nouns of drift."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
 from trueodds.errors import TrueoddsError
-from trueodds.evaluation import Evaluation
+from trueodds.evaluation import Estimate, Evaluation
 from trueodds.types import Calibrator
 
 
@@ -109,3 +109,65 @@ class Drift:
         return tuple(
             each for each in self.tests if each.alarm and each.promise is not Promise.SHIFTED
         )
+
+
+class DeliveryState(Enum):
+    """How far the operator's webhook is told of an alert; NONE where there was no webhook."""
+
+    NONE = "none"
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    GIVEN_UP = "given_up"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertDelivery:
+    """So many ``attempts``, with the ``fault`` of the last; when it was ``delivered``."""
+
+    state: DeliveryState
+    attempts: int = 0
+    delivered: datetime | None = None
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A refit from the outcomes since a calibrator's first alert: one for all of its alerts.
+
+    ``calibrator`` is its name; None while there is none, for the reason in ``note``, and it is
+    tried again while ``waiting``. ``differences``, by metric, are the proposal's less the present
+    calibrator's, on ``held_out`` outcomes after the ``fitted`` ones. ``activated``: the service has
+    activated it by itself, as its operator allowed.
+    """
+
+    calibrator: str | None
+    note: str
+    waiting: bool
+    fitted: int
+    held_out: int
+    differences: Mapping[str, Estimate]
+    activated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """That a test found evidence against a calibrator while it was active.
+
+    ``log_evidence`` is that of the moment, and the alarm came after so many ``outcomes``. Of the
+    newest thousand, confidence was ``expected`` and accuracy ``observed``; of ``WORSE_THAN_RAW``
+    they are the raw Brier score and the calibrated one, of ``SHIFTED`` the confidence at first and
+    then. ``proposal`` is None while no alert of the calibrator asks for one.
+    """
+
+    id: str
+    calibrator: str
+    task: str
+    promise: Promise
+    alpha: float
+    log_evidence: float
+    outcomes: int
+    expected: float
+    observed: float
+    created: datetime
+    delivery: AlertDelivery
+    proposal: Proposal | None

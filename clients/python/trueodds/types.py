@@ -406,7 +406,8 @@ class Calibrator:
     ``task`` is empty for a model's default. ``reading`` names the way of reading, such as
     "paren" or "text+bytes"; ``options`` is their number. ``items`` is how many questions it was
     fitted on, ``labelled`` how many of these have an answer, and ``data_hash`` that of their
-    scores and answers. ``metrics`` were measured on the items of the fit. ``selection`` is
+    scores and answers. ``outcomes_of`` names the calibrator whose answers' outcomes they were, if
+    they were. ``metrics`` were measured on the items of the fit. ``selection`` is
     AUTO's, ``prior`` TEACHER_POOLED's.
     """
 
@@ -436,6 +437,7 @@ class Calibrator:
     labelled: int = 0
     data_hash: str = ""
     prompts_hash: str = ""
+    outcomes_of: str | None = None
     teacher_revision: str | None = None
     teacher_reading: str | None = None
     prior: Prior | None = None

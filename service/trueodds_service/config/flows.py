@@ -50,7 +50,7 @@ class Webhook(Section):
 class ProposalSettings(Section):
     """What is proposed in the place of a calibrator that no longer holds."""
 
-    min_outcomes: int = Field(default=400, ge=20, le=10_000)
+    min_outcomes: int = Field(default=400, ge=20, le=4000)
     """Outcomes since the alert that it takes: it is fitted on the first half of those there are,
     and compared with the present calibrator on the other."""
     activate: bool = False

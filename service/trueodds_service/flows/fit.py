@@ -1,9 +1,7 @@
 """The path of a fit: items → scores of the model and its teacher → calibrator → store."""
 
-import platform
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 
 import numpy as np
 
@@ -24,7 +22,7 @@ from trueodds_service.flows.fit_data import (
     data_hash,
     prompts_hash,
 )
-from trueodds_service.flows.fit_record import Bias, fitted_record
+from trueodds_service.flows.fit_record import Bias, fitted_record, versions
 from trueodds_service.flows.prior import prior_for
 from trueodds_service.prompts.question import Question
 from trueodds_service.prompts.reading import Reading
@@ -216,11 +214,7 @@ def _provenance(
 
 
 def _versions(model: ModelEntry) -> dict[str, str]:
-    versions = {
-        "trueodds": version("trueodds"),
-        "numpy": version("numpy"),
-        "python": platform.python_version(),
-    }
+    found = versions()
     if model.served is not None:
-        versions[model.served.info.name] = model.served.info.version
-    return versions
+        found[model.served.info.name] = model.served.info.version
+    return found

@@ -1,7 +1,9 @@
 """Scores of items → what a fitted calibrator's record holds, but for its provenance."""
 
+import platform
 from dataclasses import replace
 from enum import StrEnum
+from importlib.metadata import version
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,15 @@ from trueodds_service.store.records import Candidate, Prior, Provenance, Scope, 
 
 # What the items alone tell of a temperature, with a teacher: ln T and its standard error.
 ESTIMATE = ("log_t", "log_t_error")
+
+
+def versions() -> dict[str, str]:
+    """Of the software that fits, by name."""
+    return {
+        "trueodds": version("trueodds"),
+        "numpy": version("numpy"),
+        "python": platform.python_version(),
+    }
 
 
 class Bias(StrEnum):

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from trueodds.v1 import calibration_pb2, model_pb2, scoring_pb2
 from trueodds_service.config import Settings
 from trueodds_service.flows.active_calibrators import Calibrators
+from trueodds_service.flows.alerts import Alerts
 from trueodds_service.flows.catalog import Catalog
 from trueodds_service.flows.outcomes import Outcomes
 from trueodds_service.rpc.calibration.servicer import CalibrationServicer
@@ -28,7 +29,12 @@ class Services(NamedTuple):
 
     @classmethod
     def of(
-        cls, settings: Settings, catalog: Catalog, calibrators: Calibrators, outcomes: Outcomes
+        cls,
+        settings: Settings,
+        catalog: Catalog,
+        calibrators: Calibrators,
+        outcomes: Outcomes,
+        alerts: Alerts,
     ) -> "Services":
         limits = settings.limits
         return cls(
@@ -39,6 +45,6 @@ class Services(NamedTuple):
                 limits,
                 require_calibrated=settings.require_calibrated,
             ),
-            CalibrationServicer(catalog, calibrators, outcomes, limits),
+            CalibrationServicer(catalog, calibrators, outcomes, alerts, limits),
             ModelServicer(catalog, calibrators, limits),
         )

@@ -62,7 +62,9 @@ class Provenance:
 
     ``teacher`` and all about it are empty where no teacher was needed, ``items`` is 0 and
     ``data_hash`` empty where no data was; ``prompts_hash`` is empty where the caller had the
-    scores. ``labelled`` counts the items with an answer. ``versions`` maps software to its version.
+    scores. ``labelled`` counts the items with an answer. ``outcomes_of`` is the calibrator whose
+    answers' outcomes the items were, by its id; empty where they were none. ``versions`` maps
+    software to its version.
     """
 
     teacher: str = ""
@@ -74,6 +76,7 @@ class Provenance:
     teacher_reading: str = field(default="", metadata=ADDED)
     prior: Prior | None = field(default=None, metadata=ADDED)
     prompts_hash: str = field(default="", metadata=ADDED)
+    outcomes_of: str = field(default="", metadata=ADDED)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "versions", FrozenMapping(self.versions))

@@ -1,10 +1,11 @@
 """Calls of CalibrationService for what became of answers."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 
 from trueodds._calls.calibrators import CalibratorCalls
-from trueodds._convert.outcomes import drift_of, outcome_messages, recorded_of
-from trueodds.drift import Drift, Outcome, RecordedOutcomes
+from trueodds._convert.models import model_name
+from trueodds._convert.outcomes import alerts_of, drift_of, outcome_messages, recorded_of
+from trueodds.drift import Alert, Drift, Outcome, RecordedOutcomes
 from trueodds.v1 import calibration_pb2
 
 
@@ -31,3 +32,19 @@ class OutcomeCalls(CalibratorCalls):
         )
         response = await self._ask(lambda on: on.calibration.GetDrift, request, timeout)
         return drift_of(response.drift)
+
+    async def alerts(
+        self, model: str, *, calibrator: str | None = None, timeout: float | None = None
+    ) -> AsyncIterator[Alert]:
+        """What no longer holds, the newest first; see ``Client.alerts``."""
+        request = calibration_pb2.ListAlertsRequest(
+            model=model_name(model),
+            calibrator=await self._named(calibrator, model, timeout) if calibrator else "",
+        )
+        while True:
+            page = await self._ask(lambda on: on.calibration.ListAlerts, request, timeout)
+            for alert in alerts_of(page):
+                yield alert
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token

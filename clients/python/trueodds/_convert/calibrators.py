@@ -70,6 +70,7 @@ def calibrator_of(message: calibration_pb2.Calibrator) -> Calibrator:
         labelled=provenance.labelled,
         data_hash=provenance.data_hash,
         prompts_hash=provenance.prompts_hash,
+        outcomes_of=provenance.outcomes_of or None,
         teacher_revision=provenance.teacher_revision or None,
         teacher_reading=provenance.teacher_reading or None,
         prior=_prior_of(provenance.prior) if provenance.HasField("prior") else None,

@@ -46,7 +46,7 @@ def report_of(message: calibration_pb2.Report) -> Report:
         items=message.items,
         before=evaluation_of(message.before),
         after=evaluation_of(message.after),
-        differences=_estimates_of(message.differences),
+        differences=estimates_of(message.differences),
         abstentions=tuple(_abstention_of(each) for each in message.abstentions),
         answer_sets=tuple(_answer_set_of(each) for each in message.answer_sets),
         data_hash=message.data_hash,
@@ -55,7 +55,7 @@ def report_of(message: calibration_pb2.Report) -> Report:
 
 def evaluation_of(message: calibration_pb2.Evaluation) -> Evaluation:
     return Evaluation(
-        metrics=_estimates_of(message.metrics),
+        metrics=estimates_of(message.metrics),
         equal_width=_bins_of(message.equal_width),
         equal_mass=_bins_of(message.equal_mass),
         risk_coverage=tuple(
@@ -65,7 +65,7 @@ def evaluation_of(message: calibration_pb2.Evaluation) -> Evaluation:
     )
 
 
-def _estimates_of(messages: Mapping[str, calibration_pb2.Estimate]) -> dict[str, Estimate]:
+def estimates_of(messages: Mapping[str, calibration_pb2.Estimate]) -> dict[str, Estimate]:
     return {
         name: Estimate(each.value, each.lower, each.upper)
         for name, each in sorted(messages.items())

@@ -1,12 +1,24 @@
-"""Python ↔ messages of outcomes and drift."""
+"""Python ↔ messages of outcomes, drift and alerts."""
 
 from collections.abc import Iterator, Sequence
 from datetime import timezone
 
 from trueodds import errors
 from trueodds._convert.calibrators import calibrator_of
-from trueodds._convert.evaluations import evaluation_of
-from trueodds.drift import Drift, Outcome, Period, Promise, RecordedOutcomes, SequentialTest
+from trueodds._convert.enums import known
+from trueodds._convert.evaluations import estimates_of, evaluation_of
+from trueodds.drift import (
+    Alert,
+    AlertDelivery,
+    DeliveryState,
+    Drift,
+    Outcome,
+    Period,
+    Promise,
+    Proposal,
+    RecordedOutcomes,
+    SequentialTest,
+)
 from trueodds.v1 import calibration_pb2
 
 # Of some hundred bytes each.
@@ -14,6 +26,9 @@ _A_MESSAGE = 2000
 
 _PROMISES = {
     calibration_pb2.SequentialTest.Kind.Value(f"KIND_{each.name}"): each for each in Promise
+}
+_STATES = {
+    calibration_pb2.AlertDelivery.State.Value(f"STATE_{each.name}"): each for each in DeliveryState
 }
 
 
@@ -57,6 +72,48 @@ def drift_of(message: calibration_pb2.Drift) -> Drift:
         window=_period_of(message.window) if message.HasField("window") else None,
         # A later service may test what this client does not know.
         tests=tuple(_test_of(each) for each in message.tests if each.kind in _PROMISES),
+    )
+
+
+def alerts_of(page: calibration_pb2.ListAlertsResponse) -> Iterator[Alert]:
+    """The alerts of a page whose tests this client knows."""
+    for each in page.alerts:
+        if each.test in _PROMISES:
+            yield Alert(
+                id=each.id,
+                calibrator=each.calibrator,
+                task=each.scope.task,
+                promise=_PROMISES[each.test],
+                alpha=each.alpha,
+                log_evidence=each.log_evidence,
+                outcomes=each.outcomes,
+                expected=each.expected,
+                observed=each.observed,
+                created=each.create_time.ToDatetime(timezone.utc),
+                delivery=_delivery_of(each.delivery),
+                proposal=_proposal_of(each.proposal) if each.HasField("proposal") else None,
+            )
+
+
+def _delivery_of(message: calibration_pb2.AlertDelivery) -> AlertDelivery:
+    done = message.deliver_time if message.HasField("deliver_time") else None
+    return AlertDelivery(
+        state=known(_STATES, message.state, "state of a delivery"),
+        attempts=message.attempts,
+        delivered=None if done is None else done.ToDatetime(timezone.utc),
+        fault=message.fault,
+    )
+
+
+def _proposal_of(message: calibration_pb2.Proposal) -> Proposal:
+    return Proposal(
+        calibrator=message.calibrator or None,
+        note=message.note,
+        waiting=message.waiting,
+        fitted=message.fitted,
+        held_out=message.held_out,
+        differences=estimates_of(message.differences),
+        activated=message.activated,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from trueodds.cli.alerts import alerts
 from trueodds.cli.bulk import bulk
 from trueodds.cli.calibrators import calibrators_app, fit
 from trueodds.cli.console import Wait, connected, out
@@ -43,6 +44,7 @@ app.add_typer(keys_app, name="keys")
 app.command()(audit)
 app.command()(outcomes)
 app.command()(drift)
+app.command()(alerts)
 
 
 @app.command()

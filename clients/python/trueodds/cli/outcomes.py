@@ -18,7 +18,7 @@ from trueodds.cli.server import Target, asks_server
 from trueodds.cli.tables import estimate_text
 from trueodds.drift import Drift, Outcome, Period, Promise
 
-_SAID = {
+SAID = {
     Promise.TOO_HIGH: "confidences are too high",
     Promise.TOO_LOW: "confidences are too low",
     Promise.MISCALIBRATED: "confidences are wrong somewhere",
@@ -135,7 +135,7 @@ def _tests(found: Drift) -> Table:
     table = Table("evidence that", "towards an alarm", "alarm", title=title)
     for each in found.tests:
         table.add_row(
-            _SAID[each.promise],
+            SAID[each.promise],
             f"{each.share_of_alarm:.0%}",
             f"after {each.alarm_at}" if each.alarm else "no",
         )

@@ -119,6 +119,7 @@ def calibrator_table(calibrator: Calibrator) -> Table:
         **_prior(calibrator.prior),
         "data": calibrator.data_hash,
         "prompts": calibrator.prompts_hash,
+        "outcomes of": calibrator.outcomes_of or "",
         "created": f"{calibrator.created:%Y-%m-%d %H:%M:%S} UTC",
         **{name: f"{value:.6g}" for name, value in sorted(calibrator.metrics.items())},
         **dict(sorted(calibrator.versions.items())),

@@ -47,6 +47,7 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
     yield "Fallback", esc(c.fallback)
     yield "Data of the fit", _code(c.data_hash)
     yield "Prompts of the fit", _code(c.prompts_hash)
+    yield "Outcomes of", _code(c.outcomes_of or "")
     yield "Measured on", f"{count(report.items)} questions {_code(report.data_hash)}"
     yield "Created", f"{c.created:%Y-%m-%d %H:%M} UTC"
     yield "Versions", ", ".join(f"{esc(k)} {esc(v)}" for k, v in sorted(c.versions.items()))

@@ -409,6 +409,7 @@ class Provenance(google.protobuf.message.Message):
     TEACHER_READING_FIELD_NUMBER: builtins.int
     PRIOR_FIELD_NUMBER: builtins.int
     PROMPTS_HASH_FIELD_NUMBER: builtins.int
+    OUTCOMES_OF_FIELD_NUMBER: builtins.int
     teacher: builtins.str
     """The teacher, as models/{model}, and its revision; empty without one."""
     teacher_revision: builtins.str
@@ -421,6 +422,8 @@ class Provenance(google.protobuf.message.Message):
     """How the teacher was read, as Scope.reading; empty without one."""
     prompts_hash: builtins.str
     """Hash of the prompts that were scored; empty where the caller had the scores."""
+    outcomes_of: builtins.str
+    """The calibrator to whose answers the items were the outcomes; empty where they were none."""
     @property
     def versions(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
         """Versions of the software that fitted it, by name."""
@@ -441,9 +444,10 @@ class Provenance(google.protobuf.message.Message):
         teacher_reading: builtins.str = ...,
         prior: global___Prior | None = ...,
         prompts_hash: builtins.str = ...,
+        outcomes_of: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["prior", b"prior"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["data_hash", b"data_hash", "items", b"items", "labelled", b"labelled", "prior", b"prior", "prompts_hash", b"prompts_hash", "teacher", b"teacher", "teacher_reading", b"teacher_reading", "teacher_revision", b"teacher_revision", "versions", b"versions"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["data_hash", b"data_hash", "items", b"items", "labelled", b"labelled", "outcomes_of", b"outcomes_of", "prior", b"prior", "prompts_hash", b"prompts_hash", "teacher", b"teacher", "teacher_reading", b"teacher_reading", "teacher_revision", b"teacher_revision", "versions", b"versions"]) -> None: ...
 
 global___Provenance = Provenance
 
@@ -1815,3 +1819,229 @@ class SequentialTest(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_alarm", b"_alarm"]) -> typing.Literal["alarm"] | None: ...
 
 global___SequentialTest = SequentialTest
+
+@typing.final
+class ListAlertsRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    CALIBRATOR_FIELD_NUMBER: builtins.int
+    PAGE_SIZE_FIELD_NUMBER: builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    """models/{model}. Required."""
+    calibrator: builtins.str
+    """Only those of this calibrator, models/{model}/calibrators/{calibrator}."""
+    page_size: builtins.int
+    """At most 1000; 50 when 0."""
+    page_token: builtins.str
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        calibrator: builtins.str = ...,
+        page_size: builtins.int = ...,
+        page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["calibrator", b"calibrator", "model", b"model", "page_size", b"page_size", "page_token", b"page_token"]) -> None: ...
+
+global___ListAlertsRequest = ListAlertsRequest
+
+@typing.final
+class ListAlertsResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ALERTS_FIELD_NUMBER: builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: builtins.int
+    next_page_token: builtins.str
+    """Empty on the last page."""
+    @property
+    def alerts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Alert]: ...
+    def __init__(
+        self,
+        *,
+        alerts: collections.abc.Iterable[global___Alert] | None = ...,
+        next_page_token: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["alerts", b"alerts", "next_page_token", b"next_page_token"]) -> None: ...
+
+global___ListAlertsResponse = ListAlertsResponse
+
+@typing.final
+class Alert(google.protobuf.message.Message):
+    """That a test found evidence against a calibrator while it was active: one for each calibrator and
+    test.
+    """
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    CALIBRATOR_FIELD_NUMBER: builtins.int
+    SCOPE_FIELD_NUMBER: builtins.int
+    TEST_FIELD_NUMBER: builtins.int
+    ALPHA_FIELD_NUMBER: builtins.int
+    LOG_EVIDENCE_FIELD_NUMBER: builtins.int
+    OUTCOMES_FIELD_NUMBER: builtins.int
+    EXPECTED_FIELD_NUMBER: builtins.int
+    OBSERVED_FIELD_NUMBER: builtins.int
+    CREATE_TIME_FIELD_NUMBER: builtins.int
+    DELIVERY_FIELD_NUMBER: builtins.int
+    PROPOSAL_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """The same in the message to the webhook."""
+    calibrator: builtins.str
+    """models/{model}/calibrators/{calibrator}."""
+    test: global___SequentialTest.Kind.ValueType
+    """KIND_SHIFTED is a reason to look; the others break the promise."""
+    alpha: builtins.float
+    log_evidence: builtins.float
+    """The logarithm of the evidence when it was found, and after how many outcomes the alarm came."""
+    outcomes: builtins.int
+    expected: builtins.float
+    """Of the newest thousand outcomes then: the mean confidence and the share that was right; of
+    KIND_WORSE_THAN_RAW, the raw Brier score and the calibrated one; of KIND_SHIFTED, the mean
+    confidence of the first thousand and of the newest.
+    """
+    observed: builtins.float
+    @property
+    def scope(self) -> global___Scope: ...
+    @property
+    def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    @property
+    def delivery(self) -> global___AlertDelivery: ...
+    @property
+    def proposal(self) -> global___Proposal:
+        """Absent while no alert of the calibrator asks for one."""
+
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        calibrator: builtins.str = ...,
+        scope: global___Scope | None = ...,
+        test: global___SequentialTest.Kind.ValueType = ...,
+        alpha: builtins.float = ...,
+        log_evidence: builtins.float = ...,
+        outcomes: builtins.int = ...,
+        expected: builtins.float = ...,
+        observed: builtins.float = ...,
+        create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        delivery: global___AlertDelivery | None = ...,
+        proposal: global___Proposal | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["create_time", b"create_time", "delivery", b"delivery", "proposal", b"proposal", "scope", b"scope"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["alpha", b"alpha", "calibrator", b"calibrator", "create_time", b"create_time", "delivery", b"delivery", "expected", b"expected", "id", b"id", "log_evidence", b"log_evidence", "observed", b"observed", "outcomes", b"outcomes", "proposal", b"proposal", "scope", b"scope", "test", b"test"]) -> None: ...
+
+global___Alert = Alert
+
+@typing.final
+class AlertDelivery(google.protobuf.message.Message):
+    """How far the operator's webhook is told."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    class _State:
+        ValueType = typing.NewType("ValueType", builtins.int)
+        V: typing_extensions.TypeAlias = ValueType
+
+    class _StateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTypeWrapper[AlertDelivery._State.ValueType], builtins.type):
+        DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
+        STATE_UNSPECIFIED: AlertDelivery._State.ValueType  # 0
+        STATE_NONE: AlertDelivery._State.ValueType  # 1
+        """There was no webhook when the alert was found."""
+        STATE_WAITING: AlertDelivery._State.ValueType  # 2
+        STATE_DELIVERED: AlertDelivery._State.ValueType  # 3
+        STATE_GIVEN_UP: AlertDelivery._State.ValueType  # 4
+
+    class State(_State, metaclass=_StateEnumTypeWrapper): ...
+    STATE_UNSPECIFIED: AlertDelivery.State.ValueType  # 0
+    STATE_NONE: AlertDelivery.State.ValueType  # 1
+    """There was no webhook when the alert was found."""
+    STATE_WAITING: AlertDelivery.State.ValueType  # 2
+    STATE_DELIVERED: AlertDelivery.State.ValueType  # 3
+    STATE_GIVEN_UP: AlertDelivery.State.ValueType  # 4
+
+    STATE_FIELD_NUMBER: builtins.int
+    ATTEMPTS_FIELD_NUMBER: builtins.int
+    DELIVER_TIME_FIELD_NUMBER: builtins.int
+    FAULT_FIELD_NUMBER: builtins.int
+    state: global___AlertDelivery.State.ValueType
+    attempts: builtins.int
+    fault: builtins.str
+    """What went wrong at the last attempt."""
+    @property
+    def deliver_time(self) -> google.protobuf.timestamp_pb2.Timestamp:
+        """When it was delivered."""
+
+    def __init__(
+        self,
+        *,
+        state: global___AlertDelivery.State.ValueType = ...,
+        attempts: builtins.int = ...,
+        deliver_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        fault: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["deliver_time", b"deliver_time"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["attempts", b"attempts", "deliver_time", b"deliver_time", "fault", b"fault", "state", b"state"]) -> None: ...
+
+global___AlertDelivery = AlertDelivery
+
+@typing.final
+class Proposal(google.protobuf.message.Message):
+    """A refit from the outcomes since a calibrator's first alert: one for all of its alerts."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class DifferencesEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        @property
+        def value(self) -> global___Estimate: ...
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: global___Estimate | None = ...,
+        ) -> None: ...
+        def HasField(self, field_name: typing.Literal["value", b"value"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    CALIBRATOR_FIELD_NUMBER: builtins.int
+    NOTE_FIELD_NUMBER: builtins.int
+    WAITING_FIELD_NUMBER: builtins.int
+    FITTED_FIELD_NUMBER: builtins.int
+    HELD_OUT_FIELD_NUMBER: builtins.int
+    DIFFERENCES_FIELD_NUMBER: builtins.int
+    ACTIVATED_FIELD_NUMBER: builtins.int
+    calibrator: builtins.str
+    """models/{model}/calibrators/{calibrator}; empty while there is none, and note tells why."""
+    note: builtins.str
+    waiting: builtins.bool
+    """Whether it is tried again."""
+    fitted: builtins.int
+    """Outcomes that it was fitted on, and later ones on which it was compared with the present one."""
+    held_out: builtins.int
+    activated: builtins.bool
+    """Whether the service has activated it by itself, as its operator allowed."""
+    @property
+    def differences(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___Estimate]:
+        """By metric: the proposal's less the present calibrator's, paired, with the 95 % interval."""
+
+    def __init__(
+        self,
+        *,
+        calibrator: builtins.str = ...,
+        note: builtins.str = ...,
+        waiting: builtins.bool = ...,
+        fitted: builtins.int = ...,
+        held_out: builtins.int = ...,
+        differences: collections.abc.Mapping[builtins.str, global___Estimate] | None = ...,
+        activated: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["activated", b"activated", "calibrator", b"calibrator", "differences", b"differences", "fitted", b"fitted", "held_out", b"held_out", "note", b"note", "waiting", b"waiting"]) -> None: ...
+
+global___Proposal = Proposal

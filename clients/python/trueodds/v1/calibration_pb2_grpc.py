@@ -95,6 +95,11 @@ class CalibrationServiceStub(object):
                 request_serializer=trueodds_dot_v1_dot_calibration__pb2.GetDriftRequest.SerializeToString,
                 response_deserializer=trueodds_dot_v1_dot_calibration__pb2.GetDriftResponse.FromString,
                 _registered_method=True)
+        self.ListAlerts = channel.unary_unary(
+                '/trueodds.v1.CalibrationService/ListAlerts',
+                request_serializer=trueodds_dot_v1_dot_calibration__pb2.ListAlertsRequest.SerializeToString,
+                response_deserializer=trueodds_dot_v1_dot_calibration__pb2.ListAlertsResponse.FromString,
+                _registered_method=True)
 
 
 class CalibrationServiceServicer(object):
@@ -188,6 +193,14 @@ class CalibrationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAlerts(self, request, context):
+        """Lists the alerts of a model's calibrators, the newest first: that one no longer keeps its
+        promise, who was told, and what is proposed in its place.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CalibrationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -250,6 +263,11 @@ def add_CalibrationServiceServicer_to_server(servicer, server):
                     servicer.GetDrift,
                     request_deserializer=trueodds_dot_v1_dot_calibration__pb2.GetDriftRequest.FromString,
                     response_serializer=trueodds_dot_v1_dot_calibration__pb2.GetDriftResponse.SerializeToString,
+            ),
+            'ListAlerts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAlerts,
+                    request_deserializer=trueodds_dot_v1_dot_calibration__pb2.ListAlertsRequest.FromString,
+                    response_serializer=trueodds_dot_v1_dot_calibration__pb2.ListAlertsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -577,6 +595,33 @@ class CalibrationService(object):
             '/trueodds.v1.CalibrationService/GetDrift',
             trueodds_dot_v1_dot_calibration__pb2.GetDriftRequest.SerializeToString,
             trueodds_dot_v1_dot_calibration__pb2.GetDriftResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAlerts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/trueodds.v1.CalibrationService/ListAlerts',
+            trueodds_dot_v1_dot_calibration__pb2.ListAlertsRequest.SerializeToString,
+            trueodds_dot_v1_dot_calibration__pb2.ListAlertsResponse.FromString,
             options,
             channel_credentials,
             insecure,

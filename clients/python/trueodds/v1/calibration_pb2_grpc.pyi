@@ -100,6 +100,14 @@ class CalibrationServiceStub:
     ]
     """Compares recorded outcomes with the calibrator's promise."""
 
+    ListAlerts: grpc.UnaryUnaryMultiCallable[
+        trueodds.v1.calibration_pb2.ListAlertsRequest,
+        trueodds.v1.calibration_pb2.ListAlertsResponse,
+    ]
+    """Lists the alerts of a model's calibrators, the newest first: that one no longer keeps its
+    promise, who was told, and what is proposed in its place.
+    """
+
 class CalibrationServiceAsyncStub:
     """Fits, keeps and serves calibrators."""
 
@@ -181,6 +189,14 @@ class CalibrationServiceAsyncStub:
         trueodds.v1.calibration_pb2.GetDriftResponse,
     ]
     """Compares recorded outcomes with the calibrator's promise."""
+
+    ListAlerts: grpc.aio.UnaryUnaryMultiCallable[
+        trueodds.v1.calibration_pb2.ListAlertsRequest,
+        trueodds.v1.calibration_pb2.ListAlertsResponse,
+    ]
+    """Lists the alerts of a model's calibrators, the newest first: that one no longer keeps its
+    promise, who was told, and what is proposed in its place.
+    """
 
 class CalibrationServiceServicer(metaclass=abc.ABCMeta):
     """Fits, keeps and serves calibrators."""
@@ -287,5 +303,15 @@ class CalibrationServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[trueodds.v1.calibration_pb2.GetDriftResponse, collections.abc.Awaitable[trueodds.v1.calibration_pb2.GetDriftResponse]]:
         """Compares recorded outcomes with the calibrator's promise."""
+
+    @abc.abstractmethod
+    def ListAlerts(
+        self,
+        request: trueodds.v1.calibration_pb2.ListAlertsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[trueodds.v1.calibration_pb2.ListAlertsResponse, collections.abc.Awaitable[trueodds.v1.calibration_pb2.ListAlertsResponse]]:
+        """Lists the alerts of a model's calibrators, the newest first: that one no longer keeps its
+        promise, who was told, and what is proposed in its place.
+        """
 
 def add_CalibrationServiceServicer_to_server(servicer: CalibrationServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -11,7 +11,7 @@ _SCORE = {
     "ModelService": ("ListModels", "GetModel", "Tokenize"),
     "CalibrationService": (
         *("GetCalibrator", "ListCalibrators", "Calibrate", "RecordOutcomes", "GetDrift"),
-        *("EvaluateCalibrator", "StreamEvaluateCalibrator"),
+        *("EvaluateCalibrator", "StreamEvaluateCalibrator", "ListAlerts"),
     ),
 }
 _FIT = {

@@ -9,6 +9,7 @@ from trueodds_service.http.console.contract import Fields
 from trueodds_service.http.console.drawing import Reliability, Square
 from trueodds_service.http.console.listing import get
 from trueodds_service.http.console.visit import Visit
+from trueodds_service.http.console.words import decimal, percent
 
 # What each test has evidence of, and whether its alarm means that the promise is broken.
 _TESTS = {
@@ -18,6 +19,18 @@ _TESTS = {
     "KIND_WORSE_THAN_RAW": ("Raw probabilities now do better", True),
     "KIND_SHIFTED": ("Confidences are not distributed as at first", False),
 }
+# What an alert's two numbers are.
+_EFFECTS = {
+    "KIND_WORSE_THAN_RAW": ("Brier score: raw", "calibrated"),
+    "KIND_SHIFTED": ("confidence at first", "then"),
+}
+_USUAL = ("said", "right")
+_DELIVERIES = {
+    "STATE_NONE": "no webhook",
+    "STATE_WAITING": "not delivered yet",
+    "STATE_DELIVERED": "delivered",
+    "STATE_GIVEN_UP": "given up",
+}
 _PERIODS = (("sinceFirst", "then", "Since the first answer"), ("window", "now", "The newest"))
 
 
@@ -26,6 +39,9 @@ async def show(visit: Visit) -> Response:
     shown = await get(visit.contract, parameters["model"], parameters["id"])
     asked = await visit.contract.ask("CalibrationService/GetDrift", {"name": shown["name"]})
     drift = asked["drift"]
+    of = {"model": f"models/{shown['model']}", "calibrator": shown["name"]}
+    listed = await visit.contract.ask("CalibrationService/ListAlerts", of)
+    alerts = [_alert(each) for each in listed["alerts"]]
     tests = [_shown(each) for each in drift["tests"]]
     return visit.page(
         "drift.html",
@@ -33,6 +49,8 @@ async def show(visit: Visit) -> Response:
         drift=drift,
         verdict=_verdict(tests, drift["outcomes"]),
         tests=tests,
+        alerts=alerts,
+        proposal=next((each["proposal"] for each in alerts if each["proposal"]), None),
         periods=[
             (key, title, drift[name], Reliability(drift[name]["after"]["equalWidth"], Square()))
             for name, key, title in _PERIODS
@@ -52,6 +70,24 @@ def _shown(test: Fields) -> Fields:
         "at": test["alarmAt"],
         "now": _share(test["logEvidence"], needed),
         "most": _share(test["largestLogEvidence"], needed),
+    }
+
+
+def _alert(alert: Fields) -> Fields:
+    """An alert in words, with what JSON left out."""
+    says, breaks = _TESTS[alert["test"]]
+    expected, observed = _EFFECTS.get(alert["test"], _USUAL)
+    numbers = percent if alert["test"] != "KIND_WORSE_THAN_RAW" else decimal
+    return {
+        "says": says,
+        "breaks": breaks,
+        "at": alert["createTime"],
+        "outcomes": alert["outcomes"],
+        "expected": f"{expected} {numbers(alert['expected'])}",
+        "observed": f"{observed} {numbers(alert['observed'])}",
+        "delivery": _DELIVERIES[alert["delivery"]["state"]],
+        "fault": alert["delivery"]["fault"],
+        "proposal": alert.get("proposal"),
     }
 
 

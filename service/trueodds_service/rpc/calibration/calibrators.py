@@ -22,7 +22,7 @@ def calibrator_message(calibrator: Calibrator, *, active: bool) -> pb.Calibrator
     created.FromDatetime(calibrator.created_at)
     return pb.Calibrator(
         name=calibrator.name,
-        scope=_scope(calibrator.scope),
+        scope=scope_message(calibrator.scope),
         method=METHOD_MESSAGES[Method(calibrator.method)],
         temperature=calibrator.temperature,
         at_bound=calibrator.at_bound,
@@ -43,10 +43,11 @@ def calibrator_message(calibrator: Calibrator, *, active: bool) -> pb.Calibrator
 
 
 def damaged_message(damaged: Damaged, *, active: bool) -> pb.DamagedCalibrator:
-    return pb.DamagedCalibrator(name=damaged.name, scope=_scope(damaged.scope), active=active)
+    scope = scope_message(damaged.scope)
+    return pb.DamagedCalibrator(name=damaged.name, scope=scope, active=active)
 
 
-def _scope(scope: Scope) -> pb.Scope:
+def scope_message(scope: Scope) -> pb.Scope:
     return pb.Scope(
         model=model_name(scope.model),
         model_revision=scope.revision,
@@ -68,6 +69,9 @@ def _provenance(provenance: Provenance, model: str) -> pb.Provenance:
         prompts_hash=provenance.prompts_hash,
         prior=None if provenance.prior is None else _prior(provenance.prior, model),
         versions=provenance.versions,
+        outcomes_of=calibrator_name(model, provenance.outcomes_of)
+        if provenance.outcomes_of
+        else "",
     )
 
 

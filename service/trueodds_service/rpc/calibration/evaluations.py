@@ -83,7 +83,7 @@ def report_message(report: Report, calibrator: pb.Calibrator) -> pb.Report:
         items=report.items,
         before=evaluation_message(report.before),
         after=evaluation_message(report.after),
-        differences=_estimates(report.differences),
+        differences=estimate_messages(report.differences),
         abstentions=[_abstention(each) for each in report.abstentions],
         answer_sets=[_answer_set(each) for each in report.answer_sets],
         data_hash=report.data_hash,
@@ -92,14 +92,14 @@ def report_message(report: Report, calibrator: pb.Calibrator) -> pb.Report:
 
 def evaluation_message(evaluation: Evaluation) -> pb.Evaluation:
     return pb.Evaluation(
-        metrics=_estimates(evaluation.metrics),
+        metrics=estimate_messages(evaluation.metrics),
         equal_width=_bins(evaluation.bins["equal_width"]),
         equal_mass=_bins(evaluation.bins["equal_mass"]),
         risk_coverage=_curve(evaluation.curve),
     )
 
 
-def _estimates(estimates: Mapping[str, Estimate]) -> dict[str, pb.Estimate]:
+def estimate_messages(estimates: Mapping[str, Estimate]) -> dict[str, pb.Estimate]:
     return {
         name: pb.Estimate(value=each.value, lower=each.low, upper=each.high)
         for name, each in estimates.items()

@@ -11,7 +11,7 @@ from trueodds_service.rpc.calibration.evaluations import evaluation_message
 from trueodds_service.rpc.status import to_status
 from trueodds_service.store.outcomes import Recorded
 
-_KINDS = {each: pb.SequentialTest.Kind.Value(f"KIND_{each.name}") for each in Promise}
+KINDS = {each: pb.SequentialTest.Kind.Value(f"KIND_{each.name}") for each in Promise}
 
 
 def parse_outcomes(request: pb.RecordOutcomesRequest, most: int) -> list[tuple[bytes, int | None]]:
@@ -69,7 +69,7 @@ def _period(period: Period) -> pb.DriftPeriod:
 
 def _test(promise: Promise, evidence: Evidence) -> pb.SequentialTest:
     return pb.SequentialTest(
-        kind=_KINDS[promise],
+        kind=KINDS[promise],
         alpha=evidence.alpha,
         log_evidence=evidence.log_wealth,
         largest_log_evidence=evidence.largest,

@@ -9,6 +9,7 @@ from trueodds.v1 import calibration_pb2_grpc
 from trueodds_service.config import Limits
 from trueodds_service.errors import InvalidInput
 from trueodds_service.flows.active_calibrators import Calibrators
+from trueodds_service.flows.alerts import Alerts
 from trueodds_service.flows.calibrate import calibrate
 from trueodds_service.flows.catalog import Catalog
 from trueodds_service.flows.drift import drift
@@ -16,6 +17,7 @@ from trueodds_service.flows.evaluate import evaluate_calibrator
 from trueodds_service.flows.fit import fit
 from trueodds_service.flows.fit_data import Progress
 from trueodds_service.flows.outcomes import Outcomes
+from trueodds_service.rpc.calibration.alerts import alerts_message, parse_alerts_of
 from trueodds_service.rpc.calibration.calibrate import calibrate_response, parse_calibrate
 from trueodds_service.rpc.calibration.calibrators import calibrator_message, damaged_message
 from trueodds_service.rpc.calibration.evaluations import parse_evaluation, report_message
@@ -40,11 +42,17 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
     """Converts; the work is the flow's and the store's."""
 
     def __init__(
-        self, catalog: Catalog, calibrators: Calibrators, outcomes: Outcomes, limits: Limits
+        self,
+        catalog: Catalog,
+        calibrators: Calibrators,
+        outcomes: Outcomes,
+        alerts: Alerts,
+        limits: Limits,
     ) -> None:
         self._catalog = catalog
         self._calibrators = calibrators
         self._outcomes = outcomes
+        self._alerts = alerts
         self._limits = limits
 
     async def FitCalibrator(
@@ -69,13 +77,11 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
         self, request: pb.ListCalibratorsRequest, context: Context
     ) -> pb.ListCalibratorsResponse:
         model = self._catalog.find(parse_model(request.model, "model"))
-        if request.page_size < 0:
-            raise InvalidInput("page_size", "is below 0")
         page = await self._calibrators.ask(
             self._calibrators.store.list,
             model.name,
             task=parse_task(request.task, "task") if request.HasField("task") else None,
-            page_size=min(request.page_size or _DEFAULT_PAGE, _MAX_PAGE),
+            page_size=_page_size(request.page_size),
             page_token=request.page_token,
         )
         return pb.ListCalibratorsResponse(
@@ -140,6 +146,21 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
         message = drift_message(found, self._message(found.calibrator))
         return pb.GetDriftResponse(drift=message)
 
+    async def ListAlerts(
+        self, request: pb.ListAlertsRequest, context: Context
+    ) -> pb.ListAlertsResponse:
+        model = self._catalog.find(parse_model(request.model, "model"))
+        calibrator = parse_alerts_of(request, model.name)
+        if calibrator is not None:
+            await self._calibrators.find(model.name, calibrator)
+        page = await self._alerts.page(
+            model.name,
+            calibrator,
+            page_size=_page_size(request.page_size),
+            page_token=request.page_token,
+        )
+        return alerts_message(page)
+
     async def _fit(self, request: pb.FitCalibratorRequest) -> AsyncIterator[dict[str, Any]]:
         """The events of a fit, as fields of either response."""
         query = await asyncio.to_thread(parse_fit, request, self._limits)
@@ -166,3 +187,9 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
 
     def _message(self, calibrator: Calibrator) -> pb.Calibrator:
         return calibrator_message(calibrator, active=self._calibrators.is_active(calibrator))
+
+
+def _page_size(asked: int) -> int:
+    if asked < 0:
+        raise InvalidInput("page_size", "is below 0")
+    return min(asked or _DEFAULT_PAGE, _MAX_PAGE)

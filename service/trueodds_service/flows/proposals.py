@@ -1,0 +1,173 @@
+"""The path of a proposal: outcomes since an alert → a new fit → compared with the present one.
+
+The earlier half of the outcomes is for the fit, and the later one tells what it is worth: they are
+those after the alert, for those before it were looked at until they spoke against the calibrator.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trueodds_service.caller import Caller, Permission, acting_for
+from trueodds_service.core.arrays.log_floor import LOG_FLOOR
+from trueodds_service.core.calibrators.from_parameters import calibrator_of
+from trueodds_service.core.calibrators.methods import SPECS, Method
+from trueodds_service.errors import InvalidInput, NotReady
+from trueodds_service.flows.active_calibrators import Calibrators
+from trueodds_service.flows.alerts import Alerts
+from trueodds_service.flows.arrays import long_work
+from trueodds_service.flows.evaluate import Estimate, compared
+from trueodds_service.flows.fit_data import FitScores, data_hash
+from trueodds_service.flows.fit_record import Bias, fitted_record, versions
+from trueodds_service.flows.promises import Answers
+from trueodds_service.store.alerts import Proposal, Wanted
+from trueodds_service.store.calibrator import Calibrator
+from trueodds_service.store.records import Provenance
+
+_log = logging.getLogger(__name__)
+
+# Longer than any fit of so many: a gateway that has not told by then has died.
+_LEASE = timedelta(minutes=10)
+# The newest outcomes that it is made of: to draw from more takes minutes.
+_MOST = 4000
+_METRICS = ("accuracy", "brier", "ece", "nll")
+# What the two are judged by: unlike the log loss it knows bounds.
+_JUDGE = "brier"
+
+
+@dataclass(frozen=True, slots=True)
+class _Refit:
+    """A new calibrator, and its metrics less the present one's, on outcomes it has not seen."""
+
+    calibrator: Calibrator
+    held_out: int
+    differences: Mapping[str, Estimate]
+
+    @property
+    def is_better(self) -> bool:
+        return self.differences[_JUDGE].high < 0 and not self.calibrator.degenerate
+
+
+class Proposals:
+    """Makes what alerts ask for; every gateway does, and each proposal is claimed by one."""
+
+    def __init__(
+        self,
+        alerts: Alerts,
+        calibrators: Calibrators,
+        *,
+        min_outcomes: int,
+        activate: bool,
+        again_seconds: float,
+    ) -> None:
+        """``activate`` those that are better. Where outcomes are too few it is tried again."""
+        self._alerts, self._calibrators = alerts, calibrators
+        self._min_outcomes, self._activate = min_outcomes, activate
+        self._again = timedelta(seconds=again_seconds)
+
+    async def propose(self) -> None:
+        """Makes all that are due. Raises a ServiceError while the store is away."""
+        while wanted := await self._alerts.ask(self._alerts.store.claim_proposal, _LEASE):
+            calibrator = self._calibrators.answering.get(wanted.calibrator)
+            if calibrator is None:
+                gone = Proposal(note="another calibrator has taken its place")
+                await self._keep(wanted, gone)
+            else:
+                # What is changed here is the tenant's, and the audit log tells by whom.
+                by = Caller(calibrator.scope.tenant, "alerts", frozenset({Permission.FIT}))
+                with acting_for(by):
+                    await self._refit(wanted, calibrator)
+
+    async def _refit(self, wanted: Wanted, calibrator: Calibrator) -> None:
+        kept = await self._alerts.ask(
+            self._alerts.outcomes.newest, calibrator.id, _MOST, after=wanted.after
+        )
+        if len(kept) < self._min_outcomes:
+            few = f"{len(kept)} of {self._min_outcomes} outcomes since the alert"
+            await self._keep(wanted, Proposal(note=few), self._again)
+            return
+        try:
+            found = await long_work(_refitted, calibrator, Answers.of(kept))
+        except InvalidInput as error:
+            await self._keep(wanted, Proposal(note=error.message), self._again)
+            return
+        proposed = await self._calibrators.keep(found.calibrator, activate=False, request=None)
+        proposal = Proposal(
+            proposed=proposed.id,
+            fitted=len(kept) - found.held_out,
+            held_out=found.held_out,
+            differences={
+                name: (each.value, each.low, each.high) for name, each in found.differences.items()
+            },
+        )
+        # Before it is activated: who dies in between leaves the choice to people.
+        await self._keep(wanted, proposal)
+        _report(calibrator, proposed, found)
+        if self._activate and found.is_better:
+            await self._take_over(wanted, proposed, proposal)
+
+    async def _take_over(self, wanted: Wanted, proposed: Calibrator, proposal: Proposal) -> None:
+        try:
+            await self._calibrators.activate(proposed, instead_of=wanted.calibrator)
+        except NotReady:  # somebody has just activated another: theirs holds
+            return
+        await self._keep(wanted, replace(proposal, activated=True))
+
+    async def _keep(
+        self, wanted: Wanted, proposal: Proposal, again: timedelta | None = None
+    ) -> None:
+        await self._alerts.ask(self._alerts.store.propose, wanted.calibrator, proposal, again)
+
+
+def _refitted(calibrator: Calibrator, answers: Answers) -> _Refit:
+    half = len(answers.right) // 2
+    first, second = answers.only(slice(half)), answers.only(slice(half, None))
+    scores = _scores(first)
+    data = FitScores(scores, None, first.right, options=first.options)
+    provenance = Provenance(
+        items=half,
+        labelled=half,
+        data_hash=data_hash(scores, first.right),
+        versions=versions(),
+        outcomes_of=calibrator.id,
+    )
+    method, bias = _method(calibrator)
+    refit = fitted_record(calibrator.scope, method, data, bias, 1.0, provenance)
+    proposed = calibrator_of(Method(refit.method), refit.parameters).apply(_scores(second))
+    _, _, differences = compared(second.calibrated, proposed, second.right)
+    return _Refit(refit, len(second.right), {name: differences[name] for name in _METRICS})
+
+
+def _method(calibrator: Calibrator) -> tuple[Method, Bias]:
+    """Its own, where outcomes are what it learns from; else a temperature.
+
+    An outcome has the answer distribution and the right option: neither what a teacher says, nor
+    what the model says without content, for which the mean over the answers stands in.
+    """
+    method, bias = Method(calibrator.method), Bias(calibrator.bias_correction)
+    return (
+        method if SPECS[method].needs_labels else Method.TEMPERATURE,
+        Bias.NONE if bias is Bias.NONE else Bias.BATCH,
+    )
+
+
+def _scores(answers: Answers) -> NDArray[np.float64]:
+    """Scores that have these answer distributions; options that a question lacks have -inf."""
+    held = np.arange(answers.raw.shape[1]) < answers.options[:, np.newaxis]
+    return np.where(held, np.log(np.maximum(answers.raw, np.exp(LOG_FLOOR))), -np.inf)
+
+
+def _report(calibrator: Calibrator, proposed: Calibrator, found: _Refit) -> None:
+    judged = found.differences[_JUDGE]
+    fields = {
+        "calibrator": calibrator.name,
+        "proposed": proposed.name,
+        "tenant": calibrator.scope.tenant,
+        "held_out": found.held_out,
+        _JUDGE: [round(each, 5) for each in (judged.value, judged.low, judged.high)],
+    }
+    _log.warning("a calibrator is proposed", extra={"fields": fields})
