@@ -63,6 +63,7 @@ COMMANDS = {
     ("audit",): "trueodds audit",
     ("outcomes",): "trueodds outcomes outcomes.jsonl",
     ("drift",): "trueodds drift models/",
+    ("alerts",): "trueodds alerts demo-aligned",
     ("models",): "trueodds models",
     ("demo",): "trueodds demo",
 }

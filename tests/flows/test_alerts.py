@@ -2,15 +2,19 @@
 
 import json
 import logging
+import re
 import time
+from types import SimpleNamespace
 
 import pytest
 from tests.told import active, correct, tell
 
+from trueodds.v1 import calibration_pb2 as pb
+from trueodds_service.caller import Caller, Permission, acting_for
 from trueodds_service.edge.logs import JsonLines
 from trueodds_service.flows import alerts as alerts_module
 from trueodds_service.flows.promises import Answers, Promise, PromiseTests
-from trueodds_service.store import SqlAlertStore, SqlOutcomeStore
+from trueodds_service.store import Calibrator, Scope, SqlAlertStore, SqlOutcomeStore
 from trueodds_service.store.errors import StoreUnavailable
 
 
@@ -173,6 +177,64 @@ def test_a_store_that_is_away_does_not_end_the_watch(start_service, looked, monk
     while not service.app._alerts.counts().get(("aligned", "too_high")):
         time.sleep(0.02)
     assert len(tried) > 2
+
+
+def test_on_a_database_of_a_cluster(start_service, looked, postgres_server):
+    url = postgres_server.emptied()
+    one, two = start_service(store=url), start_service(store=url)
+    calibrator = active(one)
+    two.run(two.app._calibrators.refresh())
+    receipts = tell(one, calibrator, share=0.9, count=100)
+    assert looked(one) == looked(two) == []
+    correct(one, receipts, 1)
+    assert looked(two) == looked(one) != []
+    two.run(two.app._proposals.propose())
+    page = one.run(one.app._alerts.page("aligned", None, page_size=1, page_token=""))
+    assert page.alerts[0].proposal.note == "0 of 400 outcomes since the alert"
+
+
+def test_metrics_tell_of_it_until_another_calibrator_is_active(start_service, looked):
+    one, two = start_service(), start_service()
+    tell(one, active(one), share=0.5, count=100)
+    two.run(two.app._calibrators.refresh())
+    assert gauge(one, "too_high") == gauge(two, "too_high") == 0
+    looked(one)
+    looked(two)
+    assert gauge(one, "too_high") == gauge(two, "too_high") == 1
+    assert gauge(one, "shifted") == 0
+    active(one, temperature=2.0)
+    assert gauge(one, "too_high") == 0
+
+
+def gauge(service, test):
+    """What the gateway tells Prometheus of this test."""
+    found = re.findall(
+        rf'trueodds_calibrators_alerted{{model="aligned".*test="{test}"}} (\S+)',
+        service.app.metrics.node().decode(),
+    )
+    return sum(map(float, found))
+
+
+def test_a_tenant_s_calibrator_is_watched_and_told_to_the_tenant_alone(start_service, looked):
+    service = start_service()
+    scope = Scope("aligned", "3f2a", "", "paren", 2, 2, "acme")
+    theirs = Calibrator(scope=scope, method="constant", parameters={"temperature": (0.5,)})
+    with acting_for(Caller("acme", "key:theirs", frozenset(Permission))):
+        service.app._store.put(theirs, activate=True)
+    service.run(service.app._calibrators.refresh())
+    message = SimpleNamespace(
+        name=theirs.name,
+        scope=pb.Scope(model_revision="3f2a", reading="paren", format_version=2, options=2),
+    )
+    tell(service, message, share=0.5, count=100, tenant="acme")
+    assert looked(service) == [], "which are the tests that the tenant without a name sees"
+    assert gauge(service, "too_high") == 1
+    tell(service, message, share=0.5, count=400, tenant="acme", seed=4)
+    service.run(service.app._proposals.propose())
+    store = service.app._alerts.store
+    with acting_for(Caller("acme", "key:theirs", frozenset(Permission))):
+        [first, *_] = store.page("aligned", theirs.id, page_size=9).alerts
+        assert service.app._store.get("aligned", first.proposal.proposed).scope == scope
 
 
 def test_without_alerts_nobody_looks(start_service, monkeypatch):

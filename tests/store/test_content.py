@@ -28,6 +28,7 @@ PROVENANCE_CHANGES = {
     "teacher_reading": "text",
     "prior": Prior(0.0, 1.0, ("0f",)),
     "prompts_hash": "other",
+    "outcomes_of": "0f",
 }
 CHANGES = {
     "scope": [{key: value} for key, value in SCOPE_CHANGES.items()],

@@ -109,6 +109,40 @@ def test_what_is_too_old_goes(store):
     assert options(store) == []
 
 
+def test_who_follows_reads_what_is_new(store):
+    store.record([outcome(1, 0), outcome(2, 1, calibrator="1f"), outcome(3, None)])
+    told = store.told_of(0)
+    assert told.keys() == {"0f", "1f"}
+    last = max(told.values())
+    assert last == store.of_calibrator("0f")[-1].position
+    assert store.told_of(last) == {}
+    store.record([outcome(4, 2), outcome(5, 3)])
+    assert store.told_of(last).keys() == {"0f"}
+    new = store.of_calibrator("0f", after=last)
+    assert [each.option for each in new] == [2, 3]
+    assert store.of_calibrator("0f", after=last, at_most=1) == new[:1]
+
+
+def test_the_newest_are_in_their_order(store):
+    store.record([outcome(number, None if number == 5 else number % 4) for number in range(1, 8)])
+    assert [each.option for each in store.newest("0f", 3)] == [0, 2, 3]
+    assert [each.option for each in store.newest("0f", 3, known=False)] == [None, 2, 3]
+    after = store.of_calibrator("0f")[-2].position
+    assert [each.option for each in store.newest("0f", 3, after=after)] == [3]
+    assert store.newest("1f", 3) == []
+
+
+def test_corrections_are_counted_by_calibrator(store):
+    first, second = outcome(1, 0), outcome(2, 0, calibrator="1f")
+    store.record([first, second])
+    assert store.corrections() == {}
+    store.record([replace(first, option=1)])
+    store.record([replace(first, option=1), second])
+    assert store.corrections() == {"0f": 1}
+    store.record([replace(first, option=None), replace(second, option=3)])
+    assert store.corrections() == {"0f": 2, "1f": 1}
+
+
 def test_the_seal_is_made_once_for_all(url):
     one, two = SqlOutcomeStore(url), SqlOutcomeStore(url)
     assert one.seal() == two.seal() == one.seal()

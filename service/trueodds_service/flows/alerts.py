@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -70,7 +70,8 @@ class Alerts:
         self.calls = StoreCalls(_THREADS, _ANSWER_SECONDS)
         self._watched: dict[str, _Watched] = {}
         self._newest = 0
-        self._known: set[tuple[str, str]] = set()
+        # Replaced and never changed: metrics are told in another thread.
+        self._known: Set[tuple[str, str]] = frozenset()
 
     def counts(self) -> Mapping[tuple[str, str], int]:
         """By model and test, the scopes whose active calibrator has an alert, as last seen."""
@@ -95,7 +96,7 @@ class Alerts:
         Where nothing was told it costs three small questions. Raises a ServiceError while the
         store is away; the next look goes on where this one ended.
         """
-        self._known |= await self.ask(self.store.known)
+        self._known = self._known | await self.ask(self.store.known)
         corrections = await self.ask(self.outcomes.corrections)
         told = await self.ask(self.outcomes.told_of, self._newest)
         answering = self._calibrators.answering
@@ -150,7 +151,7 @@ class Alerts:
         is_new = await self.ask(
             self.store.add, alert, deliver=self._deliver, propose=promise.is_broken
         )
-        self._known.add((alert.calibrator, alert.test))
+        self._known = self._known | {(alert.calibrator, alert.test)}
         if is_new:
             _report(alert, promise)
 
