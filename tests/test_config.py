@@ -302,6 +302,15 @@ def test_certificates_are_named_relative_to_the_file(write, tmp_path):
     assert str(told.client_ca) == "/etc/ca.crt"
 
 
+@pytest.mark.parametrize(
+    ("named", "found"), [("secret", "{}/secret"), ("/etc/secret", "/etc/secret")]
+)
+def test_a_webhook_s_secret_is_named_relative_to_the_file(write, tmp_path, named, found):
+    webhook = {"url": "https://alerts.example", "secret_file": named}
+    told = load(write({"models": [MODEL], "alerts": {"webhook": webhook}})).alerts
+    assert str(told.webhook.secret_file) == found.format(tmp_path)
+
+
 def test_everything_that_is_wrong_is_told_with_its_folder(write, tmp_path):
     (tmp_path / "empty").mkdir()
     models = [{"name": "a", "weights": "nowhere"}, {"name": "b", "weights": "empty/../empty"}]

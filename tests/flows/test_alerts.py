@@ -7,6 +7,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from sqlalchemy import text
 from tests.told import active, correct, tell
 
 from trueodds.v1 import calibration_pb2 as pb
@@ -133,6 +134,18 @@ def test_many_outcomes_are_read_in_parts(start_service, looked, asked, monkeypat
     parts = [how for how in asked if how.get("at_most") == 50]
     assert [how["after"] for how in parts] == sorted({how["after"] for how in parts})
     assert len(parts) == 3
+
+
+def test_a_backup_that_is_restored_counts_on_from_less(start_service, looked):
+    service = start_service()
+    calibrator = active(service)
+    tell(service, calibrator, share=0.9, count=200)
+    assert looked(service) == []
+    with service.app._alerts.outcomes._database.writing() as session:
+        session.execute(text("DELETE FROM outcomes"))
+        session.execute(text("UPDATE sqlite_sequence SET seq = 0 WHERE name = 'outcomes'"))
+    tell(service, calibrator, share=0.4, count=100, seed=4)
+    assert "too_high" in looked(service)
 
 
 def test_what_is_not_active_is_not_watched(start_service, looked):

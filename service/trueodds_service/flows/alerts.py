@@ -93,11 +93,14 @@ class Alerts:
     async def look(self) -> None:
         """Takes up what was told since the last look, and records what that is evidence of.
 
-        Where nothing was told it costs three small questions. Raises a ServiceError while the
+        Where nothing was told it costs four small questions. Raises a ServiceError while the
         store is away; the next look goes on where this one ended.
         """
         self._known = self._known | await self.ask(self.store.known)
         corrections = await self.ask(self.outcomes.corrections)
+        if await self.ask(self.outcomes.last) < self._newest:
+            # A backup has taken the place of the database, and counts on from less.
+            self._watched, self._newest = {}, 0
         told = await self.ask(self.outcomes.told_of, self._newest)
         answering = self._calibrators.answering
         self._watched = {name: each for name, each in self._watched.items() if name in answering}

@@ -124,6 +124,11 @@ class SqlOutcomeStore:
         with self._database.reading() as session:
             return {each: last for each, last in session.execute(query)}  # noqa: C416 (rows)
 
+    def last(self) -> int:
+        """Where the last of all outcomes is; 0 where there are none."""
+        with self._database.reading() as session:
+            return session.scalar(select(func.max(OutcomeRow.position))) or 0
+
     def corrections(self) -> dict[str, int]:
         """How often outcomes were corrected, by calibrator; of others they never were."""
         query = select(CorrectionsRow.calibrator_id, CorrectionsRow.number)
