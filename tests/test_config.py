@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from trueodds_service.config import (
     MAX_LORA_RANK,
     AlertSettings,
+    CascadeSettings,
     CertificateClient,
     DecisionSettings,
     FakeSettings,
@@ -122,6 +123,26 @@ BAD_SETTINGS = {
     "two models of one name": (_set("models", [MODEL, MODEL]), "models"),
     "a teacher that is not there": (_set("models.0.teacher", "base"), "models"),
     "its own teacher": (_set("models.0.teacher", "aligned"), "models.0"),
+    "a cascade of what is no model": (
+        _set("cascades", [{"name": "both", "models": ["aligned", "base"]}]),
+        "cascades.0.models.1",
+    ),
+    "a cascade of a model and itself": (
+        _set("cascades", [{"name": "both", "models": ["aligned", "aligned"]}]),
+        "cascades.0: models",
+    ),
+    "a cascade of one model": (
+        _set("cascades", [{"name": "both", "models": ["aligned"]}]),
+        "cascades.0.models.1",
+    ),
+    "a cascade with a model's name": (
+        _set("cascades", [{"name": "aligned", "models": ["aligned", "base"]}]),
+        "cascades.0.name",
+    ),
+    "a cascade whose name is none": (
+        _set("cascades", [{"name": "Both", "models": ["aligned", "base"]}]),
+        "cascades.0: name",
+    ),
     "an HTTP address without a port": (_set("http", "localhost"), "http"),
     "gRPC and HTTP at one port": (_set("http", "127.0.0.1:50051"), "http"),
     "a listening address without a port": (_set("listen", "localhost"), "listen"),
@@ -506,6 +527,7 @@ def test_the_production_configuration_has_every_setting_and_its_default():
         Webhook: content["alerts"]["webhook"],
         ProposalSettings: content["alerts"]["proposal"],
         CertificateClient: content["clients"][0],
+        CascadeSettings: content["cascades"][0],
         ModelSettings: {name: value for model in models for name, value in model.items()},
         VllmSettings: models[0]["engine"],
         Scaling: models[0]["engine"]["replicas"],

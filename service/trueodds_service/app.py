@@ -25,7 +25,7 @@ from trueodds_service.errors import ModelFault
 from trueodds_service.flows import deliveries
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.alerts import Alerts
-from trueodds_service.flows.catalog import Catalog, ModelEntry, ServedModel
+from trueodds_service.flows.catalog import Cascade, Catalog, ModelEntry, ServedModel
 from trueodds_service.flows.deliveries import Deliveries
 from trueodds_service.flows.following import follow
 from trueodds_service.flows.outcomes import Outcomes
@@ -111,18 +111,7 @@ class App:
         self._deliveries = (
             Deliveries(self._alerts, WebhookClient(webhook).post) if webhook is not None else None
         )
-        self._catalog = Catalog(
-            {
-                model.name: ModelEntry(
-                    name=model.name,
-                    revision="",
-                    tokenizer_revision="",
-                    teacher=model.teacher,
-                    base=model.base,
-                )
-                for model in settings.models
-            }
-        )
+        self._catalog = _catalog(settings)
         registry.register(Asked(lambda: of_state(self._state())))
         requests = RequestMetrics(registry, settings.observability.tenants)
         watch = Watch(requests, settings.observability.log_requests, tracing)
@@ -250,6 +239,24 @@ class App:
         self._alerts.close()
         self._outcomes.close()
         self._store.close()
+
+
+def _catalog(settings: Settings) -> Catalog:
+    """What is configured; revisions are found, and engines come, later."""
+    entries = {
+        model.name: ModelEntry(
+            name=model.name,
+            revision="",
+            tokenizer_revision="",
+            teacher=model.teacher,
+            base=model.base,
+        )
+        for model in settings.models
+    }
+    cascades = [
+        Cascade(each.name, *(entries[name] for name in each.models)) for each in settings.cascades
+    ]
+    return Catalog(entries, cascades)
 
 
 def _identities(settings: Settings) -> Identities:

@@ -414,7 +414,7 @@ async def test_a_store_that_stays_away_fails_the_fit_in_the_end(house, monkeypat
 
     monkeypatch.setattr(house.store, "put", away)
     monkeypatch.setattr(active_calibrators, "_AGAIN_SECONDS", 0.0)
-    monkeypatch.setattr(fit_flow, "_PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(fit_flow, "PATIENCE_SECONDS", 0.01)
     with pytest.raises(Unavailable) as refusal:
         await house.fit()
     assert refusal.value.reason == "STORE_UNAVAILABLE"

@@ -45,6 +45,8 @@ from trueodds.errors import (
 from trueodds.evaluation import (
     AbstentionRule,
     AnswerSetCalibration,
+    CascadePart,
+    CascadeReport,
     Estimate,
     Evaluation,
     ReliabilityBin,
@@ -94,6 +96,8 @@ __all__ = [
     "CalibratedScores",
     "Calibrator",
     "Candidate",
+    "CascadePart",
+    "CascadeReport",
     "Chat",
     "Client",
     "ConnectionOptions",

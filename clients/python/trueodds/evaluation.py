@@ -92,12 +92,41 @@ class AnswerSetCalibration:
 
 
 @dataclass(frozen=True, slots=True)
+class CascadePart:
+    """A model of a cascade: how many questions it was ``asked``, and how many it ``answered``.
+
+    ``risk`` is the share of wrong ones among its answers, None where it gave none.
+    ``prompt_tokens`` are those of all that it was asked.
+    """
+
+    model: str
+    asked: int
+    answered: int
+    risk: Estimate | None
+    prompt_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class CascadeReport:
+    """Who answers in a cascade, and what it takes.
+
+    ``target_risk`` is what was promised of the first of its ``parts``; ``last_alone_tokens`` are
+    the prompt tokens of the last where it is asked everything.
+    """
+
+    target_risk: float
+    parts: tuple[CascadePart, ...]
+    last_alone_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What a calibrator does: the answers before and after it, and what to set.
 
     ``differences`` are after less before, by the name of a metric, with paired intervals.
     ``data_hash`` is that of the scores and answers that were measured on; where it is the
-    calibrator's own, these are the items of the fit, which flatters.
+    calibrator's own, these are the items of the fit, which flatters. Of a calibrator of a
+    ``cascade``, ``before`` is its last model alone, and ``after`` the cascade.
     """
 
     calibrator: Calibrator
@@ -108,6 +137,7 @@ class Report:
     abstentions: tuple[AbstentionRule, ...] = ()
     answer_sets: tuple[AnswerSetCalibration, ...] = ()
     data_hash: str = ""
+    cascade: CascadeReport | None = None
 
     @property
     def in_sample(self) -> bool:

@@ -169,6 +169,8 @@ class Method(Enum):
     """Beta calibration of the confidence; needs answers."""
     SCALING_BINNING = "scaling_binning"
     """Temperature scaling, then the mean of each bin; needs answers."""
+    CASCADE = "cascade"
+    """Of a cascade: the least confidence at which its first model answers; needs answers."""
 
 
 class BiasCorrection(Enum):
@@ -332,6 +334,12 @@ class Answer:
     ``calibration_stale`` is whether the service's store of calibrators is away: another calibrator
     may have become active meanwhile. ``receipt`` is what ``record_outcomes`` needs of the answer,
     where it was asked for.
+
+    Of a cascade, ``answered_by`` is the model whose answer this is, and all else that is told is
+    that model's but for ``prompt_tokens``, which are those of all models that were asked.
+    ``cascade_calibrator`` names the one whose threshold decided; where none held, it is None and
+    ``skipped_because`` says in words why the first model was not asked. Of a model, all three say
+    nothing.
     """
 
     options: tuple[OptionScore, ...]
@@ -353,6 +361,9 @@ class Answer:
     raw_because: str = ""
     calibration_stale: bool = False
     receipt: bytes = b""
+    answered_by: str | None = None
+    cascade_calibrator: str | None = None
+    skipped_because: str = ""
 
     @property
     def calibrated(self) -> bool:
@@ -408,7 +419,8 @@ class Calibrator:
     fitted on, ``labelled`` how many of these have an answer, and ``data_hash`` that of their
     scores and answers. ``outcomes_of`` names the calibrator whose answers' outcomes they were, if
     they were. ``metrics`` were measured on the items of the fit. ``selection`` is
-    AUTO's, ``prior`` TEACHER_POOLED's.
+    AUTO's, ``prior`` TEACHER_POOLED's. ``first_calibrator`` is CASCADE's: what the threshold was
+    measured with, and holds for.
     """
 
     name: str
@@ -441,6 +453,7 @@ class Calibrator:
     teacher_revision: str | None = None
     teacher_reading: str | None = None
     prior: Prior | None = None
+    first_calibrator: str | None = None
 
 
 class ModelState(Enum):
@@ -464,6 +477,7 @@ class Model:
     questions are cut to it by the client. ``prefix_token_id`` is the token before a text that
     has nothing before it, None where the tokenizer has none. ``calibration_stale_seconds`` is how
     long ago the service last knew which calibrators are active, while its store is away; else 0.
+    ``cascade`` are the models that answer under this name, in their order; none of a model.
     """
 
     name: str
@@ -481,6 +495,7 @@ class Model:
     state: ModelState = ModelState.STARTING
     state_cause: str = ""
     calibration_stale_seconds: float = 0.0
+    cascade: tuple[str, ...] = ()
 
 
 def _texts(value: Sequence[str], name: str) -> tuple[str, ...]:

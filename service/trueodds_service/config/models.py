@@ -36,8 +36,29 @@ class ModelSettings(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if not MODEL_NAME.fullmatch(self.name):
-            raise ValueError(f"name: {self.name!r} has to match {MODEL_NAME.pattern}")
+        _check_name(self.name)
         if self.teacher == self.name:
             raise ValueError(f"teacher: {self.name!r} cannot teach itself")
         return self
+
+
+class CascadeSettings(Section):
+    """A name under which two models answer: the first where it is sure enough, else the last."""
+
+    name: str
+    """What callers call it, as a model."""
+    models: tuple[str, str]
+    """The first, which is asked everything, and the last, by their names."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_name(self.name)
+        first, last = self.models
+        if first == last:
+            raise ValueError(f"models: {first!r} is both the first and the last")
+        return self
+
+
+def _check_name(name: str) -> None:
+    if not MODEL_NAME.fullmatch(name):
+        raise ValueError(f"name: {name!r} has to match {MODEL_NAME.pattern}")

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from trueodds_service.config.edge import CertificateClient, Observability, Tls, Tracing
 from trueodds_service.config.flows import AlertSettings, DecisionSettings, OutcomeSettings
 from trueodds_service.config.limits import Limits, Quotas
-from trueodds_service.config.models import ModelSettings
+from trueodds_service.config.models import CascadeSettings, ModelSettings
 from trueodds_service.config.section import Section
 
 
@@ -28,6 +28,8 @@ class Settings(Section):
     """A database URL: ``sqlite:///FILE``, relative to the configuration file, or, for several
     machines, ``postgresql://USER:PASSWORD@HOST/DATABASE``."""
     models: tuple[ModelSettings, ...] = Field(min_length=1)
+    cascades: tuple[CascadeSettings, ...] = ()
+    """Names under which two of the models answer in turn: docs/cascades.md."""
     limits: Limits = Limits()
     quotas: Quotas = Quotas()
     decisions: DecisionSettings = DecisionSettings()
@@ -89,6 +91,7 @@ class Settings(Section):
                 raise ValueError(
                     f"models: the teacher {model.teacher!r} of {model.name!r} is not a model here"
                 )
+        self._check_cascades(names)
         self._check_clients()
         if self.quotas != Quotas() and self.access != "keys":
             raise ValueError("quotas: they go with access: keys, which tells who asks")
@@ -104,6 +107,16 @@ class Settings(Section):
             if self.metrics in (self.listen, self.http) and not self.metrics.endswith(":0"):
                 raise ValueError(f"metrics: {self.metrics} is where callers are answered")
         return self
+
+    def _check_cascades(self, models: list[str]) -> None:
+        taken = set(models)
+        for place, cascade in enumerate(self.cascades):
+            if cascade.name in taken:
+                raise ValueError(f"cascades.{place}.name: {cascade.name!r} is used twice")
+            taken.add(cascade.name)
+            for number, name in enumerate(cascade.models):
+                if name not in models:
+                    raise ValueError(f"cascades.{place}.models.{number}: {name!r} is no model here")
 
     def _check_clients(self) -> None:
         if self.clients and self.access != "keys":

@@ -14,6 +14,7 @@ from trueodds_service.caller import current
 from trueodds_service.core.calibrators.base import Calibrator as Applied
 from trueodds_service.core.calibrators.from_parameters import calibrator_of
 from trueodds_service.core.calibrators.methods import Method
+from trueodds_service.core.decisions.cascade import METHOD as CASCADE
 from trueodds_service.errors import NotFound, NotReady, ServiceError, Unavailable
 from trueodds_service.flows.following import follow
 from trueodds_service.flows.raw import raw_because
@@ -179,7 +180,12 @@ class Calibrators:
         return because
 
     def applied(self, calibrator: Calibrator) -> Applied | NotReady:
-        """What applies a calibrator, made once; or that it cannot be made of what is stored."""
+        """What applies a calibrator, made once; or why nothing can be made of what is stored."""
+        if calibrator.method == CASCADE:
+            return NotReady(
+                "the calibrator is a cascade's: a threshold, and nothing to apply to scores",
+                reason="IS_CASCADE",
+            )
         made = self._applied.get(calibrator.id)
         if made is None:
             try:

@@ -1,7 +1,8 @@
 """The models that this process can answer for."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from trueodds_service.caller import current
@@ -10,6 +11,8 @@ from trueodds_service.errors import NotFound, NotReady, Unavailable
 from trueodds_service.prompts.formats import FORMAT_VERSION
 from trueodds_service.prompts.tokenizer import PromptTokenizer
 from trueodds_service.store.records import Scope
+
+_REVISION_DIGITS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +89,75 @@ class ModelEntry:
         raise Unavailable(f"{name} is starting", reason="MODEL_STARTING", retry_seconds=2.0)
 
 
-class Catalog:
-    """The configured models, by name."""
+@dataclass(frozen=True, slots=True)
+class Cascade:
+    """A name under which ``first`` answers where it is sure enough, and ``last`` the rest."""
 
-    def __init__(self, entries: Mapping[str, ModelEntry]) -> None:
+    name: str
+    first: ModelEntry
+    last: ModelEntry
+
+    @property
+    def revision(self) -> str:
+        """That of its models together: where one is replaced, no threshold holds any longer."""
+        parts = [(each.name, each.revision) for each in self.models]
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:_REVISION_DIGITS]
+
+    @property
+    def state(self) -> State:
+        return self._least_ready.state
+
+    @property
+    def cause(self) -> str:
+        """As ``ModelEntry.cause``: that of the model that is not ready."""
+        return self._least_ready.cause
+
+    @property
+    def models(self) -> tuple[ModelEntry, ModelEntry]:
+        """In the order in which they are asked."""
+        return self.first, self.last
+
+    @property
+    def _least_ready(self) -> ModelEntry:
+        return self.last if self.first.state is State.READY else self.first
+
+    def scope(self, task: str, reading: str, options: int) -> Scope:
+        """As ``ModelEntry.scope``."""
+        return replace(
+            self.last.scope(task, reading, options), model=self.name, revision=self.revision
+        )
+
+
+class Catalog:
+    """The configured models, by name, and the cascades that are made of them."""
+
+    def __init__(self, entries: Mapping[str, ModelEntry], cascades: Sequence[Cascade] = ()) -> None:
         self._entries = dict(entries)
+        self._cascades = {each.name: each for each in cascades}
 
     def __iter__(self) -> Iterator[ModelEntry]:
         return iter(self._entries.values())
 
+    def states(self) -> Mapping[str, State]:
+        """Of each model, and of each cascade."""
+        return {each.name: each.state for each in (*self, *self.cascades)}
+
+    @property
+    def cascades(self) -> Sequence[Cascade]:
+        return tuple(self._cascades.values())
+
+    def cascade(self, name: str) -> Cascade | None:
+        """The cascade of this name, if there is one."""
+        return self._cascades.get(name)
+
     def find(self, name: str) -> ModelEntry:
-        """Raises NotFound."""
+        """Raises NotFound, and NotReady for a cascade, which has no scores of its own."""
+        if (cascade := self._cascades.get(name)) is not None:
+            raise NotReady(
+                f"models/{name} is a cascade: here models/{cascade.first.name} or "
+                f"models/{cascade.last.name} is wanted",
+                reason="IS_CASCADE",
+            )
         entry = self._entries.get(name)
         if entry is None:
             raise NotFound(f"there is no models/{name}", reason="MODEL_NOT_FOUND")

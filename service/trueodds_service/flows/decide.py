@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.apply_calibrator import SetRule
+from trueodds_service.flows.cascade import answer
 from trueodds_service.flows.catalog import Catalog, ServedModel
-from trueodds_service.flows.score import ScoreQuery, ScoreResult, score
+from trueodds_service.flows.score import ScoreQuery, ScoreResult
 from trueodds_service.prompts.formats import DECISION
 from trueodds_service.prompts.question import Kind, Question
 from trueodds_service.prompts.reading import OrderCorrection, Reading
@@ -56,8 +57,6 @@ async def decide(decision: Decision, catalog: Catalog, calibrators: Calibrators)
     Raises a ServiceError for what is wrong with the decision as a whole; the field of a question's
     error is relative to the domain's ``Question``.
     """
-    served = catalog.find(decision.model).ready()
-    questions = await asyncio.to_thread(labelled, served, decision)
     query = ScoreQuery(
         model=decision.model,
         task="",
@@ -65,13 +64,17 @@ async def decide(decision: Decision, catalog: Catalog, calibrators: Calibrators)
         reading=reading_of(cyclic=decision.cyclic, redrawn=decision.label_seed is not None),
         shots=(),
         calibrator=None,
-        questions=questions,
+        questions=(),
         min_option_mass=decision.min_option_mass,
         min_confidence=decision.min_confidence,
         require_calibrated=decision.require_calibrated,
         answer_sets=decision.answer_sets,
     )
-    return await score(query, catalog, calibrators)
+
+    async def written(served: ServedModel) -> tuple[Question, ...]:
+        return await asyncio.to_thread(labelled, served, decision)
+
+    return await answer(query, catalog, calibrators, written)
 
 
 def reading_of(*, cyclic: bool, redrawn: bool) -> Reading:

@@ -40,6 +40,7 @@ from trueodds_service.flows.fit_data import (
     one_number,
 )
 from trueodds_service.prompts.formats import FORMAT_VERSION
+from trueodds_service.prompts.question import Question
 from trueodds_service.prompts.reading import Reading
 from trueodds_service.store.calibrator import Calibrator
 
@@ -103,8 +104,32 @@ class SetCalibration:
 
 
 @dataclass(frozen=True, slots=True)
+class CascadePart:
+    """A model of a cascade: how many items it was ``asked``, and ``answered``, of which it had the
+    share ``risk`` wrong: None where it answered none.
+    """
+
+    model: str
+    asked: int
+    answered: int
+    risk: Estimate | None
+    prompt_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class CascadeReport:
+    """Who answers, in the order of their turns, and what asking the last alone would take."""
+
+    target_risk: float
+    parts: tuple[CascadePart, ...]
+    last_alone_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """What a calibrator does. ``differences`` are after less before, by metric, paired."""
+    """What a calibrator does. ``differences`` are after less before, by metric, paired; of a
+    cascade's, ``before`` is its last model alone.
+    """
 
     calibrator: Calibrator
     items: int
@@ -114,6 +139,7 @@ class Report:
     abstentions: tuple[Abstention, ...]
     answer_sets: tuple[SetCalibration, ...]
     data_hash: str
+    cascade: CascadeReport | None = None
 
 
 async def evaluate_calibrator(
@@ -146,15 +172,23 @@ def _asked(query: EvaluateQuery, calibrator: Calibrator, catalog: Catalog) -> li
             raise reading_mismatch(calibrator, query.reading.key())
         return []
     model, reading = catalog.find(query.model), query.reading or Reading()
-    counts = [len(question.options) for question in source.questions]
+    check_asked(calibrator, source.questions, reading, model.revision)
+    return [Asked(model, source.questions, source.shots, reading)]
+
+
+def check_asked(
+    calibrator: Calibrator, questions: Sequence[Question], reading: Reading, revision: str
+) -> None:
+    """Raises a ServiceError unless a calibrator is for what would be asked, of this revision."""
+    scope = calibrator.scope
+    counts = [len(question.options) for question in questions]
     _check_options(calibrator, counts, "questions.items[{}].question.options")
-    if (key := common_key(source.questions, reading)) != scope.reading:
+    if (key := common_key(questions, reading)) != scope.reading:
         raise reading_mismatch(calibrator, key)
     if scope.format_version != FORMAT_VERSION:
         raise mismatch("another version of the formats")
-    if scope.revision != model.revision:
+    if scope.revision != revision:
         raise mismatch("another revision of the model")
-    return [Asked(model, source.questions, source.shots, reading)]
 
 
 def _check_options(calibrator: Calibrator, counts: Sequence[int], at: str) -> None:
@@ -181,9 +215,7 @@ def _report(
         before=before,
         after=after,
         differences=differences,
-        abstentions=tuple(
-            _abstention(found.calibrated, answers, risk) for risk in query.target_risks
-        ),
+        abstentions=abstentions(found.calibrated, answers, query.target_risks),
         answer_sets=tuple(
             _answer_sets(found.calibrated, options, answers, miscoverage, score)
             for miscoverage in query.miscoverages
@@ -240,6 +272,13 @@ def _thinned(curve: RiskCoverage) -> RiskCoverage:
     count = len(curve.threshold)
     kept = np.unique(np.linspace(0, count - 1, min(count, _MAX_POINTS)).round().astype(int))
     return RiskCoverage(curve.threshold[kept], curve.coverage[kept], curve.risk[kept])
+
+
+def abstentions(
+    probs: NDArray[np.float64], answers: NDArray[np.int64], target_risks: Sequence[float]
+) -> tuple[Abstention, ...]:
+    """The least confidence for each target risk."""
+    return tuple(_abstention(probs, answers, risk) for risk in target_risks)
 
 
 def _abstention(

@@ -33,8 +33,9 @@ from trueodds_service.store.records import FitRequest, Prior, Provenance, Scope
 _WITHOUT_CONTENT = ("N/A", "", "[MASK]")
 # Where every item has options of its own, the bias is read with those of the first items.
 _MAX_OPTION_SETS = 16
-# How long a fit waits for a store that is away when all is done but to keep it.
-_PATIENCE_SECONDS = 300.0
+
+PATIENCE_SECONDS = 300.0
+"""How long a fit waits for a store that is away when all is done but to keep it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ async def fit(
     if not query.validate_only:
         activate = query.activate and (query.force or not calibrator.degenerate)
         # What engines have worked for is not given up for a store that is away for a moment.
-        patience = _PATIENCE_SECONDS if isinstance(query.source, FitQuestions) else 0.0
+        patience = PATIENCE_SECONDS if isinstance(query.source, FitQuestions) else 0.0
         calibrator = await calibrators.keep(calibrator, activate, query.request, patience)
     yield calibrator
 
@@ -209,11 +210,12 @@ def _provenance(
         data_hash=data_hash(data.logprobs, data.answers) if len(data.logprobs) else "",
         prompts_hash=prompts_hash(asked) if asked else "",
         prior=prior,
-        versions=_versions(model),
+        versions=versions_of(model),
     )
 
 
-def _versions(model: ModelEntry) -> dict[str, str]:
+def versions_of(model: ModelEntry) -> dict[str, str]:
+    """Of the software that fits, and of the model's engine, by name."""
     found = versions()
     if model.served is not None:
         found[model.served.info.name] = model.served.info.version

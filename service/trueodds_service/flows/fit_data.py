@@ -94,11 +94,13 @@ class Said:
     """Option scores, (n, k), and how likely the model answers in the format, (n,).
 
     ``options``, (n,), are how many each item has: from there on its scores are -inf.
+    ``prompt_tokens`` are those of each item's prompt, (n,).
     """
 
     scores: NDArray[np.float64]
     options: NDArray[np.int64]
     format_probability: NDArray[np.float64]
+    prompt_tokens: NDArray[np.int64]
 
 
 async def ask(asked: Sequence[Asked]) -> AsyncIterator[Progress | list[Said]]:
@@ -118,7 +120,9 @@ async def ask(asked: Sequence[Asked]) -> AsyncIterator[Progress | list[Said]]:
             yield Progress(done + len(reads), total)
         done += len(reads)
         formats = [one.as_asked.format_probability for one in reads]
-        said.append(Said(*score_rows([one.scores for one in reads]), np.array(formats)))
+        tokens = [one.as_asked.prepared.prompt.length for one in reads]
+        rows = score_rows([one.scores for one in reads])
+        said.append(Said(*rows, np.array(formats), np.array(tokens, dtype=np.int64)))
     yield said
 
 

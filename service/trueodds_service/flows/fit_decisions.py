@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +14,8 @@ from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog
 from trueodds_service.flows.decide import Decision, labelled, reading_of
 from trueodds_service.flows.fit import FitQuery, fit
-from trueodds_service.flows.fit_data import FitQuestions
+from trueodds_service.flows.fit_cascade import FitCascade, fit_cascade
+from trueodds_service.flows.fit_data import FitQuestions, Progress
 from trueodds_service.prompts.question import Kind, Question
 from trueodds_service.store.calibrator import Calibrator
 
@@ -35,6 +36,8 @@ class FitDecisions:
 
     With ``redrawn`` the decisions have seeds for their labels.
     With ``any_options`` a task has one temperature a type, for any number of options.
+    With a ``target_risk`` the model is a cascade, and its thresholds are found: every question
+    needs its answer.
     """
 
     model: str
@@ -45,6 +48,7 @@ class FitDecisions:
     cyclic: bool = False
     redrawn: bool = False
     any_options: bool = False
+    target_risk: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,8 @@ async def fit_decisions(
     """One after the other; what was fitted before one that cannot be stays. Raises a ServiceError,
     of which an InvalidInput names the decision and the question.
     """
-    served = catalog.find(asked.model).ready()
+    cascade = catalog.cascade(asked.model) if asked.target_risk is not None else None
+    served = (catalog.find(asked.model) if cascade is None else cascade.first).ready()
     items = [
         item
         for place, recorded in enumerate(asked.recorded)
@@ -74,7 +79,7 @@ async def fit_decisions(
     fitted = []
     for task, group in _groups(items, any_options=asked.any_options):
         try:
-            async for event in fit(_query(asked, task, group), catalog, calibrators):
+            async for event in _fit(asked, task, group, catalog, calibrators):
                 if isinstance(event, Calibrator):
                     fitted.append(event)
         except InvalidInput as error:
@@ -98,22 +103,43 @@ def _groups(items: Sequence[_Item], *, any_options: bool) -> Iterator[tuple[str,
         yield task, group
 
 
-def _query(asked: FitDecisions, task: str, group: Sequence[_Item]) -> FitQuery:
-    return FitQuery(
+def _fit(
+    asked: FitDecisions,
+    task: str,
+    group: Sequence[_Item],
+    catalog: Catalog,
+    calibrators: Calibrators,
+) -> AsyncIterator[Progress | Calibrator]:
+    """The fit of one calibrator, or of one threshold."""
+    reading = reading_of(cyclic=asked.cyclic, redrawn=asked.redrawn)
+    source = FitQuestions(
+        shots=(),
+        questions=tuple(item.question for item in group),
+        answers=np.array([item.answer for item in group], dtype=np.int64),
+    )
+    if asked.target_risk is not None:
+        cascade = FitCascade(
+            model=asked.model,
+            task=task,
+            reading=reading,
+            target_risk=asked.target_risk,
+            source=source,
+            activate=asked.activate,
+            any_options=asked.any_options,
+        )
+        return fit_cascade(cascade, catalog, calibrators)
+    query = FitQuery(
         model=asked.model,
         task=task,
-        reading=reading_of(cyclic=asked.cyclic, redrawn=asked.redrawn),
+        reading=reading,
         method=asked.method,
         temperature=CONSTANT_TEMPERATURE,
         teacher=asked.teacher,
-        source=FitQuestions(
-            shots=(),
-            questions=tuple(item.question for item in group),
-            answers=np.array([item.answer for item in group], dtype=np.int64),
-        ),
+        source=source,
         activate=asked.activate,
         any_options=asked.any_options,
     )
+    return fit(query, catalog, calibrators)
 
 
 def _placed(error: InvalidInput, group: Sequence[_Item]) -> InvalidInput:

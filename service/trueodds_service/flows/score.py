@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trueodds_service import watching
 from trueodds_service.core.arrays.distributions import entropy
 from trueodds_service.core.calibrators.base import Calibrator as Applied
-from trueodds_service.errors import ServiceError, field
+from trueodds_service.errors import NotReady, ServiceError, field
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.apply_calibrator import (
     SetRule,
@@ -21,7 +21,7 @@ from trueodds_service.flows.apply_calibrator import (
     options_mismatch,
     reading_mismatch,
 )
-from trueodds_service.flows.catalog import Catalog, ModelEntry, ServedModel
+from trueodds_service.flows.catalog import Cascade, Catalog, ModelEntry, ServedModel
 from trueodds_service.flows.read import Read, Timings, read
 from trueodds_service.prompts.formats import FORMAT_VERSION
 from trueodds_service.prompts.question import Question, Shot
@@ -68,6 +68,16 @@ class ScoreQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """Why it was whose turn in a cascade: its calibrator, whose threshold decided; or, where none
+    held, why its first model was not asked.
+    """
+
+    calibrator: Calibrator | None
+    skipped_because: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The answer to a question of k options.
 
@@ -75,7 +85,8 @@ class Answer:
     ``calibrator`` is None. ``choice`` is the option with the largest of ``calibrated``.
     ``entropy`` is that of ``probabilities``, in nats. ``read`` holds what they were made of.
     ``answer_set`` are the options of the set that was asked for, the likeliest first.
-    ``raw_because`` says why there is no calibrator, where there is none.
+    ``raw_because`` says why there is no calibrator, where there is none. ``prompt_tokens`` are
+    those of the prompts of all models that were asked; ``turn`` is how a cascade came to it.
     """
 
     read: Read
@@ -87,32 +98,41 @@ class Answer:
     abstained: bool
     scope: Scope
     calibrator: Calibrator | None
+    prompt_tokens: int
     answer_set: tuple[int, ...] = ()
     raw_because: str = ""
+    turn: Turn | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A model as it was asked: meanwhile it may have lost its engine."""
+
+    model: ModelEntry
+    served: ServedModel
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreResult:
-    """One outcome a question, in their order, and what answered.
+    """One outcome a question, in their order, and the models that were asked, by name.
 
     ``stale``: what is active may have changed, and the store was away.
     """
 
-    model: ModelEntry
-    served: ServedModel
+    asked: Mapping[str, Asked]
     outcomes: list[Answer | ServiceError]
     timings: Timings
     stale: bool
 
 
 async def score(query: ScoreQuery, catalog: Catalog, calibrators: Calibrators) -> ScoreResult:
-    """Answers a query. A question that cannot be answered has its error as its outcome.
+    """Answers a query of one model. A question that cannot be answered has its error as outcome.
 
     Raises a ServiceError for what is wrong with the query as a whole.
     """
     model = catalog.find(query.model)
     served = model.ready()
-    named = await _named_calibrator(query, model, calibrators)
+    named = await named_calibrator(query, model, calibrators)
     with field("settings"):
         reads, timings = await read(
             served, query.questions, query.shots, query.reading, top_tokens=query.top_tokens
@@ -120,7 +140,7 @@ async def score(query: ScoreQuery, catalog: Catalog, calibrators: Calibrators) -
     with stage(Stage.CALIBRATE):
         outcomes = _outcomes(reads, model, named, calibrators, query)
     watching.current().answered(_counted(model.name, outcomes))
-    return ScoreResult(model, served, outcomes, timings, calibrators.stale)
+    return ScoreResult({model.name: Asked(model, served)}, outcomes, timings, calibrators.stale)
 
 
 def _counted(model: str, outcomes: Sequence[Answer | ServiceError]) -> Answered:
@@ -131,7 +151,7 @@ def _counted(model: str, outcomes: Sequence[Answer | ServiceError]) -> Answered:
         calibrated=sum(each.calibrator is not None for each in answers),
         raw=sum(each.calibrator is None for each in answers),
         failed=Counter(each.reason for each in outcomes if isinstance(each, ServiceError)),
-        prompt_tokens=sum(each.read.as_asked.prepared.prompt.length for each in answers),
+        prompt_tokens=sum(each.prompt_tokens for each in answers),
     )
 
 
@@ -177,21 +197,19 @@ def _scope_answers(
         if query.needs_calibrator:
             return [calibrators.none_active(scope)] * len(group)
         return _answers(group, scope, None, None, query, calibrators.raw_because(scope))
-    applied = _applied(calibrator, scope, calibrators)
+    applied = out_of_scope(calibrator, scope) or calibrators.applied(calibrator)
     if isinstance(applied, ServiceError):
         return [applied] * len(group)
     return _answers(group, scope, calibrator, applied, query)
 
 
-def _applied(
-    calibrator: Calibrator, scope: Scope, calibrators: Calibrators
-) -> Applied | ServiceError:
-    """What applies a calibrator in a scope, or why it cannot be applied there."""
+def out_of_scope(calibrator: Calibrator, scope: Scope) -> NotReady | None:
+    """Why a calibrator of the model and task is not for what is asked in a scope, if it is not."""
     if wrong := options_mismatch(calibrator, scope.options):
         return wrong
     if calibrator.scope.reading != scope.reading:
         return reading_mismatch(calibrator, scope.reading)
-    return calibrators.applied(calibrator)
+    return None
 
 
 def _answers(
@@ -224,6 +242,7 @@ def _answers(
             ),
             scope=scope,
             calibrator=calibrator,
+            prompt_tokens=each.as_asked.prepared.prompt.length,
             answer_set=sets[row],
             raw_because=raw_because,
         )
@@ -231,8 +250,8 @@ def _answers(
     ]
 
 
-async def _named_calibrator(
-    query: ScoreQuery, model: ModelEntry, calibrators: Calibrators
+async def named_calibrator(
+    query: ScoreQuery, model: ModelEntry | Cascade, calibrators: Calibrators
 ) -> Calibrator | None:
     """The calibrator that the caller names; it is never applied outside its scope."""
     if query.calibrator is None:

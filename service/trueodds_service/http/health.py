@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from trueodds_service.flows.catalog import Catalog
+from trueodds_service.flows.catalog import Catalog, State
 
 
 def health_routes(catalog: Catalog) -> list[Route]:
@@ -14,8 +14,9 @@ def health_routes(catalog: Catalog) -> list[Route]:
         return PlainTextResponse("ok\n")
 
     async def ready(_: Request) -> Response:
-        states = {entry.name: entry.state.name for entry in catalog}
-        is_ready = all(entry.served is not None for entry in catalog)
-        return JSONResponse({"ready": is_ready, "models": states}, 200 if is_ready else 503)
+        states = catalog.states()
+        is_ready = all(state is State.READY for state in states.values())
+        told = {name: state.name for name, state in states.items()}
+        return JSONResponse({"ready": is_ready, "models": told}, 200 if is_ready else 503)
 
     return [Route("/healthz", alive), Route("/readyz", ready)]

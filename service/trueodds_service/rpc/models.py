@@ -8,7 +8,7 @@ from trueodds_service.config import Limits
 from trueodds_service.engine.base import MAX_TOP_TOKENS
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.active_calibrators import Calibrators
-from trueodds_service.flows.catalog import Catalog, ModelEntry, ServedModel
+from trueodds_service.flows.catalog import Cascade, Catalog, ModelEntry, ServedModel
 from trueodds_service.prompts.formats import FORMAT_VERSION
 from trueodds_service.rpc.names import model_name, parse_model
 from trueodds_service.rpc.reading import FORMATS_SERVED, parse_prompt
@@ -29,11 +29,15 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
     async def ListModels(
         self, request: pb.ListModelsRequest, context: Context
     ) -> pb.ListModelsResponse:
-        return pb.ListModelsResponse(models=[self._message(entry) for entry in self._catalog])
+        models = [self._message(entry) for entry in self._catalog]
+        models += [self._cascade(each) for each in self._catalog.cascades]
+        return pb.ListModelsResponse(models=models)
 
     async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.GetModelResponse:
-        entry = self._catalog.find(parse_model(request.name, "name"))
-        return pb.GetModelResponse(model=self._message(entry))
+        name = parse_model(request.name, "name")
+        if (cascade := self._catalog.cascade(name)) is not None:
+            return pb.GetModelResponse(model=self._cascade(cascade))
+        return pb.GetModelResponse(model=self._message(self._catalog.find(name)))
 
     async def Tokenize(self, request: pb.TokenizeRequest, context: Context) -> pb.TokenizeResponse:
         served = self._catalog.find(parse_model(request.name, "name")).ready()
@@ -62,13 +66,7 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
             base=model_name(entry.base) if entry.base else "",
             calibration_stale_seconds=self._calibrators.stale_seconds,
             formats=FORMATS_SERVED,
-            limits=pb.Limits(
-                max_options=self._limits.max_options,
-                max_items=self._limits.max_items,
-                max_shots=self._limits.max_shots,
-                max_top_tokens=MAX_TOP_TOKENS,
-                max_stream_batches=self._limits.max_stream_batches,
-            ),
+            limits=self._limits_message(),
         )
         if entry.served is not None:
             message.limits.max_prompt_tokens = entry.served.max_prompt_tokens
@@ -78,6 +76,33 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
             if prefix is not None:
                 message.prefix_token_id = prefix
         return message
+
+    def _cascade(self, cascade: Cascade) -> pb.Model:
+        """What is told of its models one by one is not told of it."""
+        message = pb.Model(
+            name=model_name(cascade.name),
+            state=pb.State.Value(f"STATE_{cascade.state.name}"),
+            state_cause=cascade.cause,
+            revision=cascade.revision,
+            cascade=[model_name(each.name) for each in cascade.models],
+            calibration_stale_seconds=self._calibrators.stale_seconds,
+            formats=FORMATS_SERVED,
+            limits=self._limits_message(),
+        )
+        served = [each.served for each in cascade.models if each.served is not None]
+        if len(served) == len(cascade.models):
+            # What is too long for the first is asked of the last.
+            message.limits.max_prompt_tokens = served[-1].max_prompt_tokens
+        return message
+
+    def _limits_message(self) -> pb.Limits:
+        return pb.Limits(
+            max_options=self._limits.max_options,
+            max_items=self._limits.max_items,
+            max_shots=self._limits.max_shots,
+            max_top_tokens=MAX_TOP_TOKENS,
+            max_stream_batches=self._limits.max_stream_batches,
+        )
 
 
 def identity_message(entry: ModelEntry, served: ServedModel) -> scoring_pb2.Identity:

@@ -20,7 +20,7 @@ from trueodds_service.edge.arrival import REQUEST_ID, Arrival
 from trueodds_service.edge.gate import Gate
 from trueodds_service.edge.tls import Certificates
 from trueodds_service.errors import InvalidInput, ServiceError
-from trueodds_service.flows.catalog import Catalog
+from trueodds_service.flows.catalog import Catalog, State
 from trueodds_service.rpc.credentials import names_of_client, server_credentials
 from trueodds_service.rpc.health import SERVICES
 from trueodds_service.rpc.health import health as health_of
@@ -103,7 +103,7 @@ class Server:
 
     async def report_health(self) -> None:
         """Says what is ready now, by the names of ``rpc.health``."""
-        models = {entry.name: entry.served is not None for entry in self._catalog}
+        models = {name: state is State.READY for name, state in self._catalog.states().items()}
         for name, is_ready in health_of(models).items():
             serving = health_pb2.HealthCheckResponse.SERVING
             status = serving if is_ready else health_pb2.HealthCheckResponse.NOT_SERVING

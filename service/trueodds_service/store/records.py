@@ -64,7 +64,8 @@ class Provenance:
     ``data_hash`` empty where no data was; ``prompts_hash`` is empty where the caller had the
     scores. ``labelled`` counts the items with an answer. ``outcomes_of`` is the calibrator whose
     answers' outcomes the items were, by its id; empty where they were none. ``versions`` maps
-    software to its version.
+    software to its version. ``first_calibrator`` is the name of what a cascade's first model was
+    calibrated with.
     """
 
     teacher: str = ""
@@ -77,6 +78,7 @@ class Provenance:
     prior: Prior | None = field(default=None, metadata=ADDED)
     prompts_hash: str = field(default="", metadata=ADDED)
     outcomes_of: str = field(default="", metadata=ADDED)
+    first_calibrator: str = field(default="", metadata=ADDED)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "versions", FrozenMapping(self.versions))

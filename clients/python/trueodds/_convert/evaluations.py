@@ -11,6 +11,8 @@ from trueodds._convert.fits import add_items, allow
 from trueodds.evaluation import (
     AbstentionRule,
     AnswerSetCalibration,
+    CascadePart,
+    CascadeReport,
     Estimate,
     Evaluation,
     ReliabilityBin,
@@ -50,7 +52,22 @@ def report_of(message: calibration_pb2.Report) -> Report:
         abstentions=tuple(_abstention_of(each) for each in message.abstentions),
         answer_sets=tuple(_answer_set_of(each) for each in message.answer_sets),
         data_hash=message.data_hash,
+        cascade=_cascade_of(message.cascade) if message.HasField("cascade") else None,
     )
+
+
+def _cascade_of(message: calibration_pb2.CascadeReport) -> CascadeReport:
+    parts = tuple(
+        CascadePart(
+            model=each.model,
+            asked=each.asked,
+            answered=each.answered,
+            risk=_estimate_of(each.risk) if each.HasField("risk") else None,
+            prompt_tokens=each.prompt_tokens,
+        )
+        for each in message.parts
+    )
+    return CascadeReport(message.target_risk, parts, message.last_alone_tokens)
 
 
 def evaluation_of(message: calibration_pb2.Evaluation) -> Evaluation:
@@ -66,10 +83,11 @@ def evaluation_of(message: calibration_pb2.Evaluation) -> Evaluation:
 
 
 def estimates_of(messages: Mapping[str, calibration_pb2.Estimate]) -> dict[str, Estimate]:
-    return {
-        name: Estimate(each.value, each.lower, each.upper)
-        for name, each in sorted(messages.items())
-    }
+    return {name: _estimate_of(each) for name, each in sorted(messages.items())}
+
+
+def _estimate_of(message: calibration_pb2.Estimate) -> Estimate:
+    return Estimate(message.value, message.lower, message.upper)
 
 
 def _bins_of(messages: Iterable[calibration_pb2.ReliabilityBin]) -> tuple[ReliabilityBin, ...]:

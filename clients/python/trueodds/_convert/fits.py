@@ -42,6 +42,7 @@ def fit_message(
         method=METHODS[Method(told["method"])],
         teacher=model_name(teacher) if teacher else "",
         temperature=told["temperature"],
+        target_risk=told["target_risk"],
         activate=told["activate"],
         force=told["force"],
         any_options=told["any_options"],

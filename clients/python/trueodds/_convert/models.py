@@ -62,4 +62,5 @@ def model_of(message: model_pb2.Model) -> Model:
         state=STATES.get(message.state, ModelState.STARTING),
         state_cause=message.state_cause,
         calibration_stale_seconds=message.calibration_stale_seconds,
+        cascade=tuple(message.cascade),
     )

@@ -122,6 +122,9 @@ def answer_of(message: scoring_pb2.Answer) -> Answer:
         raw_because=message.raw_because,
         calibration_stale=message.calibration_stale,
         receipt=message.receipt,
+        answered_by=message.answered_by or None,
+        cascade_calibrator=message.cascade_calibrator or None,
+        skipped_because=message.skipped_because,
     )
 
 

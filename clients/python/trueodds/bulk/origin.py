@@ -41,15 +41,19 @@ class Origin:
                 continue
             said = task if item.task is None else item.task
             scope = f"calibrator of task {said!r} with {len(answer.options)} options"
-            found = {scope: answer.calibrator}
+            # Of a cascade, each model has its own, and so has the cascade.
+            of = f" of {answer.answered_by}" if answer.answered_by else ""
+            found = {scope + of: answer.calibrator}
+            if answer.answered_by:
+                found[scope] = answer.cascade_calibrator
             if answer.identity != identity:
                 identity = answer.identity
                 found |= {
-                    _REVISION: identity.model_revision,
-                    _TOKENIZER: identity.tokenizer_revision,
-                    "version of the formats": str(identity.format_version),
-                    "engine": identity.engine,
-                    "number format": identity.dtype,
+                    _REVISION + of: identity.model_revision,
+                    _TOKENIZER + of: identity.tokenizer_revision,
+                    "version of the formats" + of: str(identity.format_version),
+                    "engine" + of: identity.engine,
+                    "number format" + of: identity.dtype,
                 }
             self.agree(found)
             facts |= found

@@ -38,6 +38,7 @@ SCHEMA = pa.schema(
         pa.field("calibrator", pa.string()),
         pa.field("calibration_stale", pa.bool_()),
         pa.field("prompt_tokens", pa.int32()),
+        pa.field("answered_by", pa.string()),
         pa.field("answer", pa.int32()),
         pa.field("correct", pa.bool_()),
         pa.field("answer_error", pa.string()),
@@ -116,5 +117,6 @@ def _answer(item: Item, answer: scoring_pb2.Answer) -> dict[str, Any]:
         "calibrator": answer.calibrator or None,
         "calibration_stale": answer.calibration_stale,
         "prompt_tokens": answer.prompt_tokens,
+        "answered_by": answer.answered_by or None,
         "correct": None if item.answer is None else answer.choice == item.answer,
     }

@@ -40,6 +40,7 @@ LABELLED = {
     Method.ISOTONIC,
     Method.BETA,
     Method.SCALING_BINNING,
+    Method.CASCADE,
 }
 """The methods that learn from answers alone."""
 
@@ -81,6 +82,10 @@ def fit(
     temperature: Annotated[
         float | None, typer.Option(help="For --method constant, from 0.001 to 1000.")
     ] = None,
+    target_risk: Annotated[
+        float | None,
+        typer.Option(help="For --method cascade: how much of the first model's may be wrong."),
+    ] = None,
     options: Annotated[
         int | None, typer.Option(min=2, max=128, help="Their number, for constant and identity.")
     ] = None,
@@ -108,8 +113,8 @@ def fit(
     """Fit a calibrator for a model and task, and print its name.
 
     teacher_kl, agreement_kl and teacher_pooled need a handful of questions, constant and identity
-    only --options or --any-options, the other methods questions with answers. `trueodds score
-    --help` shows a line of the file.
+    only --options or --any-options, the other methods questions with answers. cascade is for a
+    cascade, and needs --target-risk. `trueodds score --help` shows a line of the file.
 
     Example: trueodds fit demo-aligned questions.jsonl --task reviews --activate
     """
@@ -137,6 +142,7 @@ def fit(
                 teacher_reading=teacher_format and replace(reading, format=teacher_format),
                 bias_correction=bias_correction,
                 temperature=temperature,
+                target_risk=target_risk,
                 options=options,
                 any_options=any_options,
                 activate=activate,
@@ -154,6 +160,10 @@ def fit(
     fitted = calibrator.method.value
     if calibrator.temperature is not None:
         fitted += f", T = {temperature_text(calibrator)}"
+    if calibrator.method is Method.CASCADE and not calibrator.fallback:
+        (least,) = calibrator.parameters["min_confidence"]
+        share = calibrator.metrics["coverage"]
+        fitted += f": {share:.0%} of the questions, from a confidence of {least:.3g} on"
     say(f"{fitted}, {state}")
     if calibrator.fallback:
         say(calibrator.fallback)

@@ -22,7 +22,7 @@ from trueodds.cli.files import STDIN, FileOptions, file_options, labelled
 from trueodds.cli.options import reading_options
 from trueodds.cli.server import Target, asks_server
 from trueodds.cli.tables import estimate_text
-from trueodds.evaluation import Report
+from trueodds.evaluation import CascadeReport, Report
 from trueodds.types import Reading
 
 
@@ -81,10 +81,29 @@ def evaluate(
     if json:
         typer.echo(report.to_json())
         return
+    if report.cascade is not None:
+        out.print(_cascade(report.cascade))
+        say("before is the last model alone")
     for table in (_metrics(report), _abstentions(report), _answer_sets(report)):
-        out.print(table)
+        if table.row_count:
+            out.print(table)
     if report.in_sample:
         say("these are the items of the fit: the numbers flatter")
+
+
+def _cascade(cascade: CascadeReport) -> Table:
+    table = Table("model", "asked", "answers", "wrong", "prompt tokens")
+    for part in cascade.parts:
+        table.add_row(
+            part.model,
+            str(part.asked),
+            str(part.answered),
+            estimate_text(part.risk, 4),
+            f"{part.prompt_tokens:,}",
+        )
+    last = cascade.parts[-1].model
+    table.add_row(f"{last} alone", "", "", "", f"{cascade.last_alone_tokens:,}")
+    return table
 
 
 def _metrics(report: Report) -> Table:

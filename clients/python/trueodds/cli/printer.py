@@ -102,7 +102,20 @@ def _row(outcome: Answer | TrueoddsError, *, with_set: bool) -> dict[str, Any]:
         "calibrator": outcome.calibrator,
         "raw_because": outcome.raw_because or None,
         "calibration_stale": outcome.calibration_stale,
+        **_turn(outcome),
         "identity": asdict(outcome.identity),
         **({"receipt": b64encode(outcome.receipt).decode()} if outcome.receipt else {}),
         **({"top_tokens": top} if top else {}),
+    }
+
+
+def _turn(answer: Answer) -> dict[str, Any]:
+    """Of a cascade: who answered, and what decided that."""
+    if answer.answered_by is None:
+        return {}
+    return {
+        "answered_by": answer.answered_by,
+        "cascade_calibrator": answer.cascade_calibrator,
+        "skipped_because": answer.skipped_because or None,
+        "prompt_tokens": answer.prompt_tokens,
     }

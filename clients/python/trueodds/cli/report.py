@@ -89,6 +89,9 @@ def report(
             connected(server, wait=wait, model=model) as client,
             ExitStack() as stack,
         ):
+            name = calibrator_name(model, calibrator)
+            if client.model(model).cascade and not files.dry_run:
+                fail("there is no page of a cascade: trueodds evaluate measures it")
             opened = files.open(questions, stack)
             if files.dry_run:
                 typer.echo(opened.preview())
@@ -97,7 +100,7 @@ def report(
             worked = files.shots(shots, stack, opened.columns)
             with progress_bar("measuring") as progress:
                 found = client.evaluate(
-                    calibrator_name(model, calibrator),
+                    name,
                     items,
                     reading=reading,
                     shots=worked,

@@ -33,6 +33,7 @@ def answer_table(question: Question, outcome: Answer | TrueoddsError) -> Table:
         f"p(format) {outcome.format_probability:.3f} · option mass {outcome.option_mass:.3f} · "
         + (outcome.calibrator or "not calibrated")
         + (" · abstained" if outcome.abstained else "")
+        + (f" · answered by {outcome.answered_by}" if outcome.answered_by else "")
     )
     return table
 
@@ -117,6 +118,7 @@ def calibrator_table(calibrator: Calibrator) -> Table:
         "items": f"{calibrator.items}, {calibrator.labelled} with an answer",
         **_selection(calibrator.selection),
         **_prior(calibrator.prior),
+        "measured with": calibrator.first_calibrator or "",
         "data": calibrator.data_hash,
         "prompts": calibrator.prompts_hash,
         "outcomes of": calibrator.outcomes_of or "",

@@ -65,6 +65,10 @@ class _MethodEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTyp
     """Beta calibration of the confidence (Kull et al. 2017)."""
     METHOD_SCALING_BINNING: _Method.ValueType  # 13
     """Temperature scaling, then the mean of each bin (Kumar et al. 2019)."""
+    METHOD_CASCADE: _Method.ValueType  # 14
+    """Of a cascade, and of nothing else: the least confidence at which its first model answers, so
+    that at most target_risk of what it answers is wrong. Needs answers.
+    """
 
 class Method(_Method, metaclass=_MethodEnumTypeWrapper):
     """How a calibrator is fitted. docs/calibration.md has what each needs and where it comes from."""
@@ -104,6 +108,10 @@ METHOD_BETA: Method.ValueType  # 12
 """Beta calibration of the confidence (Kull et al. 2017)."""
 METHOD_SCALING_BINNING: Method.ValueType  # 13
 """Temperature scaling, then the mean of each bin (Kumar et al. 2019)."""
+METHOD_CASCADE: Method.ValueType  # 14
+"""Of a cascade, and of nothing else: the least confidence at which its first model answers, so
+that at most target_risk of what it answers is wrong. Needs answers.
+"""
 global___Method = Method
 
 class _BiasCorrection:
@@ -410,6 +418,7 @@ class Provenance(google.protobuf.message.Message):
     PRIOR_FIELD_NUMBER: builtins.int
     PROMPTS_HASH_FIELD_NUMBER: builtins.int
     OUTCOMES_OF_FIELD_NUMBER: builtins.int
+    FIRST_CALIBRATOR_FIELD_NUMBER: builtins.int
     teacher: builtins.str
     """The teacher, as models/{model}, and its revision; empty without one."""
     teacher_revision: builtins.str
@@ -424,6 +433,10 @@ class Provenance(google.protobuf.message.Message):
     """Hash of the prompts that were scored; empty where the caller had the scores."""
     outcomes_of: builtins.str
     """The calibrator to whose answers the items were the outcomes; empty where they were none."""
+    first_calibrator: builtins.str
+    """CASCADE only: the calibrator of the first model that the threshold was measured with, as
+    models/{model}/calibrators/{calibrator}. The threshold holds while it is the active one.
+    """
     @property
     def versions(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
         """Versions of the software that fitted it, by name."""
@@ -445,9 +458,10 @@ class Provenance(google.protobuf.message.Message):
         prior: global___Prior | None = ...,
         prompts_hash: builtins.str = ...,
         outcomes_of: builtins.str = ...,
+        first_calibrator: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["prior", b"prior"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["data_hash", b"data_hash", "items", b"items", "labelled", b"labelled", "outcomes_of", b"outcomes_of", "prior", b"prior", "prompts_hash", b"prompts_hash", "teacher", b"teacher", "teacher_reading", b"teacher_reading", "teacher_revision", b"teacher_revision", "versions", b"versions"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["data_hash", b"data_hash", "first_calibrator", b"first_calibrator", "items", b"items", "labelled", b"labelled", "outcomes_of", b"outcomes_of", "prior", b"prior", "prompts_hash", b"prompts_hash", "teacher", b"teacher", "teacher_reading", b"teacher_reading", "teacher_revision", b"teacher_revision", "versions", b"versions"]) -> None: ...
 
 global___Provenance = Provenance
 
@@ -497,6 +511,7 @@ class FitCalibratorRequest(google.protobuf.message.Message):
     TEACHER_READING_FIELD_NUMBER: builtins.int
     FORCE_FIELD_NUMBER: builtins.int
     ANY_OPTIONS_FIELD_NUMBER: builtins.int
+    TARGET_RISK_FIELD_NUMBER: builtins.int
     model: builtins.str
     """The model to calibrate, as models/{model}. Required."""
     task: builtins.str
@@ -529,7 +544,12 @@ class FitCalibratorRequest(google.protobuf.message.Message):
     """Activate the calibrator even where its fit is degenerate."""
     any_options: builtins.bool
     """Fit one temperature for any number of options, from items of mixed numbers; only with methods
-    that end in one temperature (AUTO chooses among these), and without a bias correction.
+    that end in one temperature (AUTO chooses among these), and without a bias correction; or one
+    threshold of a cascade.
+    """
+    target_risk: builtins.float
+    """CASCADE only, and required there: how much of what the first model answers may be wrong, in
+    (0, 1). The promise holds with a probability of 95 % over the draw of the items.
     """
     @property
     def reading(self) -> trueodds.v1.reading_pb2.Reading: ...
@@ -560,9 +580,12 @@ class FitCalibratorRequest(google.protobuf.message.Message):
         teacher_reading: trueodds.v1.reading_pb2.Reading | None = ...,
         force: builtins.bool = ...,
         any_options: builtins.bool = ...,
+        target_risk: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_temperature", b"_temperature", "options", b"options", "questions", b"questions", "reading", b"reading", "scores", b"scores", "source", b"source", "teacher_reading", b"teacher_reading", "temperature", b"temperature"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_temperature", b"_temperature", "activate", b"activate", "any_options", b"any_options", "bias_correction", b"bias_correction", "force", b"force", "method", b"method", "model", b"model", "options", b"options", "questions", b"questions", "reading", b"reading", "request_id", b"request_id", "scores", b"scores", "source", b"source", "task", b"task", "teacher", b"teacher", "teacher_reading", b"teacher_reading", "temperature", b"temperature", "validate_only", b"validate_only"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_target_risk", b"_target_risk", "_temperature", b"_temperature", "options", b"options", "questions", b"questions", "reading", b"reading", "scores", b"scores", "source", b"source", "target_risk", b"target_risk", "teacher_reading", b"teacher_reading", "temperature", b"temperature"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_target_risk", b"_target_risk", "_temperature", b"_temperature", "activate", b"activate", "any_options", b"any_options", "bias_correction", b"bias_correction", "force", b"force", "method", b"method", "model", b"model", "options", b"options", "questions", b"questions", "reading", b"reading", "request_id", b"request_id", "scores", b"scores", "source", b"source", "target_risk", b"target_risk", "task", b"task", "teacher", b"teacher", "teacher_reading", b"teacher_reading", "temperature", b"temperature", "validate_only", b"validate_only"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_target_risk", b"_target_risk"]) -> typing.Literal["target_risk"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_temperature", b"_temperature"]) -> typing.Literal["temperature"] | None: ...
     @typing.overload
@@ -1135,6 +1158,7 @@ class Report(google.protobuf.message.Message):
     ANSWER_SETS_FIELD_NUMBER: builtins.int
     DATA_HASH_FIELD_NUMBER: builtins.int
     DIFFERENCES_FIELD_NUMBER: builtins.int
+    CASCADE_FIELD_NUMBER: builtins.int
     items: builtins.int
     data_hash: builtins.str
     """Hash of the scores and answers that were measured on, as Provenance.data_hash. The same as
@@ -1160,6 +1184,10 @@ class Report(google.protobuf.message.Message):
         for both: where it holds zero, the items do not tell the two apart.
         """
 
+    @property
+    def cascade(self) -> global___CascadeReport:
+        """Of a calibrator of a cascade: before is then its last model alone, and after the cascade."""
+
     def __init__(
         self,
         *,
@@ -1171,11 +1199,78 @@ class Report(google.protobuf.message.Message):
         answer_sets: collections.abc.Iterable[global___AnswerSetCalibration] | None = ...,
         data_hash: builtins.str = ...,
         differences: collections.abc.Mapping[builtins.str, global___Estimate] | None = ...,
+        cascade: global___CascadeReport | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["after", b"after", "before", b"before", "calibrator", b"calibrator"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["abstentions", b"abstentions", "after", b"after", "answer_sets", b"answer_sets", "before", b"before", "calibrator", b"calibrator", "data_hash", b"data_hash", "differences", b"differences", "items", b"items"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_cascade", b"_cascade", "after", b"after", "before", b"before", "calibrator", b"calibrator", "cascade", b"cascade"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_cascade", b"_cascade", "abstentions", b"abstentions", "after", b"after", "answer_sets", b"answer_sets", "before", b"before", "calibrator", b"calibrator", "cascade", b"cascade", "data_hash", b"data_hash", "differences", b"differences", "items", b"items"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_cascade", b"_cascade"]) -> typing.Literal["cascade"] | None: ...
 
 global___Report = Report
+
+@typing.final
+class CascadeReport(google.protobuf.message.Message):
+    """Who answers in a cascade, measured on labelled questions."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    TARGET_RISK_FIELD_NUMBER: builtins.int
+    PARTS_FIELD_NUMBER: builtins.int
+    LAST_ALONE_TOKENS_FIELD_NUMBER: builtins.int
+    target_risk: builtins.float
+    """What was promised of the first model's answers."""
+    last_alone_tokens: builtins.int
+    """Prompt tokens that the last model reads where it is asked everything."""
+    @property
+    def parts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___CascadePart]:
+        """The models in the order that they are asked in."""
+
+    def __init__(
+        self,
+        *,
+        target_risk: builtins.float = ...,
+        parts: collections.abc.Iterable[global___CascadePart] | None = ...,
+        last_alone_tokens: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["last_alone_tokens", b"last_alone_tokens", "parts", b"parts", "target_risk", b"target_risk"]) -> None: ...
+
+global___CascadeReport = CascadeReport
+
+@typing.final
+class CascadePart(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    ASKED_FIELD_NUMBER: builtins.int
+    ANSWERED_FIELD_NUMBER: builtins.int
+    RISK_FIELD_NUMBER: builtins.int
+    PROMPT_TOKENS_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    """models/{model}."""
+    asked: builtins.int
+    """How many of the items it was asked, and how many of these it answered."""
+    answered: builtins.int
+    prompt_tokens: builtins.int
+    """Tokens of the prompts that it was asked."""
+    @property
+    def risk(self) -> global___Estimate:
+        """The share of wrong ones among its answers, with its 95 % interval (Wilson); absent where it
+        answers nothing.
+        """
+
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        asked: builtins.int = ...,
+        answered: builtins.int = ...,
+        risk: global___Estimate | None = ...,
+        prompt_tokens: builtins.int = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_risk", b"_risk", "risk", b"risk"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_risk", b"_risk", "answered", b"answered", "asked", b"asked", "model", b"model", "prompt_tokens", b"prompt_tokens", "risk", b"risk"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_risk", b"_risk"]) -> typing.Literal["risk"] | None: ...
+
+global___CascadePart = CascadePart
 
 @typing.final
 class Evaluation(google.protobuf.message.Message):

@@ -26,31 +26,31 @@ from trueodds.v1 import question_pb2 as trueodds_dot_v1_dot_question__pb2
 from trueodds.v1 import reading_pb2 as trueodds_dot_v1_dot_reading__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17trueodds/v1/model.proto\x12\x0btrueodds.v1\x1a\x1atrueodds/v1/question.proto\x1a\x19trueodds/v1/reading.proto\"\xd9\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12!\n\x05state\x18\x02 \x01(\x0e\x32\x12.trueodds.v1.State\x12\x10\n\x08revision\x18\x03 \x01(\t\x12\x0f\n\x07teacher\x18\x04 \x01(\t\x12$\n\x07\x66ormats\x18\x05 \x03(\x0e\x32\x13.trueodds.v1.Format\x12#\n\x06limits\x18\x06 \x01(\x0b\x32\x13.trueodds.v1.Limits\x12\x0e\n\x06\x65ngine\x18\x07 \x01(\t\x12\r\n\x05\x64type\x18\x08 \x01(\t\x12\x1a\n\x12tokenizer_revision\x18\t \x01(\t\x12\x0c\n\x04\x62\x61se\x18\n \x01(\t\x12\x1c\n\x0fprefix_token_id\x18\x0b \x01(\rH\x00\x88\x01\x01\x12\x13\n\x0bstate_cause\x18\x0c \x01(\t\x12!\n\x19\x63\x61libration_stale_seconds\x18\r \x01(\x01\x42\x12\n\x10_prefix_token_id\"\x92\x01\n\x06Limits\x12\x19\n\x11max_prompt_tokens\x18\x01 \x01(\x05\x12\x13\n\x0bmax_options\x18\x02 \x01(\x05\x12\x11\n\tmax_items\x18\x03 \x01(\x05\x12\x11\n\tmax_shots\x18\x04 \x01(\x05\x12\x16\n\x0emax_top_tokens\x18\x05 \x01(\x05\x12\x1a\n\x12max_stream_batches\x18\x06 \x01(\x05\"\x13\n\x11ListModelsRequest\"8\n\x12ListModelsResponse\x12\"\n\x06models\x18\x01 \x03(\x0b\x32\x12.trueodds.v1.Model\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"5\n\x10GetModelResponse\x12!\n\x05model\x18\x01 \x01(\x0b\x32\x12.trueodds.v1.Model\"E\n\x0fTokenizeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x07prompts\x18\x02 \x03(\x0b\x32\x13.trueodds.v1.Prompt\":\n\x10TokenizeResponse\x12&\n\x07prompts\x18\x01 \x03(\x0b\x32\x15.trueodds.v1.TokenIds*e\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_STARTING\x10\x01\x12\x0f\n\x0bSTATE_READY\x10\x02\x12\x0e\n\nSTATE_LOST\x10\x03\x12\x10\n\x0cSTATE_FAILED\x10\x04\x32\xef\x01\n\x0cModelService\x12M\n\nListModels\x12\x1e.trueodds.v1.ListModelsRequest\x1a\x1f.trueodds.v1.ListModelsResponse\x12G\n\x08GetModel\x12\x1c.trueodds.v1.GetModelRequest\x1a\x1d.trueodds.v1.GetModelResponse\x12G\n\x08Tokenize\x12\x1c.trueodds.v1.TokenizeRequest\x1a\x1d.trueodds.v1.TokenizeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17trueodds/v1/model.proto\x12\x0btrueodds.v1\x1a\x1atrueodds/v1/question.proto\x1a\x19trueodds/v1/reading.proto\"\xea\x02\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12!\n\x05state\x18\x02 \x01(\x0e\x32\x12.trueodds.v1.State\x12\x10\n\x08revision\x18\x03 \x01(\t\x12\x0f\n\x07teacher\x18\x04 \x01(\t\x12$\n\x07\x66ormats\x18\x05 \x03(\x0e\x32\x13.trueodds.v1.Format\x12#\n\x06limits\x18\x06 \x01(\x0b\x32\x13.trueodds.v1.Limits\x12\x0e\n\x06\x65ngine\x18\x07 \x01(\t\x12\r\n\x05\x64type\x18\x08 \x01(\t\x12\x1a\n\x12tokenizer_revision\x18\t \x01(\t\x12\x0c\n\x04\x62\x61se\x18\n \x01(\t\x12\x1c\n\x0fprefix_token_id\x18\x0b \x01(\rH\x00\x88\x01\x01\x12\x13\n\x0bstate_cause\x18\x0c \x01(\t\x12!\n\x19\x63\x61libration_stale_seconds\x18\r \x01(\x01\x12\x0f\n\x07\x63\x61scade\x18\x0e \x03(\tB\x12\n\x10_prefix_token_id\"\x92\x01\n\x06Limits\x12\x19\n\x11max_prompt_tokens\x18\x01 \x01(\x05\x12\x13\n\x0bmax_options\x18\x02 \x01(\x05\x12\x11\n\tmax_items\x18\x03 \x01(\x05\x12\x11\n\tmax_shots\x18\x04 \x01(\x05\x12\x16\n\x0emax_top_tokens\x18\x05 \x01(\x05\x12\x1a\n\x12max_stream_batches\x18\x06 \x01(\x05\"\x13\n\x11ListModelsRequest\"8\n\x12ListModelsResponse\x12\"\n\x06models\x18\x01 \x03(\x0b\x32\x12.trueodds.v1.Model\"\x1f\n\x0fGetModelRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"5\n\x10GetModelResponse\x12!\n\x05model\x18\x01 \x01(\x0b\x32\x12.trueodds.v1.Model\"E\n\x0fTokenizeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x07prompts\x18\x02 \x03(\x0b\x32\x13.trueodds.v1.Prompt\":\n\x10TokenizeResponse\x12&\n\x07prompts\x18\x01 \x03(\x0b\x32\x15.trueodds.v1.TokenIds*e\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTATE_STARTING\x10\x01\x12\x0f\n\x0bSTATE_READY\x10\x02\x12\x0e\n\nSTATE_LOST\x10\x03\x12\x10\n\x0cSTATE_FAILED\x10\x04\x32\xef\x01\n\x0cModelService\x12M\n\nListModels\x12\x1e.trueodds.v1.ListModelsRequest\x1a\x1f.trueodds.v1.ListModelsResponse\x12G\n\x08GetModel\x12\x1c.trueodds.v1.GetModelRequest\x1a\x1d.trueodds.v1.GetModelResponse\x12G\n\x08Tokenize\x12\x1c.trueodds.v1.TokenizeRequest\x1a\x1d.trueodds.v1.TokenizeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trueodds.v1.model_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STATE']._serialized_start=890
-  _globals['_STATE']._serialized_end=991
+  _globals['_STATE']._serialized_start=907
+  _globals['_STATE']._serialized_end=1008
   _globals['_MODEL']._serialized_start=96
-  _globals['_MODEL']._serialized_end=441
-  _globals['_LIMITS']._serialized_start=444
-  _globals['_LIMITS']._serialized_end=590
-  _globals['_LISTMODELSREQUEST']._serialized_start=592
-  _globals['_LISTMODELSREQUEST']._serialized_end=611
-  _globals['_LISTMODELSRESPONSE']._serialized_start=613
-  _globals['_LISTMODELSRESPONSE']._serialized_end=669
-  _globals['_GETMODELREQUEST']._serialized_start=671
-  _globals['_GETMODELREQUEST']._serialized_end=702
-  _globals['_GETMODELRESPONSE']._serialized_start=704
-  _globals['_GETMODELRESPONSE']._serialized_end=757
-  _globals['_TOKENIZEREQUEST']._serialized_start=759
-  _globals['_TOKENIZEREQUEST']._serialized_end=828
-  _globals['_TOKENIZERESPONSE']._serialized_start=830
-  _globals['_TOKENIZERESPONSE']._serialized_end=888
-  _globals['_MODELSERVICE']._serialized_start=994
-  _globals['_MODELSERVICE']._serialized_end=1233
+  _globals['_MODEL']._serialized_end=458
+  _globals['_LIMITS']._serialized_start=461
+  _globals['_LIMITS']._serialized_end=607
+  _globals['_LISTMODELSREQUEST']._serialized_start=609
+  _globals['_LISTMODELSREQUEST']._serialized_end=628
+  _globals['_LISTMODELSRESPONSE']._serialized_start=630
+  _globals['_LISTMODELSRESPONSE']._serialized_end=686
+  _globals['_GETMODELREQUEST']._serialized_start=688
+  _globals['_GETMODELREQUEST']._serialized_end=719
+  _globals['_GETMODELRESPONSE']._serialized_start=721
+  _globals['_GETMODELRESPONSE']._serialized_end=774
+  _globals['_TOKENIZEREQUEST']._serialized_start=776
+  _globals['_TOKENIZEREQUEST']._serialized_end=845
+  _globals['_TOKENIZERESPONSE']._serialized_start=847
+  _globals['_TOKENIZERESPONSE']._serialized_end=905
+  _globals['_MODELSERVICE']._serialized_start=1011
+  _globals['_MODELSERVICE']._serialized_end=1250
 # @@protoc_insertion_point(module_scope)

@@ -67,6 +67,7 @@ class Model(google.protobuf.message.Message):
     PREFIX_TOKEN_ID_FIELD_NUMBER: builtins.int
     STATE_CAUSE_FIELD_NUMBER: builtins.int
     CALIBRATION_STALE_SECONDS_FIELD_NUMBER: builtins.int
+    CASCADE_FIELD_NUMBER: builtins.int
     name: builtins.str
     """models/{model}."""
     state: global___State.ValueType
@@ -95,6 +96,12 @@ class Model(google.protobuf.message.Message):
     def formats(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[trueodds.v1.reading_pb2.Format.ValueType]: ...
     @property
     def limits(self) -> global___Limits: ...
+    @property
+    def cascade(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Of a cascade: its models, as models/{model}, in the order that they are asked in. It is ready
+        once they all are, and its revision covers theirs.
+        """
+
     def __init__(
         self,
         *,
@@ -111,9 +118,10 @@ class Model(google.protobuf.message.Message):
         prefix_token_id: builtins.int | None = ...,
         state_cause: builtins.str = ...,
         calibration_stale_seconds: builtins.float = ...,
+        cascade: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_prefix_token_id", b"_prefix_token_id", "limits", b"limits", "prefix_token_id", b"prefix_token_id"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_prefix_token_id", b"_prefix_token_id", "base", b"base", "calibration_stale_seconds", b"calibration_stale_seconds", "dtype", b"dtype", "engine", b"engine", "formats", b"formats", "limits", b"limits", "name", b"name", "prefix_token_id", b"prefix_token_id", "revision", b"revision", "state", b"state", "state_cause", b"state_cause", "teacher", b"teacher", "tokenizer_revision", b"tokenizer_revision"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_prefix_token_id", b"_prefix_token_id", "base", b"base", "calibration_stale_seconds", b"calibration_stale_seconds", "cascade", b"cascade", "dtype", b"dtype", "engine", b"engine", "formats", b"formats", "limits", b"limits", "name", b"name", "prefix_token_id", b"prefix_token_id", "revision", b"revision", "state", b"state", "state_cause", b"state_cause", "teacher", b"teacher", "tokenizer_revision", b"tokenizer_revision"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_prefix_token_id", b"_prefix_token_id"]) -> typing.Literal["prefix_token_id"] | None: ...
 
 global___Model = Model

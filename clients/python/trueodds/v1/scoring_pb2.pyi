@@ -89,7 +89,8 @@ class ScoreSettings(google.protobuf.message.Message):
     """
     require_calibrated: builtins.bool
     """Refuse, with FAILED_PRECONDITION and the reason NOT_CALIBRATED, a question that no calibrator
-    applies to; by default it is answered raw. Absent: as the service's configuration says.
+    applies to; by default it is answered raw, and by the last model of a cascade. Absent: as the
+    service's configuration says.
     min_confidence implies it: a threshold is meant for calibrated probabilities.
     """
     receipts: builtins.bool
@@ -352,6 +353,9 @@ class Answer(google.protobuf.message.Message):
     RAW_BECAUSE_FIELD_NUMBER: builtins.int
     CALIBRATION_STALE_FIELD_NUMBER: builtins.int
     RECEIPT_FIELD_NUMBER: builtins.int
+    ANSWERED_BY_FIELD_NUMBER: builtins.int
+    CASCADE_CALIBRATOR_FIELD_NUMBER: builtins.int
+    SKIPPED_BECAUSE_FIELD_NUMBER: builtins.int
     choice: builtins.int
     """The index of the option with the largest calibrated probability, from 0; the first of equals.
     A calibrator that keeps the choice leaves it where the largest answer probability is.
@@ -377,7 +381,9 @@ class Answer(google.protobuf.message.Message):
     asked for.
     """
     prompt_tokens: builtins.int
-    """Tokens of the prompt, shots and format identifier included."""
+    """Tokens of the prompt, shots and format identifier included; of a cascade, those of the prompts of
+    all models that were asked.
+    """
     low_option_mass: builtins.bool
     """Whether all that was read holds next to nothing of the probability, less than 0.01: the model
     would not answer in this format, and the probabilities are shares of what it hardly considers.
@@ -395,6 +401,16 @@ class Answer(google.protobuf.message.Message):
     probabilities, calibrator, scope and time, and nothing of the question. Some hundred bytes,
     which the caller keeps: the service does not.
     """
+    answered_by: builtins.str
+    """Of a cascade: the model whose answer this is, as models/{model}; all else that is told of what
+    answered is that model's. Absent where the model asked is no cascade.
+    """
+    cascade_calibrator: builtins.str
+    """Of a cascade: its calibrator, whose threshold decided who answers, as
+    models/{cascade}/calibrators/{calibrator}; empty where none held.
+    """
+    skipped_because: builtins.str
+    """Of a cascade: why its first model was not asked, in words; empty where it was."""
     @property
     def options(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___OptionScore]:
         """One an option, in the order of the question."""
@@ -442,11 +458,16 @@ class Answer(google.protobuf.message.Message):
         raw_because: builtins.str = ...,
         calibration_stale: builtins.bool = ...,
         receipt: builtins.bytes = ...,
+        answered_by: builtins.str | None = ...,
+        cascade_calibrator: builtins.str = ...,
+        skipped_because: builtins.str = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_abstained", b"_abstained", "_calibrated", b"_calibrated", "_choice", b"_choice", "_entropy", b"_entropy", "_format_probability", b"_format_probability", "_low_option_mass", b"_low_option_mass", "_option_mass", b"_option_mass", "abstained", b"abstained", "calibrated", b"calibrated", "choice", b"choice", "entropy", b"entropy", "format_probability", b"format_probability", "identity", b"identity", "low_option_mass", b"low_option_mass", "option_mass", b"option_mass"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_abstained", b"_abstained", "_calibrated", b"_calibrated", "_choice", b"_choice", "_entropy", b"_entropy", "_format_probability", b"_format_probability", "_low_option_mass", b"_low_option_mass", "_option_mass", b"_option_mass", "abstained", b"abstained", "answer_set", b"answer_set", "calibrated", b"calibrated", "calibrated_confidence", b"calibrated_confidence", "calibration_stale", b"calibration_stale", "calibrator", b"calibrator", "choice", b"choice", "confidence", b"confidence", "entropy", b"entropy", "format_probability", b"format_probability", "identity", b"identity", "label_prior", b"label_prior", "low_option_mass", b"low_option_mass", "option_mass", b"option_mass", "options", b"options", "permutations", b"permutations", "prompt_tokens", b"prompt_tokens", "raw_because", b"raw_because", "receipt", b"receipt", "top_tokens", b"top_tokens"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_abstained", b"_abstained", "_answered_by", b"_answered_by", "_calibrated", b"_calibrated", "_choice", b"_choice", "_entropy", b"_entropy", "_format_probability", b"_format_probability", "_low_option_mass", b"_low_option_mass", "_option_mass", b"_option_mass", "abstained", b"abstained", "answered_by", b"answered_by", "calibrated", b"calibrated", "choice", b"choice", "entropy", b"entropy", "format_probability", b"format_probability", "identity", b"identity", "low_option_mass", b"low_option_mass", "option_mass", b"option_mass"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_abstained", b"_abstained", "_answered_by", b"_answered_by", "_calibrated", b"_calibrated", "_choice", b"_choice", "_entropy", b"_entropy", "_format_probability", b"_format_probability", "_low_option_mass", b"_low_option_mass", "_option_mass", b"_option_mass", "abstained", b"abstained", "answer_set", b"answer_set", "answered_by", b"answered_by", "calibrated", b"calibrated", "calibrated_confidence", b"calibrated_confidence", "calibration_stale", b"calibration_stale", "calibrator", b"calibrator", "cascade_calibrator", b"cascade_calibrator", "choice", b"choice", "confidence", b"confidence", "entropy", b"entropy", "format_probability", b"format_probability", "identity", b"identity", "label_prior", b"label_prior", "low_option_mass", b"low_option_mass", "option_mass", b"option_mass", "options", b"options", "permutations", b"permutations", "prompt_tokens", b"prompt_tokens", "raw_because", b"raw_because", "receipt", b"receipt", "skipped_because", b"skipped_because", "top_tokens", b"top_tokens"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_abstained", b"_abstained"]) -> typing.Literal["abstained"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_answered_by", b"_answered_by"]) -> typing.Literal["answered_by"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_calibrated", b"_calibrated"]) -> typing.Literal["calibrated"] | None: ...
     @typing.overload

@@ -11,8 +11,9 @@ _MOST_PAGES = 10
 # Confidences, from the least that a choice can have.
 _POINTS = 64
 _FURTHEST = 1 - 1e-4
-# Methods that give each option a weight: what they do to a confidence depends on the option.
-_BY_OPTION = {"METHOD_VECTOR", "METHOD_MATRIX"}
+# Methods that give each option a weight: what they do to a confidence depends on the option. A
+# cascade's threshold does nothing to one.
+_NO_EFFECT = {"METHOD_VECTOR", "METHOD_MATRIX", "METHOD_CASCADE"}
 
 
 async def all_of(
@@ -66,10 +67,10 @@ async def get(contract: Contract, model: str, identifier: str) -> Fields:
 async def effect(contract: Contract, calibrator: Fields) -> list[tuple[float, float]]:
     """What a calibrator makes of each confidence, where the other options share the rest alike.
 
-    Empty where that depends on which option it is.
+    Empty where that depends on which option it is, and of a cascade.
     """
     has_bias = calibrator["biasCorrection"] != "BIAS_CORRECTION_UNSPECIFIED"
-    if has_bias or calibrator["method"] in _BY_OPTION:
+    if has_bias or calibrator["method"] in _NO_EFFECT:
         return []
     options = calibrator["scope"]["options"] or 2
     least = 1 / options

@@ -22,6 +22,7 @@ METHODS = {
     "METHOD_MATRIX": "matrix scaling",
     "METHOD_ISOTONIC": "isotonic regression of the confidence",
     "METHOD_SCALING_BINNING": "scaling, then binning",
+    "METHOD_CASCADE": "a threshold: who answers in a cascade",
 }
 
 

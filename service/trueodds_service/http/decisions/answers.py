@@ -3,6 +3,7 @@
 from typing import Any
 
 from trueodds_service.flows.score import Answer
+from trueodds_service.rpc.names import model_name
 
 
 def probability_of_answer(answer: Answer) -> float:
@@ -36,4 +37,17 @@ def ours(answer: Answer) -> dict[str, Any]:
         "labels": list(answer.read.question.labels),
         "abstained": answer.abstained,
         "answer_set": list(answer.answer_set) or None,
+        **_turn(answer),
+    }
+
+
+def _turn(answer: Answer) -> dict[str, Any]:
+    """Of a cascade: who answered, and what decided that."""
+    if answer.turn is None:
+        return {}
+    decided = answer.turn.calibrator
+    return {
+        "answered_by": model_name(answer.scope.model),
+        "cascade_calibrator": None if decided is None else decided.name,
+        "skipped_because": answer.turn.skipped_because or None,
     }

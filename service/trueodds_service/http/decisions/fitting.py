@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from trueodds_service.core.calibrators.methods import Method
+from trueodds_service.core.decisions.cascade import METHOD as CASCADE
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.decide import Decision
 from trueodds_service.flows.fit_decisions import FitDecisions, Recorded
@@ -40,6 +41,7 @@ class Request(Strict):
     teacher: str | None = None
     activate: bool = False
     any_options: bool = False
+    target_risk: Annotated[float, Field(gt=0, lt=1)] | None = None
     order: Literal["as_asked", "cyclic"] = "as_asked"
     label_seed: Seed | None = None
 
@@ -47,6 +49,10 @@ class Request(Strict):
         """Raises InvalidInput."""
         if (count := sum(len(each.questions) for each in self.decisions)) > most:
             raise InvalidInput("decisions", f"have {count} questions together; at most {most}")
+        if (self.method == CASCADE) != (self.target_risk is not None):
+            raise InvalidInput("target_risk", "goes with the method cascade, which needs it")
+        if self.method == CASCADE and self.teacher is not None:
+            raise InvalidInput("teacher", "does not go with the method cascade")
         recorded = []
         for place, each in enumerate(self.decisions):
             with field(f"decisions[{place}]"):
@@ -60,6 +66,7 @@ class Request(Strict):
             cyclic=self.order == "cyclic",
             redrawn=self.label_seed is not None,
             any_options=self.any_options,
+            target_risk=self.target_risk,
         )
 
     def _recorded(self, each: RecordedBody, header: str | None, number: int) -> Recorded:
@@ -70,6 +77,8 @@ class Request(Strict):
             raise InvalidInput("answers", f"are {len(known)}, and there are {len(questions)}")
         answers = []
         for place, (question, answer) in enumerate(zip(each.questions, known, strict=True)):
+            if answer is None and self.method == CASCADE:
+                raise InvalidInput(f"answers[{place}]", "is required: a threshold needs it")
             answers.append(-1 if answer is None else _index(question, answer, f"answers[{place}]"))
         # Of decisions that were all drawn alike, one order would be learnt.
         seed = None if self.label_seed is None else self.label_seed + number
@@ -78,12 +87,12 @@ class Request(Strict):
 
 
 def _method(name: str) -> Method | None:
-    if name == _AUTO:
+    if name in (_AUTO, CASCADE):
         return None
     try:
         return Method(name)
     except ValueError:
-        known = ", ".join((_AUTO, *Method))
+        known = ", ".join((_AUTO, *Method, CASCADE))
         raise InvalidInput("method", f"has to be one of {known}") from None
 
 

@@ -15,7 +15,7 @@ from trueodds_service.http.decisions.openai_body import Choice, Request, Score
 def response(request: Request, answers: list[Answer], min_option_mass: float) -> dict[str, Any]:
     """OpenAI's ``Decision``; a question whose labels hold less than that mass is refused."""
     reads = [answer.read.as_asked for answer in answers]
-    tokens = sum(read.prepared.prompt.length for read in reads)
+    tokens = sum(answer.prompt_tokens for answer in answers)
     cached = sum(read.engine.cached_tokens for read in reads)
     return {
         "object": "decision",

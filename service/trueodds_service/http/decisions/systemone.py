@@ -135,7 +135,7 @@ def response(request: Request, answers: list[Answer]) -> dict[str, Any]:
         "model": request.model,
         "answers": {name: _answer(question, answer) for (name, question), answer in told},
         "usage": {
-            "input_tokens": sum(each.read.as_asked.prepared.prompt.length for each in answers),
+            "input_tokens": sum(each.prompt_tokens for each in answers),
             "output_tokens": len(answers),
         },
         "diagnostics": {

@@ -4,12 +4,16 @@ from google.protobuf import timestamp_pb2
 
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds_service.core.calibrators.methods import Method
+from trueodds_service.core.decisions.cascade import METHOD as CASCADE
 from trueodds_service.flows.fit_record import Bias
 from trueodds_service.rpc.names import calibrator_name, model_name
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.records import Damaged, Prior, Provenance, Scope, Selection
 
 METHOD_MESSAGES = {method: pb.Method.Value(f"METHOD_{method.name}") for method in Method}
+# Of records: a cascade's threshold is found by no method of calibration.
+_RECORDED = {str(method): message for method, message in METHOD_MESSAGES.items()}
+_RECORDED[CASCADE] = pb.METHOD_CASCADE
 BIAS_MESSAGES = {
     Bias.NONE: pb.BIAS_CORRECTION_UNSPECIFIED,
     Bias.BATCH: pb.BIAS_CORRECTION_BATCH,
@@ -23,7 +27,7 @@ def calibrator_message(calibrator: Calibrator, *, active: bool) -> pb.Calibrator
     return pb.Calibrator(
         name=calibrator.name,
         scope=scope_message(calibrator.scope),
-        method=METHOD_MESSAGES[Method(calibrator.method)],
+        method=_RECORDED[calibrator.method],
         temperature=calibrator.temperature,
         at_bound=calibrator.at_bound,
         undetermined=calibrator.undetermined,
@@ -67,6 +71,7 @@ def _provenance(provenance: Provenance, model: str) -> pb.Provenance:
         labelled=provenance.labelled,
         data_hash=provenance.data_hash,
         prompts_hash=provenance.prompts_hash,
+        first_calibrator=provenance.first_calibrator,
         prior=None if provenance.prior is None else _prior(provenance.prior, model),
         versions=provenance.versions,
         outcomes_of=calibrator_name(model, provenance.outcomes_of)

@@ -12,6 +12,7 @@ from trueodds_service.core.metrics.selective import RiskCoverage
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.evaluate import (
     Abstention,
+    CascadeReport,
     Estimate,
     EvaluateQuery,
     Evaluation,
@@ -21,7 +22,7 @@ from trueodds_service.flows.evaluate import (
 from trueodds_service.flows.fit_data import FitQuestions, FitScores
 from trueodds_service.prompts.reading import OrderCorrection, Reading
 from trueodds_service.rpc.calibration.items import parse_questions, parse_scores
-from trueodds_service.rpc.names import parse_calibrator
+from trueodds_service.rpc.names import model_name, parse_calibrator
 from trueodds_service.rpc.reading import parse_reading
 
 SET_METHODS = {
@@ -87,6 +88,24 @@ def report_message(report: Report, calibrator: pb.Calibrator) -> pb.Report:
         abstentions=[_abstention(each) for each in report.abstentions],
         answer_sets=[_answer_set(each) for each in report.answer_sets],
         data_hash=report.data_hash,
+        cascade=None if report.cascade is None else _cascade(report.cascade),
+    )
+
+
+def _cascade(report: CascadeReport) -> pb.CascadeReport:
+    return pb.CascadeReport(
+        target_risk=report.target_risk,
+        parts=[
+            pb.CascadePart(
+                model=model_name(part.model),
+                asked=part.asked,
+                answered=part.answered,
+                risk=None if part.risk is None else _estimate(part.risk),
+                prompt_tokens=part.prompt_tokens,
+            )
+            for part in report.parts
+        ],
+        last_alone_tokens=report.last_alone_tokens,
     )
 
 
@@ -100,10 +119,11 @@ def evaluation_message(evaluation: Evaluation) -> pb.Evaluation:
 
 
 def estimate_messages(estimates: Mapping[str, Estimate]) -> dict[str, pb.Estimate]:
-    return {
-        name: pb.Estimate(value=each.value, lower=each.low, upper=each.high)
-        for name, each in estimates.items()
-    }
+    return {name: _estimate(each) for name, each in estimates.items()}
+
+
+def _estimate(estimate: Estimate) -> pb.Estimate:
+    return pb.Estimate(value=estimate.value, lower=estimate.low, upper=estimate.high)
 
 
 def _bins(bins: ReliabilityBins) -> list[pb.ReliabilityBin]:

@@ -10,6 +10,7 @@ from trueodds_service.core.fitting.fit import CONSTANT_TEMPERATURE
 from trueodds_service.core.fitting.temperature import DEFAULT_BOUNDS
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.fit import FitQuery
+from trueodds_service.flows.fit_cascade import FitCascade
 from trueodds_service.flows.fit_data import FitQuestions, FitScores, NoData
 from trueodds_service.flows.fit_record import Bias
 from trueodds_service.prompts.reading import OrderCorrection, Reading
@@ -25,8 +26,12 @@ _BIASES = {message: bias for bias, message in BIAS_MESSAGES.items()}
 _MAX_REQUEST_ID = 128
 
 
-def parse_fit(request: pb.FitCalibratorRequest, limits: Limits) -> FitQuery:
+def parse_fit(request: pb.FitCalibratorRequest, limits: Limits) -> FitQuery | FitCascade:
     """Raises InvalidInput."""
+    if request.method == pb.METHOD_CASCADE:
+        return _cascade(request, limits)
+    if request.HasField("target_risk"):
+        raise InvalidInput("target_risk", "goes with METHOD_CASCADE only")
     model = parse_model(request.model, "model")
     task = parse_task(request.task, "task")
     method = _method(request.method)
@@ -61,6 +66,40 @@ def parse_fit(request: pb.FitCalibratorRequest, limits: Limits) -> FitQuery:
         force=request.force,
         teacher_reading=teacher_reading,
         bias=bias,
+        request=_named(request),
+        validate_only=request.validate_only,
+        any_options=request.any_options,
+    )
+
+
+# What a cascade's fit has no use for.
+_NOT_OF_CASCADES = ("temperature", "teacher", "bias_correction", "teacher_reading")
+
+
+def _cascade(request: pb.FitCalibratorRequest, limits: Limits) -> FitCascade:
+    said = {each.name for each, _ in request.ListFields()}
+    for name in _NOT_OF_CASCADES:
+        if name in said:
+            raise InvalidInput(name, "does not go with METHOD_CASCADE")
+    if not request.HasField("target_risk"):
+        raise InvalidInput("target_risk", "is required with METHOD_CASCADE")
+    if not 0 < request.target_risk < 1:
+        raise InvalidInput("target_risk", "has to be above 0 and below 1")
+    if request.WhichOneof("source") != "questions":
+        raise InvalidInput("source", "METHOD_CASCADE is fitted from questions")
+    reading = _fit_reading(request.reading, "reading", limits)
+    with field("questions"):
+        questions = parse_questions(
+            request.questions, reading, limits, all_answered=True, mixed=request.any_options
+        )
+    return FitCascade(
+        model=parse_model(request.model, "model"),
+        task=parse_task(request.task, "task"),
+        reading=reading,
+        target_risk=request.target_risk,
+        source=questions,
+        activate=request.activate,
+        force=request.force,
         request=_named(request),
         validate_only=request.validate_only,
         any_options=request.any_options,

@@ -14,7 +14,9 @@ from trueodds_service.flows.calibrate import calibrate
 from trueodds_service.flows.catalog import Catalog
 from trueodds_service.flows.drift import drift
 from trueodds_service.flows.evaluate import evaluate_calibrator
+from trueodds_service.flows.evaluate_cascade import evaluate_cascade
 from trueodds_service.flows.fit import fit
+from trueodds_service.flows.fit_cascade import FitCascade, fit_cascade
 from trueodds_service.flows.fit_data import Progress
 from trueodds_service.flows.outcomes import Outcomes
 from trueodds_service.rpc.calibration.alerts import alerts_message, parse_alerts_of
@@ -76,7 +78,8 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
     async def ListCalibrators(
         self, request: pb.ListCalibratorsRequest, context: Context
     ) -> pb.ListCalibratorsResponse:
-        model = self._catalog.find(parse_model(request.model, "model"))
+        name = parse_model(request.model, "model")
+        model = self._catalog.cascade(name) or self._catalog.find(name)
         page = await self._calibrators.ask(
             self._calibrators.store.list,
             model.name,
@@ -164,7 +167,12 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
     async def _fit(self, request: pb.FitCalibratorRequest) -> AsyncIterator[dict[str, Any]]:
         """The events of a fit, as fields of either response."""
         query = await asyncio.to_thread(parse_fit, request, self._limits)
-        async for event in fit(query, self._catalog, self._calibrators):
+        events = (
+            fit_cascade(query, self._catalog, self._calibrators)
+            if isinstance(query, FitCascade)
+            else fit(query, self._catalog, self._calibrators)
+        )
+        async for event in events:
             if isinstance(event, Progress):
                 yield {"progress": pb.FitProgress(done=event.done, total=event.total)}
             else:
@@ -175,7 +183,13 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
     ) -> AsyncIterator[dict[str, Any]]:
         """The events of an evaluation, as fields of either response."""
         query = await asyncio.to_thread(parse_evaluation, request, self._limits)
-        async for event in evaluate_calibrator(query, self._catalog, self._calibrators):
+        cascade = self._catalog.cascade(query.model)
+        events = (
+            evaluate_calibrator(query, self._catalog, self._calibrators)
+            if cascade is None
+            else evaluate_cascade(query, cascade, self._calibrators)
+        )
+        async for event in events:
             if isinstance(event, Progress):
                 yield {"progress": pb.FitProgress(done=event.done, total=event.total)}
             else:

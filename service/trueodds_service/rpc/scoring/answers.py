@@ -9,6 +9,7 @@ from trueodds_service.errors import InvalidInput, ServiceError
 from trueodds_service.flows.receipts import seal_receipt
 from trueodds_service.flows.score import Answer, ScoreResult
 from trueodds_service.rpc.models import identity_message
+from trueodds_service.rpc.names import model_name
 from trueodds_service.rpc.status import to_status
 
 
@@ -16,9 +17,10 @@ class Answers:
     """Answers of one result → messages; with a key, each has a receipt."""
 
     def __init__(self, result: ScoreResult, key: bytes | None) -> None:
-        # As it was asked: meanwhile the model may have lost its engine.
-        self._served = result.served
-        self._identity = identity_message(result.model, result.served)
+        self._asked = {
+            name: (asked.served.tokenizer, identity_message(asked.model, asked.served))
+            for name, asked in result.asked.items()
+        }
         self._stale = result.stale
         self._key = key
 
@@ -32,7 +34,8 @@ class Answers:
     def message(self, answer: Answer) -> scoring_pb2.Answer:
         choice, read = answer.choice, answer.read
         as_asked = read.as_asked
-        return scoring_pb2.Answer(
+        tokenizer, identity = self._asked[answer.scope.model]
+        message = scoring_pb2.Answer(
             options=_option_messages(answer),
             choice=choice,
             confidence=float(answer.probabilities[choice]),
@@ -45,20 +48,24 @@ class Answers:
             entropy=answer.entropy,
             abstained=answer.abstained,
             top_tokens=[
-                scoring_pb2.TopToken(
-                    id=token, text=self._served.tokenizer.token_text(token), logprob=logprob
-                )
+                scoring_pb2.TopToken(id=token, text=tokenizer.token_text(token), logprob=logprob)
                 for token, logprob in as_asked.engine.top_tokens
             ],
             permutations=[scoring_pb2.Permutation(options=order) for order in read.orders],
             label_prior=read.prior,
-            identity=self._identity,
-            prompt_tokens=as_asked.prepared.prompt.length,
+            identity=identity,
+            prompt_tokens=answer.prompt_tokens,
             answer_set=answer.answer_set,
             raw_because=answer.raw_because,
             calibration_stale=self._stale,
             receipt=b"" if self._key is None else _receipt(self._key, answer),
         )
+        if answer.turn is not None:
+            decided = answer.turn.calibrator
+            message.answered_by = model_name(answer.scope.model)
+            message.cascade_calibrator = "" if decided is None else decided.name
+            message.skipped_because = answer.turn.skipped_because
+        return message
 
 
 def _receipt(key: bytes, answer: Answer) -> bytes:

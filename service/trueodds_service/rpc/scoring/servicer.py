@@ -10,9 +10,10 @@ from trueodds_service.concurrency import as_completed
 from trueodds_service.config import Limits
 from trueodds_service.errors import InvalidInput, ServiceError, field
 from trueodds_service.flows.active_calibrators import Calibrators
+from trueodds_service.flows.cascade import answer
 from trueodds_service.flows.catalog import Catalog
 from trueodds_service.flows.outcomes import Outcomes
-from trueodds_service.flows.score import ScoreQuery, ScoreResult, score
+from trueodds_service.flows.score import ScoreQuery, ScoreResult
 from trueodds_service.prompts.question import Question
 from trueodds_service.rpc.questions import QuestionParser
 from trueodds_service.rpc.scoring.answers import Answers, timings_message
@@ -131,7 +132,7 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         return outcomes, timings_message(result, arrived)
 
     async def _score(self, query: ScoreQuery, questions: tuple[Question, ...]) -> ScoreResult:
-        return await score(replace(query, questions=questions), self._catalog, self._calibrators)
+        return await answer(replace(query, questions=questions), self._catalog, self._calibrators)
 
     async def _answers(self, query: ScoreQuery, result: ScoreResult) -> Answers:
         return Answers(result, await self._outcomes.key() if query.receipts else None)

@@ -1,0 +1,77 @@
+"""A cascade: who answers, and that what was promised of the first model is kept."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from trueodds_service.core.arrays.distributions import softmax
+from trueodds_service.core.decisions.abstention import NEVER, abstention_threshold
+from trueodds_service.core.decisions.cascade import in_turn
+
+Array = NDArray[np.float64]
+
+TARGET, DRAWS, FITTED, NEW = 0.1, 100, 300, 5_000
+
+
+def _kept(threshold: Callable[[Array, NDArray[np.int64]], float]) -> int:
+    """In how many of the draws of labelled questions the first model, overconfident, is wrong in
+    no more than the target of its answers to new ones; their odds are known, so no label's chance
+    is in this.
+    """
+    generator = np.random.default_rng(5)
+    kept = 0
+    for _ in range(DRAWS):
+        z = generator.normal(0, 2, (FITTED + NEW, 4))
+        odds, said = softmax(z), softmax(1.7 * z)
+        draws = generator.random((FITTED, 1))
+        labels = np.minimum((odds[:FITTED].cumsum(axis=1) < draws).sum(axis=1), 3)
+        least = threshold(said[:FITTED], labels)
+        new = in_turn(said[FITTED:], said[FITTED:], least).by_first
+        right = odds[FITTED:].max(axis=1)[new]
+        kept += bool(not len(right) or 1 - right.mean() <= TARGET)
+    return kept
+
+
+def test_the_first_model_is_wrong_no_more_often_than_promised_in_95_of_100_draws() -> None:
+    assert (
+        _kept(lambda said, labels: abstention_threshold(said, labels, TARGET).min_confidence) >= 95
+    )
+
+
+def test_a_confidence_at_its_word_and_a_risk_as_it_was_seen_break_that_promise() -> None:
+    """So that the test above is one that can fail: these are what one would do without it."""
+
+    def as_seen(said: Array, labels: NDArray[np.int64]) -> float:
+        """The least confidence above which no more than the target was wrong."""
+        confidence = np.sort(said.max(axis=1))
+        wrong = (said.argmax(axis=1) != labels)[said.max(axis=1).argsort()]
+        risks = wrong[::-1].cumsum()[::-1] / np.arange(len(wrong), 0, -1)
+        return float(confidence[risks <= TARGET].min(initial=NEVER))
+
+    assert _kept(lambda _said, _labels: 1 - TARGET) < 5
+    assert _kept(as_seen) < 80
+
+
+@given(st.integers(0, 2**32), st.floats(0, 1.01))
+def test_each_question_has_the_answer_of_one_model(seed: int, least: float) -> None:
+    generator = np.random.default_rng(seed)
+    first, last = generator.dirichlet(np.ones(3), (2, 20))
+    found = in_turn(first, last, least)
+    assert found.by_first.tolist() == (first.max(axis=1) >= least).tolist()
+    assert found.probs[found.by_first].tolist() == first[found.by_first].tolist()
+    assert found.probs[~found.by_first].tolist() == last[~found.by_first].tolist()
+
+
+def test_a_threshold_that_nothing_reaches_leaves_all_to_the_last() -> None:
+    first, last = np.array([[1.0, 0.0]]), np.array([[0.4, 0.6]])
+    assert in_turn(first, last, NEVER).probs.tolist() == last.tolist()
+    assert in_turn(first, last, 1.0).probs.tolist() == first.tolist()
+
+
+def test_two_models_are_asked_the_same_questions() -> None:
+    with pytest.raises(ValueError, match="differ in shape"):
+        in_turn(np.full((2, 2), 0.5), np.full((1, 2), 0.5), 0.5)

@@ -1,0 +1,99 @@
+"""Decisions of a cascade: each model reads labels of its own, and the answer tells whose it is."""
+
+import httpx
+import openai
+import pytest
+
+FIT = "/v1/decisions/calibrators"
+CHOICE = {
+    "type": "choice",
+    "name": "team",
+    "instructions": "Who should answer?",
+    "choices": [{"value": "billing"}, {"value": "sales"}, {"value": "nobody"}],
+}
+MESSAGES = [f"Message {number}." for number in range(120)]
+
+
+@pytest.fixture
+def served(start_service):
+    """Of a fake engine's tokens no few hold much of the probability: nothing is refused for it."""
+    return start_service(
+        http="127.0.0.1:0",
+        decisions={"min_option_mass": 0},
+        cascades=[{"name": "both", "models": ["base", "aligned"]}],
+    )
+
+
+@pytest.fixture
+def http(served):
+    with httpx.Client(base_url=served.url, timeout=60) as client:
+        yield client
+
+
+def _fit(http, answers, **body):
+    decisions = [
+        {"input": said, "questions": [CHOICE], "answers": [answer]}
+        for said, answer in zip(MESSAGES, answers, strict=True)
+    ]
+    return http.post(FIT, json={"decisions": decisions, "activate": True, **body})
+
+
+def _answers(http, model):
+    body = {"model": model, "questions": [CHOICE]}
+    found = [http.post("/v1/decisions", json={**body, "input": each}).json() for each in MESSAGES]
+    return [each["answers"][0] for each in found], [each["usage"]["total_tokens"] for each in found]
+
+
+def test_a_decision_is_answered_by_who_may(served, http):
+    assert _fit(http, [None] * len(MESSAGES), model="base", method="identity").status_code == 200
+    own, own_tokens = _answers(http, "base")
+    middle = sorted(each["confidence"] for each in own)[len(own) // 2]
+    # Right in the half that it is surest of.
+    truth = [each["choice"] if each["confidence"] >= middle else _other(each) for each in own]
+    fitted = _fit(http, truth, model="both", method="cascade", target_risk=0.2).json()
+    [cascade] = fitted["calibrators"]
+    assert cascade["active"]
+    assert cascade["scope"]["reading"] == "choice+decision-1"
+
+    others, others_tokens = _answers(http, "aligned")
+    found, tokens = _answers(http, "both")
+    [least] = cascade["parameters"]["min_confidence"]["values"]
+    for place, said in enumerate(found):
+        is_sure = own[place]["confidence"] >= least
+        one = own[place] if is_sure else others[place]
+        assert said["answered_by"] == ("models/base" if is_sure else "models/aligned")
+        assert said["cascade_calibrator"] == cascade["name"]
+        assert (said["choice"], said["confidence"]) == (one["choice"], one["confidence"])
+        assert tokens[place] == own_tokens[place] + (0 if is_sure else others_tokens[place])
+    assert {each["answered_by"] for each in found} == {"models/base", "models/aligned"}
+
+    with openai.OpenAI(base_url=f"{served.url}/v1", api_key="none") as client:
+        decision = client.decisions.create(model="both", input=MESSAGES[0], questions=[CHOICE])
+    assert decision.answers[0].choice == found[0]["choice"]
+
+
+def _other(answer):
+    return next(
+        each["value"] for each in answer["probabilities"] if each["value"] != answer["choice"]
+    )
+
+
+WRONG = {
+    "no target": ({"method": "cascade"}, "target_risk"),
+    "a target without the method": ({"method": "auto", "target_risk": 0.1}, "target_risk"),
+    "a target of all": ({"method": "cascade", "target_risk": 1}, "target_risk"),
+    "a teacher": ({"method": "cascade", "target_risk": 0.1, "teacher": "base"}, "teacher"),
+    "an answer that nobody knows": (
+        {"method": "cascade", "target_risk": 0.1},
+        "decisions[0].answers[0]",
+    ),
+    "a model": ({"method": "cascade", "target_risk": 0.1, "model": "base"}, "method"),
+}
+
+
+@pytest.mark.parametrize(("body", "field"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_with_a_fit_is_named(http, body, field):
+    known = None if field.startswith("decisions") else "sales"
+    response = _fit(http, [known] * len(MESSAGES), **{"model": "both", **body})
+    assert response.status_code == 400
+    assert response.json()["error"]["param"] == field
