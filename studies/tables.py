@@ -124,6 +124,52 @@ def formats() -> Iterator[str]:
     return _table(head, cells)
 
 
+def cascade_rules() -> Iterator[str]:
+    """Means over the pairs of large models' claims, and over the demo's tasks."""
+    groups: dict[tuple[str, float, str], list[dict[str, Any]]] = {}
+    for row in load("cascade")["rows"]:
+        if row["target"] in _TARGETS and row["data"] != "real":
+            groups.setdefault((row["data"], row["target"], row["rule"]), []).append(row)
+    cells = []
+    for key, rows in groups.items():
+        means = {each: sum(row[each] for row in rows) / len(rows) for each in _SHARES}
+        won = sum(row["accuracy"]["mean"] for row in rows) / len(rows)
+        least = min(row["kept"] for row in rows)
+        shares = (f"{means[each]:.0%}" for each in _SHARES)
+        cells.append((*key, next(shares), f"{least:.0%}", *shares, _signed(won)))
+    head = ("pairs", "target", "rule", "kept", "least kept", "answered", "wrong", "cost")
+    return _table((*head, "accuracy less"), cells)
+
+
+def cascade_pairs() -> Iterator[str]:
+    """The large models' pairs of which the first answers a twentieth or more with a promise."""
+    found = load("cascade")
+    worlds = {(each["task"], each["first"]): each for each in found["worlds"]}
+    cells = []
+    for row in found["rows"]:
+        world = worlds[row["task"], row["first"]]
+        if (row["data"], row["rule"]) != ("claims", _PROMISED) or row["answered"] < _ANSWERS:
+            continue
+        accuracies = (f"{world[each]:.3f}" for each in ("first_accuracy", "last_accuracy"))
+        gained = row["accuracy"]
+        span = f"{_signed(gained['low'])} to {_signed(gained['high'])}"
+        pair = (row["task"], f"{row['first']}, {row['last']}", *accuracies, f"{world['cost']:.2f}")
+        shares = (f"{row[each]:.0%}" for each in _SHARES)
+        cells.append((*pair, row["target"], *shares, f"{_signed(gained['mean'])} ({span})"))
+    head = ("task", "first, last", "first right", "last right", "c", "target", "kept", "answered")
+    return _table((*head, "wrong", "cost", "accuracy less"), cells)
+
+
+_TARGETS = (0.1, 0.2, 0.3)
+_SHARES = ("kept", "answered", "risk", "cost")
+_PROMISED = "calibrated, threshold with a promise"
+_ANSWERS = 0.05
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.4f}".replace("-", "−")
+
+
 def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
     for line in (head, ["---"] * len(head), *rows):
         yield "| " + " | ".join(map(str, line)) + " |"
@@ -141,7 +187,8 @@ def _span(ends: Sequence[float]) -> str:
 
 def main() -> None:
     """Prints them all."""
-    for each in (few_shot, by_task, demo, paired, safety, ablations, formats):
+    pages = (few_shot, by_task, demo, paired, safety, ablations, formats)
+    for each in (*pages, cascade_rules, cascade_pairs):
         print(f"{each.__name__}:", *each(), "", sep="\n")
 
 

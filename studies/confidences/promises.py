@@ -57,18 +57,18 @@ def _answered(
     """
     mapped = fitted(Method.BETA.value, some)[0](world)
     for target in TARGETS:
-        yield (RAW, target), world.confidence >= _claimed(world.confidence, target), world
-        yield (MAPPED, target), mapped >= _claimed(mapped, target), world
+        yield (RAW, target), world.confidence >= claimed(world.confidence, target), world
+        yield (MAPPED, target), mapped >= claimed(mapped, target), world
         found = abstention_threshold(some.probs, some.labels, target)
         for name, asked in ((GUARANTEED, world), (MOVED, elsewhere)):
             yield (name, target), asked.confidence >= found.min_confidence, asked
 
 
-def _claimed(confidence: Floats, target: float) -> float:
+def claimed(confidence: Floats, target: float) -> float:
     """The least confidence from which on the mean of 1 − c is within the target."""
     ranked = np.sort(confidence)[::-1]
-    claimed = np.cumsum(1 - ranked) / np.arange(1, len(ranked) + 1)
-    (kept,) = np.nonzero(claimed <= target)
+    mean = np.cumsum(1 - ranked) / np.arange(1, len(ranked) + 1)
+    (kept,) = np.nonzero(mean <= target)
     return float(ranked[kept[-1]]) if len(kept) else NEVER
 
 

@@ -210,6 +210,7 @@ def test_a_fit_is_sent_whole(method):
         method=method,
         teacher="base",
         temperature=2.0,
+        target_risk=0.25,
         items=[Question("Tin?", ["yes", "no"]), Example(Question("Oak?", ["yes", "no"]), 0)],
         shots=[Example(Question("Ash?", ["yes", "no"]), 1)],
         options=None,
@@ -242,6 +243,7 @@ def test_a_fit_is_sent_whole(method):
     )
     assert message.bias_correction == calibration_pb2.BIAS_CORRECTION_BATCH
     assert (message.request_id, message.validate_only) == ("nightly", True)
+    assert message.target_risk == 0.25
 
 
 @pytest.mark.parametrize("correction", BiasCorrection)
@@ -313,6 +315,9 @@ ANSWER = {
     "raw_because": "no calibrator is active",
     "calibration_stale": True,
     "receipt": b"sealed",
+    "answered_by": "models/small",
+    "cascade_calibrator": "models/both/calibrators/1",
+    "skipped_because": "the threshold was measured with another",
 }
 
 
@@ -370,6 +375,7 @@ def test_a_model_is_read_whole():
             prefix_token_id=0,
             state_cause="the store is full",
             calibration_stale_seconds=2.5,
+            cascade=["models/small", "models/large"],
         )
     )
     assert asdict(model) == {
@@ -388,6 +394,7 @@ def test_a_model_is_read_whole():
         "state": ModelState.READY,
         "state_cause": "the store is full",
         "calibration_stale_seconds": 2.5,
+        "cascade": ("models/small", "models/large"),
     }
     bare = _models.model_of(model_pb2.Model())
     assert (bare.base, bare.prefix_token_id) == (None, None)

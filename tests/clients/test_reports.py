@@ -13,6 +13,8 @@ from trueodds import (
     BiasCorrection,
     Calibrator,
     Candidate,
+    CascadePart,
+    CascadeReport,
     Estimate,
     Example,
     Format,
@@ -61,6 +63,7 @@ CALIBRATOR = {
             "calibrators": ["models/a/calibrators/1"],
         },
         "prompts_hash": "p",
+        "first_calibrator": "models/small/calibrators/2",
     },
     "metrics": {"kl_before": 0.5},
     "create_time": CREATED,
@@ -119,6 +122,20 @@ REPORT = {
     ],
     "data_hash": "d",
     "differences": {"nll": {"value": -0.25, "lower": -0.5, "upper": -0.125}},
+    "cascade": {
+        "target_risk": 0.25,
+        "parts": [
+            {
+                "model": "models/small",
+                "asked": 9,
+                "answered": 6,
+                "risk": {"value": 0.125, "lower": 0.0625, "upper": 0.25},
+                "prompt_tokens": 90,
+            },
+            {"model": "models/large", "asked": 3},
+        ],
+        "last_alone_tokens": 99,
+    },
 }
 
 
@@ -186,6 +203,7 @@ def test_a_calibrator_is_read_whole():
         teacher_revision="u",
         teacher_reading="letter",
         prior=Prior(1.0, 0.5, ("models/a/calibrators/1",)),
+        first_calibrator="models/small/calibrators/2",
     )
 
 
@@ -229,6 +247,14 @@ def test_a_report_is_read_whole(report):
     [answer_set] = report.answer_sets
     assert answer_set.rule == AnswerSetRule(AnswerSetMethod.APS, 0.75)
     assert asdict(answer_set) | {"rule": None} == {**REPORT["answer_sets"][0], "rule": None}
+    assert report.cascade == CascadeReport(
+        0.25,
+        (
+            CascadePart("models/small", 9, 6, Estimate(0.125, 0.0625, 0.25), 90),
+            CascadePart("models/large", 3, 0, None, 0),
+        ),
+        99,
+    )
 
 
 def test_every_field_of_a_report_is_in_this_test():
@@ -240,6 +266,8 @@ def test_every_field_of_a_report_is_in_this_test():
         (pb.RiskCoverage, EVALUATION["risk_coverage"][0]),
         (pb.AbstentionRule, REPORT["abstentions"][0]),
         (pb.AnswerSetCalibration, REPORT["answer_sets"][0]),
+        (pb.CascadeReport, REPORT["cascade"]),
+        (pb.CascadePart, REPORT["cascade"]["parts"][0]),
         (pb.Estimate, REPORT["differences"]["nll"]),
         (pb.Calibrator, CALIBRATOR),
         (pb.Scope, CALIBRATOR["scope"]),

@@ -97,3 +97,17 @@ def test_what_is_wrong_with_a_fit_is_named(http, body, field):
     response = _fit(http, [known] * len(MESSAGES), **{"model": "both", **body})
     assert response.status_code == 400
     assert response.json()["error"]["param"] == field
+
+
+def test_the_console_shows_a_cascade_and_its_threshold(http):
+    _fit(http, [None] * len(MESSAGES), model="base", method="identity")
+    own, _ = _answers(http, "base")
+    right = [each["choice"] for each in own]
+    body = {"model": "both", "method": "cascade", "target_risk": 0.2}
+    [cascade] = _fit(http, right, **body).json()["calibrators"]
+    page = http.get("/console/").text
+    assert "base, then aligned" in page
+    assert "No threshold is active" not in page
+    identifier = cascade["name"].rpartition("/")[2]
+    page = http.get(f"/console/calibrators/both/{identifier}").text
+    assert "threshold: who answers in a cascade" in page

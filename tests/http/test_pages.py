@@ -23,14 +23,19 @@ def commands():
 
 @pytest.fixture(scope="module")
 def demo(weights, run, tmp_path_factory):
-    names = {"demo-base": {}, "demo-aligned": {"teacher": "demo-base"}}
+    names = {"demo-base": {}, "demo-aligned": {"teacher": "demo-base"}, "small": {}, "large": {}}
     models = [
         {"name": name, "weights": weights, "engine": {"backend": "fake"}, **more}
         for name, more in names.items()
     ]
     store = tmp_path_factory.mktemp("pages") / "store.sqlite"
     # Of a fake engine's 4,096 tokens no few hold much probability: nothing is refused for it.
-    settings = {"http": "127.0.0.1:0", "models": models, "decisions": {"min_option_mass": 0.0}}
+    settings = {
+        "http": "127.0.0.1:0",
+        "models": models,
+        "cascades": [{"name": "both", "models": ["small", "large"]}],
+        "decisions": {"min_option_mass": 0.0},
+    }
     with _serving(weights, run, store, **settings) as service:
         yield service
 
@@ -74,6 +79,7 @@ def run_program(demo):
         "docs/start.md",
         "docs/scoring.md",
         "docs/decisions.md",
+        "docs/cascades.md",
         "docs/guides/researcher.md",
     ],
 )
