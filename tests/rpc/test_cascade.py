@@ -172,6 +172,15 @@ def test_a_threshold_that_no_risk_allows_is_kept_and_not_activated(cascaded, que
     found = _fit(cascaded, questions[:20])
     assert not found.active
     assert "no threshold keeps a risk of 0.1 on 20 items" in found.degenerate
+    request = pb.ActivateCalibratorRequest(name=found.name, force=True)
+    cascaded.calibration.ActivateCalibrator(request)
+    answer = cascaded.score(questions[0], model=BOTH)
+    assert (answer.answered_by, answer.skipped_because) == (
+        LAST,
+        f"{found.name}: {found.degenerate}",
+    )
+    alone = cascaded.score(questions[0], model=LAST)
+    assert answer.prompt_tokens == alone.prompt_tokens, "the first is not asked in vain"
 
 
 def test_what_is_too_long_for_the_first_is_asked_of_the_last(start_service, question, questions):

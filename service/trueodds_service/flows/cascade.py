@@ -150,12 +150,15 @@ class _InTurn:
         first = self.cascade.first.scope(scope.task, scope.reading, scope.options)
         answers = self.calibrators.active(first)
         measured_with = decides.provenance.first_calibrator
-        if isinstance(answers, Calibrator) and answers.name == measured_with:
+        if decides.degenerate:  # nothing would reach it
+            because = f"{decides.name}: {decides.degenerate}"
+        elif isinstance(answers, Calibrator) and answers.name == measured_with:
             return Turn(decides)
-        because = (
-            f"the threshold of {decides.name} was measured with {measured_with}, which is not what "
-            "answers there now"
-        )
+        else:
+            because = (
+                f"the threshold of {decides.name} was measured with {measured_with}, which is not "
+                "what answers there now"
+            )
         if self.query.require_calibrated:
             return NotReady(because, reason="NOT_CALIBRATED")
         return Turn(None, because)
