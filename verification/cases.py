@@ -147,20 +147,24 @@ def after(
     *,
     special: bool = False,
     variants: bool = False,
+    lead: str = " ",
 ) -> Asked:
-    """A question whose options are read after a prompt as a built-in format says."""
+    """A question whose options are read after a prompt as a built-in format says.
+
+    ``lead`` is what stands between the prompt and the answer.
+    """
     names = question.options if answer_format is Format.TEXT else wording.labels(question)
     if answer_format in PARENTHESES:
         options = [(name, f" {name}") for name in names]
     else:
-        options = [(f" {name}", name) for name in names]
+        options = [(lead + name, name) for name in names]
     return asked(
         reference,
         question,
         prompt,
         options if variants else [option[:1] for option in options],
         names,
-        identifier=" (" if answer_format in PARENTHESES else "",
+        identifier=f"{lead}(" if answer_format in PARENTHESES else "",
         special=special,
     )
 
@@ -425,9 +429,17 @@ def _chat(references: References) -> list[Part]:
                     else:
                         prompt = wording.inst(said)
                     question = Question(options=each.options, prompt=Chat(messages, prefix))
-                    reference = references[model]
+                    # Nothing stands between ChatML's header and what an assistant says.
+                    lead = "" if model == CHATML and not prefix else " "
                     asks.append(
-                        after(reference, question, prompt + prefix, answer_format, special=True)
+                        after(
+                            references[model],
+                            question,
+                            prompt + prefix,
+                            answer_format,
+                            special=True,
+                            lead=lead,
+                        )
                     )
                 parts.append(Part(model, asks, Reading(answer_format)))
     return parts
