@@ -64,6 +64,7 @@ CALIBRATOR = {
         },
         "prompts_hash": "p",
         "first_calibrator": "models/small/calibrators/2",
+        "outcomes_of": "models/small/calibrators/3",
     },
     "metrics": {"kl_before": 0.5},
     "create_time": CREATED,
@@ -204,6 +205,7 @@ def test_a_calibrator_is_read_whole():
         teacher_reading="letter",
         prior=Prior(1.0, 0.5, ("models/a/calibrators/1",)),
         first_calibrator="models/small/calibrators/2",
+        outcomes_of="models/small/calibrators/3",
     )
 
 

@@ -91,7 +91,7 @@ def test_activate_and_roll_back(visit, taught, fitted):
 
 def test_two_calibrators_beside_each_other(visit, taught, fitted):
     page = visit("calibrators?model=aligned")
-    page.get_by_role("link", name="Compare the newest two").click()
+    page.get_by_role("link", name="Compare the newest two of reviews").click()
     differing = page.locator(".differing").inner_text()
     assert "a temperature fitted to answers" in differing
     assert "a temperature taught by the pre-trained model" in differing
