@@ -1,6 +1,6 @@
 """What is put comes back, exactly, once, and to nobody else."""
 
-from dataclasses import replace
+from dataclasses import fields, make_dataclass, replace
 from datetime import UTC, timedelta
 
 import pytest
@@ -11,8 +11,10 @@ from trueodds_service.store import (
     CalibratorNotFound,
     Candidate,
     Prior,
+    Provenance,
     Selection,
     StoreCorrupt,
+    convert,
 )
 
 
@@ -80,6 +82,16 @@ def test_all_that_a_calibrator_tells_comes_back(store, make):
     assert kept == calibrator
     assert kept.temperature is None
     assert kept.parameters == {"scale": (1.0, 2.5), "bias": (-0.5, 0.0)}
+
+
+def test_a_gateway_from_before_reads_what_a_new_one_writes(store, make, monkeypatch):
+    """While an upgrade rolls on, one does not know the fields that were added since."""
+    known = [each.name for each in fields(Provenance) if "added" not in each.metadata]
+    before = make_dataclass("Provenance", [(name, object) for name in known])
+    kept = store.put(make(), activate=True)
+    monkeypatch.setattr(convert, "_provenance", lambda kept: before(**kept))
+    assert store.get("demo-aligned", kept.id).id == kept.id
+    assert store.active(kept.scope).id == kept.id
 
 
 def test_an_unknown_id_is_not_found(store):

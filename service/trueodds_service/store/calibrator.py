@@ -4,12 +4,12 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, is_dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from trueodds_service.store.frozen import FrozenMapping
-from trueodds_service.store.records import ADDED, Provenance, Scope, Selection
+from trueodds_service.store.records import ADDED, Provenance, Scope, Selection, told_by
 
 _ID_DIGITS = 16
 _NOT_CONTENT = {"id", "created_at"}
@@ -112,9 +112,4 @@ def _plain(part: Any) -> dict[str, Any]:
         return dict(part)
     if not is_dataclass(part):
         raise TypeError(f"{type(part).__name__} cannot be part of a calibrator's content")
-    return {
-        each.name: getattr(part, each.name)
-        for each in fields(part)
-        if each.name not in _NOT_CONTENT
-        and not ("added" in each.metadata and getattr(part, each.name) == each.default)
-    }
+    return told_by(part, but=_NOT_CONTENT)

@@ -1,7 +1,7 @@
 """Rows ↔ records."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from trueodds_service.store.records import (
     Provenance,
     Scope,
     Selection,
+    told_by,
 )
 from trueodds_service.store.tables import ActivationRow, CalibratorRow, FitRequestRow, ScopeRow
 
@@ -26,7 +27,7 @@ def scope_row(scope: Scope) -> ScopeRow:
 
 def calibrator_row(calibrator: Calibrator, scope: ScopeRow) -> CalibratorRow:
     """A new row for a calibrator whose scope has the given row."""
-    provenance, selection = calibrator.provenance, calibrator.selection
+    selection = calibrator.selection
     return CalibratorRow(
         id=calibrator.id,
         scope=scope,
@@ -34,11 +35,7 @@ def calibrator_row(calibrator: Calibrator, scope: ScopeRow) -> CalibratorRow:
         parameters=dict(calibrator.parameters),
         at_bound=calibrator.at_bound,
         undetermined=calibrator.undetermined,
-        provenance={
-            **{each.name: getattr(provenance, each.name) for each in fields(provenance)},
-            "versions": dict(provenance.versions),
-            "prior": None if provenance.prior is None else asdict(provenance.prior),
-        },
+        provenance=_written(calibrator.provenance),
         metrics=dict(calibrator.metrics),
         fallback=calibrator.fallback,
         selection=None if selection is None else asdict(selection),
@@ -109,6 +106,13 @@ def activation_record(row: ActivationRow) -> Activation:
         parent=row.parent,
         created_at=row.created_at,
     )
+
+
+def _written(provenance: Provenance) -> dict[str, Any]:
+    written = {**told_by(provenance), "versions": dict(provenance.versions)}
+    if provenance.prior is not None:
+        written["prior"] = asdict(provenance.prior)
+    return written
 
 
 def _provenance(kept: Mapping[str, Any]) -> Provenance:

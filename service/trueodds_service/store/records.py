@@ -1,15 +1,27 @@
 """The small records around a calibrator: what it is for, whence it comes, when it answers."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from types import MappingProxyType
+from typing import Any
 
 from trueodds_service.store.frozen import FrozenMapping
 
-# Metadata of a field that records from before it do not have. It is content only where it
-# departs from its default, so that their ids stay what they were.
+# Metadata of a field that records from before it do not have. It is content, and written, only
+# where it departs from its default: their ids stay what they were, and a gateway from before it
+# reads what does without it.
 ADDED: Mapping[str, bool] = MappingProxyType({"added": True})
+
+
+def told_by(record: Any, *, but: Set[str] = frozenset()) -> dict[str, Any]:
+    """The fields of a record by name, without those that were added and are at their default."""
+    return {
+        each.name: value
+        for each in fields(record)
+        if each.name not in but
+        and ((value := getattr(record, each.name)) != each.default or "added" not in each.metadata)
+    }
 
 
 @dataclass(frozen=True, slots=True)
