@@ -49,28 +49,11 @@ def propose(service):
             activate=activate,
             again_seconds=0,
         )
-        # One round: with no pause, too few would be tried for ever.
-        proposals._alerts = OneRound(app._alerts)
         service.run(proposals.propose())
         page = app._alerts.page("aligned", None, page_size=9, page_token="")
         return service.run(page).alerts[0].proposal
 
     return propose
-
-
-class OneRound:
-    """Alerts of which one proposal is due."""
-
-    def __init__(self, alerts):
-        self.store, self.outcomes = alerts.store, alerts.outcomes
-        self._alerts, self._asked = alerts, 0
-
-    async def ask(self, call, *args, **kwargs):
-        if call == self.store.claim_proposal:
-            self._asked += 1
-            if self._asked > 1:
-                return None
-        return await self._alerts.ask(call, *args, **kwargs)
 
 
 def answering(service):

@@ -141,20 +141,24 @@ def test_what_is_given_up_or_has_no_webhook_is_not_told(alerts, found):
 def test_all_alerts_of_a_calibrator_have_one_proposal(alerts, found, store, make):
     shifted, first, second = found("shifted"), found("too_high"), found("any", through=900)
     alerts.add(shifted, deliver=False, propose=False)
-    assert alerts.claim_proposal(NOW) is None
+    assert alerts.claim_proposal(NOW, datetime.now(UTC)) is None
     for each in (first, second):
         alerts.add(each, deliver=False, propose=True)
     wanted = Wanted(first.calibrator, 121)
-    assert alerts.claim_proposal(LATER) == wanted
-    assert alerts.claim_proposal(LATER) is None
+    assert alerts.claim_proposal(LATER, datetime.now(UTC)) == wanted
+    assert alerts.claim_proposal(LATER, datetime.now(UTC)) is None
     alerts.propose(first.calibrator, Proposal(note="37 of 400"), NOW)
-    assert alerts.claim_proposal(NOW) == wanted
+    assert alerts.claim_proposal(NOW, datetime.now(UTC)) == wanted
+    # Put off in a round, it is due in the next.
+    began = datetime.now(UTC)
+    alerts.propose(first.calibrator, Proposal(note="38 of 400"), timedelta(microseconds=1))
+    assert alerts.claim_proposal(NOW, began) is None
     better = store.put(make(2.5))
     proposal = Proposal(
         proposed=better.id, fitted=200, held_out=201, differences={"brier": (-0.1, -0.2, -0.05)}
     )
     alerts.propose(first.calibrator, proposal)
-    assert alerts.claim_proposal(NOW) is None
+    assert alerts.claim_proposal(NOW, datetime.now(UTC)) is None
     told = alerts.page("demo-aligned", None, page_size=3).alerts
     assert [each.proposal for each in told] == [proposal] * 3
 

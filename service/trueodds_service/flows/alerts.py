@@ -96,7 +96,8 @@ class Alerts:
         Where nothing was told it costs four small questions. Raises a ServiceError while the
         store is away; the next look goes on where this one ended.
         """
-        self._known = self._known | await self.ask(self.store.known)
+        # As it is there: a backup that has taken its place does not know the last ones.
+        self._known = await self.ask(self.store.known)
         corrections = await self.ask(self.outcomes.corrections)
         if await self.ask(self.outcomes.last) < self._newest:
             # A backup has taken the place of the database, and counts on from less.

@@ -7,7 +7,7 @@ those after the alert, for those before it were looked at until they spoke again
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,7 +71,9 @@ class Proposals:
 
     async def propose(self) -> None:
         """Makes all that are due. Raises a ServiceError while the store is away."""
-        while wanted := await self._alerts.ask(self._alerts.store.claim_proposal, _LEASE):
+        # Those of now: what is put off is for the next round, however long this one takes.
+        due, claim = datetime.now(UTC), self._alerts.store.claim_proposal
+        while wanted := await self._alerts.ask(claim, _LEASE, due):
             calibrator = self._calibrators.answering.get(wanted.calibrator)
             if calibrator is None:
                 gone = Proposal(note="another calibrator has taken its place")

@@ -203,10 +203,9 @@ class SqlAlertStore:
                 row.try_at = None if again is None else datetime.now(UTC) + again
                 row.fault = fault
 
-    def claim_proposal(self, lease: timedelta) -> Wanted | None:
-        """A proposal that is to be made now."""
-        now = datetime.now(UTC)
-        query = select(ProposalRow).where(ProposalRow.try_at <= now)
+    def claim_proposal(self, lease: timedelta, due: datetime) -> Wanted | None:
+        """A proposal that was to be made by ``due``."""
+        query = select(ProposalRow).where(ProposalRow.try_at <= due)
         query = query.order_by(ProposalRow.try_at).limit(1)
         if not self._has(query):
             return None
@@ -214,7 +213,7 @@ class SqlAlertStore:
             row = session.scalars(query).one_or_none()
             if row is None:
                 return None
-            row.try_at = now + lease
+            row.try_at = datetime.now(UTC) + lease
             return Wanted(row.calibrator_id, row.after)
 
     def propose(self, calibrator: str, proposal: Proposal, again: timedelta | None = None) -> None:
