@@ -5,7 +5,7 @@ import json
 import pytest
 
 from trueodds_service.errors import InvalidInput
-from trueodds_service.http.console.measure import questions
+from trueodds_service.http.console.measure import as_shown, questions
 
 ROW = {"text": "Which?", "options": ["a", "b"], "answer": 1}
 
@@ -45,3 +45,28 @@ def test_what_is_none_is_refused_with_its_line(wrong):
     with pytest.raises(InvalidInput, match="is no question with its answer") as caught:
         list(questions(f"{json.dumps(ROW)}\n{wrong}"))
     assert caught.value.field == "line 2"
+
+
+def test_a_cascade_is_measured_against_its_last_model_alone():
+    before, after = (
+        {"equalWidth": [{"count": 200, "confidence": said, "accuracy": 0.8}], "metrics": {}}
+        for said in (0.95, 0.82)
+    )
+    calibrator = {"name": "models/both/calibrators/3be5584062eed61f"}
+    report = {
+        "calibrator": {**calibrator, "provenance": {"dataHash": "c4cb"}},
+        "items": 200,
+        "dataHash": "11aa",
+        "before": before,
+        "after": after,
+        "differences": {"nll": {"lower": -0.1, "upper": 0.1}},
+        "abstentions": [],
+        "cascade": {"parts": [{"model": "models/small"}, {"model": "models/large"}]},
+    }
+    shown = as_shown([report])
+    assert shown["sides"][0].title == "large alone"
+    assert shown["verdict"].startswith("large alone was right 80\u202f% of the time")
+    assert shown["verdict"].endswith("it cannot be told apart from large alone.")
+    shown = as_shown([{**report, "cascade": None}])
+    assert shown["sides"][0].title == "Without"
+    assert shown["verdict"].startswith("The model was right")

@@ -111,3 +111,6 @@ def test_the_console_shows_a_cascade_and_its_threshold(http):
     identifier = cascade["name"].rpartition("/")[2]
     page = http.get(f"/console/calibrators/both/{identifier}").text
     assert "threshold: who answers in a cascade" in page
+    # Outcomes are those of its models' answers, and it changes who chooses.
+    assert "Does it still hold?" not in page
+    assert "Changes the choice" not in page

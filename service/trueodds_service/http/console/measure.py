@@ -118,7 +118,10 @@ def as_shown(reports: Sequence[Fields]) -> Fields:
     """``Report``s of the contract on the same questions, in the words and pictures of the page."""
     first = reports[0]
     names = [words.short(last_part(each["calibrator"]["name"])) for each in reports]
-    sides = [_side("before", "Without", first["before"])]
+    # A threshold of a cascade is measured against the last model alone.
+    cascade = first.get("cascade")
+    alone = f"{last_part(cascade['parts'][-1]['model'])} alone" if cascade else ""
+    sides = [_side("before", alone or "Without", first["before"])]
     for css, name, each in zip(_CSS, names, reports, strict=False):
         title = "With it" if len(reports) == 1 else f"With {name}"
         sides.append(_side(css, title, each["after"], each["differences"], each["abstentions"]))
@@ -131,7 +134,7 @@ def as_shown(reports: Sequence[Fields]) -> Fields:
             if each["dataHash"] == each["calibrator"]["provenance"]["dataHash"]
         ],
         "sides": sides,
-        "verdict": _verdict(sides, names),
+        "verdict": _verdict(sides, names, alone),
     }
 
 
@@ -146,13 +149,13 @@ def _side(
     return Side(css, title, reliability, measured["metrics"], differences or {}, abstentions)
 
 
-def _verdict(sides: Sequence[Side], names: Sequence[str]) -> str:
-    """Whether each does better than none, by log loss, and whether that may be chance."""
+def _verdict(sides: Sequence[Side], names: Sequence[str], alone: str) -> str:
+    """Whether each does better than none, or than the last model of a cascade ``alone``, by log
+    loss, and whether that may be chance.
+    """
     before, *after = sides
-    right = percent(before.reliability.right)
-    said = [
-        f"The model was right {right} of the time, and said {percent(before.reliability.said)}."
-    ]
+    right, model = percent(before.reliability.right), alone or "The model"
+    said = [f"{model} was right {right} of the time, and said {percent(before.reliability.said)}."]
     for name, side in zip(names, after, strict=True):
         which = "this calibrator" if len(after) == 1 else name
         found = percent(side.reliability.right), percent(side.reliability.said)
@@ -163,18 +166,18 @@ def _verdict(sides: Sequence[Side], names: Sequence[str]) -> str:
             if keeps
             else f"With {which} it is right {found[0]}, and says {found[1]}."
         )
-        said.append(_sure(side.differences.get("nll")))
+        said.append(_sure(side.differences.get("nll"), alone or "no calibrator"))
     return " ".join(filter(None, said))
 
 
-def _sure(difference: Fields | None) -> str:
+def _sure(difference: Fields | None, other: str) -> str:
     if difference is None:
         return ""
     if difference["upper"] < 0:
         return "It does better by more than chance explains."
     if difference["lower"] > 0:
         return "It does worse by more than chance explains."
-    return "On so many questions it cannot be told apart from no calibrator."
+    return f"On so many questions it cannot be told apart from {other}."
 
 
 async def _calibrator(visit: Visit) -> Fields:
