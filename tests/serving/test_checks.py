@@ -209,14 +209,14 @@ def test_a_port_for_metrics_that_somebody_has(check):
 
 
 def test_a_webhook_without_a_usable_secret_is_told(check, monkeypatch):
-    webhook = {"url": "https://alerts.example/hook", "secret_env": "HOOK"}
+    webhook = {"url": "https://alerts.example:99/hook?token=7f", "secret_env": "HOOK"}
     monkeypatch.setenv("HOOK", "short")
     status, lines = check(alerts={"webhook": webhook})
     assert status == 1
     [line] = wrong(lines)
-    assert line.startswith("webhook: https://alerts.example/hook: ")
+    assert line.startswith("webhook: https://alerts.example:99: ")
     assert "HOOK has to hold base64 of at least 24 bytes" in line
     assert "short" not in line
     monkeypatch.setenv("HOOK", "A" * 44)
     status, lines = check(alerts={"webhook": webhook})
-    assert (status, lines[1]) == (0, "ok     webhook: https://alerts.example/hook")
+    assert (status, lines[1]) == (0, "ok     webhook: https://alerts.example:99")

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from trueodds_service.app import load_tokenizer
-from trueodds_service.config import ModelSettings, Settings
+from trueodds_service.config import ModelSettings, Settings, Webhook
 from trueodds_service.edge import tls
 from trueodds_service.edge.tracing import check_installed
 from trueodds_service.edge.webhook import read_secret
@@ -49,7 +50,7 @@ def look(settings: Settings, *, in_cluster: bool = False) -> Iterator[Finding]:
     if settings.tracing is not None:
         yield _finding(f"tracing: {settings.tracing.endpoint}", check_installed)
     if settings.alerts is not None and (webhook := settings.alerts.webhook) is not None:
-        yield _finding(f"webhook: {webhook.url}", partial(read_secret, webhook))
+        yield _finding(f"webhook: {_host(webhook)}", partial(read_secret, webhook))
     yield _finding(f"store: {without_password(settings.store)}", lambda: probe(settings.store))
     for model in settings.models:
         yield from _of_model(model)
@@ -60,6 +61,11 @@ def look(settings: Settings, *, in_cluster: bool = False) -> Iterator[Finding]:
         yield Finding("GPUs: not told by a driver here; Ray counts them when it starts")
     else:
         yield _finding(f"GPUs: {gpus} here", lambda: place(bases, [gpus]))
+
+
+def _host(webhook: Webhook) -> str:
+    """Where it leads, to be shown: the rest of its address may be what lets one in."""
+    return urlsplit(webhook.url)._replace(path="", query="", fragment="").geturl()
 
 
 def _of_model(model: ModelSettings) -> Iterator[Finding]:
