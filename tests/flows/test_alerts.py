@@ -149,6 +149,21 @@ def test_a_backup_that_is_restored_counts_on_from_less(start_service, looked):
     assert "too_high" in looked(service)
 
 
+def test_damaged_outcomes_of_one_calibrator_hide_no_other_s(start_service, looked):
+    service = start_service()
+    damaged, sound = active(service, "damaged"), active(service, "sound")
+    for each in (damaged, sound):
+        tell(service, each, share=0.5, count=100)
+    with service.app._alerts.outcomes._database.writing() as session:
+        row = text("UPDATE outcomes SET calibrated = x'00' WHERE calibrator_id = :id")
+        session.execute(row, {"id": damaged.name.rpartition("/")[2]})
+    for _ in range(2):
+        with pytest.raises(ValueError, match="NumPy boolean array"):
+            looked(service)
+    page = service.run(service.app._alerts.page("aligned", None, page_size=9, page_token=""))
+    assert {each.alert.calibrator_name for each in page.alerts} == {sound.name}
+
+
 def test_what_is_not_active_is_not_watched(start_service, looked):
     service = start_service()
     first = active(service)

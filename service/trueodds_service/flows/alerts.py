@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueodds_service.core.monitoring.evidence import Evidence
-from trueodds_service.errors import Unavailable
+from trueodds_service.errors import ServiceError, Unavailable
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.arrays import long_work
 from trueodds_service.flows.promises import Answers, Promise, PromiseTests
@@ -94,7 +94,8 @@ class Alerts:
         """Takes up what was told since the last look, and records what that is evidence of.
 
         Where nothing was told it costs four small questions. Raises a ServiceError while the
-        store is away; the next look goes on where this one ended.
+        store is away; the next look goes on where this one ended. What is wrong with the outcomes
+        of one calibrator is raised once all others have been looked at.
         """
         # As it is there: a backup that has taken its place does not know the last ones.
         self._known = await self.ask(self.store.known)
@@ -105,6 +106,7 @@ class Alerts:
         told = await self.ask(self.outcomes.told_of, self._newest)
         answering = self._calibrators.answering
         self._watched = {name: each for name, each in self._watched.items() if name in answering}
+        faults: list[Exception] = []
         for name, calibrator in answering.items():
             watched = self._watched.get(name)
             number = corrections.get(name, 0)
@@ -113,9 +115,19 @@ class Alerts:
                 watched = self._watched[name] = _Watched(number)
             if watched.is_behind or name in told:
                 watched.is_behind = True
-                await self._catch_up(calibrator, watched)
-                watched.is_behind = False
+                try:
+                    await self._catch_up(calibrator, watched)
+                except ServiceError:
+                    raise
+                except Exception as error:
+                    # Its tests may have taken up a part: the next look begins anew.
+                    del self._watched[name]
+                    faults.append(error)
+                else:
+                    watched.is_behind = False
         self._newest = max([self._newest, *told.values()])
+        if faults:
+            raise faults[0]
 
     async def _catch_up(self, calibrator: Calibrator, watched: _Watched) -> None:
         while True:
