@@ -1,6 +1,7 @@
 """What is proposed in the place of a calibrator that no longer holds, and when it takes over."""
 
 import time
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -126,6 +127,12 @@ def test_whom_somebody_has_replaced_needs_no_proposal(service, calibrator, propo
     assert found.note == "another calibrator has taken its place"
     assert not found.is_waiting
     assert answering(service).name == other.name
+
+
+def test_what_another_gateway_has_just_activated_has_its_proposal(service, calibrator, propose):
+    held = service.app._calibrators
+    held._snapshot = replace(held._snapshot, active={}, version=0)
+    assert propose().note == "0 of 100 outcomes since the alert"
 
 
 def test_what_somebody_activates_meanwhile_holds(service, calibrator, propose, monkeypatch):

@@ -75,6 +75,9 @@ class Proposals:
         due, claim = datetime.now(UTC), self._alerts.store.claim_proposal
         while wanted := await self._alerts.ask(claim, _LEASE, due):
             calibrator = self._calibrators.answering.get(wanted.calibrator)
+            if calibrator is None:  # or another gateway has just activated it
+                await self._calibrators.refresh()
+                calibrator = self._calibrators.answering.get(wanted.calibrator)
             if calibrator is None:
                 gone = Proposal(note="another calibrator has taken its place")
                 await self._keep(wanted, gone)
