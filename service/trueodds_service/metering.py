@@ -37,3 +37,21 @@ def metered_by(meter: Meter) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+class _GoingOn(Meter):
+    """Of what has begun: it is charged, and refused no more."""
+
+    def __init__(self, begun: Meter) -> None:
+        self._begun = begun
+
+    def preparing(self, prompt_tokens: int) -> None:
+        self._begun.preparing(prompt_tokens)
+
+    def asking(self, questions: int, prompt_tokens: int) -> AbstractContextManager[None]:
+        return self._begun.asking(questions, prompt_tokens)
+
+
+def going_on() -> AbstractContextManager[None]:
+    """What is done inside belongs to what was charged before: no quota ends it half-way."""
+    return metered_by(_GoingOn(current()))

@@ -5,7 +5,9 @@ import pytest
 
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds.v1 import model_pb2, question_pb2, reading_pb2, scoring_pb2
+from trueodds_service.caller import Permission
 from trueodds_service.engine.fake import FakeEngine
+from trueodds_service.store import SqlKeyStore
 
 FAILED_PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
@@ -105,6 +107,25 @@ def test_a_lone_question_and_a_stream_go_the_same_way(cascaded, questions, fitte
     [response] = cascaded.scoring.StreamScore(iter([request]))
     streamed = [each.answer.answered_by for each in response.outcomes]
     assert streamed == [each.answered_by for each in batch]
+
+
+def test_no_quota_ends_a_batch_between_its_two_models(
+    start_service, cascaded, questions, fitted, tmp_path
+):
+    """A stream is looked at batch by batch, and this one costs more than there is."""
+    quotas = {"default": {"tenant": {"questions": 8}}}
+    service = start_service(cascades=CASCADES, access="keys", quotas=quotas)
+    keys = SqlKeyStore(f"sqlite:///{tmp_path / 'store.sqlite'}")
+    _, key = keys.create("one", tenant="", permissions={Permission.SCORE})
+    keys.close()
+    service.run(service.app._identities._keys.refresh())
+    settings = scoring_pb2.ScoreSettings(model=BOTH)
+    request = scoring_pb2.StreamScoreRequest(settings=settings, questions=questions[:20])
+    metadata = [("authorization", f"Bearer {key}")]
+    [response] = service.scoring.StreamScore(iter([request]), metadata=metadata)
+    assert {each.answer.answered_by for each in response.outcomes} == {FIRST, LAST}
+    [refused] = service.scoring.StreamScore(iter([request]), metadata=metadata)
+    assert not any(each.HasField("answer") for each in refused.outcomes)
 
 
 def test_a_model_says_nothing_of_a_cascade(cascaded, question):

@@ -1,8 +1,10 @@
 """The path of questions to a model or a cascade: whose turn it is, and whose answer stands."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
+from trueodds_service import metering
 from trueodds_service.errors import NotReady, ServiceError
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.catalog import Cascade, Catalog, ModelEntry, ServedModel
@@ -78,7 +80,8 @@ class _InTurn:
                 elif isinstance(outcome, Answer):
                     passed_on[place] = outcome.prompt_tokens
         if left := [place for place in range(len(turns)) if place not in outcomes]:
-            last = await self._ask(self.cascade.last, self.query, questions, left)
+            with metering.going_on() if asked else nullcontext():
+                last = await self._ask(self.cascade.last, self.query, questions, left)
             results.append(last)
             outcomes |= zip(left, last.outcomes, strict=True)
         return ScoreResult(
