@@ -1,4 +1,4 @@
-"""Decisions on the demo pair: the calibration error by type and number of options, before and after.
+"""Decisions on the demo pair: the calibration error by type and number of options.
 
 `python -m studies.decisions` starts the demo's service, calibrates each task's decisions from five
 of them without answers (``teacher_kl``), asks held-out ones by `POST /v1/decisions`, and writes

@@ -52,7 +52,11 @@ def test_an_engine_that_is_killed_is_replaced_no_request_is_lost_and_no_process_
     config = configure(tmp_path, replicas=replicas, gateways=gateways)
     with running(config) as address, contextlib.ExitStack() as stack:
         # Connections of their own: the kernel deals them out among the gateways.
-        clients = [stack.enter_context(Client(address)) for _ in range(1 if gateways == 1 else 6)]
+        # A replacement is there in seconds, or on a busy machine in more than a call's minute.
+        clients = [
+            stack.enter_context(Client(address, timeout=240))
+            for _ in range(1 if gateways == 1 else 6)
+        ]
         clients[0].wait_until_ready()
         expected = clients[0].score_batch(questions, model="model")
         assert all(isinstance(outcome, Answer) for outcome in expected)
