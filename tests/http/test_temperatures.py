@@ -119,12 +119,26 @@ def test_a_type_goes_before_what_is_said_of_all(post):
             "file.temperature_by_type.predicate",
             "by another name",
         ),
+        (
+            {"temperature_by_type": {"predicate": {"temperature_by_options": {"4": 2.0}}}},
+            "file.temperature_by_type.predicate.temperature_by_options",
+            "has 2 options",
+        ),
     ],
 )
 def test_what_is_no_such_file_is_refused_by_its_field(post, file, field, why):
     error = post(IMPORT, status=400, file=file)["error"]
     assert error["param"] == field
     assert why in error["message"]
+
+
+def test_a_calibrator_that_changes_nothing_has_the_temperature_one(post, http, task):
+    decision = {"input": "Now.", "questions": [{"type": "predicate", "instructions": "So?"}]}
+    body = {"model": "aligned", "decisions": [decision], "task": task, "method": "identity"}
+    http.post("/v1/decisions/calibrators", json=body | {"activate": True}).raise_for_status()
+    assert post(EXPORT) == {
+        "temperature_by_type": {"predicate": {"temperature_by_options": {"2": 1.0}}}
+    }
 
 
 def test_what_is_more_than_a_temperature_is_not_written_as_one(post, http, task):

@@ -75,13 +75,14 @@ def active_temperatures(
                 raise active
             if active is None or active.scope != place:
                 continue
-            if active.temperature is None:
+            temperature = _temperature(active)
+            if temperature is None:
                 raise NotReady(
                     f"{active.name}, of {kind} decisions, is more than a temperature: it is "
                     f"METHOD_{active.method.upper()}",
                     reason="NOT_A_TEMPERATURE",
                 )
-            found.setdefault(kind, {})[options] = active.temperature
+            found.setdefault(kind, {})[options] = temperature
     if not found:
         if not calibrators.is_known:
             raise calibrators.none_active(entry.scope(scope.task, reading.key_of(Kind.CHOICE), 0))
@@ -89,3 +90,12 @@ def active_temperatures(
             "no calibrator of decisions is active for this task", reason="NOT_CALIBRATED"
         )
     return found
+
+
+def _temperature(calibrator: Calibrator) -> float | None:
+    """None where it is more than one: a correction of the labels' prior is none of a file's."""
+    if calibrator.method == Method.IDENTITY:
+        return 1.0
+    if calibrator.bias_correction:
+        return None
+    return calibrator.temperature

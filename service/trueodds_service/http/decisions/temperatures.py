@@ -19,7 +19,7 @@ from trueodds_service.http.decisions.tasks import task_of
 from trueodds_service.prompts.question import Kind
 
 _FORMAT_VERSION = 1
-# A predicate is answered yes or no.
+# Any number, and two.
 _OF_PREDICATES = (0, 2)
 # systemone's word for a predicate.
 _KINDS = {"predicate": Kind.PREDICATE, "noul": Kind.PREDICATE} | {
@@ -63,15 +63,18 @@ class File(Table):
         """Raises InvalidInput."""
         common = self.by_options("file")
         found = {kind: dict(common) for kind in Kind}
+        # Of what is said of all, that of a predicate: it is answered yes or no.
+        found[Kind.PREDICATE] = _of_predicate(common)
         of_types: set[Kind] = set()
         for name, table in self.temperature_by_type.items():
             path, kind = f"file.temperature_by_type.{name}", _KINDS[name]
             if kind in of_types:
                 raise InvalidInput(path, "is predicate by another name: say one of them")
             of_types.add(kind)
-            found[kind] |= table.by_options(path)
-        predicates = found[Kind.PREDICATE]
-        found[Kind.PREDICATE] = {n: t for n, t in predicates.items() if n in _OF_PREDICATES}
+            own = table.by_options(path)
+            if kind is Kind.PREDICATE and own != _of_predicate(own):
+                raise InvalidInput(f"{path}.temperature_by_options", "a predicate has 2 options")
+            found[kind] |= own
         found = {kind: table for kind, table in found.items() if table}
         if not found:
             raise InvalidInput("file", "has no temperature")
@@ -102,12 +105,15 @@ class ImportRequest(ExportRequest):
 def file_of(temperatures: Temperatures) -> dict[str, Any]:
     """The plainest file that says all of it, and which ``File`` reads as the same."""
     common = temperatures.get(Kind.CHOICE, {})
-    of_predicates = {n: t for n, t in common.items() if n in _OF_PREDICATES}
     others = temperatures.get(Kind.SCORE, {}), temperatures.get(Kind.PREDICATE, {})
-    if others == (common, of_predicates):
+    if others == (common, _of_predicate(common)):
         return _table(common, versioned=True)
     by_type = {kind.value: _table(table) for kind, table in temperatures.items()}
     return {"temperature_by_type": by_type}
+
+
+def _of_predicate(by_options: Mapping[int, float]) -> dict[int, float]:
+    return {n: by_options[n] for n in _OF_PREDICATES if n in by_options}
 
 
 def _table(by_options: Mapping[int, float], *, versioned: bool = False) -> dict[str, Any]:
