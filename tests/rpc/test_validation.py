@@ -479,6 +479,12 @@ class TestFitQuestions:
         with refused(INVALID, field="bias_correction"):
             self.fit(service, [prompted] * 3, bias_correction=CONTEXTUAL)
 
+    def test_a_format_that_says_something_without_content(self, service, question, refused):
+        """What the service asks by itself has no field in the request."""
+        bare = {"format": "FORMAT_CUSTOM", "custom_format": {"question": "{text}"}}
+        with refused(INVALID, field="bias_correction", reason="EMPTY_PROMPT"):
+            self.fit(service, [question()] * 3, bias_correction=CONTEXTUAL, reading=bare)
+
     def test_one_content_free_row_is_enough(self, service):
         settings = _scores(_score(), _score(), content_free=[[-1, -2]])
         request = calibration_pb2.FitCalibratorRequest(

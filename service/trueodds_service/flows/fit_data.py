@@ -76,7 +76,8 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Questions for one model. ``field`` is where they are in the request, by their index.
+    """Questions for one model. ``field`` is where they are in the request, by their index; without
+    one it is what the service asks them for, and they have no fields of their own.
 
     ``finite`` refuses a question one of whose options has no probability at all.
     """
@@ -132,8 +133,11 @@ async def _chunk(asked: Asked, served: ServedModel, start: int) -> list[Read]:
     reads = []
     for place, outcome in enumerate(outcomes, start):
         item = asked.field.format(place)
-        if isinstance(outcome, InvalidInput):
+        if isinstance(outcome, InvalidInput) and item != asked.field:
             raise outcome.under(item)
+        if isinstance(outcome, InvalidInput):
+            message = f"asks a question without content, for which {outcome.message}"
+            raise InvalidInput(item, message, reason=outcome.reason)
         if isinstance(outcome, ServiceError):
             raise NotReady(
                 f"{item}, models/{asked.entry.name}: {outcome.message}", reason=outcome.reason
