@@ -19,6 +19,7 @@ import yaml
 
 from studies.real.effects import ece, interval
 from studies.results import RESULTS, save
+from trueodds import Client
 from trueodds_demo.service import ALIGNED, demo_config, running
 from trueodds_demo.world import TASKS, Example, held_out
 from trueodds_service.core.metrics.reliability import null_ece
@@ -164,7 +165,9 @@ def main() -> None:
         config = demo_config(Path(folder))
         content = yaml.safe_load(config.read_text(encoding="utf-8")) | {"http": options.http}
         config.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
-        with running(config):
+        with running(config) as address:
+            with Client(address) as client:
+                client.wait_until_ready()
             rows = asyncio.run(_studied(options.http))
     save({"from": FROM, "model": ALIGNED, "rows": rows}, options.output)
     for row in rows:
