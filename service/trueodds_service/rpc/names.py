@@ -3,6 +3,15 @@
 import re
 
 from trueodds_service.errors import InvalidInput
+from trueodds_service.store.records import calibrator_name
+
+__all__ = [
+    "calibrator_name",
+    "model_name",
+    "parse_calibrator",
+    "parse_calibrator_of",
+    "parse_model",
+]
 
 _MODEL = re.compile(r"models/([a-z0-9._-]{1,63})")
 _CALIBRATOR = re.compile(r"models/([a-z0-9._-]{1,63})/calibrators/([0-9a-f]{1,64})")
@@ -10,10 +19,6 @@ _CALIBRATOR = re.compile(r"models/([a-z0-9._-]{1,63})/calibrators/([0-9a-f]{1,64
 
 def model_name(model: str) -> str:
     return f"models/{model}"
-
-
-def calibrator_name(model: str, calibrator_id: str) -> str:
-    return f"models/{model}/calibrators/{calibrator_id}"
 
 
 def parse_model(name: str, field: str) -> str:

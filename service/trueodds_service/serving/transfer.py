@@ -18,9 +18,10 @@ def export(file: Path, *, configuration: Path | None, url: str | None) -> int:
         exported = export_store(store, file)
         print(f"exported to {file}: {exported.numbers}\nsha256: {exported.sha256}")
         for each in exported.damaged:
-            name = f"models/{each.scope.model}/calibrators/{each.id}"
             task = f"task {each.scope.task!r}" if each.scope.task else "the default task"
-            damaged.append(f"damaged, and left out with the history of its scope ({task}): {name}")
+            damaged.append(
+                f"damaged, and left out with the history of its scope ({task}): {each.name}"
+            )
 
     status = on_store(write, configuration=configuration, url=url)
     for line in damaged:

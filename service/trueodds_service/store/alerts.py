@@ -18,7 +18,7 @@ from trueodds_service.store.convert import scope_record
 from trueodds_service.store.database import Database
 from trueodds_service.store.errors import BadPageToken
 from trueodds_service.store.paging import make_token, read_token
-from trueodds_service.store.records import Scope
+from trueodds_service.store.records import Scope, calibrator_name
 from trueodds_service.store.tables import AlertRow, CalibratorRow, ProposalRow, ScopeRow
 
 _ID_DIGITS = 16
@@ -51,7 +51,7 @@ class Alert:
     @property
     def calibrator_name(self) -> str:
         """As ``Calibrator.name``."""
-        return f"models/{self.scope.model}/calibrators/{self.calibrator}"
+        return calibrator_name(self.scope.model, self.calibrator)
 
 
 @dataclass(frozen=True, slots=True)

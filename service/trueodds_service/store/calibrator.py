@@ -9,7 +9,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from trueodds_service.store.frozen import FrozenMapping
-from trueodds_service.store.records import ADDED, Provenance, Scope, Selection, told_by
+from trueodds_service.store.records import (
+    ADDED,
+    Provenance,
+    Scope,
+    Selection,
+    calibrator_name,
+    told_by,
+)
 
 _ID_DIGITS = 16
 _NOT_CONTENT = {"id", "created_at"}
@@ -83,7 +90,7 @@ class Calibrator:
     @property
     def name(self) -> str:
         """The resource name, ``models/{model}/calibrators/{id}``."""
-        return f"models/{self.scope.model}/calibrators/{self.id}"
+        return calibrator_name(self.scope.model, self.id)
 
 
 def _check_finite(what: str, numbers: Mapping[str, Sequence[float]]) -> None:

@@ -24,6 +24,11 @@ def told_by(record: Any, *, but: Set[str] = frozenset()) -> dict[str, Any]:
     }
 
 
+def calibrator_name(model: str, calibrator_id: str) -> str:
+    """The resource name, ``models/{model}/calibrators/{id}``."""
+    return f"models/{model}/calibrators/{calibrator_id}"
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What a calibrator is fitted for; it is never applied to anything else.
@@ -53,7 +58,7 @@ class Damaged:
     @property
     def name(self) -> str:
         """As ``Calibrator.name``."""
-        return f"models/{self.scope.model}/calibrators/{self.id}"
+        return calibrator_name(self.scope.model, self.id)
 
 
 @dataclass(frozen=True, slots=True)

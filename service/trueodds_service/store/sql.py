@@ -28,7 +28,7 @@ from trueodds_service.store.errors import (
     StoreCorrupt,
 )
 from trueodds_service.store.paging import make_token, read_token
-from trueodds_service.store.records import Activation, Damaged, FitRequest, Scope
+from trueodds_service.store.records import Activation, Damaged, FitRequest, Scope, calibrator_name
 from trueodds_service.store.salvage import read_all
 from trueodds_service.store.tables import (
     ActivationRow,
@@ -122,7 +122,7 @@ class SqlCalibratorStore(CalibratorStore):
             row = _find(session, model, calibrator_id)
             newest = pointer.in_force(session, row.scope)
             if newest is not None and newest.calibrator_id == row.id:
-                raise StillActive(f"models/{model}/calibrators/{calibrator_id} is active")
+                raise StillActive(f"{calibrator_name(model, calibrator_id)} is active")
             row.deleted = True
             note(session, Action.DELETE, _name(row))
             session.execute(delete(FitRequestRow).filter_by(calibrator_id=row.id))
@@ -221,7 +221,7 @@ def _pop(session: Session, scope: ScopeRow, expected_id: str | None) -> Activati
 
 def _name(row: CalibratorRow) -> str:
     """As ``Calibrator.name``; the rest of the row may be damaged."""
-    return f"models/{row.scope.model}/calibrators/{row.id}"
+    return calibrator_name(row.scope.model, row.id)
 
 
 def _record(session: Session, model: str, calibrator_id: str) -> Calibrator | Damaged:
@@ -242,7 +242,7 @@ def _find(session: Session, model: str, calibrator_id: str) -> CalibratorRow:
     query = select(CalibratorRow).filter_by(id=calibrator_id).options(load_only(*naming))
     row = session.scalars(query).one_or_none()
     if row is None or row.deleted or not _is_own(row.scope) or row.scope.model != model:
-        raise CalibratorNotFound(f"models/{model}/calibrators/{calibrator_id} does not exist")
+        raise CalibratorNotFound(f"{calibrator_name(model, calibrator_id)} does not exist")
     return row
 
 

@@ -10,6 +10,7 @@ from trueodds_service.http.console.drawing import Square
 from trueodds_service.http.console.listing import all_of, get
 from trueodds_service.http.console.visit import Visit, sentence
 from trueodds_service.http.refusals import code
+from trueodds_service.rpc.names import calibrator_name
 
 
 async def show_activation(visit: Visit) -> Response:
@@ -81,7 +82,7 @@ async def _before(visit: Visit, calibrator: Fields) -> Fields | None:
 
 def _name(visit: Visit) -> str:
     parameters = visit.request.path_params
-    return f"models/{parameters['model']}/calibrators/{parameters['id']}"
+    return calibrator_name(parameters["model"], parameters["id"])
 
 
 def _page(visit: Visit) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from trueodds_service.http.console.contract import Contract, Fields
+from trueodds_service.rpc.names import calibrator_name
 
 _PAGE = 1000
 _MOST_PAGES = 10
@@ -59,7 +60,7 @@ def as_shown(calibrator: Fields) -> Fields:
 
 async def get(contract: Contract, model: str, identifier: str) -> Fields:
     """Raises NotFound."""
-    name = f"models/{model}/calibrators/{identifier}"
+    name = calibrator_name(model, identifier)
     answer = await contract.ask("CalibrationService/GetCalibrator", {"name": name})
     return as_shown(answer["calibrator"])
 
