@@ -29,6 +29,7 @@ from trueodds.v1 import (
 from trueodds_service.app import App
 from trueodds_service.config import Settings
 from trueodds_service.engine.start import start_engine
+from trueodds_service.flows import catalog as catalog_module
 
 if TYPE_CHECKING:
     from tests.postgres import Postgres
@@ -204,6 +205,12 @@ def start_service(weights, run, tmp_path):
     yield start
     for serving in reversed(started):
         serving.__exit__(None, None, None)
+
+
+@pytest.fixture
+def no_replacement(monkeypatch):
+    """Nobody waits for the replacement of a lost engine: as when it does not come."""
+    monkeypatch.setattr(catalog_module, "_REPLACEMENT_SECONDS", 0.05)
 
 
 @pytest.fixture(scope="session")

@@ -194,11 +194,12 @@ class App:
         tokenizer = await asyncio.to_thread(
             load_tokenizer, weights, max_prompt_tokens, adapter, info.vocabulary
         )
-        self._catalog.find(name).served = ServedModel(tokenizer, engine, info, max_prompt_tokens)
+        served = ServedModel(tokenizer, engine, info, max_prompt_tokens)
+        self._catalog.find(name).came_up(served)
         await self._server.report_health()
 
     async def model_lost(self, name: str) -> None:
-        """Until ``model_ready`` is called again, requests for the model are told to come back."""
+        """Until ``model_ready`` is called again, requests wait, or are told to come back."""
         self._catalog.find(name).lost()
         await self._server.report_health()
 

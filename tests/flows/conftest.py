@@ -45,7 +45,7 @@ class House:
 
     def serve(self, model: str, engine: Engine) -> None:
         """From now on this engine answers for the model."""
-        served = self.catalog.find(model).ready()
+        served = self.catalog.find(model).served
         self.catalog.find(model).served = replace(served, engine=engine)
 
     def stop_serving(self, model: str) -> None:

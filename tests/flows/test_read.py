@@ -89,7 +89,7 @@ async def test_a_logprob_is_what_the_engine_says_of_the_whole_option(
 ):
     """One prompt an option, each asked alone, and every token of it in one sum."""
     [answer] = await house.score(question, reading=Reading(answer_format))
-    engine = house.catalog.find("aligned").ready().engine
+    engine = house.catalog.find("aligned").served.engine
     prompt = answer.read.as_asked.prepared.prompt
     read_at = prompt.prompt + prompt.identifier
     for option, ways in enumerate(answer.read.as_asked.prepared.surfaces):
@@ -238,7 +238,7 @@ async def test_a_wrong_unconditional_prompt_is_the_whole_querys(house, prompt, f
 
 async def test_the_unconditional_prompt_has_the_room_of_any_prompt(house, encode):
     """With the longest option it may be as long as what the model reads."""
-    served = house.catalog.find("aligned").ready()
+    served = house.catalog.find("aligned").served
     room = served.max_prompt_tokens + 1
     options = max(len(encode(f" {option}")) for option in QUESTION.options)
 
@@ -473,12 +473,8 @@ async def test_the_likeliest_tokens_stand_at_the_place_of_the_answer(house, coun
     logprobs = [logprob for _, logprob in engine.top_tokens]
     assert len(logprobs) == count
     assert logprobs == sorted(logprobs, reverse=True)
-    [score] = (
-        await house.catalog.find("aligned")
-        .ready()
-        .engine.score(
-            [replace(prompt, continuations=tuple((token,) for token, _ in engine.top_tokens))]
-        )
+    [score] = await house.catalog.find("aligned").served.engine.score(
+        [replace(prompt, continuations=tuple((token,) for token, _ in engine.top_tokens))]
     )
     assert score.continuations == pytest.approx(logprobs)
     [without] = await house.score(question, reading=reading)

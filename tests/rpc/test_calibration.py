@@ -300,7 +300,9 @@ def test_a_model_that_is_not_there(service, question, fit, calls, refused):
 
 
 @pytest.mark.parametrize("lost", ["aligned", "base"])
-def test_a_fit_waits_for_no_model(start_service, taught, fit, refused, lost):
+def test_a_fit_waits_no_longer_for_a_model_than_others(
+    start_service, taught, fit, refused, no_replacement, lost
+):
     service = start_service()
     service.run(service.app.model_lost(lost))
     with refused(grpc.StatusCode.UNAVAILABLE, reason="ENGINE_LOST"):

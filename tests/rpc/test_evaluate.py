@@ -280,7 +280,7 @@ class TestRefused:
             evaluate(f"models/aligned/calibrators/{'0' * 16}", scores=scores_of(*rows))
 
     def test_a_model_whose_engine_is_lost(
-        self, start_service, constant, evaluate, question, refused
+        self, start_service, constant, evaluate, question, refused, no_replacement
     ):
         service = start_service()
         name = constant(on=service).name

@@ -231,7 +231,9 @@ def test_bytes_that_are_no_request_are_refused(send, service, question, caplog, 
 
 
 @pytest.mark.parametrize("kind", ["one", "batch", "stream", "fit"])
-def test_what_an_engine_has_answered_is_not_lost_with_it(start_service, question, kind):
+def test_what_an_engine_has_answered_is_not_lost_with_it(
+    start_service, question, no_replacement, kind
+):
     engine = Lost()
     service = start_service(engines={"aligned": engine})
     engine.app = service.app

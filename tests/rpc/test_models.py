@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
@@ -94,16 +95,29 @@ def test_a_model_that_is_not_there(service, refused, name):
         service.models.GetModel(pb.GetModelRequest(name=name))
 
 
-def test_a_model_comes_back_after_its_engine_was_lost(start_service, question, refused):
+def test_a_model_comes_back_after_its_engine_was_lost(start_service, question):
+    """Who asks meanwhile waits, and nobody else does."""
     service = start_service()
     served = service.score(question())
     service.run(service.app.model_lost("aligned"))
     assert models(service)["models/aligned"].state == pb.STATE_LOST
-    with refused(grpc.StatusCode.UNAVAILABLE, reason="ENGINE_LOST"):
-        service.score(question())
-    assert service.score(question(), model="models/base")
-    service.model_ready("aligned", FakeEngine(seed=7, sharpness=3.0))
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(service.score, question())
+        assert service.score(question(), model="models/base")
+        assert not waiting.done()
+        service.model_ready("aligned", FakeEngine(seed=7, sharpness=3.0))
+        assert waiting.result() == served
     assert service.score(question()) == served
+
+
+def test_a_model_whose_engine_is_not_replaced(
+    start_service, question, refused, no_replacement, details
+):
+    service = start_service()
+    service.run(service.app.model_lost("aligned"))
+    with refused(grpc.StatusCode.UNAVAILABLE, reason="ENGINE_LOST") as caught:
+        service.score(question())
+    assert details(rpc_status.from_call(caught.value))["delay"] > 0
 
 
 def test_a_model_that_has_failed_says_why(start_service, question, refused):

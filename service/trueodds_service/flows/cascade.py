@@ -40,7 +40,7 @@ async def answer(
     if cascade is not None:
         return await _InTurn(query, cascade, catalog, calibrators, written).answer()
     if written is not None:
-        query = replace(query, questions=await written(catalog.find(query.model).ready()))
+        query = replace(query, questions=await written(await catalog.find(query.model).ready()))
     return await score(query, catalog, calibrators)
 
 
@@ -101,7 +101,7 @@ class _InTurn:
     async def _questions(self, model: ModelEntry) -> tuple[Question, ...]:
         if self.written is None:
             return self.query.questions
-        return await self.written(model.ready())
+        return await self.written(await model.ready())
 
     async def _ask(
         self,

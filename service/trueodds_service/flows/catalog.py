@@ -1,8 +1,11 @@
 """The models that this process can answer for."""
 
+import asyncio
+import contextlib
 import hashlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 
 from trueodds_service.caller import current
@@ -13,6 +16,10 @@ from trueodds_service.prompts.tokenizer import PromptTokenizer
 from trueodds_service.store.records import Scope
 
 _REVISION_DIGITS = 16
+
+# From the loss of an engine on callers wait so long for its replacement, which mostly takes less.
+# Half of the time that clients give an answer.
+_REPLACEMENT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,9 @@ class ModelEntry:
     # Why it does not answer, while it does not.
     _absence: State = State.STARTING
     _cause: str = ""
+    _lost_at: float = 0.0
+    # Whether there is nothing to wait for: cleared only while the engine is being replaced.
+    _settled: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def state(self) -> State:
@@ -65,16 +75,32 @@ class ModelEntry:
         tenant = current().tenant
         return Scope(self.name, self.revision, task, reading, FORMAT_VERSION, options, tenant)
 
+    def came_up(self, served: ServedModel) -> None:
+        """From now on it answers."""
+        self.served = served
+        self._settled.set()
+
     def lost(self) -> None:
         """Its engine is gone, and is being replaced."""
         self.served, self._absence, self._cause = None, State.LOST, ""
+        self._lost_at = time.monotonic()
+        self._settled.clear()
 
     def failed(self, cause: str) -> None:
         """It cannot come up as it is; ``cause`` completes "models/x has failed: …"."""
         self.served, self._absence, self._cause = None, State.FAILED, cause
+        self._settled.set()
 
-    def ready(self) -> ServedModel:
-        """Raises Unavailable while the engine starts or is replaced, NotReady if it has failed."""
+    async def ready(self) -> ServedModel:
+        """Waits while its engine is replaced, as the calls do that the engine was lost with.
+
+        Raises Unavailable while it starts, and where the replacement does not come; NotReady if it
+        has failed.
+        """
+        if self.state is State.LOST:
+            left = self._lost_at + _REPLACEMENT_SECONDS - time.monotonic()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._settled.wait(), left)
         if self.served is not None:
             return self.served
         name = f"models/{self.name}"

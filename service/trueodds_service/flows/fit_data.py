@@ -110,7 +110,7 @@ async def ask(asked: Sequence[Asked]) -> AsyncIterator[Progress | list[Said]]:
     Raises a ServiceError that names the item, for one that cannot be read fails all.
     """
     # Once: while an engine is replaced its model is not ready, and a fit waits for it.
-    served = [each.entry.ready() for each in asked]
+    served = [await each.entry.ready() for each in asked]
     total = sum(len(each.questions) for each in asked)
     done = 0
     said: list[Said] = []

@@ -68,7 +68,8 @@ async def fit_decisions(
     of which an InvalidInput names the decision and the question.
     """
     cascade = catalog.cascade(asked.model) if asked.target_risk is not None else None
-    served = (catalog.find(asked.model) if cascade is None else cascade.first).ready()
+    model = catalog.find(asked.model) if cascade is None else cascade.first
+    served = await model.ready()
     items = [
         item
         for place, recorded in enumerate(asked.recorded)

@@ -131,7 +131,7 @@ async def score(query: ScoreQuery, catalog: Catalog, calibrators: Calibrators) -
     Raises a ServiceError for what is wrong with the query as a whole.
     """
     model = catalog.find(query.model)
-    served = model.ready()
+    served = await model.ready()
     named = await named_calibrator(query, model, calibrators)
     with field("settings"):
         reads, timings = await read(

@@ -40,7 +40,7 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
         return pb.GetModelResponse(model=self._message(self._catalog.find(name)))
 
     async def Tokenize(self, request: pb.TokenizeRequest, context: Context) -> pb.TokenizeResponse:
-        served = self._catalog.find(parse_model(request.name, "name")).ready()
+        served = await self._catalog.find(parse_model(request.name, "name")).ready()
         count = len(request.prompts)
         if not 1 <= count <= self._limits.max_items:
             raise InvalidInput(

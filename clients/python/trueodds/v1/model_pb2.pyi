@@ -32,7 +32,9 @@ class _StateEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumType
     """The engine is loading; requests for the model fail with UNAVAILABLE, reason MODEL_STARTING."""
     STATE_READY: _State.ValueType  # 2
     STATE_LOST: _State.ValueType  # 3
-    """The engine was lost, and is being replaced; UNAVAILABLE, reason ENGINE_LOST."""
+    """The engine was lost, and is being replaced: requests wait for it, and where it does not come
+    within a minute they fail with UNAVAILABLE, reason ENGINE_LOST.
+    """
     STATE_FAILED: _State.ValueType  # 4
     """It cannot come up as it is configured; FAILED_PRECONDITION, reason MODEL_FAILED."""
 
@@ -43,7 +45,9 @@ STATE_STARTING: State.ValueType  # 1
 """The engine is loading; requests for the model fail with UNAVAILABLE, reason MODEL_STARTING."""
 STATE_READY: State.ValueType  # 2
 STATE_LOST: State.ValueType  # 3
-"""The engine was lost, and is being replaced; UNAVAILABLE, reason ENGINE_LOST."""
+"""The engine was lost, and is being replaced: requests wait for it, and where it does not come
+within a minute they fail with UNAVAILABLE, reason ENGINE_LOST.
+"""
 STATE_FAILED: State.ValueType  # 4
 """It cannot come up as it is configured; FAILED_PRECONDITION, reason MODEL_FAILED."""
 global___State = State
