@@ -33,8 +33,8 @@ PASSES = (10, 40, 100, None)
 # In these the models' liking for a label is measured, too (PriDe): on so many questions a task.
 PRIORS, PRIOR_QUESTIONS = ("paren/0", "letter/0"), 8
 MOST_OPTIONS = 5
-_CONNECTIONS = 8
-_CALLS = 48
+_CONNECTIONS, _GATEWAYS = 16, 4
+_CALLS = 64
 
 Floats = NDArray[np.float64]
 
@@ -190,7 +190,12 @@ def main() -> None:
         weights = str(Path(folder).resolve())
         models.append({"name": name, "weights": weights, "engine": options.engine})
     config = options.output.with_suffix(".yaml")
-    content = {"listen": "127.0.0.1:0", "store": "sqlite:///study.sqlite", "models": models}
+    content = {
+        "listen": "127.0.0.1:0",
+        "gateways": _GATEWAYS,
+        "store": "sqlite:///study.sqlite",
+        "models": models,
+    }
     config.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
     reading = Reading(load(options.data, options.at_most), [m["name"] for m in models], deadline)
     with running(config) as address:
