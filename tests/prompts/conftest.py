@@ -88,6 +88,29 @@ def sentencepiece_bpe():
     return tokenizer
 
 
+def gemma():
+    """Gemma: ▁ for a space, and runs of line breaks are tokens; nothing splits a text before."""
+    pieces = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁", "\n"]
+    pieces += [letter for letter in printable if letter > " "]
+    merges = [("\n", "\n"), ("\n\n", "\n"), ("▁", "▁"), ("▁", "A"), ("l", "o"), ("▁", "lo")]
+    merges += [("A", "n"), ("o", "n"), (".", "▁")]
+    pieces += ["".join(merge) for merge in merges]
+    vocab = {piece: index for index, piece in enumerate(pieces)}
+    tokenizer = Tokenizer(models.BPE(vocab, merges, unk_token="<unk>", byte_fallback=True))  # noqa: S106
+    tokenizer.normalizer = normalizers.Replace(" ", "▁")
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+    tokenizer.add_tokens(["\n", "\n\n"])
+    return tokenizer
+
+
+def mistral():
+    """Mistral: as Llama 2, and the space in front is written by the splitter."""
+    tokenizer = sentencepiece_bpe()
+    tokenizer.normalizer = None
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+    return tokenizer
+
+
 def sentencepiece_unigram():
     """T5, XLNet: the likeliest pieces, ▁ before every word."""
     pieces = [("<unk>", -20.0), ("▁", -8.0), *((char, -10.0) for char in sorted(set(printable)))]
@@ -111,6 +134,7 @@ FAMILIES = [
     modern,
     with_bos,
     sentencepiece_bpe,
+    gemma,
     sentencepiece_unigram,
 ]
 

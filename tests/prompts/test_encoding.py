@@ -98,17 +98,77 @@ def cuts(tokenizer):
     return sum(map(len, seen)) < 3 * len(SHOTS)
 
 
-@pytest.mark.parametrize("name", ["demo", "byte_level", "modern", "with_bos"])
+@pytest.mark.parametrize(
+    "name", ["demo", "byte_level", "modern", "with_bos", "sentencepiece_bpe", "gemma", "mistral"]
+)
 def test_shots_are_tokenised_once_where_that_is_certain(odd_tokenizer, name):
     assert cuts(odd_tokenizer(name))
 
 
 @pytest.mark.parametrize(
     "name",
-    ["prefix_space", "sentencepiece_bpe", "sentencepiece_unigram", "across_lines", "stripping"],
+    ["prefix_space", "sentencepiece_unigram", "across_lines", "stripping"],
 )
 def test_others_get_every_text_whole(odd_tokenizer, name):
     assert not cuts(odd_tokenizer(name))
+
+
+def remade(tokenizer, change):
+    """The same tokenizer, with its JSON changed."""
+    content = json.loads(tokenizer.to_str())
+    change(content)
+    return Tokenizer.from_str(json.dumps(content))
+
+
+@pytest.mark.parametrize("name", ["sentencepiece_bpe", "gemma", "mistral"])
+@settings(deadline=None, max_examples=50)
+@given(texts=st.lists(TEXTS, min_size=1, max_size=4))
+def test_a_space_in_front_is_put_there_once(odd_tokenizer, name, texts):
+    tokenizer = odd_tokenizer(name)
+    texts = [f"{SHOTS}x{text}" for text in texts]
+    expected = [tuple(tokenizer.encode(text).ids) for text in texts]
+    assert encoder(tokenizer).encode(texts, bare=False, shared=len(SHOTS) + 1) == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda content: content["model"]["vocab"].update({"\nA": 9000}),
+        lambda content: content["model"]["vocab"].update({"<0x0A>A": 9000}),
+        lambda content: content["model"].update(ignore_merges=True),
+        lambda content: content["model"].update(dropout=0.1),
+        lambda content: content["model"].update(byte_fallback=False),
+        lambda content: content["normalizer"]["normalizers"].reverse(),
+        lambda content: content["normalizer"]["normalizers"].append({"type": "Lowercase"}),
+        lambda content: content.update(pre_tokenizer={"type": "Whitespace"}),
+        lambda content: content["added_tokens"].append(
+            {
+                "id": 9000,
+                "content": "\n\n",
+                "single_word": False,
+                "lstrip": False,
+                "rstrip": False,
+                "normalized": False,
+                "special": False,
+            }
+        ),
+    ],
+    ids=[
+        "a token across",
+        "bytes across",
+        "whole words first",
+        "dropout",
+        "line breaks unknown",
+        "space in front replaced",
+        "another normalizer",
+        "another splitter",
+        "text begins anew at a line",
+    ],
+)
+def test_what_is_not_certain_of_llama_2_forbids_a_cut(odd_tokenizer, change):
+    tokenizer = odd_tokenizer("sentencepiece_bpe")
+    assert cuts(tokenizer)
+    assert not cuts(remade(tokenizer, change))
 
 
 @pytest.mark.parametrize(

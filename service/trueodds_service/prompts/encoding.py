@@ -2,11 +2,13 @@
 
 The tokens of a text are those of two halves of it only where no token can reach across the cut,
 and neither half looks at the other. That is certain for a cut between a line break and an ASCII
-letter or digit, if the tokenizer splits texts by the patterns below: none of their alternatives
-goes on from a line break to a letter or a digit, none looks behind itself, and none looks ahead
-further than one character, which both halves agree on. Unicode's composition (NFC) joins nothing
-to a line break. A long head is cut so into pieces too, for several threads. Other tokenizers,
-such as SentencePiece's, get every text whole.
+letter or digit in two cases. The tokenizer splits texts by the patterns below: none of their
+alternatives goes on from a line break to a letter or a digit, none looks behind itself, and none
+looks ahead further than one character, which both halves agree on. Or it does not split lines at
+all, as Gemma's and Llama 2's, and pairs of tokens are merged that make a token: then it is enough
+that no token holds a line break and what follows it. Unicode's composition (NFC) joins nothing to
+a line break. A long head is cut so into pieces too, for several threads. Other tokenizers get
+every text whole.
 """
 
 import json
@@ -45,6 +47,10 @@ _ALTERNATIVES = {
 }
 _BY_LENGTH = sorted(_ALTERNATIVES, key=len, reverse=True)
 
+# What SentencePiece writes for a space, and for a line break that is no token.
+_SPACE, _BREAK_BYTE = "\u2581", "<0x0A>"
+_SPACES_WRITTEN = {"type": "Replace", "pattern": {"String": " "}, "content": _SPACE}
+
 _LINE_START = re.compile(r"\n[0-9A-Za-z]")
 # Of what texts share, less is not worth the second look.
 _WORTH_CHARACTERS = 200
@@ -72,6 +78,8 @@ class Encoder:
             self._front = added[: len(added) - len(plain)]
             adds_in_front_only = added == self._front + plain
             self._can_cut = adds_in_front_only and can_cut(json.loads(self._fast.to_str()))
+            # Where every text is given a space in front, what is cut off must not begin one.
+            [self._break] = self._whole(["\n"], bare=True)
         self._heads: OrderedDict[str, Ids] = OrderedDict()
 
     def encode(self, texts: Sequence[str], *, bare: bool, shared: int = 0) -> list[Ids]:
@@ -84,7 +92,7 @@ class Encoder:
         if not cut:
             return self._whole(texts, bare=bare)
         head = (() if bare else self._front) + self._head(texts[0][:cut])
-        return [head + tail for tail in self._whole([text[cut:] for text in texts], bare=True)]
+        return [head + tail for tail in self._within([text[cut:] for text in texts])]
 
     def _whole(self, texts: Sequence[str], *, bare: bool) -> list[Ids]:
         if self._fast is None:
@@ -94,10 +102,17 @@ class Encoder:
         encodings = self._fast.encode_batch_fast(texts, add_special_tokens=not bare)
         return [tuple(each.ids) for each in encodings]
 
+    def _within(self, texts: Sequence[str]) -> list[Ids]:
+        """The tokens of texts that follow a line break."""
+        found = self._whole([f"\n{text}" for text in texts], bare=True)
+        return [ids[len(self._break) :] for ids in found]
+
     def _head(self, head: str) -> Ids:
         if (kept := self._heads.get(head)) is not None:
             return kept
-        ids = tuple(chain.from_iterable(self._whole(list(_pieces(head)), bare=True)))
+        first, *others = _pieces(head)
+        encoded = [*self._whole([first], bare=True), *self._within(others)]
+        ids = tuple(chain.from_iterable(encoded))
         self._heads[head] = ids
         if len(self._heads) > _KEPT_HEADS:
             self._heads.popitem(last=False)
@@ -148,21 +163,21 @@ def line_start(text: str, end: int) -> int:
 
 def can_cut(tokenizer: dict[str, Any]) -> bool:
     """Whether texts may be cut at line starts, for a tokenizer as its JSON."""
-    normalizer, model = tokenizer.get("normalizer"), tokenizer["model"]
-    return (
-        (normalizer is None or normalizer == {"type": "NFC"})
-        and not model.get("dropout")
-        and _splits_lines(tokenizer.get("pre_tokenizer"))
-        and not any(
-            # These look at what stands around them, or reach across.
-            token["lstrip"] or token["single_word"] or _LINE_START.search(token["content"])
-            for token in tokenizer.get("added_tokens", ())
-        )
+    # These look at what stands around them, or reach across.
+    if tokenizer["model"].get("dropout") or any(
+        token["lstrip"] or token["single_word"] or _LINE_START.search(token["content"])
+        for token in tokenizer.get("added_tokens", ())
+    ):
+        return False
+    return _splits_lines(tokenizer) or (
+        _splits_at_spaces_only(tokenizer) and _merges_within_lines(tokenizer["model"])
     )
 
 
-def _splits_lines(pre_tokenizer: Any) -> bool:
-    match pre_tokenizer:
+def _splits_lines(tokenizer: dict[str, Any]) -> bool:
+    if tokenizer.get("normalizer") not in (None, {"type": "NFC"}):
+        return False
+    match tokenizer.get("pre_tokenizer"):
         case {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True}:
             return True
         case {
@@ -180,6 +195,46 @@ def _splits_lines(pre_tokenizer: Any) -> bool:
             return _is_made_of_alternatives(pattern)
         case _:
             return False
+
+
+def _splits_at_spaces_only(tokenizer: dict[str, Any]) -> bool:
+    """Whether nothing is done to a text but to its spaces; one may be put in front of it."""
+    match tokenizer.get("normalizer"):
+        case {"type": "Sequence", "normalizers": [front, spaces]}:
+            in_front = front == {"type": "Prepend", "prepend": _SPACE}
+            if not in_front or spaces != _SPACES_WRITTEN:
+                return False
+        case normalizer:
+            in_front = False
+            if normalizer not in (None, _SPACES_WRITTEN):
+                return False
+    match tokenizer.get("pre_tokenizer"):
+        case None | {"type": "Split", "pattern": {"String": " "}, "invert": False}:
+            pass
+        case {"type": "Metaspace"}:
+            in_front = True
+        case _:
+            return False
+    # After an added token a text begins anew. Where a line break is one, or is not, the text at
+    # the cut would have a space in front, or not.
+    added = tokenizer.get("added_tokens", ())
+    return not (in_front and any("\n" in token["content"] for token in added))
+
+
+def _merges_within_lines(model: dict[str, Any]) -> bool:
+    """Whether tokens are made by merging pairs, and none across the start of a line."""
+    if model["type"] != "BPE" or any(
+        model.get(name)
+        for name in ("ignore_merges", "continuing_subword_prefix", "end_of_word_suffix")
+    ):
+        return False
+    vocabulary = model["vocab"]
+    in_bytes = bool(model.get("byte_fallback")) and _BREAK_BYTE in vocabulary
+    # What is unknown may become one token with what follows it.
+    return ("\n" in vocabulary or in_bytes) and not any(
+        _LINE_START.search(token) or (_BREAK_BYTE in token and token != _BREAK_BYTE)
+        for token in vocabulary
+    )
 
 
 def _is_made_of_alternatives(pattern: str) -> bool:
