@@ -183,6 +183,35 @@ async def test_a_task_goes_before_the_default_and_the_default_before_nothing(hou
     assert await answering() is None
 
 
+class Counting(FakeEngine):
+    """Counts the prompts that it is asked."""
+
+    def __init__(self):
+        super().__init__(seed=7)
+        self.prompts = 0
+
+    async def score(self, prompts):
+        self.prompts += len(prompts)
+        return await super().score(prompts)
+
+
+@pytest.mark.parametrize("needs", [{"require_calibrated": True}, {"min_confidence": 0.5}])
+async def test_what_no_calibrator_can_answer_costs_the_engine_nothing(house, make_questions, needs):
+    engine = Counting()
+    house.serve("aligned", engine)
+    asked = (*make_questions(2), *make_questions(1, options=3))
+    outcomes = await house.score(*asked, **needs)
+    assert [outcome.reason for outcome in outcomes] == ["NOT_CALIBRATED"] * 3
+    calibrator = await house.activated(options=3)
+    outcomes = await house.score(*asked[:2], calibrator=calibrator.id)
+    assert [outcome.reason for outcome in outcomes] == ["SCOPE_MISMATCH"] * 2
+    assert engine.prompts == 0
+    *refused, answer = await house.score(*asked, **needs)
+    assert [outcome.reason for outcome in refused] == ["NOT_CALIBRATED"] * 2
+    assert answer.calibrator == calibrator
+    assert engine.prompts > 0
+
+
 async def test_a_batch_has_a_calibrator_for_each_number_of_options(house, make_questions):
     calibrators = {count: await house.activated(count, options=count) for count in (3, 4)}
     counts = [4, 3, 5, 3, 4]

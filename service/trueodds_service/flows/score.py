@@ -133,12 +133,15 @@ async def score(query: ScoreQuery, catalog: Catalog, calibrators: Calibrators) -
     model = catalog.find(query.model)
     served = await model.ready()
     named = await named_calibrator(query, model, calibrators)
-    with field("settings"):
-        reads, timings = await read(
-            served, query.questions, query.shots, query.reading, top_tokens=query.top_tokens
-        )
-    with stage(Stage.CALIBRATE):
-        outcomes = _outcomes(reads, model, named, calibrators, query)
+    timings = Timings(0.0, 0.0)
+    outcomes: list[Answer | ServiceError] = [*_refusals(model, named, calibrators, query)]
+    if not outcomes:
+        with field("settings"):
+            reads, timings = await read(
+                served, query.questions, query.shots, query.reading, top_tokens=query.top_tokens
+            )
+        with stage(Stage.CALIBRATE):
+            outcomes = _outcomes(reads, model, named, calibrators, query)
     watching.current().answered(_counted(model.name, outcomes))
     return ScoreResult({model.name: Asked(model, served)}, outcomes, timings, calibrators.stale)
 
@@ -153,6 +156,31 @@ def _counted(model: str, outcomes: Sequence[Answer | ServiceError]) -> Answered:
         failed=Counter(each.reason for each in outcomes if isinstance(each, ServiceError)),
         prompt_tokens=sum(each.prompt_tokens for each in answers),
     )
+
+
+def _refusals(
+    model: ModelEntry, named: Calibrator | None, calibrators: Calibrators, query: ScoreQuery
+) -> list[ServiceError]:
+    """Why no question can have the calibrator that it needs; empty where one can.
+
+    The engine need not be asked then.
+    """
+    if named is None and not query.needs_calibrator:
+        return []
+    found: list[ServiceError] = []
+    for place, question in enumerate(query.questions):
+        key = query.reading.key(question)
+        scope = model.scope(query.task_of(place), key, len(question.options))
+        calibrator = named or calibrators.active(scope)
+        if calibrator is None:
+            found.append(calibrators.none_active(scope))
+        elif isinstance(calibrator, ServiceError):
+            found.append(calibrator)
+        elif wrong := out_of_scope(calibrator, scope):
+            found.append(wrong)
+        else:
+            return []
+    return found
 
 
 def _outcomes(
