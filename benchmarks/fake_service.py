@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import yaml
@@ -16,12 +17,18 @@ _GATEWAY = "gateway"
 
 
 @contextmanager
-def fake_service() -> Iterator[str]:
-    """Runs it with one model, ``MODEL``; the value is its address."""
+def fake_service(http: str | None = None) -> Iterator[str]:
+    """Runs it with one model, ``MODEL``; the value is its address. ``http`` is the other door's."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "serve.yaml"
         model = {"name": MODEL, "weights": str(MODELS / "base"), "engine": {"backend": "fake"}}
-        content = {"listen": "127.0.0.1:0", "store": "sqlite:///s.sqlite", "models": [model]}
+        content: dict[str, Any] = {
+            "listen": "127.0.0.1:0",
+            "store": "sqlite:///s.sqlite",
+            "models": [model],
+        }
+        if http:
+            content["http"] = http
         path.write_text(yaml.safe_dump(content), encoding="utf-8")
         with running(path) as address:
             with Client(address) as client:

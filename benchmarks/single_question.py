@@ -1,5 +1,6 @@
 """Where the time of a single question goes, without the engine's: one after another, over the fake
-engine, beside a health check, which is what a call over gRPC takes that does nothing.
+engine, beside a health check, which is what a call over gRPC takes that does nothing; and what the
+same call takes over HTTP, in turn with it.
 """
 
 import argparse
@@ -8,14 +9,17 @@ import json
 import shlex
 import sys
 import time
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import grpc
+from google.protobuf.json_format import MessageToJson
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from benchmarks.fake_service import MODEL, fake_service
 from benchmarks.machine import machine, versions
+from benchmarks.ports import free_port
 from benchmarks.report import console, percentiles, write
 from trueodds import Format
 from trueodds._convert import scoring as _messages
@@ -26,6 +30,7 @@ from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.engine.fake import FakeEngine
 
 _TASK = "knowledge"
+_PATH = "/trueodds.v1.ScoringService/Score"
 _WARM_UP = 100
 # Of milliseconds: what is told apart here is tenths of them.
 _DIGITS = 3
@@ -44,12 +49,13 @@ def main() -> None:
         "machine": machine(),
         "versions": versions(),
     }
-    with fake_service() as address, grpc.insecure_channel(address) as channel:
+    door = f"127.0.0.1:{free_port()}"
+    with fake_service(door) as address, grpc.insecure_channel(address) as channel:
         result["health_check_ms"] = _health_checks(channel, options.calls)
         result["fake_engine_ms"] = _fake_engine(options.calls)
         for name, examples in (("alone", []), ("after five shots", shots(_TASK))):
             settings = _messages.settings_message(MODEL, reading=Format.LETTER, shots=examples)
-            result[name] = _questions(channel, settings, options.calls)
+            result[name] = _questions(channel, door, settings, options.calls)
     console.print_json(json.dumps(result))
     write(result, options.output)
 
@@ -65,21 +71,29 @@ def _health_checks(channel: grpc.Channel, calls: int) -> dict[str, float]:
 
 
 def _questions(
-    channel: grpc.Channel, settings: scoring_pb2.ScoreSettings, calls: int
+    channel: grpc.Channel, door: str, settings: scoring_pb2.ScoreSettings, calls: int
 ) -> dict[str, Any]:
-    """Milliseconds at the median: of all, of what the service does, and of two parts of that."""
+    """Milliseconds: of all, of what the service does, and of two parts of that; all over HTTP."""
     score = scoring_pb2_grpc.ScoringServiceStub(channel).Score
-    took, timings = [], []
+    http = HTTPConnection(door)
+    took, over_http, timings = [], [], []
     for question in scored_questions(_TASK, _WARM_UP + calls):
         request = scoring_pb2.ScoreRequest(settings=settings, question=question_message(question))
         started = time.perf_counter()
         response = score(request)
         took.append(time.perf_counter() - started)
         timings.append(response.timings)
+        started = time.perf_counter()
+        http.request("POST", _PATH, MessageToJson(request), {"content-type": "application/json"})
+        answer = json.loads(http.getresponse().read())
+        over_http.append(time.perf_counter() - started)
+        if answer["answer"]["choice"] != response.answer.choice:
+            raise RuntimeError("the two doors answer differently")
     timings = timings[_WARM_UP:]
     parts = ("total_seconds", "tokenize_seconds", "engine_seconds")
     return {
         "call_ms": percentiles(took[_WARM_UP:], _DIGITS),
+        "http_call_ms": percentiles(over_http[_WARM_UP:], _DIGITS),
         **{
             f"service_{part.removesuffix('_seconds')}_ms": percentiles(
                 [getattr(each, part) for each in timings], _DIGITS

@@ -15,6 +15,7 @@ from typing import Any
 import aiohttp
 import numpy as np
 
+from benchmarks.ports import free_port
 from benchmarks.process import Scores
 from benchmarks.systems.vllm import ids, labels, peer_arguments
 from benchmarks.workload import Task
@@ -28,17 +29,15 @@ _TIMEOUT = aiohttp.ClientTimeout(total=None)
 
 
 class OpenAi:
-    """The server in a process of its own, and an HTTP client in this one."""
+    """The server at ``url``, in a process of its own, and an HTTP client in this one."""
 
     def __init__(self, weights: Path, settings: VllmSettings) -> None:
         arguments = peer_arguments(weights, settings)
         # The server reads text.
         arguments["skip_tokenizer_init"] = None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self._url = f"http://127.0.0.1:{port}"
-        self._model = arguments["model"]
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.model = arguments["model"]
         self._log = Path(tempfile.mkdtemp()) / "server.log"
         with self._log.open("w", encoding="utf-8") as log:
             self._process = subprocess.Popen(
@@ -72,7 +71,7 @@ class OpenAi:
         free = asyncio.Semaphore(REQUESTS)
         connector = aiohttp.TCPConnector(limit=REQUESTS)
         async with aiohttp.ClientSession(
-            self._url, connector=connector, timeout=_TIMEOUT
+            self.url, connector=connector, timeout=_TIMEOUT
         ) as session:
 
             async def one(part: Task) -> list[np.ndarray[Any, np.dtype[np.float64]]]:
@@ -86,7 +85,7 @@ class OpenAi:
     async def _completions(self, session: aiohttp.ClientSession, task: Task) -> Any:
         wanted = labels(task.prompts[0])
         body = {
-            "model": self._model,
+            "model": self.model,
             "prompt": task.texts,
             "max_tokens": 1,
             "temperature": 0,
@@ -105,7 +104,7 @@ class OpenAi:
         prompts = [ids(prompt) for prompt in task.prompts]
         shared = max(task.shared_tokens, 1)
         body = {
-            "model": self._model,
+            "model": self.model,
             "query": prompts[0][:shared],
             "items": [prompt[shared:] for prompt in prompts],
             "apply_softmax": False,

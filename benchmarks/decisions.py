@@ -1,0 +1,235 @@
+"""Decisions over HTTP: the service's ``/v1/systemone`` beside vLLM's own, on the same bodies.
+
+A Qwen3's shape with random weights, for vLLM answers for few architectures; states of 600 tokens
+that no other request has, with 1, 8 and 64 questions each; one caller, and 32. The two take turns.
+"""
+
+import argparse
+import asyncio
+import json
+import shlex
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import torch
+import yaml
+from rich.table import Table
+from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
+from benchmarks import corpus
+from benchmarks.machine import machine, versions
+from benchmarks.ports import free_port
+from benchmarks.profiles import CACHE
+from benchmarks.report import console, percentiles, write
+from benchmarks.shapes import CONTEXT
+from benchmarks.systems.openai import OpenAi
+from trueodds import Client
+from trueodds_demo.service import running
+from trueodds_service.config import VllmSettings
+
+STATE_TOKENS = 600
+QUESTIONS = (1, 8, 64)
+# Of so many callers each makes so many requests a round.
+CALLERS = {1: 16, 32: 2}
+_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+_TIMEOUT = aiohttp.ClientTimeout(total=600)
+
+Bodies = list[dict[str, Any]]
+
+
+def main() -> None:
+    """The command; `--help` describes its arguments."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.decisions", description=__doc__)
+    add = parser.add_argument
+    add("--rounds", type=int, default=2, help="measured, after one to warm up")
+    add("--engine", type=json.loads, default={}, help="engine settings of both, as JSON")
+    add("--output", type=Path, default=Path("build/bench/decisions.json"))
+    options = parser.parse_args()
+    settings = VllmSettings.model_validate({"max_tokens": CONTEXT, **options.engine})
+    weights = _model(CACHE / "qwen3")
+    states = _states(weights)
+    rows = []
+    with closing(OpenAi(weights, settings)) as vllm, _service(weights, options.engine) as door:
+        systems = {"vllm": (vllm.url, vllm.model), "service": (door, "model")}
+        for callers, each in CALLERS.items():
+            for questions in QUESTIONS:
+                found: dict[str, list[_Found]] = {name: [] for name in systems}
+                for number in range(options.rounds + 1):
+                    for name in sorted(systems, reverse=bool(number % 2)):
+                        url, model = systems[name]
+                        bodies = [
+                            _body(model, next(states), questions) for _ in range(callers * each)
+                        ]
+                        measured = asyncio.run(_measure(f"{url}/v1/systemone", bodies, callers))
+                        if number:
+                            found[name].append(measured)
+                rows.append(_row(callers, questions, found))
+                console.print_json(json.dumps(rows[-1]))
+    result = {
+        "command": shlex.join(["python", "-m", "benchmarks.decisions", *sys.argv[1:]]),
+        "machine": machine(),
+        "versions": versions(),
+        "state_tokens": STATE_TOKENS,
+        "rounds": options.rounds,
+        "rows": rows,
+    }
+    write(result, options.output)
+    console.print(_table(rows))
+
+
+class _Found:
+    """What a system did in a round: questions a second, latencies, and tokens a request."""
+
+    def __init__(self, rate: float, latencies: list[float], tokens: float) -> None:
+        self.rate, self.latencies, self.tokens = rate, latencies, tokens
+
+
+async def _measure(url: str, bodies: Bodies, callers: int) -> _Found:
+    """So many callers, each of which asks again as soon as it is answered."""
+    left = iter(bodies)
+    latencies: list[float] = []
+    tokens = 0
+    async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
+
+        async def call() -> None:
+            nonlocal tokens
+            for body in left:
+                started = time.perf_counter()
+                async with session.post(url, json=body) as response:
+                    answer = await response.json()
+                    if response.status != 200:
+                        raise RuntimeError(f"{url}: {response.status} {str(answer)[:500]}")
+                latencies.append(time.perf_counter() - started)
+                if len(answer["answers"]) != len(body["questions"]):
+                    raise RuntimeError(f"{url}: a question has no answer")
+                tokens += answer["usage"]["input_tokens"]
+
+        began = time.perf_counter()
+        await asyncio.gather(*(call() for _ in range(callers)))
+        took = time.perf_counter() - began
+    asked = sum(len(body["questions"]) for body in bodies)
+    return _Found(asked / took, latencies, tokens / len(bodies))
+
+
+def _row(callers: int, questions: int, found: dict[str, list[_Found]]) -> dict[str, Any]:
+    ratios = [
+        ours.rate / theirs.rate
+        for ours, theirs in zip(found["service"], found["vllm"], strict=True)
+    ]
+    row: dict[str, Any] = {
+        "callers": callers,
+        "questions": questions,
+        "ratio_to_vllm": round(statistics.median(ratios), 3),
+        "lowest_ratio": round(min(ratios), 3),
+        "highest_ratio": round(max(ratios), 3),
+    }
+    for name, rounds in found.items():
+        row[name] = {
+            "questions_per_second": round(statistics.median(each.rate for each in rounds), 1),
+            "request_ms": percentiles([one for each in rounds for one in each.latencies]),
+            "prompt_tokens": round(statistics.mean(each.tokens for each in rounds), 1),
+        }
+    return row
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> Table:
+    table = Table("callers", "questions", "vLLM, questions/s", "service", "ratio", "p50, ms")
+    for row in rows:
+        ours, theirs = row["service"], row["vllm"]
+        table.add_row(
+            str(row["callers"]),
+            str(row["questions"]),
+            str(theirs["questions_per_second"]),
+            str(ours["questions_per_second"]),
+            str(row["ratio_to_vllm"]),
+            f"{theirs['request_ms']['p50']} to {ours['request_ms']['p50']}",
+        )
+    return table
+
+
+def _model(folder: Path) -> Path:
+    """A small Qwen3 with random weights, of which the arithmetic takes some of the time."""
+    if (folder / "model.safetensors").exists():
+        return folder
+    source = corpus.tokenizer(CACHE / "tokenizer")
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(source)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
+    tokenizer.chat_template = _TEMPLATE
+    torch.manual_seed(0)
+    shape = Qwen3Config(
+        vocab_size=len(tokenizer),
+        hidden_size=256,
+        intermediate_size=768,
+        num_hidden_layers=6,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=64,
+        max_position_embeddings=CONTEXT,
+        tie_word_embeddings=True,
+    )
+    Qwen3ForCausalLM(shape).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def _states(weights: Path) -> Iterator[str]:
+    """Texts of 600 tokens, each of which begins as no other does."""
+    tokenizer = AutoTokenizer.from_pretrained(weights)
+    ids = tokenizer("\n".join(corpus.prose()), verbose=False)["input_ids"]
+    for number, start in enumerate(range(0, len(ids) - STATE_TOKENS, STATE_TOKENS)):
+        yield f"{number}: {tokenizer.decode(ids[start : start + STATE_TOKENS])}"
+
+
+def _body(model: str, state: str, questions: int) -> dict[str, Any]:
+    kinds = (
+        {
+            "type": "choice",
+            "instructions": "What is it about?",
+            "criteria": {"files": None, "networks": None, "numbers": "also statistics"},
+        },
+        {"type": "noul", "instructions": "Does it tell how to install something?"},
+        {
+            "type": "score",
+            "instructions": "How much does a reader have to know before?",
+            "criteria": ["nothing", "a little", "much"],
+        },
+    )
+    asked = {}
+    for number in range(questions):
+        kind = kinds[number % len(kinds)]
+        asked[f"q{number}"] = {**kind, "instructions": f"{kind['instructions']} Part {number}."}
+    return {"model": model, "state": state, "questions": asked}
+
+
+@contextmanager
+def _service(weights: Path, engine: dict[str, Any]) -> Iterator[str]:
+    """`trueodds serve` with one model and its HTTP door; the value is the URL."""
+    door = f"127.0.0.1:{free_port()}"
+    model = {"name": "model", "weights": str(weights), "engine": {"max_tokens": CONTEXT, **engine}}
+    content = {
+        "listen": "127.0.0.1:0",
+        "http": door,
+        "store": "sqlite:///s.sqlite",
+        "models": [model],
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "serve.yaml"
+        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        with running(path) as address:
+            with Client(address) as client:
+                client.wait_until_ready()
+            yield f"http://{door}"
+
+
+if __name__ == "__main__":
+    main()
