@@ -67,7 +67,7 @@ bench: $(READY)  ## measure speed: the service beside vLLM, its server, lm-eval;
 	$(BIN)/python -m benchmarks.calibration
 	$(BIN)/python -m benchmarks
 
-verify: $(READY)  ## compare every number with transformers and lm-eval, and fuzz (some minutes)
+verify: $(READY)  ## compare every number with transformers and lm-eval, and fuzz (an hour)
 	$(BIN)/python -m verification.calibration; calibration=$$?; \
 	  $(BIN)/python -m verification.fuzz; fuzz=$$?; \
 	  $(BIN)/python -m verification.scoring && exit $$((calibration + fuzz))

@@ -48,7 +48,7 @@ def main() -> int:
     add = parser.add_argument
     add("--agieval", type=Path, default=os.environ.get("AGIEVAL", AGIEVAL), help="its four sets")
     add("--only", default="", help="only the cases whose name or reference holds this")
-    add("--requests", type=int, default=10_000, help="of the fuzzer")
+    add("--requests", type=int, default=4_000, help="of the fuzzer")
     add("--output", type=Path, default=Path("build/verify/scoring.json"))
     options = parser.parse_args()
     # One on a small machine, where threads would wait for each other behind the engines'.
