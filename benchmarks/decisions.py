@@ -57,7 +57,8 @@ def main() -> None:
     options = parser.parse_args()
     settings = VllmSettings.model_validate({"max_tokens": CONTEXT, **options.engine})
     weights = _model(CACHE / "qwen3")
-    states = _states(weights)
+    needed = sum(callers * each for callers, each in CALLERS.items()) * len(QUESTIONS)
+    states = iter(_states(weights, needed * (options.rounds + 1)))
     rows = []
     with closing(OpenAi(weights, settings)) as vllm, _service(weights, options.engine) as door:
         systems = {"vllm": (vllm.url, vllm.model), "service": (door, "model")}
@@ -65,11 +66,10 @@ def main() -> None:
             for questions in QUESTIONS:
                 found: dict[str, list[_Found]] = {name: [] for name in systems}
                 for number in range(options.rounds + 1):
+                    asked = [next(states) for _ in range(callers * each)]
                     for name in sorted(systems, reverse=bool(number % 2)):
                         url, model = systems[name]
-                        bodies = [
-                            _body(model, next(states), questions) for _ in range(callers * each)
-                        ]
+                        bodies = [_body(model, state, questions) for state in asked]
                         measured = asyncio.run(_measure(f"{url}/v1/systemone", bodies, callers))
                         if number:
                             found[name].append(measured)
@@ -182,12 +182,20 @@ def _model(folder: Path) -> Path:
     return folder
 
 
-def _states(weights: Path) -> Iterator[str]:
+def _states(weights: Path, count: int) -> list[str]:
     """Texts of 600 tokens, each of which begins as no other does."""
     tokenizer = AutoTokenizer.from_pretrained(weights)
     ids = tokenizer("\n".join(corpus.prose()), verbose=False)["input_ids"]
-    for number, start in enumerate(range(0, len(ids) - STATE_TOKENS, STATE_TOKENS)):
-        yield f"{number}: {tokenizer.decode(ids[start : start + STATE_TOKENS])}"
+    # Where there is less prose than that, it comes again, a few tokens later.
+    starts = [
+        (number * STATE_TOKENS + 7 * (number * STATE_TOKENS // len(ids)))
+        % (len(ids) - STATE_TOKENS)
+        for number in range(count)
+    ]
+    return [
+        f"{number}: {tokenizer.decode(ids[start : start + STATE_TOKENS])}"
+        for number, start in enumerate(starts)
+    ]
 
 
 def _body(model: str, state: str, questions: int) -> dict[str, Any]:

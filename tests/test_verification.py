@@ -1,6 +1,11 @@
 """What `make verify` holds the service to, too long for every run, knows every format."""
 
+import json
+from dataclasses import asdict
+
+import numpy as np
 import pytest
+from verification.calibration_result import agreement, at_least
 from verification.cases import ANSWERED, prompt_of
 
 from trueodds import Format
@@ -23,3 +28,13 @@ def test_its_prompts_are_those_of_the_service(answer_format):
     [question] = scored_questions("openbook", 1)
     theirs = render(asked(question), given, built_in)
     assert prompt_of(question, worked, answer_format) == theirs
+
+
+def test_a_result_is_written_whatever_kind_of_number_it_is_of():
+    results = [
+        agreement("x", "y", 2, np.float32([1, 2]), np.float32([1, 2])),
+        at_least("x", "y", 2, np.float64(1.5), 1.0),
+    ]
+    assert [each["passed"] for each in json.loads(json.dumps([*map(asdict, results)]))] == [
+        True
+    ] * 2

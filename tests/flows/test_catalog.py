@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from trueodds_service.errors import NotFound, NotReady, Unavailable
+from trueodds_service.flows import catalog
 from trueodds_service.flows.catalog import State
 
 
@@ -75,3 +76,31 @@ async def test_nobody_waits_long_for_a_replacement(house, no_replacement):
             await call
         assert gone.value.reason == "ENGINE_LOST"
         assert gone.value.retry_seconds > 0
+
+
+async def test_who_waits_for_a_replacement_that_is_lost_as_well_waits_on(house):
+    entry = house.catalog.find("aligned")
+    served = entry.served
+    calls = await waiting_for(entry)
+    entry.came_up(served)
+    entry.lost()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not any(call.done() for call in calls)
+    entry.came_up(served)
+    assert [await call is served for call in calls] == [True, True]
+
+
+async def test_so_many_wait_for_a_replacement_that_others_have_room(house, monkeypatch):
+    monkeypatch.setattr(catalog, "_MOST_WAITING", 2)
+    entry = house.catalog.find("aligned")
+    served = entry.served
+    calls = await waiting_for(entry)
+    with pytest.raises(Unavailable, match="was lost"):
+        await entry.ready()
+    entry.came_up(served)
+    assert [await call is served for call in calls] == [True, True]
+    entry.lost()
+    calls = await waiting_for(entry)
+    entry.came_up(served)
+    assert [await call is served for call in calls] == [True, True]

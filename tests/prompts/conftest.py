@@ -1,5 +1,6 @@
 """Tokenizers of the families that models come with, small; all but the demo's are made here."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,6 +87,17 @@ def sentencepiece_bpe():
         [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
     )
     return tokenizer
+
+
+def blank_lines():
+    """GPT-2's splitter, and white space with a line break is one token where it is one piece."""
+    tokenizer = byte_level()
+    content = json.loads(tokenizer.to_str())
+    vocab, merges = content["model"]["vocab"], content["model"]["merges"]
+    for pair in (["Ċ", "Ċ"], ["Ġ", "Ċ"], ["č", "Ċ"]):
+        vocab["".join(pair)] = len(vocab)
+        merges.insert(0, pair)
+    return Tokenizer.from_str(json.dumps(content))
 
 
 def gemma():

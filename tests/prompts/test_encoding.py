@@ -113,6 +113,12 @@ def test_others_get_every_text_whole(odd_tokenizer, name):
     assert not cuts(odd_tokenizer(name))
 
 
+def added(content, *, rstrip=False):
+    """An added token, as a tokenizer's JSON has it."""
+    flags = dict.fromkeys(("single_word", "lstrip", "normalized", "special"), False)
+    return {"id": 9000, "content": content, "rstrip": rstrip, **flags}
+
+
 def remade(tokenizer, change):
     """The same tokenizer, with its JSON changed."""
     content = json.loads(tokenizer.to_str())
@@ -120,14 +126,31 @@ def remade(tokenizer, change):
     return Tokenizer.from_str(json.dumps(content))
 
 
-@pytest.mark.parametrize("name", ["sentencepiece_bpe", "gemma", "mistral"])
+@pytest.mark.parametrize(
+    "name", ["byte_level", "blank_lines", "modern", "sentencepiece_bpe", "gemma", "mistral"]
+)
 @settings(deadline=None, max_examples=50)
-@given(texts=st.lists(TEXTS, min_size=1, max_size=4))
-def test_a_space_in_front_is_put_there_once(odd_tokenizer, name, texts):
+@given(
+    head=st.lists(PIECES, min_size=1, max_size=9).map("".join),
+    texts=st.lists(TEXTS, min_size=1, max_size=4),
+)
+def test_wherever_a_text_is_cut_its_tokens_are_the_same(odd_tokenizer, name, head, texts):
     tokenizer = odd_tokenizer(name)
-    texts = [f"{SHOTS}x{text}" for text in texts]
+    tokenizer.encode_special_tokens = True
+    head = (head + "long " * 30) * 9
+    texts = [f"{head}\nx{text}" for text in texts]
     expected = [tuple(tokenizer.encode(text).ids) for text in texts]
-    assert encoder(tokenizer).encode(texts, bare=False, shared=len(SHOTS) + 1) == expected
+    assert encoder(tokenizer).encode(texts, bare=False, shared=len(head) + 2) == expected
+
+
+@pytest.mark.parametrize("break_", ["\n\n", " \n", "\r\n", "\n \n"])
+def test_a_line_break_after_white_space_is_no_place_to_cut(odd_tokenizer, break_):
+    """GPT-2 splits off the last of it alone, before a letter, and not at the end of a text."""
+    tokenizer = odd_tokenizer("blank_lines")
+    text = f"What is it?{break_}" * 60
+    assert encoder(tokenizer).encode([f"{text}What"], bare=False, shared=len(text) + 1) == [
+        tuple(tokenizer.encode(f"{text}What").ids)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -138,20 +161,12 @@ def test_a_space_in_front_is_put_there_once(odd_tokenizer, name, texts):
         lambda content: content["model"].update(ignore_merges=True),
         lambda content: content["model"].update(dropout=0.1),
         lambda content: content["model"].update(byte_fallback=False),
+        lambda content: content["model"]["vocab"].pop("z"),
         lambda content: content["normalizer"]["normalizers"].reverse(),
         lambda content: content["normalizer"]["normalizers"].append({"type": "Lowercase"}),
         lambda content: content.update(pre_tokenizer={"type": "Whitespace"}),
-        lambda content: content["added_tokens"].append(
-            {
-                "id": 9000,
-                "content": "\n\n",
-                "single_word": False,
-                "lstrip": False,
-                "rstrip": False,
-                "normalized": False,
-                "special": False,
-            }
-        ),
+        lambda content: content["added_tokens"].append(added("\n\n")),
+        lambda content: content["added_tokens"].append(added("<|user|>", rstrip=True)),
     ],
     ids=[
         "a token across",
@@ -159,10 +174,12 @@ def test_a_space_in_front_is_put_there_once(odd_tokenizer, name, texts):
         "whole words first",
         "dropout",
         "line breaks unknown",
+        "a letter unknown",
         "space in front replaced",
         "another normalizer",
         "another splitter",
         "text begins anew at a line",
+        "text begins anew after a line break that is dropped",
     ],
 )
 def test_what_is_not_certain_of_llama_2_forbids_a_cut(odd_tokenizer, change):
@@ -189,7 +206,8 @@ def test_added_tokens_that_look_around_forbid_a_cut(odd_tokenizer, change, possi
 
 
 @pytest.mark.parametrize(
-    "pattern", [r"\s+(?=\S)|\S+", r"(?<!\n)\p{L}+|\s+", r"\p{L}+|.+", "x" + _GPT4]
+    "pattern",
+    [r"\s+(?=\S)|\S+", r"(?<!\n)\p{L}+|\s+", r"\p{L}+|.+", "x" + _GPT4, r"\p{N}", r" ?\p{L}+|\s+"],
 )
 def test_a_pattern_that_is_not_known_forbids_a_cut(odd_tokenizer, pattern):
     assert not cuts(split_by(pattern, odd_tokenizer("byte_level")))
@@ -203,7 +221,11 @@ def test_what_texts_share(texts):
 @given(st.text("\nA ("), st.integers(0, 12))
 def test_a_line_start_is_the_last_one_before_the_end(text, end):
     end = min(end, len(text))
-    starts = [place for place in range(1, end) if text[place - 1] == "\n" and text[place].isalnum()]
+    starts = [
+        place
+        for place in range(2, end)
+        if text[place - 1] == "\n" and text[place].isalnum() and not text[place - 2].isspace()
+    ]
     assert line_start(text, end) == max(starts, default=0)
 
 

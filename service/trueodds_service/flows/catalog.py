@@ -20,6 +20,9 @@ _REVISION_DIGITS = 16
 # From the loss of an engine on callers wait so long for its replacement, which mostly takes less.
 # Half of the time that clients give an answer.
 _REPLACEMENT_SECONDS = 60.0
+# A quarter of the requests that a gateway takes at once by default: the others are for the models
+# that answer.
+_MOST_WAITING = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class ModelEntry:
     _absence: State = State.STARTING
     _cause: str = ""
     _lost_at: float = 0.0
+    _waiting: int = 0
     # Whether there is nothing to wait for: cleared only while the engine is being replaced.
     _settled: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -91,16 +95,28 @@ class ModelEntry:
         self.served, self._absence, self._cause = None, State.FAILED, cause
         self._settled.set()
 
+    async def _wait(self) -> None:
+        """Until it is no longer being replaced, or that takes too long, or too many wait."""
+        if self._waiting >= _MOST_WAITING:
+            return
+        self._waiting += 1
+        left = self._lost_at + _REPLACEMENT_SECONDS - time.monotonic()
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    while self.state is State.LOST:
+                        await self._settled.wait()
+        finally:
+            self._waiting -= 1
+
     async def ready(self) -> ServedModel:
         """Waits while its engine is replaced, as the calls do that the engine was lost with.
 
-        Raises Unavailable while it starts, and where the replacement does not come; NotReady if it
-        has failed.
+        Raises Unavailable while it starts, where the replacement does not come, and where many
+        wait for it already; NotReady if it has failed.
         """
         if self.state is State.LOST:
-            left = self._lost_at + _REPLACEMENT_SECONDS - time.monotonic()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._settled.wait(), left)
+            await self._wait()
         if self.served is not None:
             return self.served
         name = f"models/{self.name}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trueodds_service import watching
+from trueodds_service import metering, watching
 from trueodds_service.core.arrays.distributions import entropy
 from trueodds_service.core.calibrators.base import Calibrator as Applied
 from trueodds_service.errors import NotReady, ServiceError, field
@@ -135,7 +135,9 @@ async def score(query: ScoreQuery, catalog: Catalog, calibrators: Calibrators) -
     named = await named_calibrator(query, model, calibrators)
     timings = Timings(0.0, 0.0)
     outcomes: list[Answer | ServiceError] = [*_refusals(model, named, calibrators, query)]
-    if not outcomes:
+    if outcomes:
+        metering.current().check()
+    else:
         with field("settings"):
             reads, timings = await read(
                 served, query.questions, query.shots, query.reading, top_tokens=query.top_tokens

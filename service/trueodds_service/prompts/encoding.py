@@ -3,19 +3,22 @@
 The tokens of a text are those of two halves of it only where no token can reach across the cut,
 and neither half looks at the other. That is certain for a cut between a line break and an ASCII
 letter or digit in two cases. The tokenizer splits texts by the patterns below: none of their
-alternatives goes on from a line break to a letter or a digit, none looks behind itself, and none
-looks ahead further than one character, which both halves agree on. Or it does not split lines at
-all, as Gemma's and Llama 2's, and pairs of tokens are merged that make a token: then it is enough
-that no token holds a line break and what follows it. Unicode's composition (NFC) joins nothing to
-a line break. A long head is cut so into pieces too, for several threads. Other tokenizers get
-every text whole.
+alternatives goes on from a line break to a letter or a digit, and none looks behind itself. One
+looks ahead, at what follows white space: so none stands before the line break, which is then split
+off alone in the whole text and in its half. Or the tokenizer does not split lines at all, as
+Gemma's and Llama 2's, and pairs of tokens are merged that make a token: then it is enough that no
+token holds a line break and what follows it. Unicode's composition (NFC) joins nothing to a line
+break. A long head is cut so into pieces too, for several threads. Other tokenizers get every text
+whole.
 """
 
 import json
 import re
+import unicodedata
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from itertools import chain
+from string import ascii_letters, digits
 from typing import Any
 
 Ids = tuple[int, ...]
@@ -46,12 +49,23 @@ _ALTERNATIVES = {
     rf"[^\r\n\p{{L}}\p{{N}}]?{_UPPER}+{_LOWER}*{_CONTRACTIONS[1]}?",
 }
 _BY_LENGTH = sorted(_ALTERNATIVES, key=len, reverse=True)
+# What splits off any letter, and any digit; one of each has to be there.
+_OF_LETTERS = (
+    {r" ?\p{L}+"},
+    {r"[^\r\n\p{L}\p{N}]?\p{L}+"},
+    {
+        rf"[^\r\n\p{{L}}\p{{N}}]?{_UPPER}*{_LOWER}+{_CONTRACTIONS[1]}?",
+        rf"[^\r\n\p{{L}}\p{{N}}]?{_UPPER}+{_LOWER}*{_CONTRACTIONS[1]}?",
+    },
+)
+_OF_DIGITS = {r" ?\p{N}+", r"\p{N}", r"\p{N}{1,3}"}
 
 # What SentencePiece writes for a space, and for a line break that is no token.
 _SPACE, _BREAK_BYTE = "\u2581", "<0x0A>"
 _SPACES_WRITTEN = {"type": "Replace", "pattern": {"String": " "}, "content": _SPACE}
 
 _LINE_START = re.compile(r"\n[0-9A-Za-z]")
+_CUT = re.compile(rf"(?<=\S){_LINE_START.pattern}")
 # Of what texts share, less is not worth the second look.
 _WORTH_CHARACTERS = 200
 # Characters of a head that go to a thread at least; less is done before it wakes up.
@@ -70,6 +84,8 @@ class Encoder:
         self._can_cut = False
         # What the tokenizer puts before every text.
         self._front: Ids = ()
+        # A line break. Where every text is given a space in front, what is cut off gets none.
+        self._break: Ids = ()
         if self._fast is not None:
             self._fast.no_truncation()
             self._fast.no_padding()
@@ -78,8 +94,8 @@ class Encoder:
             self._front = added[: len(added) - len(plain)]
             adds_in_front_only = added == self._front + plain
             self._can_cut = adds_in_front_only and can_cut(json.loads(self._fast.to_str()))
-            # Where every text is given a space in front, what is cut off must not begin one.
-            [self._break] = self._whole(["\n"], bare=True)
+            if self._can_cut:
+                [self._break] = self._whole(["\n"], bare=True)
         self._heads: OrderedDict[str, Ids] = OrderedDict()
 
     def encode(self, texts: Sequence[str], *, bare: bool, shared: int = 0) -> list[Ids]:
@@ -130,7 +146,7 @@ class Encoder:
 def _pieces(head: str) -> Iterator[str]:
     """The head, cut at starts of lines."""
     start = 0
-    while found := _LINE_START.search(head, start + _PIECE_CHARACTERS):
+    while found := _CUT.search(head, start + _PIECE_CHARACTERS):
         yield head[start : found.start() + 1]
         start = found.start() + 1
     yield head[start:]
@@ -150,12 +166,12 @@ def shared_length(texts: Sequence[str]) -> int:
 
 
 def line_start(text: str, end: int) -> int:
-    """The last line before ``end`` that begins with an ASCII letter or digit; 0 if there is none.
+    """The last line before ``end`` where a text may be cut; 0 if there is none.
 
-    That character is before ``end`` as well.
+    Its first character is before ``end`` as well.
     """
     while (end := text.rfind("\n", 0, max(end - 1, 0))) >= 0:
-        if _LINE_START.match(text, end):
+        if _CUT.match(text, end):
             return end + 1
         end += 1
     return 0
@@ -165,7 +181,7 @@ def can_cut(tokenizer: dict[str, Any]) -> bool:
     """Whether texts may be cut at line starts, for a tokenizer as its JSON."""
     # These look at what stands around them, or reach across.
     if tokenizer["model"].get("dropout") or any(
-        token["lstrip"] or token["single_word"] or _LINE_START.search(token["content"])
+        token["lstrip"] or token["single_word"] or _starts_line(token["content"])
         for token in tokenizer.get("added_tokens", ())
     ):
         return False
@@ -218,7 +234,7 @@ def _splits_at_spaces_only(tokenizer: dict[str, Any]) -> bool:
     # After an added token a text begins anew. Where a line break is one, or is not, the text at
     # the cut would have a space in front, or not.
     added = tokenizer.get("added_tokens", ())
-    return not (in_front and any("\n" in token["content"] for token in added))
+    return not (in_front and any(token["rstrip"] or "\n" in token["content"] for token in added))
 
 
 def _merges_within_lines(model: dict[str, Any]) -> bool:
@@ -229,18 +245,27 @@ def _merges_within_lines(model: dict[str, Any]) -> bool:
     ):
         return False
     vocabulary = model["vocab"]
+    # What is unknown may become one token with its neighbours, or none.
+    if any(character not in vocabulary for character in ascii_letters + digits):
+        return False
     in_bytes = bool(model.get("byte_fallback")) and _BREAK_BYTE in vocabulary
-    # What is unknown may become one token with what follows it.
     return ("\n" in vocabulary or in_bytes) and not any(
-        _LINE_START.search(token) or (_BREAK_BYTE in token and token != _BREAK_BYTE)
+        _starts_line(token) or (_BREAK_BYTE in token and token != _BREAK_BYTE)
         for token in vocabulary
     )
 
 
+def _starts_line(token: str) -> bool:
+    """Whether it holds a line break and what follows it, composed or not."""
+    return bool(_LINE_START.search(unicodedata.normalize("NFC", token)))
+
+
 def _is_made_of_alternatives(pattern: str) -> bool:
+    found = set()
     while pattern:
         known = next((each for each in _BY_LENGTH if f"{pattern}|".startswith(f"{each}|")), None)
         if known is None:
             return False
+        found.add(known)
         pattern = pattern[len(known) + 1 :]
-    return True
+    return any(each <= found for each in _OF_LETTERS) and not found.isdisjoint(_OF_DIGITS)
