@@ -36,7 +36,8 @@ docs: $(READY)  ## build the documentation's site into build/site; a broken link
 	$(BIN)/python -m documentation
 
 test: $(READY) $(AXE) browser  ## run every test, the real engine included
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --ignore=tests/integration; fast=$$?; \
+	  $(BIN)/python -m pytest tests/integration && exit $$fast
 
 cluster: $(READY)  ## test the service on two nodes of Ray on this machine (some minutes)
 	$(BIN)/python -m pytest -m cluster

@@ -278,8 +278,9 @@ def test_a_client_is_known_by_its_certificate(start_service, tmp_path, request_t
     assert code == UNAUTHENTICATED
 
 
-def test_a_stream_ends_for_a_key_that_is_revoked(guarded):
-    """It may be open for days, and is charged to a key by its batches."""
+@pytest.mark.parametrize("uncalibrated", ["answered", "refused"])
+def test_a_stream_ends_for_a_key_that_is_revoked(guarded, uncalibrated):
+    """It may be open for days, and is charged to a key by its batches, whatever they come to."""
     key, text = guarded.key("streaming", Permission.SCORE)
     settings = scoring_pb2.ScoreSettings(model="models/aligned")
     options = [question_pb2.Option(text=each) for each in ("a", "b")]
@@ -291,6 +292,7 @@ def test_a_stream_ends_for_a_key_that_is_revoked(guarded):
     assert next(answers).outcomes[0].HasField("answer")
     guarded.keys.revoke(key.id)
     guarded.settle()
+    batch.settings.require_calibrated = uncalibrated == "refused"
     batches.put(batch)
     assert details_of(next(answers).error)["reason"] == "UNAUTHENTICATED"
     batches.put(None)
