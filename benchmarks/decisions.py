@@ -223,7 +223,11 @@ def _body(model: str, state: str, questions: int) -> dict[str, Any]:
 def _service(weights: Path, engine: dict[str, Any]) -> Iterator[str]:
     """`trueodds serve` with one model and its HTTP door; the value is the URL."""
     door = f"127.0.0.1:{free_port()}"
-    model = {"name": "model", "weights": str(weights), "engine": {"max_tokens": CONTEXT, **engine}}
+    model = {
+        "name": "model",
+        "weights": str(weights.resolve()),
+        "engine": {"max_tokens": CONTEXT, **engine},
+    }
     content = {
         "listen": "127.0.0.1:0",
         "http": door,
