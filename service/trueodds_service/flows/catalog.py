@@ -19,7 +19,7 @@ _REVISION_DIGITS = 16
 
 # From the loss of an engine on callers wait so long for its replacement, which mostly takes less.
 # Half of the time that clients give an answer.
-_REPLACEMENT_SECONDS = 60.0
+_PATIENCE_SECONDS = 60.0
 # A quarter of the requests that a gateway takes at once by default: the others are for the models
 # that answer.
 _MOST_WAITING = 64
@@ -100,7 +100,7 @@ class ModelEntry:
         if self._waiting >= _MOST_WAITING:
             return
         self._waiting += 1
-        left = self._lost_at + _REPLACEMENT_SECONDS - time.monotonic()
+        left = self._lost_at + _PATIENCE_SECONDS - time.monotonic()
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):

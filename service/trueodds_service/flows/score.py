@@ -173,16 +173,23 @@ def _refusals(
     for place, question in enumerate(query.questions):
         key = query.reading.key(question)
         scope = model.scope(query.task_of(place), key, len(question.options))
-        calibrator = named or calibrators.active(scope)
-        if calibrator is None:
-            found.append(calibrators.none_active(scope))
-        elif isinstance(calibrator, ServiceError):
-            found.append(calibrator)
-        elif wrong := out_of_scope(calibrator, scope):
-            found.append(wrong)
-        else:
+        refusal = _calibrator_of(scope, named, calibrators, query)
+        if not isinstance(refusal, ServiceError):
             return []
+        found.append(refusal)
     return found
+
+
+def _calibrator_of(
+    scope: Scope, named: Calibrator | None, calibrators: Calibrators, query: ScoreQuery
+) -> Calibrator | ServiceError | None:
+    """What answers in a scope, or why nothing may; None where the answer is raw."""
+    calibrator = named or calibrators.active(scope)
+    if calibrator is None:
+        return calibrators.none_active(scope) if query.needs_calibrator else None
+    if isinstance(calibrator, ServiceError):
+        return calibrator
+    return out_of_scope(calibrator, scope) or calibrator
 
 
 def _outcomes(
@@ -203,7 +210,7 @@ def _outcomes(
             by_scope.setdefault(scope, []).append((place, each))
     for scope, placed in by_scope.items():
         # One calibrator a scope, so one array.
-        calibrator = named or calibrators.active(scope)
+        calibrator = _calibrator_of(scope, named, calibrators, query)
         answers: Sequence[Answer | ServiceError]
         if isinstance(calibrator, ServiceError):
             answers = [calibrator] * len(placed)
@@ -224,10 +231,8 @@ def _scope_answers(
 ) -> Sequence[Answer | ServiceError]:
     """The answers to questions of one scope, or why there is none."""
     if calibrator is None:
-        if query.needs_calibrator:
-            return [calibrators.none_active(scope)] * len(group)
         return _answers(group, scope, None, None, query, calibrators.raw_because(scope))
-    applied = out_of_scope(calibrator, scope) or calibrators.applied(calibrator)
+    applied = calibrators.applied(calibrator)
     if isinstance(applied, ServiceError):
         return [applied] * len(group)
     return _answers(group, scope, calibrator, applied, query)
