@@ -14,12 +14,12 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import torch
-import yaml
 from rich.table import Table
 from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
@@ -30,6 +30,7 @@ from benchmarks.profiles import CACHE
 from benchmarks.report import console, percentiles, write
 from benchmarks.shapes import CONTEXT
 from benchmarks.systems.openai import OpenAi
+from benchmarks.systems.service import MODEL, config
 from trueodds import Client
 from trueodds_demo.service import running
 from trueodds_service.config import VllmSettings
@@ -43,8 +44,6 @@ _TEMPLATE = (
     "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 _TIMEOUT = aiohttp.ClientTimeout(total=600)
-
-Bodies = list[dict[str, Any]]
 
 
 def main() -> None:
@@ -60,8 +59,8 @@ def main() -> None:
     needed = sum(callers * each for callers, each in CALLERS.items()) * len(QUESTIONS)
     states = iter(_states(weights, needed * (options.rounds + 1)))
     rows = []
-    with closing(OpenAi(weights, settings)) as vllm, _service(weights, options.engine) as door:
-        systems = {"vllm": (vllm.url, vllm.model), "service": (door, "model")}
+    with closing(OpenAi(weights, settings)) as vllm, _service(weights, settings) as door:
+        systems = {"vllm": (vllm.url, vllm.model), "service": (door, MODEL)}
         for callers, each in CALLERS.items():
             for questions in QUESTIONS:
                 found: dict[str, list[_Found]] = {name: [] for name in systems}
@@ -87,14 +86,16 @@ def main() -> None:
     console.print(_table(rows))
 
 
+@dataclass(frozen=True)
 class _Found:
-    """What a system did in a round: questions a second, latencies, and tokens a request."""
+    """What a system did in a round: questions a second, seconds and tokens of its requests."""
 
-    def __init__(self, rate: float, latencies: list[float], tokens: float) -> None:
-        self.rate, self.latencies, self.tokens = rate, latencies, tokens
+    rate: float
+    latencies: list[float]
+    tokens: float
 
 
-async def _measure(url: str, bodies: Bodies, callers: int) -> _Found:
+async def _measure(url: str, bodies: Sequence[dict[str, Any]], callers: int) -> _Found:
     """So many callers, each of which asks again as soon as it is answered."""
     left = iter(bodies)
     latencies: list[float] = []
@@ -220,23 +221,11 @@ def _body(model: str, state: str, questions: int) -> dict[str, Any]:
 
 
 @contextmanager
-def _service(weights: Path, engine: dict[str, Any]) -> Iterator[str]:
+def _service(weights: Path, settings: VllmSettings) -> Iterator[str]:
     """`trueodds serve` with one model and its HTTP door; the value is the URL."""
     door = f"127.0.0.1:{free_port()}"
-    model = {
-        "name": "model",
-        "weights": str(weights.resolve()),
-        "engine": {"max_tokens": CONTEXT, **engine},
-    }
-    content = {
-        "listen": "127.0.0.1:0",
-        "http": door,
-        "store": "sqlite:///s.sqlite",
-        "models": [model],
-    }
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "serve.yaml"
-        path.write_text(yaml.safe_dump(content), encoding="utf-8")
+        path = config(Path(folder), weights, settings, {"http": door})
         with running(path) as address:
             with Client(address) as client:
                 client.wait_until_ready()
