@@ -34,6 +34,11 @@ def byte_level(corpus: Corpus) -> Any:
     return _fast(_bpe(corpus, pre_tokenizers.ByteLevel(add_prefix_space=False)))
 
 
+def blank_lines(corpus: Corpus) -> Any:
+    """SmolLM2, Pythia: as GPT-2 splits, and several line breaks can be one token."""
+    return byte_level([*corpus, *(["\n\n\n", " \n\n\n"] * 500)])
+
+
 def prefix_space(corpus: Corpus) -> Any:
     """RoBERTa: the same, and a space is put before every text."""
     return _fast(_bpe(corpus, pre_tokenizers.ByteLevel(add_prefix_space=True)))
@@ -109,6 +114,7 @@ def joining(corpus: Corpus) -> Any:
 
 FAMILIES: dict[str, Callable[[Corpus], Any]] = {
     "GPT-2": byte_level,
+    "SmolLM2": blank_lines,
     "RoBERTa": prefix_space,
     "Qwen": modern,
     "Llama 3": with_bos,

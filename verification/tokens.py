@@ -1,6 +1,7 @@
 """The options' tokens, for tokenizers of many families, against those of the whole text."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from trueodds import Example, Format, Question
@@ -18,6 +19,11 @@ from verification.families import FAMILIES
 from verification.reference import Joined, Span, WholeText
 
 _PER_TASK = 25
+# White space of every kind before a line's end, in what all questions of a task share.
+_PASSAGE = "".join(
+    f"Paragraph {number} is of some length.{end}"
+    for number, end in enumerate(["\n", "\n\n", " \n", "\n\n\n", "\t\n", " \n\n", "\n \n"] * 3)
+)
 
 
 def families(corpus: Sequence[str], real: Sequence[Question]) -> Iterator[Result]:
@@ -50,8 +56,10 @@ def _family(name: str, tokenizer: Any, real: Sequence[Question]) -> Result:
 
 def _asked(real: Sequence[Question]) -> Iterator[tuple[list[Question], list[Example]]]:
     for task in world.TASKS:
+        questions = scored_questions(task, _PER_TASK)
         for count in (0, 2):
-            yield scored_questions(task, _PER_TASK), shots(task)[:count]
+            yield questions, shots(task)[:count]
+        yield [replace(question, passage=_PASSAGE) for question in questions], []
     yield list(real), []
 
 
