@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from trueodds_service.caller import Permission
+from trueodds_service.store import SqlKeyStore
+
 
 def body(page):
     return page.locator("main").inner_text().replace("\u202f", " ")
@@ -181,3 +184,61 @@ def test_live_numbers_come_by_themselves(visit, service, question, fitted):
     page.wait_for_event("response", lambda each: each.url.endswith("/live/numbers"))
     page.get_by_text("ScoringService/Score").wait_for()
     assert "answered with a calibrator" in body(page)
+
+
+@pytest.fixture
+def keys(start_service, tmp_path):
+    """A service that wants keys: its URL, what makes one, and what revokes them all."""
+    service = start_service(access="keys", http="127.0.0.1:0")
+    store = SqlKeyStore(f"sqlite:///{tmp_path}/store.sqlite")
+    made = []
+
+    def refresh():
+        service.run(service.app._identities._keys.refresh())
+
+    def make(name):
+        key, text = store.create(name, tenant="acme", permissions={Permission.SCORE})
+        made.append(key.id)
+        refresh()
+        return text
+
+    def revoke():
+        for each in made:
+            store.revoke(each)
+        refresh()
+
+    yield service.url, make, revoke
+    store.close()
+
+
+def test_a_real_key_in_a_real_browser(keys, visit, said):
+    url, make, revoke = keys
+    page = visit("question", base=url)
+    page.get_by_label("API key").fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    assert "not known here" in page.get_by_role("alert").inner_text()
+    assert all("401" in each for each in said)
+    said.clear()  # Chromium tells of every status that is no success
+    key = make("reader")
+    page.get_by_label("API key").fill(key)
+    page.keyboard.press("Enter")
+    page.get_by_text("key:reader").wait_for()
+    assert key not in page.content()
+    [cookie] = page.context.cookies()
+    assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
+    assert key not in cookie["value"]
+    page.get_by_role("link", name="Try a question", exact=True).click()
+    page.get_by_label("Question").fill("Is it so?")
+    page.get_by_label("Options").fill("yes\nno")
+    page.get_by_role("button", name="Ask").click()
+    page.locator(".bars").wait_for()
+    revoke()
+    page.get_by_role("link", name="Models", exact=True).click()
+    page.get_by_label("API key").wait_for()
+    page.get_by_label("API key").fill(make("other"))
+    page.keyboard.press("Enter")
+    page.get_by_text("key:other").wait_for()
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_label("API key").wait_for()
+    page.goto("./")
+    assert page.url.endswith("/console/sign-in")
