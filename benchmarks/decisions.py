@@ -51,18 +51,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.decisions", description=__doc__)
     add = parser.add_argument
     add("--rounds", type=int, default=2, help="measured, after one to warm up")
+    add("--callers", type=int, nargs="+", choices=CALLERS, default=list(CALLERS))
+    add("--questions", type=int, nargs="+", default=list(QUESTIONS))
     add("--engine", type=json.loads, default={}, help="engine settings of both, as JSON")
     add("--output", type=Path, default=Path("build/bench/decisions.json"))
     options = parser.parse_args()
     settings = VllmSettings.model_validate({"max_tokens": CONTEXT, **options.engine})
     weights = _model(CACHE / "qwen3")
-    needed = sum(callers * each for callers, each in CALLERS.items()) * len(QUESTIONS)
+    each_of = {callers: CALLERS[callers] for callers in options.callers}
+    needed = sum(callers * each for callers, each in each_of.items()) * len(options.questions)
     states = iter(_states(weights, needed * (options.rounds + 1)))
     rows = []
     with closing(OpenAi(weights, settings)) as vllm, _service(weights, settings) as door:
         systems = {"vllm": (vllm.url, vllm.model), "service": (door, MODEL)}
-        for callers, each in CALLERS.items():
-            for questions in QUESTIONS:
+        for callers, each in each_of.items():
+            for questions in options.questions:
                 found: dict[str, list[_Found]] = {name: [] for name in systems}
                 for number in range(options.rounds + 1):
                     asked = [next(states) for _ in range(callers * each)]

@@ -194,13 +194,31 @@ async def test_who_leaves_the_queue_keeps_nobody_waiting(bench):
 async def test_who_leaves_the_queue_makes_way_for_one_that_fits(bench):
     await bench.ask("warm")
     await bench.step()
-    await bench.ask("inside", tokens=150)
+    await bench.ask("one", "two", tokens=75)
     [large] = await bench.ask("large", tokens=100)
     await bench.ask("small")
-    assert [*bench.inside] == ["inside"], "of 200 tokens 150 are taken, and nobody goes before"
+    assert [*bench.inside] == ["one", "two"], "of 200 tokens 150 are taken, and nobody goes before"
     large.cancel()
     await settle()
-    assert [*bench.inside] == ["inside", "small"]
+    assert [*bench.inside] == ["one", "two", "small"]
+
+
+async def test_of_lone_questions_there_is_always_a_next_one_in_the_engine(bench):
+    await bench.ask("warm")
+    await bench.step()
+    await bench.ask("long", "longer", "longest", tokens=1000)
+    assert [*bench.inside] == ["long", "longer"]
+
+
+async def test_steps_are_longer_where_so_many_wait_that_it_makes_no_difference(bench):
+    await bench.ask("warm")
+    await bench.step()
+    await bench.ask(*named("lone", 400))
+    while bench.inside:
+        left = 10 * (401 - len(bench.done)) / Bench.RATE
+        await bench.step()
+        assert bench.steps[-1] / Bench.RATE <= max(2 * STEP, left / 4) + 0.011
+    assert len(bench.steps) < 16, "of a tenth of a second each they would be forty"
 
 
 async def test_with_none_of_its_kind_in_the_engine_it_is_seen_anew_how_long_that_takes(bench):

@@ -20,6 +20,9 @@ from trueodds_service.fair import FairQueue
 _LINGER_SECONDS = 2.0
 # Steps of lone questions that an engine has at once: it takes up the second as it ends the first.
 _STEPS = 2
+# Where many lone questions wait, a step may take such a part of their wait, which is then hardly
+# longer; and an engine gets more done in long steps.
+_PART_OF_WAIT = 1 / 8
 
 _Turn: TypeAlias = "asyncio.Future[None]"
 
@@ -37,8 +40,9 @@ class HandOver:
     """Lets requests into an engine. Use it inside one event loop.
 
     Of lone questions and of bulk, each, ``most_requests`` are in the engine at once. While lone
-    questions come, all that is in it is worked through in about ``step_seconds``: what it is, is
-    measured. Of each kind one is let in whatever it costs, so that none starves.
+    questions come, steps take about ``step_seconds``, and longer only where so many wait that it
+    makes no difference: how much that is, is measured. Of bulk one is let in whatever it costs, so
+    that it does not starve, and of lone questions two, so that the engine has a next one.
     """
 
     def __init__(
@@ -146,12 +150,13 @@ class HandOver:
                     turn.set_result(None)
 
     def _fits(self, line: _Line, tokens: int) -> bool:
-        if not line.requests:
+        if line.requests < min(_STEPS if line is self._hurried else 1, self._most):
             return True
         if line.requests >= self._most:
             return False
         if line is self._hurried:
-            return self._hurried.tokens + tokens <= _STEPS * self._pace.step_tokens
+            step = max(self._pace.step_tokens, _PART_OF_WAIT * line.waiting.size)
+            return line.tokens + tokens <= _STEPS * step
         if self._clock() - self._asked_at >= _LINGER_SECONDS and not self._hurried.requests:
             return True
         under_way = self._hurried.tokens + self._bulk.tokens
