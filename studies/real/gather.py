@@ -73,16 +73,17 @@ def _places(
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows, and the place of each row's question; one that occurs twice has two places."""
     free: dict[tuple[str, str, tuple[str, ...]], list[int]] = defaultdict(list)
-    for place, (name, each) in enumerate((t.name, q) for t in tasks for q in t.questions):
-        free[name, each.text, tuple(each.options)].append(place)
+    known = ((task.name, question) for task in tasks for question in task.questions)
+    for place, (name, question) in enumerate(known):
+        free[name, question.text, tuple(question.options)].append(place)
     sizes = np.bincount(arrays["task"]).tolist()
     names = [str(name).removeprefix(f"{MMLU}/") for name in arrays["tasks"]]
     pairs, row = [], 0
     for name, size in zip(names, sizes, strict=True):
         (task,) = mmlu(folder, [name], size)
         for each in task.asked:
-            if known := free[f"{MMLU}/{name}", each.question.text, each.question.options]:
-                pairs.append((row, known.pop(0)))
+            if found := free[f"{MMLU}/{name}", each.question.text, each.question.options]:
+                pairs.append((row, found.pop(0)))
             row += 1
     rows, places = np.array(pairs, np.intp).T
     return rows, places
