@@ -22,8 +22,8 @@ BASE = "gemma"
 CALIBRATED = ("paren/0", "letter/0", "paren/5", "letter/5")
 DRAWS = 100
 # In these each subject of MMLU and each set of AGIEval is calibrated by itself, from so few
-# questions, where so many are left to measure on.
-BY_SUBJECT, FROM, LEAST = ("paren/0", "paren/5"), 5, 45
+# questions, where so many are left to measure on; a fifth of the draws for each of 61.
+BY_SUBJECT, FROM, LEAST, SHARE = ("paren/0", "paren/5"), 5, 45, 5
 
 
 def _of_model(job: tuple[str, str], paths: list[Path], draws: int) -> dict[str, Any]:
@@ -37,7 +37,7 @@ def _of_model(job: tuple[str, str], paths: list[Path], draws: int) -> dict[str, 
     if way in BY_SUBJECT:
         by_itself = cases(readings, model, way, BASE, readings.subjects)
         enough = {k: case for k, case in by_itself.items() if len(case.own) >= FROM + LEAST}
-        each = [same | row for row in subjects(enough, draws, FROM)]
+        each = [same | row for row in subjects(enough, max(1, draws // SHARE), FROM)]
     return {
         "subjects": each,
         "posthoc": [same | row for row in table],

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from html import escape
 from io import StringIO
-from itertools import groupby
 from typing import Any
 
 import matplotlib as mpl
@@ -38,8 +37,8 @@ def written(claims: Sequence[Claim], real: dict[str, Any], large: dict[str, Any]
         _svg(_large_figure(large)),
         "<p>Twelve large models on MMLU and HellaSwag: a map of confidence from few answers.</p>",
     ]
-    for finding, own in groupby(claims, key=lambda claim: claim.finding):
-        rows = "".join(map(_row, own))
+    for finding in dict.fromkeys(claim.finding for claim in claims):
+        rows = "".join(_row(claim) for claim in claims if claim.finding == finding)
         head = "<tr><th>where</th><th>measure</th><th>effect</th><th>n</th><th></th></tr>"
         parts.append(f"<h2>{escape(finding)}</h2><table>{head}{rows}</table>")
     return "\n".join([*parts, "</html>\n"])

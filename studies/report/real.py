@@ -44,7 +44,7 @@ def claims(result: dict[str, Any]) -> Iterator[Claim]:
     effects = result["effects"]
     yield from _pretrained(effects)
     yield from _aligned(effects)
-    yield from _schemes(effects)
+    yield from schemes(effects)
     yield from _repair(result["subjects"])
     yield from _methods(_cells(result["posthoc"], FROM))
     yield from _by_question(result["decomposition"])
@@ -117,7 +117,8 @@ def _aligned(effects: dict[str, Any]) -> Iterator[Claim]:
         )
 
 
-def _schemes(effects: dict[str, Any]) -> Iterator[Claim]:
+def schemes(effects: dict[str, Any]) -> Iterator[Claim]:
+    """What the paper says of Format, and of Choice and Mixed."""
     near, sure = (effects[f"{name}_after_shots"] for name in ("aligned", "overconfidence"))
     for scheme, way, found in _of_models(near, ("sft-format", "dpo-format"), WAYS):
         yield told(
@@ -253,7 +254,7 @@ def _by_variant(rows: list[dict[str, Any]], posthoc: list[dict[str, Any]]) -> It
         yield judged(
             _id(f"{measure} tells variants"),
             f"A variant that is asked so that {name} is low is repaired less (ours)",
-            "seven of Gemma's, four ways to ask",
+            "Gemma's variants, four ways to ask",
             f"rank correlation of {name} and the ECE left from {MANY} questions",
             over_groups(of_models, lambda ranks: float(np.corrcoef(ranks.T)[0, 1])),
             -1,
@@ -302,9 +303,9 @@ def _grouped(found: Mapping[tuple[str, str], float]) -> Iterator[tuple[str, list
     ours = [float(np.mean(values)) for values in of_model.values() if values]
     others = [value for (model, _), value in found.items() if model not in TRAINED]
     if len(ours) >= _LEAST_UNITS:
-        yield "seven of Gemma's, own family", ours, "models"
+        yield "Gemma's variants, teacher of their own family", ours, "models"
     if len(others) >= _LEAST_UNITS:
-        yield "SmolLM2, plain and in conversations", others, "ways to ask"
+        yield "SmolLM2, plain and in conversations, teacher of another", others, "ways to ask"
 
 
 def _within(found: Interval, margin: float) -> str:
