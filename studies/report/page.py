@@ -101,7 +101,7 @@ def _large_figure(large: dict[str, Any]) -> Figure:
         axes.set(xscale="log", xlabel="answers", ylabel=measure.replace("brier", "Brier score"))
         axes.set_xticks([20, 50, 200, 1000], ["20", "50", "200", "1,000"])
         axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="upper right", bbox_to_anchor=(1, 0.95))
     return figure
 
 
