@@ -165,7 +165,7 @@ def _repair(rows: list[dict[str, Any]]) -> Iterator[Claim]:
                 f"teacher-repairs-{model}-{way.replace('/', '-')}",
                 "A temperature from five unlabelled questions and the pre-trained model repairs it",
                 f"{NAMES[model]}, {way}, teacher of {_family(model)}",
-                "ECE after teacher_kl less raw, mean of 100 draws",
+                "ECE after teacher_kl less raw, mean of 20 draws",
                 over_units(found),
                 -1,
                 "subjects",
