@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from studies.confidences.answers import Key, read
 from studies.confidences.promises import claimed
 from studies.demo_pair import DUMP, Dump
-from studies.real.readings import MMLU, Readings
+from studies.real.readings import MMLU, READINGS, Readings
 from studies.results import RESULTS, save
 from trueodds_demo.service import ALIGNED, BASE
 from trueodds_demo.world import TASKS
@@ -128,10 +128,10 @@ def demo(dump: Path) -> Iterator[World]:
         yield World("demo", task, ALIGNED, BASE, DEMO_COST, raw, labels, right, calibrate)
 
 
-def real(path: Path) -> Iterator[World]:
+def real(paths: list[Path]) -> Iterator[World]:
     """Two small real models on MMLU, of which neither knows much."""
     first, last, cost = REAL
-    own, others = Readings([path]).both((first, REAL_WAY), (last, REAL_WAY), MMLU)
+    own, others = Readings(paths).common([(first, REAL_WAY), (last, REAL_WAY)], MMLU)
 
     def calibrate(some: Labels) -> Floats:
         data = FitData(own.logprobs[some], labels=own.labels[some])
@@ -207,7 +207,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=DRAWS)
     parser.add_argument("--output", type=Path, default=RESULTS / "cascade.json")
     options = parser.parse_args()
-    worlds = [*claims(options.data), *demo(options.demo), *real(RESULTS / "real.npz")]
+    worlds = [*claims(options.data), *demo(options.demo), *real(READINGS)]
     result = {
         "draws": options.draws,
         "fitted": FITTED,

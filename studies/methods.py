@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.core.fitting.data import FitData
 from trueodds_service.core.fitting.fit import Fitted, fit
-from trueodds_service.core.fitting.pooling import Prior, TaskEstimate, pooled_prior, task_estimate
+from trueodds_service.core.fitting.pooling import (
+    MIN_TASKS,
+    Prior,
+    TaskEstimate,
+    pooled_prior,
+    task_estimate,
+)
 from trueodds_service.core.fitting.temperature import Bound
 
 UNCALIBRATED = Method.IDENTITY
@@ -26,6 +32,8 @@ def is_degenerate(fitted: Fitted) -> bool:
 
 def priors(tasks: Sequence[FitData]) -> list[Prior | None]:
     """For each of a model's tasks, what all others say of its temperature."""
+    if len(tasks) <= MIN_TASKS:
+        return [None] * len(tasks)
     estimates = [task_estimate(data) for data in tasks]
     return [
         pooled_prior([each for other, each in enumerate(estimates) if each and other != place])

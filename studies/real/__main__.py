@@ -12,7 +12,8 @@ from typing import Any
 from studies.real import effects
 from studies.real.decomposition import decomposed
 from studies.real.posthoc import cases, rows, subjects
-from studies.real.readings import MMLU, Readings
+from studies.real.readings import MMLU, READINGS, Readings
+from studies.real.schemes import SCHEMES
 from studies.real.signs import signs
 from studies.results import RESULTS, save
 
@@ -20,22 +21,23 @@ BASE = "gemma"
 # The ways in which the models are calibrated: as they are asked without worked examples.
 CALIBRATED = ("paren/0", "letter/0", "paren/5", "letter/5")
 DRAWS = 100
-# In these each subject of MMLU is calibrated by itself, from so few questions.
-BY_SUBJECT, FROM = ("paren/0", "paren/5"), 5
+# In these each subject of MMLU and each set of AGIEval is calibrated by itself, from so few
+# questions, where so many are left to measure on; a fifth of the draws for each of 61.
+BY_SUBJECT, FROM, LEAST, SHARE = ("paren/0", "paren/5"), 5, 45, 5
 
 
 def _of_model(job: tuple[str, str], paths: list[Path], draws: int) -> dict[str, Any]:
     """One aligned model's methods, fits and decomposition, asked in one way."""
     model, way = job
     readings = Readings(paths)
-    found = cases(readings, model, way, BASE, readings.tasks)
+    found = cases(readings, model, way, BASE, [MMLU])
     table, fits = rows(found, draws)
     same = {"model": model, "way": way}
     each: list[dict[str, Any]] = []
     if way in BY_SUBJECT:
-        names = [name for name in readings.subjects if name.startswith(MMLU)]
-        by_itself = cases(readings, model, way, BASE, names)
-        each = [same | row for row in subjects(by_itself, draws, FROM)]
+        by_itself = cases(readings, model, way, BASE, readings.subjects)
+        enough = {k: case for k, case in by_itself.items() if len(case.own) >= FROM + LEAST}
+        each = [same | row for row in subjects(enough, max(1, draws // SHARE), FROM)]
     return {
         "subjects": each,
         "posthoc": [same | row for row in table],
@@ -45,46 +47,58 @@ def _of_model(job: tuple[str, str], paths: list[Path], draws: int) -> dict[str, 
 
 
 def _effects(readings: Readings) -> dict[str, Any]:
-    """The comparisons that the claims are about, on MMLU."""
-    ways = ("paren", "letter")
+    """The comparisons that the claims are about, on MMLU, by model and way."""
+    formats, asked = ("paren", "letter"), ("paren/0", "paren/5", "letter/0", "letter/5")
     aligned = [model for model in readings.models if model != BASE]
 
-    def less(one: tuple[str, str], other: tuple[str, str]) -> dict[str, float]:
-        return effects.difference(readings, one, other, MMLU)
+    def less(one: effects.Asked, other: effects.Asked, measure: str = "ece") -> dict[str, float]:
+        return effects.difference(readings, one, other, MMLU, measure)
+
+    def taught(way: str) -> effects.Asked:
+        return BASE, f"{way.partition('/')[0]}/5"
 
     return {
         "shots": {
-            f"{model} {way}": less((model, f"{way}/5"), (model, f"{way}/0"))
+            f"{model} {each}": less((model, f"{each}/5"), (model, f"{each}/0"))
             for model in readings.models
-            for way in ways
+            for each in formats
         },
         "irrelevant_shots": {
             model: less((model, "paren/other"), (model, "paren/0"))
             for model in readings.models
-            if "paren/other" in readings.ways
+            if "paren/other" in readings.ways(model)
         },
         "paren_narrows": effects.gap_of_gaps(
-            readings, BASE, ("letter/0", "letter/5"), ("paren/0", "paren/5"), MMLU
+            readings,
+            [(BASE, "letter/0"), (BASE, "letter/5")],
+            [(BASE, "paren/0"), (BASE, "paren/5")],
+            MMLU,
         ),
         "aligned_less_base": {
-            f"{model} {way}/{shots}": less((model, f"{way}/{shots}"), (BASE, f"{way}/{shots}"))
-            for model in aligned
-            for way in ways
-            for shots in (0, 5)
-        },
-        "aligned_less_base_after_shots": {
-            f"{model} {way}/{shots}": less((model, f"{way}/{shots}"), (BASE, f"{way}/5"))
-            for model in aligned
-            for way in ways
-            for shots in (0, 5)
+            f"{model} {way}": less((model, way), (BASE, way)) for model in aligned for way in asked
         },
         "overconfidence": {
-            f"{model} {way}/{shots}": effects.overconfident(
-                readings, (model, f"{way}/{shots}"), MMLU
-            )
+            f"{model} {way}": effects.overconfident(readings, (model, way), MMLU)
             for model in readings.models
-            for way in ways
-            for shots in (0, 5)
+            for way in asked
+        },
+        # What the schemes are held against: the base after five shots in the same format.
+        "aligned_after_shots": {
+            f"{model} {way}": less((model, way), taught(way)) for model in aligned for way in asked
+        },
+        "overconfidence_after_shots": {
+            f"{model} {way}": less((model, way), taught(way), "overconfidence")
+            for model in aligned
+            for way in asked
+        },
+        "dpo_choice_above_all": {
+            way: effects.above_all(
+                readings,
+                ("dpo-choice", way),
+                [(scheme, way) for scheme in SCHEMES if scheme != "dpo-choice"],
+                MMLU,
+            )
+            for way in asked
         },
     }
 
@@ -92,9 +106,7 @@ def _effects(readings: Readings) -> dict[str, Any]:
 def main() -> None:
     """The command; `--help` describes its arguments."""
     parser = argparse.ArgumentParser(prog="python -m studies.real", description=__doc__)
-    parser.add_argument(
-        "--readings", type=Path, nargs="+", default=sorted(RESULTS.glob("real*.npz"))
-    )
+    parser.add_argument("--readings", type=Path, nargs="+", default=READINGS)
     parser.add_argument("--draws", type=int, default=DRAWS)
     parser.add_argument("--output", type=Path, default=RESULTS / "real.json")
     options = parser.parse_args()
@@ -102,7 +114,7 @@ def main() -> None:
     readings = Readings(options.readings)
     jobs = [(model, way) for way in CALIBRATED for model in readings.models if model != BASE]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        table = pool.submit(effects.table, readings, readings.ways)
+        table = pool.submit(effects.table, readings)
         compared = pool.submit(_effects, readings)
         run = partial(_of_model, paths=options.readings, draws=options.draws)
         parts = list(pool.map(run, jobs))

@@ -17,20 +17,10 @@ from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
+from studies.real.schemes import TRAINED
 from studies.real.synthetic import HELD_OUT, exercises, preference, supervised
 from trueodds_service.prompts.formats import PAREN, ask
 
-# Of each scheme its stages: how it is trained, and on what.
-SCHEMES = {
-    "sft-format": [("sft", "format")],
-    "sft-choice": [("sft", "choice")],
-    "sft-mixed": [("sft", "mixed")],
-    "dpo-format": [("dpo", "format")],
-    "dpo-choice": [("dpo", "choice")],
-    "dpo-mixed": [("dpo", "mixed")],
-    # As models are aligned: taught to answer, then to prefer the better of two answers.
-    "sft-then-dpo": [("sft", "mixed"), ("dpo", "choice")],
-}
 STEPS, BATCH = 200, 32
 _LORA: dict[str, Any] = {"r": 16, "lora_alpha": 32, "target_modules": "all-linear"}
 
@@ -41,7 +31,7 @@ def align(base: Path, scheme: str, output: Path, steps: int, batch: int) -> dict
     tokenizer = AutoTokenizer.from_pretrained(base)
     model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     model = get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **_LORA))
-    for stage, (kind, on) in enumerate(SCHEMES[scheme]):
+    for stage, (kind, on) in enumerate(TRAINED[scheme]):
         seen = list(exercises(tokenizer, steps * batch, f"{scheme}/{stage}"))
         common: dict[str, Any] = {
             "output_dir": str(output / "trainer"),
@@ -100,7 +90,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m studies.real.align", description=__doc__)
     parser.add_argument("base", type=Path)
     parser.add_argument("output", type=Path)
-    parser.add_argument("--schemes", nargs="+", default=list(SCHEMES), choices=SCHEMES)
+    parser.add_argument("--schemes", nargs="+", default=list(TRAINED), choices=TRAINED)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--batch", type=int, default=BATCH)
     options = parser.parse_args()

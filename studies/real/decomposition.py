@@ -16,6 +16,8 @@ from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.core.fitting.fit import fit
 
 FITTED_ON = 50
+# Where nearly all questions have the same value, half precision tells too few apart.
+_LEAST = 100
 
 Mask = NDArray[np.bool_]
 
@@ -36,5 +38,6 @@ def decomposed(case: Case) -> dict[str, Any]:
             parts = [ece(confidence[h], right[h], counts[:, h]) for h in (low, ~low)]
             return np.asarray(parts[0] - parts[1])
 
-        found[name] = interval(more, len(others)) if 0 < low.sum() < len(low) else None
+        enough = _LEAST <= low.sum() <= len(low) - _LEAST
+        found[name] = interval(more, len(others)) if enough else None
     return found

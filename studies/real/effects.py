@@ -4,6 +4,7 @@ Intervals are over questions drawn anew, the same ones for what is compared.
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,16 +16,18 @@ from trueodds_service.core.metrics.bin_edges import DEFAULT_BINS
 from trueodds_service.core.metrics.reliability import null_ece
 
 Floats = NDArray[np.float64]
+# A model, and the way in which it was asked.
+Asked = tuple[str, str]
 _RESAMPLES = 1_000
 
 
-def table(readings: Readings, ways: Sequence[str]) -> list[dict[str, Any]]:
-    """A row for each model, way and task."""
+def table(readings: Readings) -> list[dict[str, Any]]:
+    """A row for each model, way and task of which something was asked."""
     return [
         {"model": model, "way": way, "task": task, **_row(readings.of(model, way, task))}
         for model in readings.models
-        for way in ways
-        for task in readings.tasks
+        for way in readings.ways(model)
+        for task in readings.asked(model, way)
     ]
 
 
@@ -47,53 +50,63 @@ def _row(answers: Answers) -> dict[str, Any]:
 
 
 def difference(
-    readings: Readings,
-    one: tuple[str, str],
-    other: tuple[str, str],
-    task: str,
-    measure: str = "ece",
+    readings: Readings, one: Asked, other: Asked, task: str, measure: str = "ece"
 ) -> dict[str, float]:
     """What one model and way has more of than another, on the same questions."""
-    first, second = readings.both(one, other, task)
-    found = [_judged(each) for each in (first, second)]
-
-    def less(counts: Floats) -> Floats:
-        before, after = (
-            _MEASURES[measure](confidence, right, counts) for right, confidence in found
-        )
-        return np.asarray(before - after)
-
-    return interval(less, len(first))
+    return _compared(readings, (one, other), task, np.subtract, measure)
 
 
 def gap_of_gaps(
-    readings: Readings, model: str, wide: tuple[str, str], narrow: tuple[str, str], task: str
+    readings: Readings, wide: Sequence[Asked], narrow: Sequence[Asked], task: str
 ) -> dict[str, float]:
-    """How much nearer a model's ECE in two ways is than in two others, on the same questions."""
-    parts = [readings.of(model, way, task) for way in (*wide, *narrow)]
-    common = set.intersection(*(set(each.place.tolist()) for each in parts))
-    kept = [each.take(np.isin(each.place, list(common))) for each in parts]
-    found = [_judged(each) for each in kept]
+    """How much nearer the ECEs of two are than those of two others, on the same questions."""
 
-    def nearer(counts: Floats) -> Floats:
-        a, b, c, d = (ece(confidence, right, counts) for right, confidence in found)
+    def nearer(a: Floats, b: Floats, c: Floats, d: Floats) -> Floats:
         return np.asarray(np.abs(a - b) - np.abs(c - d))
 
-    return interval(nearer, len(kept[0]))
+    return _compared(readings, (*wide, *narrow), task, nearer)
 
 
-def interval(
-    measure: Callable[[Floats], Floats], n: int, resamples: int = _RESAMPLES
+def above_all(
+    readings: Readings, one: Asked, others: Sequence[Asked], task: str
 ) -> dict[str, float]:
+    """What its ECE is above the highest of all others', on the same questions."""
+
+    def above(first: Floats, *rest: Floats) -> Floats:
+        return np.asarray(first - np.max(rest, axis=0))
+
+    return _compared(readings, (one, *others), task, above)
+
+
+def _compared(
+    readings: Readings,
+    asked: Sequence[Asked],
+    task: str,
+    of: Callable[..., Floats],
+    measure: str = "ece",
+) -> dict[str, float]:
+    """What is made ``of`` a measure of each, on the questions that all were asked."""
+    found = [_judged(each) for each in readings.common(asked, task)]
+
+    def made(counts: Floats) -> Floats:
+        return of(*(_MEASURES[measure](confidence, right, counts) for right, confidence in found))
+
+    return interval(made, len(found[0][0]))
+
+
+def interval(measure: Callable[[Floats], Floats], n: int) -> dict[str, float]:
     """A measure of n questions and its 95 % interval; it is given counts of them, (r, n)."""
-    rng = np.random.default_rng(0)
     value = float(measure(np.ones((1, n)))[0])
-    drawn = [
-        measure(rng.multinomial(n, np.full(n, 1 / n), size=100).astype(np.float64))
-        for _ in range(resamples // 100)
-    ]
+    drawn = [measure(part.astype(np.float64)) for part in np.split(_drawn(n), _RESAMPLES // 100)]
     low, high = np.percentile(np.concatenate(drawn), [2.5, 97.5])
     return {"mean": value, "low": float(low), "high": float(high), "n": n}
+
+
+@lru_cache(8)
+def _drawn(n: int) -> NDArray[np.uint16]:
+    """How often each of n questions is met when they are drawn anew, (resamples, n)."""
+    rng = np.random.default_rng(0)
+    return rng.multinomial(n, np.full(n, 1 / n), size=_RESAMPLES).astype(np.uint16)
 
 
 def ece(confidence: Floats, right: Floats, counts: Floats) -> Floats:

@@ -67,7 +67,8 @@ def cases(
 ) -> dict[str, Case]:
     """Of some tasks, or subjects of MMLU."""
     taught_in = f"{way.partition('/')[0]}/5"
-    return {task: Case(*readings.both((model, way), (teacher, taught_in), task)) for task in tasks}
+    asked = (model, way), (teacher, taught_in)
+    return {task: Case(*readings.common(asked, task)) for task in tasks}
 
 
 def rows(
@@ -136,7 +137,8 @@ def _each(
 
     for method in OWN:
         yield of(method.value, fit(method, data))
-    yield of(POOLED, pooled(data, prior))
+    if prior:
+        yield of(POOLED, pooled(data, prior))
     choice = scores.argmax(axis=1)
     said = answer_distribution(case.teacher.logprobs[held_out])[np.arange(len(choice)), choice]
     yield BASE_SCORE, said, choice == labels, np.nan

@@ -20,7 +20,7 @@ import yaml
 from numpy.typing import NDArray
 
 from studies.arrays import save_arrays
-from studies.real.tasks import SHOTS, Task, load
+from studies.real.tasks import SHOTS, Task, index, load
 from trueodds import Answer, AsyncClient, Example, Format, OrderCorrection
 from trueodds import Reading as Way
 from trueodds_demo.service import running
@@ -163,11 +163,7 @@ class Reading:
 
     def save(self, output: Path) -> None:
         """Half precision: a thousandth of a nat, about."""
-        arrays: dict[str, NDArray[Any]] = {
-            "tasks": np.array([task.name for task in self._tasks]),
-            "task": np.repeat(np.arange(len(self._tasks)), np.diff(self._starts)).astype(np.uint8),
-            "labels": np.array([label for task in self._tasks for label in task.labels], np.uint8),
-        }
+        arrays = index(self._tasks)
         for (model, way), found in self.found.items():
             for field in ("logprobs", "format", "mass"):
                 arrays[f"{model}/{way}/{field}"] = getattr(found, field).astype(np.float16)

@@ -1,16 +1,22 @@
 """What `studies.real.read` wrote: every model's answers to every question that it was asked."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from studies.results import RESULTS
+
 Floats = NDArray[np.float64]
 
 # The paper's tasks: MMLU is one, and so is each set of AGIEval.
 MMLU = "mmlu"
+# Those that are recorded: the service's, and those in conversations.
+READINGS = [RESULTS / "real.npz", RESULTS / "real_chat.npz"]
+# What a file says of its questions.
+_INDEX = {"tasks", "task", "labels"}
 
 
 @dataclass(frozen=True)
@@ -38,13 +44,20 @@ class Answers:
 
 
 class Readings:
-    """Of one or several files, which hold other models' answers to the same questions."""
+    """Of one or several files, which hold other models' answers to the same questions.
+
+    A model may have been asked less than others: fewer questions, or in fewer ways.
+    """
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self._arrays: dict[str, NDArray[np.generic]] = {}
         for path in paths:
             with np.load(path) as arrays:
-                self._arrays |= dict(arrays)
+                found = dict(arrays)
+            for key in _INDEX & self._arrays.keys():
+                if not np.array_equal(found[key], self._arrays[key]):
+                    raise ValueError(f"{path} is of other questions")
+            self._arrays |= found
         self.subjects: list[str] = [str(name) for name in self._arrays["tasks"]]
         self._task = self._arrays["task"].astype(np.int64)
         self._labels = self._arrays["labels"].astype(np.int64)
@@ -55,24 +68,29 @@ class Readings:
         names = (key.split("/")[0] for key in self._arrays if key.endswith("/format"))
         return list(dict.fromkeys(names))
 
-    @property
-    def ways(self) -> list[str]:
-        """In which all models were asked."""
-        asked = [key.removesuffix("/format") for key in self._arrays if key.endswith("/format")]
-        return list(dict.fromkeys(key.partition("/")[2] for key in asked))
+    def ways(self, model: str) -> list[str]:
+        """In which it was asked."""
+        asked = (key.removesuffix("/format") for key in self._arrays if key.endswith("/format"))
+        parts = (key.partition("/") for key in asked)
+        return [way for name, _, way in parts if name == model]
 
     @property
     def tasks(self) -> list[str]:
         """MMLU, and AGIEval's sets."""
         return list(dict.fromkeys(_task(name) for name in self.subjects))
 
+    def asked(self, model: str, way: str) -> list[str]:
+        """The tasks of which it was asked something."""
+        answered = np.unique(self._task[self._answered(model, way)])
+        return list(dict.fromkeys(_task(self.subjects[place]) for place in answered))
+
     def of(self, model: str, way: str, task: str) -> Answers:
         """The questions of a task, or of one subject of MMLU, that were asked in this way."""
         chosen = [place for place, name in enumerate(self.subjects) if task in (name, _task(name))]
         key = f"{model}/{way}"
         logprobs = self._arrays[f"{key}/logprobs"].astype(np.float64)
-        rows = np.flatnonzero(np.isin(self._task, chosen) & ~np.isnan(logprobs[:, 0]))
-        options = int((~np.isnan(logprobs[rows[0]])).sum())
+        rows = np.flatnonzero(np.isin(self._task, chosen) & self._answered(model, way))
+        options = int((~np.isnan(logprobs[rows])).any(axis=0).sum())
         prior = self._arrays.get(f"{key}/prior", np.full((len(self.subjects), options), np.nan))
         return Answers(
             # A model may rule an option out; what is left of it is next to nothing.
@@ -84,13 +102,15 @@ class Readings:
             prior.astype(np.float64)[self._task[rows], :options],
         )
 
-    def both(self, one: tuple[str, str], other: tuple[str, str], task: str) -> tuple[Answers, ...]:
-        """Two models' or ways' answers to the questions that both were asked."""
-        first, second = self.of(*one, task), self.of(*other, task)
-        return (
-            first.take(np.isin(first.place, second.place)),
-            second.take(np.isin(second.place, first.place)),
-        )
+    def common(self, asked: Sequence[tuple[str, str]], task: str) -> list[Answers]:
+        """What models answered, each asked in a way, to the questions that all of them were."""
+        found = [self.of(*each, task) for each in asked]
+        places = [each.place.tolist() for each in found]
+        shared = list(set(places[0]).intersection(*places[1:]))
+        return [each.take(np.isin(each.place, shared)) for each in found]
+
+    def _answered(self, model: str, way: str) -> NDArray[np.bool_]:
+        return ~np.isnan(self._arrays[f"{model}/{way}/format"].astype(np.float64))
 
 
 def _task(subject: str) -> str:

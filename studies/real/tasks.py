@@ -3,9 +3,14 @@
 import csv
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from trueodds import Example, Question
 
@@ -36,6 +41,18 @@ def load(data: Path, at_most: int | None = None) -> list[Task]:
     Questions are in an order of their own, so that the first of them are a sample of all.
     """
     return [_some(task, at_most) for task in (*_mmlu(data / "mmlu"), *_agieval(data / "agieval"))]
+
+
+def index(tasks: Sequence[Task]) -> dict[str, NDArray[Any]]:
+    """What a file of readings says of its questions: the tasks' names, each question's task, and
+    its right answer.
+    """
+    sizes = [len(task.asked) for task in tasks]
+    return {
+        "tasks": np.array([task.name for task in tasks]),
+        "task": np.repeat(np.arange(len(tasks)), sizes).astype(np.uint8),
+        "labels": np.array([label for task in tasks for label in task.labels], np.uint8),
+    }
 
 
 def _some(task: Task, at_most: int | None) -> Task:

@@ -21,9 +21,9 @@ class Claim:
     where: str
     measure: str
     holds: str
-    effect: float | None
-    ci_low: float | None
-    ci_high: float | None
+    effect: float
+    ci_low: float
+    ci_high: float
     n: int
     unit: str
 
@@ -47,8 +47,3 @@ def told(
     """A claim whose verdict does not follow from a sign."""
     effect, low, high = (float(found[end]) for end in ("mean", "low", "high"))
     return Claim(name, finding, where, measure, holds, effect, low, high, int(found["n"]), unit)
-
-
-def unknown(name: str, finding: str, where: str, why: str) -> Claim:
-    """What was not measured, and why."""
-    return Claim(name, finding, where, why, UNTOLD, None, None, None, 0, "")

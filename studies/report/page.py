@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from html import escape
 from io import StringIO
-from itertools import groupby
 from typing import Any
 
 import matplotlib as mpl
@@ -11,6 +10,7 @@ from matplotlib.figure import Figure
 
 from studies.figures import BLUE, GREEN, GREY, ORANGE
 from studies.report.claims import FAILS, HOLDS, Claim
+from studies.report.real import BASE, NAMES, WAYS
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem;
@@ -32,60 +32,57 @@ def written(claims: Sequence[Claim], real: dict[str, Any], large: dict[str, Any]
         f"<style>{_STYLE}</style><h1>The paper's findings, claim by claim</h1>",
         "<p>Effects have 95 % intervals. docs/study.md tells the story.</p>",
         _svg(_real_figure(real)),
-        "<p>Gemma 3 270M, pre-trained, and SmolLM2-135M-Instruct, plain and in conversations, "
-        "on 5,700 questions of MMLU.</p>",
+        "<p>Gemma 3 270M, pre-trained (dotted), seven ways of aligning it, and "
+        "SmolLM2-135M-Instruct, plain and in conversations, on 5,700 questions of MMLU.</p>",
         _svg(_large_figure(large)),
         "<p>Twelve large models on MMLU and HellaSwag: a map of confidence from few answers.</p>",
     ]
-    for finding, own in groupby(claims, key=lambda claim: claim.finding):
-        rows = "".join(map(_row, own))
+    for finding in dict.fromkeys(claim.finding for claim in claims):
+        rows = "".join(_row(claim) for claim in claims if claim.finding == finding)
         head = "<tr><th>where</th><th>measure</th><th>effect</th><th>n</th><th></th></tr>"
         parts.append(f"<h2>{escape(finding)}</h2><table>{head}{rows}</table>")
     return "\n".join([*parts, "</html>\n"])
 
 
 def _row(claim: Claim) -> str:
-    effect = (
-        f"{claim.effect:+.3f} ({claim.ci_low:+.3f} to {claim.ci_high:+.3f})".replace("-", "−")
-        if claim.effect is not None
-        else ""
-    )
-    amount = f"{claim.n:,} {claim.unit}" if claim.n else ""
+    effect = f"{claim.effect:+.3f} ({claim.ci_low:+.3f} to {claim.ci_high:+.3f})"
     kind = _CLASSES.get(claim.holds, "untold")
     where, measure = escape(claim.where), escape(claim.measure)
     return (
         f"<tr id='{escape(claim.id)}'><td>{where}</td><td>{measure}</td>"
-        f"<td class='number'>{effect}</td><td class='number'>{amount}</td>"
+        f"<td class='number'>{effect.replace('-', '−')}</td>"
+        f"<td class='number'>{claim.n:,} {claim.unit}</td>"
         f"<td class='{kind}'>{claim.holds}</td></tr>"
     )
 
 
 def _real_figure(real: dict[str, Any]) -> Figure:
-    """ECE by model and way, and after a temperature from five unlabelled questions."""
-    figure = Figure(figsize=(9, 3.2), layout="constrained")
-    axes = figure.subplots()
-    ways = ("letter/0", "letter/5", "paren/0", "paren/5")
-    shown = (("gemma", BLUE), ("smollm2", ORANGE), ("smollm2+chat", GREEN))
-    for place, (model, colour) in enumerate(shown):
-        rows = {r["way"]: r["ece"] for r in real["table"] if r["model"] == model}
-        at = [way + 0.2 * (place - 1) for way in range(len(ways))]
-        middle = [rows[way]["mean"] for way in ways]
-        ends = [
-            [m - rows[w]["low"] for m, w in zip(middle, ways, strict=True)],
-            [rows[w]["high"] - m for m, w in zip(middle, ways, strict=True)],
-        ]
-        axes.errorbar(at, middle, yerr=ends, fmt="o", color=colour, capsize=3, label=model)
-        after = {
-            r["way"]: r["ece"]
-            for r in real["posthoc"]
-            if (r["model"], r["n"], r["method"]) == (model, 5, "teacher_kl")
+    """ECE by model, zero-shot and after five shots, and after a temperature from five questions."""
+    figure = Figure(figsize=(9, 3.6), layout="constrained")
+    models = [model for model in NAMES if model in real["models"]]
+    places = range(len(models))
+    for axes, way in zip(figure.subplots(1, 2, sharex=True, sharey=True), WAYS, strict=True):
+        rows = {
+            row["model"]: row["ece"]
+            for row in real["table"]
+            if (row["way"], row["task"]) == (way, "mmlu")
         }
-        if after:
-            label = "with teacher_kl from 5" if place == 1 else None
-            axes.plot(at, [after[way] for way in ways], "_", color="black", ms=14, label=label)
-    axes.set_xticks(range(len(ways)), [way.replace("/", ", ") + " shots" for way in ways])
-    axes.set(ylabel="ECE", ylim=(0, None))
-    axes.spines[["top", "right"]].set_visible(False)
+        after = {
+            row["model"]: row["ece"]
+            for row in real["posthoc"]
+            if (row["way"], row["n"], row["method"]) == (way, 5, "teacher_kl")
+        }
+        found = [rows[model] for model in models]
+        ends = [[e["mean"] - e["low"] for e in found], [e["high"] - e["mean"] for e in found]]
+        middle = [each["mean"] for each in found]
+        axes.errorbar(middle, places, xerr=ends, fmt="o", color=ORANGE, capsize=3, label="raw")
+        left = [after.get(model, float("nan")) for model in models]
+        axes.plot(left, places, "D", color=BLUE, ms=5, label="teacher_kl from five")
+        axes.axvline(rows[BASE]["mean"], color="black", lw=0.8, ls=":")
+        axes.set(title=way.replace("/", ", ") + " shots", xlabel="ECE", xlim=(0, None))
+        axes.set_yticks(places, [NAMES[model] for model in models])
+        axes.spines[["top", "right"]].set_visible(False)
+    axes.invert_yaxis()
     axes.legend(frameon=False)
     return figure
 
@@ -104,7 +101,7 @@ def _large_figure(large: dict[str, Any]) -> Figure:
         axes.set(xscale="log", xlabel="answers", ylabel=measure.replace("brier", "Brier score"))
         axes.set_xticks([20, 50, 200, 1000], ["20", "50", "200", "1,000"])
         axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="upper right", bbox_to_anchor=(1, 0.95))
     return figure
 
 

@@ -1,33 +1,58 @@
-"""Claims about Gemma 3 270M, pre-trained, and SmolLM2-135M-Instruct, aligned, on MMLU."""
+"""Claims about Gemma 3 270M, what alignment makes of it, and SmolLM2-135M-Instruct, on MMLU."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from studies.intervals import over_units
-from studies.report.claims import FAILS, HOLDS, Claim, judged, told, unknown
+import numpy as np
+
+from studies.intervals import over_groups, over_units
+from studies.real.posthoc import SIGNS
+from studies.real.schemes import REALISTIC, SCHEMES, TRAINED
+from studies.report.claims import FAILS, HOLDS, UNTOLD, Claim, Interval, judged, told
 from trueodds_service.core.metrics.rate_intervals import wilson_interval
 
-WHERE = "real models, MMLU"
-_NAMES = {"smollm2": "SmolLM2", "smollm2+chat": "SmolLM2 in conversations", "gemma": "Gemma"}
-FROM = 5
-SCHEMES = ("sft-format", "sft-choice", "sft-mixed", "dpo-format", "dpo-choice", "dpo-mixed")
+BASE = "gemma"
+NAMES = {
+    BASE: "Gemma",
+    "sft-format": "SFT-Format",
+    "sft-choice": "SFT-Choice",
+    "sft-mixed": "SFT-Mixed",
+    "dpo-format": "DPO-Format",
+    "dpo-choice": "DPO-Choice",
+    "dpo-mixed": "DPO-Mixed",
+    REALISTIC: "SFT, then DPO",
+    "smollm2": "SmolLM2",
+    "smollm2+chat": "SmolLM2 in conversations",
+}
+# Aligned as models are, and not so that one thing is told from another.
+ALIGNED = ("smollm2", "smollm2+chat", REALISTIC)
+# The schemes were trained in this format; Gemma after five shots is what they are held against.
+WAYS = ("paren/0", "paren/5")
+# Half of what five shots do to Gemma's ECE; fixed before the schemes were read.
+NEAR = 0.03
+FROM, MANY = 5, 50
+# What may tell, and its name.
+MEASURES = {"format_probability": "p(F | x)", "option_mass": "the option mass"}
+# In intervals over fewer there is nothing to draw anew.
+_LEAST_UNITS = 4
+
+Cells = Mapping[tuple[str, str], Mapping[str, Any]]
 
 
 def claims(result: dict[str, Any]) -> Iterator[Claim]:
-    yield from _of_the_paper(result["effects"])
-    yield from _methods(result)
-    for scheme in SCHEMES:
-        yield unknown(
-            f"scheme-{scheme}",
-            "Format schemes stay near the pre-trained calibration, Choice and Mixed become "
-            "overconfident, DPO-Choice the most",
-            "Gemma, trained on the synthetic task",
-            "trained, and not read on MMLU: the GPU's time was spent (make study-real reads it)",
-        )
-    yield from _decomposition(result["decomposition"])
+    """All of them, by finding."""
+    effects = result["effects"]
+    yield from _pretrained(effects)
+    yield from _aligned(effects)
+    yield from schemes(effects)
+    yield from _repair(result["subjects"])
+    yield from _methods(_cells(result["posthoc"], FROM))
+    yield from _by_question(result["decomposition"])
+    yield from _by_variant(result["table"], result["posthoc"])
+    yield from _warnings(result["signs"])
 
 
-def _of_the_paper(effects: dict[str, Any]) -> Iterator[Claim]:
+def _pretrained(effects: dict[str, Any]) -> Iterator[Claim]:
     for way in ("letter", "paren"):
         yield judged(
             f"pretrained-icl-{way}",
@@ -47,68 +72,120 @@ def _of_the_paper(effects: dict[str, Any]) -> Iterator[Claim]:
         1,
         "questions",
     )
-    for key, found in effects["aligned_less_base"].items():
-        model, way = key.split(" ")
+    for model, found in effects["irrelevant_shots"].items():
+        yield judged(
+            f"irrelevant-shots-{model}",
+            "Five shots of another task lower the ECE, too (ours)",
+            f"{NAMES[model]}, paren",
+            "ECE after them less zero-shot",
+            found,
+            -1,
+            "questions",
+        )
+
+
+def _aligned(effects: dict[str, Any]) -> Iterator[Claim]:
+    for model, way, found in _of_models(effects["aligned_less_base"], ALIGNED):
         yield judged(
             f"aligned-worse-{model}-{way.replace('/', '-')}",
             "An aligned model has a higher ECE than a pre-trained one, zero-shot and five-shot",
-            f"{_NAMES[model]} beside Gemma, another family, {way}",
+            f"{NAMES[model]} beside Gemma, {_family(model)}, {way}",
             "ECE less Gemma's, asked alike",
             found,
             1,
             "questions",
         )
-    for key, found in effects["overconfidence"].items():
-        model, way = key.split(" ")
-        if model != "gemma":
-            yield judged(
-                f"overconfident-{model}-{way.replace('/', '-')}",
-                "An aligned model is overconfident, with shots and without",
-                f"{_NAMES[model]}, {way}",
-                "confidence less accuracy",
-                found,
-                1,
-                "questions",
-            )
-    for key, found in effects["shots"].items():
-        model, way = key.split(" ")
-        if model != "gemma":
-            yield told(
-                f"icl-does-not-repair-{model}-{way}",
-                "Worked examples do not repair an aligned model",
-                f"{_NAMES[model]}, {way}",
-                "ECE after five shots less zero-shot",
-                found,
-                FAILS if found["high"] < 0 else HOLDS,
-                "questions",
-            )
-
-
-def _methods(result: dict[str, Any]) -> Iterator[Claim]:
-    for model, way in dict.fromkeys((row["model"], row["way"]) for row in result["subjects"]):
-        own = [r for r in result["subjects"] if (r["model"], r["way"]) == (model, way)]
-        less = [row["teacher_kl"] - row["identity"] for row in own]
+    for model, way, found in _of_models(effects["overconfidence"], ALIGNED):
         yield judged(
-            f"teacher-repairs-{model}-{way.replace('/', '-')}",
-            "A temperature from five unlabelled questions and the pre-trained model repairs it",
-            f"{_NAMES[model]}, {way}, each subject by itself",
-            "ECE after teacher_kl less raw, mean of 100 draws",
-            over_units(less),
-            -1,
-            "subjects",
+            f"overconfident-{model}-{way.replace('/', '-')}",
+            "An aligned model is overconfident, with shots and without",
+            f"{NAMES[model]}, {way}",
+            "confidence less accuracy",
+            found,
+            1,
+            "questions",
         )
-        better = sum(each < 0 for each in less) / len(less)
-        low, high = wilson_interval(better, len(less))
+    for model, way, found in _of_models(effects["shots"], ALIGNED):
         yield told(
-            f"teacher-repairs-every-{model}-{way.replace('/', '-')}",
-            "It is the only method that improves on all tasks",
-            f"{_NAMES[model]}, {way}, each subject by itself",
-            "share of subjects whose mean ECE falls",
-            {"mean": better, "low": float(low), "high": float(high), "n": len(less)},
-            HOLDS if better == 1 else FAILS,
-            "subjects",
+            f"icl-does-not-repair-{model}-{way}",
+            "Worked examples do not repair an aligned model",
+            f"{NAMES[model]}, {way}",
+            "ECE after five shots less zero-shot",
+            found,
+            FAILS if found["high"] < 0 else HOLDS,
+            "questions",
         )
-    cells = _cells(result["posthoc"])
+
+
+def schemes(effects: dict[str, Any]) -> Iterator[Claim]:
+    """What the paper says of Format, and of Choice and Mixed."""
+    near, sure = (effects[f"{name}_after_shots"] for name in ("aligned", "overconfidence"))
+    for scheme, way, found in _of_models(near, ("sft-format", "dpo-format"), WAYS):
+        yield told(
+            f"scheme-{scheme}-{way.replace('/', '-')}",
+            "Format schemes stay near the pre-trained calibration after five shots",
+            f"{NAMES[scheme]}, {way}",
+            f"ECE less Gemma's after five shots; near is {NEAR}",
+            found,
+            _within(found, NEAR),
+            "questions",
+        )
+    others = [scheme for scheme in SCHEMES if not scheme.endswith("format")]
+    for scheme, way, found in _of_models(sure, others, WAYS):
+        yield judged(
+            f"scheme-{scheme}-{way.replace('/', '-')}",
+            "Choice and Mixed schemes become overconfident",
+            f"{NAMES[scheme]}, {way}",
+            "confidence less accuracy, less Gemma's after five shots",
+            found,
+            1,
+            "questions",
+        )
+    for way in WAYS:
+        yield judged(
+            f"scheme-worst-{way.replace('/', '-')}",
+            "DPO-Choice is the worst of the schemes",
+            way,
+            "its ECE less the highest of the five others'",
+            effects["dpo_choice_above_all"][way],
+            1,
+            "questions",
+        )
+
+
+def _repair(rows: list[dict[str, Any]]) -> Iterator[Claim]:
+    """By the teacher's temperature, of each subject and set by itself."""
+    less: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        of_model = less.setdefault(row["model"], {})
+        of_model.setdefault(row["way"], []).append(row["teacher_kl"] - row["identity"])
+    for model, ways in less.items():
+        for way, found in ways.items():
+            yield judged(
+                f"teacher-repairs-{model}-{way.replace('/', '-')}",
+                "A temperature from five unlabelled questions and the pre-trained model repairs it",
+                f"{NAMES[model]}, {way}, teacher of {_family(model)}",
+                "ECE after teacher_kl less raw, mean of 20 draws",
+                over_units(found),
+                -1,
+                "subjects",
+            )
+    for model, ways in less.items():
+        each = np.array([value for found in ways.values() for value in found])
+        share = float(np.mean(each < 0))
+        low, high = wilson_interval(share, len(each))
+        yield told(
+            f"teacher-repairs-every-{model}",
+            "It improves on every task",
+            f"{NAMES[model]}, {' and '.join(ways)}",
+            "share of subjects whose mean ECE falls",
+            {"mean": share, "low": float(low), "high": float(high), "n": len(each)},
+            HOLDS if share == 1 else FAILS,
+            "subjects and ways",
+        )
+
+
+def _methods(cells: Cells) -> Iterator[Claim]:
     for name, other, finding, sign in (
         ("temperature", "teacher_kl", "Five labels serve a temperature worse than the teacher", 1),
         ("kde", "identity", "KDE from five labels can be worse than nothing", 1),
@@ -126,38 +203,128 @@ def _methods(result: dict[str, Any]) -> Iterator[Claim]:
             "A teacher that is calibrated first by the same labels: better",
             -1,
         ),
+        (
+            "teacher_kl after PriDe",
+            "teacher_kl",
+            "The labels' prior divided out before the fit: better (PriDe)",
+            -1,
+        ),
     ):
-        less = [found[name] - found[other] for found in cells if name in found]
-        if less:
+        found = {
+            key: methods[name] - methods[other] for key, methods in cells.items() if name in methods
+        }
+        for where, values, unit in _grouped(found):
             yield judged(
-                f"{name.replace(' ', '-')}-{other}".replace("'", "").replace(",", ""),
+                _id(f"{name} {other} {where.partition(',')[0]}"),
                 finding,
-                "SmolLM2, plain and in conversations, four ways to ask; n = 5",
+                f"{where}; n = 5",
                 f"ECE with {name} less with {other}",
-                over_units(less),
+                over_units(values),
                 sign,
-                "models and ways",
+                unit,
             )
 
 
-def _cells(rows: list[dict[str, Any]]) -> list[dict[str, float]]:
-    """ECE by method from five questions, of each model and way."""
+def _by_question(rows: list[dict[str, Any]]) -> Iterator[Claim]:
+    """Does p(F | x), or the option mass, tell which question a temperature can repair?"""
+    for measure, name in MEASURES.items():
+        found = {(r["model"], r["way"]): r[measure]["mean"] for r in rows if r[measure]}
+        for where, values, unit in _grouped(found):
+            yield judged(
+                _id(f"{measure} tells questions {where.partition(',')[0]}"),
+                f"Where {name} is low a temperature repairs less (ours)",
+                where,
+                f"ECE left where {name} is below its median less above",
+                over_units(values),
+                1,
+                unit,
+            )
+
+
+def _by_variant(rows: list[dict[str, Any]], posthoc: list[dict[str, Any]]) -> Iterator[Claim]:
+    """Does it tell which variant, asked in which way?"""
+    left = _ranks({key: cell["teacher_kl"] for key, cell in _cells(posthoc, MANY).items()})
+    for measure, name in MEASURES.items():
+        said = {(r["model"], r["way"]): r[measure] for r in rows if r["task"] == "mmlu"}
+        place = _ranks(said)
+        of_models = [
+            np.array([(place[key], left[key]) for key in left if key[0] == model])
+            for model in TRAINED
+        ]
+        yield judged(
+            _id(f"{measure} tells variants"),
+            f"A variant that is asked so that {name} is low is repaired less (ours)",
+            "Gemma's variants, four ways to ask",
+            f"rank correlation of {name} and the ECE left from {MANY} questions",
+            over_groups(of_models, lambda ranks: float(np.corrcoef(ranks.T)[0, 1])),
+            -1,
+            "models",
+        )
+
+
+def _warnings(signs: dict[str, Any]) -> Iterator[Claim]:
+    """Where no fit harmed, or all did, there is nothing to warn of."""
+    for sign in SIGNS:
+        if sign in signs:
+            ranks = signs[sign]["auroc"]
+            yield judged(
+                _id(f"warns {sign}"),
+                "A label-free sign tells a teacher's fit that harms from one that does not (ours)",
+                f"{sign}; {signs['harmful']:.1%} of {signs['fits']:,} fits harm",
+                "area under the ROC curve, less a half",
+                {k: v if k == "n" else v - 0.5 for k, v in ranks.items()},
+                1,
+                "models",
+            )
+
+
+def _of_models(
+    found: Mapping[str, Interval], models: Collection[str], ways: Collection[str] = ()
+) -> Iterator[tuple[str, str, Interval]]:
+    """Model, way and effect, of some."""
+    for key, each in found.items():
+        model, way = key.split(" ")
+        if model in models and (not ways or way in ways):
+            yield model, way, each
+
+
+def _cells(rows: list[dict[str, Any]], n: int) -> Cells:
+    """ECE by method from n questions, of each model and way."""
     cells: dict[tuple[str, str], dict[str, float]] = {}
     for row in rows:
-        if row["n"] == FROM:
+        if row["n"] == n:
             cells.setdefault((row["model"], row["way"]), {})[row["method"]] = row["ece"]
-    return list(cells.values())
+    return cells
 
 
-def _decomposition(found: list[dict[str, Any]]) -> Iterator[Claim]:
-    for each in found:
-        if each["format_probability"]:
-            yield judged(
-                f"format-tells-{each['model']}-{each['way'].replace('/', '-')}",
-                "Where p(F | x) is low a temperature repairs less (ours)",
-                f"{_NAMES[each['model']]}, {each['way']}",
-                "ECE left where p(F | x) is below its median less above",
-                each["format_probability"],
-                1,
-                "questions",
-            )
+def _grouped(found: Mapping[tuple[str, str], float]) -> Iterator[tuple[str, list[float], str]]:
+    """Of a value for each model and way: Gemma's seven, each its ways' mean, and SmolLM2."""
+    of_model = {m: [v for (model, _), v in found.items() if model == m] for m in TRAINED}
+    ours = [float(np.mean(values)) for values in of_model.values() if values]
+    others = [value for (model, _), value in found.items() if model not in TRAINED]
+    if len(ours) >= _LEAST_UNITS:
+        yield "Gemma's variants, teacher of their own family", ours, "models"
+    if len(others) >= _LEAST_UNITS:
+        yield "SmolLM2, plain and in conversations, teacher of another", others, "ways to ask"
+
+
+def _within(found: Interval, margin: float) -> str:
+    """Of a claim that an effect is next to none."""
+    low, high = found["low"], found["high"]
+    if -margin < low and high < margin:
+        return HOLDS
+    return FAILS if low > margin or high < -margin else UNTOLD
+
+
+def _ranks(values: Mapping[tuple[str, str], float]) -> dict[tuple[str, str], int]:
+    """Of the variants alone."""
+    values = {key: value for key, value in values.items() if key[0] in TRAINED}
+    return {key: rank for rank, key in enumerate(sorted(values, key=lambda key: values[key]))}
+
+
+def _family(model: str) -> str:
+    return "its own family" if model in TRAINED else "another family"
+
+
+def _id(text: str) -> str:
+    return "-".join("".join(c if c.isalnum() else " " for c in text.replace("'", "")).split())
