@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from studies.arrays import save_arrays
 from studies.demo_pair import MODEL_FOLDERS
 from studies.measures import HeldOut, over_draws
-from studies.methods import pooled, temperature_of
+from studies.methods import temperature_of
 from studies.option_pooling import Cell, prior_by_options
 from studies.reader import Reader
 from studies.results import RESULTS, save
@@ -32,8 +32,8 @@ from trueodds_service.core.arrays.distributions import softmax
 from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.core.calibrators.temperature import TemperatureScaling
 from trueodds_service.core.fitting.data import FitData
-from trueodds_service.core.fitting.fit import Fitted, fit
-from trueodds_service.core.fitting.pooling import pooled_prior, task_estimate
+from trueodds_service.core.fitting.fit import fit
+from trueodds_service.core.fitting.pooling import pooled_prior, pooled_temperature, task_estimate
 from trueodds_service.prompts.formats import DECISION, PAREN
 from trueodds_service.prompts.question import Kind, letters
 
@@ -66,8 +66,8 @@ MEASURES = ("ece", "odds_ece", "nll", "divergence")
 
 # Simulated: slopes in ln n, and the scatter of a model's log T around the line.
 SIMULATED = (2, 3, 4)
-SIMULATED_DRAWS = 20
-SCENARIOS = ((0.0, 0.05), (-0.5, 0.05), (0.5, 0.05), (0.0, 0.35), (-0.5, 0.35))
+SIMULATED_DRAWS = 10
+SCENARIOS = ((0.0, 0.05), (-0.5, 0.05), (0.0, 0.35), (-0.5, 0.35))
 TEMPERATURE, MANY = 2.5, 20_000
 
 Floats = NDArray[np.float64]
@@ -199,24 +199,30 @@ def temperatures(
     order = [list(known)[place] for place in rng.permutation(len(known))]
     methods: dict[str, dict[TypedCell, float]] = {}
 
-    def put(name: str, cell: TypedCell, fitted: Fitted) -> None:
-        methods.setdefault(name, {})[cell] = temperature_of(fitted) or 1.0
+    def put(name: str, cell: TypedCell, temperature: float | None) -> None:
+        """Without a prior the cell's own, as the service has it."""
+        alone = methods[ALONE][cell] if temperature is None else temperature
+        methods.setdefault(name, {})[cell] = alone
 
     for cell, data in drawn.items():
         alike = {each: told for each, told in known.items() if each.kind == cell.kind}
         newest = {each.task: alike[each] for each in order if each in alike}
         newest.pop(cell.task, None)
-        put(ALONE, cell, fit(Method.TEACHER_KL, data))
+        put(ALONE, cell, _taught(data))
         whole = [each for other, each in drawn.items() if _any_options(other) == _any_options(cell)]
-        put("one T a task", cell, fit(Method.TEACHER_KL, _joined(whole)))
-        put(AS_IT_IS, cell, pooled(data, pooled_prior(list(newest.values()))))
-        put(BY_OPTIONS, cell, pooled(data, prior_by_options(alike, cell)))
+        put("one T a task", cell, _taught(_joined(whole)))
+        put(AS_IT_IS, cell, pooled_temperature(data, pooled_prior(list(newest.values()))))
+        put(BY_OPTIONS, cell, pooled_temperature(data, prior_by_options(alike, cell)))
         flat = prior_by_options(alike, cell, slope=0)
-        put(f"{BY_OPTIONS}: without the slope", cell, pooled(data, flat))
+        put(f"{BY_OPTIONS}: without the slope", cell, pooled_temperature(data, flat))
         foreign = prior_by_options(alike, cell, task_share=0)
-        put(f"{BY_OPTIONS}: without the task", cell, pooled(data, foreign))
+        put(f"{BY_OPTIONS}: without the task", cell, pooled_temperature(data, foreign))
         if len({each.kind for each in drawn}) > 1:
-            put(f"{BY_OPTIONS}: and types", cell, pooled(data, prior_by_options(known, cell)))
+            put(
+                f"{BY_OPTIONS}: and types",
+                cell,
+                pooled_temperature(data, prior_by_options(known, cell)),
+            )
     return methods
 
 
@@ -224,10 +230,7 @@ def simulated(slope: float, scatter: float, rng: np.random.Generator) -> dict[st
     """The error of log T, root mean square, in a world whose temperatures do follow ln n."""
     worlds = {options: World(options=options) for options in SIMULATED}
     # Noise of their own gives the models a temperature that is not quite the world's.
-    offsets = {
-        options: temperature_of(fit(Method.TEACHER_KL, world.draw(rng, MANY, 0.0)[0])) or 1.0
-        for options, world in worlds.items()
-    }
+    offsets = {options: _taught(world.draw(rng, MANY, 0.0)[0]) for options, world in worlds.items()}
     errors: dict[str, list[float]] = {}
     for _ in range(SIMULATED_DRAWS):
         best, drawn = {}, {}
@@ -242,6 +245,10 @@ def simulated(slope: float, scatter: float, rng: np.random.Generator) -> dict[st
         for name, found in temperatures(drawn, rng).items():
             errors.setdefault(name, []).extend(math.log(found[cell]) - best[cell] for cell in best)
     return {name: float(np.sqrt(np.mean(np.square(each)))) for name, each in errors.items()}
+
+
+def _taught(data: FitData) -> float:
+    return temperature_of(fit(Method.TEACHER_KL, data)) or 1.0
 
 
 @dataclass(frozen=True)

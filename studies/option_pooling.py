@@ -12,6 +12,7 @@ options, this prior is that one.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ SLOPE = 0.5
 # How much of the scatter is the task's, and not the cell's: nothing is known, so a half.
 TASK_SHARE = 0.5
 
-_HALVINGS = 60
+_HALVINGS = 40
 
 Floats = NDArray[np.float64]
 
@@ -36,6 +37,9 @@ class Cell:
 
     task: str
     options: int
+
+
+AnyCell = TypeVar("AnyCell", bound=Cell)
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,8 @@ class _Known:
 
 
 def prior_by_options(
-    estimates: Mapping[Cell, TaskEstimate],
-    of: Cell,
+    estimates: Mapping[AnyCell, TaskEstimate],
+    of: AnyCell,
     *,
     slope: float = SLOPE,
     task_share: float = TASK_SHARE,
