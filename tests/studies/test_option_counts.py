@@ -21,7 +21,8 @@ def test_of_fewer_options_the_answer_is_one_in_the_order_that_they_had(answer, s
     whole = example(answer)
     said = whole.question.options[answer]
     found = [fewer(whole, options, seed) for options in (2, 3, 4)]
-    assert found[-1] == whole
+    assert (found[-1].question, found[-1].answer) == (whole.question, answer)
+    assert found[-1].distribution == pytest.approx(ODDS)
     for options, each in zip((2, 3, 4), found, strict=True):
         assert each.question.options[each.answer] == said
         assert list(each.question.options) == sorted(each.question.options)
