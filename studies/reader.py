@@ -20,7 +20,7 @@ from trueodds_demo.world import Example
 from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.errors import InvalidInput
 from trueodds_service.prompts.formats import Format, answer, ask
-from trueodds_service.prompts.question import ChatPrompt, Question, Shot
+from trueodds_service.prompts.question import ChatPrompt, Kind, Question, Shot
 from trueodds_service.prompts.reading import Reading as Way
 from trueodds_service.prompts.tokenizer import PromptTokenizer
 
@@ -52,6 +52,10 @@ class Reader:
         self._model = model.eval().to(self._device)
         longest: int = model.config.max_position_embeddings
         self._tokenizer = PromptTokenizer.load(folder, longest - 1)
+
+    def decision_labels(self, kind: Kind, count: int) -> tuple[str, ...]:
+        """The labels that the service would give so many options of a decision."""
+        return self._tokenizer.decision_labels(kind, count)
 
     def read(
         self,

@@ -110,6 +110,40 @@ def ablations() -> Iterator[str]:
     return _table(("variant", *head), cells)
 
 
+def option_counts() -> Iterator[str]:
+    """Means of every method in both ways of asking, and what each differs from the service's."""
+    cells = []
+    for way, found in load("option_counts")["ways"].items():
+        for name, method in found["methods"].items():
+            means = (f"{method['mean'][each]:.4f}" for each in _OPTION_MEASURES)
+            less = method["less"].get("teacher_pooled")
+            told = [
+                f"{_tens(less[each]['mean'])} ({_span(less[each]['over_draws'])})" if less else ""
+                for each in _OPTION_MEASURES
+            ]
+            cells.append((way, name, *means, *told))
+    head = ("asked as", "method", "ECE", "NLL", "KL", "ECE: less teacher_pooled", "NLL", "KL")
+    return _table(head, cells)
+
+
+def option_lines() -> Iterator[str]:
+    """The error of log T in simulated worlds."""
+    rows = load("option_counts")["simulated"]
+    methods = list(rows[0]["error"])
+    cells = [
+        (
+            f"{row['slope']:+.1f}".replace("-", "−"),
+            row["scatter"],
+            *(f"{row['error'][name]:.3f}" for name in methods),
+        )
+        for row in rows
+    ]
+    return _table(("slope in ln n", "scatter", *methods), cells)
+
+
+_OPTION_MEASURES = ("ece", "nll", "divergence")
+
+
 def formats() -> Iterator[str]:
     """Means over the tasks, for each model and way of asking."""
     groups: dict[tuple[str, str, int], list[dict[str, Any]]] = {}
@@ -187,7 +221,17 @@ def _span(ends: Sequence[float]) -> str:
 
 def main() -> None:
     """Prints them all."""
-    pages = (few_shot, by_task, demo, paired, safety, ablations, formats)
+    pages = (
+        few_shot,
+        by_task,
+        demo,
+        paired,
+        safety,
+        ablations,
+        formats,
+        option_counts,
+        option_lines,
+    )
     for each in (*pages, cascade_rules, cascade_pairs):
         print(f"{each.__name__}:", *each(), "", sep="\n")
 
