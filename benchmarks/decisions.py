@@ -189,7 +189,9 @@ def _model(folder: Path) -> Path:
 def _states(weights: Path, count: int) -> list[str]:
     """Texts of 600 tokens, each of which begins as no other does."""
     tokenizer = AutoTokenizer.from_pretrained(weights)
-    ids = tokenizer("\n".join(corpus.prose()), verbose=False)["input_ids"]
+    # Prose that names a control token is refused.
+    prose = [each for each in corpus.prose() if "<|" not in each]
+    ids = tokenizer("\n".join(prose), verbose=False)["input_ids"]
     # Where there is less prose than that, it comes again, a few tokens later.
     starts = [
         (number * STATE_TOKENS + 7 * (number * STATE_TOKENS // len(ids)))
