@@ -218,7 +218,23 @@ async def test_steps_are_longer_where_so_many_wait_that_it_makes_no_difference(b
         left = 10 * (401 - len(bench.done)) / Bench.RATE
         await bench.step()
         assert bench.steps[-1] / Bench.RATE <= max(2 * STEP, left / 4) + 0.011
-    assert len(bench.steps) < 16, "of a tenth of a second each they would be forty"
+    assert max(bench.steps) <= 10 * STEP * Bench.RATE
+    assert len(bench.steps) < 16, "of two tenths of a second each they would be twenty"
+
+
+async def test_steps_are_short_while_another_tenant_asks(bench):
+    await bench.ask("warm", tenant="many")
+    await bench.step()
+    await bench.ask(*named("many", 400), tenant="many")
+    for number in range(10):
+        await bench.ask(f"few{number}", tenant="few")
+        await bench.step()
+        await bench.ask(f"more{number}", tenant="many")
+    assert max(bench.steps[2:]) <= 2 * STEP * Bench.RATE + 10
+    bench.now += 10
+    await bench.step()
+    await bench.step()
+    assert bench.steps[-1] > 3 * STEP * Bench.RATE
 
 
 async def test_with_none_of_its_kind_in_the_engine_it_is_seen_anew_how_long_that_takes(bench):

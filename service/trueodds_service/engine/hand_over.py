@@ -16,13 +16,15 @@ from trueodds_service.engine.pace import Pace
 from trueodds_service.errors import Exhausted, Expired
 from trueodds_service.fair import FairQueue
 
-# So long after the last lone question bulk makes room for the next one.
+# So long after the last lone question bulk makes room for the next one, and so long after another
+# tenant's last one a tenant's own for its next.
 _LINGER_SECONDS = 2.0
 # Steps of lone questions that an engine has at once: it takes up the second as it ends the first.
 _STEPS = 2
-# Where many lone questions wait, a step may take such a part of their wait, which is then hardly
-# longer; and an engine gets more done in long steps.
-_PART_OF_WAIT = 1 / 8
+# An engine gets more done in long steps. Where many lone questions of one tenant wait, a step may
+# take such a part of their wait, which is then hardly longer, and is so many times as long at
+# most: another tenant may come.
+_PART_OF_WAIT, _LONGER = 1 / 8, 5
 
 _Turn: TypeAlias = "asyncio.Future[None]"
 
@@ -40,9 +42,9 @@ class HandOver:
     """Lets requests into an engine. Use it inside one event loop.
 
     Of lone questions and of bulk, each, ``most_requests`` are in the engine at once. While lone
-    questions come, steps take about ``step_seconds``, and longer only where so many wait that it
-    makes no difference: how much that is, is measured. Of bulk one is let in whatever it costs, so
-    that it does not starve, and of lone questions two, so that the engine has a next one.
+    questions come, steps take about ``step_seconds``: what that is, is measured. They are longer
+    where so many of one tenant wait that it makes no difference. Of bulk one is let in whatever it
+    costs, so that it does not starve, and of lone questions two: the engine then has a next one.
     """
 
     def __init__(
@@ -55,7 +57,8 @@ class HandOver:
         self._clock = clock
         self._hurried, self._bulk = _Line(), _Line()
         self._pace = Pace(step_seconds, clock)
-        self._asked_at = -_LINGER_SECONDS
+        self._asked_at = self._others_asked_at = -_LINGER_SECONDS
+        self._tenant: str | None = None
 
     @asynccontextmanager
     async def turn(self, tokens: int, *, in_bulk: bool) -> AsyncIterator[None]:
@@ -66,7 +69,7 @@ class HandOver:
         """
         line = self._bulk if in_bulk else self._hurried
         if not in_bulk:
-            self._asked_at = self._clock()
+            self._asked(caller.current().tenant)
         if line.waiting or not self._fits(line, tokens):
             await self._wait(line, tokens)
         else:
@@ -109,6 +112,13 @@ class HandOver:
     @property
     def _others_wait(self) -> bool:
         return bool(self._hurried.waiting or self._bulk.waiting)
+
+    def _asked(self, tenant: str) -> None:
+        """A lone question has come."""
+        self._asked_at = self._clock()
+        if self._tenant not in (None, tenant):
+            self._others_asked_at = self._asked_at
+        self._tenant = tenant
 
     async def _wait(self, line: _Line, tokens: int) -> None:
         owner = caller.current().tenant
@@ -155,12 +165,19 @@ class HandOver:
         if line.requests >= self._most:
             return False
         if line is self._hurried:
-            step = max(self._pace.step_tokens, _PART_OF_WAIT * line.waiting.size)
-            return line.tokens + tokens <= _STEPS * step
+            return line.tokens + tokens <= _STEPS * self._step_tokens
         if self._clock() - self._asked_at >= _LINGER_SECONDS and not self._hurried.requests:
             return True
         under_way = self._hurried.tokens + self._bulk.tokens
         return not self._hurried.waiting and under_way + tokens <= self._pace.step_tokens
+
+    @property
+    def _step_tokens(self) -> float:
+        """Of a step of lone questions."""
+        step = self._pace.step_tokens
+        if self._clock() - self._others_asked_at < _LINGER_SECONDS:
+            return step
+        return max(step, min(_PART_OF_WAIT * self._hurried.waiting.size, _LONGER * step))
 
     def _enter(self, line: _Line, tokens: int) -> None:
         self._pace.entered()
