@@ -58,17 +58,17 @@ def main() -> None:
     options = parser.parse_args()
     settings = VllmSettings.model_validate({"max_tokens": CONTEXT, **options.engine})
     weights = _model(CACHE / "qwen3")
-    each_of = {callers: CALLERS[callers] for callers in options.callers}
-    needed = sum(callers * each for callers, each in each_of.items()) * len(options.questions)
+    needed = sum(callers * CALLERS[callers] for callers in options.callers)
+    needed *= len(options.questions)
     states = iter(_states(weights, needed * (options.rounds + 1)))
     rows = []
     with closing(OpenAi(weights, settings)) as vllm, _service(weights, settings) as door:
         systems = {"vllm": (vllm.url, vllm.model), "service": (door, MODEL)}
-        for callers, each in each_of.items():
+        for callers in options.callers:
             for questions in options.questions:
                 found: dict[str, list[_Found]] = {name: [] for name in systems}
                 for number in range(options.rounds + 1):
-                    asked = [next(states) for _ in range(callers * each)]
+                    asked = [next(states) for _ in range(callers * CALLERS[callers])]
                     for name in sorted(systems, reverse=bool(number % 2)):
                         url, model = systems[name]
                         bodies = [_body(model, state, questions) for state in asked]

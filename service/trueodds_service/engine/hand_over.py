@@ -16,8 +16,8 @@ from trueodds_service.engine.pace import Pace
 from trueodds_service.errors import Exhausted, Expired
 from trueodds_service.fair import FairQueue
 
-# So long after the last lone question bulk makes room for the next one, and so long after another
-# tenant's last one a tenant's own for its next.
+# So long after the last lone question bulk makes room for the next one; and so long after one of
+# another tenant than the one before, these make room for each other's.
 _LINGER_SECONDS = 2.0
 # Steps of lone questions that an engine has at once: it takes up the second as it ends the first.
 _STEPS = 2
@@ -31,8 +31,12 @@ _Turn: TypeAlias = "asyncio.Future[None]"
 
 @dataclass(slots=True)
 class _Line:
-    """Lone questions, or bulk: what waits, and how much of it is in the engine."""
+    """Lone questions, or bulk: what waits, and how much of it is in the engine.
 
+    ``least`` are let in whatever they cost.
+    """
+
+    least: int
     waiting: FairQueue[_Turn] = field(default_factory=FairQueue)
     requests: int = 0
     tokens: int = 0
@@ -55,9 +59,9 @@ class HandOver:
     ) -> None:
         self._most = most_requests
         self._clock = clock
-        self._hurried, self._bulk = _Line(), _Line()
+        self._hurried, self._bulk = _Line(_STEPS), _Line(1)
         self._pace = Pace(step_seconds, clock)
-        self._asked_at = self._others_asked_at = -_LINGER_SECONDS
+        self._asked_at = self._tenant_changed_at = -_LINGER_SECONDS
         self._tenant: str | None = None
 
     @asynccontextmanager
@@ -117,7 +121,7 @@ class HandOver:
         """A lone question has come."""
         self._asked_at = self._clock()
         if self._tenant not in (None, tenant):
-            self._others_asked_at = self._asked_at
+            self._tenant_changed_at = self._asked_at
         self._tenant = tenant
 
     async def _wait(self, line: _Line, tokens: int) -> None:
@@ -160,10 +164,10 @@ class HandOver:
                     turn.set_result(None)
 
     def _fits(self, line: _Line, tokens: int) -> bool:
-        if line.requests < min(_STEPS if line is self._hurried else 1, self._most):
-            return True
         if line.requests >= self._most:
             return False
+        if line.requests < line.least:
+            return True
         if line is self._hurried:
             return line.tokens + tokens <= _STEPS * self._step_tokens
         if self._clock() - self._asked_at >= _LINGER_SECONDS and not self._hurried.requests:
@@ -175,7 +179,7 @@ class HandOver:
     def _step_tokens(self) -> float:
         """Of a step of lone questions."""
         step = self._pace.step_tokens
-        if self._clock() - self._others_asked_at < _LINGER_SECONDS:
+        if self._clock() - self._tenant_changed_at < _LINGER_SECONDS:
             return step
         return max(step, min(_PART_OF_WAIT * self._hurried.waiting.size, _LONGER * step))
 
