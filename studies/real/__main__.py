@@ -26,7 +26,9 @@ DRAWS = 100
 BY_SUBJECT, FROM, LEAST, SHARE = ("paren/0", "paren/5"), 5, 45, 5
 
 
-def _of_model(job: tuple[str, str], paths: list[Path], draws: int) -> dict[str, Any]:
+def _of_model(
+    job: tuple[str, str], paths: list[Path], draws: int, subject_draws: int
+) -> dict[str, Any]:
     """One aligned model's methods, fits and decomposition, asked in one way."""
     model, way = job
     readings = Readings(paths)
@@ -37,7 +39,7 @@ def _of_model(job: tuple[str, str], paths: list[Path], draws: int) -> dict[str, 
     if way in BY_SUBJECT:
         by_itself = cases(readings, model, way, BASE, readings.subjects)
         enough = {k: case for k, case in by_itself.items() if len(case.own) >= FROM + LEAST}
-        each = [same | row for row in subjects(enough, max(1, draws // SHARE), FROM)]
+        each = [same | row for row in subjects(enough, subject_draws, FROM)]
     return {
         "subjects": each,
         "posthoc": [same | row for row in table],
@@ -112,18 +114,19 @@ def main() -> None:
     options = parser.parse_args()
     started = time.perf_counter()
     readings = Readings(options.readings)
+    draws = {"draws": options.draws, "subject_draws": max(1, options.draws // SHARE)}
     jobs = [(model, way) for way in CALIBRATED for model in readings.models if model != BASE]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         table = pool.submit(effects.table, readings)
         compared = pool.submit(_effects, readings)
-        run = partial(_of_model, paths=options.readings, draws=options.draws)
+        run = partial(_of_model, paths=options.readings, **draws)
         parts = list(pool.map(run, jobs))
         fits = [fit for part in parts for fit in part["fits"]]
         synthetic = RESULTS / "real_synthetic.json"
         result = {
             "models": readings.models,
             "base": BASE,
-            "draws": options.draws,
+            **draws,
             "synthetic": json.loads(synthetic.read_text()) if synthetic.exists() else {},
             "table": table.result(),
             "effects": compared.result(),

@@ -45,7 +45,7 @@ def claims(result: dict[str, Any]) -> Iterator[Claim]:
     yield from _pretrained(effects)
     yield from _aligned(effects)
     yield from schemes(effects)
-    yield from _repair(result["subjects"])
+    yield from _repair(result["subjects"], result["subject_draws"])
     yield from _methods(_cells(result["posthoc"], FROM))
     yield from _by_question(result["decomposition"])
     yield from _by_variant(result["table"], result["posthoc"])
@@ -153,7 +153,7 @@ def schemes(effects: dict[str, Any]) -> Iterator[Claim]:
         )
 
 
-def _repair(rows: list[dict[str, Any]]) -> Iterator[Claim]:
+def _repair(rows: list[dict[str, Any]], draws: int) -> Iterator[Claim]:
     """By the teacher's temperature, of each subject and set by itself."""
     less: dict[str, dict[str, list[float]]] = {}
     for row in rows:
@@ -165,7 +165,7 @@ def _repair(rows: list[dict[str, Any]]) -> Iterator[Claim]:
                 f"teacher-repairs-{model}-{way.replace('/', '-')}",
                 "A temperature from five unlabelled questions and the pre-trained model repairs it",
                 f"{NAMES[model]}, {way}, teacher of {_family(model)}",
-                "ECE after teacher_kl less raw, mean of 20 draws",
+                f"ECE after teacher_kl less raw, mean of {draws} draws",
                 over_units(found),
                 -1,
                 "subjects",
