@@ -1,5 +1,7 @@
 """What the tests of processes that are not processes share."""
 
+import os
+
 import pytest
 
 from trueodds_service.edge import logs
@@ -9,3 +11,9 @@ from trueodds_service.edge import logs
 def writes_no_logs(monkeypatch):
     """The loggers are this process's, and those of the tests after these."""
     monkeypatch.setattr(logs, "write", lambda *_: None)
+
+
+@pytest.fixture(autouse=True)
+def changes_no_environment(monkeypatch):
+    """`serve` sets variables for the Ray that it starts: they are not for the tests after it."""
+    monkeypatch.setattr(os, "environ", os.environ.copy())

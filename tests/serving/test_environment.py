@@ -26,11 +26,6 @@ def temporary(monkeypatch):
     return temporary
 
 
-@pytest.fixture(autouse=True)
-def restored(monkeypatch):
-    monkeypatch.setattr(os, "environ", os.environ.copy())
-
-
 def test_what_the_operator_has_set_is_kept(monkeypatch):
     monkeypatch.setitem(os.environ, "RAY_USAGE_STATS_ENABLED", "1")
     environment.prepare()

@@ -1,7 +1,5 @@
 """Serve's own port of each replica."""
 
-import os
-
 import pytest
 from ray.serve._private import replica as serve_replica
 
@@ -19,7 +17,6 @@ def opened(monkeypatch):
         return 1
 
     monkeypatch.setattr(serve_replica, "add_port_to_grpc_server", add)
-    monkeypatch.setattr(os, "environ", os.environ.copy())
     return addresses
 
 
