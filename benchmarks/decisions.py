@@ -19,11 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import torch
 from rich.table import Table
-from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
 
-from benchmarks import corpus
+from benchmarks import qwen3
 from benchmarks.machine import machine, versions
 from benchmarks.ports import free_port
 from benchmarks.profiles import CACHE
@@ -35,14 +33,9 @@ from trueodds import Client
 from trueodds_demo.service import running
 from trueodds_service.config import VllmSettings
 
-STATE_TOKENS = 600
 QUESTIONS = (1, 8, 64)
 # Of so many callers each makes so many requests a round.
 CALLERS = {1: 16, 32: 2}
-_TEMPLATE = (
-    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
-    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
 _TIMEOUT = aiohttp.ClientTimeout(total=600)
 
 
@@ -57,10 +50,10 @@ def main() -> None:
     add("--output", type=Path, default=Path("build/bench/decisions.json"))
     options = parser.parse_args()
     settings = VllmSettings.model_validate({"max_tokens": CONTEXT, **options.engine})
-    weights = _model(CACHE / "qwen3")
+    weights = qwen3.model(CACHE / "qwen3")
     needed = sum(callers * CALLERS[callers] for callers in options.callers)
     needed *= len(options.questions)
-    states = iter(_states(weights, needed * (options.rounds + 1)))
+    states = iter(qwen3.texts(weights, needed * (options.rounds + 1)))
     rows = []
     with closing(OpenAi(weights, settings)) as vllm, _service(weights, settings) as door:
         systems = {"vllm": (vllm.url, vllm.model), "service": (door, MODEL)}
@@ -81,7 +74,7 @@ def main() -> None:
         "command": shlex.join(["python", "-m", "benchmarks.decisions", *sys.argv[1:]]),
         "machine": machine(),
         "versions": versions(),
-        "state_tokens": STATE_TOKENS,
+        "state_tokens": qwen3.TEXT_TOKENS,
         "rounds": options.rounds,
         "rows": rows,
     }
@@ -159,49 +152,6 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
             f"{theirs['request_ms']['p50']} to {ours['request_ms']['p50']}",
         )
     return table
-
-
-def _model(folder: Path) -> Path:
-    """A small Qwen3 with random weights, of which the arithmetic takes some of the time."""
-    if (folder / "model.safetensors").exists():
-        return folder
-    source = corpus.tokenizer(CACHE / "tokenizer")
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(source)
-    tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
-    tokenizer.chat_template = _TEMPLATE
-    torch.manual_seed(0)
-    shape = Qwen3Config(
-        vocab_size=len(tokenizer),
-        hidden_size=256,
-        intermediate_size=768,
-        num_hidden_layers=6,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=64,
-        max_position_embeddings=CONTEXT,
-        tie_word_embeddings=True,
-    )
-    Qwen3ForCausalLM(shape).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
-
-
-def _states(weights: Path, count: int) -> list[str]:
-    """Texts of 600 tokens, each of which begins as no other does."""
-    tokenizer = AutoTokenizer.from_pretrained(weights)
-    # Prose that names a control token is refused.
-    prose = [each for each in corpus.prose() if "<|" not in each]
-    ids = tokenizer("\n".join(prose), verbose=False)["input_ids"]
-    # Where there is less prose than that, it comes again, a few tokens later.
-    starts = [
-        (number * STATE_TOKENS + 7 * (number * STATE_TOKENS // len(ids)))
-        % (len(ids) - STATE_TOKENS)
-        for number in range(count)
-    ]
-    return [
-        f"{number}: {tokenizer.decode(ids[start : start + STATE_TOKENS])}"
-        for number, start in enumerate(starts)
-    ]
 
 
 def _body(model: str, state: str, questions: int) -> dict[str, Any]:

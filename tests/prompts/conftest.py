@@ -301,7 +301,7 @@ def _expect(
         return source, "EMPTY_PROMPT"
     before = family.encode(text + identifier, **kind)
     if before[: len(prompt)] != prompt:
-        return "text", "FORMAT_CHANGES_PROMPT"
+        return source, "FORMAT_CHANGES_PROMPT"
     added = []
     for index, option in enumerate(options):
         whole = family.encode(text + identifier + option, **kind)

@@ -28,7 +28,17 @@ READS = {
     "text": [f" {option}" for option in OPTIONS],
     "quoted": list(OPTIONS),
 }
-PROMPTS = ["Which is it?", "Which is it? ", "Which\nis it?\n", "Is it\n\n", "\n", "\t", " ", "("]
+PROMPTS = [
+    "Which is it?",
+    "It is one.",
+    "Which is it? ",
+    "Which\nis it?\n",
+    "Is it\n\n",
+    "\n",
+    "\t",
+    " ",
+    "(",
+]
 MANY = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
