@@ -5,6 +5,7 @@ waits: lone questions before bulk, tenants in turn, and what would come too late
 """
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -16,14 +17,17 @@ from trueodds_service.engine.pace import Pace
 from trueodds_service.errors import Exhausted, Expired
 from trueodds_service.fair import FairQueue
 
-# So long after the last lone question bulk makes room for the next one; and so long after one of
-# another tenant than the one before, these make room for each other's.
+# So long after the last lone question bulk makes room for the next one.
 _LINGER_SECONDS = 2.0
+# And so long after the last one of a tenant who had nothing waiting, where others had, they make
+# room for his next one.
+_LIGHT_LINGER_SECONDS = 10.0
 # Steps of lone questions that an engine has at once: it takes up the second as it ends the first.
-_STEPS = 2
-# An engine gets more done in long steps. Where many lone questions of one tenant wait, a step may
-# take such a part of their wait, which is then hardly longer, and is so many times as long at
-# most: another tenant may come.
+# And of bulk that is by itself: a lone question that comes has to wait for those.
+_STEPS, _BULK_STEPS = 2, 10
+# An engine gets more done in long steps. Where many lone questions wait, a step may take such a
+# part of their wait, which is then hardly longer, and is so many times as long at most: somebody
+# else may come.
 _PART_OF_WAIT, _LONGER = 1 / 8, 5
 
 _Turn: TypeAlias = "asyncio.Future[None]"
@@ -31,12 +35,8 @@ _Turn: TypeAlias = "asyncio.Future[None]"
 
 @dataclass(slots=True)
 class _Line:
-    """Lone questions, or bulk: what waits, and how much of it is in the engine.
+    """Lone questions, or bulk: what waits, and how much of it is in the engine."""
 
-    ``least`` are let in whatever they cost.
-    """
-
-    least: int
     waiting: FairQueue[_Turn] = field(default_factory=FairQueue)
     requests: int = 0
     tokens: int = 0
@@ -45,24 +45,28 @@ class _Line:
 class HandOver:
     """Lets requests into an engine. Use it inside one event loop.
 
-    Of lone questions and of bulk, each, ``most_requests`` are in the engine at once. While lone
-    questions come, steps take about ``step_seconds``: what that is, is measured. They are longer
-    where so many of one tenant wait that it makes no difference. Of bulk one is let in whatever it
-    costs, so that it does not starve, and of lone questions two: the engine then has a next one.
+    Of lone questions and of bulk, each, ``most_requests`` are in the engine at once, and one of
+    bulk in any case, so that it does not starve. While lone questions come, steps take about
+    ``step_seconds``; longer where so many wait that it makes no difference; and no longer than a
+    lone question by itself while a tenant who has nothing waiting asks, beside others who have.
+    How much that is, is measured; until it is, a step has ``step_tokens``.
     """
 
     def __init__(
         self,
         most_requests: int,
         step_seconds: float,
+        step_tokens: float = math.inf,
+        *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._most = most_requests
         self._clock = clock
-        self._hurried, self._bulk = _Line(_STEPS), _Line(1)
-        self._pace = Pace(step_seconds, clock)
-        self._asked_at = self._tenant_changed_at = -_LINGER_SECONDS
-        self._tenant: str | None = None
+        self._hurried, self._bulk = _Line(), _Line()
+        self._pace = Pace(step_seconds, step_tokens, clock)
+        self._asked_at = -_LINGER_SECONDS
+        self._light_at = -_LIGHT_LINGER_SECONDS
+        self._entries = 0
 
     @asynccontextmanager
     async def turn(self, tokens: int, *, in_bulk: bool) -> AsyncIterator[None]:
@@ -80,6 +84,7 @@ class HandOver:
             self._check_in_time(beside=line.requests)
             self._enter(line, tokens)
         entered, done = self._clock(), 0
+        before = self._entries if self._hurried.requests + self._bulk.requests == 1 else None
         try:
             yield
             done = tokens
@@ -88,7 +93,7 @@ class HandOver:
             line.tokens -= tokens
             if not in_bulk:
                 self._asked_at = self._clock()
-                self._pace.stayed(self._asked_at - entered)
+                self._pace.stayed(self._asked_at - entered, alone=before == self._entries)
             self._pace.left(done, others_wait=self._others_wait)
             self._let_in()
 
@@ -120,9 +125,11 @@ class HandOver:
     def _asked(self, tenant: str) -> None:
         """A lone question has come."""
         self._asked_at = self._clock()
-        if self._tenant not in (None, tenant):
-            self._tenant_changed_at = self._asked_at
-        self._tenant = tenant
+        lines = self._hurried, self._bulk
+        if any(line.waiting for line in lines) and not any(
+            tenant in line.waiting for line in lines
+        ):
+            self._light_at = self._asked_at
 
     async def _wait(self, line: _Line, tokens: int) -> None:
         owner = caller.current().tenant
@@ -166,25 +173,38 @@ class HandOver:
     def _fits(self, line: _Line, tokens: int) -> bool:
         if line.requests >= self._most:
             return False
-        if line.requests < line.least:
-            return True
         if line is self._hurried:
-            return line.tokens + tokens <= _STEPS * self._step_tokens
-        if self._clock() - self._asked_at >= _LINGER_SECONDS and not self._hurried.requests:
+            least, room = self._for_lone_questions
+            return line.requests < least or line.tokens + tokens <= room
+        if not line.requests:
             return True
-        under_way = self._hurried.tokens + self._bulk.tokens
-        return not self._hurried.waiting and under_way + tokens <= self._pace.step_tokens
+        if self._clock() - self._asked_at >= _LINGER_SECONDS and not self._hurried.requests:
+            return line.tokens + tokens <= _BULK_STEPS * self._pace.step_tokens
+        under_way = self._hurried.tokens + line.tokens
+        return not self._hurried.waiting and under_way + tokens <= self._short_step
 
     @property
-    def _step_tokens(self) -> float:
-        """Of a step of lone questions."""
-        step = self._pace.step_tokens
-        if self._clock() - self._tenant_changed_at < _LINGER_SECONDS:
-            return step
-        return max(step, min(_PART_OF_WAIT * self._hurried.waiting.size, _LONGER * step))
+    def _for_lone_questions(self) -> tuple[int, float]:
+        """How many are in the engine in any case, and so many tokens of them."""
+        if self._is_light_around:
+            return 1, self._short_step
+        long_step = min(_PART_OF_WAIT * self._hurried.waiting.size, _LONGER * self._short_step)
+        return _STEPS, _STEPS * max(self._short_step, long_step)
+
+    @property
+    def _short_step(self) -> float:
+        """Tokens of a step for whose end a lone question may have to wait."""
+        if self._is_light_around:
+            return min(self._pace.step_tokens, self._pace.tokens_alone)
+        return self._pace.step_tokens
+
+    @property
+    def _is_light_around(self) -> bool:
+        return self._clock() - self._light_at < _LIGHT_LINGER_SECONDS
 
     def _enter(self, line: _Line, tokens: int) -> None:
         self._pace.entered()
+        self._entries += 1
         line.requests += 1
         line.tokens += tokens
 

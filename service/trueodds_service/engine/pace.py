@@ -11,25 +11,37 @@ class Pace:
     """Prompt tokens a second, cached ones included, while the engine has anything to do.
 
     What is not known yet is taken for infinitely fast. ``round_seconds`` is how often it is looked
-    at. An engine that has little to do is slower than it could be: what it could do is known from
-    rounds in which something waited all along.
+    at, and ``first_tokens`` what a round is taken to have until then. An engine that has little to
+    do is slower than it could be: what it could do is known from rounds in which something waited
+    all along.
     """
 
-    def __init__(self, round_seconds: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, round_seconds: float, first_tokens: float, clock: Callable[[], float]
+    ) -> None:
         self._round_seconds = round_seconds
+        self._first_tokens = first_tokens
         self._clock = clock
         self._rate = self._capacity = math.inf
         self._inside = 0
         # Of the round that is on.
         self._began = self._last = 0.0
         self._tokens, self._widest_gap, self._is_saturated = 0, 0.0, True
+        self._alone = math.inf
         self.stay = 0.0
         """Seconds that a lone question is in the engine, on average."""
 
     @property
     def step_tokens(self) -> float:
         """How much the engine works through in a round."""
+        if math.isinf(self._rate):
+            return self._first_tokens
         return self._rate * self._round_seconds
+
+    @property
+    def tokens_alone(self) -> float:
+        """And in the time that a lone question takes that has the engine to itself."""
+        return math.inf if math.isinf(self._alone) else self._rate * self._alone
 
     def seconds(self, tokens: int) -> float:
         """How long it takes for so much, if it has nothing else to do."""
@@ -56,9 +68,11 @@ class Pace:
         if not self._inside:
             self._end_round()
 
-    def stayed(self, seconds: float) -> None:
-        """A lone question was in the engine for so long."""
+    def stayed(self, seconds: float, *, alone: bool) -> None:
+        """A lone question was in the engine for so long, and whether nothing else was."""
         self.stay = _mean(self.stay, seconds)
+        if alone:
+            self._alone = _mean(self._alone, seconds)
 
     def _begin(self, now: float) -> None:
         self._began = self._last = now

@@ -99,7 +99,9 @@ class VllmEngine:
             llm,
             info,
             requests,
-            hand_over=HandOver(_STEPS * settings.max_sequences, settings.step_seconds),
+            hand_over=HandOver(
+                _STEPS * settings.max_sequences, settings.step_seconds, settings.max_batch_tokens
+            ),
             on_cpu=current_platform.is_cpu(),
         )
 
