@@ -136,6 +136,18 @@ class Exhausted(Unavailable):
     code = "RESOURCE_EXHAUSTED"
 
 
+class Overloaded(Exhausted):
+    """There is more work before a request than its deadline leaves time for; both in seconds."""
+
+    def __init__(self, work: float, left: float) -> None:
+        super().__init__(
+            f"the model has {work:.1f} seconds of work before this, and its deadline is in "
+            f"{left:.1f}",
+            reason="OVERLOADED",
+            retry_seconds=work - left,
+        )
+
+
 class Unauthenticated(ServiceError):
     """No credentials, or none that are known. The message never tells which part was wrong."""
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from tests.serving.played import Played, ended, until
 
+from trueodds_service import urgency
 from trueodds_service.engine.base import TokenPrompt, TokenScore
-from trueodds_service.errors import Unavailable
+from trueodds_service.errors import Exhausted, Overloaded, Unavailable
 from trueodds_service.serving import replicas as replicas_module
 from trueodds_service.serving.replicas import Replicas, ServedReplicas
 
@@ -89,6 +90,24 @@ async def test_an_adapter_is_asked_by_its_name(model):
     await model.add()
     await ServedReplicas(model.view, "adapter").score(PROMPTS[:1])
     assert model.scorers[0].asked == [(1, "adapter")]
+
+
+async def test_what_a_replica_has_just_refused_is_refused_before_it_is_asked(model):
+    await model.add()
+    served = ServedReplicas(model.view)
+
+    async def refuse():
+        raise Overloaded(5.0, 1.0)
+
+    model.scorers[0].dies = refuse
+    with urgency.hurrying(1.0):
+        served.check_room(1)
+        with pytest.raises(Exhausted, match=r"5\.0 seconds of work"):
+            await served.score(PROMPTS[:1])
+        with pytest.raises(Overloaded, match=r"5\.0 seconds of work"):
+            served.check_room(1)
+        served.check_room(64)
+    assert len(model.scorers[0].asked) == 1
 
 
 async def test_no_prompts_ask_nobody(model):

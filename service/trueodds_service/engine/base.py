@@ -95,6 +95,10 @@ class Engine(Protocol):
         """
         ...
 
+    def check_room(self, prompts: int) -> None:
+        """Raises Overloaded where so many prompts would be refused, as far as that is known."""
+        ...
+
     async def check(self) -> None:
         """Returns once the engine has ended the step that it is at, if any."""
         ...

@@ -63,6 +63,9 @@ class FakeEngine:
             await asyncio.sleep(self._seconds)
         return scores
 
+    def check_room(self, prompts: int) -> None:
+        """It has room for any number."""
+
     async def check(self) -> None:
         pass
 

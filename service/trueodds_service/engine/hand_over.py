@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 from trueodds_service import caller, urgency
 from trueodds_service.engine.pace import Pace
-from trueodds_service.errors import Exhausted, Expired
+from trueodds_service.errors import Expired, Overloaded
 from trueodds_service.fair import FairQueue
 
 # So long after the last lone question bulk makes room for the next one.
@@ -98,7 +98,7 @@ class HandOver:
             self._let_in()
 
     def check(self, *, in_bulk: bool) -> None:
-        """Raises Exhausted where what is asked now would have its turn after its deadline.
+        """Raises Overloaded where what is asked now would have its turn after its deadline.
 
         And Expired where that has passed.
         """
@@ -111,12 +111,7 @@ class HandOver:
         ahead = line.waiting.ahead_of(caller.current().tenant)
         wait = self._pace.seconds(ahead + (self._hurried.waiting.size if in_bulk else 0))
         if wait > left:
-            raise Exhausted(
-                f"the model has {wait:.1f} seconds of work before this, and its deadline is in "
-                f"{left:.1f}",
-                reason="OVERLOADED",
-                retry_seconds=wait - left,
-            )
+            raise Overloaded(wait, left)
 
     @property
     def _others_wait(self) -> bool:

@@ -138,6 +138,7 @@ async def read(
     """
     meter = metering.current()
     meter.check()
+    served.engine.check_room(len(questions))
     started = time.perf_counter()
     with stage(Stage.TOKENIZE):
         asked = await _asked(served, questions, shots, reading)

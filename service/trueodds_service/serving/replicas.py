@@ -10,10 +10,11 @@ from trueodds_service.concurrency import gather_or_cancel
 from trueodds_service.edge.metrics.state import Load
 from trueodds_service.engine.base import EngineInfo, Outcome, TokenPrompt
 from trueodds_service.engine.link.connection import Busy, Connection, EngineFault, NotSent
-from trueodds_service.errors import PromptFault, Unavailable
+from trueodds_service.errors import Exhausted, PromptFault, Unavailable
 from trueodds_service.serving.directory import Announcement
 from trueodds_service.serving.killers import Killers
 from trueodds_service.serving.membership import Member, Membership
+from trueodds_service.serving.refusals import Refusals
 from trueodds_service.serving.routing import Router
 from trueodds_service.serving.suspects import Acquitted, Suspect, Suspects, killed
 from trueodds_service.watching import Stage, stage
@@ -40,6 +41,7 @@ class Replicas:
         self._suspects = Suspects(self._try_alone, self.killers)
         # How many replicas had come before the last call of which one died.
         self._before_death = 0
+        self._refusals = Refusals()
         self._under_way = self._waiting = 0
         self.info = EngineInfo(name="", version="", dtype="", max_tokens=0, vocabulary=None)
 
@@ -85,6 +87,16 @@ class Replicas:
         for place, outcome in zip(places, itertools.chain(*found), strict=True):
             outcomes[place] = outcome
         return outcomes
+
+    def check_room(self, prompts: int) -> None:
+        """As ``Engine.check_room``: by what the replicas have said in the last moments."""
+        self._refusals.check(self.asked, in_bulk=urgency.is_in_bulk(prompts))
+
+    def _refused(self, member: Member, error: Exhausted, *, in_bulk: bool) -> None:
+        left = urgency.seconds_left()
+        if error.reason == "OVERLOADED" and left is not None:
+            work = left + error.retry_seconds
+            self._refusals.note(member.announcement.replica, work, in_bulk=in_bulk)
 
     @property
     def load(self) -> Load:
@@ -163,6 +175,9 @@ class Replicas:
             return await self._ask(member.connection, prompts, adapter)
         except (NotSent, Busy):
             return await self._scored(prompts, adapter, until)
+        except Exhausted as error:
+            self._refused(member, error, in_bulk=urgency.is_in_bulk(len(prompts)))
+            raise
         except ConnectionError:
             _log.warning(
                 "models/%s: its engine died with %d prompts of a call", self._model, len(prompts)
@@ -275,6 +290,9 @@ class ServedReplicas:
         """Of the model or the adapter that it was made for, whatever ``adapter`` says."""
         with urgency.settled(len(prompts)):
             return await self._replicas.score(prompts, self._adapter)
+
+    def check_room(self, prompts: int) -> None:
+        self._replicas.check_room(prompts)
 
     async def check(self) -> None:
         """The engines are watched where they are."""

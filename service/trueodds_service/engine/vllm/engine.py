@@ -108,8 +108,8 @@ class VllmEngine:
     async def score(
         self, prompts: Sequence[TokenPrompt], adapter: str | None = None
     ) -> list[Outcome]:
+        self.check_room(len(prompts))
         in_bulk = urgency.is_in_bulk(len(prompts))
-        self._hand_over.check(in_bulk=in_bulk)
         terms = Terms(
             lora=None if adapter is None else self._adapters[adapter],
             priority=_IN_TURN if in_bulk else _FIRST,
@@ -126,6 +126,9 @@ class VllmEngine:
             self.usage.faults += 1
             _log.error("vLLM failed at a prompt: %s", class_and_place(error))
             return PromptFault.of_engine()
+
+    def check_room(self, prompts: int) -> None:
+        self._hand_over.check(in_bulk=urgency.is_in_bulk(prompts))
 
     async def check(self) -> None:
         # Answered by vLLM's own process, between two steps.
