@@ -9,6 +9,7 @@ import pytest
 import torch
 import yaml
 from peft import LoraConfig, PeftModel, get_peft_model
+from tests.integration.collector import Collector, collecting
 from transformers import AutoModelForCausalLM
 
 from trueodds import Client
@@ -51,11 +52,21 @@ def service_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(service_folder: Path, adapter: Path, http_address: str) -> Iterator[str]:
+def collector() -> Iterator[Collector]:
+    """Where the service sends its traces."""
+    with collecting() as collector:
+        yield collector
+
+
+@pytest.fixture(scope="session")
+def server(
+    service_folder: Path, adapter: Path, http_address: str, collector: Collector
+) -> Iterator[str]:
     """The address of `trueodds serve` with the demo pair and an adapter, once all answer."""
     config = demo_config(service_folder)
     content = yaml.safe_load(config.read_text())
     content["http"] = http_address
+    content["tracing"] = {"endpoint": collector.endpoint, "share": 1}
     content["models"].append({"name": ADAPTER, "base": BASE, "adapter": str(adapter)})
     config.write_text(yaml.safe_dump(content))
     with running(config) as address:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tests.integration.collector import Collector
 
 from trueodds import Client, Example, Question, Text, TrueoddsError
 from trueodds_demo.service import ALIGNED, BASE
@@ -88,9 +89,13 @@ def _post(url: str, body: object) -> None:
 
 
 def test_nothing_that_a_run_writes_holds_what_callers_sent(
-    all_told: None, written: list[Path]
+    all_told: None, written: list[Path], http_url: str, collector: Collector
 ) -> None:
     logs = [path for path in written if path.suffix in {".log", ".err", ".out"}]
     assert any(BASE in path.read_text(errors="replace") for path in logs), "these are the logs"
     holders = [path for path in written if SECRET in path.read_text(errors="replace").lower()]
     assert holders == []
+    collector.trace_of_a_question(http_url, BASE)
+    told = [str(each.span) for each in collector.received]
+    assert len(told) > 20, "of what was asked before it"
+    assert SECRET not in "".join(told).lower()
