@@ -98,23 +98,39 @@ def rows(
 
 
 def subjects(found: Mapping[str, Case], draws: int, n: int) -> list[dict[str, Any]]:
-    """Each subject by itself, from n of its questions: ECE raw, by labels, and by the teacher."""
-    table = []
-    for name, case in found.items():
-        eces: dict[str, list[float]] = defaultdict(list)
-        for draw in range(draws):
-            order = np.random.default_rng((draw, n)).permutation(len(case.own))
-            data, held_out = case.data(order[:n]), order[n:]
+    """Each subject by itself, from n of its questions: ECE raw, by labels, and by the teacher.
+
+    TEACHER_POOLED draws it to the other subjects, of each of which it has as many questions.
+    """
+    eces: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in found}
+    nulls: dict[str, float] = {}
+    for draw in range(draws):
+        orders = {
+            name: np.random.default_rng((draw, n)).permutation(len(case.own))
+            for name, case in found.items()
+        }
+        drawn = {name: case.data(orders[name][:n]) for name, case in found.items()}
+        known = dict(zip(drawn, priors(list(drawn.values())), strict=True))
+        for name, case in found.items():
+            data, held_out = drawn[name], orders[name][n:]
             scores, labels = case.own.logprobs[held_out], case.own.labels[held_out]
-            for method in (Method.IDENTITY, Method.TEMPERATURE, Method.TEACHER_KL):
-                reached = _chosen(fit(method, data).calibrator, scores, labels)
-                eces[method.value].append(score(*reached).ece)
-            if not draw:
-                null = null_ece(reached[0])
-        means = {method: float(np.mean(each)) for method, each in eces.items()}
-        raw, taught = (np.array(eces[m.value]) for m in (Method.IDENTITY, Method.TEACHER_KL))
+            fits = {
+                method.value: fit(method, data)
+                for method in (Method.IDENTITY, Method.TEMPERATURE, Method.TEACHER_KL)
+            }
+            if prior := known[name]:
+                fits[POOLED] = pooled(data, prior)
+            for method, fitted in fits.items():
+                reached = _chosen(fitted.calibrator, scores, labels)
+                eces[name][method].append(score(*reached).ece)
+                if method == Method.TEACHER_KL.value:
+                    nulls.setdefault(name, null_ece(reached[0]))
+    table = []
+    for name, by_method in eces.items():
+        means = {method: float(np.mean(each)) for method, each in by_method.items()}
+        raw, taught = (np.array(by_method[m.value]) for m in (Method.IDENTITY, Method.TEACHER_KL))
         table.append(
-            {"subject": name, "n": n, "null_ece": null, **means}
+            {"subject": name, "n": n, "null_ece": nulls[name], **means}
             | {"worse_than_raw": float(np.mean(taught > raw))}
         )
     return table
