@@ -108,15 +108,17 @@ def pooled_prior(estimates: Sequence[TaskEstimate]) -> Prior | None:
 def pooled_temperature(data: FitData, prior: Prior | None) -> float | None:
     """T of ``TEACHER_POOLED``; None without a prior.
 
-    The posterior mean of log T: between the task's own estimate and the prior's mean, nearer to
-    the more certain one. Where the items alone give no temperature, it is the prior's mean.
+    Where the items alone give no temperature, it is the prior's mean.
     """
     if prior is None:
         return None
     own = task_estimate(data)
-    if own is None:
-        return math.exp(prior.mean)
-    return math.exp(prior.mean + _trust(own, prior) * (own.log_t - prior.mean))
+    return math.exp(prior.mean if own is None else posterior_mean(own, prior))
+
+
+def posterior_mean(own: TaskEstimate, prior: Prior) -> float:
+    """Of log T: between the own estimate and the prior's mean, nearer to the more certain one."""
+    return prior.mean + _trust(own, prior) * (own.log_t - prior.mean)
 
 
 def _mean(
