@@ -17,14 +17,14 @@ _GATEWAY = "gateway"
 
 
 @contextmanager
-def fake_service(http: str | None = None) -> Iterator[str]:
+def fake_service(http: str | None = None, store: str = "sqlite:///s.sqlite") -> Iterator[str]:
     """Runs it with one model, ``MODEL``; the value is its address. ``http`` is the other door's."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "serve.yaml"
         model = {"name": MODEL, "weights": str(MODELS / "base"), "engine": {"backend": "fake"}}
         content: dict[str, Any] = {
             "listen": "127.0.0.1:0",
-            "store": "sqlite:///s.sqlite",
+            "store": store,
             "models": [model],
         }
         if http:

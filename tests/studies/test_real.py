@@ -8,6 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from studies.arrays import save_arrays
 from studies.intervals import over_groups, over_units
+from studies.real import picture, pooling
 from studies.real.effects import above_all, difference, table
 from studies.real.gather import placed
 from studies.real.posthoc import OWN, SIZES, cases, rows
@@ -17,7 +18,10 @@ from studies.real.tasks import index, load
 from studies.report import real as report
 from studies.report.claims import FAILS, HOLDS, UNTOLD, judged
 from studies.results import load as recorded
+from studies.simulation import World
 
+from trueodds_service.core.fitting.data import FitData
+from trueodds_service.core.fitting.pooling import task_estimate
 from trueodds_service.prompts.question import Question, letters
 
 N = 400
@@ -161,3 +165,31 @@ def test_near_is_a_whole_interval_within_the_margin(low: float, high: float, ver
 def test_every_recorded_claim_has_an_id_of_its_own() -> None:
     found = [claim.id for claim in report.claims(recorded("real"))]
     assert len(found) == len(set(found)) > 0
+
+
+def test_the_readme_s_picture_is_what_the_readings_give() -> None:
+    committed = Path(__file__).parents[2] / picture.OUTPUT
+    assert picture.drawn() == committed.read_text(encoding="utf-8")
+
+
+def test_the_inverse_temperature_and_its_error_are_those_of_the_service() -> None:
+    data, _ = World(disagreement=0.2).draw(np.random.default_rng(0), 100, log_t=1.0)
+    inverse, own = pooling.inverse_estimate(data), task_estimate(data)
+    assert own is not None
+    assert inverse.log_t == pytest.approx(np.exp(-own.log_t), rel=1e-6)
+    # The delta method: d ln T = −T d(1/T).
+    assert inverse.standard_error == pytest.approx(
+        own.standard_error * np.exp(-own.log_t), rel=1e-6
+    )
+
+
+def test_of_tasks_at_chance_the_pooled_inverse_is_next_to_nought() -> None:
+    rng = np.random.default_rng(1)
+    drawn = {
+        f"{number}": FitData(
+            rng.normal(0, 3, (50, 4)), teacher_logprobs=rng.normal(0, 0.1, (50, 4))
+        )
+        for number in range(5)
+    }
+    for _, by in pooling.temperatures(drawn):
+        assert by[pooling.INVERSE] > 50
