@@ -13,9 +13,10 @@ from tests.integration.collector import Collector, collecting
 from transformers import AutoModelForCausalLM
 
 from trueodds import Client
-from trueodds_demo.service import BASE, MODELS, demo_config, running
+from trueodds_demo.service import ALIGNED, BASE, MODELS, demo_config, running
 
 ADAPTER = "an-adapter"
+CASCADE = "both"
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +69,8 @@ def server(
     content["http"] = http_address
     content["tracing"] = {"endpoint": collector.endpoint, "share": 1}
     content["models"].append({"name": ADAPTER, "base": BASE, "adapter": str(adapter)})
+    content["cascades"] = [{"name": CASCADE, "models": [ALIGNED, BASE]}]
+    content["alerts"] = {"check_seconds": 1}
     config.write_text(yaml.safe_dump(content))
     with running(config) as address:
         with Client(address) as client:

@@ -84,7 +84,8 @@ class HandOver:
             self._check_in_time(beside=line.requests)
             self._enter(line, tokens)
         entered, done = self._clock(), 0
-        before = self._entries if self._hurried.requests + self._bulk.requests == 1 else None
+        alone = self._hurried.requests + self._bulk.requests == 1
+        entries = self._entries
         try:
             yield
             done = tokens
@@ -93,8 +94,9 @@ class HandOver:
             line.tokens -= tokens
             if not in_bulk:
                 self._asked_at = self._clock()
-                self._pace.stayed(self._asked_at - entered, alone=before == self._entries)
-            self._pace.left(done, others_wait=self._others_wait)
+                alone = alone and self._entries == entries  # to its end
+                self._pace.stayed(self._asked_at - entered, alone=alone)
+            self._pace.left(done, others_wait=self._somebody_waits)
             self._let_in()
 
     def check(self, *, in_bulk: bool) -> None:
@@ -114,16 +116,14 @@ class HandOver:
             raise Overloaded(wait, left)
 
     @property
-    def _others_wait(self) -> bool:
+    def _somebody_waits(self) -> bool:
         return bool(self._hurried.waiting or self._bulk.waiting)
 
     def _asked(self, tenant: str) -> None:
         """A lone question has come."""
         self._asked_at = self._clock()
-        lines = self._hurried, self._bulk
-        if any(line.waiting for line in lines) and not any(
-            tenant in line.waiting for line in lines
-        ):
+        has_more = tenant in self._hurried.waiting or tenant in self._bulk.waiting
+        if self._somebody_waits and not has_more:
             self._light_at = self._asked_at
 
     async def _wait(self, line: _Line, tokens: int) -> None:
@@ -207,4 +207,4 @@ class HandOver:
         """It was let in, and nothing was asked of the engine."""
         line.requests -= 1
         line.tokens -= tokens
-        self._pace.left(0, others_wait=self._others_wait)
+        self._pace.left(0, others_wait=self._somebody_waits)
