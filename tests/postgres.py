@@ -28,8 +28,14 @@ _UNUSED = shutil.ignore_patterns("pgxs", "include", "*.a", "locale", "*.py", "__
 _ALWAYS = {"listen_addresses": "127.0.0.1", "log_min_messages": "fatal"}
 # Durable it need not be: what a killed process has written, the system still has.
 _FAST = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
-# A server that ends at once where its standard input is closed.
-_UNTIL_CLOSED = '"$@" </dev/null & read -r _; kill -QUIT $!; wait'
+_START_SECONDS = 30.0
+# A server that ends at once where its standard input is closed, and a shell that ends with it.
+_UNTIL_CLOSED = """
+exec 3<&0
+"$@" </dev/null 3<&- & server=$!
+{ read -r _ <&3; kill -QUIT $server; } & reader=$!
+wait $server; kill $reader
+"""
 # PostgreSQL refuses to run as root: then it is this user's.
 _NOBODY = 65534
 
@@ -85,24 +91,31 @@ class Postgres:
         )
 
     def start(self) -> None:
-        """Starts it; it ends with the tests, also where they are killed."""
+        """Starts it; it ends with the tests, also where they are killed.
+
+        While it was away, its port may have become the source of somebody's connection: then it
+        is tried until that has ended.
+        """
         settings = [f"-c{name}={value}" for name, value in self._settings.items()]
         server = [self._binaries / "postgres", "-D", self._data, "-k", self._data, *settings]
-        self._process = subprocess.Popen(
-            ["sh", "-c", _UNTIL_CLOSED, "sh", *map(str, server), f"-p{self.port}"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            **self._as,
-        )
+        ends = time.monotonic() + _START_SECONDS
         while True:
-            try:
-                self.execute("SELECT 1")
-            except psycopg.OperationalError:
-                assert self._process.poll() is None, "the server has ended"
+            with (self.folder / "log").open("wb") as log:
+                self._process = subprocess.Popen(
+                    ["sh", "-c", _UNTIL_CLOSED, "sh", *map(str, server), f"-p{self.port}"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.DEVNULL,
+                    stderr=log,
+                    **self._as,
+                )
+            while self._process.poll() is None:
+                with suppress(psycopg.OperationalError):
+                    self.execute("SELECT 1")
+                    return
                 time.sleep(0.01)
-            else:
-                return
+            assert time.monotonic() < ends, (self.folder / "log").read_text()
+            self.close()
+            time.sleep(0.1)
 
     def stop(self) -> None:
         """Ends it as an operator would; connections are cut."""
