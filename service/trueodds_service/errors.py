@@ -137,7 +137,10 @@ class Exhausted(Unavailable):
 
 
 class Overloaded(Exhausted):
-    """There is more work before a request than its deadline leaves time for; both in seconds."""
+    """Its turn would come after its deadline.
+
+    There are ``work`` seconds of work before it, and ``left`` until its deadline.
+    """
 
     def __init__(self, work: float, left: float) -> None:
         super().__init__(

@@ -23,9 +23,10 @@ def bench(monkeypatch):
 
 
 class Bench:
-    """An engine that works through all it has in a step of ``tokens / RATE`` seconds."""
+    """An engine that works through all it has in a step of ``tokens / RATE`` seconds and more."""
 
     RATE = 1000
+    STEP_SECONDS = 0.0
 
     def __init__(self, most=50):
         self.now = 100.0
@@ -56,7 +57,7 @@ class Bench:
         """Everything that is in the engine is done."""
         inside, self.inside = self.inside, {}
         self.steps.append(sum(tokens for tokens, _ in inside.values()))
-        self.now += max(self.steps[-1], 1) / self.RATE
+        self.now += self.STEP_SECONDS + max(self.steps[-1], 1) / self.RATE
         for _, future in inside.values():
             future.set_result(None)
         await settle()
@@ -126,24 +127,68 @@ async def test_a_tenant_at_ten_times_the_rate_does_not_go_before_another(bench):
     assert served["many"] >= 200
 
 
-async def test_who_asks_for_little_waits_no_longer_than_for_a_question_by_itself(bench):
+async def beset(bench):
+    """It learns how long a question takes by itself, and has far too much to do."""
     await bench.ask("warm", tokens=30)
     await bench.step()
-    await bench.ask(*named("many", 500), tenant="many")
-    await bench.ask(*named("bulk", 500), tenant="bulk", in_bulk=True)
-    await bench.ask("first", tenant="few")
-    await bench.step()
-    for number in range(50):
-        await bench.ask(f"few{number}", tenant="few", tokens=30)
-        began = bench.now
-        while f"few{number}" not in bench.done:
+    await bench.ask(*named("many", 3000), tenant="many")
+    await bench.ask(*named("bulk", 3000), tenant="bulk", in_bulk=True)
+
+
+async def light_questions(bench, count):
+    """One after another, in a busy engine; how long each took."""
+    took = []
+    for _ in range(count):
+        name, began = f"light at {bench.now}", bench.now
+        await bench.ask(name, tenant="light", tokens=30)
+        while name not in bench.done:
             await bench.step()
-        assert bench.now - began <= 2 * (0.030 + 0.010) + 1e-9, "two steps, one of bulk in each"
+        took.append(bench.now - began)
         await bench.step()
+    return took
+
+
+async def test_a_light_question_soon_takes_twice_as_long_as_by_itself(bench):
+    await beset(bench)
+    took = await light_questions(bench, 60)
+    assert took[0] > 10 * 0.03, "long steps were on"
+    assert max(took[10:]) <= 3 * 0.03
+    assert sum(took[10:]) / 50 <= 2.2 * 0.03
     bench.now += 10
     await bench.step()
     await bench.step()
-    assert bench.steps[-1] > 3 * STEP * Bench.RATE
+    assert bench.steps[-1] > 3 * STEP * Bench.RATE, "and long ones are again"
+
+
+async def test_the_others_pay_no_more_for_it_than_they_have_to(bench):
+    bench.STEP_SECONDS = 0.02
+    await beset(bench)
+    await light_questions(bench, 30)
+    done, began = len(bench.done), bench.now
+    took = await light_questions(bench, 30)
+    rate = (len(bench.done) - done) / (bench.now - began)
+    assert sum(took) / 30 <= 2.5 * (0.02 + 0.03)
+    # One a step, of 10 tokens, would be 33 a second.
+    assert rate > 40
+
+
+async def test_the_first_of_many_at_once_is_not_light(bench):
+    await beset(bench)
+    for _ in range(3):
+        await bench.ask(*named(f"burst{bench.now}-", 20), tenant="bursts")
+        for _ in range(10):
+            await bench.step()
+    assert max(bench.steps[-10:]) > 2 * STEP * Bench.RATE
+
+
+async def test_who_gives_up_tells_nothing_of_how_long_it_takes(bench):
+    for number in range(10):
+        [task] = await bench.ask(f"gone{number}", tokens=500)
+        bench.now += 0.001
+        task.cancel()
+        await settle()
+        bench.inside.clear()
+    assert bench.hand_over._pace.stay == 0
 
 
 async def test_bulk_that_is_there_already_does_not_keep_a_lone_question_waiting_for_long(bench):

@@ -96,7 +96,10 @@ class Engine(Protocol):
         ...
 
     def check_room(self, prompts: int) -> None:
-        """Raises Overloaded where so many prompts would be refused, as far as that is known."""
+        """Raises Overloaded where so many prompts would be refused, as far as that is known now.
+
+        Before there are prompts the number of questions will do. Raises Expired after the deadline.
+        """
         ...
 
     async def check(self) -> None:

@@ -7,6 +7,7 @@ waits: lone questions before bulk, tenants in turn, and what would come too late
 import asyncio
 import math
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,18 +18,20 @@ from trueodds_service.engine.pace import Pace
 from trueodds_service.errors import Expired, Overloaded
 from trueodds_service.fair import FairQueue
 
-# So long after the last lone question bulk makes room for the next one.
+# So long after the last lone question bulk makes room for the next one; and so long after the last
+# light question the others do.
 _LINGER_SECONDS = 2.0
-# And so long after the last one of a tenant who had nothing waiting, where others had, they make
-# room for his next one.
-_LIGHT_LINGER_SECONDS = 10.0
 # Steps of lone questions that an engine has at once: it takes up the second as it ends the first.
-# And of bulk that is by itself: a lone question that comes has to wait for those.
+# And of bulk that is by itself: a lone question that comes may have to wait for as much.
 _STEPS, _BULK_STEPS = 2, 10
-# An engine gets more done in long steps. Where many lone questions wait, a step may take such a
-# part of their wait, which is then hardly longer, and is so many times as long at most: somebody
-# else may come.
+# An engine gets more done in long steps. Those of lone questions may last a part of what waits,
+# and so many short steps at most: a newcomer waits for the one that is on.
 _PART_OF_WAIT, _LONGER = 1 / 8, 5
+# While light questions come, they take so many times as long as by themselves, or such a part of a
+# short step where that is more: what the others have in the engine is made so much less or more,
+# at each light question, until it is so.
+_TIMES_ALONE, _PART_OF_STEP = 2, 1 / 4
+_LESS, _MORE = 0.5, 1.1
 
 _Turn: TypeAlias = "asyncio.Future[None]"
 
@@ -47,9 +50,12 @@ class HandOver:
 
     Of lone questions and of bulk, each, ``most_requests`` are in the engine at once, and one of
     bulk in any case, so that it does not starve. While lone questions come, steps take about
-    ``step_seconds``; longer where so many wait that it makes no difference; and no longer than a
-    lone question by itself while a tenant who has nothing waiting asks, beside others who have.
-    How much that is, is measured; until it is, a step has ``step_tokens``.
+    ``step_seconds``, and longer where many of them wait. How much that is, is measured; until it
+    is, a step has ``step_tokens``.
+
+    A question is light whose tenant has nothing else under way, beside others who wait. While such
+    come, the others have so little in the engine that a light one takes about twice as long as it
+    would by itself.
     """
 
     def __init__(
@@ -61,12 +67,17 @@ class HandOver:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._most = most_requests
+        self._step_seconds = step_seconds
+        self._first_tokens = step_tokens
         self._clock = clock
         self._hurried, self._bulk = _Line(), _Line()
         self._pace = Pace(step_seconds, step_tokens, clock)
-        self._asked_at = -_LINGER_SECONDS
-        self._light_at = -_LIGHT_LINGER_SECONDS
+        self._asked_at = self._light_at = -_LINGER_SECONDS
+        # How many lone questions each tenant has here.
+        self._present: Counter[str] = Counter()
         self._entries = 0
+        # Tokens that are in the engine at once while light questions come, and since when.
+        self._room, self._room_since = math.inf, 0.0
 
     @asynccontextmanager
     async def turn(self, tokens: int, *, in_bulk: bool) -> AsyncIterator[None]:
@@ -75,27 +86,46 @@ class HandOver:
         It belongs to the caller, and hurries, as the context says. Raises Expired where its turn
         has come too late.
         """
-        line = self._bulk if in_bulk else self._hurried
-        if not in_bulk:
-            self._asked(caller.current().tenant)
+        tenant = caller.current().tenant
+        if in_bulk:
+            async with self._inside(self._bulk, tenant, tokens):
+                yield
+            return
+        self._asked_at = began = self._clock()
+        is_only_one = not self._present[tenant]
+        self._present[tenant] += 1
+        done = False
+        try:
+            async with self._inside(self._hurried, tenant, tokens):
+                yield
+            done = True
+        finally:
+            self._present[tenant] -= 1
+            if not self._present[tenant]:
+                del self._present[tenant]
+                if done and is_only_one and self._others_wait(tenant):
+                    self._light_question(began)
+
+    @asynccontextmanager
+    async def _inside(self, line: _Line, tenant: str, tokens: int) -> AsyncIterator[None]:
         if line.waiting or not self._fits(line, tokens):
-            await self._wait(line, tokens)
+            await self._wait(line, tenant, tokens)
         else:
             self._check_in_time(beside=line.requests)
             self._enter(line, tokens)
         entered, done = self._clock(), 0
-        alone = self._hurried.requests + self._bulk.requests == 1
-        entries = self._entries
+        entries = self._entries if self._hurried.requests + self._bulk.requests == 1 else None
         try:
             yield
             done = tokens
         finally:
             line.requests -= 1
             line.tokens -= tokens
-            if not in_bulk:
+            if line is self._hurried:
                 self._asked_at = self._clock()
-                alone = alone and self._entries == entries  # to its end
-                self._pace.stayed(self._asked_at - entered, alone=alone)
+                if done:
+                    stay = self._asked_at - entered
+                    self._pace.stayed(stay, alone=self._entries == entries)
             self._pace.left(done, others_wait=self._somebody_waits)
             self._let_in()
 
@@ -119,21 +149,29 @@ class HandOver:
     def _somebody_waits(self) -> bool:
         return bool(self._hurried.waiting or self._bulk.waiting)
 
-    def _asked(self, tenant: str) -> None:
-        """A lone question has come."""
-        self._asked_at = self._clock()
-        has_more = tenant in self._hurried.waiting or tenant in self._bulk.waiting
-        if self._somebody_waits and not has_more:
-            self._light_at = self._asked_at
+    def _others_wait(self, tenant: str) -> bool:
+        return any(
+            line.waiting.owners > (tenant in line.waiting) for line in (self._hurried, self._bulk)
+        )
 
-    async def _wait(self, line: _Line, tokens: int) -> None:
-        owner = caller.current().tenant
+    def _light_question(self, began: float) -> None:
+        """One has been answered that came then."""
+        self._light_at = now = self._clock()
+        # What came before the room was changed tells nothing of it.
+        if now > began >= self._room_since:
+            shortest = _PART_OF_STEP * self._step_seconds
+            wanted = max(_TIMES_ALONE * self._pace.stay_alone, shortest)
+            change = min(max(wanted / (now - began), _LESS), _MORE)
+            self._room, self._room_since = max(1.0, self._most_room * change), now
+
+    async def _wait(self, line: _Line, tenant: str, tokens: int) -> None:
         turn: _Turn = asyncio.get_running_loop().create_future()
-        line.waiting.add(owner, turn, tokens)
+        line.waiting.add(tenant, turn, tokens)
+        self._let_in()  # it may be before those for whom there was no room
         try:
             await turn
         except asyncio.CancelledError:
-            line.waiting.remove(owner, turn)
+            line.waiting.remove(tenant, turn)
             if not turn.cancelled():  # let in at this very moment
                 self._leave(line, tokens)
             self._let_in()
@@ -168,34 +206,35 @@ class HandOver:
     def _fits(self, line: _Line, tokens: int) -> bool:
         if line.requests >= self._most:
             return False
-        if line is self._hurried:
-            least, room = self._for_lone_questions
-            return line.requests < least or line.tokens + tokens <= room
-        if not line.requests:
-            return True
+        if line is self._bulk:
+            return not line.requests or self._bulk_fits(tokens)
+        step = self._pace.step_tokens
+        if self._is_light_around:
+            return not line.requests or line.tokens + tokens <= self._most_room
+        step = max(step, min(_PART_OF_WAIT * line.waiting.size, _LONGER * step))
+        # The engine always has a next one.
+        return line.requests < _STEPS or line.tokens + tokens <= _STEPS * step
+
+    def _bulk_fits(self, tokens: int) -> bool:
+        """Beside other bulk."""
+        tokens += self._bulk.tokens
         if self._clock() - self._asked_at >= _LINGER_SECONDS and not self._hurried.requests:
-            return line.tokens + tokens <= _BULK_STEPS * self._pace.step_tokens
-        under_way = self._hurried.tokens + line.tokens
-        return not self._hurried.waiting and under_way + tokens <= self._short_step
+            # A step at least, which an engine with a long pause after each does not get otherwise.
+            full = 0.0 if math.isinf(self._first_tokens) else self._first_tokens
+            return tokens <= max(_BULK_STEPS * self._pace.step_tokens, full)
+        room = self._pace.step_tokens
+        if self._is_light_around:
+            room = min(room, self._most_room)
+        return not self._hurried.waiting and self._hurried.tokens + tokens <= room
 
     @property
-    def _for_lone_questions(self) -> tuple[int, float]:
-        """How many are in the engine in any case, and so many tokens of them."""
-        if self._is_light_around:
-            return 1, self._short_step
-        long_step = min(_PART_OF_WAIT * self._hurried.waiting.size, _LONGER * self._short_step)
-        return _STEPS, _STEPS * max(self._short_step, long_step)
-
-    @property
-    def _short_step(self) -> float:
-        """Tokens of a step for whose end a lone question may have to wait."""
-        if self._is_light_around:
-            return min(self._pace.step_tokens, self._pace.tokens_alone)
-        return self._pace.step_tokens
+    def _most_room(self) -> float:
+        """Tokens in the engine while light questions come."""
+        return min(self._room, _STEPS * self._pace.step_tokens)
 
     @property
     def _is_light_around(self) -> bool:
-        return self._clock() - self._light_at < _LIGHT_LINGER_SECONDS
+        return self._clock() - self._light_at < _LINGER_SECONDS
 
     def _enter(self, line: _Line, tokens: int) -> None:
         self._pace.entered()

@@ -27,9 +27,10 @@ class Pace:
         # Of the round that is on.
         self._began = self._last = 0.0
         self._tokens, self._widest_gap, self._is_saturated = 0, 0.0, True
-        self._alone = math.inf
         self.stay = 0.0
         """Seconds that a lone question is in the engine, on average."""
+        self.stay_alone = math.inf
+        """Of those that had the engine to themselves."""
 
     @property
     def step_tokens(self) -> float:
@@ -37,11 +38,6 @@ class Pace:
         if math.isinf(self._rate):
             return self._first_tokens
         return self._rate * self._round_seconds
-
-    @property
-    def tokens_alone(self) -> float:
-        """And in the time that a lone question takes that has the engine to itself."""
-        return math.inf if math.isinf(self._alone) else self._rate * self._alone
 
     def seconds(self, tokens: int) -> float:
         """How long it takes for so much, if it has nothing else to do."""
@@ -72,7 +68,7 @@ class Pace:
         """A lone question was in the engine for so long, and whether nothing else was."""
         self.stay = _mean(self.stay, seconds)
         if alone:
-            self._alone = _mean(self._alone, seconds)
+            self.stay_alone = _mean(self.stay_alone, seconds)
 
     def _begin(self, now: float) -> None:
         self._began = self._last = now

@@ -134,7 +134,8 @@ async def read(
 ) -> tuple[list[Read | ServiceError], Timings]:
     """What a model says to each question, or why it cannot; the order is kept.
 
-    Raises InvalidInput for what is wrong with the reading itself, and what the meter raises.
+    Raises InvalidInput for what is wrong with the reading itself, and what the meter raises. Where
+    an engine has too much to do that is told first, before what is wrong with the questions.
     """
     meter = metering.current()
     meter.check()
