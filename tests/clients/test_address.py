@@ -132,6 +132,14 @@ def test_the_caller_says_how_often_a_call_is_sent_again(retries, serve):
     assert away.calls == 1 + retries
 
 
+def test_a_call_that_a_stopping_server_has_not_taken_in_is_sent_again(serve):
+    """gRPC tells its caller that it was cancelled."""
+    away = Away(grpc.StatusCode.CANCELLED)
+    with Client(serve(away), retries=2) as client, pytest.raises(errors.TrueoddsError):
+        client.models()
+    assert away.calls == 3
+
+
 def test_what_cannot_succeed_later_is_not_sent_again(serve):
     away = Away(grpc.StatusCode.FAILED_PRECONDITION)
     with Client(serve(away)) as client, pytest.raises(errors.FailedPrecondition):

@@ -21,6 +21,7 @@ def deployments(**found):
     return lambda: SimpleNamespace(applications={"trueodds": application})
 
 
+DIED = "ActorDiedError()\n"
 TRACE = "Traceback:\n  File x\nRuntimeError: no memory\n  left\n"
 
 
@@ -32,11 +33,14 @@ def test_only_engines_that_serve_has_given_up_have_failed(monkeypatch):
         "engine-d": (up.UPDATING, "REPLICA_STARTUP_FAILED", TRACE),
         "engine-e": (up.UNHEALTHY, "HEALTH_CHECK_FAILED", TRACE),
         "engine-f": (up.UNHEALTHY, "REPLICA_STARTUP_FAILED", ""),
+        "engine-killed-while-it-was-replaced": (up.UNHEALTHY, "REPLICA_STARTUP_FAILED", DIED),
+        "engine-g": (up.DEPLOY_FAILED, "REPLICA_STARTUP_FAILED", DIED),
         "gateway": (up.HEALTHY, "CONFIG_UPDATE_COMPLETED", TRACE),
     }
     monkeypatch.setattr(running.serve, "status", deployments(**found))
     cause = "RuntimeError: no memory left"
-    assert running._failed_deployments() == ({"a-b": cause, "c": cause}, [])
+    failed = {"a-b": cause, "c": cause, "g": "ActorDiedError()"}
+    assert running._failed_deployments() == (failed, [])
 
 
 @pytest.mark.parametrize("error", [RayActorError(), KeyError("trueodds")])

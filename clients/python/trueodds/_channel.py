@@ -80,8 +80,9 @@ def _service_config(retries: int) -> dict[str, Any]:
         "maxBackoff": f"{LONGEST_PAUSE_SECONDS:g}s",
         "backoffMultiplier": 2,
         # What can succeed later; nothing else is ever sent again. Of what is exhausted the server
-        # says when.
-        "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED"],
+        # says when. CANCELLED is a server that stops before it has taken the call in: what the
+        # caller cancels is not sent again.
+        "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "CANCELLED"],
     }
     return {
         "methodConfig": [

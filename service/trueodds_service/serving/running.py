@@ -24,6 +24,8 @@ _ANSWER_SECONDS = 5.0
 _MISSED_SECONDS = 10.0
 # By then Serve has tried to replace the gateways many times.
 _GONE_SECONDS = 120.0
+# Ray's error of a process that was killed, while it started: it has not said what was wrong.
+_DIED = "ActorDiedError"
 
 
 @contextmanager
@@ -120,7 +122,11 @@ def _failed_deployments() -> tuple[dict[str, str], list[str]]:
         cause = _cause(deployment.message)
         if not name.startswith(ENGINE):
             faults.append(cause)
-        elif deployment.status in (DeploymentStatus.DEPLOY_FAILED, DeploymentStatus.UNHEALTHY):
+        elif deployment.status == DeploymentStatus.DEPLOY_FAILED or (
+            # Of one that has been up, Serve starts another: a start that was killed says nothing
+            # of the next.
+            deployment.status == DeploymentStatus.UNHEALTHY and _DIED not in cause
+        ):
             failed[name.removeprefix(ENGINE)] = cause
     return failed, faults
 
