@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import pytest
 
-from trueodds import AsyncClient, Client, InvalidRequest, NoServer, errors
+from trueodds import AsyncClient, Client, InvalidRequest, Method, NoServer, errors
 from trueodds._address import is_loopback, proxy_before, server_address
 from trueodds._channel import KEEPALIVE_SECONDS, channel_options
 from trueodds_service.rpc import server as rpc_server
@@ -121,6 +121,8 @@ class Away(grpc.GenericRpcHandler):
             self.calls += 1
             context.abort(self.code, "no")
 
+        if handler_call_details.method.endswith("/FitCalibrator"):
+            return grpc.unary_stream_rpc_method_handler(refuse)
         return grpc.unary_unary_rpc_method_handler(refuse)
 
 
@@ -138,6 +140,15 @@ def test_a_call_that_a_stopping_server_has_not_taken_in_is_sent_again(serve):
     with Client(serve(away), retries=2) as client, pytest.raises(errors.TrueoddsError):
         client.models()
     assert away.calls == 3
+
+
+@pytest.mark.parametrize("code", ["UNAVAILABLE", "CANCELLED"])
+@pytest.mark.parametrize("retries", [0, 2])
+def test_so_is_a_fit_which_grpc_does_not_send_again(serve, retries, code):
+    away = Away(grpc.StatusCode[code])
+    with Client(serve(away), retries=retries) as client, pytest.raises(errors.Unavailable):
+        client.fit(model="model", method=Method.CONSTANT, options=2)
+    assert away.calls == 1 + retries
 
 
 def test_what_cannot_succeed_later_is_not_sent_again(serve):

@@ -37,6 +37,8 @@ KEEPALIVE_TIMEOUT = 20.0
 # The longest pause before a call is sent again, or a server that was away is looked for again: of
 # the latter gRPC's own grow to two minutes, in which one that is back would not be found.
 LONGEST_PAUSE_SECONDS = 2.0
+# And the first one, before it is sent again; each is twice as long as the one before.
+FIRST_PAUSE_SECONDS = 0.2
 
 
 def channel_options(address: str, retries: int) -> list[tuple[str, str | int]]:
@@ -76,7 +78,7 @@ def _service_config(retries: int) -> dict[str, Any]:
         return {}
     policy = {
         "maxAttempts": retries + 1,
-        "initialBackoff": "0.2s",
+        "initialBackoff": f"{FIRST_PAUSE_SECONDS:g}s",
         "maxBackoff": f"{LONGEST_PAUSE_SECONDS:g}s",
         "backoffMultiplier": 2,
         # What can succeed later; nothing else is ever sent again. Of what is exhausted the server
@@ -87,11 +89,14 @@ def _service_config(retries: int) -> dict[str, Any]:
     return {
         "methodConfig": [
             {"name": [{}], "retryPolicy": policy},
-            # Streams go on by themselves, with what has no answer; a stream that gRPC has repeated
-            # can lose messages on the way.
+            # Streams go on by themselves, with what has no answer, and fits and evaluations are
+            # repeated by us: a stream that gRPC has repeated can lose messages on the way, or
+            # never end, where the server was killed.
             {
                 "name": [
                     {"service": "trueodds.v1.ScoringService", "method": "StreamScore"},
+                    {"service": _CALIBRATION, "method": "FitCalibrator"},
+                    {"service": _CALIBRATION, "method": "EvaluateCalibrator"},
                     {"service": _CALIBRATION, "method": "StreamFitCalibrator"},
                     {"service": _CALIBRATION, "method": "StreamEvaluateCalibrator"},
                 ]

@@ -37,7 +37,7 @@ class AsyncClient(AllCalls):
             checked_connections(connections),
             Security.of(security, address),
         )
-        super().__init__(transport, timeout, patience)
+        super().__init__(transport, timeout, patience, retries)
 
     async def __aenter__(self) -> Self:
         return self

@@ -89,7 +89,7 @@ class Client:
             checked_connections(connections),
             Security.of(security, address),
         )
-        self._calls = AllCalls(transport, timeout, patience)
+        self._calls = AllCalls(transport, timeout, patience, retries)
 
     @property
     def server(self) -> str:

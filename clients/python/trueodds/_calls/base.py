@@ -10,10 +10,11 @@ from trueodds._transport.base import Method, Request, Response, Stubs, Transport
 class Calls:
     """The calls to one server, as coroutines over a transport, awaited or blocking."""
 
-    def __init__(self, transport: Transport, timeout: float, patience: float) -> None:
+    def __init__(self, transport: Transport, timeout: float, patience: float, retries: int) -> None:
         self._transport = transport
         self._timeout = timeout
         self._patience = patience
+        self._retries = retries
 
     @property
     def server(self) -> str:

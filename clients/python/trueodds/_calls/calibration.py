@@ -7,7 +7,12 @@ from typing_extensions import Unpack
 
 from trueodds import errors
 from trueodds._calls.outcomes import OutcomeCalls
-from trueodds._channel import BATCH, FIT_TIMEOUT
+from trueodds._channel import (
+    BATCH,
+    FIRST_PAUSE_SECONDS,
+    FIT_TIMEOUT,
+    LONGEST_PAUSE_SECONDS,
+)
 from trueodds._convert import evaluations as _reports
 from trueodds._convert import fits as _fits
 from trueodds._convert.parts import evaluation_events, fit_events
@@ -90,7 +95,10 @@ class CalibrationCalls(OutcomeCalls):
         return outcomes
 
     async def _last(self, begin: Callable[[Stubs], Any], progress: Progress | None) -> Any:
-        """The event in which a call ends, once the progress before it is told."""
+        """The event in which a call ends, once the progress before it is told.
+
+        A call that finds the server unavailable is made again, as gRPC does with other calls.
+        """
 
         def is_last(event: Any) -> bool:
             if event.HasField("progress"):
@@ -99,7 +107,16 @@ class CalibrationCalls(OutcomeCalls):
                 return False
             return True
 
-        return await self._transport.follow(begin, is_last)
+        pause = FIRST_PAUSE_SECONDS
+        for left in reversed(range(self._retries + 1)):
+            try:
+                return await self._transport.follow(begin, is_last)
+            except errors.Unavailable:
+                if not left:
+                    raise
+            await self._transport.pause(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        return None
 
     async def _rows_size(self, name: str, model: str, timeout: float | None) -> int:
         """How many rows a message may hold; a calibrator may be of a model that is not served."""

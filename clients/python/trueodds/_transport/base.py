@@ -109,6 +109,8 @@ def translated(server: str) -> Iterator[None]:
     try:
         yield
     except grpc.RpcError as error:
+        if error.code() is grpc.StatusCode.CANCELLED:  # not by us: that would be no RpcError
+            raise ended(server) from None
         raise errors.from_rpc(error, server, proxy_before(server)) from None
 
 
@@ -116,8 +118,8 @@ _ENDS = (grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL, grpc.StatusCode.UN
 
 
 def ended(server: str) -> errors.TrueoddsError:
-    """A server that stops can end a stream politely."""
-    return errors.Unavailable(f"{server} ended the stream")
+    """A server that stops can end a stream politely, and cancels what it has not taken in."""
+    return errors.Unavailable(f"{server} ended the call")
 
 
 def broken(error: grpc.RpcError, server: str) -> errors.TrueoddsError:
