@@ -1,5 +1,6 @@
 """Calls of CalibrationService for questions and scores."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -46,7 +47,9 @@ class CalibrationCalls(OutcomeCalls):
     ) -> Calibrator:
         """Fits a calibrator for a model and task, and stores it; see ``Client.fit``."""
         request = _fits.fit_message(items, model, task, **options)
-        event = await self._last(lambda on: fit_events(on.calibration, request, timeout), progress)
+        event = await self._last(
+            lambda on, left: fit_events(on.calibration, request, left), timeout, progress
+        )
         if event is None:
             raise errors.ServiceFailed("the fit ended without a calibrator")
         return _fits.fitted_of(event.calibrator, activate=request.activate)
@@ -65,7 +68,7 @@ class CalibrationCalls(OutcomeCalls):
         named = await self._named(name, "", None)
         request = _reports.evaluate_message(named, items, **options)
         event = await self._last(
-            lambda on: evaluation_events(on.calibration, request, timeout), progress
+            lambda on, left: evaluation_events(on.calibration, request, left), timeout, progress
         )
         if event is None:
             raise errors.ServiceFailed("the evaluation ended without a report")
@@ -94,11 +97,15 @@ class CalibrationCalls(OutcomeCalls):
             outcomes += _fits.calibrated_of(response, len(outcomes))
         return outcomes
 
-    async def _last(self, begin: Callable[[Stubs], Any], progress: Progress | None) -> Any:
+    async def _last(
+        self, begin: Callable[[Stubs, float], Any], timeout: float, progress: Progress | None
+    ) -> Any:
         """The event in which a call ends, once the progress before it is told.
 
-        A call that finds the server unavailable is made again, as gRPC does with other calls.
+        A call that finds the server unavailable is made again, as gRPC does with other calls, with
+        the seconds that are left of its timeout.
         """
+        ends = time.monotonic() + timeout
 
         def is_last(event: Any) -> bool:
             if event.HasField("progress"):
@@ -107,16 +114,17 @@ class CalibrationCalls(OutcomeCalls):
                 return False
             return True
 
-        pause = FIRST_PAUSE_SECONDS
-        for left in reversed(range(self._retries + 1)):
+        pause, retries = FIRST_PAUSE_SECONDS, self._retries
+        while True:
             try:
-                return await self._transport.follow(begin, is_last)
+                return await self._transport.follow(
+                    lambda on: begin(on, ends - time.monotonic()), is_last
+                )
             except errors.Unavailable:
-                if not left:
+                if not retries or time.monotonic() + pause >= ends:
                     raise
             await self._transport.pause(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
-        return None
+            pause, retries = min(2 * pause, LONGEST_PAUSE_SECONDS), retries - 1
 
     async def _rows_size(self, name: str, model: str, timeout: float | None) -> int:
         """How many rows a message may hold; a calibrator may be of a model that is not served."""
