@@ -31,7 +31,7 @@ _PART_OF_WAIT, _LONGER = 1 / 8, 5
 # short step where that is more: what the others have in the engine is made so much less or more,
 # at each light question, until it is so.
 _TIMES_ALONE, _PART_OF_STEP = 2, 1 / 4
-_LESS, _MORE = 0.5, 1.1
+_LESS, _MORE = 0.5, 1.5
 
 _Turn: TypeAlias = "asyncio.Future[None]"
 
@@ -156,7 +156,11 @@ class HandOver:
 
     def _light_question(self, began: float) -> None:
         """One has been answered that came then."""
-        self._light_at = now = self._clock()
+        now = self._clock()
+        if not self._is_light_around:
+            # To begin with: too little where a step takes a while whatever it holds.
+            self._room = min(self._room, self._pace.tokens(self._pace.stay_alone))
+        self._light_at = now
         # What came before the room was changed tells nothing of it.
         if now > began >= self._room_since:
             shortest = _PART_OF_STEP * self._step_seconds

@@ -39,6 +39,10 @@ class Pace:
             return self._first_tokens
         return self._rate * self._round_seconds
 
+    def tokens(self, seconds: float) -> float:
+        """How much the engine works through in so long, as it is worked with now."""
+        return math.inf if math.isinf(self._rate) else self._rate * seconds
+
     def seconds(self, tokens: int) -> float:
         """How long it takes for so much, if it has nothing else to do."""
         return tokens / self._capacity
