@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
@@ -149,6 +150,30 @@ def test_so_is_a_fit_which_grpc_does_not_send_again(serve, retries, code):
     with Client(serve(away), retries=retries) as client, pytest.raises(errors.Unavailable):
         client.fit(model="model", method=Method.CONSTANT, options=2)
     assert away.calls == 1 + retries
+
+
+def test_a_fit_whose_client_is_closed_meanwhile_is_not_sent_again(serve):
+    asked, go_on = threading.Event(), threading.Event()
+
+    class Waits(Away):
+        def service(self, handler_call_details):
+            def wait(request, context):
+                self.calls += 1
+                asked.set()
+                go_on.wait(60)
+
+            return grpc.unary_stream_rpc_method_handler(wait)
+
+    waits = Waits(grpc.StatusCode.OK)
+    client = Client(serve(waits))
+    with ThreadPoolExecutor(1) as thread:
+        fit = thread.submit(client.fit, model="model", method=Method.CONSTANT, options=2)
+        asked.wait()
+        client.close()
+        with pytest.raises(errors.Unavailable):
+            fit.result(60)
+    go_on.set()
+    assert waits.calls == 1
 
 
 def test_what_cannot_succeed_later_is_not_sent_again(serve):

@@ -15,6 +15,7 @@ class Calls:
         self._timeout = timeout
         self._patience = patience
         self._retries = retries
+        self._is_closed = False
 
     @property
     def server(self) -> str:
@@ -23,6 +24,7 @@ class Calls:
 
     async def close(self) -> None:
         """Closes the connection; calls under way fail."""
+        self._is_closed = True
         await self._transport.close()
 
     async def _ask(

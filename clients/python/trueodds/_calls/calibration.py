@@ -121,7 +121,7 @@ class CalibrationCalls(OutcomeCalls):
                     lambda on: begin(on, ends - time.monotonic()), is_last
                 )
             except errors.Unavailable:
-                if not retries or time.monotonic() + pause >= ends:
+                if self._is_closed or not retries or time.monotonic() + pause >= ends:
                     raise
             await self._transport.pause(pause)
             pause, retries = min(2 * pause, LONGEST_PAUSE_SECONDS), retries - 1

@@ -109,7 +109,8 @@ def translated(server: str) -> Iterator[None]:
     try:
         yield
     except grpc.RpcError as error:
-        if error.code() is grpc.StatusCode.CANCELLED:  # not by us: that would be no RpcError
+        # By a server that stops, or because the client was closed meanwhile.
+        if error.code() is grpc.StatusCode.CANCELLED:
             raise ended(server) from None
         raise errors.from_rpc(error, server, proxy_before(server)) from None
 
