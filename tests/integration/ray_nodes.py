@@ -26,6 +26,20 @@ def free_port(*hosts: str) -> int:
         return port
 
 
+def environment(folder: Path) -> dict[str, str]:
+    """Of a cluster's processes and of who talks to them: a token of its own, in ``folder``."""
+    token = folder / "token"
+    token.write_text(secrets.token_hex(32))
+    return {
+        **os.environ,
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(token),
+        "RAY_worker_niceness": "0",
+        "RAY_memory_monitor_refresh_ms": "0",
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+
+
 class Node:
     """A raylet with one GPU that nobody has, and all that runs on it."""
 
@@ -85,16 +99,7 @@ class Cluster:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        token = folder / "token"
-        token.write_text(secrets.token_hex(32))
-        self.environment = {
-            **os.environ,
-            "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN_PATH": str(token),
-            "RAY_worker_niceness": "0",
-            "RAY_memory_monitor_refresh_ms": "0",
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        }
+        self.environment = environment(folder)
         port = free_port(HEAD)
         self.address = f"{HEAD}:{port}"
         self.head = self._start(

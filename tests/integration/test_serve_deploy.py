@@ -1,7 +1,5 @@
 """The service run by Ray's own tools: `serve deploy` through the dashboard of a cluster."""
 
-import os
-import secrets
 import subprocess
 import sys
 import tempfile
@@ -13,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.integration.ray_nodes import HEAD, Node, free_port
+from tests.integration.ray_nodes import HEAD, Node, environment, free_port
 
 from trueodds import Client, Question
 from trueodds_demo.service import MODELS
@@ -28,14 +26,7 @@ class Dashboard:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        token = folder / "token"
-        token.write_text(secrets.token_hex(32))
-        self._environment = {
-            **os.environ,
-            "RAY_AUTH_MODE": "token",
-            "RAY_AUTH_TOKEN_PATH": str(token),
-            "PYTHONPATH": os.pathsep.join(sys.path),
-        }
+        self._environment = environment(folder)
         port, dashboard, listen = (free_port(HEAD) for _ in range(3))
         self._url = f"http://{HEAD}:{dashboard}"
         self.address = f"{HEAD}:{listen}"
