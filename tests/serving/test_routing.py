@@ -38,18 +38,19 @@ class Caches:
 
     def compute(self, prompts):
         shares = self.router.assign(prompts, range(len(self.loads)))
-        for replica, places in shares.items():
-            self.loads[replica] += len(places)
-            for place in places:
+        for share in shares:
+            self.loads[share.replica] += len(share.places)
+            blocks = self.blocks[share.replica]
+            for place in share.places:
                 tokens = prompts[place].prompt
                 keys = [hash(tokens[:end]) for end in range(BLOCK, len(tokens) + 1, BLOCK)]
-                self.hits += BLOCK * sum(key in self.blocks[replica] for key in keys)
-                self.blocks[replica].update(keys)
+                self.hits += BLOCK * sum(key in blocks for key in keys)
+                blocks.update(keys)
         return shares
 
     def done(self, shares):
-        for replica, places in shares.items():
-            self.router.done(replica, len(places))
+        for share in shares:
+            self.router.done(share)
 
 
 def messages(kind):
@@ -66,14 +67,14 @@ def messages(kind):
     return [[prompt] for prompt in prompts], 64
 
 
-@pytest.mark.parametrize("replicaes", [2, 4])
+@pytest.mark.parametrize("count_of", [2, 4])
 @pytest.mark.parametrize(
     "kind",
     ["a message a task", "one task, one message", "one task, many messages", "one by one, mixed"],
 )
-def test_replicas_keep_the_hits_of_one(kind, replicaes):
+def test_replicas_keep_the_hits_of_one(kind, count_of):
     hits = {}
-    for count in (1, replicaes):
+    for count in (1, count_of):
         caches = Caches(count)
         sent, window = messages(kind)
         under_way = []
@@ -84,8 +85,8 @@ def test_replicas_keep_the_hits_of_one(kind, replicaes):
         hits[count] = caches.hits
         if count > 1:
             even = sum(caches.loads) / count
-            assert max(caches.loads) < 1.5 * even, "and all of them have work"
-    assert hits[replicaes] >= 0.95 * hits[1]
+            assert max(caches.loads) < 1.15 * even, "and all of them have work"
+    assert hits[count_of] >= 0.97 * hits[1]
 
 
 @given(st.sets(st.integers(0, 2**63 - 1), min_size=1, max_size=5), st.lists(st.integers(0, 3)))
@@ -93,20 +94,21 @@ def test_every_prompt_goes_to_one_replica_that_is_there(replicas, beginnings):
     prompts = [TokenPrompt((beginning,), ((1,), (2,))) for beginning in beginnings]
     router = Router()
     shares = router.assign(prompts, replicas)
-    assert sorted(place for places in shares.values() for place in places) == [*range(len(prompts))]
-    assert shares.keys() <= replicas
-    for replica, places in shares.items():
-        router.done(replica, len(places))
+    assert sorted(place for share in shares for place in share.places) == [*range(len(prompts))]
+    assert {share.replica for share in shares} <= replicas
+    for share in shares:
+        router.done(share)
     assert not router._loads
+    assert not router._homes
 
 
 def homes(tasks, replicas):
     """Where the prompts of so many tasks go while nothing else is under way."""
     router, found = Router(), []
     for number in range(tasks):
-        [(replica, places)] = router.assign([TokenPrompt((number, 7), ((1,),))], replicas).items()
-        router.done(replica, len(places))
-        found.append(replica)
+        [share] = router.assign([TokenPrompt((number, 7), ((1,),))], replicas)
+        router.done(share)
+        found.append(share.replica)
     return found
 
 
@@ -132,7 +134,7 @@ def test_the_order_is_the_same_in_every_process():
         "from trueodds_service.engine.base import TokenPrompt\n"
         "from trueodds_service.serving.routing import Router\n"
         "prompts = [TokenPrompt((number,), ((1,),)) for number in range(50)]\n"
-        "print([next(iter(Router().assign([each], [1, 2, 3]))) for each in prompts])"
+        "print([Router().assign([each], [1, 2, 3])[0].replica for each in prompts])"
     )
     said = [
         subprocess.run(

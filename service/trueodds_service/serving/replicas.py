@@ -146,15 +146,17 @@ class Replicas:
         shares = self._router.assign(prompts, free)
         try:
             found = await gather_or_cancel(
-                self._share(free[replica], [prompts[place] for place in places], adapter, until)
-                for replica, places in shares.items()
+                self._share(
+                    free[share.replica], [prompts[place] for place in share.places], adapter, until
+                )
+                for share in shares
             )
         finally:
-            for replica, places in shares.items():
-                self._router.done(replica, len(places))
+            for share in shares:
+                self._router.done(share)
         outcomes: dict[int, Outcome] = dict(
             zip(
-                itertools.chain(*shares.values()),
+                itertools.chain(*(share.places for share in shares)),
                 itertools.chain(*found),
                 strict=True,
             )

@@ -1,17 +1,20 @@
 """Which of a model's replicas computes which prompts.
 
 What prompts begin with is in the cache of the replica that has computed it. So prompts that begin
-alike go to the same one: each beginning has an order of the replicas, by rendezvous hashing
+alike go to the same one. Each beginning has an order of the replicas, by rendezvous hashing
 (Thaler and Ravishankar 1998), which is the same in every gateway; a replica that comes takes its
-share of the beginnings from all others, and no beginning moves between those. Each goes to the
-first replica that would not have much more than its share with it (bounded loads: Mirrokni, Thorup
-and Zadimoghaddam 2018).
+share of the beginnings from all others, and no beginning moves between those.
+
+A beginning of which nothing is under way goes to the first of its order, or to another of the
+first few that has clearly less to do (several choices: Mitzenmacher 2001). While some of its
+prompts are under way, others follow them, until another replica has so much less to do that it is
+worth computing the beginning once more there. `benchmarks/NOTES.md` has what this is worth.
 """
 
-import math
 from array import array
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from trueodds_service import caller
@@ -19,10 +22,25 @@ from trueodds_service.engine.base import TokenPrompt
 
 # Prompts that agree so far begin alike. Worked examples are longer, and differ by their task.
 _BEGINNING_TOKENS = 128
-# How much more than its share of the prompts under way a replica may have: the paper's 1 + ε.
-_BOUND = 1.25
 # Prompts that begin alike are assigned so many at a time.
 _PIECE = 32
+# So many replicas of its order may be the first to compute a beginning, for caches hold few.
+_CHOICES = 3
+# With so many prompts fewer under way, a replica is preferred for a new beginning: what prompts
+# begin with costs about as much as the rest of so many of them.
+_LESS = 8
+# With fewer by such a part of an even share, and by a piece at least, it helps with a beginning
+# that another computes.
+_MUCH_LESS = 0.5
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one replica gets of some prompts: their places, and how many begin how."""
+
+    replica: int
+    places: list[int] = field(default_factory=list)
+    beginnings: Counter[bytes] = field(default_factory=Counter)
 
 
 class Router:
@@ -30,37 +48,55 @@ class Router:
 
     def __init__(self) -> None:
         self._loads: Counter[int] = Counter()
+        # Of each beginning, how many prompts are under way at which replica.
+        self._homes: dict[bytes, Counter[int]] = {}
 
-    def assign(
-        self, prompts: Sequence[TokenPrompt], replicas: Collection[int]
-    ) -> dict[int, list[int]]:
-        """The places of the prompts that each of ``replicas`` gets, by its id.
-
-        They count as under way until ``done``.
-        """
-        shares: dict[int, list[int]] = {}
+    def assign(self, prompts: Sequence[TokenPrompt], replicas: Collection[int]) -> list[Share]:
+        """What some of ``replicas``, which are ids, get; it is under way until ``done``."""
+        shares: dict[int, Share] = {}
         for beginning, places in _pieces(prompts):
             replica = self._replica(beginning, replicas, len(places))
             self._loads[replica] += len(places)
-            shares.setdefault(replica, []).extend(places)
-        return shares
+            self._homes.setdefault(beginning, Counter())[replica] += len(places)
+            share = shares.setdefault(replica, Share(replica))
+            share.places.extend(places)
+            share.beginnings[beginning] += len(places)
+        return [*shares.values()]
 
-    def done(self, replica: int, prompts: int) -> None:
-        """So many prompts of a replica are not under way any more."""
-        self._loads[replica] -= prompts
-        if not self._loads[replica]:
-            del self._loads[replica]
+    def done(self, share: Share) -> None:
+        """A share is not under way any more."""
+        _less(self._loads, share.replica, len(share.places))
+        for beginning, prompts in share.beginnings.items():
+            homes = self._homes[beginning]
+            _less(homes, share.replica, prompts)
+            if not homes:
+                del self._homes[beginning]
 
     def _replica(self, beginning: bytes, replicas: Collection[int], prompts: int) -> int:
         if len(replicas) == 1:
             [only] = replicas
             return only
-        under_way = sum(self._loads[each] for each in replicas) + prompts
-        most = math.ceil(_BOUND * under_way / len(replicas))
         order = sorted(replicas, key=lambda each: _weight(beginning, each))
-        fitting = (each for each in order if self._loads[each] + prompts <= most)
-        # Where so many prompts together fit nowhere, whoever has the least takes them.
-        return next(fitting, min(order, key=self._loads.__getitem__))
+        if homes := [each for each in order if each in self._homes.get(beginning, ())]:
+            wanted = self._lightest(homes)
+        else:
+            wanted = self._chosen(order[0], among=order[:_CHOICES], with_less=_LESS)
+        even = (sum(self._loads[each] for each in replicas) + prompts) / len(replicas)
+        return self._chosen(wanted, among=order, with_less=max(_PIECE, _MUCH_LESS * even))
+
+    def _chosen(self, wanted: int, among: Sequence[int], *, with_less: float) -> int:
+        """The wanted one, or the one with the least to do if that is by so much less."""
+        lightest = self._lightest(among)
+        return lightest if self._loads[lightest] + with_less <= self._loads[wanted] else wanted
+
+    def _lightest(self, replicas: Sequence[int]) -> int:
+        return min(replicas, key=self._loads.__getitem__)
+
+
+def _less(counts: Counter[int], key: int, by: int) -> None:
+    counts[key] -= by
+    if not counts[key]:
+        del counts[key]
 
 
 def _weight(beginning: bytes, replica: int) -> bytes:
