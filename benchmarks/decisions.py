@@ -1,6 +1,6 @@
 """Decisions over HTTP: the service's ``/v1/systemone`` beside vLLM's own, on the same bodies.
 
-A Qwen3's shape with random weights, for vLLM answers for few architectures; states of 600 tokens
+A Qwen3 with random weights, for vLLM answers for few architectures; states of 600 tokens
 that no other request has, with 1, 8 and 64 questions each; one caller, and 32. The two take turns.
 """
 
@@ -21,12 +21,11 @@ from typing import Any
 import aiohttp
 from rich.table import Table
 
-from benchmarks import qwen3
+from benchmarks import qwen3, shapes
 from benchmarks.machine import machine, versions
 from benchmarks.ports import free_port
-from benchmarks.profiles import CACHE
+from benchmarks.profiles import CACHE, memory
 from benchmarks.report import console, percentiles, write
-from benchmarks.shapes import CONTEXT
 from benchmarks.systems.openai import OpenAi
 from benchmarks.systems.service import MODEL, config
 from trueodds import Client
@@ -34,8 +33,9 @@ from trueodds_demo.service import running
 from trueodds_service.config import VllmSettings
 
 QUESTIONS = (1, 8, 64)
-# Of so many callers each makes so many requests a round.
+# Of so many callers each makes so many requests of 64 questions a round, and more of fewer.
 CALLERS = {1: 16, 32: 2}
+_TIMES = {1: 8, 8: 4}
 _TIMEOUT = aiohttp.ClientTimeout(total=600)
 
 
@@ -46,13 +46,16 @@ def main() -> None:
     add("--rounds", type=int, default=2, help="measured, after one to warm up")
     add("--callers", type=int, nargs="+", choices=CALLERS, default=list(CALLERS))
     add("--questions", type=int, nargs="+", default=list(QUESTIONS))
+    add("--shape", choices=sorted(shapes.SHAPES), help="with dummy weights, on a GPU")
     add("--engine", type=json.loads, default={}, help="engine settings of both, as JSON")
     add("--output", type=Path, default=Path("build/bench/decisions.json"))
     options = parser.parse_args()
-    settings = VllmSettings.model_validate({"max_tokens": CONTEXT, **options.engine})
-    weights = qwen3.model(CACHE / "qwen3")
-    needed = sum(callers * CALLERS[callers] for callers in options.callers)
-    needed *= len(options.questions)
+    weights, settings = _model(options.shape, options.engine)
+    needed = sum(
+        _requests(callers, questions)
+        for callers in options.callers
+        for questions in options.questions
+    )
     states = iter(qwen3.texts(weights, needed * (options.rounds + 1)))
     rows = []
     with closing(OpenAi(weights, settings)) as vllm, _service(weights, settings) as door:
@@ -61,7 +64,7 @@ def main() -> None:
             for questions in options.questions:
                 found: dict[str, list[_Found]] = {name: [] for name in systems}
                 for number in range(options.rounds + 1):
-                    asked = [next(states) for _ in range(callers * CALLERS[callers])]
+                    asked = [next(states) for _ in range(_requests(callers, questions))]
                     for name in sorted(systems, reverse=bool(number % 2)):
                         url, model = systems[name]
                         bodies = [_body(model, state, questions) for state in asked]
@@ -74,12 +77,27 @@ def main() -> None:
         "command": shlex.join(["python", "-m", "benchmarks.decisions", *sys.argv[1:]]),
         "machine": machine(),
         "versions": versions(),
+        "model": weights.name,
         "state_tokens": qwen3.TEXT_TOKENS,
         "rounds": options.rounds,
         "rows": rows,
     }
     write(result, options.output)
     console.print(_table(rows))
+
+
+def _requests(callers: int, questions: int) -> int:
+    return callers * CALLERS[callers] * _TIMES.get(questions, 1)
+
+
+def _model(shape: str | None, engine: dict[str, Any]) -> tuple[Path, VllmSettings]:
+    settings = {"max_tokens": shapes.CONTEXT, **engine}
+    if shape is None:
+        return qwen3.model(CACHE / "qwen3"), VllmSettings.model_validate(settings)
+    made = shapes.SHAPES[shape]
+    weights = qwen3.shaped(made, CACHE / f"qwen3-{shape}")
+    one = {"load_format": "dummy", "gpus": 1, "replicas": 1, **memory(made, 1)}
+    return weights, VllmSettings.model_validate({**one, **settings})
 
 
 @dataclass(frozen=True)

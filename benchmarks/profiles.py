@@ -82,14 +82,14 @@ def gpu(
             counted.items * ceiling.sustained / flops(made, counted.batches), 1
         ),
     }
-    memory = _memory(made, engine.get("gpus", 1))
+    room = memory(made, engine.get("gpus", 1))
     settings = VllmSettings.model_validate(
-        {"max_tokens": shapes.CONTEXT, "load_format": "dummy", "gpus": 1, **memory, **engine}
+        {"max_tokens": shapes.CONTEXT, "load_format": "dummy", "gpus": 1, **room, **engine}
     )
     return Prepared(weights, settings, work, "bfloat16", about)
 
 
-def _memory(shape: shapes.Shape, gpus: float) -> dict[str, float]:
+def memory(shape: shapes.Shape, gpus: float) -> dict[str, float]:
     """Room for 98,304 tokens: more than a round's shots and all that is under way.
 
     With it given, four engines fit a GPU beside each other, whatever order they start in.

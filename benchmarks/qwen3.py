@@ -1,4 +1,4 @@
-"""A Qwen3's shape in small, with random weights, and texts to ask it about.
+"""A Qwen3 in small with random weights, or of a large shape with none, and texts to ask it about.
 
 vLLM answers decisions for few architectures; this is one of them.
 """
@@ -10,7 +10,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast, Qwen3Config, Qw
 
 from benchmarks import corpus
 from benchmarks.profiles import CACHE
-from benchmarks.shapes import CONTEXT
+from benchmarks.shapes import CONTEXT, Shape, write
 
 TEXT_TOKENS = 600
 _TEMPLATE = (
@@ -23,10 +23,7 @@ def model(folder: Path) -> Path:
     """A small Qwen3 with random weights, of which the arithmetic takes some of the time."""
     if (folder / "model.safetensors").exists():
         return folder
-    source = corpus.tokenizer(CACHE / "tokenizer")
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(source)
-    tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
-    tokenizer.chat_template = _TEMPLATE
+    tokenizer = _tokenizer()
     torch.manual_seed(0)
     shape = Qwen3Config(
         vocab_size=len(tokenizer),
@@ -42,6 +39,20 @@ def model(folder: Path) -> Path:
     Qwen3ForCausalLM(shape).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
+
+
+def shaped(shape: Shape, folder: Path) -> Path:
+    """A Llama's sizes as a Qwen3, for vLLM's dummy weights."""
+    chat = CACHE / "tokenizer-chat"
+    _tokenizer().save_pretrained(chat)
+    return write(shape, chat, folder, architecture="qwen3")
+
+
+def _tokenizer() -> PreTrainedTokenizerFast:
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(corpus.tokenizer(CACHE / "tokenizer"))
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<|im_start|>", "<|im_end|>"]})
+    tokenizer.chat_template = _TEMPLATE
+    return tokenizer
 
 
 def texts(weights: Path, count: int) -> list[str]:

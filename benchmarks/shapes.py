@@ -5,9 +5,15 @@ import shutil
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 CONTEXT = 4096
+
+Architecture = Literal["llama", "qwen3"]
+_ARCHITECTURES: dict[Architecture, dict[str, Any]] = {
+    "llama": {"architectures": ["LlamaForCausalLM"], "model_type": "llama"},
+    "qwen3": {"architectures": ["Qwen3ForCausalLM"], "model_type": "qwen3"},
+}
 
 
 @dataclass(frozen=True)
@@ -57,12 +63,14 @@ SHAPES = {
 }
 
 
-def write(shape: Shape, tokenizer: Path, folder: Path) -> Path:
+def write(
+    shape: Shape, tokenizer: Path, folder: Path, architecture: Architecture = "llama"
+) -> Path:
     """A model folder of that shape; its weights file is empty, for nothing reads it."""
     folder.mkdir(parents=True, exist_ok=True)
     for file in tokenizer.iterdir():
         shutil.copy(file, folder)
-    text = json.dumps(_config(shape), indent=2)
+    text = json.dumps({**_config(shape), **_ARCHITECTURES[architecture]}, indent=2)
     (folder / "config.json").write_text(text + "\n", encoding="utf-8")
     header = b"{}"
     (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
@@ -71,8 +79,6 @@ def write(shape: Shape, tokenizer: Path, folder: Path) -> Path:
 
 def _config(shape: Shape) -> dict[str, Any]:
     return {
-        "architectures": ["LlamaForCausalLM"],
-        "model_type": "llama",
         "attention_bias": False,
         "bos_token_id": None,
         "dtype": "bfloat16",
