@@ -7,7 +7,6 @@ the ratio to LLM.generate in the same round.
 import argparse
 import itertools
 import json
-import shlex
 import statistics
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from typing import Any
 import yaml
 
 from benchmarks import measure, profiles, report, rows, shapes
-from benchmarks.machine import machine, versions
+from benchmarks.machine import called, machine, versions
 from benchmarks.profiles import CACHE, CPU_ROWS, GPU_ROWS, Prepared, Sizes
 from trueodds import Format
 
@@ -114,15 +113,6 @@ def _variants(sweep: Sequence[tuple[str, list[Any]]]) -> list[dict[str, Any]]:
     return [dict(zip(names, values, strict=True)) for values in combinations]
 
 
-def _command() -> str:
-    """As it was called, but for where its result goes."""
-    words = ["python", "-m", "benchmarks", *sys.argv[1:]]
-    if "--output" in words:
-        place = words.index("--output")
-        del words[place : place + 2]
-    return shlex.join(words)
-
-
 def _result(
     options: argparse.Namespace,
     prepared: Prepared,
@@ -136,7 +126,7 @@ def _result(
     ]
     return {
         "profile": options.profile,
-        "command": _command(),
+        "command": called("benchmarks"),
         "items": round(statistics.mean(each.items for each in measured)),
         "rounds": len(measured),
         "format": options.format,

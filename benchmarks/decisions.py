@@ -7,9 +7,7 @@ that no other request has, with 1, 8 and 64 questions each; one caller, and 32. 
 import argparse
 import asyncio
 import json
-import shlex
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -22,7 +20,7 @@ import aiohttp
 from rich.table import Table
 
 from benchmarks import qwen3, shapes
-from benchmarks.machine import machine, versions
+from benchmarks.machine import called, machine, versions
 from benchmarks.ports import free_port
 from benchmarks.profiles import CACHE, memory
 from benchmarks.report import console, percentiles, write
@@ -57,7 +55,16 @@ def main() -> None:
         for questions in options.questions
     )
     states = iter(qwen3.texts(weights, needed * (options.rounds + 1)))
-    rows = []
+    rows: list[dict[str, Any]] = []
+    result = {
+        "command": called("benchmarks.decisions"),
+        "machine": machine(),
+        "versions": versions(),
+        "model": weights.name,
+        "state_tokens": qwen3.TEXT_TOKENS,
+        "rounds": options.rounds,
+        "decisions": rows,
+    }
     with closing(OpenAi(weights, settings)) as vllm, _service(weights, settings) as door:
         systems = {"vllm": (vllm.url, vllm.model), "service": (door, MODEL)}
         for callers in options.callers:
@@ -73,16 +80,7 @@ def main() -> None:
                             found[name].append(measured)
                 rows.append(_row(callers, questions, found))
                 console.print_json(json.dumps(rows[-1]))
-    result = {
-        "command": shlex.join(["python", "-m", "benchmarks.decisions", *sys.argv[1:]]),
-        "machine": machine(),
-        "versions": versions(),
-        "model": weights.name,
-        "state_tokens": qwen3.TEXT_TOKENS,
-        "rounds": options.rounds,
-        "rows": rows,
-    }
-    write(result, options.output)
+                write(result, options.output)
     console.print(_table(rows))
 
 

@@ -4,7 +4,6 @@ sizes, against the fake engine, so that what is measured is the client and the g
 
 import argparse
 import json
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from typing import Any
 import psutil
 
 from benchmarks.fake_service import MODEL, fake_service, gateway
-from benchmarks.machine import machine, versions
+from benchmarks.machine import called, machine, versions
 from benchmarks.report import console, write
 
 # Enough to start everything; what this takes is taken off the other sizes.
@@ -34,7 +33,7 @@ def main() -> None:
     add("--output", type=Path, default=Path("build/bench/growth.json"))
     options = parser.parse_args()
     result: dict[str, Any] = {
-        "command": shlex.join(["python", "-m", "benchmarks.growth", *sys.argv[1:]]),
+        "command": called("benchmarks.growth"),
         "machine": machine(),
         "versions": versions(),
         "sizes": [],

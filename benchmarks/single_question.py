@@ -6,8 +6,6 @@ same call takes over HTTP, in turn with it.
 import argparse
 import asyncio
 import json
-import shlex
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -20,7 +18,7 @@ from google.protobuf.json_format import MessageToJson
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from benchmarks.fake_service import MODEL, fake_service
-from benchmarks.machine import machine, versions
+from benchmarks.machine import called, machine, versions
 from benchmarks.ports import free_port
 from benchmarks.report import console, percentiles, write
 from trueodds import Format
@@ -47,7 +45,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("build/bench/single_question.json"))
     options = parser.parse_args()
     result: dict[str, Any] = {
-        "command": shlex.join(["python", "-m", "benchmarks.single_question", *sys.argv[1:]]),
+        "command": called("benchmarks.single_question"),
         "machine": machine(),
         "versions": versions(),
     }

@@ -8,8 +8,6 @@ import argparse
 import asyncio
 import json
 import math
-import shlex
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -20,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import corpus, qwen3, shapes
-from benchmarks.machine import machine, versions
+from benchmarks.machine import called, machine, versions
 from benchmarks.profiles import CACHE
 from benchmarks.report import console, percentiles, write
 from benchmarks.systems.service import MODEL, config
@@ -61,7 +59,7 @@ def main() -> None:
                 client.wait_until_ready()
             found = asyncio.run(_measured(address, keys, questions, options))
     result = {
-        "command": shlex.join(["python", "-m", "benchmarks.tenants", *sys.argv[1:]]),
+        "command": called("benchmarks.tenants"),
         "machine": machine(),
         "versions": versions(),
         "model": weights.name,
