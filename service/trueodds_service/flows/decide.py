@@ -18,6 +18,10 @@ from trueodds_service.prompts.reading import OrderCorrection, Reading
 FEWEST_OPTIONS, MOST_OPTIONS = 2, 255
 
 
+# So many are labelled in less time than a thread takes to begin.
+_FEW_QUESTIONS = 8
+
+
 @dataclass(frozen=True, slots=True)
 class DecisionQuestion:
     """What is asked of a state. ``options`` are told to the model, each after its label; "" where
@@ -72,6 +76,8 @@ async def decide(decision: Decision, catalog: Catalog, calibrators: Calibrators)
     )
 
     async def written(served: ServedModel) -> tuple[Question, ...]:
+        if len(decision.questions) <= _FEW_QUESTIONS:
+            return labelled(served, decision)
         return await asyncio.to_thread(labelled, served, decision)
 
     return await answer(query, catalog, calibrators, written)

@@ -40,8 +40,10 @@ _PRIOR_QUESTIONS = 8
 _LOW_MASS = 0.01
 _SHORT_OPTION = 2
 
-# Tokenised in a few milliseconds.
+# Tokenised in a few milliseconds at most, and in less than half of one where the tokens of the
+# worked examples are known: no more, for meanwhile all others of this process wait.
 _SHORT_CHARACTERS = 30_000
+_SHORT_QUESTION_CHARACTERS = 1_000
 # Tokenised in some seconds at most; of long prompts so many all the same.
 _PIECE_CHARACTERS = 2**19
 _PIECE_PROMPTS = 16
@@ -231,7 +233,10 @@ def _is_short(question: Question, shots: Sequence[Shot], reading: Reading) -> bo
     if question.prompt is not None:
         return False
     written = reading.format
-    length = asked_length(question, written) + worked_length(shots, written)
+    length = asked_length(question, written)
+    if length > _SHORT_QUESTION_CHARACTERS:
+        return False
+    length += worked_length(shots, written)
     # Some tokenizers have to read the whole prompt with each option after it.
     ways = len(question.options) * (2 if reading.variants else 1)
     return length * (1 + ways) <= _SHORT_CHARACTERS
