@@ -119,6 +119,7 @@ class App:
         self.quotas = Quotas(settings.quotas, requests.over_quota)
         work = Work(settings.limits, self.quotas)
         requests.tokens_under_way.set_function(lambda: work.tokens.number)
+        requests.stream_bytes.set_function(lambda: work.streamed.number)
         most = settings.limits.max_concurrent_requests
         gate = Gate(most, self._identities, watch, work)
         certificates = Certificates(settings.tls) if settings.tls is not None else None

@@ -5,8 +5,28 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 
 
+class Stream:
+    """The messages of one stream. This one may be of any size."""
+
+    async def room(self) -> None:
+        """Waits until another message may be read."""
+
+    def check_room(self) -> None:
+        """Raises a ServiceError where no other message may be read now."""
+
+    def hold(self, size: int) -> None:
+        """So many bytes more are held, or fewer: of messages, and of answers not taken yet."""
+
+    def close(self) -> None:
+        """It holds nothing any more."""
+
+
 class Meter:
     """Of one request. This one charges nothing."""
+
+    def stream(self) -> Stream:
+        """Of a request that is a stream of messages. To be closed."""
+        return Stream()
 
     def check(self) -> None:
         """Raises a ServiceError where no more may be asked now: to be called before any work."""
@@ -44,6 +64,9 @@ class _GoingOn(Meter):
 
     def __init__(self, begun: Meter) -> None:
         self._begun = begun
+
+    def stream(self) -> Stream:
+        return self._begun.stream()
 
     def preparing(self, prompt_tokens: int) -> None:
         self._begun.preparing(prompt_tokens)

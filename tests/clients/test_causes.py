@@ -10,6 +10,7 @@ CAUSES = {
     "MODEL_STARTING": (code_pb2.UNAVAILABLE, errors.Starting),
     "TOO_MANY_REQUESTS": (code_pb2.RESOURCE_EXHAUSTED, errors.Overloaded),
     "TOO_MANY_TOKENS": (code_pb2.RESOURCE_EXHAUSTED, errors.Overloaded),
+    "TOO_MANY_BYTES": (code_pb2.RESOURCE_EXHAUSTED, errors.Overloaded),
     "QUOTA_EXCEEDED": (code_pb2.RESOURCE_EXHAUSTED, errors.Unavailable),
     "OVERLOADED": (code_pb2.RESOURCE_EXHAUSTED, errors.Overloaded),
     "ENGINE_LOST": (code_pb2.UNAVAILABLE, errors.EngineLost),

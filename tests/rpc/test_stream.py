@@ -8,7 +8,7 @@ import time
 import grpc
 import pytest
 
-from trueodds.v1 import scoring_pb2
+from trueodds.v1 import calibration_pb2, scoring_pb2
 from trueodds_service.engine.fake import FakeEngine
 
 LIMIT = 3
@@ -267,3 +267,53 @@ def test_bytes_that_are_no_message_end_the_stream(service, first):
     with pytest.raises(grpc.RpcError) as caught:
         list(service.channel.stream_stream(path)(contents))
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def large(question, name, **settings):
+    """A message of about 0.4 MiB."""
+    questions = [question(f"{name} {number} {'word ' * 80}") for number in range(900)]
+    return batch(questions, name, **settings)
+
+
+def test_streams_hold_no_more_than_the_limit_and_a_message_each(start_service, question, refused):
+    engine = Gated()
+    service = start_service(engines={"aligned": engine}, limits={"max_stream_mib": 1})
+    sent = [large(question, str(number), model="models/aligned") for number in range(8)]
+    assert 0.3 < sent[0].ByteSize() / 2**20 < 0.5
+    first = service.scoring.StreamScore(iter(sent))
+    engine.wait_for(3)
+    after_others(service, question)
+    assert engine.calls == 3, "the fourth message stays unread"
+
+    second = service.scoring.StreamScore(iter(sent[:2]))
+    engine.wait_for(1)
+    after_others(service, question)
+    assert engine.calls == 4, "who holds nothing reads a message, and no other"
+
+    part = calibration_pb2.StreamFitCalibratorRequest()
+    with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, reason="TOO_MANY_BYTES"):
+        list(service.calibration.StreamFitCalibrator(iter([part])))
+
+    for call in range(10):
+        if call > 3:
+            engine.wait_for(1)
+        engine.answer(call)
+    assert {each.batch_id for each in first} == {str(number) for number in range(8)}
+    assert {each.batch_id for each in second} == {"0", "1"}
+
+
+def test_a_stream_that_is_left_holds_nothing_more(start_service, question):
+    engine = Gated()
+    service = start_service(engines={"aligned": engine}, limits={"max_stream_mib": 1})
+    sent = [large(question, str(number), model="models/aligned") for number in range(4)]
+    left = service.scoring.StreamScore(iter(sent))
+    engine.wait_for(3)
+    left.cancel()
+    eventually(lambda: engine.left == 3)
+    others = service.scoring.StreamScore(iter(sent))
+    engine.wait_for(3)
+    for call in range(3, 7):
+        if call > 5:
+            engine.wait_for(1)
+        engine.answer(call)
+    assert len(list(others)) == 4

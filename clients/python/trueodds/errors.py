@@ -85,7 +85,7 @@ class Starting(Unavailable):
 class Overloaded(Unavailable):
     """The server works on as much as it takes.
 
-    The reason is ``TOO_MANY_REQUESTS``, ``TOO_MANY_TOKENS`` or ``OVERLOADED``.
+    The reason is ``TOO_MANY_REQUESTS``, ``TOO_MANY_TOKENS``, ``TOO_MANY_BYTES`` or ``OVERLOADED``.
     """
 
 
@@ -131,6 +131,7 @@ _BY_REASON: dict[str, type[TrueoddsError]] = {
     "MODEL_STARTING": Starting,
     "TOO_MANY_REQUESTS": Overloaded,
     "TOO_MANY_TOKENS": Overloaded,
+    "TOO_MANY_BYTES": Overloaded,
     "OVERLOADED": Overloaded,
     "ENGINE_LOST": EngineLost,
     "MODEL_FAILED": ModelFailed,

@@ -20,6 +20,10 @@ class Limits(Section):
     """The largest request; an answer is as large as what was asked makes it."""
     max_fit_mib: int = Field(default=256, ge=1, le=4096)
     """All messages of one fit or evaluation that is sent as a stream."""
+    max_stream_mib: int = Field(default=1024, ge=1)
+    """Messages of all streams that a gateway holds, and answers that wait to be taken. While it
+    has so much, a stream reads its next message only when it holds none, and a fit or an
+    evaluation that is sent as a stream is refused."""
     max_tokens: int = Field(default=8_000_000, ge=1)
     """Tokens of all prompts of a request, or of a batch of a stream; each question in each of the
     orders that it is asked in."""

@@ -5,14 +5,16 @@ from contextlib import AbstractContextManager, contextmanager
 
 from trueodds_service.caller import Caller
 from trueodds_service.config import Limits
+from trueodds_service.edge.admission.streams import OpenStream, StreamedBytes
 from trueodds_service.edge.admission.tokens import TokensUnderWay
 from trueodds_service.edge.quotas.quotas import Charged, Quotas
 from trueodds_service.errors import TooLarge
-from trueodds_service.metering import Meter, metered_by
+from trueodds_service.metering import Meter, Stream, metered_by
 
 # Has no end of its own: each of its batches is held against the quota, and its caller has to be
 # known still. What else has begun is finished.
 _STREAM = "StreamScore"
+_MIB = 2**20
 
 
 class Work:
@@ -21,6 +23,7 @@ class Work:
     def __init__(self, limits: Limits, quotas: Quotas) -> None:
         self.most_tokens = limits.max_tokens
         self.tokens = TokensUnderWay(limits.max_tokens_under_way)
+        self.streamed = StreamedBytes(limits.max_stream_mib * _MIB)
         self._quotas = quotas
 
     @contextmanager
@@ -56,6 +59,9 @@ class _Request(Meter):
         # Of a stream, so many batches are under way at once.
         if not self._has_begun:
             self._work.tokens.check(self._tenant)
+
+    def stream(self) -> Stream:
+        return OpenStream(self._work.streamed)
 
     def preparing(self, prompt_tokens: int) -> None:
         most = self._work.most_tokens

@@ -31,6 +31,11 @@ class RequestMetrics:
             "Tokens of prompts that engines are asked for.",
             registry=registry,
         )
+        self.stream_bytes = Gauge(
+            "trueodds_stream_bytes",
+            "Bytes of the messages of streams, and of answers that wait to be taken.",
+            registry=registry,
+        )
         self._requests = Counter(
             "trueodds_requests_total",
             "Requests that ended, by the status and the reason that the caller was told.",

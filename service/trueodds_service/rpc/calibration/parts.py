@@ -1,9 +1,11 @@
 """The parts of a request that is too long for one message → the request."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from typing import Protocol, TypeVar
 
 from trueodds.v1 import calibration_pb2 as pb
+from trueodds_service import metering
 from trueodds_service.config import Limits
 from trueodds_service.errors import InvalidInput, ServiceError
 
@@ -19,20 +21,32 @@ class _Message(Protocol[_Request_co]):
     def part(self) -> _Request_co: ...
 
 
-async def join(
+@asynccontextmanager
+async def joined(
     messages: AsyncIterator[_Message[_Request] | ServiceError], limits: Limits
-) -> _Request:
-    """The first part with the items of all others behind its own.
+) -> AsyncIterator[_Request]:
+    """The first part with the items of all others behind its own; it is held inside.
 
     Raises InvalidInput for a part that holds more than items, for none at all, and as soon as all
-    together are larger than they may be: no caller makes the service hold more.
+    together are larger than they may be; and Exhausted where all streams hold too much.
     """
+    with closing(metering.current().stream()) as stream:
+        yield await _join(messages, limits, stream)
+
+
+async def _join(
+    messages: AsyncIterator[_Message[_Request] | ServiceError],
+    limits: Limits,
+    stream: metering.Stream,
+) -> _Request:
     request: _Request | None = None
     size = 0
     async for message in messages:
         if isinstance(message, ServiceError):  # bytes that are no message
             raise message
         part = message.part
+        stream.check_room()
+        stream.hold(part.ByteSize())
         size += part.ByteSize()
         if size > limits.max_fit_mib * _MIB:
             raise InvalidInput("part", f"all parts are larger than {limits.max_fit_mib} MiB")

@@ -30,7 +30,7 @@ from trueodds_service.rpc.calibration.outcomes import (
     parse_window,
     recorded_message,
 )
-from trueodds_service.rpc.calibration.parts import join
+from trueodds_service.rpc.calibration.parts import joined
 from trueodds_service.rpc.names import parse_calibrator, parse_model
 from trueodds_service.rpc.questions import parse_task
 from trueodds_service.rpc.status import Context
@@ -66,8 +66,9 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
     async def StreamFitCalibrator(
         self, request_iterator: AsyncIterator[pb.StreamFitCalibratorRequest], context: Context
     ) -> AsyncIterator[pb.StreamFitCalibratorResponse]:
-        async for event in self._fit(await join(request_iterator, self._limits)):
-            yield pb.StreamFitCalibratorResponse(**event)
+        async with joined(request_iterator, self._limits) as request:
+            async for event in self._fit(request):
+                yield pb.StreamFitCalibratorResponse(**event)
 
     async def GetCalibrator(
         self, request: pb.GetCalibratorRequest, context: Context
@@ -121,8 +122,9 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
     async def StreamEvaluateCalibrator(
         self, request_iterator: AsyncIterator[pb.StreamEvaluateCalibratorRequest], context: Context
     ) -> AsyncIterator[pb.StreamEvaluateCalibratorResponse]:
-        async for event in self._evaluate(await join(request_iterator, self._limits)):
-            yield pb.StreamEvaluateCalibratorResponse(**event)
+        async with joined(request_iterator, self._limits) as request:
+            async for event in self._evaluate(request):
+                yield pb.StreamEvaluateCalibratorResponse(**event)
 
     async def Calibrate(
         self, request: pb.CalibrateRequest, context: Context

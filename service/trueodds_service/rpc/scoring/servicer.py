@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 from trueodds.v1 import question_pb2, scoring_pb2, scoring_pb2_grpc
+from trueodds_service import metering
 from trueodds_service.concurrency import as_completed
 from trueodds_service.config import Limits
 from trueodds_service.errors import InvalidInput, ServiceError, field
@@ -68,28 +70,46 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         )
         return scoring_pb2.BatchScoreResponse(outcomes=outcomes, timings=timings)
 
-    def StreamScore(
+    async def StreamScore(
         self, request_iterator: AsyncIterator[scoring_pb2.StreamScoreRequest], context: Context
     ) -> AsyncIterator[scoring_pb2.StreamScoreResponse]:
-        batches = self._stream_batches(request_iterator)
-        return as_completed(batches, self._limits.max_stream_batches)
+        with closing(metering.current().stream()) as stream:
+            batches = self._stream_batches(request_iterator, stream)
+            async for response in as_completed(batches, self._limits.max_stream_batches):
+                size = response.ByteSize()
+                yield response
+                stream.hold(-size)
 
     async def _stream_batches(
-        self, requests: AsyncIterator[scoring_pb2.StreamScoreRequest]
+        self, requests: AsyncIterator[scoring_pb2.StreamScoreRequest], stream: metering.Stream
     ) -> AsyncIterator[Coroutine[Any, Any, scoring_pb2.StreamScoreResponse]]:
         """What answers each message of a stream; settings hold until others come."""
         settings: Parsed | ServiceError = InvalidInput(
             "settings", "is required in the first message of a stream"
         )
+        await stream.room()
         async for request in requests:
             if isinstance(request, ServiceError):  # bytes that are no message
                 raise request
+            stream.hold(request.ByteSize())
             if request.HasField("settings"):
                 try:
                     settings = self._settings.parse(request.settings)
                 except ServiceError as error:
                     settings = error
-            yield self._stream_batch(settings, request)
+            yield self._held_batch(settings, request, stream)
+            await stream.room()
+
+    async def _held_batch(
+        self,
+        settings: Parsed | ServiceError,
+        request: scoring_pb2.StreamScoreRequest,
+        stream: metering.Stream,
+    ) -> scoring_pb2.StreamScoreResponse:
+        """The response is held in place of the request."""
+        response = await self._stream_batch(settings, request)
+        stream.hold(response.ByteSize() - request.ByteSize())
+        return response
 
     async def _stream_batch(
         self, settings: Parsed | ServiceError, request: scoring_pb2.StreamScoreRequest
