@@ -51,6 +51,7 @@ ARROWS = {
         "engine",
         "errors",
         "flows",
+        "metering",
         "prompts",
         "store",
     },

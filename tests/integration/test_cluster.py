@@ -5,6 +5,8 @@ The engines are fakes that take a GPU each, and each node has one: what is seen 
 
 import contextlib
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -112,6 +114,26 @@ def test_each_node_has_a_gateway_and_a_replica_and_answers_the_same(service: Ser
     assert service.processes("engine-model") == [1, 1]
     with service.client(HEAD) as one, service.client(WORKER) as other:
         assert answers(one) == answers(other)
+
+
+def test_a_folder_that_is_missing_is_told_with_each_node(service: Service) -> None:
+    code = (
+        "import ray\n"
+        "from trueodds_service.config import ModelSettings\n"
+        "from trueodds_service.serving import node_folders\n"
+        f"ray.init({service.nodes.address!r}, log_to_driver=False)\n"
+        "model = ModelSettings.model_validate({'name': 'm', 'weights': '/nowhere'})\n"
+        "node_folders.check([model])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=service.nodes.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    for node in (HEAD, WORKER):
+        assert f"node {node}: /nowhere: holds no weights" in done.stderr, done.stderr
 
 
 def test_one_replica_becomes_three_under_load_and_one_again(service: Service) -> None:

@@ -34,8 +34,9 @@ def path(tmp_path, weights):
 
 @pytest.fixture
 def nodes(monkeypatch):
-    """The GPUs of the nodes that Ray has."""
+    """The GPUs of the nodes that Ray has; each has every folder."""
     found = []
+    monkeypatch.setattr(builder.node_folders, "check", lambda models: None)
     monkeypatch.setattr(
         application.ray,
         "nodes",

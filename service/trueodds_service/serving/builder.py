@@ -9,6 +9,7 @@ from ray import serve
 
 from trueodds_service.config import Settings
 from trueodds_service.errors import ConfigError
+from trueodds_service.serving import node_folders
 from trueodds_service.serving.application import application
 from trueodds_service.serving.names import APP
 
@@ -24,16 +25,20 @@ _PAUSE_SECONDS = 2.0
 def build(settings: Settings) -> serve.Application:
     """Serve's application builder: its arguments are a configuration, with absolute paths.
 
-    Raises ConfigError when the models want more GPUs than the cluster has, also after some minutes.
+    Raises ConfigError when the models want more GPUs than the cluster has, also after some minutes,
+    or a node lacks a folder of weights.
     """
     end = time.monotonic() + _NODES_SECONDS
     while True:
         try:
-            return application(settings, sockets=None)
+            made = application(settings, sockets=None)
         except ConfigError as error:
             if time.monotonic() > end:
                 raise
             _log.warning("waiting for nodes: %s", error.message)
+        else:
+            node_folders.check(settings.models)
+            return made
         time.sleep(_PAUSE_SECONDS)
 
 

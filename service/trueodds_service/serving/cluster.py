@@ -12,6 +12,7 @@ from ray.serve.config import ProxyLocation
 
 from trueodds_service.config import Settings
 from trueodds_service.errors import StartError
+from trueodds_service.serving import node_folders
 from trueodds_service.serving.application import LOGGING
 from trueodds_service.serving.ray_access import answers_anybody
 from trueodds_service.serving.running import Running, deployed
@@ -32,6 +33,7 @@ def serving(settings: Settings, address: str) -> Iterator[Running]:
         raise StartError(f"--ray-address: {address} cannot be joined ({said})") from error
     try:
         _refuse_if_open(address)
+        node_folders.check(settings.models)
         # What runs there keeps its proxies.
         serve.start(proxy_location=ProxyLocation.Disabled, logging_config=LOGGING)
         with deployed(settings, sockets=None) as running:

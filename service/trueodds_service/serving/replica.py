@@ -26,8 +26,8 @@ from trueodds_service.engine.base import Engine, EngineDied, Outcome, TokenPromp
 from trueodds_service.engine.link.keys import Keys
 from trueodds_service.engine.link.listener import Listener
 from trueodds_service.engine.start import start_engine
-from trueodds_service.errors import ModelFault, PromptFault, class_and_place
-from trueodds_service.serving import nodes
+from trueodds_service.errors import ConfigError, ModelFault, PromptFault, class_and_place
+from trueodds_service.serving import node_folders, nodes
 from trueodds_service.serving.directory import (
     ANNOUNCE_SECONDS,
     ANSWER_SECONDS,
@@ -84,6 +84,8 @@ class Replica:
         self._tracing = Tracing.of(tracing, self._metrics.process)
         await asyncio.sleep(pause_before_start(sockets / f"{model.name}.starts"))
         model = await asyncio.to_thread(at_hand, model)
+        if missing := node_folders.wrong([model.weights, *adapters.values()]):
+            raise ConfigError(f"node {nodes.address()}: {missing[0]}")
         self._engine = start_engine(model, adapters)
         await warm_up(self._engine, None)
         for adapter in adapters:
