@@ -62,6 +62,7 @@ def join(monkeypatch, start_control):
         monkeypatch.setattr(cluster.ray, "init", lambda **_: None)
         monkeypatch.setattr(cluster.ray, "shutdown", lambda: None)
         monkeypatch.setattr(cluster.ray, "get_runtime_context", lambda: context)
+        monkeypatch.setattr(cluster.node_folders, "check", lambda models: None)
         monkeypatch.setattr(cluster.serve, "start", lambda **_: (_ for _ in ()).throw(Started))
         with cluster.serving(Settings(models=[{"name": "m", "weights": "w"}]), address):
             pass
