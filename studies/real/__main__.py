@@ -23,7 +23,8 @@ CALIBRATED = ("paren/0", "letter/0", "paren/5", "letter/5")
 DRAWS = 100
 # In these each subject of MMLU and each set of AGIEval is calibrated by itself, from so few
 # questions, where so many are left to measure on; a fifth of the draws for each of 61.
-BY_SUBJECT, FROM, LEAST, SHARE = ("paren/0", "paren/5"), 5, 45, 5
+BY_SUBJECT, LEAST, SHARE = ("paren/0", "paren/5"), 45, 5
+BY_SUBJECT_FROM = (5, 20)
 
 
 def _of_model(
@@ -36,12 +37,16 @@ def _of_model(
     table, fits = rows(found, draws)
     same = {"model": model, "way": way}
     each: list[dict[str, Any]] = []
-    if way in BY_SUBJECT:
+    subject_fits: list[dict[str, Any]] = []
+    for n in BY_SUBJECT_FROM if way in BY_SUBJECT else ():
         by_itself = cases(readings, model, way, BASE, readings.subjects)
-        enough = {k: case for k, case in by_itself.items() if len(case.own) >= FROM + LEAST}
-        each = [same | row for row in subjects(enough, subject_draws, FROM)]
+        enough = {k: case for k, case in by_itself.items() if len(case.own) >= n + LEAST}
+        of_each, fits_of_each = subjects(enough, subject_draws, n)
+        each += [same | row for row in of_each]
+        subject_fits += [same | fit for fit in fits_of_each]
     return {
         "subjects": each,
+        "subject_fits": subject_fits,
         "posthoc": [same | row for row in table],
         "fits": [same | fit for fit in fits],
         "decomposition": same | decomposed(found[MMLU]),
@@ -121,7 +126,9 @@ def main() -> None:
         compared = pool.submit(_effects, readings)
         run = partial(_of_model, paths=options.readings, **draws)
         parts = list(pool.map(run, jobs))
-        fits = [fit for part in parts for fit in part["fits"]]
+        fits, subject_fits = (
+            [fit for part in parts for fit in part[kind]] for kind in ("fits", "subject_fits")
+        )
         synthetic = RESULTS / "real_synthetic.json"
         result = {
             "models": readings.models,
@@ -133,6 +140,7 @@ def main() -> None:
             "posthoc": [row for part in parts for row in part["posthoc"]],
             "subjects": [row for part in parts for row in part["subjects"]],
             "signs": signs(fits),
+            "subject_signs": signs(subject_fits),
             "decomposition": [part["decomposition"] for part in parts],
         }
     save(result, options.output)

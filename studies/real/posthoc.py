@@ -38,7 +38,7 @@ OWN = (
     Method.TEACHER_KL,
     Method.AGREEMENT_KL,
 )
-POOLED = Method.TEACHER_POOLED.value
+TEACHER, POOLED = Method.TEACHER_KL.value, Method.TEACHER_POOLED.value
 # Beside the service's: the base's own score of the model's answer (BaseCal); a teacher that is
 # calibrated first, by the labels of all tasks' questions; the labels' prior divided out first.
 BASE_SCORE, CALIBRATED_TEACHER = "base's score of the answer", "teacher_kl, teacher calibrated"
@@ -97,13 +97,18 @@ def rows(
     return table, fits
 
 
-def subjects(found: Mapping[str, Case], draws: int, n: int) -> list[dict[str, Any]]:
-    """Each subject by itself, from n of its questions: ECE raw, by labels, and by the teacher.
+def subjects(
+    found: Mapping[str, Case], draws: int, n: int
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Each subject by itself, from n of its questions: its ECE raw, by labels, and by the teacher,
+    with the middle 95 % of the draws; and each fit of the teacher's, with its signs.
 
     TEACHER_POOLED draws it to the other subjects, of each of which it has as many questions.
     """
     eces: dict[str, dict[str, list[float]]] = {name: defaultdict(list) for name in found}
+    ts: dict[str, list[float]] = {name: [] for name in found}
     nulls: dict[str, float] = {}
+    fits_of_teacher = []
     for draw in range(draws):
         orders = {
             name: np.random.default_rng((draw, n)).permutation(len(case.own))
@@ -123,17 +128,27 @@ def subjects(found: Mapping[str, Case], draws: int, n: int) -> list[dict[str, An
             for method, fitted in fits.items():
                 reached = _chosen(fitted.calibrator, scores, labels)
                 eces[name][method].append(score(*reached).ece)
-                if method == Method.TEACHER_KL.value:
+                if method == TEACHER:
                     nulls.setdefault(name, null_ece(reached[0]))
+                    ts[name].append(temperature_of(fitted) or np.nan)
+            harm = eces[name][TEACHER][-1] - eces[name][Method.IDENTITY.value][-1]
+            signs = dict(zip(SIGNS, _signs(data), strict=True))
+            fits_of_teacher.append({"task": name, "n": n, "harm": harm, **signs})
     table = []
     for name, by_method in eces.items():
         means = {method: float(np.mean(each)) for method, each in by_method.items()}
-        raw, taught = (np.array(by_method[m.value]) for m in (Method.IDENTITY, Method.TEACHER_KL))
+        raw, taught = (np.array(by_method[each]) for each in (Method.IDENTITY.value, TEACHER))
         table.append(
             {"subject": name, "n": n, "null_ece": nulls[name], **means}
             | {"worse_than_raw": float(np.mean(taught > raw))}
+            | {f"{TEACHER}_draws": _middle(taught), f"{TEACHER}_t": _middle(np.array(ts[name]))}
         )
-    return table
+    return table, fits_of_teacher
+
+
+def _middle(values: Floats) -> dict[str, float]:
+    low, median, high = np.percentile(values, [2.5, 50, 97.5])
+    return {"low": float(low), "median": float(median), "high": float(high)}
 
 
 def _each(
@@ -209,6 +224,5 @@ def _row(
         "worse_than_raw": float(np.mean(eces > raw)),
     }
     if not np.isnan(ts).any():
-        low, middle, high = np.percentile(ts, [2.5, 50, 97.5])
-        row["temperature"] = {"low": float(low), "median": float(middle), "high": float(high)}
+        row["temperature"] = _middle(ts)
     return row

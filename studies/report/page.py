@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from studies.figures import BLUE, GREEN, GREY, ORANGE
 from studies.report.claims import FAILS, HOLDS, Claim
-from studies.report.real import BASE, NAMES, WAYS
+from studies.report.real import BASE, FROM, NAMES, WAYS
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem;
@@ -22,6 +22,7 @@ td.number { white-space: nowrap; font-variant-numeric: tabular-nums }
 .holds { color: #1b6b40 } .fails { color: #a3302a } .untold { color: #5b6470 }
 svg { max-width: 100%; height: auto }
 """
+AS_IT_COMES = "smollm2"
 _CLASSES = {HOLDS: "holds", FAILS: "fails"}
 
 
@@ -41,6 +42,7 @@ def written(claims: Sequence[Claim], real: dict[str, Any], large: dict[str, Any]
         rows = "".join(_row(claim) for claim in claims if claim.finding == finding)
         head = "<tr><th>where</th><th>measure</th><th>effect</th><th>n</th><th></th></tr>"
         parts.append(f"<h2>{escape(finding)}</h2><table>{head}{rows}</table>")
+    parts.append(_subjects(real["subjects"]))
     return "\n".join([*parts, "</html>\n"])
 
 
@@ -54,6 +56,29 @@ def _row(claim: Claim) -> str:
         f"<td class='number'>{claim.n:,} {claim.unit}</td>"
         f"<td class='{kind}'>{claim.holds}</td></tr>"
     )
+
+
+def _subjects(rows: Sequence[dict[str, Any]]) -> str:
+    """Every subject of the model that is read as it comes, before and after five questions."""
+    shown = [row for row in rows if row["model"] == AS_IT_COMES and row["n"] == FROM]
+    head = (
+        "<tr><th>subject</th><th>way</th><th>ECE, raw</th><th>with a temperature from five "
+        "unlabelled questions, 95 % of draws</th><th>T</th></tr>"
+    )
+    lines = "".join(
+        f"<tr><td>{escape(row['subject'])}</td><td>{escape(row['way'])}</td>"
+        f"<td class='number'>{row['identity']:.3f}</td>"
+        f"<td class='number'>{row['teacher_kl']:.3f} ({_range(row['teacher_kl_draws'], '.3f')})"
+        f"</td><td class='number'>{row['teacher_kl_t']['median']:.3g} "
+        f"({_range(row['teacher_kl_t'], '.3g')})</td></tr>"
+        for row in sorted(shown, key=lambda row: (row["way"], row["subject"]))
+    )
+    title = f"<h2>{NAMES[AS_IT_COMES]}, each subject by itself</h2>"
+    return f"{title}<table>{head}{lines}</table>"
+
+
+def _range(middle: dict[str, float], written: str) -> str:
+    return f"{middle['low']:{written}} to {middle['high']:{written}}"
 
 
 def _real_figure(real: dict[str, Any]) -> Figure:

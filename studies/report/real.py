@@ -45,12 +45,14 @@ def claims(result: dict[str, Any]) -> Iterator[Claim]:
     yield from _pretrained(effects)
     yield from _aligned(effects)
     yield from schemes(effects)
-    yield from _repair(result["subjects"], result["subject_draws"])
-    yield from _pooling(result["subjects"])
+    subjects = [row for row in result["subjects"] if row["n"] == FROM]
+    yield from _repair(subjects, result["subject_draws"])
+    yield from _pooling(subjects)
     yield from _methods(_cells(result["posthoc"], FROM))
     yield from _by_question(result["decomposition"])
     yield from _by_variant(result["table"], result["posthoc"])
-    yield from _warnings(result["signs"])
+    yield from _warnings("all of MMLU", result["signs"])
+    yield from _warnings("a subject", result["subject_signs"])
 
 
 def _pretrained(effects: dict[str, Any]) -> Iterator[Claim]:
@@ -282,15 +284,16 @@ def _by_variant(rows: list[dict[str, Any]], posthoc: list[dict[str, Any]]) -> It
         )
 
 
-def _warnings(signs: dict[str, Any]) -> Iterator[Claim]:
+def _warnings(where: str, signs: dict[str, Any]) -> Iterator[Claim]:
     """Where no fit harmed, or all did, there is nothing to warn of."""
     for sign in SIGNS:
         if sign in signs:
             ranks = signs[sign]["auroc"]
             yield judged(
-                _id(f"warns {sign}"),
+                _id(f"warns {sign} {where}"),
                 "A label-free sign tells a teacher's fit that harms from one that does not (ours)",
-                f"{sign}; {signs['harmful']:.1%} of {signs['fits']:,} fits harm",
+                f"{sign}; {signs['harmful']:.1%} of {signs['fits']:,} fits on {where} harm; of the "
+                f"tenth that it warns of {signs[sign]['right_of_warnings']:.1%} do",
                 "area under the ROC curve, less a half",
                 {k: v if k == "n" else v - 0.5 for k, v in ranks.items()},
                 1,

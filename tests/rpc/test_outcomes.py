@@ -199,3 +199,24 @@ def test_the_drift_of_no_calibrator(service, refused):
 def test_no_outcome_is_no_request(service, refused):
     with refused(INVALID, field="outcomes"):
         service.calibration.RecordOutcomes(pb.RecordOutcomesRequest())
+
+
+def test_a_task_stands_for_its_one_active_calibrator(service, calibrator, refused):
+    def ask(**fields):
+        return service.calibration.GetDrift(pb.GetDriftRequest(**fields)).drift.calibrator.name
+
+    model, task = "models/aligned", calibrator.scope.task
+    assert ask(model=model, task=task) == ask(name=calibrator.name) == calibrator.name
+    with refused(NOT_FOUND, reason="CALIBRATOR_NOT_FOUND"):
+        ask(model=model, task="another")
+    two_options = pb.FitCalibratorRequest(
+        model=model, task=task, method=pb.METHOD_IDENTITY, options=2, activate=True
+    )
+    *_, event = service.calibration.FitCalibrator(two_options)
+    with refused(INVALID, field="name") as error:
+        ask(model=model, task=task)
+    assert all(each.name in error.value.details() for each in (calibrator, event.calibrator))
+    with refused(INVALID, field="name"):
+        ask(name=calibrator.name, task=task)
+    with refused(INVALID, field="model"):
+        ask(task=task)

@@ -316,12 +316,21 @@ class Client:
         """
         return run(self._calls.record_outcomes(outcomes, timeout=timeout))
 
-    def drift(self, name: str, *, window: int | None = None, timeout: float | None = None) -> Drift:
-        """Whether the calibrator called ``name`` keeps its promise, by its answers' outcomes.
+    def drift(
+        self,
+        name: str = "",
+        *,
+        model: str = "",
+        task: str = "",
+        window: int | None = None,
+        timeout: float | None = None,
+    ) -> Drift:
+        """Whether the calibrator called ``name`` keeps its promise, by its answers' outcomes; or,
+        without a name, the one that is active in ``task`` of ``model``.
 
         ``window`` is how many of the newest to measure apart, at most 10,000; 1,000 unless told.
         """
-        return run(self._calls.drift(name, window=window, timeout=timeout))
+        return run(self._calls.drift(name, model=model, task=task, window=window, timeout=timeout))
 
     def alerts(
         self, model: str, *, calibrator: str | None = None, timeout: float | None = None

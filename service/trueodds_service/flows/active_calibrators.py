@@ -15,7 +15,7 @@ from trueodds_service.core.calibrators.base import Calibrator as Applied
 from trueodds_service.core.calibrators.from_parameters import calibrator_of
 from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.core.decisions.cascade import METHOD as CASCADE
-from trueodds_service.errors import NotFound, NotReady, ServiceError, Unavailable
+from trueodds_service.errors import InvalidInput, NotFound, NotReady, ServiceError, Unavailable
 from trueodds_service.flows.following import follow
 from trueodds_service.flows.raw import raw_because
 from trueodds_service.flows.store_calls import AWAY, StoreCalls, translated
@@ -95,6 +95,28 @@ class Calibrators:
     def answering(self) -> Mapping[str, Calibrator]:
         """All that are active, of every tenant, by their ids."""
         return {each.id: each for each in self._snapshot.active.values()}
+
+    def only_active(self, model: str, task: str) -> Calibrator:
+        """The caller's one calibrator that is active in a task of a model.
+
+        Raises NotFound where there is none, and InvalidInput, with their names, where there are
+        several.
+        """
+        tenant = current().tenant
+        found = [
+            each
+            for scope, each in self._snapshot.active.items()
+            if (scope.tenant, scope.model, scope.task) == (tenant, model, task)
+        ]
+        if not found:
+            raise NotFound(
+                f"models/{model} has no active calibrator of this task",
+                reason="CALIBRATOR_NOT_FOUND",
+            )
+        if len(found) > 1:
+            names = ", ".join(sorted(f"models/{model}/calibrators/{each.id}" for each in found))
+            raise InvalidInput("name", f"is required: the task has {len(found)} of them: {names}")
+        return found[0]
 
     @property
     def is_known(self) -> bool:

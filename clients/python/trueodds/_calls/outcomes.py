@@ -24,11 +24,20 @@ class OutcomeCalls(CalibratorCalls):
         )
 
     async def drift(
-        self, name: str, *, window: int | None = None, timeout: float | None = None
+        self,
+        name: str = "",
+        *,
+        model: str = "",
+        task: str = "",
+        window: int | None = None,
+        timeout: float | None = None,
     ) -> Drift:
         """Whether a calibrator keeps its promise; see ``Client.drift``."""
         request = calibration_pb2.GetDriftRequest(
-            name=await self._named(name, "", timeout), window=window or 0
+            name=await self._named(name, "", timeout) if name else "",
+            model=model_name(model) if model else "",
+            task=task,
+            window=window or 0,
         )
         response = await self._ask(lambda on: on.calibration.GetDrift, request, timeout)
         return drift_of(response.drift)

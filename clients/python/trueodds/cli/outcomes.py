@@ -11,7 +11,6 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from trueodds.cli.calibrators import Name
 from trueodds.cli.console import Wait, connected, out, say
 from trueodds.cli.files import STDIN
 from trueodds.cli.server import Target, asks_server
@@ -58,7 +57,13 @@ def outcomes(
 
 @asks_server
 def drift(
-    name: Name,
+    name: Annotated[
+        str, typer.Argument(metavar="[NAME]", help="As of `trueodds calibrators get`.")
+    ] = "",
+    model: Annotated[
+        str, typer.Option(help="Without a name: the model whose active calibrator it is.")
+    ] = "",
+    task: Annotated[str, typer.Option(help="And its task; the model's default without.")] = "",
     window: Annotated[
         int | None, typer.Option(min=1, max=10_000, help="How many of the newest outcomes; 1000.")
     ] = None,
@@ -72,9 +77,11 @@ def drift(
     alarm ever comes with a probability of at most alpha.
 
     Example: trueodds drift models/demo-aligned/calibrators/0f3a
+
+    Example: trueodds drift --model models/demo-aligned --task reviews
     """
     with connected(server, wait=wait) as client:
-        found = client.drift(name, window=window)
+        found = client.drift(name, model=model, task=task, window=window)
     if found.since_first is not None and found.window is not None:
         out.print(_metrics(found.since_first, found.window))
     out.print(_tests(found))

@@ -1731,21 +1731,33 @@ global___OutcomeError = OutcomeError
 
 @typing.final
 class GetDriftRequest(google.protobuf.message.Message):
+    """Names a calibrator, or the task whose active one is wanted."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     NAME_FIELD_NUMBER: builtins.int
     WINDOW_FIELD_NUMBER: builtins.int
+    MODEL_FIELD_NUMBER: builtins.int
+    TASK_FIELD_NUMBER: builtins.int
     name: builtins.str
-    """models/{model}/calibrators/{calibrator}. Required."""
+    """models/{model}/calibrators/{calibrator}; else model and task decide."""
     window: builtins.int
     """How many of the newest outcomes make the window; 1000 when 0."""
+    model: builtins.str
+    """models/{model}, and one of its tasks: the one calibrator that is active there; the model's
+    default without a task. Where several are, for other readings or numbers of options, they are
+    named in the error.
+    """
+    task: builtins.str
     def __init__(
         self,
         *,
         name: builtins.str = ...,
         window: builtins.int = ...,
+        model: builtins.str = ...,
+        task: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["name", b"name", "window", b"window"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["model", b"model", "name", b"name", "task", b"task", "window", b"window"]) -> None: ...
 
 global___GetDriftRequest = GetDriftRequest
 

@@ -146,10 +146,21 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
         return recorded_message(*await self._outcomes.record(reported))
 
     async def GetDrift(self, request: pb.GetDriftRequest, context: Context) -> pb.GetDriftResponse:
-        named, window = parse_calibrator(request.name, "name"), parse_window(request.window)
-        found = await drift(*named, window, self._calibrators, self._outcomes)
+        window = parse_window(request.window)
+        found = await drift(*self._watched(request), window, self._calibrators, self._outcomes)
         message = drift_message(found, self._message(found.calibrator))
         return pb.GetDriftResponse(drift=message)
+
+    def _watched(self, request: pb.GetDriftRequest) -> tuple[str, str]:
+        """A calibrator's model and id: of the one that is named, or that answers for a task."""
+        if request.name:
+            if request.model or request.task:
+                raise InvalidInput("name", "names a calibrator: leave out model and task")
+            return parse_calibrator(request.name, "name")
+        asked = parse_model(request.model, "model")
+        model = (self._catalog.cascade(asked) or self._catalog.find(asked)).name
+        task = parse_task(request.task, "task")
+        return model, self._calibrators.only_active(model, task).id
 
     async def ListAlerts(
         self, request: pb.ListAlertsRequest, context: Context
