@@ -92,6 +92,8 @@ async def _measured(
         capacity = await busy.capacity(options.seconds / 4)
         rows = {"alone": await lone()}
         for way, asking in {
+            # What that many calls cost the cores, whatever becomes of them.
+            "calls for no model": busy.ones(_TIMES * capacity, model="none"),
             "lone questions": busy.ones(_TIMES * capacity),
             "bulk": busy.bulk(_TIMES * capacity),
         }.items():
@@ -130,13 +132,13 @@ class _Busy:
             rate = (self.answered - before) / (time.perf_counter() - began)
         return rate
 
-    async def ones(self, rate: float) -> None:
-        """So many calls a second, whatever becomes of those before."""
+    async def ones(self, rate: float, model: str = MODEL) -> None:
+        """Calls at this rate a second, whatever becomes of those before."""
         began = time.perf_counter()
         async with asyncio.TaskGroup() as calls:
             for number in count():
                 await asyncio.sleep(began + number / rate - time.perf_counter())
-                calls.create_task(self._one())
+                calls.create_task(self._one(model))
 
     async def bulk(self, rate: float) -> None:
         """Batches, of which so many questions wait at any time as ten seconds bring."""
@@ -144,10 +146,10 @@ class _Busy:
             for _ in range(math.ceil(10 * rate / _BATCH)):
                 calls.create_task(self._batches())
 
-    async def _one(self) -> None:
+    async def _one(self, model: str = MODEL) -> None:
         with suppress(TrueoddsError):
             question = next(self.questions)
-            await self.client.score(question, model=MODEL, timeout=_DEADLINE_SECONDS)
+            await self.client.score(question, model=model, timeout=_DEADLINE_SECONDS)
             self.answered += 1
 
     async def _batches(self) -> None:
