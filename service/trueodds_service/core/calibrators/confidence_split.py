@@ -17,18 +17,10 @@ _UNDERFLOW = 1e-280
 class Split:
     """Answer distributions, shape (..., k), told apart into choice and others.
 
-    Attributes
-    ----------
-    shifted
-        Logits, at most zero.
-    weights
-        exp of them: the choice has 1.
-    top
-        Where that is, at every one of tied options.
-    ties
-        How many those are, (...).
-    others
-        Weight of all options but one of the likeliest, (...): confidence is 1 / (1 + others).
+    ``shifted``, (..., k), are logits of at most zero, and ``weights``, (..., k), are exp of them:
+    the choice has 1. ``top``, (..., k), says where that is, at every one of tied options, and
+    ``ties``, (...), how many those are. ``others``, (...), is the weight of all options but one of
+    the likeliest, so that the confidence is 1 / (1 + others).
     """
 
     shifted: NDArray[np.float64]

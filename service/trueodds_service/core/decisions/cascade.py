@@ -27,10 +27,7 @@ class InTurn:
 def in_turn(first: ArrayLike, last: ArrayLike, min_confidence: float) -> InTurn:
     """What a cascade answers, of what either model would, (n, k) each.
 
-    Raises
-    ------
-    ValueError
-        If probabilities are malformed, or the two are not of the same questions.
+    Raises ValueError where probabilities are malformed, or the two are not of the same questions.
     """
     own, others = as_probabilities(first, "first"), as_probabilities(last, "last")
     if own.shape != others.shape:

@@ -3,7 +3,7 @@
     f(β) = mean_i [ logsumexp(β z_i) − β ⟨z_i, t_i⟩ ]
 
 The derivatives are means over the items of the cumulants of z_i under softmax(β z_i), of the first
-less ⟨z_i, t_i⟩. ``solver`` looks for the minimum.
+less ⟨z_i, t_i⟩. ``fit_temperature`` looks for the minimum.
 """
 
 import math

@@ -57,7 +57,7 @@ class Prior:
 
 
 def task_estimate(data: FitData) -> TaskEstimate | None:
-    """log T of ``teacher_kl`` and its standard error; None without a temperature to speak of.
+    """log T of TEACHER_KL and its standard error; None without a temperature to speak of.
 
     That is: the fit stopped at a bound, no T near the one found changes anything, or there is one
     item only.
