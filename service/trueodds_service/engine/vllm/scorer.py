@@ -198,7 +198,7 @@ class Reader:
         return missing, steps.chosen(len(before) + missing, len(tokens) - missing)
 
     async def _forced(self, before: _Tokens, tokens: _Tokens, terms: Terms) -> Read:
-        """The tokens after ``before``, one a step (``forced.py``)."""
+        """The tokens after ``before``, one a step (``forced_tokens.py``)."""
         # The last token is not forced, only read.
         steps = await self._steps(before, sampling(tokens[:-1], tokens[-1:]), terms)
         forced = steps.chosen(0, len(tokens) - 1, len(before))
