@@ -131,7 +131,7 @@ class _Busy:
         return rate
 
     async def ones(self, rate: float) -> None:
-        """So many calls a second, whatever becomes of those before."""
+        """``rate`` calls a second, whatever becomes of those before."""
         began = time.perf_counter()
         async with asyncio.TaskGroup() as calls:
             for number in count():
@@ -139,7 +139,7 @@ class _Busy:
                 calls.create_task(self._one())
 
     async def bulk(self, rate: float) -> None:
-        """Batches, of which so many questions wait at any time as ten seconds bring."""
+        """Batches: at any time as many of their questions wait as ten seconds bring."""
         async with asyncio.TaskGroup() as calls:
             for _ in range(math.ceil(10 * rate / _BATCH)):
                 calls.create_task(self._batches())

@@ -226,7 +226,7 @@ class App:
         )
 
     async def stop(self, grace_seconds: float) -> None:
-        """Lets requests under way finish for so long, then stops."""
+        """Gives requests under way ``grace_seconds`` to finish, then stops."""
         stopping = [self._server.stop(grace_seconds)]
         if self._http is not None:
             stopping.append(self._http.stop(grace_seconds))

@@ -12,12 +12,12 @@ class Meter:
         """Raises a ServiceError where no more may be asked now: to be called before any work."""
 
     def preparing(self, prompt_tokens: int) -> None:
-        """So many are in the prompts that are made so far. Raises a ServiceError where it is too
+        """The prompts made so far have ``prompt_tokens``. Raises a ServiceError where that is too
         much: to be called while they are made, or what is to be refused is made whole first.
         """
 
     def asking(self, questions: int, prompt_tokens: int) -> AbstractContextManager[None]:
-        """So much is asked of an engine inside. Raises a ServiceError where it is too much."""
+        """An engine is asked for this inside. Raises a ServiceError where it is too much."""
         return nullcontext()
 
 

@@ -22,7 +22,7 @@ from verification.chaos.service import MODEL
 TRIES = 10
 _CALL_SECONDS = 30.0
 _LOOK_SECONDS = 0.05
-# For so long the certificate on disk is not that of the key beside it.
+# How long the certificate on disk is not that of the key beside it.
 _HALF_WRITTEN_SECONDS = 0.5
 _MOST_SECONDS = 5.0
 

@@ -30,8 +30,8 @@ MOST_CONNECTIONS = 256
 
 _CALIBRATION = "trueodds.v1.CalibrationService"
 
-# A connection that is silent for so long is asked whether it lives: what stands between, such as
-# a balancer, may have dropped it without a word. The server allows half of it.
+# How long a connection may be silent before it is asked whether it lives: what stands between, such
+# as a balancer, may have dropped it without a word. The server allows half of it.
 KEEPALIVE_SECONDS = 60.0
 KEEPALIVE_TIMEOUT = 20.0
 # The longest pause before a call is sent again, or a server that was away is looked for again: of

@@ -18,7 +18,7 @@ from trueodds_service.prompts.reading import OrderCorrection, Reading
 FEWEST_OPTIONS, MOST_OPTIONS = 2, 255
 
 
-# So many are labelled in less time than a thread takes to begin.
+# How many questions are labelled in less time than a thread takes to begin.
 _FEW_QUESTIONS = 8
 
 

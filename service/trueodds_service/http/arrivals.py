@@ -43,7 +43,7 @@ def _seconds(request: Request) -> float | None:
 
 @asynccontextmanager
 async def until(seconds: float | None) -> AsyncIterator[None]:
-    """Raises Expired once so many seconds are over."""
+    """Raises Expired where what is inside takes longer than ``seconds``; None for no limit."""
     try:
         async with asyncio.timeout(seconds) as limit:
             yield

@@ -17,7 +17,7 @@ _FRAMING = (b"content-length", b"transfer-encoding")
 
 
 def bounded(most: int) -> type["Connection"]:
-    """Connections of a server that holds so many at most."""
+    """Connections of a server that holds at most ``most`` of them."""
 
     class Bounded(Connection):
         most_connections = most

@@ -39,7 +39,7 @@ _KEEPALIVE = (
     ("grpc.http2.max_pings_without_data", 0),
 )
 _LEAST_STREAMS = 128
-# So long requests that outlast the grace of a stop have to hear of it.
+# How long requests that outlast the grace of a stop have to hear of it.
 _LAST_WORD_SECONDS = 1.0
 
 

@@ -57,7 +57,7 @@ class Running:
         deploy: Callable[[Settings], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Waits until so many gateways listen. Raises StartError when they cannot come up."""
+        """Waits until ``gateways`` gateways listen. Raises StartError when they cannot come up."""
         self._directory = directory
         self._deploy = deploy
         self._clock = clock

@@ -17,7 +17,7 @@ Order = tuple[int, ...]
 
 @lru_cache(maxsize=128)
 def cyclic_orders(count: int) -> tuple[Order, ...]:
-    """The ``count`` cyclic orders of so many options, the original one first."""
+    """The ``count`` cyclic orders of ``count`` options, the original one first."""
     return tuple(tuple((place + shift) % count for place in range(count)) for shift in range(count))
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-# The paper's five held-out examples a task. Fewer are right or wrong throughout so often that
-# the fit is a bound rather than a temperature.
+# The paper's five held-out examples a task. With fewer, all of them are often right, or all wrong:
+# the fit is then a bound rather than a temperature.
 MIN_LABELLED = 5
 
 # One question is matched by a temperature of its own whatever the teacher says; from two on, T

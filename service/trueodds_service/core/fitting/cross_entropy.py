@@ -27,7 +27,7 @@ from trueodds_service.core.arrays.log_floor import LOG_FLOOR
 # temperature within the default bounds moves a probability by more than 3e-4.
 _FLAT = 1e-6
 
-# Items at a time: few enough for the processor's cache, and so many that threads, which take turns
+# Items at a time: few enough for the processor's cache, and enough that threads, which take turns
 # between numpy's operations, seldom wait for one another.
 CHUNK = 2**15
 

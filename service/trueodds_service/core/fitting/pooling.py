@@ -47,8 +47,8 @@ class TaskEstimate:
 class Prior:
     """What other tasks say of log T: Student's t around ``mean``, ``deviation`` wide.
 
-    With ``tasks`` − 1 degrees of freedom, as a deviation learned from so many has. Its tails let
-    a task be an outlier: what its own items clearly say is believed.
+    It has ``tasks`` − 1 degrees of freedom, as a deviation learned from that many tasks has. Its
+    tails let a task be an outlier: what its own items clearly say is believed.
     """
 
     mean: float

@@ -53,7 +53,7 @@ class _Request(Meter):
             self._check_caller()
         if self._check_caller is not None or not self._has_begun:
             self._charged.check()
-        # Of a stream, so many batches are under way at once.
+        # A stream that has begun goes on: only a few of its batches are under way at once.
         if not self._has_begun:
             self._work.tokens.check(self._tenant)
 

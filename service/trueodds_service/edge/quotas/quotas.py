@@ -107,7 +107,7 @@ class Charged:
         self._quotas.check(self._accounts, _WORK)
 
     def spend(self, questions: int, prompt_tokens: int) -> None:
-        """So much is asked of an engine."""
+        """An engine is asked for this, and it is charged."""
         for account in self._accounts:
             account.spend(Spent(questions=questions, prompt_tokens=prompt_tokens))
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from vllm import SamplingParams
     from vllm.lora.request import LoRARequest
 
-# A step that forces one token takes about as long as computing so many tokens of a prompt.
+# How many tokens of a prompt are computed in about the time of a step that forces one token.
 _STEP_TOKENS = 64
 # Tokens whose logprobs vLLM computes at most in a step: each is a row of the vocabulary's size.
 _PIECE_TOKENS = 1024
