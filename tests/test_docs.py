@@ -144,6 +144,14 @@ def _reasons(node):
                     yield default.value
 
 
+def test_a_file_that_the_map_of_the_house_names_is_there():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([a-z_./]+/[a-z_]+\.[a-z]+)`", text)
+    assert len(named) > 30, "the paths are there"
+    homes = [ROOT, ROOT / "service/trueodds_service", ROOT / "clients/python/trueodds"]
+    assert [each for each in named if not any((home / each).is_file() for home in homes)] == []
+
+
 def test_the_site_has_every_page_and_no_broken_link(tmp_path):
     """Zensical takes three seconds, and is what finds a heading that is gone."""
     assert {path.relative_to(ROOT).as_posix() for path in PAGES} <= set(navigation())
