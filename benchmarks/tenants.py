@@ -32,7 +32,7 @@ _TIMES = 10
 # Calls at once of which it is learnt how much can be answered.
 _CALLS = 32
 _BATCH = 256
-# Of a lone question of the busy tenant.
+# The deadline of a lone question of the busy tenant.
 _DEADLINE_SECONDS = 5.0
 # Until the pace of a busy engine is known.
 _WARM_UP_SECONDS = 5.0

@@ -209,7 +209,7 @@ class App:
         await self._server.report_health()
 
     def states(self) -> dict[str, tuple[str, str]]:
-        """Of each model its state (STARTING, READY, LOST, FAILED), and why it is not ready."""
+        """Each model's state (STARTING, READY, LOST, FAILED), and why it is not ready."""
         return {entry.name: (entry.state.name, entry.cause) for entry in self._catalog}
 
     def _state(self) -> GatewayState:

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 
 class Meter:
-    """Of one request. This one charges nothing."""
+    """Charges one request. This one charges nothing."""
 
     def check(self) -> None:
         """Raises a ServiceError where no more may be asked now: to be called before any work."""
@@ -40,7 +40,7 @@ def metered_by(meter: Meter) -> Iterator[None]:
 
 
 class _GoingOn(Meter):
-    """Of what has begun: it is charged, and refused no more."""
+    """Charges what has begun, which is refused no more."""
 
     def __init__(self, begun: Meter) -> None:
         self._begun = begun

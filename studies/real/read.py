@@ -43,8 +43,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Found:
-    """Of one model and way: ln p of the options, (n, 5), NaN beyond a task's; p(F | x), (n,), and
-    the option mass.
+    """What one model said in one way: ln p of the options, (n, 5), NaN beyond a task's; p(F | x),
+    (n,), and the option mass.
     """
 
     logprobs: Floats

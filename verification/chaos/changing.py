@@ -122,7 +122,7 @@ def certificates(tries: int = TRIES) -> Result:
     with tempfile.TemporaryDirectory(prefix="chaos") as name:
         folder = Path(name)
         authorities = [_Authority(folder / f"ca{number}") for number in range(tries + 1)]
-        # Whoever connects again trusts the next CA before there is a certificate of it.
+        # A client that connects again trusts the next CA before there is a certificate of it.
         trusted = folder / "trusted.crt"
         trusted.write_bytes(_pem(*(each.ca for each in authorities)))
         server, first = _Server(folder), authorities[0].options(trusted)

@@ -28,7 +28,7 @@ _TIMES = 10
 _DEADLINE_SECONDS = 2.0
 _CALM_SECONDS = 5.0
 _CONNECTIONS = 8
-# Who is refused has to learn it before he could have had an answer.
+# A caller that is refused has to learn it before it could have had an answer.
 _MOST_REFUSAL_SECONDS = _ENGINE_SECONDS
 # Less would mean that refusing is what the gateway does instead of its work.
 _LEAST_DONE = 0.8

@@ -42,12 +42,12 @@ class _Look:
     at: float
     held: Held
     load: float
-    """Of the machine, in its last minute."""
+    """The machine's load, in its last minute."""
 
 
 @dataclass(frozen=True)
 class _Third:
-    """Of the time: what was seen, and the seconds of the calls that were answered."""
+    """A third of the time: what was seen, and the seconds of the calls that were answered."""
 
     looks: Sequence[_Look]
     calls: Sequence[float]

@@ -74,7 +74,7 @@ class Quotas(Section):
     """How much tenants and keys may ask for, of all gateways of the service together."""
 
     default: Quota = Quota()
-    """Of each tenant that ``tenants`` does not name."""
+    """The quota of each tenant that ``tenants`` does not name."""
     tenants: tuple[TenantQuota, ...] = ()
     """Tenants with quotas of their own."""
 

@@ -24,13 +24,13 @@ class Pace:
         self._clock = clock
         self._rate = self._capacity = math.inf
         self._inside = 0
-        # Of the round that is on.
+        # The round that is on.
         self._began = self._last = 0.0
         self._tokens, self._widest_gap, self._is_saturated = 0, 0.0, True
         self.stay = 0.0
         """Seconds that a lone question is in the engine, on average."""
         self.stay_alone = math.inf
-        """Of those that had the engine to themselves."""
+        """The same of those that had the engine to themselves."""
 
     @property
     def step_tokens(self) -> float:

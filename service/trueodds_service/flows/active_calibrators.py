@@ -35,7 +35,7 @@ _POLL_SECONDS = 0.4
 _POLL_ANSWER_SECONDS = 5.0
 # How long after the last poll that was answered what is held counts as current.
 _STALE_SECONDS = 2.0
-# Of callers: an answer waits for none of these, and they for each other.
+# Threads for what callers ask of the store: they wait for each other, and no answer for them.
 _THREADS = 4
 # Somewhat more than a writer waits for its turn.
 _ANSWER_SECONDS = 15.0

@@ -16,7 +16,7 @@ from trueodds_service.store.calibrator import Calibrator
 
 @dataclass(frozen=True, slots=True)
 class Distributions:
-    """Of n questions with k options: ``answer`` and ``calibrated``, (n, k), ``choices``, (n,)."""
+    """For n questions of k options: ``answer`` and ``calibrated``, (n, k), ``choices``, (n,)."""
 
     answer: NDArray[np.float64]
     calibrated: NDArray[np.float64]

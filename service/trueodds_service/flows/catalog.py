@@ -181,7 +181,7 @@ class Catalog:
         return iter(self._entries.values())
 
     def states(self) -> Mapping[str, State]:
-        """Of each model, and of each cascade."""
+        """The state of each model, and of each cascade."""
         return {each.name: each.state for each in (*self, *self.cascades)}
 
     @property

@@ -14,7 +14,7 @@ from trueodds_service.prompts.formats import DECISION
 from trueodds_service.prompts.question import Kind, Question
 from trueodds_service.prompts.reading import OrderCorrection, Reading
 
-# Of a question, in both contracts.
+# How many options a question may have, in both contracts.
 FEWEST_OPTIONS, MOST_OPTIONS = 2, 255
 
 

@@ -25,7 +25,7 @@ ESTIMATE = ("log_t", "log_t_error")
 
 
 def versions() -> dict[str, str]:
-    """Of the software that fits, by name."""
+    """The versions of the software that fits, by name."""
     return {
         "trueodds": version("trueodds"),
         "numpy": version("numpy"),

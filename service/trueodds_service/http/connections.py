@@ -34,7 +34,7 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self.parser = _Parser(self)
         self.passes_over_head = False
-        # Of which no callback but ``on_header`` has heard: a head, or what stands around a body.
+        # Bytes of which only ``on_header`` has heard: a head, or what stands around a body.
         self._unread_bytes = 0
         self._late: asyncio.TimerHandle | None = None
         self._await_head(_HEAD_SECONDS)

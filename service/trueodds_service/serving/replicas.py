@@ -289,7 +289,7 @@ class ServedReplicas:
     async def score(
         self, prompts: Sequence[TokenPrompt], adapter: str | None = None
     ) -> list[Outcome]:
-        """Of the model or the adapter that it was made for, whatever ``adapter`` says."""
+        """Asks the model or the adapter that it was made for, whatever ``adapter`` says."""
         with urgency.settled(len(prompts)):
             return await self._replicas.score(prompts, self._adapter)
 

@@ -49,7 +49,7 @@ class Router:
 
     def __init__(self) -> None:
         self._loads: Counter[int] = Counter()
-        # Of each beginning, how many prompts are under way at which replica.
+        # How many prompts of each beginning are under way at which replica.
         self._homes: dict[bytes, Counter[int]] = {}
 
     def assign(self, prompts: Sequence[TokenPrompt], replicas: Collection[int]) -> list[Share]:

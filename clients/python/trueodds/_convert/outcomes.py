@@ -21,7 +21,7 @@ from trueodds.drift import (
 )
 from trueodds.v1 import calibration_pb2
 
-# Of some hundred bytes each.
+# Outcomes of a message, some hundred bytes each.
 _A_MESSAGE = 2000
 
 _PROMISES = {

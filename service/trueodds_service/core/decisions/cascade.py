@@ -18,7 +18,7 @@ METHOD = "cascade"
 
 @dataclass(frozen=True, slots=True)
 class InTurn:
-    """Of n questions: whose answer stands, (n,), and what is answered, (n, k)."""
+    """Whose answer to each of n questions stands, (n,), and what is answered, (n, k)."""
 
     by_first: NDArray[np.bool_]
     probs: NDArray[np.float64]

@@ -162,7 +162,7 @@ def _apply(
 
 
 def _standard_error(differences: NDArray[np.float64], counts: NDArray[np.float64]) -> float:
-    """Of the weighted mean of paired differences."""
+    """The standard error of the weighted mean of paired differences, (n,)."""
     mean = np.average(differences, weights=counts)
     total = counts.sum()
     variance = np.average((differences - mean) ** 2, weights=counts)

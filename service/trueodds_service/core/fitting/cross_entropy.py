@@ -31,7 +31,7 @@ _FLAT = 1e-6
 # between numpy's operations, seldom wait for one another.
 CHUNK = 2**15
 
-# Of more than a chunk of items, every sixteenth says where to start on all.
+# Where there is more than a chunk of items, one in sixteen says where to start on all.
 _EVERY = 16
 
 # In nats: exp of it is zero, and none of the powers taken of it overflows.
@@ -60,7 +60,7 @@ class Point:
         if self.second <= 0:
             return math.inf if self.slope <= 0 else -math.inf, math.inf
         newton = -self.slope / self.second
-        # Of f' as a function of log β: its second and third derivative, divided by the first.
+        # The second and third derivative of f' as a function of log β, divided by the first.
         a = 1 + self.third / self.second
         b = a + (2 * self.third + self.fourth) / self.second
         scale = abs(newton) * max(1.0, abs(a), math.sqrt(abs(b)))

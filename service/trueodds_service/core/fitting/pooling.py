@@ -117,7 +117,7 @@ def pooled_temperature(data: FitData, prior: Prior | None) -> float | None:
 
 
 def posterior_mean(own: TaskEstimate, prior: Prior) -> float:
-    """Of log T: between the own estimate and the prior's mean, nearer to the more certain one."""
+    """The mean of log T: between own estimate and prior's mean, nearer to the more certain one."""
     return prior.mean + _trust(own, prior) * (own.log_t - prior.mean)
 
 

@@ -24,8 +24,8 @@ from trueodds_service.core.fitting.cross_entropy import CHUNK, Objective
 
 # Wider than any temperature that data determine: the paper's lie between 1.25 and 3.62, a model
 # whose answers are little better than chance wants 20 and more, and scores per byte, a tenth of
-# summed ones, want less than 0.1. Who gets here has met data whose likelihood has no maximum, every
-# answer right or none better than chance: stopping keeps T usable, and a flag says so.
+# summed ones, want less than 0.1. A fit that gets here has data whose likelihood has no maximum,
+# every answer right or none better than chance: stopping keeps T usable, and a flag says so.
 DEFAULT_BOUNDS = (1e-3, 1e3)
 
 # A step in log β whose error is less is the last one; and the last one on a sample.

@@ -16,7 +16,7 @@ _STREAM = "StreamScore"
 
 
 class Work:
-    """Of a gateway. Use it inside one event loop."""
+    """What a gateway works on. Use it inside one event loop."""
 
     def __init__(self, limits: Limits, quotas: Quotas) -> None:
         self.most_tokens = limits.max_tokens

@@ -58,8 +58,8 @@ class Quotas:
     def heed(self, others: Mapping[int, Totals]) -> None:
         """Takes what the other gateways, by their numbers, have spent since it last heard them.
 
-        Totals, because a message may be lost or come twice. Of one that it hears for the first
-        time it does not know what was long ago.
+        Totals, because a message may be lost or come twice. What a gateway that it hears for the
+        first time has spent long ago, it does not know.
         """
         for gateway, totals in others.items():
             if (before := self._others.get(gateway)) is None:

@@ -145,7 +145,7 @@ def _content_free(
 
 
 def _teacher_format(items: Sequence[pb.FitScore]) -> NDArray[np.float64] | None:
-    """Of all items or of none."""
+    """p(F | x) of the teacher, (n,); None where it is given for no item."""
     known = [item.HasField("teacher_format_probability") for item in items]
     if not any(known):
         return None
