@@ -45,7 +45,7 @@ def load(address: str, number: int, stop: Event, seen: "Queue[_Seen]") -> None:
 
 
 def late(seen: _Seen, activated: list[tuple[float, str]]) -> list[float]:
-    """Of each activation, the seconds until the last answer without it; 0 where there is none."""
+    """Seconds from each activation until the last answer without it; 0 where there is none."""
     seconds = []
     ends = [moment for moment, _ in activated[1:]] + [float("inf")]
     for (moment, name), end in zip(activated, ends, strict=True):

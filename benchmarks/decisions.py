@@ -31,7 +31,8 @@ from trueodds_demo.service import running
 from trueodds_service.config import VllmSettings
 
 QUESTIONS = (1, 8, 64)
-# Of so many callers each makes so many requests of 64 questions a round, and more of fewer.
+# Callers, and how many requests of 64 questions each makes a round; how many times as many it makes
+# of fewer questions.
 CALLERS = {1: 16, 32: 2}
 _TIMES = {1: 8, 8: 4}
 _TIMEOUT = aiohttp.ClientTimeout(total=600)
@@ -108,7 +109,7 @@ class _Found:
 
 
 async def _measure(url: str, bodies: Sequence[dict[str, Any]], callers: int) -> _Found:
-    """So many callers, each of which asks again as soon as it is answered."""
+    """Callers each of which asks again as soon as it is answered."""
     left = iter(bodies)
     latencies: list[float] = []
     tokens = 0

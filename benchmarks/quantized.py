@@ -79,7 +79,7 @@ def _small(tasks: list[Task]) -> list[Task]:
 
 
 def _distance(one: list[NDArray[np.float64]], other: list[NDArray[np.float64]]) -> dict[str, float]:
-    """Of the options' logprobs, in nats, and of the probabilities among the options."""
+    """How far apart are the options' logprobs, in nats, and the probabilities among the options."""
     apart = np.abs(np.concatenate(one) - np.concatenate(other))
     shares = [(_among(a), _among(b)) for a, b in zip(one, other, strict=True)]
     moved = np.array([np.abs(a - b).sum() / 2 for a, b in shares])

@@ -34,7 +34,7 @@ class Shape:
 
     @property
     def flops_per_token(self) -> int:
-        """Of the matrices between embedding and head; two for each weight."""
+        """Those of the matrices between embedding and head; two for each weight."""
         attention = self.hidden * self.head_size * 2 * (self.heads + self.kv_heads)
         return 2 * self.layers * (attention + 3 * self.hidden * self.intermediate)
 
@@ -45,7 +45,7 @@ class Shape:
 
     @property
     def flops_per_answer(self) -> int:
-        """Of the head, at the one place where the options are read."""
+        """Those of the head, at the one place where the options are read."""
         return 2 * self.hidden * self.vocabulary
 
     @property

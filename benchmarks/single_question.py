@@ -32,7 +32,7 @@ from trueodds_service.engine.fake import FakeEngine
 _TASK = "knowledge"
 _PATH = "/trueodds.v1.ScoringService/Score"
 _WARM_UP = 100
-# Of milliseconds: what is told apart here is tenths of them.
+# Digits of milliseconds: what is told apart here is tenths of them.
 _DIGITS = 3
 
 
@@ -85,7 +85,7 @@ def _questions(
             "http_call": partial(_over_http, http, MessageToJson(request)),
         }
         answers = {}
-        # Whoever asks second finds the caches warm: each does every other time.
+        # The one that asks second finds the caches warm: each does every other time.
         for name in sorted(doors, reverse=bool(number % 2)):
             started = time.perf_counter()
             answers[name] = doors[name]()

@@ -37,7 +37,7 @@ def round_of(
 
 
 class Text:
-    """Pieces of the machine's prose, so many tokens long."""
+    """Pieces of the machine's prose, each of a given number of tokens."""
 
     def __init__(self, weights: Path) -> None:
         self._tokenizer = Tokenizer.from_file(str(weights / "tokenizer.json"))

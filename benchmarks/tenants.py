@@ -32,7 +32,7 @@ _TIMES = 10
 # Calls at once of which it is learnt how much can be answered.
 _CALLS = 32
 _BATCH = 256
-# Of a lone question of the busy tenant.
+# The deadline of a lone question of the busy tenant.
 _DEADLINE_SECONDS = 5.0
 # Until the pace of a busy engine is known.
 _WARM_UP_SECONDS = 5.0
@@ -133,7 +133,7 @@ class _Busy:
         return rate
 
     async def ones(self, rate: float, model: str = MODEL) -> None:
-        """Calls at this rate a second, whatever becomes of those before."""
+        """``rate`` calls a second, whatever becomes of those before."""
         began = time.perf_counter()
         async with asyncio.TaskGroup() as calls:
             for number in count():
@@ -141,7 +141,7 @@ class _Busy:
                 calls.create_task(self._one(model))
 
     async def bulk(self, rate: float) -> None:
-        """Batches, of which so many questions wait at any time as ten seconds bring."""
+        """Batches: at any time as many of their questions wait as ten seconds bring."""
         async with asyncio.TaskGroup() as calls:
             for _ in range(math.ceil(10 * rate / _BATCH)):
                 calls.create_task(self._batches())

@@ -58,7 +58,8 @@ RAW, CALIBRATED, RAW_PROMISED, PROMISED = RULES = (
     "calibrated, threshold with a promise",
 )
 
-# Of each draw; the risk is 0 where the first answers nothing, the cost that of the last alone is 1.
+# What is measured in each draw. The risk is 0 where the first answers nothing; the cost of the last
+# alone is 1.
 MEASURES = ("kept", "risk", "answered", "cost")
 
 Calibrate = Callable[[Labels], Floats]
@@ -157,10 +158,10 @@ def _thresholds(
 
 
 def rows(world: World, draws: int) -> list[dict[str, Any]]:
-    """Of each rule and target: what the first answers, whether the promise is kept, the cost."""
+    """What the first answers by each rule and target, whether the promise is kept, and the cost."""
     n = len(world.labels)
     found: dict[tuple[str, float], list[tuple[bool, float, float, float]]] = {}
-    # Of each question, over the draws that measure it: what is won where the first answers it.
+    # What is won on each question where the first answers it, over the draws that measure it.
     gained: dict[tuple[str, float], Floats] = {}
     measured = np.zeros(n)
     for draw in range(draws):

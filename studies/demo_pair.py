@@ -27,7 +27,7 @@ DUMP = Path("build/studies/demo_pair.npz")
 
 # Other questions than those that figures.json and the demo ask, on which methods were chosen.
 SEED = 1
-# Of a task's questions the first are drawn from to fit, all others are measured on.
+# A task's first questions are drawn from to fit, all others are measured on.
 POOL = 1_000
 MEASURED = 2_000
 

@@ -23,7 +23,7 @@ _RESAMPLES = 1_000
 
 @dataclass(frozen=True)
 class Scores:
-    """Of one calibrator on m questions.
+    """How good one calibrator is on m questions.
 
     ``ece`` and ``nll`` are against the labels; ``odds_ece`` is the same ECE with the true
     probability of the choice in the place of right or wrong, which takes the labels' noise out.

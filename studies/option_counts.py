@@ -41,7 +41,7 @@ DUMP = Path("build/studies/option_counts.npz")
 
 # Other questions than those of the other studies.
 SEED = 3
-# Of a cell's questions the first are drawn from to fit, all others are measured on.
+# A cell's first questions are drawn from to fit, all others are measured on.
 POOL, MEASURED = 60, 140
 
 FEWEST = 2
@@ -53,7 +53,7 @@ LEVELS = {"sentiment": ("negative", "positive"), "toxicity": ("not toxic", "toxi
 # As the demo asks, and as decisions are asked: which the pair has not been trained on.
 WAYS = ("demo", "decisions")
 
-# Of each cell, in each draw.
+# Questions of each cell in each draw, and draws.
 QUESTIONS, DRAWS = 5, 50
 
 ALONE = "teacher_kl"
@@ -105,7 +105,7 @@ def fewer(example: Example, options: int, seed: int = 0) -> Example:
     """With as many options: the answer, and others by chance.
 
     Whatever the answer, each set of others is as likely, so the answer's distribution is that of
-    all options, renormalised. Of more options the same seed keeps the same ones, and more.
+    all options, renormalised. For more options the same seed keeps these and adds others.
     """
     asked = example.question
     others = [place for place in range(len(asked.options)) if place != example.answer]

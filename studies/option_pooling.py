@@ -33,7 +33,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What has a temperature of its own: a task, asked with so many options."""
+    """What has a temperature of its own: a task, asked with a number of options."""
 
     task: str
     options: int

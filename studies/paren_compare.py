@@ -54,7 +54,7 @@ class Answers:
 
 
 def answers(asked: Arrays, teacher: Arrays | None) -> Answers:
-    """Of one file, without each task's pool."""
+    """The answers of one file, without each task's pool."""
     tasks = sorted(name.removesuffix("/labels") for name in asked if name.endswith("/labels"))
     parts = [_of_task(asked, teacher, task) for task in tasks]
 

@@ -54,7 +54,7 @@ class Reader:
         self._tokenizer = PromptTokenizer.load(folder, longest - 1)
 
     def decision_labels(self, kind: Kind, count: int) -> tuple[str, ...]:
-        """The labels that the service would give so many options of a decision."""
+        """The labels that the service would give the ``count`` options of a decision."""
         return self._tokenizer.decision_labels(kind, count)
 
     def read(

@@ -21,16 +21,11 @@ Floats = NDArray[np.float64]
 class World:
     """How models answer.
 
-    Attributes
-    ----------
-    options, spread
-        Options of a question, and the standard deviation of its honest logits.
-    model_noise, teacher_noise
-        Standard deviations of what model and teacher add to them.
-    disagreement
-        The share of questions on which the model believes something else entirely.
-    teacher_sharpness
-        What the teacher's logits are multiplied by: above 1 it is overconfident itself.
+    A question has ``options`` options, and its honest logits the standard deviation ``spread``.
+    ``model_noise`` and ``teacher_noise`` are the standard deviations of what model and teacher add
+    to them. ``disagreement``, in [0, 1], is the share of questions on which the model believes
+    something else entirely. The teacher's logits are multiplied by ``teacher_sharpness``: above 1
+    it is overconfident itself.
     """
 
     options: int = 4

@@ -1,6 +1,7 @@
 """The house of the design: what may import what."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -222,6 +223,12 @@ CLIENT_FOUND = [
 
 def test_the_service_has_these_parts():
     assert {module.split(".")[0] for module, _ in modules(SERVICE)} - {""} == {*ARROWS}
+
+
+def test_the_map_of_the_house_has_every_part():
+    text = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    house = text.partition("## The house")[2].partition("## ")[0]
+    assert {*ARROWS} <= {*re.findall(r"\b(\w+)(?:/|\.py)", house)}
 
 
 @pytest.mark.parametrize("part", ARROWS)

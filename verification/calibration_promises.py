@@ -19,7 +19,7 @@ from verification.calibration_result import at_least
 from verification.comparison import Result
 
 ALPHA = 0.1
-# Of coverage, by chance alone: how often a right implementation would fail a case.
+# How often a right implementation would fail a case of coverage, by chance alone.
 _CHANCE = 1e-4
 
 

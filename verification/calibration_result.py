@@ -31,6 +31,6 @@ def at_least(
     name: str, reference: str, n: int, ratio: float, least: float, note: str = ""
 ) -> Result:
     """A ratio that has to reach a bound."""
-    # Of numpy's numbers JSON takes none.
+    # JSON takes none of numpy's numbers.
     ratio = float(ratio)
     return Result(name, reference, n, None, None, None, ratio >= least, note, ratio)

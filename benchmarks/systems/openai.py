@@ -144,7 +144,7 @@ async def _post(session: aiohttp.ClientSession, path: str, body: Any) -> Any:
 
 
 def _parts(task: Task) -> Iterator[Task]:
-    """At most so many prompts, all of which have the same labels."""
+    """Groups of at most a given number of prompts, all of which have the same labels."""
     places: dict[tuple[int, ...], list[int]] = {}
     for place, prompt in enumerate(task.prompts):
         places.setdefault(labels(prompt), []).append(place)

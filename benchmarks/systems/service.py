@@ -26,7 +26,7 @@ MODEL = "model"
 # Messages, or single questions, that are under way at once.
 MESSAGES = 32
 CALLS = 128
-# Connections of the callers, as of so many programs: several gateways share them.
+# Connections of the callers, as if they were as many programs: several gateways share them.
 CONNECTIONS = 8
 
 _SETTINGS = Settings.model_fields

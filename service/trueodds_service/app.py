@@ -210,7 +210,7 @@ class App:
         await self._server.report_health()
 
     def states(self) -> dict[str, tuple[str, str]]:
-        """Of each model its state (STARTING, READY, LOST, FAILED), and why it is not ready."""
+        """Each model's state (STARTING, READY, LOST, FAILED), and why it is not ready."""
         return {entry.name: (entry.state.name, entry.cause) for entry in self._catalog}
 
     def _state(self) -> GatewayState:
@@ -227,7 +227,7 @@ class App:
         )
 
     async def stop(self, grace_seconds: float) -> None:
-        """Lets requests under way finish for so long, then stops."""
+        """Gives requests under way ``grace_seconds`` to finish, then stops."""
         stopping = [self._server.stop(grace_seconds)]
         if self._http is not None:
             stopping.append(self._http.stop(grace_seconds))

@@ -30,8 +30,8 @@ async def as_completed(
 ) -> AsyncIterator[T]:
     """Runs calls as they come, ``limit`` of them at once; their results as each is done.
 
-    No further call is taken while so many run or wait for their result to be taken. When one
-    fails, or whoever takes the results leaves, the others are cancelled and awaited.
+    No further call is taken while ``limit`` of them run or wait for their result to be taken. When
+    one fails, or whoever takes the results leaves, the others are cancelled and awaited.
     """
     ended: asyncio.Queue[asyncio.Task[Any]] = asyncio.Queue()
     room = asyncio.Semaphore(limit)

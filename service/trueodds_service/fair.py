@@ -46,7 +46,7 @@ class FairQueue(Generic[Item]):
         self.owners = 0
         """How many have something queued."""
         self.size = 0
-        """Of all items together."""
+        """The size of all items together."""
 
     def __bool__(self) -> bool:
         return self.owners > 0

@@ -22,7 +22,7 @@ class Stream:
 
 
 class Meter:
-    """Of one request. This one charges nothing."""
+    """Charges one request. This one charges nothing."""
 
     def stream(self) -> Stream:
         """Of a request that is a stream of messages. To be closed."""
@@ -32,12 +32,12 @@ class Meter:
         """Raises a ServiceError where no more may be asked now: to be called before any work."""
 
     def preparing(self, prompt_tokens: int) -> None:
-        """So many are in the prompts that are made so far. Raises a ServiceError where it is too
+        """The prompts made so far have ``prompt_tokens``. Raises a ServiceError where that is too
         much: to be called while they are made, or what is to be refused is made whole first.
         """
 
     def asking(self, questions: int, prompt_tokens: int) -> AbstractContextManager[None]:
-        """So much is asked of an engine inside. Raises a ServiceError where it is too much."""
+        """An engine is asked for this inside. Raises a ServiceError where it is too much."""
         return nullcontext()
 
 
@@ -60,7 +60,7 @@ def metered_by(meter: Meter) -> Iterator[None]:
 
 
 class _GoingOn(Meter):
-    """Of what has begun: it is charged, and refused no more."""
+    """Charges what has begun, which is refused no more."""
 
     def __init__(self, begun: Meter) -> None:
         self._begun = begun

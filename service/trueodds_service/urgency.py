@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
-# Who asks so few prompts at once waits for them; who asks more waits for the last.
+# A caller who asks at most this many prompts at once waits for them; one who asks more waits for
+# the last.
 _FEW = 8
 
 
@@ -32,14 +33,14 @@ def seconds_left() -> float | None:
 
 
 def is_in_bulk(prompts: int) -> bool:
-    """Whether others go before so many prompts of what is done now."""
+    """Whether others go before ``prompts`` prompts of what is done now."""
     in_bulk = _current.get().in_bulk
     return prompts > _FEW if in_bulk is None else in_bulk
 
 
 @contextmanager
 def hurrying(seconds: float | None, *, in_bulk: bool | None = None) -> Iterator[None]:
-    """What is done inside has so many seconds; tasks that are started meanwhile have the same."""
+    """What is done inside has ``seconds``; tasks that are started meanwhile have the same."""
     deadline = None if seconds is None else time.monotonic() + seconds
     token = _current.set(Urgency(deadline, in_bulk))
     try:
@@ -50,7 +51,7 @@ def hurrying(seconds: float | None, *, in_bulk: bool | None = None) -> Iterator[
 
 @contextmanager
 def settled(prompts: int) -> Iterator[None]:
-    """Inside, parts of so many prompts are in bulk as the whole is."""
+    """Inside, parts of ``prompts`` prompts are in bulk if the whole is."""
     token = _current.set(replace(_current.get(), in_bulk=is_in_bulk(prompts)))
     try:
         yield

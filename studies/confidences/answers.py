@@ -49,7 +49,7 @@ class Answers:
         )
 
     def among(self, options: int) -> "Answers":
-        """The same of a choice among so many options: a map of confidence is for any number."""
+        """The same of a choice among ``options`` options: a map of confidence is for any number."""
         return replace(self, confidence=_above_chance(self.confidence, options), options=options)
 
     @property

@@ -60,7 +60,7 @@ def _mean(scores: list[Scores], name: str) -> float:
 
 
 def summary(cells: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of each method and number of answers, over all models and both data sets."""
+    """How each method does at each number of answers, over all models and both data sets."""
     raw = {(c["dataset"], c["model"], c["n"]): c for c in cells if c["method"] == RAW}
     best: dict[tuple[str, str, int], str] = {}
     for key in raw:

@@ -24,7 +24,7 @@ _FLOOR = 5e-6
 
 @dataclass(frozen=True)
 class Scores:
-    """Of confidences beside right and wrong: Brier score and log loss of two outcomes, ECE."""
+    """How good confidences are: Brier score and log loss of right and wrong, and the ECE."""
 
     brier: float
     log_loss: float

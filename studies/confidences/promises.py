@@ -24,7 +24,7 @@ Mask = NDArray[np.bool_]
 
 
 def promises(answers: Mapping[Key, Answers], draws: int) -> list[dict[str, Any]]:
-    """Of each model, rule, target and size: how often the risk is kept, what share is answered."""
+    """How often the risk is kept and what share is answered, by model, rule, target and size."""
     return [
         {"dataset": key[0], "model": key[1], **row}
         for key, found in answers.items()

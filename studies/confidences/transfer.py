@@ -24,7 +24,7 @@ def transfer(answers: Mapping[Key, Answers], draws: int) -> list[dict[str, Any]]
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Of each move, what it costs against no map and against one fitted there."""
+    """What each move costs against no map and against one fitted there."""
     found: dict[str, Any] = {}
     for move in dict.fromkeys(row["move"] for row in rows):
         own = [row for row in rows if row["move"] == move]

@@ -21,8 +21,9 @@ BASE = "gemma"
 # The ways in which the models are calibrated: as they are asked without worked examples.
 CALIBRATED = ("paren/0", "letter/0", "paren/5", "letter/5")
 DRAWS = 100
-# In these each subject of MMLU and each set of AGIEval is calibrated by itself, from so few
-# questions, where so many are left to measure on; a fifth of the draws for each of 61.
+# In these readings each subject of MMLU and each set of AGIEval is calibrated by itself, from this
+# many questions, where at least LEAST are left to measure on; each of the 61 has a fifth of the
+# draws.
 BY_SUBJECT, LEAST, SHARE = ("paren/0", "paren/5"), 45, 5
 BY_SUBJECT_FROM = (5, 20)
 

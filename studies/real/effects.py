@@ -110,7 +110,7 @@ def _drawn(n: int) -> NDArray[np.uint16]:
 
 
 def ece(confidence: Floats, right: Floats, counts: Floats) -> Floats:
-    """In ten bins of equal width, (r,), of questions that were met so often, (r, n)."""
+    """In ten bins of equal width, (r,); ``counts``, (r, n), is how often each question was met."""
     place = np.minimum((confidence * DEFAULT_BINS).astype(np.intp), DEFAULT_BINS - 1)
     gaps = (place[:, None] == np.arange(DEFAULT_BINS)) * (confidence - right)[:, None]
     return np.asarray(np.abs(counts @ gaps).sum(axis=1) / counts.sum(axis=1))

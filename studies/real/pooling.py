@@ -30,7 +30,7 @@ from trueodds_service.core.fitting.temperature import DEFAULT_BOUNDS, Bound
 ALONE, KEPT, INVERSE = Method.TEACHER_KL.value, "kept at the bound", "1/T pooled"
 WAYS = ("paren/0", "paren/5")
 FROM, LEAST, DRAWS = 5, 45, 20
-# Of the simulated world: a fifth disputed, six other tasks that differ by 5 %.
+# The simulated world: a fifth disputed, six other tasks that differ by 5 %.
 DISPUTED, TASKS, SCATTER, T, SIMULATED = 0.2, 6, 0.05, 2.5, 400
 _HALVINGS = 60
 

@@ -65,7 +65,7 @@ class Case:
 def cases(
     readings: Readings, model: str, way: str, teacher: str, tasks: Sequence[str]
 ) -> dict[str, Case]:
-    """Of some tasks, or subjects of MMLU."""
+    """The cases of some tasks, or subjects of MMLU."""
     taught_in = f"{way.partition('/')[0]}/5"
     asked = (model, way), (teacher, taught_in)
     return {task: Case(*readings.common(asked, task)) for task in tasks}

@@ -28,9 +28,9 @@ from trueodds_demo.service import running
 # Ways to ask: the format, and which worked examples: none, its own, or another task's.
 WAYS = ("paren/0", "paren/5", "letter/0", "letter/5", "paren/other")
 FORMATS = {"paren": Format.PAREN, "letter": Format.LETTER}
-# Of each task so many questions first, then so many, then all.
+# How many questions of each task are asked: first these, then more, and all at last.
 PASSES = (10, 40, 100, None)
-# In these the models' liking for a label is measured, too (PriDe): on so many questions a task.
+# In these the models' liking for a label is measured, too (PriDe), on this many questions a task.
 PRIORS, PRIOR_QUESTIONS = ("paren/0", "letter/0"), 8
 MOST_OPTIONS = 5
 _CONNECTIONS, _GATEWAYS = 16, 4
@@ -43,8 +43,8 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Found:
-    """Of one model and way: ln p of the options, (n, 5), NaN beyond a task's; p(F | x), (n,), and
-    the option mass.
+    """What one model said in one way: ln p of the options, (n, 5), NaN beyond a task's; p(F | x),
+    (n,), and the option mass.
     """
 
     logprobs: Floats

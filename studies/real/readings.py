@@ -44,7 +44,7 @@ class Answers:
 
 
 class Readings:
-    """Of one or several files, which hold other models' answers to the same questions.
+    """The readings of one or several files, which hold other models' answers to the same questions.
 
     A model may have been asked less than others: fewer questions, or in fewer ways.
     """

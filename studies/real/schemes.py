@@ -1,6 +1,6 @@
 """The paper's schemes of alignment, and one as models are aligned."""
 
-# Of each its stages: how it is trained, and which tokens carry the loss or the preference.
+# The stages of each: how it is trained, and which tokens carry the loss or the preference.
 SCHEMES = {
     "sft-format": [("sft", "format")],
     "sft-choice": [("sft", "choice")],

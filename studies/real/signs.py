@@ -11,7 +11,7 @@ HARM = 0.01
 
 
 def signs(fits: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Of each sign: how well it ranks harmful fits above others, models drawn anew."""
+    """How well each sign ranks harmful fits above others, models drawn anew."""
     models = sorted({fit["model"] for fit in fits})
     harmful = np.array([fit["harm"] > HARM for fit in fits])
     of_model = [np.array([fit["model"] == model for fit in fits]) for model in models]

@@ -30,7 +30,7 @@ class Exercise:
 
 
 def exercises(tokenizer: Any, count: int, seed: str) -> Iterator[Exercise]:
-    """Of the tokenizer's most frequent whole words; letters are right equally often."""
+    """Exercises of the tokenizer's most frequent whole words; letters are right equally often."""
     by_id = sorted(tokenizer.get_vocab().items(), key=lambda each: each[1])
     words = [token[1:] for token, _ in by_id if _WORD.fullmatch(token)][:_WORDS]
     rng = Random(seed)  # noqa: S311

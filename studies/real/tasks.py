@@ -36,7 +36,7 @@ class Task:
 
 
 def load(data: Path, at_most: int | None = None) -> list[Task]:
-    """All tasks of a folder with mmlu/ and agieval/, ``at_most`` so many questions of each.
+    """All tasks of a folder with mmlu/ and agieval/, with ``at_most`` questions of each.
 
     Questions are in an order of their own, so that the first of them are a sample of all.
     """

@@ -189,7 +189,7 @@ def _repair(rows: list[dict[str, Any]], draws: int) -> Iterator[Claim]:
 
 
 def _pooling(rows: list[dict[str, Any]]) -> Iterator[Claim]:
-    """Of the subjects, each by itself, drawn to what the others say."""
+    """Pooling of the subjects, each by itself, drawn to what the others say."""
     found: dict[tuple[str, str], list[float]] = {}
     for row in rows:
         less = row["teacher_pooled"] - row["teacher_kl"]
@@ -321,7 +321,7 @@ def _cells(rows: list[dict[str, Any]], n: int) -> Cells:
 
 
 def _grouped(found: Mapping[tuple[str, str], float]) -> Iterator[tuple[str, list[float], str]]:
-    """Of a value for each model and way: Gemma's seven, each its ways' mean, and SmolLM2."""
+    """Groups of a value for each model and way: Gemma's seven, each its ways' mean, and SmolLM2."""
     of_model = {m: [v for (model, _), v in found.items() if model == m] for m in TRAINED}
     ours = [float(np.mean(values)) for values in of_model.values() if values]
     others = [value for (model, _), value in found.items() if model not in TRAINED]
@@ -332,7 +332,7 @@ def _grouped(found: Mapping[tuple[str, str], float]) -> Iterator[tuple[str, list
 
 
 def _within(found: Interval, margin: float) -> str:
-    """Of a claim that an effect is next to none."""
+    """Whether a claim holds that an effect is next to none."""
     low, high = found["low"], found["high"]
     if -margin < low and high < margin:
         return HOLDS
@@ -340,7 +340,7 @@ def _within(found: Interval, margin: float) -> str:
 
 
 def _ranks(values: Mapping[tuple[str, str], float]) -> dict[tuple[str, str], int]:
-    """Of the variants alone."""
+    """The ranks of the variants alone."""
     values = {key: value for key, value in values.items() if key[0] in TRAINED}
     return {key: rank for rank, key in enumerate(sorted(values, key=lambda key: values[key]))}
 

@@ -10,7 +10,7 @@ import pytest
 
 from trueodds_service.core.calibrators.from_parameters import calibrator_of
 from trueodds_service.core.calibrators.methods import SPECS, Method
-from trueodds_service.core.fitting import auto as choosing
+from trueodds_service.core.fitting import auto
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.errors import InvalidInput, NotReady
 from trueodds_service.flows.fit_data import FitQuestions, FitScores, NoData
@@ -340,14 +340,14 @@ class TestAuto:
     async def test_others_are_answered_meanwhile(self, house, data, make_questions, monkeypatch):
         """The comparison runs off the event loop."""
         started, go_on = threading.Event(), threading.Event()
-        choose = choosing.choose
+        choose = auto.choose
 
         def slow(*args):
             started.set()
             assert go_on.wait(60)
             return choose(*args)
 
-        monkeypatch.setattr(choosing, "choose", slow)
+        monkeypatch.setattr(auto, "choose", slow)
         _, scores = await data()
         fitting = asyncio.create_task(house.fit(scores, method=None))
         await asyncio.to_thread(started.wait, 30)

@@ -152,7 +152,7 @@ def _on_stream(request: bytes, stream: int) -> bytes:
 
 
 def floods(target: Gateway, count: int) -> None:
-    """So many frames of each kind of flood, of each on a connection of its own, all at once."""
+    """``count`` frames of each kind of flood, each kind on its own connection, all at once."""
     with ThreadPoolExecutor(len(_FLOODS)) as threads:
         list(threads.map(lambda flood: _flood(target, flood, count), _FLOODS))
 

@@ -22,7 +22,7 @@ from verification.chaos.service import MODEL
 TRIES = 10
 _CALL_SECONDS = 30.0
 _LOOK_SECONDS = 0.05
-# For so long the certificate on disk is not that of the key beside it.
+# How long the certificate on disk is not that of the key beside it.
 _HALF_WRITTEN_SECONDS = 0.5
 _MOST_SECONDS = 5.0
 
@@ -122,7 +122,7 @@ def certificates(tries: int = TRIES) -> Result:
     with tempfile.TemporaryDirectory(prefix="chaos") as name:
         folder = Path(name)
         authorities = [_Authority(folder / f"ca{number}") for number in range(tries + 1)]
-        # Whoever connects again trusts the next CA before there is a certificate of it.
+        # A client that connects again trusts the next CA before there is a certificate of it.
         trusted = folder / "trusted.crt"
         trusted.write_bytes(_pem(*(each.ca for each in authorities)))
         server, first = _Server(folder), authorities[0].options(trusted)

@@ -155,8 +155,8 @@ def _theirs(service: _Service, metadata: _Metadata) -> tuple[str, bytes]:
 
 
 def _check_strangers(service: _Service) -> None:
-    """Whoever is not known is told so, in the same words whatever is wrong; who has no certificate
-    is not even heard.
+    """A stranger is told so, in the same words whatever is wrong; one without a certificate is not
+    even heard.
     """
     right = service.key("right", *Permission)
     text = right[0][1].removeprefix("Bearer ")
@@ -196,7 +196,7 @@ _WHO_IS_NOT_KNOWN = (
 
 
 def _check_who_may_not(service: _Service) -> None:
-    """Who lacks the permission is told which; who may not name a tenant, that too."""
+    """A caller without a permission is told which; one that may not name a tenant, that."""
     lacking = {
         permission: service.key(f"not-{permission}", *(set(Permission) - {permission}))
         for permission in Permission

@@ -16,7 +16,8 @@ from verification.chaos.writing import Told, calibrator, read, write
 TRIES = 200
 # Then comes an empty database: kills meet the making of tables as well, and checks stay quick.
 _TRIES_OF_A_DATABASE = 20
-# So many begin to count at the writer's start, the others at its first accepted write.
+# The share of kills that are timed from the writer's start; the others are timed from its first
+# accepted write.
 _EARLY = 0.2
 _MOST_SECONDS = 0.5
 _START_SECONDS = 60.0
@@ -47,7 +48,7 @@ def drill(kind: str, tries: int = TRIES, *, seed: int = 0) -> Result:
 
 
 def killed(url: str, tag: str, seconds: float, *, early: bool) -> list[Told]:
-    """What a writer was told before it was killed, so long after its first write, or its start."""
+    """What a writer was told until it was killed, ``seconds`` after its first write or start."""
     # Forked from a process that has imported everything: it begins within milliseconds.
     context = get_context("forkserver")
     context.set_forkserver_preload(["__main__", write.__module__])

@@ -15,11 +15,11 @@ from verification.chaos.record import Result
 from verification.chaos.service import FAKE, Service, service
 
 TRIES = 5
-# For so long a database stays away.
+# How long a database stays away.
 _AWAY_SECONDS = 3.0
 _REPLACED_SECONDS = 120.0
 _PATIENCE_SECONDS = 120.0
-# A fault comes at a random moment of so many seconds of load.
+# A fault comes at a random moment within this many seconds of load.
 _MOMENT_SECONDS = 1.0
 
 

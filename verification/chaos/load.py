@@ -54,7 +54,7 @@ class Load:
     longest: float = 0.0
     """The seconds of the longest call, answered or not."""
     answered: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
-    """Of each caller the calls that were answered: when each began, and its seconds."""
+    """Each caller's calls that were answered: when each began, and its seconds."""
     written: list[str] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -193,9 +193,9 @@ def load(
     retries: int = 3,
     **security: Unpack[ConnectionOptions],
 ) -> Iterator[Load]:
-    """Callers of connections of their own, and one who writes; calls have a deadline, and who has
-    no answer within his patience has lost it. Whoever is asking at the end is
-    answered first; then what was written has to be in the store, in its order and once.
+    """Callers of connections of their own, and one who writes; calls have a deadline, and an
+    answer that does not come within a caller's patience is lost. Those who are asking at the end
+    are answered first; then what was written has to be in the store, in its order and once.
     """
 
     def connected() -> AbstractContextManager[Client]:
@@ -228,7 +228,7 @@ def load(
 
 
 def check_written(running: Load) -> None:
-    """Of fits that nobody was told of the last may be there or not; all others are, once."""
+    """A last fit that nobody was told of may be there or not; all others are, once."""
     result, written = running.result, [name.rpartition("/")[2] for name in running.written]
     result.count("fits answered", len(written))
     with contextlib.closing(SqlCalibratorStore(running.service.store)) as store:

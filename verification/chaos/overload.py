@@ -20,20 +20,21 @@ from verification.chaos.service import FAKE, MODEL
 
 TRIES = 60
 """Seconds of ten times capacity."""
-# The engine takes so long whatever it is asked, and so many are let in at once: 20 a second.
+# How many requests are let in at once, and how long the engine takes whatever it is asked: 20 a
+# second.
 _PLACES, _ENGINE_SECONDS = 10, 0.5
 _CAPACITY = _PLACES / _ENGINE_SECONDS
 _TIMES = 10
 _DEADLINE_SECONDS = 2.0
 _CALM_SECONDS = 5.0
 _CONNECTIONS = 8
-# Who is refused has to learn it before he could have had an answer.
+# A caller that is refused has to learn it before it could have had an answer.
 _MOST_REFUSAL_SECONDS = _ENGINE_SECONDS
 # Less would mean that refusing is what the gateway does instead of its work.
 _LEAST_DONE = 0.8
 # What is refused leaves nothing behind; an allocator keeps some of what it once had.
 _MOST_MEMORY = 48 * 2**20
-# Normal is what a call took before, and half as much again; so many in a row.
+# What counts as normal again: at most 1.5 times what a call took before, ten times in a row.
 _NORMAL, _IN_A_ROW = 1.5, 10
 _MOST_RECOVERY_SECONDS = 5.0
 
@@ -64,7 +65,7 @@ class _Crowd:
         self.right = await asyncio.gather(*map(answer, range(len(QUESTIONS))))
 
     async def ask(self, rate: float, seconds: float) -> None:
-        """So many calls a second, whatever becomes of those before."""
+        """``rate`` calls a second, whatever becomes of those before."""
         began = time.monotonic()
         async with asyncio.TaskGroup() as calls:
             for number in range(round(rate * seconds)):

@@ -15,7 +15,7 @@ from verification.chaos.service import FAKE, MODEL, service
 
 TRIES = 3
 PAUSE_SECONDS = 20.0
-# Callers give up long before the pause ends: each message has so long, and a batch that was not
+# How long each message has: callers give up long before the pause ends. A batch that was not
 # answered goes again in halves, four times at most for eight questions.
 _CALL_SECONDS = 5.0
 _MESSAGES = 4

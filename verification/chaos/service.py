@@ -42,7 +42,7 @@ class Service:
         found = []
         for process in set(psutil.Process().children(recursive=True)) - self._before:
             with contextlib.suppress(psutil.Error):
-                # Of one that has ended and that nobody has waited for, no command is told.
+                # No command is told of one that has ended and that nobody has waited for.
                 title = " ".join(process.cmdline())
                 if process.status() != psutil.STATUS_ZOMBIE and any(w in title for w in words):
                     found.append(process)

@@ -15,7 +15,7 @@ _CALL_SECONDS = 30.0
 _PAUSE_SECONDS = 0.05
 _LOOK_SECONDS = 1.0
 _SETTLE_SECONDS = 90.0
-# Between one half of an attack and the other it may grow by so much, and not with its length.
+# How much it may grow between one half of an attack and the other; not with the attack's length.
 _MOST_MEMORY = 48 * 2**20
 _MOST_HANDLES, _MOST_THREADS = 8, 8
 
@@ -28,8 +28,8 @@ Attack = Callable[[Gateway, int], None]
 
 
 def besieged(name: str, attack: Attack, tries: int) -> Result:
-    """``attack`` is made of so many tries, in halves: the first of them warms up, and what the
-    gateway holds after the second is held against what it held after the first.
+    """``attack`` is made of ``tries`` tries, in halves: the first half warms up. What the gateway
+    holds after the second is compared with what it held after the first.
     """
     result = Result(name)
     with gateway() as target, _honest_caller(target, result):

@@ -17,8 +17,8 @@ from verification.chaos.service import FAKE, MODEL
 TRIES = 10
 """Minutes."""
 _LOOK_SECONDS = 1.0
-# The engine takes so long whatever it is asked, and there are as many places as callers, who ask
-# again as soon as they are answered: all places are always taken, and nobody is refused.
+# How long the engine takes whatever it is asked. There are as many places as callers, who ask again
+# as soon as they are answered: all places are always taken, and nobody is refused.
 _ENGINE_SECONDS, _CALLERS = 0.2, 4
 _PLACES = _CALLERS + 2  # one who writes, and one who comes and goes
 _CALL_SECONDS = 30.0
@@ -42,12 +42,12 @@ class _Look:
     at: float
     held: Held
     load: float
-    """Of the machine, in its last minute."""
+    """The machine's load, in its last minute."""
 
 
 @dataclass(frozen=True)
 class _Third:
-    """Of the time: what was seen, and the seconds of the calls that were answered."""
+    """A third of the time: what was seen, and the seconds of the calls that were answered."""
 
     looks: Sequence[_Look]
     calls: Sequence[float]

@@ -62,7 +62,7 @@ def _of_responses(request: Any, responses: tuple[Any, ...]) -> Iterator[str]:
 def _of_status(
     code: str, status: status_pb2.Status | None, request: Message | None
 ) -> Iterator[str]:
-    """Of an error, a call's or an item's."""
+    """What is wrong with the status of an error, a call's or an item's."""
     if code not in _CODES:
         yield f"{code}"
     if status is None:

@@ -27,8 +27,8 @@ _WEIGHTED = [DECISIONS] * 3 + [SYSTEMONE] * 2 + [CALIBRATORS]
 
 
 def fuzz_decisions(url: str, address: str, requests: int, first_seed: int = 0) -> Report:
-    """Asks at least so many, of the service whose gRPC is at ``address``; the same seed asks the
-    same.
+    """Makes at least ``requests`` requests; the same seed makes the same. The service's gRPC is at
+    ``address``.
     """
     report = Report()
     started = time.monotonic()

@@ -34,7 +34,7 @@ _MARKED = 0.01
 
 
 def besiege(stand: Stand, requests: int, seed: int = 0, *, marked: float = _MARKED) -> Found:
-    """Makes at least so many requests, by several callers at once.
+    """Makes at least ``requests`` requests, by several callers at once.
 
     ``marked`` is the share of questions with a mark. The same seed makes the same requests.
     """
@@ -67,7 +67,7 @@ class _Caller:
         self._models: Any = model_pb2_grpc.ModelServiceStub(self._channel)
 
     def ask(self, requests: int) -> None:
-        """Makes so many requests, of one kind after the other."""
+        """Makes ``requests`` requests, of one kind after the other."""
         kinds: list[Callable[[], int]] = [
             *[self._scores] * 6,
             *[self._batch] * 4,

@@ -32,7 +32,7 @@ class Known:
     rows: tuple[int, ...]
     """How many tokens each model reads: of its tokenizer, or fewer where its embedding ends."""
     receipts: tuple[bytes, ...]
-    """Of an answer of each model that a calibrator was applied to."""
+    """A receipt of an answer of each model that a calibrator was applied to."""
 
     @classmethod
     def of(cls, channel: grpc.Channel) -> "Known":

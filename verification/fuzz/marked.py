@@ -83,7 +83,7 @@ class Questions:
         return question
 
     def settings(self, asked: list[Asked]) -> scores.ScoreSettings:
-        """Of a call with these questions, but for the model."""
+        """The settings of a call with these questions, but for the model."""
         reading = readings.Reading(
             format=self._random.choice(_FORMATS),
             normalization=self._random.choice(_NORMALIZATIONS),

@@ -83,8 +83,8 @@ def play_round(
     examples: int,
     round_seed: int,
 ) -> None:
-    """Asks so many examples. ``broken`` asks one and yields each promise that it breaks, with what
-    breaks it, of which ``shown`` makes text for the report.
+    """Asks ``examples`` examples. ``broken`` asks one and yields each promise that it breaks, with
+    what breaks it, of which ``shown`` makes text for the report.
     """
     already = set(report.broken)
 

@@ -21,7 +21,7 @@ _WEIGHTED = [METHODS[name] for name in ["Score", "BatchScore", "FitCalibrator"] 
 
 
 def fuzz(address: str, requests: int, seed: int = 0, *, tolerance: float = 1e-4) -> Report:
-    """Makes at least so many requests, in rounds; the same seed makes the same requests.
+    """Makes at least ``requests`` requests, in rounds; the same seed makes the same requests.
 
     After each round the answers to a plain question have to be what they were before, within
     ``tolerance``.

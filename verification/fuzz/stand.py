@@ -25,7 +25,7 @@ MAX_TOKENS = 2048
 _SECONDS = 600.0
 _LOOK_SECONDS = 0.01
 
-# Of the hostile stand: each prompt of one is also asked of its twin, which never fails.
+# Models of the hostile stand: each prompt of one is also asked of its twin, which never fails.
 TWINS = {
     "models/alone": "models/twin",
     "models/several": "models/twin",

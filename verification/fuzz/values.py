@@ -13,7 +13,8 @@ Values = st.SearchStrategy[Any]
 
 _LONG = 200_000
 
-# Of the families of models, and of the folders here: the last two have no row in an embedding.
+# Control tokens of the families of models, and of the folders here: the last two have no row in an
+# embedding.
 CONTROLS = (
     *("<|end|>", "<|endoftext|>", "<s>", "</s>", "[INST]", "<|im_end|>", "<|eot_id|>"),
     *("<｜User｜>", "<end_of_turn>", "<think>", "</think>", "[THINK]", BEYOND, BEYOND_WORD),

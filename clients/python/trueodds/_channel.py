@@ -17,8 +17,8 @@ BATCH = 128
 BATCH_BYTES = 4 * 2**20
 # Messages under way at once, a connection: the engine works on one while another is converted.
 WINDOW = 3
-# Of a stream, which has no round trip to wait for; and for how many seconds it may do without a
-# server, which can be as long as an engine takes to load.
+# The same of a stream, which has no round trip to wait for; and for how many seconds it may do
+# without a server, which can be as long as an engine takes to load.
 STREAM_WINDOW = 8
 PATIENCE = 300.0
 
@@ -30,8 +30,8 @@ MOST_CONNECTIONS = 256
 
 _CALIBRATION = "trueodds.v1.CalibrationService"
 
-# A connection that is silent for so long is asked whether it lives: what stands between, such as
-# a balancer, may have dropped it without a word. The server allows half of it.
+# How long a connection may be silent before it is asked whether it lives: what stands between, such
+# as a balancer, may have dropped it without a word. The server allows half of it.
 KEEPALIVE_SECONDS = 60.0
 KEEPALIVE_TIMEOUT = 20.0
 # The longest pause before a call is sent again, or a server that was away is looked for again: of
@@ -81,9 +81,9 @@ def _service_config(retries: int) -> dict[str, Any]:
         "initialBackoff": f"{FIRST_PAUSE_SECONDS:g}s",
         "maxBackoff": f"{LONGEST_PAUSE_SECONDS:g}s",
         "backoffMultiplier": 2,
-        # What can succeed later; nothing else is ever sent again. Of what is exhausted the server
-        # says when. CANCELLED is a server that stops before it has taken the call in: what the
-        # caller cancels is not sent again.
+        # What can succeed later; nothing else is ever sent again. Where something is exhausted the
+        # server says when. CANCELLED is a server that stops before it has taken the call in: what
+        # the caller cancels is not sent again.
         "retryableStatusCodes": ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "CANCELLED"],
     }
     return {

@@ -18,6 +18,6 @@ def is_legible(text: str) -> bool:
         text == text.strip()
         and not any(category in _REFUSED for category in categories)
         and not _MISLEADING & set(text)
-        # Of characters that show nothing, no two names could be told apart.
+        # No two names of characters that show nothing could be told apart.
         and (not text or any(category != "Cf" for category in categories))
     )

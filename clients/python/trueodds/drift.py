@@ -122,7 +122,7 @@ class DeliveryState(Enum):
 
 @dataclass(frozen=True, slots=True)
 class AlertDelivery:
-    """So many ``attempts``, with the ``fault`` of the last; when it was ``delivered``."""
+    """How many ``attempts``, the ``fault`` of the last one, and when it was ``delivered``."""
 
     state: DeliveryState
     attempts: int = 0
@@ -153,10 +153,11 @@ class Proposal:
 class Alert:
     """That a test found evidence against a calibrator while it was active.
 
-    ``log_evidence`` is that of the moment, and the alarm came after so many ``outcomes``. Of the
-    newest thousand, confidence was ``expected`` and accuracy ``observed``; of ``WORSE_THAN_RAW``
-    they are the raw Brier score and the calibrated one, of ``SHIFTED`` the confidence at first and
-    then. ``proposal`` is None while no alert of the calibrator asks for one.
+    ``log_evidence`` is that of the moment, and the alarm came after ``outcomes`` outcomes. The
+    newest thousand had the confidence ``expected`` and the accuracy ``observed``; for
+    ``WORSE_THAN_RAW`` they are the raw Brier score and the calibrated one, for ``SHIFTED`` the
+    confidence at first and then. ``proposal`` is None while no alert of the calibrator asks for
+    one.
     """
 
     id: str

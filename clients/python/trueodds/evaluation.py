@@ -125,7 +125,7 @@ class Report:
 
     ``differences`` are after less before, by the name of a metric, with paired intervals.
     ``data_hash`` is that of the scores and answers that were measured on; where it is the
-    calibrator's own, these are the items of the fit, which flatters. Of a calibrator of a
+    calibrator's own, these are the items of the fit, which flatters. For a calibrator of a
     ``cascade``, ``before`` is its last model alone, and ``after`` the cascade.
     """
 

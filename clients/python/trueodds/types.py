@@ -170,7 +170,7 @@ class Method(Enum):
     SCALING_BINNING = "scaling_binning"
     """Temperature scaling, then the mean of each bin; needs answers."""
     CASCADE = "cascade"
-    """Of a cascade: the least confidence at which its first model answers; needs answers."""
+    """For a cascade, the least confidence at which its first model answers; needs answers."""
 
 
 class BiasCorrection(Enum):
@@ -335,10 +335,10 @@ class Answer:
     may have become active meanwhile. ``receipt`` is what ``record_outcomes`` needs of the answer,
     where it was asked for.
 
-    Of a cascade, ``answered_by`` is the model whose answer this is, and all else that is told is
+    In a cascade, ``answered_by`` is the model whose answer this is, and all else that is told is
     that model's but for ``prompt_tokens``, which are those of all models that were asked.
     ``cascade_calibrator`` names the one whose threshold decided; where none held, it is None and
-    ``skipped_because`` says in words why the first model was not asked. Of a model, all three say
+    ``skipped_because`` says in words why the first model was not asked. For a model, all three say
     nothing.
     """
 

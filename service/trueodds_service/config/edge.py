@@ -37,7 +37,7 @@ class Observability(Section):
     caller, status, reason, time and counts, and nothing of what was asked."""
 
     tenants: int = Field(default=0, ge=0, le=1000)
-    """Of so many tenants, the first that ask, the metrics have numbers of their own; the others
+    """How many tenants, the first that ask, have numbers of their own in the metrics; the others
     share theirs."""
 
 
@@ -63,4 +63,4 @@ class Tracing(Section):
     endpoint: str = Field(pattern=r"^https?://[^/\s]+$")
     """Where it takes OTLP over gRPC, such as http://127.0.0.1:4317."""
     share: float = Field(default=0.01, ge=0, le=1)
-    """Of requests whose callers do not say whether they are traced, so many are."""
+    """The share that is traced of requests whose callers do not say whether to trace them."""

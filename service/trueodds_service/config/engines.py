@@ -16,9 +16,10 @@ class Scaling(Section):
     min: int = Field(default=1, ge=1, le=1024)
     max: int = Field(ge=1, le=1024)
     up_seconds: float = Field(default=10.0, ge=0)
-    """So long there has to be more to do before a replica is added."""
+    """How long there has to be more to do before a replica is added."""
     down_seconds: float = Field(default=300.0, ge=0)
-    """And so long less, before one ends: an engine takes a minute and more to start again."""
+    """How long there has to be less to do before one ends: an engine takes a minute and more to
+    start again."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -35,8 +36,8 @@ class _EngineSettings(Section):
     not the GPU, as with models of about 1B parameters: ``replicas: 4, gpus: 0.25``."""
 
     hang_seconds: float = Field(default=20.0, ge=1)
-    """An engine none of whose steps ends for so long is replaced. A step of ``max_batch_tokens`` of
-    a large model on a CPU can take longer: raise this, or make the steps smaller."""
+    """An engine is replaced when none of its steps ends for this time. On a CPU, a step of
+    ``max_batch_tokens`` of a large model can take longer: raise this, or make the steps smaller."""
 
     @field_validator("replicas", mode="before")
     @classmethod
@@ -64,10 +65,10 @@ class VllmSettings(_EngineSettings):
     max_sequences: int = Field(default=256, ge=1)
     """Prompts that one engine step holds at most."""
     step_seconds: float = Field(default=0.1, gt=0, le=60)
-    """While lone questions come, bulk is given to the engine in steps of about so long: a lone
+    """How long a step of the engine takes, about, while lone questions come beside bulk: a lone
     question waits for the step that is on."""
     block_tokens: Literal[16, 32, 64, 128] | None = None
-    """What is cached, is cached in blocks of so many tokens. 32 on a CPU, 16 on a GPU."""
+    """Tokens of a block of the prefix cache; left out, 32 on a CPU and 16 on a GPU."""
     block_hash: Literal["sha256", "sha256_cbor", "xxhash", "xxhash_cbor"] = "sha256"
     """What tells blocks apart. xxhash costs the host less; who knows it can make two that it takes
     for one, so it is for trusted callers."""

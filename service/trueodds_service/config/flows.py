@@ -15,7 +15,7 @@ class OutcomeSettings(Section):
     keep_days: float = Field(default=400.0, gt=0, le=100_000)
     """Since it was told."""
     at_most: int = Field(default=1_000_000, ge=1, le=10**12)
-    """So many of all calibrators and tenants, the newest: some hundred bytes each."""
+    """How many are kept, the newest of all calibrators and tenants: some hundred bytes each."""
 
 
 class Webhook(Section):

@@ -30,8 +30,8 @@ class Limits(Section):
     max_concurrent_requests: int = Field(default=256, ge=1, le=1_000_000)
     """Requests that a gateway works on at once; to more it answers RESOURCE_EXHAUSTED at once."""
     max_tokens_under_way: int = Field(default=16_000_000, ge=1)
-    """Tokens of prompts that a gateway works on at once; while it has so many, new requests get
-    the same answer. What has begun goes on."""
+    """Tokens of prompts that a gateway works on at once; a new request that comes when there are as
+    many gets the same answer. What has begun goes on."""
     max_connections: int = Field(default=2048, ge=1, le=1_000_000)
     """Connections that each door of a gateway holds; more are closed as they are opened."""
 
@@ -59,7 +59,7 @@ class Quota(Section):
     key: Rates = Rates()
     """Each of its callers by itself: a key, by its name, or a certificate."""
     burst_seconds: float = Field(default=60.0, gt=0, le=86_400)
-    """Who has asked for nothing may ask at once for what comes in in so long."""
+    """A caller that has asked for nothing may ask at once for what this time brings."""
 
 
 class TenantQuota(Quota):
@@ -78,7 +78,7 @@ class Quotas(Section):
     """How much tenants and keys may ask for, of all gateways of the service together."""
 
     default: Quota = Quota()
-    """Of each tenant that ``tenants`` does not name."""
+    """The quota of each tenant that ``tenants`` does not name."""
     tenants: tuple[TenantQuota, ...] = ()
     """Tenants with quotas of their own."""
 

@@ -54,7 +54,7 @@ def read(path: Path, *, listen: str | None = None) -> tuple[Settings, Sequence[s
 
 
 class _NamedTwice(yaml.YAMLError):
-    """Of two settings of one name YAML takes the last."""
+    """A setting is given twice, of which YAML would take the last."""
 
 
 class _Loader(yaml.SafeLoader):

@@ -48,7 +48,7 @@ class Settings(Section):
     """keys: who asks has to show a key of ``trueodds keys``, or a certificate of ``clients``. open:
     anyone may do anything."""
     clients: tuple[CertificateClient, ...] = ()
-    """Who is known by a certificate, where ``access`` is keys."""
+    """Those who are known by a certificate, where ``access`` is keys."""
     gateways: int | None = Field(default=None, ge=1, le=64)
     """Processes that answer at the address, on each node, each the whole service but for its
     engines; the kernel deals connections out among them. Left out, one for each GPU of a node, up

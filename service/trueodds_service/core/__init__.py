@@ -1,19 +1,12 @@
-"""The numbers behind a calibrated answer: arrays in, arrays and small frozen records out.
+"""The numbers behind a calibrated answer: numpy arrays in, arrays and small frozen records out.
 
-Everything here is a pure function of numpy arrays. n counts questions (items), k counts options.
+n counts questions (items), k counts options. Everything is a pure function, except that the tests
+in ``monitoring`` remember what they have seen. A room imports only from rooms above it:
 
-- ``distributions``: option logprobs → answer distribution, confidence, choice, entropy
-- ``solver``: the one temperature that minimises a cross-entropy, ``objective``
-- ``methods``, ``data``, ``fits``: what a method needs, what it learns from, and every method
-- ``calibrators``, ``linear``, ``confidence_maps``, ``bias``: what is applied to option scores;
-  ``restore`` makes it again from stored parameters
-- ``confidence_fits``, ``regression``, ``pooling``: the arithmetic of the richer fits
-- ``choosing``: AUTO, which method to fit
-- ``metrics``: all metrics in one record, with bootstrap intervals; made of ``measures`` from
-  ``gaps`` (bins), ``smooth``, ``ranking``; ``paired`` compares two distributions,
-  ``resampling`` draws the items for both
-- ``binning``, ``reliability``: confidence against accuracy, in bins: ECE and its noise floor
-- ``wilson``, ``binomial``: intervals and bounds of a rate
-- ``decisions``: abstention for a target risk, answer sets that hold the right option
-- ``order``, ``options``: order bias, and the scores of options from those of tokens
+- ``arrays``: input checks, option scores and the distributions made of them
+- ``calibrators``: what is applied to option scores, made again from stored parameters
+- ``metrics``: how good probabilities are, with intervals and noise floors
+- ``fitting``: every method, from data to a calibrator, and AUTO, which chooses one
+- ``decisions``: from probabilities to decisions with a guarantee
+- ``monitoring``: whether a promise still holds, outcome by outcome
 """

@@ -9,7 +9,7 @@ from cryptography.x509.oid import NameOID
 @lru_cache(maxsize=4096)
 def certificate_names(pem: bytes) -> tuple[str, ...]:
     """The URIs, SPIFFE ids among them, and DNS names that a certificate is for, in that order; its
-    common name only where it has neither. Of a certificate that the handshake has accepted.
+    common name only where it has neither. The handshake has accepted the certificate.
 
     Nothing where it cannot be parsed: whoever asks is then nobody.
     """

@@ -20,7 +20,7 @@ _log = logging.getLogger(REQUESTS)
 
 
 class Watch:
-    """Of all requests of a gateway, whichever door they came by."""
+    """Watches all requests of a gateway, whichever door they came by."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class Watched(Watcher):
             self._metrics.answered(answered, self._caller.tenant)
 
     def ended(self, status: str, reason: str) -> None:
-        """Of its stages and questions nothing more is told."""
+        """It is over: nothing more is told of its stages and questions."""
         seconds = time.perf_counter() - self._started
         method, who = self._arrival.method, self._caller
         if self._metrics is not None:

@@ -20,7 +20,7 @@ _ACCEPTED = range(200, 300)
 
 
 class WebhookClient:
-    """Posts to one address. Of an answer the status is read alone; no redirect is followed."""
+    """Posts to one address. Only the status of an answer is read; no redirect is followed."""
 
     def __init__(self, settings: Webhook) -> None:
         """Raises ConfigError where there is no secret."""

@@ -96,7 +96,7 @@ class Engine(Protocol):
         ...
 
     def check_room(self, prompts: int) -> None:
-        """Raises Overloaded where so many prompts would be refused, as far as that is known now.
+        """Raises Overloaded where this many prompts would be refused, as far as that is known now.
 
         Before there are prompts the number of questions will do. Raises Expired after the deadline.
         """

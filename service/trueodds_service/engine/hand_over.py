@@ -18,18 +18,18 @@ from trueodds_service.engine.pace import Pace
 from trueodds_service.errors import Expired, Overloaded
 from trueodds_service.fair import FairQueue
 
-# So long after the last lone question bulk makes room for the next one; and so long after the last
-# light question the others do.
+# How long after a lone question bulk makes room for the next one; and after a light question the
+# others do.
 _LINGER_SECONDS = 2.0
 # Steps of lone questions that an engine has at once: it takes up the second as it ends the first.
 # And of bulk that is by itself: a lone question that comes may have to wait for as much.
 _STEPS, _BULK_STEPS = 2, 10
-# An engine gets more done in long steps. Those of lone questions may last a part of what waits,
-# and so many short steps at most: a newcomer waits for the one that is on.
+# An engine gets more done in long steps. Those of lone questions may last this part of what waits,
+# and at most as long as this many short steps: a newcomer waits for the one that is on.
 _PART_OF_WAIT, _LONGER = 1 / 8, 5
-# While light questions come, they take so many times as long as by themselves, or such a part of a
-# short step where that is more: what the others have in the engine is made so much less or more,
-# at each light question, until it is so.
+# How long light questions are to take: this many times as long as by themselves, or this part of a
+# short step where that is more. At each of them, what the others have in the engine is made less or
+# more, within these factors, until that holds.
 _TIMES_ALONE, _PART_OF_STEP = 2, 1 / 4
 _LESS, _MORE = 0.5, 1.5
 
@@ -81,7 +81,7 @@ class HandOver:
 
     @asynccontextmanager
     async def turn(self, tokens: int, *, in_bulk: bool) -> AsyncIterator[None]:
-        """Inside, a request of so many tokens is in the engine.
+        """Inside, a request of ``tokens`` tokens is in the engine.
 
         It belongs to the caller, and hurries, as the context says. Raises Expired where its turn
         has come too late.

@@ -24,13 +24,13 @@ class Pace:
         self._clock = clock
         self._rate = self._capacity = math.inf
         self._inside = 0
-        # Of the round that is on.
+        # The round that is on.
         self._began = self._last = 0.0
         self._tokens, self._widest_gap, self._is_saturated = 0, 0.0, True
         self.stay = 0.0
         """Seconds that a lone question is in the engine, on average."""
         self.stay_alone = math.inf
-        """Of those that had the engine to themselves."""
+        """The same of those that had the engine to themselves."""
 
     @property
     def step_tokens(self) -> float:
@@ -40,11 +40,11 @@ class Pace:
         return self._rate * self._round_seconds
 
     def tokens(self, seconds: float) -> float:
-        """How much the engine works through in so long, as it is worked with now."""
+        """How much the engine works through in this time, as it is worked with now."""
         return math.inf if math.isinf(self._rate) else self._rate * seconds
 
     def seconds(self, tokens: int) -> float:
-        """How long it takes for so much, if it has nothing else to do."""
+        """How long it takes for ``tokens`` tokens, if it has nothing else to do."""
         return tokens / self._capacity
 
     def entered(self) -> None:
@@ -54,7 +54,7 @@ class Pace:
         self._inside += 1
 
     def left(self, tokens: int, *, others_wait: bool) -> None:
-        """A request of so many tokens is done."""
+        """A request of ``tokens`` tokens is done."""
         now = self._clock()
         gap = now - self._last
         # What is done comes in steps: a round ends where one did, not amid what came of it.
@@ -69,7 +69,7 @@ class Pace:
             self._end_round()
 
     def stayed(self, seconds: float, *, alone: bool) -> None:
-        """A lone question was in the engine for so long, and whether nothing else was."""
+        """A lone question was in the engine for ``seconds``; ``alone``: with nothing else."""
         self.stay = _mean(self.stay, seconds)
         if alone:
             self.stay_alone = _mean(self.stay_alone, seconds)

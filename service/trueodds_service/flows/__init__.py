@@ -1,1 +1,1 @@
-"""The two paths, each short enough to read in one go: a score and a fit."""
+"""The paths of the service, each to be read in one go: a score, a fit, an evaluation and others."""

@@ -31,11 +31,11 @@ _log = logging.getLogger(__name__)
 
 # "Every replica serves it within a second": two polls fit into one.
 _POLL_SECONDS = 0.4
-# A poll that says nothing for so long is given up, and the next begins.
+# How long a poll may say nothing before it is given up and the next begins.
 _POLL_ANSWER_SECONDS = 5.0
-# So long after the last poll that was answered, what is held may be what was.
+# How long after the last poll that was answered what is held counts as current.
 _STALE_SECONDS = 2.0
-# Of callers: an answer waits for none of these, and they for each other.
+# Threads for what callers ask of the store: they wait for each other, and no answer for them.
 _THREADS = 4
 # Somewhat more than a writer waits for its turn.
 _ANSWER_SECONDS = 15.0
@@ -172,7 +172,7 @@ class Calibrators:
     def active(self, scope: Scope) -> Calibrator | NotReady | None:
         """What answers in ``scope``: its task's calibrator, else the model's default.
 
-        Of each, the one for so many options comes before the one for any number.
+        Of each, the one for this number of options comes before the one for any number.
 
         Where that is damaged, nothing stands in for it.
         """
@@ -270,8 +270,8 @@ class Calibrators:
     ) -> Calibrator:
         """Stores a calibrator, and activates it where asked; the one that is kept.
 
-        A store that is away is asked again for so many seconds, as long as the caller waits: what
-        is stored twice is stored once.
+        A store that is away is asked again for ``patience`` seconds, as long as the caller waits:
+        what is stored twice is stored once.
         """
         until = time.monotonic() + patience
         while True:

@@ -28,10 +28,10 @@ _log = logging.getLogger(__name__)
 _THREADS = 2
 _ANSWER_SECONDS = 20.0
 # Outcomes that are read and tested at once, some ten milliseconds of work, and the pause after
-# so many: whoever is answered meanwhile does not notice.
+# them: whoever is answered meanwhile does not notice.
 _AT_ONCE = 1000
 _PAUSE_SECONDS = 0.1
-# What an alert says was expected, and observed, is of so many outcomes.
+# How many outcomes an alert's expected and observed values are of.
 _WINDOW = 1000
 
 

@@ -16,7 +16,7 @@ from trueodds_service.store.calibrator import Calibrator
 
 @dataclass(frozen=True, slots=True)
 class Distributions:
-    """Of n questions with k options: ``answer`` and ``calibrated``, (n, k), ``choices``, (n,)."""
+    """For n questions of k options: ``answer`` and ``calibrated``, (n, k), ``choices``, (n,)."""
 
     answer: NDArray[np.float64]
     calibrated: NDArray[np.float64]
@@ -70,7 +70,7 @@ def reading_mismatch(calibrator: Calibrator, reading: str) -> NotReady:
 
 
 def options_mismatch(calibrator: Calibrator, options: int) -> NotReady | None:
-    """What is wrong with applying a calibrator to a question of so many options."""
+    """What is wrong with applying a calibrator to a question of ``options`` options."""
     if calibrator.scope.options in (0, options):  # 0: any number
         return None
     return mismatch(f"{calibrator.scope.options} options, not {options}")

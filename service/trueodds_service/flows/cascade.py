@@ -69,7 +69,7 @@ class _InTurn:
         results = []
         passed_on: dict[int, int] = {}
         if asked := [place for place, turn in enumerate(turns) if _asks_first(turn)]:
-            # Whom its own calibrator does not answer for, the threshold does not.
+            # The threshold holds only where the first model's own calibrator answers.
             part = replace(self.query, require_calibrated=True)
             model = self.cascade.first
             first = await self._ask(model, part, await self._questions(model), asked)

@@ -17,8 +17,8 @@ from trueodds_service.store.records import Scope
 
 _REVISION_DIGITS = 16
 
-# From the loss of an engine on callers wait so long for its replacement, which mostly takes less.
-# Half of the time that clients give an answer.
+# How long after the loss of an engine callers wait for its replacement, which mostly takes less:
+# half of the time that clients give an answer.
 _PATIENCE_SECONDS = 60.0
 # A quarter of the requests that a gateway takes at once by default: the others are for the models
 # that answer.
@@ -181,7 +181,7 @@ class Catalog:
         return iter(self._entries.values())
 
     def states(self) -> Mapping[str, State]:
-        """Of each model, and of each cascade."""
+        """The state of each model, and of each cascade."""
         return {each.name: each.state for each in (*self, *self.cascades)}
 
     @property

@@ -14,11 +14,11 @@ from trueodds_service.prompts.formats import DECISION
 from trueodds_service.prompts.question import Kind, Question
 from trueodds_service.prompts.reading import OrderCorrection, Reading
 
-# Of a question, in both contracts.
+# How many options a question may have, in both contracts.
 FEWEST_OPTIONS, MOST_OPTIONS = 2, 255
 
 
-# So many are labelled in less time than a thread takes to begin.
+# How many questions are labelled in less time than a thread takes to begin.
 _FEW_QUESTIONS = 8
 
 

@@ -59,7 +59,7 @@ def _drift(calibrator: Calibrator, kept: Sequence[Kept], window: int) -> Drift:
     known = len(answers.right)
     moments = [each.answered_at for each in kept if each.option is not None]
     since_first = _period(answers, moments, MAX_PERIOD)
-    # Of few outcomes the window is all of them, and measuring takes seconds.
+    # Where there are few outcomes the window is all of them, and measuring takes seconds.
     is_all = min(known, MAX_PERIOD) <= window
     return Drift(
         calibrator=calibrator,

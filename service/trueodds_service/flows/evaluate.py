@@ -192,7 +192,7 @@ def check_asked(
 
 
 def _check_options(calibrator: Calibrator, counts: Sequence[int], at: str) -> None:
-    """Raises a ServiceError unless the calibrator is for items of so many options each."""
+    """Raises a ServiceError unless the calibrator is for items of these numbers of options."""
     if wrong := options_mismatch(calibrator, counts[0]):
         raise wrong
     for place, count in enumerate(counts):
@@ -268,7 +268,7 @@ def _estimate(value: float, interval: Interval | None) -> Estimate:
 
 
 def _thinned(curve: RiskCoverage) -> RiskCoverage:
-    """At most so many of its points, the first and the last among them."""
+    """At most ``_MAX_POINTS`` of its points, the first and the last among them."""
     count = len(curve.threshold)
     kept = np.unique(np.linspace(0, count - 1, min(count, _MAX_POINTS)).round().astype(int))
     return RiskCoverage(curve.threshold[kept], curve.coverage[kept], curve.risk[kept])

@@ -215,7 +215,7 @@ def _provenance(
 
 
 def versions_of(model: ModelEntry) -> dict[str, str]:
-    """Of the software that fits, and of the model's engine, by name."""
+    """The versions of the software that fits, and of the model's engine, by name."""
     found = versions()
     if model.served is not None:
         found[model.served.info.name] = model.served.info.version

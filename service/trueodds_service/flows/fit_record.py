@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 
 from trueodds_service.core.arrays.distributions import answer_distribution
 from trueodds_service.core.calibrators.methods import SPECS, Method
-from trueodds_service.core.fitting import auto as choosing
-from trueodds_service.core.fitting import fit as fits
-from trueodds_service.core.fitting import pooling
+from trueodds_service.core.fitting import auto, fit, pooling
 from trueodds_service.core.fitting.bias import batch_prior, contextual_prior
 from trueodds_service.core.fitting.data import DataError, FitData
 from trueodds_service.core.fitting.temperature import Bound
@@ -27,7 +25,7 @@ ESTIMATE = ("log_t", "log_t_error")
 
 
 def versions() -> dict[str, str]:
-    """Of the software that fits, by name."""
+    """The versions of the software that fits, by name."""
     return {
         "trueodds": version("trueodds"),
         "numpy": version("numpy"),
@@ -62,7 +60,7 @@ def fitted_record(
     except DataError as error:
         at = "items" if error.item is None else f"items[{error.item}].{error.argument}"
         raise InvalidInput(at, error.reason) from error
-    except fits.FitError as error:
+    except fit.FitError as error:
         raise InvalidInput("items", str(error), reason="TOO_FEW_ITEMS") from error
     parameters = fitted.calibrator.parameters
     pooled = fitted.method is Method.TEACHER_POOLED
@@ -109,23 +107,23 @@ def _fitted(
     log_prior: NDArray[np.float64] | None,
     temperature: float,
     prior: Prior | None,
-) -> tuple[fits.Fitted, Selection | None]:
+) -> tuple[fit.Fitted, Selection | None]:
     told = None
     if prior is not None:
         told = pooling.Prior(prior.mean, prior.standard_deviation, len(prior.calibrators))
     selection = None
     if method is None and items is not None:
-        chosen = choosing.choose(items if log_prior is None else items.less(log_prior), told)
+        chosen = auto.choose(items if log_prior is None else items.less(log_prior), told)
         method, selection = chosen.method, _selection(chosen)
-    fitted = fits.fit(
+    fitted = fit.fit(
         method or Method.IDENTITY, items, temperature=temperature, prior=told, log_prior=log_prior
     )
     return fitted, selection
 
 
-def _selection(chosen: choosing.Choice) -> Selection:
+def _selection(chosen: auto.Choice) -> Selection:
     compared = any(each.score is not None for each in chosen.candidates)
-    criterion = f"nll, {choosing.FOLDS}-fold, {choosing.REPEATS} times"
+    criterion = f"nll, {auto.FOLDS}-fold, {auto.REPEATS} times"
     return Selection(
         criterion if compared else "what the data allow",
         chosen.reason,
@@ -137,7 +135,7 @@ def _selection(chosen: choosing.Choice) -> Selection:
 
 
 def _metrics(
-    fitted: fits.Fitted, items: FitData | None, log_prior: NDArray[np.float64] | None
+    fitted: fit.Fitted, items: FitData | None, log_prior: NDArray[np.float64] | None
 ) -> dict[str, float]:
     """Measured on the items of the fit itself, so they flatter: a check, no promise."""
     metrics: dict[str, float] = {}
@@ -156,7 +154,7 @@ def _metrics(
     return metrics
 
 
-def _taught(fitted: fits.Fitted, items: FitData) -> dict[str, float]:
+def _taught(fitted: fit.Fitted, items: FitData) -> dict[str, float]:
     """How far from the teacher, and what other tasks can learn from this one."""
     metrics: dict[str, float] = {}
     kl_before, kl_after = fitted.objective_before, fitted.objective_after

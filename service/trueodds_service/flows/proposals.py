@@ -30,10 +30,10 @@ from trueodds_service.store.records import Provenance
 
 _log = logging.getLogger(__name__)
 
-# Longer than any fit of so many: a gateway that has not told by then has died.
-_LEASE = timedelta(minutes=10)
-# The newest outcomes that it is made of: to draw from more takes minutes.
+# How many outcomes, the newest, it is made of: to draw from more takes minutes.
 _MOST = 4000
+# Longer than any fit of that many: a gateway that has not told by then has died.
+_LEASE = timedelta(minutes=10)
 _METRICS = ("accuracy", "brier", "ece", "nll")
 # What the two are judged by: unlike the log loss it knows bounds.
 _JUDGE = "brier"

@@ -36,7 +36,8 @@ from trueodds_service.watching import Stage, stage
 _PRIOR_SHARE = 0.05
 _PRIOR_QUESTIONS = 8
 
-# Less than this is next to nothing; told of options of which one is at most so many tokens long.
+# An option mass below this is next to nothing. It is told where an option has at most this many
+# tokens.
 _LOW_MASS = 0.01
 _SHORT_OPTION = 2
 
@@ -44,7 +45,8 @@ _SHORT_OPTION = 2
 # worked examples are known: no more, for meanwhile all others of this process wait.
 _SHORT_CHARACTERS = 30_000
 _SHORT_QUESTION_CHARACTERS = 1_000
-# Tokenised in some seconds at most; of long prompts so many all the same.
+# A piece has about this many characters, which are tokenised in some seconds at most, and at least
+# this many prompts, however long they are.
 _PIECE_CHARACTERS = 2**19
 _PIECE_PROMPTS = 16
 
@@ -202,7 +204,7 @@ async def _asked(
 def _pieces(
     questions: Sequence[Question], shots: Sequence[Shot], reading: Reading
 ) -> Iterator[list["_Ask"]]:
-    """What is to be asked, in pieces of about so many characters. Those of few questions are one:
+    """What is to be asked, in pieces of about ``_PIECE_CHARACTERS``. Few questions are one piece:
     prompts of a piece are tokenised together where they begin alike.
     """
     beside = worked_length(shots, reading.format)

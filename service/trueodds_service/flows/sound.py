@@ -12,7 +12,7 @@ _log = logging.getLogger(__name__)
 
 
 def sound(outcome: Outcome, continuations: int) -> Outcome:
-    """The outcome, or the fault that it is: no score of so many continuations, or no numbers."""
+    """The outcome, or the fault that it is: not a score of each continuation, or not numbers."""
     if isinstance(outcome, PromptFault):
         return outcome
     if not _is_score(outcome, continuations):

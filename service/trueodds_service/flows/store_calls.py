@@ -1,4 +1,4 @@
-"""The store, asked from the event loop: in threads of its own, and for so long."""
+"""The store, asked from the event loop: in threads of its own, and for a limited time."""
 
 import asyncio
 import logging

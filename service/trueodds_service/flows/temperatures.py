@@ -14,7 +14,7 @@ from trueodds_service.prompts.question import Kind
 from trueodds_service.store.calibrator import Calibrator
 
 Temperatures = Mapping[Kind, Mapping[int, float]]
-"""Of each kind of decision, a temperature by the number of options; 0 is any number."""
+"""For each kind of decision, a temperature by the number of options; 0 is any number."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ def _seconds(request: Request) -> float | None:
 
 @asynccontextmanager
 async def until(seconds: float | None) -> AsyncIterator[None]:
-    """Raises Expired once so many seconds are over."""
+    """Raises Expired where what is inside takes longer than ``seconds``; None for no limit."""
     try:
         async with asyncio.timeout(seconds) as limit:
             yield
@@ -108,7 +108,7 @@ async def read_body(request: Request, most_bytes: int) -> bytes:
 
 async def read_lines(request: Request, most_bytes: int) -> AsyncIterator[bytes]:
     """The lines of a body as they come, without those that hold nothing; each has a limit."""
-    # Of the line that has begun; joined only once it has ended, since parts may be a byte each.
+    # Parts of the line that has begun: joined only once it has ended, since a part may be a byte.
     begun: list[bytes] = []
     size = 0
     try:

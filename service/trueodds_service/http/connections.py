@@ -17,7 +17,7 @@ _FRAMING = (b"content-length", b"transfer-encoding")
 
 
 def bounded(most: int) -> type["Connection"]:
-    """Connections of a server that holds so many at most."""
+    """Connections of a server that holds at most ``most`` of them."""
 
     class Bounded(Connection):
         most_connections = most
@@ -34,7 +34,7 @@ class Connection(HttpToolsProtocol):
         super().connection_made(transport)
         self.parser = _Parser(self)
         self.passes_over_head = False
-        # Of which no callback but ``on_header`` has heard: a head, or what stands around a body.
+        # Bytes of which only ``on_header`` has heard: a head, or what stands around a body.
         self._unread_bytes = 0
         self._late: asyncio.TimerHandle | None = None
         self._await_head(_HEAD_SECONDS)

@@ -130,7 +130,7 @@ class StreamEndpoint:
     async def _answers(self, request: Request) -> AsyncGenerator[bytes, None]:
         check_json(request, *((NDJSON,) if self.takes_lines else ()))
         if self.takes_lines:
-            # Whoever leaves is noticed where the lines are read, or written.
+            # A caller that leaves is noticed where the lines are read, or written.
             async with aclosing(self.answers(read_lines(request, self.door.most_bytes))) as lines:
                 async for line in lines:
                     yield line

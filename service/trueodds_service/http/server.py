@@ -87,7 +87,7 @@ class HttpServer:
         if self._serving is None:
             self._socket.close()
             return
-        # Whoever has ended them meanwhile has told them so: they need a moment to pass it on.
+        # If they were ended meanwhile, they have been told so: they need a moment to pass it on.
         self._server.config.timeout_graceful_shutdown = round(grace_seconds) + _LAST_WORD_SECONDS
         self._server.should_exit = True
         await self._serving

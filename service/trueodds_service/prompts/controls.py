@@ -15,7 +15,7 @@ from tokenizers import AddedToken
 
 # <|im_start|>, <｜User｜>, [INST], [/THINK], <think>, </tool_call>, <start_of_turn>.
 _SHAPE = re.compile(r"<[|｜].*[|｜]>|\[/?[A-Z][A-Z_]*\]|</?([A-Za-z][\w:-]*)>", re.DOTALL)
-# Of pieces of the vocabulary that nobody added.
+# Among pieces of the vocabulary that nobody added fewer shapes are certain.
 _CERTAIN = re.compile(
     r"<[|｜].*[|｜]>|\[/?(INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|THINK)\]"
     r"|</?(start_of_turn|end_of_turn|think|tool_call|tool_response)>",

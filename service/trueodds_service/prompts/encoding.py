@@ -66,7 +66,7 @@ _SPACES_WRITTEN = {"type": "Replace", "pattern": {"String": " "}, "content": _SP
 
 _LINE_START = re.compile(r"\n[0-9A-Za-z]")
 _CUT = re.compile(rf"(?<=\S){_LINE_START.pattern}")
-# Of what texts share, less is not worth the second look.
+# Characters that texts have to share for it to be worth a second look.
 _WORTH_CHARACTERS = 200
 # Characters of a head that go to a thread at least; less is done before it wakes up.
 _PIECE_CHARACTERS = 500

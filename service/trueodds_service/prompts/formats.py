@@ -19,7 +19,7 @@ FORMAT_VERSION = 2
 
 T = TypeVar("T")
 
-# Of shots that are kept as they are written.
+# Characters of shots that are kept as they are written.
 _KEPT_CHARACTERS = 2**16
 
 _PLACE = re.compile(r"\{(text|passage|options|label|reply)\}")
@@ -199,6 +199,6 @@ def _fill(template: str, parts: Mapping[str, str]) -> str:
 
 
 def _filled_length(template: str, lengths: Mapping[str, int]) -> int:
-    """Of what ``_fill`` makes of parts of such lengths."""
+    """The length of what ``_fill`` makes of parts with these lengths."""
     places = ((template.count(f"{{{name}}}"), len(name) + 2, lengths[name]) for name in lengths)
     return len(template) + sum(count * (length - place) for count, place, length in places)

@@ -66,7 +66,7 @@ def _check_fits(own: Any, base: Any, weights: Path) -> None:
 
 
 def _rows(weights: Path) -> int | None:
-    """Of the embedding, as the configuration says it; None where it does not."""
+    """The rows of the embedding, as the configuration says it; None where it does not."""
     config = json.loads((weights / "config.json").read_text(encoding="utf-8"))
     rows = config.get("vocab_size") or config.get("text_config", {}).get("vocab_size")
     return int(rows) if rows else None

@@ -147,7 +147,7 @@ class PromptTokenizer:
         return None if found is None else int(found)
 
     def decision_labels(self, kind: Kind, count: int) -> tuple[str, ...]:
-        """The labels of so many options, each one token where an answer to a decision begins.
+        """The labels of ``count`` options, each one token where an answer to a decision begins.
 
         They are tried in the order of ``prompts/labels.py``, and the same for every decision.
         """

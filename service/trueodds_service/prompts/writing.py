@@ -72,7 +72,7 @@ class Writer:
             suffixes = self._after_own(prompt, text, suffixes)
         controls = self._unsplit_names
         if text.special:
-            # Who sends special text may say special tokens.
+            # A caller that sends special text may say special tokens.
             controls = self._control_names if isinstance(prompt, ChatPrompt) else ()
         for index, surfaces in enumerate(suffixes.surfaces):
             self._check_plain(surfaces[0], suffixes.field(index), controls)

@@ -11,7 +11,7 @@ from trueodds_service.revision.identity import Identity
 # Another way of making digests has another folder.
 _FOLDER = Path("trueodds") / "digests-1"
 
-# Of this process, for a user without a cache folder.
+# What this process knows, for a user without a cache folder.
 _known: dict[Identity, str] = {}
 
 

@@ -40,7 +40,7 @@ def digests(paths: Iterable[Path], progress: Progress | None = None) -> Mapping[
 
 
 def _read(sizes: Mapping[Path, int], progress: Progress | None) -> Iterator[tuple[Path, str]]:
-    """The digest of each file of so many bytes, once all of its parts are read."""
+    """The digest of each file, whose bytes ``sizes`` has, once all of its parts are read."""
     total, read = sum(sizes.values()), 0
     parts: dict[Path, dict[int, bytes]] = {path: {} for path in sizes}
     threads = ThreadPoolExecutor(min(_MAX_THREADS, os.cpu_count() or 1))

@@ -16,7 +16,7 @@ Told = TypeVar("Told")
 
 
 async def beside(size: int, work: Callable[[], Told]) -> Told:
-    """What comes of reading or writing so many bytes: in another thread where they are many, so
+    """What comes of reading or writing ``size`` bytes: in another thread where they are many, so
     that nobody else waits for it.
     """
     return work() if size <= _SHORT_BYTES else await asyncio.to_thread(work)

@@ -39,7 +39,7 @@ _KEEPALIVE = (
     ("grpc.http2.max_pings_without_data", 0),
 )
 _LEAST_STREAMS = 128
-# So long requests that outlast the grace of a stop have to hear of it.
+# How long requests that outlast the grace of a stop have to hear of it.
 _LAST_WORD_SECONDS = 1.0
 
 
@@ -71,7 +71,7 @@ class Server:
         self._server = grpc.aio.server(
             interceptors=[_Guard(gate)],
             options=[
-                # Of requests only: an answer too large to be sent would end its whole stream.
+                # For requests only: an answer too large to be sent would end its whole stream.
                 ("grpc.max_receive_message_length", limits.max_message_mib * 2**20),
                 ("grpc.max_allowed_incoming_connections", limits.max_connections),
                 ("grpc.max_concurrent_streams", _streams(limits.max_concurrent_requests)),

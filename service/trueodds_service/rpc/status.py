@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 DOMAIN = "trueodds"
 
-# Of gRPC's retries: in how many milliseconds to come back (gRFC A6).
+# Tells gRPC's retries in how many milliseconds to come back (gRFC A6).
 _PUSHBACK = "grpc-retry-pushback-ms"
 
 
@@ -80,8 +80,8 @@ async def abort(context: Context, error: Exception, request_id: str) -> Any:
 
 
 def _pushback(error: Exception, seconds_left: float | None) -> tuple[tuple[str, str], ...]:
-    """Of what is exhausted gRPC's own retries are told when to come back, or not to, where that is
-    after the deadline.
+    """Where something is exhausted, tells gRPC's own retries when to come back, or not to come back
+    where that is after the deadline.
     """
     if not isinstance(error, Exhausted):
         return ()

@@ -8,7 +8,7 @@ DEFAULTS = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # Ray's workers give way to every other program by default: on a loaded machine they starve.
     "RAY_worker_niceness": "0",
-    # Nor is an engine killed because other programs have filled the machine's memory.
+    # And no engine is killed because other programs have filled the machine's memory.
     "RAY_memory_monitor_refresh_ms": "0",
     # Serve asks each replica of the directory how busy it is before a call. On a loaded machine
     # the answer takes longer than its tenth of a second, and it complains each time.

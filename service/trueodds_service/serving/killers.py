@@ -12,7 +12,7 @@ from trueodds_service.engine.base import TokenPrompt
 Known: TypeAlias = Mapping[bytes, float]
 """Hashes of prompts, and until when each is refused, in Unix time."""
 
-# A prompt that killed is refused for so long; then it costs the engine's life again to be found.
+# How long a prompt that killed is refused; to find it again after that costs another engine.
 _REMEMBERED_SECONDS = 600.0
 # A gateway tells all of them again and again. Nobody finds more in that time by accident.
 MOST = 1024

@@ -62,7 +62,7 @@ class Membership:
         return self._lost
 
     def newest_since(self, arrivals: int) -> Member | None:
-        """The newest of those that have come since there had been so many."""
+        """The newest of those that have come after the first ``arrivals``."""
         since = [each for each in self._members.values() if each.arrival > arrivals]
         return max(since, key=_age, default=None)
 

@@ -32,7 +32,7 @@ def print_columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def _operator() -> Caller:
-    """Who has the database may do anything; the audit log tells the name of the user here."""
+    """A person who has the database may do anything; the audit log tells the name of the user."""
     try:
         user = getpass.getuser()
     except (OSError, KeyError):  # one without a name, as in a container

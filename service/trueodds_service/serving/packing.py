@@ -10,7 +10,7 @@ STEPS = 10_000
 
 
 def fit(wanted: Iterable[tuple[float, int]], nodes: Sequence[int]) -> bool:
-    """Whether replicas, as GPUs of each and how many, fit on nodes of so many GPUs each.
+    """Whether replicas, as GPUs of each and how many, fit on nodes with these numbers of GPUs.
 
     A share lies on one GPU, and several GPUs are whole ones of one node.
     """

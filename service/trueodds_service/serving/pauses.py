@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 
-# Who lives shorter than this has died at once.
+# A process that lives shorter than this has died at once.
 _SHORT_SECONDS = 30.0
 _FIRST_SECONDS, _LONGEST_SECONDS = 0.125, 30.0
 

@@ -8,7 +8,8 @@ from trueodds_service.config import FakeSettings, ModelSettings, Scaling, VllmSe
 from trueodds_service.errors import ConfigError
 from trueodds_service.serving.packing import STEPS, fit, fullest
 
-# Of a replica's share of a GPU's memory; the rest is for CUDA itself and for fragmentation.
+# How much of its share of a GPU's memory a replica takes; the rest is for CUDA itself and for
+# fragmentation.
 _MEMORY = 0.9
 _ROUNDING = 1e-9
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-# Of each model its state, by the contract's names, and why it is not ready.
+# Each model's state, by the contract's names, and why it is not ready.
 States = Mapping[str, tuple[str, str]]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from trueodds_service import caller, urgency
 from trueodds_service.errors import Expired, Overloaded
 
-# So long a refusal says something of the next request: then the queue may have become shorter.
+# How long a refusal says something of the next request: later the queue may be shorter.
 _SECONDS = 0.1
 
 
@@ -19,7 +19,7 @@ class Refusals:
         self._said: dict[tuple[int, str, bool], tuple[float, float]] = {}
 
     def note(self, replica: int, work_seconds: float, *, in_bulk: bool) -> None:
-        """A replica has refused the caller who acts now, for it has so much work before."""
+        """A replica, which has ``work_seconds`` to do, has refused the caller who acts now."""
         now = self._clock()
         while self._said and now - next(iter(self._said.values()))[0] >= _SECONDS:
             del self._said[next(iter(self._said))]

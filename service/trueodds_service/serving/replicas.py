@@ -21,12 +21,12 @@ from trueodds_service.watching import Stage, stage
 
 _log = logging.getLogger(__name__)
 
-# A request waits so long for a replica: half of the time that clients give an answer.
+# How long a request waits for a replica: half of the time that clients give an answer.
 _PATIENCE_SECONDS = 60.0
-# And so long, once an engine has died with it, until it is clear which prompt it died of.
+# How long it waits, once an engine has died with it, until it is clear which prompt killed it.
 _TRIAL_SECONDS = 600.0
-# So long is waited for a replica to try them in that has come since: as the largest models load.
-# None that has outlived the dead one is put at risk.
+# How long suspected prompts wait for a replica to try them in: as long as the largest models load.
+# It has to have come since: none that has outlived the dead one is put at risk.
 _REPLACEMENT_SECONDS = 600.0
 
 
@@ -289,7 +289,7 @@ class ServedReplicas:
     async def score(
         self, prompts: Sequence[TokenPrompt], adapter: str | None = None
     ) -> list[Outcome]:
-        """Of the model or the adapter that it was made for, whatever ``adapter`` says."""
+        """Asks the model or the adapter that it was made for, whatever ``adapter`` says."""
         with urgency.settled(len(prompts)):
             return await self._replicas.score(prompts, self._adapter)
 

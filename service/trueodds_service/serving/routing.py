@@ -20,17 +20,18 @@ from hashlib import blake2b
 from trueodds_service import caller
 from trueodds_service.engine.base import TokenPrompt
 
-# Prompts that agree so far begin alike. Worked examples are longer, and differ by their task.
+# Prompts begin alike where this many first tokens agree. Worked examples are longer, and differ by
+# their task.
 _BEGINNING_TOKENS = 128
-# Prompts that begin alike are assigned so many at a time.
+# How many prompts that begin alike are assigned at a time.
 _PIECE = 32
-# So many replicas of its order may be the first to compute a beginning, for caches hold few.
+# How many replicas of its order may be the first to compute a beginning: caches hold few.
 _CHOICES = 3
-# With so many prompts fewer under way, a replica is preferred for a new beginning: what prompts
-# begin with costs about as much as the rest of so many of them.
+# A replica is preferred for a new beginning where it has this many prompts fewer under way: what
+# prompts begin with costs about as much as the rest of this many of them.
 _LESS = 8
-# With fewer by such a part of an even share, and by a piece at least, it helps with a beginning
-# that another computes.
+# A replica helps with a beginning that another computes where it has fewer prompts under way: fewer
+# by this part of an even share, and by a piece at least.
 _MUCH_LESS = 0.5
 
 
@@ -48,7 +49,7 @@ class Router:
 
     def __init__(self) -> None:
         self._loads: Counter[int] = Counter()
-        # Of each beginning, how many prompts are under way at which replica.
+        # How many prompts of each beginning are under way at which replica.
         self._homes: dict[bytes, Counter[int]] = {}
 
     def assign(self, prompts: Sequence[TokenPrompt], replicas: Collection[int]) -> list[Share]:
@@ -85,7 +86,7 @@ class Router:
         return self._chosen(wanted, among=order, with_less=max(_PIECE, _MUCH_LESS * even))
 
     def _chosen(self, wanted: int, among: Sequence[int], *, with_less: float) -> int:
-        """The wanted one, or the one with the least to do if that is by so much less."""
+        """The wanted one, or the one with the least to do if it has ``with_less`` less."""
         lightest = self._lightest(among)
         return lightest if self._loads[lightest] + with_less <= self._loads[wanted] else wanted
 

@@ -57,7 +57,7 @@ class Running:
         deploy: Callable[[Settings], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Waits until so many gateways listen. Raises StartError when they cannot come up."""
+        """Waits until ``gateways`` gateways listen. Raises StartError when they cannot come up."""
         self._directory = directory
         self._deploy = deploy
         self._clock = clock
@@ -71,7 +71,7 @@ class Running:
         self._heard = clock()
 
     def states(self) -> States:
-        """Of each model its state and cause, as the gateways' health has them.
+        """Each model's state and cause, as the gateways' health has them.
 
         While no gateway answers, first those of before, then all are lost, and at last it raises
         StartError.
@@ -123,8 +123,8 @@ def _failed_deployments() -> tuple[dict[str, str], list[str]]:
         if not name.startswith(ENGINE):
             faults.append(cause)
         elif deployment.status == DeploymentStatus.DEPLOY_FAILED or (
-            # Of one that has been up, Serve starts another: a start that was killed says nothing
-            # of the next.
+            # Where one has been up, Serve starts another: a start that was killed says nothing of
+            # the next.
             deployment.status == DeploymentStatus.UNHEALTHY and _DIED not in cause
         ):
             failed[name.removeprefix(ENGINE)] = cause

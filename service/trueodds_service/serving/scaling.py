@@ -23,7 +23,7 @@ _MOST_NODES = 1024
 
 
 def autoscaling(replicas: Scaling, prompts: int) -> AutoscalingConfig:
-    """Serve's configuration for a model whose steps hold so many prompts."""
+    """Serve's configuration for a model whose steps hold ``prompts`` prompts."""
     return AutoscalingConfig(
         min_replicas=replicas.min,
         initial_replicas=replicas.min,
@@ -49,7 +49,7 @@ _NODE_LOST_SECONDS, _NODES_SECONDS = 30.0, 2.0
 
 
 def on_each_node(gateways: int, nodes: int) -> AutoscalingConfig:
-    """Serve's configuration for so many gateways on each node, of which there are some now."""
+    """Serve's configuration for ``gateways`` on each node, while there are ``nodes`` of them."""
     return AutoscalingConfig(
         min_replicas=gateways,
         initial_replicas=gateways * nodes,

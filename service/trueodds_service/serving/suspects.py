@@ -52,7 +52,7 @@ class Suspect:
 
     async def wait(self) -> Outcome | Acquitted:
         """Raises TimeoutError when it is given up."""
-        # Who leaves does not take along what others wait for, too.
+        # A caller that leaves does not take along what others wait for, too.
         await asyncio.wait({self.outcome})
         if self.outcome.cancelled():
             raise TimeoutError

@@ -26,7 +26,7 @@ _ID_DIGITS = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alert:
-    """What a test found: ``log_evidence`` after so many ``outcomes``, an alarm at −ln ``alpha``.
+    """What a test found: ``log_evidence`` after ``outcomes`` outcomes, an alarm at −ln ``alpha``.
 
     ``scope`` is the calibrator's. ``expected`` is what the promise said of the newest outcomes,
     ``observed`` what became of them. ``through`` is the position of the last outcome looked at.
@@ -196,7 +196,7 @@ class SqlAlertStore:
             row.try_at, row.delivered_at, row.fault = None, datetime.now(UTC), ""
 
     def not_delivered(self, alert: str, fault: str, again: timedelta | None) -> None:
-        """It has not; it is told again after so long, or no more."""
+        """It has not; it is told again after ``again``, or no more where that is None."""
         with self._database.writing() as session:
             row = session.scalars(select(AlertRow).filter_by(id=alert)).one()
             if row.delivered_at is None:  # by another, whose claim had run out
@@ -217,7 +217,7 @@ class SqlAlertStore:
             return Wanted(row.calibrator_id, row.after)
 
     def propose(self, calibrator: str, proposal: Proposal, again: timedelta | None = None) -> None:
-        """Keeps what became of a proposal; it is tried again after so long, where told."""
+        """Keeps what became of a proposal; it is tried again after ``again``, if that is given."""
         differences = proposal.differences
         with self._database.writing() as session:
             row = session.get_one(ProposalRow, calibrator)

@@ -166,7 +166,7 @@ def _note_corrections(session: Session, calibrators: Set[str]) -> None:
 
 
 def _known(session: Session, names: Sequence[bytes]) -> Iterator[tuple[bytes, int | None]]:
-    """Of the answers that have an outcome already, which."""
+    """The option that is told of each answer that has an outcome already."""
     columns = select(OutcomeRow.answer_id, OutcomeRow.option)
     for start in range(0, len(names), _AT_ONCE):
         some = OutcomeRow.answer_id.in_(names[start : start + _AT_ONCE])

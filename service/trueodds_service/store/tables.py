@@ -56,7 +56,7 @@ class Row(DeclarativeBase):
 
 
 class ClockRow(Row):
-    """The one row with the store's version. Who writes holds its lock until the commit.
+    """The one row with the store's version. A writer holds its lock until the commit.
 
     So sequences appear in the order of their commits, in PostgreSQL too: a reader that has seen
     one has seen all before it.

@@ -175,7 +175,7 @@ def calibrate_messages(
     allow_probabilities: bool = False,
     size: int = BATCH,
 ) -> Iterator[calibration_pb2.CalibrateRequest]:
-    """The rows in messages of so many of them; without any one message, which is refused."""
+    """The rows in messages of ``size``; where there are none, one message, which is refused."""
     for first in range(0, max(len(rows), 1), size):
         yield calibration_pb2.CalibrateRequest(
             name=name,

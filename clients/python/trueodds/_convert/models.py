@@ -18,7 +18,7 @@ def model_name(model: str) -> str:
 def tokenize_messages(
     model: str, prompts: Iterable[str | Text | TokenIds | Chat], size: int
 ) -> Iterator[model_pb2.TokenizeRequest]:
-    """The prompts in messages of at most ``size`` of them, and of so many bytes."""
+    """The prompts in messages that have at most ``size`` of them, and a limited size in bytes."""
     message, held = model_pb2.TokenizeRequest(name=model_name(model)), 0
     for prompt in map(prompt_message, prompts):
         held += prompt.ByteSize()

@@ -21,7 +21,7 @@ from trueodds.drift import (
 )
 from trueodds.v1 import calibration_pb2
 
-# Of some hundred bytes each.
+# Outcomes of a message, some hundred bytes each.
 _A_MESSAGE = 2000
 
 _PROMISES = {
@@ -35,7 +35,7 @@ _STATES = {
 def outcome_messages(
     outcomes: Sequence[Outcome],
 ) -> Iterator[calibration_pb2.RecordOutcomesRequest]:
-    """The outcomes in messages of so many; none where there are none."""
+    """The outcomes in messages of at most ``_A_MESSAGE``; no message where there are none."""
     for first in range(0, len(outcomes), _A_MESSAGE):
         yield calibration_pb2.RecordOutcomesRequest(
             outcomes=[

@@ -57,7 +57,7 @@ def _rule_message(rule: AnswerSetRule) -> scoring_pb2.AnswerSetRule:
 def batch_messages(
     settings: scoring_pb2.ScoreSettings, questions: Sequence[Question], size: int
 ) -> Iterator[scoring_pb2.BatchScoreRequest]:
-    """The questions in messages of at most ``size`` of them, and of so many bytes.
+    """The questions in messages that have at most ``size`` of them, and a limited size in bytes.
 
     Options that are the same for all questions are sent once a message.
     """

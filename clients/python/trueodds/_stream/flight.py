@@ -17,9 +17,9 @@ from trueodds.v1 import scoring_pb2
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
 
-# What the service failed at so often goes on in halves: one of the questions may be why.
+# After how many failures a message goes on in halves: one of its questions may be why.
 FAULTS = 3
-# A service that fails at so many questions in turn, alone, would fail at any.
+# How many questions in a row may fail alone: a service that fails at more would fail at any.
 MOST_FAULTY = BATCH
 
 _FAULT_CODES = (code_pb2.INTERNAL, code_pb2.UNKNOWN, code_pb2.DATA_LOSS)

@@ -40,7 +40,7 @@ class Lines:
         line.send(request)
 
     async def receive(self, seconds: float) -> Response | Lost | None:
-        """What comes next; None where nothing comes for so long."""
+        """What comes next; None where nothing comes for ``seconds``."""
         end = self._clock() + seconds
         while (came := await self._inbox.get(end - self._clock())) is not None:
             line, what = came

@@ -25,7 +25,7 @@ class Pace:
         return True
 
     def answered(self, seconds: float) -> None:
-        """A message was answered after so long."""
+        """A message was answered after ``seconds``."""
         if self.size == sys.maxsize:
             return
         # Twice as many questions, or as many messages at once, still take half of the time.

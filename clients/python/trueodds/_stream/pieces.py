@@ -37,7 +37,7 @@ class Piece(Generic[Key]):
         return self.request.batch_id
 
     def halves(self) -> "list[Piece[Key]]":
-        """Of a piece of one question there are none."""
+        """Two pieces of half the questions each; none of a single question."""
         questions = self.request.questions
         middle = len(questions) // 2
         return [

@@ -63,7 +63,7 @@ class Inbox(Protocol):
     """What comes on the lines of a stream."""
 
     async def get(self, seconds: float) -> Came | None:
-        """The next of it; None when nothing comes for so long."""
+        """The next of it; None when nothing comes for ``seconds``."""
 
 
 class Transport(Protocol):

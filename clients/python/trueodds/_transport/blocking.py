@@ -28,7 +28,7 @@ from trueodds.v1 import scoring_pb2
 
 Result = TypeVar("Result")
 
-# A signal that comes just before a wait does not end it: it is seen after so long.
+# A signal that comes just before a wait does not end it: it is seen after this time.
 _BLIND_SECONDS = 0.5
 
 

@@ -39,7 +39,7 @@ class _Traced:
         try:
             call = begin(request, metadata=metadata, **options)
         except Exception as error:
-            # Of a failed call gRPC's status; nothing of its words.
+            # A failed call's status in gRPC; nothing of its words.
             status = getattr(error, "code", lambda: None)()
             span.set_status(self._trace.StatusCode.ERROR, getattr(status, "name", None))
             span.end()

@@ -53,7 +53,7 @@ class _Part:
     items: list[Item]
     results: list[Result]
     unanswered: int = 0
-    """Of its messages."""
+    """How many of its messages have no answer yet."""
 
 
 _Batch: TypeAlias = tuple[tuple[_Part, list[int]], scoring_pb2.StreamScoreRequest]

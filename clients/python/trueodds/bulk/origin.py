@@ -41,7 +41,7 @@ class Origin:
                 continue
             said = task if item.task is None else item.task
             scope = f"calibrator of task {said!r} with {len(answer.options)} options"
-            # Of a cascade, each model has its own, and so has the cascade.
+            # In a cascade each model has its own, and so has the cascade.
             of = f" of {answer.answered_by}" if answer.answered_by else ""
             found = {scope + of: answer.calibrator}
             if answer.answered_by:

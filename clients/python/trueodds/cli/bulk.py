@@ -54,7 +54,7 @@ def bulk(
         float, typer.Option(min=0.001, help="Seconds to wait for the next answer.")
     ] = PATIENCE,
     connections: Annotated[
-        int, typer.Option(min=1, max=MOST_CONNECTIONS, help="With several gateways: to so many.")
+        int, typer.Option(min=1, max=MOST_CONNECTIONS, help="How many, with several gateways.")
     ] = 1,
     wait: Wait = 0.0,
     *,

@@ -33,7 +33,7 @@ Task = Annotated[str, typer.Option("--task", "-t", help="Your name for this kind
 Shots = Annotated[Path | None, typer.Option(help="Worked examples with answers; - for stdin.")]
 Wait = Annotated[
     float,
-    typer.Option("--wait", min=0, metavar="SECONDS", help="Wait so long for a server to be ready."),
+    typer.Option("--wait", min=0, metavar="SECONDS", help="How long to wait for a ready server."),
 ]
 
 _SIGTERM_STATUS = 143

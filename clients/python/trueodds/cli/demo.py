@@ -1,4 +1,4 @@
-"""`trueodds demo`: see a model repaired. Of trueodds-demo."""
+"""`trueodds demo`: see a model repaired. It is in the distribution trueodds-demo."""
 
 from pathlib import Path
 from typing import Annotated

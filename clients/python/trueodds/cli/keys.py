@@ -22,7 +22,7 @@ def create(
     name: Annotated[str, typer.Argument(help="What you call it; logs and `audit` do as well.")],
     tenant: Annotated[str, typer.Option(help="Whose calibrators it sees and fits.")] = "",
     can: Annotated[str, typer.Option(help="Any of score,fit,admin.")] = "score",
-    days: Annotated[float | None, typer.Option(min=0, help="It ends after so many.")] = None,
+    days: Annotated[float | None, typer.Option(min=0, help="Days until it ends.")] = None,
     config: Config = None,
     store: Store = None,
 ) -> None:
@@ -74,7 +74,7 @@ def revoke(key_id: KeyId, config: Config = None, store: Store = None) -> None:
 def rotate(
     key_id: KeyId,
     grace_hours: Annotated[
-        float, typer.Option(min=0, help="So long the old one goes on; 0 ends it at once.")
+        float, typer.Option(min=0, help="How long the old one goes on; 0 ends it at once.")
     ] = 24.0,
     config: Config = None,
     store: Store = None,

@@ -90,7 +90,7 @@ SCORING: Table = {
 }
 DETAILS: Table = {
     "top_tokens": (
-        Annotated[int, typer.Option(min=0, max=20, help="Tell so many of the likeliest tokens.")],
+        Annotated[int, typer.Option(min=0, max=20, help="How many likeliest tokens to tell.")],
         SCORE["top_tokens"],
     ),
     "receipts": (

@@ -110,7 +110,7 @@ def _row(outcome: Answer | TrueoddsError, *, with_set: bool) -> dict[str, Any]:
 
 
 def _turn(answer: Answer) -> dict[str, Any]:
-    """Of a cascade: who answered, and what decided that."""
+    """Who answered in a cascade, and what decided that; empty without one."""
     if answer.answered_by is None:
         return {}
     return {

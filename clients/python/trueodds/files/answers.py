@@ -28,8 +28,8 @@ class Answers(str, Enum):
         return self.value
 
 
-# What one reading explains alone outweighs what another does when it is so many times as much:
-# the other's are mistakes.
+# A reading outweighs another where it alone explains this many times as much: what the other one
+# explains are then mistakes.
 _OUTWEIGHS = 20
 
 _SEVERAL = -1

@@ -72,7 +72,7 @@ class Columns:
     classes: tuple[str, ...] = ()
 
     def names(self) -> list[str]:
-        """Of all that are taken."""
+        """The names of all columns that are taken."""
         named = (self.question, *self.options, self.answer, self.passage, self.id, self.task)
         return [name for name in named if name] + [
             key for key in sorted(NATIVE_KEYS) if self.layout == NATIVE and key not in named

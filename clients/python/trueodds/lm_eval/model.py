@@ -51,7 +51,7 @@ class TrueoddsLM(LM):  # type: ignore[misc]
     def loglikelihood(
         self, requests: list[Instance], disable_tqdm: bool = False
     ) -> list[LogLikelihood]:
-        """Of each request's continuation after its context, and whether it is the greedy one."""
+        """ln p of each continuation after its context, and whether it is the greedy one."""
         pairs = [request.args for request in requests]
         found: dict[tuple[str, str], LogLikelihood] = {}
         left: list[tuple[str, str]] = []
@@ -74,7 +74,7 @@ class TrueoddsLM(LM):  # type: ignore[misc]
     def loglikelihood_rolling(
         self, requests: list[Instance], disable_tqdm: bool = False
     ) -> list[float]:
-        """Of whole texts, in windows of ``max_length`` tokens, each predicted once."""
+        """ln p of whole texts, in windows of ``max_length`` tokens, each predicted once."""
         texts = [request.args[0] for request in requests]
         ids = self._encoder.encode(texts)
         owners: list[int] = []

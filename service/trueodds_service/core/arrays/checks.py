@@ -13,10 +13,8 @@ _ITEM_AXES = 2  # item, option
 def as_logits(values: ArrayLike, name: str) -> NDArray[np.float64]:
     """Logits or log-probabilities of options, shape (..., k); −inf marks an option with no mass.
 
-    Raises
-    ------
-    ValueError
-        If there is no option, or an entry is NaN or +inf, or a row is −inf throughout.
+    Raises ValueError where there is no option, an entry is NaN or +inf, or a row is −inf
+    throughout.
     """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim == 0 or array.shape[-1] == 0:
@@ -35,10 +33,8 @@ def as_logits(values: ArrayLike, name: str) -> NDArray[np.float64]:
 def as_probabilities(values: ArrayLike, name: str) -> NDArray[np.float64]:
     """Distributions over options, shape (..., k), in [0, 1], each row summing to one.
 
-    Raises
-    ------
-    ValueError
-        If there is no option, an entry is not a number ≥ 0, or a row does not sum to one.
+    Raises ValueError where there is no option, an entry is not a number ≥ 0, or a row does not sum
+    to one.
     """
     array = np.asarray(values, dtype=np.float64)
     if array.ndim == 0 or array.shape[-1] == 0:
@@ -51,7 +47,7 @@ def as_probabilities(values: ArrayLike, name: str) -> NDArray[np.float64]:
 
 
 def require_items(array: NDArray[np.float64], name: str) -> None:
-    """Refuse what is not one row of options for each of at least one item: (n, k), n ≥ 1."""
+    """Raises ValueError unless there is a row of options for each item: (n, k), n ≥ 1."""
     if array.ndim != _ITEM_AXES or array.shape[0] == 0:
         raise ValueError(f"{name} must have shape (n, k) with n >= 1, got {array.shape}")
 
@@ -59,10 +55,7 @@ def require_items(array: NDArray[np.float64], name: str) -> None:
 def as_labels(labels: ArrayLike, items: int, options: int) -> NDArray[np.int64]:
     """Indices of the right options, shape (items,), each in [0, options).
 
-    Raises
-    ------
-    ValueError
-        If the shape differs, an entry is not an integer, or it is out of range.
+    Raises ValueError where the shape differs, or an entry is not an integer or out of range.
     """
     array = np.asarray(labels)
     if array.shape != (items,):
@@ -78,10 +71,7 @@ def as_labels(labels: ArrayLike, items: int, options: int) -> NDArray[np.int64]:
 def as_correct(values: ArrayLike, items: int) -> NDArray[np.float64]:
     """Whether answers are right, shape (items,), booleans or 0 and 1, as 0.0 and 1.0.
 
-    Raises
-    ------
-    ValueError
-        If the shape differs, or an entry is neither.
+    Raises ValueError where the shape differs, or an entry is neither.
     """
     array = np.asarray(values, dtype=np.float64)
     if not np.isin(array, (0.0, 1.0)).all():
@@ -92,7 +82,7 @@ def as_correct(values: ArrayLike, items: int) -> NDArray[np.float64]:
 
 
 def as_unit_interval(values: ArrayLike, name: str) -> NDArray[np.float64]:
-    """Numbers in [0, 1], of any shape. Raises ValueError at any other, and at NaN."""
+    """Numbers in [0, 1], of any shape. Raises ValueError at any other number, and at NaN."""
     array = np.asarray(values, dtype=np.float64)
     if not ((array >= 0) & (array <= 1)).all():  # written so that NaN fails as well
         raise ValueError(f"{name} must lie in [0, 1]")

@@ -31,10 +31,7 @@ def below_maximum(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 def log_softmax(logits: ArrayLike) -> NDArray[np.float64]:
     """Logarithm of ``softmax``, in nats; finite where ``softmax`` has rounded to zero.
 
-    Raises
-    ------
-    ValueError
-        If ``logits`` contain NaN or +inf, or a row is −inf throughout.
+    Raises ValueError where ``logits`` contain NaN or +inf, or a row is −inf throughout.
     """
     shifted = below_maximum(as_logits(logits, "logits"))
     log_total: NDArray[np.float64] = np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
@@ -44,10 +41,7 @@ def log_softmax(logits: ArrayLike) -> NDArray[np.float64]:
 def softmax(logits: ArrayLike) -> NDArray[np.float64]:
     """Distributions over options, same shape, rows summing to one; −inf becomes exactly 0.
 
-    Raises
-    ------
-    ValueError
-        As ``log_softmax``.
+    Raises ValueError as ``log_softmax`` does.
     """
     return softmax_of_shifted(below_maximum(as_logits(logits, "logits")))
 
@@ -75,10 +69,7 @@ def option_mass(option_logprobs: ArrayLike) -> NDArray[np.float64]:
     Clipped at 1: the sum exceeds it by rounding, and, where one option's text is a prefix of
     another's, because the two events overlap.
 
-    Raises
-    ------
-    ValueError
-        As ``log_softmax``; also for a logprob above zero, which is a logit.
+    Raises ValueError as ``log_softmax`` does, and at a logprob above zero, which is a logit.
     """
     array = as_logits(option_logprobs, "option_logprobs")
     if (array > _LOGPROB_ROUNDING).any():

@@ -17,7 +17,7 @@ Order = tuple[int, ...]
 
 @lru_cache(maxsize=128)
 def cyclic_orders(count: int) -> tuple[Order, ...]:
-    """The ``count`` cyclic orders of so many options, the original one first."""
+    """The ``count`` cyclic orders of ``count`` options, the original one first."""
     return tuple(tuple((place + shift) % count for place in range(count)) for shift in range(count))
 
 
@@ -35,10 +35,7 @@ def cyclic_average(scores: ArrayLike) -> NDArray[np.float64]:
     ``scores``, shape (orders, k), are logits of the options, one row an order that was asked
     (Zheng et al. 2024, Eq. 1). The result's softmax is that mean.
 
-    Raises
-    ------
-    ValueError
-        If ``scores`` contain NaN or +inf, or a row is −inf throughout.
+    Raises ValueError where ``scores`` contain NaN or +inf, or a row is −inf throughout.
     """
     mean: NDArray[np.float64] = softmax(scores).mean(axis=0)
     with np.errstate(divide="ignore"):
@@ -52,10 +49,7 @@ def label_prior(scores: ArrayLike) -> NDArray[np.float64]:
     Of a question, the softmax of the mean log-probability; of several, the mean of theirs
     (PriDe: Zheng et al. 2024, Eq. 6 and section 4.2).
 
-    Raises
-    ------
-    ValueError
-        As ``cyclic_average``; also for a score of −inf, whose logarithm has no mean.
+    Raises ValueError as ``cyclic_average`` does, and at a score of −inf, of which there is no mean.
     """
     array = as_logits(scores, "scores")
     if not np.isfinite(array).all():

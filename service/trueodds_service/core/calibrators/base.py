@@ -23,10 +23,7 @@ class Calibrator(Protocol):
         ``scores`` are log-probabilities or logits, each row up to a constant; −inf is an option
         without mass and becomes exactly 0.
 
-        Raises
-        ------
-        ValueError
-            If ``scores`` contain NaN or +inf, a row is −inf throughout, or the calibrator is
-            for another number of options.
+        Raises ValueError where ``scores`` contain NaN or +inf, a row is −inf throughout, or the
+        calibrator is for another number of options.
         """
         ...

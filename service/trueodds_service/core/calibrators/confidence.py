@@ -17,11 +17,8 @@ _Array = NDArray[np.float64]
 class CurveMap:
     """c' by linear interpolation between knots, level beyond them: ISOTONIC and KDE.
 
-    Raises
-    ------
-    ValueError
-        If there is no knot, their numbers differ, a number is outside [0, 1], or ``confidence``
-        does not ascend.
+    Raises ValueError where there is no knot, the two differ in length, a number is outside [0, 1],
+    or ``confidence`` does not ascend.
     """
 
     confidence: tuple[float, ...]
@@ -49,10 +46,7 @@ class CurveMap:
 class BetaMap:
     """logit c' = a ln c − b ln(1 − c) + shift, ascending: Kull et al. 2017 (AISTATS).
 
-    Raises
-    ------
-    ValueError
-        If a number is not finite, or ``a`` or ``b`` below zero.
+    Raises ValueError where a number is not finite, or ``a`` or ``b`` is below zero.
     """
 
     a: float
@@ -85,10 +79,7 @@ class BinnedScaling:
     A bin holds lower ≤ c < upper, the last its upper edge too; ``edges`` has one more number
     than ``calibrated``.
 
-    Raises
-    ------
-    ValueError
-        As ``TemperatureScaling`` and ``CurveMap``.
+    Raises ValueError as ``TemperatureScaling`` and ``CurveMap`` do.
     """
 
     temperature: float

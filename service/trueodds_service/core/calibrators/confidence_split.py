@@ -17,18 +17,10 @@ _UNDERFLOW = 1e-280
 class Split:
     """Answer distributions, shape (..., k), told apart into choice and others.
 
-    Attributes
-    ----------
-    shifted
-        Logits, at most zero.
-    weights
-        exp of them: the choice has 1.
-    top
-        Where that is, at every one of tied options.
-    ties
-        How many those are, (...).
-    others
-        Weight of all options but one of the likeliest, (...): confidence is 1 / (1 + others).
+    ``shifted``, (..., k), are logits of at most zero, and ``weights``, (..., k), are exp of them:
+    the choice has 1. ``top``, (..., k), says where that is, at every one of tied options, and
+    ``ties``, (...), how many those are. ``others``, (...), is the weight of all options but one of
+    the likeliest, so that the confidence is 1 / (1 + others).
     """
 
     shifted: NDArray[np.float64]
@@ -39,7 +31,7 @@ class Split:
 
     @classmethod
     def of(cls, scores: ArrayLike, temperature: float = 1.0) -> "Split":
-        """Of option scores, as ``Calibrator.apply`` takes them, at a temperature."""
+        """Splits option scores, as ``Calibrator.apply`` takes them, at a temperature."""
         shifted = below_maximum(as_logits(scores, "scores"))
         with np.errstate(over="ignore"):
             shifted /= temperature
@@ -66,9 +58,9 @@ class Split:
     def with_confidence(self, confidence: NDArray[np.float64]) -> NDArray[np.float64]:
         """Probabilities, shape (..., k), whose choice has this confidence, (...).
 
-        The others keep their proportions: p_j · (1 − c') / (1 − c). Of tied options any could be
+        The others keep their proportions: p_j · (1 − c') / (1 − c). Any of tied options could be
         the choice, so that each gets the mean of what it would have as the choice and as another.
-        An only option with mass keeps all of it.
+        Where only one option has mass, it keeps all of it.
         """
         lost = self.others < _UNDERFLOW
         left = 1 - confidence

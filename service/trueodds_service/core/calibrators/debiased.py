@@ -14,10 +14,7 @@ from trueodds_service.core.calibrators.base import Calibrator, Parameters
 class Debiased:
     """A calibrator of scores less ``log_prior``, (k,), finite; it may change the choice.
 
-    Raises
-    ------
-    ValueError
-        If ``log_prior`` is empty or not finite.
+    Raises ValueError where ``log_prior`` is empty or not finite.
     """
 
     log_prior: tuple[float, ...]

@@ -18,10 +18,7 @@ def calibrator_of(method: Method, parameters: Stored) -> Calibrator:
 
     A fit that fell back to a temperature has that as its only parameter, whatever the method.
 
-    Raises
-    ------
-    ValueError
-        If the parameters are not those of the method, or not well formed.
+    Raises ValueError where the parameters are not those of the method, or not well formed.
     """
     given = {name: tuple(float(value) for value in values) for name, values in parameters.items()}
     log_prior = given.pop("log_prior", None)

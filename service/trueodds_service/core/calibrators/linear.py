@@ -22,10 +22,7 @@ class LinearScaling:
     Vector scaling: Guo et al. 2017 (arXiv 1706.04599); Dirichlet calibration: Kull et al. 2019
     (arXiv 1910.12656). A log-probability counts as at least ``LOG_FLOOR``.
 
-    Raises
-    ------
-    ValueError
-        If a number is not finite or their counts do not fit.
+    Raises ValueError where a number is not finite, or the counts of numbers do not fit.
     """
 
     weights: tuple[float, ...]

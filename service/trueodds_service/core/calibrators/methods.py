@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-# The paper's five held-out examples a task. Fewer are right or wrong throughout so often that
-# the fit is a bound rather than a temperature.
+# The paper's five held-out examples a task. With fewer, all of them are often right, or all wrong:
+# the fit is then a bound rather than a temperature.
 MIN_LABELLED = 5
 
 # One question is matched by a temperature of its own whatever the teacher says; from two on, T
@@ -33,23 +33,13 @@ class Method(StrEnum):
 class MethodSpec:
     """What a method asks for and promises.
 
-    Attributes
-    ----------
-    needs_labels, needs_teacher
-        Whether it learns from right answers, and from a teacher's logprobs. A method that needs
-        neither needs no items at all.
-    min_items
-        Items, of those that it can use, with fewer than which a fit is refused.
-    own_items
-        Items from which on it is fitted itself. With fewer its stated fallback is, and the
-        result says so.
-    keeps_choice
-        Whether it never changes which option is the likeliest.
-    parameters
-        How many numbers it fits for k options: "1", "2k", "k² + k"; "n" if they grow with the
-        data.
-    source
-        Where it was published.
+    ``needs_labels`` and ``needs_teacher``: whether it learns from right answers, and from a
+    teacher's logprobs. A method that needs neither needs no items at all.
+    With fewer than ``min_items`` items that it can use, a fit is refused. With fewer than
+    ``own_items`` its stated fallback is fitted in its place, and the result says so.
+    ``keeps_choice``: whether it never changes which option is the likeliest.
+    ``parameters`` is how many numbers it fits for k options: "0", "1", "3", "2k", "k² + k"; "n" if
+    they grow with the data. ``source`` is where it was published.
     """
 
     method: Method

@@ -18,10 +18,7 @@ class TemperatureScaling:
     It never changes which option is the most likely. T > 1 lowers confidence, T < 1 raises it,
     and T = 1 is the answer distribution itself.
 
-    Raises
-    ------
-    ValueError
-        If ``temperature`` is not finite and above zero.
+    Raises ValueError unless ``temperature`` is finite and above zero.
     """
 
     temperature: float

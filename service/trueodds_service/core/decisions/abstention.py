@@ -20,14 +20,10 @@ _Array = NDArray[np.float64]
 class AbstentionThreshold:
     """Answer where the confidence is at least ``min_confidence``, and abstain elsewhere.
 
-    Attributes
-    ----------
-    min_confidence
-        Above 1, so that nothing is answered, where no threshold meets the target.
-    coverage, risk
-        Share of the items that it answers, and of wrong answers among these.
-    risk_bound
-        What the risk of new items is at most, with probability 1 − δ; 1 where nothing is answered.
+    ``min_confidence`` is above 1, so that nothing is answered, where no threshold meets the target.
+    ``coverage`` is the share of the items that it answers, and ``risk`` the share of wrong answers
+    among these, in [0, 1] each. ``risk_bound`` is what the risk of new items is at most, with
+    probability 1 − δ; 1 where nothing is answered.
     """
 
     min_confidence: float
@@ -55,10 +51,8 @@ def abstention_threshold(
     above the confidence of a given rank are a sample of all that are more confident, so that each
     bound is exact although its threshold was read off the data.
 
-    Raises
-    ------
-    ValueError
-        If probabilities or labels are malformed, or ``target_risk`` or ``delta`` is not in (0, 1).
+    Raises ValueError where probabilities or labels are malformed, or ``target_risk`` or ``delta``
+    is not in (0, 1).
     """
     array, right = _check(probs, labels)
     for name, value in (("target_risk", target_risk), ("delta", delta)):

@@ -18,7 +18,7 @@ METHOD = "cascade"
 
 @dataclass(frozen=True, slots=True)
 class InTurn:
-    """Of n questions: whose answer stands, (n,), and what is answered, (n, k)."""
+    """Whose answer to each of n questions stands, (n,), and what is answered, (n, k)."""
 
     by_first: NDArray[np.bool_]
     probs: NDArray[np.float64]
@@ -27,10 +27,7 @@ class InTurn:
 def in_turn(first: ArrayLike, last: ArrayLike, min_confidence: float) -> InTurn:
     """What a cascade answers, of what either model would, (n, k) each.
 
-    Raises
-    ------
-    ValueError
-        If probabilities are malformed, or the two are not of the same questions.
+    Raises ValueError where probabilities are malformed, or the two are not of the same questions.
     """
     own, others = as_probabilities(first, "first"), as_probabilities(last, "last")
     if own.shape != others.shape:

@@ -38,10 +38,7 @@ def conformal_threshold(
     the right option with probability at least 1 − α, on average over items and over the draw of
     these n. Infinite, for sets of every option, where n is below 1/α − 1.
 
-    Raises
-    ------
-    ValueError
-        If probabilities or labels are malformed, or ``alpha`` is not in (0, 1).
+    Raises ValueError where probabilities or labels are malformed, or ``alpha`` is not in (0, 1).
     """
     array, right = _check(probs, labels)
     if not 0 < alpha < 1:
@@ -61,10 +58,7 @@ def answer_sets(probs: ArrayLike, threshold: float, score: ConformalScore) -> ND
     ``threshold`` is of ``conformal_threshold`` with the same ``score``. A set without the
     likeliest option would be empty: having it costs nothing of the coverage.
 
-    Raises
-    ------
-    ValueError
-        If ``probs`` are malformed, or ``threshold`` is NaN.
+    Raises ValueError where ``probs`` are malformed, or ``threshold`` is NaN.
     """
     array = as_probabilities(probs, "probs")
     if math.isnan(threshold):

@@ -41,13 +41,9 @@ _ORDER = (
 class Candidate:
     """What the choice knew of a method.
 
-    Attributes
-    ----------
-    score, standard_error
-        Held-out NLL, in nats an item, and the standard error of its difference from the best
-        one's, 0 for that one; None where it was not compared.
-    excluded
-        Empty, or why it was not.
+    ``score`` is the held-out NLL, in nats an item, and ``standard_error`` that of its difference
+    from the best one's, 0 for that one; both are None where it was not compared. ``excluded`` is
+    empty, or why it was not.
     """
 
     method: Method
@@ -166,7 +162,7 @@ def _apply(
 
 
 def _standard_error(differences: NDArray[np.float64], counts: NDArray[np.float64]) -> float:
-    """Of the weighted mean of paired differences."""
+    """The standard error of the weighted mean of paired differences, (n,)."""
     mean = np.average(differences, weights=counts)
     total = counts.sum()
     variance = np.average((differences - mean) ** 2, weights=counts)

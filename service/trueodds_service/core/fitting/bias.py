@@ -17,10 +17,7 @@ def batch_prior(logprobs: ArrayLike) -> NDArray[np.float64]:
     Batch calibration (Zhou et al. 2024, arXiv 2309.17249). It takes the items' right answers to be
     spread evenly over the labels: on a small or skewed batch it does harm.
 
-    Raises
-    ------
-    ValueError
-        If ``logprobs`` are not finite or not of shape (n, k), n ≥ 1.
+    Raises ValueError where ``logprobs`` are not finite or not of shape (n, k), n ≥ 1.
     """
     array = as_logits(logprobs, "logprobs")
     require_items(array, "logprobs")
@@ -36,10 +33,7 @@ def contextual_prior(content_free: ArrayLike) -> NDArray[np.float64]:
     Contextual calibration (Zhao et al. 2021, arXiv 2102.09690), which asks with "N/A", "[MASK]"
     and the empty text in place of the question, and averages the probabilities.
 
-    Raises
-    ------
-    ValueError
-        As ``batch_prior``.
+    Raises ValueError as ``batch_prior`` does.
     """
     array = as_logits(content_free, "content_free")
     require_items(array, "content_free")

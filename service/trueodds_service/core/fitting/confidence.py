@@ -41,7 +41,7 @@ def fit_isotonic(data: FitData) -> CurveMap:
     held = counts > 0
     x, counts, right = x[held], counts[held], right[held]
     level = _ascending(right / counts, counts)
-    # Only where a level begins or ends can the line between knots bend.
+    # The line between knots can bend only where a level begins or ends.
     knots = np.ones(len(x), dtype=np.bool_)
     knots[1:-1] = (level[1:-1] != level[:-2]) | (level[1:-1] != level[2:])
     return _curve(x[knots], level[knots], data.counts.sum())

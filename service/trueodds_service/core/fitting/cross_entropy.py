@@ -3,7 +3,7 @@
     f(β) = mean_i [ logsumexp(β z_i) − β ⟨z_i, t_i⟩ ]
 
 The derivatives are means over the items of the cumulants of z_i under softmax(β z_i), of the first
-less ⟨z_i, t_i⟩. ``solver`` looks for the minimum.
+less ⟨z_i, t_i⟩. ``fit_temperature`` looks for the minimum.
 """
 
 import math
@@ -27,11 +27,11 @@ from trueodds_service.core.arrays.log_floor import LOG_FLOOR
 # temperature within the default bounds moves a probability by more than 3e-4.
 _FLAT = 1e-6
 
-# Items at a time: few enough for the processor's cache, and so many that threads, which take turns
+# Items at a time: few enough for the processor's cache, and enough that threads, which take turns
 # between numpy's operations, seldom wait for one another.
 CHUNK = 2**15
 
-# Of more than a chunk of items, every sixteenth says where to start on all.
+# Where there is more than a chunk of items, one in sixteen says where to start on all.
 _EVERY = 16
 
 # In nats: exp of it is zero, and none of the powers taken of it overflows.
@@ -60,7 +60,7 @@ class Point:
         if self.second <= 0:
             return math.inf if self.slope <= 0 else -math.inf, math.inf
         newton = -self.slope / self.second
-        # Of f' as a function of log β: its second and third derivative, divided by the first.
+        # The second and third derivative of f' as a function of log β, divided by the first.
         a = 1 + self.third / self.second
         b = a + (2 * self.third + self.fourth) / self.second
         scale = abs(newton) * max(1.0, abs(a), math.sqrt(abs(b)))

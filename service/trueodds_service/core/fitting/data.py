@@ -22,28 +22,17 @@ class DataError(ValueError):
 class FitData:
     """n ≥ 1 items with k ≥ 1 options each, checked and converted when it is made.
 
-    Attributes
-    ----------
-    logprobs
-        Option scores of the model that is to be calibrated, (n, k), finite, each row up to a
-        constant of its own.
-    labels
-        Indices of the right options, (n,), −1 where unknown; None is −1 throughout.
-    teacher_logprobs
-        The teacher's scores of the same options in the same order, (n, k), finite.
-    teacher_format
-        How likely the teacher answers in this format at all, p(F | x), (n,), in [0, 1].
-    weights
-        (n,), finite, ≥ 0, with a positive sum. An item of weight 2 counts as two items of
-        weight 1; None is 1 throughout.
-    options
-        How many options each item has, (n,), from 1 to k: from there on its scores are −inf. None
-        is k throughout. Only for methods that end in one temperature.
+    ``logprobs``, (n, k), finite, are the option scores of the model that is to be calibrated, each
+    row up to a constant of its own. ``labels``, (n,), are the indices of the right options, −1
+    where unknown; None is −1 throughout. ``teacher_logprobs``, (n, k), finite, are the teacher's
+    scores of the same options in the same order, and ``teacher_format``, (n,), in [0, 1], is how
+    likely the teacher answers in this format at all, p(F | x).
+    ``weights``, (n,), are finite and ≥ 0, with a positive, finite sum: an item of weight 2 counts
+    as two items of weight 1; None is 1 throughout. ``options``, (n,), from 1 to k, is how many
+    options each item has: from there on its scores are −inf; None is k throughout. It is only for
+    methods that end in one temperature.
 
-    Raises
-    ------
-    DataError
-        If an argument is not as described; it names the first item that is not.
+    Raises DataError where an argument is not as described; it names the first item that is not.
     """
 
     logprobs: NDArray[np.float64]

@@ -48,20 +48,12 @@ class FitError(ValueError):
 class Fitted:
     """A calibrator with what a reader needs to judge it.
 
-    Attributes
-    ----------
-    method, calibrator
-        What was asked for, and what came of it.
-    n_items
-        Items that were used; 0 for methods that look at none.
-    at_bound, undetermined
-        As in ``solver.TemperatureFit``: either one set means that T is not to be trusted.
-    fallback
-        Empty, or what was done instead of the method, and why.
-    objective_before, objective_after
-        In-sample, without and with the calibrator, in nats an item: the NLL for methods that
-        need labels, the divergence KL(teacher ‖ calibrated) for those that need a teacher, None
-        for methods without data.
+    ``method`` is what was asked for; ``fallback`` is empty, or what was done instead, and why.
+    ``n_items`` were used; 0 for methods that look at none. ``at_bound`` and ``undetermined`` are as
+    in ``TemperatureFit``: either one set means that T is not to be trusted.
+    ``objective_before`` and ``objective_after`` are in-sample, without and with the calibrator, in
+    nats an item: the NLL for methods that need labels, the divergence KL(teacher ‖ calibrated) for
+    those that need a teacher, None for methods without data.
     """
 
     method: Method
@@ -82,28 +74,15 @@ def fit(
     prior: Prior | None = None,
     log_prior: ArrayLike | None = None,
 ) -> Fitted:
-    """Fit by any method; what the method has no use for is ignored.
+    """Fits by any method; what the method has no use for is ignored.
 
-    Methods that need labels use the items that have one, others use all.
+    Methods that need labels use the items that have one, others use all. ``data`` is None only for
+    methods that need none. ``temperature``, finite and above zero, is that of CONSTANT, and
+    ``prior`` that of TEACHER_POOLED. ``log_prior``, (k,), is a bias of each option (``bias.py``):
+    it is subtracted from the scores before the method sees them, and by the calibrator too.
 
-    Parameters
-    ----------
-    data
-        None only for methods that need none.
-    temperature
-        Of CONSTANT, finite and above zero.
-    prior
-        Of TEACHER_POOLED.
-    log_prior
-        A bias of each option, (k,), that is subtracted from the scores before the method sees
-        them, and by the calibrator too (see ``bias``).
-
-    Raises
-    ------
-    FitError
-        If there are too few items for the method.
-    ValueError
-        If an argument that the method needs is missing or malformed.
+    Raises FitError where there are too few items for the method, and ValueError where an argument
+    that the method needs is missing or malformed.
     """
     if log_prior is not None:
         bias = tuple(float(value) for value in np.asarray(log_prior))

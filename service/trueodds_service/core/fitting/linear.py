@@ -10,7 +10,7 @@ from trueodds_service.core.fitting.logistic_regression import softmax_regression
 
 # Precisions of the normal prior around temperature scaling, of weights relative to 1 / T and of
 # biases in nats: five items barely move a weight, a hundred do. An off-diagonal weight counts
-# k − 1 times as much, for there are so many of it a row (ODIR: Kull et al. 2019).
+# k − 1 times as much, for a row has k − 1 of them (ODIR: Kull et al. 2019).
 WEIGHT_PRECISION = 20.0
 BIAS_PRECISION = 4.0
 

@@ -47,8 +47,8 @@ class TaskEstimate:
 class Prior:
     """What other tasks say of log T: Student's t around ``mean``, ``deviation`` wide.
 
-    With ``tasks`` − 1 degrees of freedom, as a deviation learned from so many has. Its tails let
-    a task be an outlier: what its own items clearly say is believed.
+    It has ``tasks`` − 1 degrees of freedom, as a deviation learned from that many tasks has. Its
+    tails let a task be an outlier: what its own items clearly say is believed.
     """
 
     mean: float
@@ -57,7 +57,7 @@ class Prior:
 
 
 def task_estimate(data: FitData) -> TaskEstimate | None:
-    """log T of ``teacher_kl`` and its standard error; None without a temperature to speak of.
+    """log T of TEACHER_KL and its standard error; None without a temperature to speak of.
 
     That is: the fit stopped at a bound, no T near the one found changes anything, or there is one
     item only.
@@ -117,7 +117,7 @@ def pooled_temperature(data: FitData, prior: Prior | None) -> float | None:
 
 
 def posterior_mean(own: TaskEstimate, prior: Prior) -> float:
-    """Of log T: between the own estimate and the prior's mean, nearer to the more certain one."""
+    """The mean of log T: between own estimate and prior's mean, nearer to the more certain one."""
     return prior.mean + _trust(own, prior) * (own.log_t - prior.mean)
 
 

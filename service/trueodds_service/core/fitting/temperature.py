@@ -1,6 +1,6 @@
 """The one temperature that brings softmax(z / T) closest to a target, in cross-entropy.
 
-In the inverse temperature β = 1/T the mean cross-entropy (see ``objective``) is convex, being a
+In the inverse temperature β = 1/T the mean cross-entropy (``Objective``) is convex, being a
 log-sum-exp less a linear term, so its slope
 
     f'(β) = mean_i ⟨z_i, softmax(β z_i) − t_i⟩
@@ -24,8 +24,8 @@ from trueodds_service.core.fitting.cross_entropy import CHUNK, Objective
 
 # Wider than any temperature that data determine: the paper's lie between 1.25 and 3.62, a model
 # whose answers are little better than chance wants 20 and more, and scores per byte, a tenth of
-# summed ones, want less than 0.1. Who gets here has met data whose likelihood has no maximum, every
-# answer right or none better than chance: stopping keeps T usable, and a flag says so.
+# summed ones, want less than 0.1. A fit that gets here has data whose likelihood has no maximum,
+# every answer right or none better than chance: stopping keeps T usable, and a flag says so.
 DEFAULT_BOUNDS = (1e-3, 1e3)
 
 # A step in log β whose error is less is the last one; and the last one on a sample.
@@ -45,19 +45,13 @@ class Bound(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TemperatureFit:
-    """A temperature and how it came about.
+    """A temperature, T > 0, and how it came about.
 
-    Attributes
-    ----------
-    temperature
-        T > 0. If ``undetermined``, 1: the answer distribution is left as it is.
-    at_bound
-        Which bound T was held at. LOWER: the data ask for ever more confidence (every answer
-        right). UPPER: for ever less (answers no better than chance).
-    undetermined
-        True if no item prefers any option, so that every T fits equally well.
-    cross_entropy_at_one, cross_entropy
-        f at T = 1 and at ``temperature``, in nats.
+    ``at_bound`` is the bound that T was held at. LOWER: the data ask for ever more confidence
+    (every answer right). UPPER: for ever less (answers no better than chance). ``undetermined``: no
+    item prefers any option, so that every T fits equally well; T is then 1, which leaves the answer
+    distribution as it is. ``cross_entropy_at_one`` and ``cross_entropy`` are f at T = 1 and at
+    ``temperature``, in nats.
     """
 
     temperature: float
@@ -73,26 +67,17 @@ def fit_temperature(
     bounds: tuple[float, float] = DEFAULT_BOUNDS,
     weights: ArrayLike | None = None,
 ) -> TemperatureFit:
-    """Minimise the mean cross-entropy of softmax(logits / T) against ``target`` over T.
+    """The T that minimises the mean cross-entropy of softmax(logits / T) against ``target``.
 
-    Parameters
-    ----------
-    logits
-        Shape (n, k), n ≥ 1: raw logits or logprobs, each row up to a constant. An option at −inf
-        takes no part in its row (so rows may be padded with it) unless the target has mass there:
-        then it counts as ``LOG_FLOOR`` below the row's maximum, or as the row's lowest finite
-        logit if that is further below.
-    target
-        Distributions over the options, shape (n, k), or indices of one option each, shape (n,).
-    bounds
-        Lowest and highest T, 0 < lowest < highest < ∞.
-    weights
-        Shape (n,), ≥ 0, of the items in the mean; None for equal ones.
+    ``logits``, shape (n, k), n ≥ 1, are raw logits or logprobs, each row up to a constant. An
+    option at −inf takes no part in its row (so rows may be padded with it) unless the target has
+    mass there: then it counts as ``LOG_FLOOR`` below the row's maximum, or as the row's lowest
+    finite logit if that is further below. ``target`` are distributions over the options, shape
+    (n, k), or indices of one option each, shape (n,). ``bounds`` are the lowest and the highest T,
+    0 < lowest < highest < ∞. ``weights``, shape (n,), ≥ 0, are those of the items in the mean; None
+    for equal ones.
 
-    Raises
-    ------
-    ValueError
-        If a shape, a value or the bounds are not as described.
+    Raises ValueError where a shape, a value or the bounds are not as described.
     """
     lowest, highest = bounds
     if not 0 < lowest < highest < math.inf:

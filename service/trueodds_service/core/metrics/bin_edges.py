@@ -14,7 +14,7 @@ DEFAULT_BINS = 10
 
 
 def as_confidence(values: ArrayLike) -> NDArray[np.float64]:
-    """Confidences, shape (n,) with n ≥ 1, in [0, 1]; anything else is a ValueError."""
+    """Confidences, shape (n,) with n ≥ 1, in [0, 1]. Raises ValueError at anything else."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"confidence must have shape (n,) with n >= 1, got {array.shape}")
@@ -34,10 +34,7 @@ def edges_of(
     empty, and those between equal edges are left out. ``counts``, (n,), says how many items each
     stands for; None is 1.
 
-    Raises
-    ------
-    ValueError
-        If ``bins`` < 1 or ``binning`` is neither.
+    Raises ValueError where ``bins`` < 1 or ``binning`` is neither.
     """
     if bins < 1:
         raise ValueError(f"bins must be at least 1, got {bins}")

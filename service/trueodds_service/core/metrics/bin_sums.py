@@ -14,14 +14,10 @@ _Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class BinSums:
-    """What the items of each bin weigh together, (..., bins), and their sums of two things.
+    """Sums over the items of each bin, (..., bins).
 
-    Attributes
-    ----------
-    count
-        Their weight.
-    confidence, correct
-        Their summed confidence and right answers.
+    ``count`` is their weight, ``confidence`` their weighted confidences, and ``correct`` the weight
+    of the right answers.
     """
 
     count: _Array
@@ -56,7 +52,7 @@ class BinSums:
     ) -> "BinSums":
         """From items in ascending order of confidence, and where those equal to each end, (n,).
 
-        Each set of weights has bins of its own, as ``binning.edges_of`` makes them; one that ties
+        Each set of weights has bins of its own, as ``edges_of`` makes them; one that ties
         leave empty weighs 0.
         """
         n = len(confidence)

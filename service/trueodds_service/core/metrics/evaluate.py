@@ -15,40 +15,28 @@ from trueodds_service.core.metrics.weighted import Answers, losses, measures
 
 @dataclass(frozen=True, slots=True)
 class Metrics:
-    """Metrics of n answer distributions; lower is better but where it says otherwise.
+    """Metrics of n answer distributions. Lower is better unless it says otherwise.
 
-    Attributes
-    ----------
-    n
-        Items. Without it the calibration errors cannot be read.
-    accuracy, confidence
-        Share of right choices and mean confidence, in [0, 1]: above accuracy is overconfident.
-    ece, ece_equal_mass
-        Expected calibration error in bins of equal width and of equal mass, in [0, 1].
-    null_ece
-        What ``ece`` would be, on average, for perfect calibration at these confidences.
-    nll
-        Mean negative log-likelihood of the right options, in nats.
-    brier
-        Multi-class Brier score, in [0, 2]: reliability − resolution + uncertainty.
-    brier_reliability, brier_resolution, brier_uncertainty
-        Its parts: miscalibration (lower is better), how far answers tell items apart (higher is
-        better), and what the labels alone leave open.
-    ece_debiased
-        Root mean square calibration error without what chance adds, in bins of equal mass.
-    ece_smooth
-        Smooth calibration error, which needs no bins, in [0, 1].
-    ece_classwise
-        Mean over options of the calibration error of their probabilities, in [0, 1].
-    mce
-        The largest gap of a bin of equal width.
-    overconfidence, underconfidence
-        The parts of ``ece`` from bins that claim too much and too little.
-    auroc
-        Probability that a right answer is the more confident of a right and a wrong one, in
-        [0, 1], higher is better; 0.5 where all are right or all wrong.
-    aurc
-        Area under the risk-coverage curve, in [0, 1].
+    The calibration errors cannot be read without ``n``, the number of items. ``accuracy`` is the
+    share of right choices, in [0, 1], higher is better; ``confidence`` is the mean confidence, in
+    [0, 1], and above the accuracy the model is overconfident.
+
+    ``ece`` and ``ece_equal_mass`` are the expected calibration error, in [0, 1], in bins of equal
+    width and of equal mass. ``null_ece`` is what ``ece`` would be, on average, for perfect
+    calibration at these confidences. ``overconfidence`` and ``underconfidence`` are the parts of
+    ``ece`` from bins that claim too much and too little, and ``mce``, in [0, 1], is the largest gap
+    of a bin of equal width. ``ece_debiased`` is the root mean square calibration error without what
+    chance adds, in bins of equal mass; ``ece_smooth``, in [0, 1], needs no bins; ``ece_classwise``,
+    in [0, 1], is the mean over options of the calibration error of their probabilities.
+
+    ``nll`` is the mean negative log-likelihood of the right options, in nats. ``brier`` is the
+    multi-class Brier score, in [0, 2]: ``brier_reliability``, the miscalibration, less
+    ``brier_resolution``, how far answers tell items apart (higher is better), plus
+    ``brier_uncertainty``, what the labels alone leave open.
+
+    ``auroc``, in [0, 1], is the probability that a right answer is more confident than a wrong one;
+    higher is better, and it is 0.5 where all are right or all wrong. ``aurc`` is the area under the
+    risk-coverage curve, in [0, 1].
     """
 
     n: int
@@ -89,23 +77,12 @@ def evaluate(
 ) -> Metrics:
     """All metrics at once.
 
-    Parameters
-    ----------
-    probs
-        Answer distributions, shape (n, k), n ≥ 1.
-    labels
-        Indices of the right options, shape (n,), integers in [0, k).
-    bins
-        Bins of the calibration errors, ≥ 1.
-    seed
-        Of the simulation behind ``null_ece``.
-    weights
-        Shape (n,), ≥ 0, with a positive sum: an item of weight 2 counts as two of weight 1.
+    ``probs`` are answer distributions, shape (n, k), n ≥ 1, and ``labels`` the indices of the right
+    options, shape (n,), integers in [0, k). ``bins`` ≥ 1 are those of the calibration errors, and
+    ``seed`` is of the simulation behind ``null_ece``. ``weights``, shape (n,), are ≥ 0 with a
+    positive, finite sum: an item of weight 2 counts as two of weight 1; None is 1 throughout.
 
-    Raises
-    ------
-    ValueError
-        If an argument is not as described.
+    Raises ValueError where an argument is not as described.
     """
     array, right = _check(probs, labels)
     counts = _weights(weights, len(array))
@@ -133,8 +110,8 @@ def intervals(
 
     Items are drawn with replacement, n at a time (Efron and Tibshirani 1993). A plug-in ECE is
     biased upwards, and its interval with it: read it beside ``null_ece``. The same arguments give
-    the same intervals. Arguments and errors are those of ``evaluate``; ``level`` lies in (0, 1)
-    and ``resamples`` is ≥ 1.
+    the same intervals. ``level`` lies in (0, 1) and ``resamples`` is ≥ 1; other arguments, and
+    errors, are those of ``evaluate``.
     """
     array, right = _check(probs, labels)
     counts = _weights(weights, len(array))
@@ -170,8 +147,8 @@ def accuracy(probs: ArrayLike, labels: ArrayLike) -> float:
 def nll(probs: ArrayLike, labels: ArrayLike) -> float:
     """Mean of −ln p(right option), in nats, ≥ 0.
 
-    A right option of probability zero costs 87.3 nats (−``objective.LOG_FLOOR``) rather than ∞, so
-    that one item cannot hide all others.
+    A right option of probability zero costs 87.3 nats (−``LOG_FLOOR``) rather than ∞, so that one
+    item cannot hide all others.
     """
     return mean_nll(*_check(probs, labels))
 

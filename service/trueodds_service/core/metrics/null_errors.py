@@ -21,19 +21,10 @@ def null_errors(
 
     Each draw makes option j of item i the right one with probability ``probs[i, j]`` (consistency
     resampling: Bröcker and Smith 2007, Weather and Forecasting). The same arguments give the same
-    result; its standard error is about 3 % of it.
+    result; its standard error is about 3 % of it. ``probs`` are answer distributions, shape (n, k),
+    n ≥ 1, and ``bins`` as for ``evaluate``.
 
-    Parameters
-    ----------
-    probs
-        Answer distributions, shape (n, k), n ≥ 1.
-    bins
-        As for ``metrics.evaluate``.
-
-    Raises
-    ------
-    ValueError
-        If an argument is not as described.
+    Raises ValueError where an argument is not as described.
     """
     array = as_probabilities(probs, "probs")
     require_items(array, "probs")

@@ -38,10 +38,7 @@ def paired_intervals(
     for both (Efron and Tibshirani 1993): what the items have in common cancels in the difference.
     The same arguments give the same intervals.
 
-    Raises
-    ------
-    ValueError
-        If the distributions or the labels are malformed.
+    Raises ValueError where the distributions or the labels are malformed.
     """
     first, second = (as_probabilities(each, "probs") for each in (before, after))
     require_items(first, "probs")

@@ -12,7 +12,7 @@ Z_95 = 1.959963984540054
 def wilson_interval(
     rate: ArrayLike, trials: ArrayLike, z: float = Z_95
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Lower and upper bounds of rates, each of so many trials ≥ 1; all in [0, 1].
+    """Lower and upper bounds of rates, each of as many ``trials``, ≥ 1; all in [0, 1].
 
     Wilson 1927 (Journal of the American Statistical Association): the rates that are within z
     standard errors, their own, of the observed one. At 0 and at 1 it still has a width.

@@ -27,14 +27,9 @@ _NULL_DRAWS = 500
 class ReliabilityBins:
     """One entry a bin, all arrays of shape (bins,).
 
-    Attributes
-    ----------
-    lower, upper
-        Edges: a bin holds lower < confidence ≤ upper, the first one its lower edge too.
-    count
-        Items in the bin.
-    confidence, accuracy
-        Their mean confidence and the share of right answers; NaN in an empty bin.
+    A bin holds ``lower`` < confidence ≤ ``upper``, the first one its lower edge too. ``count`` is
+    the number of its items. ``confidence`` is their mean confidence and ``accuracy`` the share of
+    right answers, in [0, 1] each; NaN in an empty bin.
     """
 
     lower: NDArray[np.float64]
@@ -50,24 +45,14 @@ def reliability_bins(
     bins: int = DEFAULT_BINS,
     binning: Binning = "equal_width",
 ) -> ReliabilityBins:
-    """Sort items into bins of confidence that together cover [0, 1].
+    """Items in bins of confidence that together cover [0, 1].
 
-    Parameters
-    ----------
-    confidence
-        Shape (n,), n ≥ 1, in [0, 1].
-    correct
-        Shape (n,), booleans or 0 and 1.
-    bins
-        How many, ≥ 1.
-    binning
-        "equal_width", or "equal_mass": edges at the quantiles. Equal confidences share a bin, so
-        the order of items does not matter; many ties leave fewer bins than asked for.
+    ``confidence``, shape (n,), n ≥ 1, is in [0, 1], and ``correct``, shape (n,), holds booleans or
+    0 and 1. ``bins`` is how many, ≥ 1. ``binning`` is "equal_width", or "equal_mass" with edges at
+    the quantiles: equal confidences share a bin, so that the order of items does not matter, and
+    many ties leave fewer bins than asked for.
 
-    Raises
-    ------
-    ValueError
-        If an argument is not as described.
+    Raises ValueError where an argument is not as described.
     """
     conf = as_confidence(confidence)
     right = as_correct(correct, conf.size)
@@ -115,10 +100,7 @@ def null_ece(
     miscalibration. The result is a function of the arguments: the same seed, the same number.
     ``weights``, (n,), are those of the items; None is 1.
 
-    Raises
-    ------
-    ValueError
-        As ``reliability_bins``; also if ``draws`` < 1.
+    Raises ValueError as ``reliability_bins`` does, and where ``draws`` < 1.
     """
     conf = as_confidence(confidence)
     if draws < 1:

@@ -13,16 +13,11 @@ _Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class RiskCoverage:
-    """What answering only from a confidence on comes to, one entry a threshold, descending.
+    """What answering only from a confidence on comes to, one entry a threshold, (thresholds,).
 
-    Attributes
-    ----------
-    threshold
-        The distinct confidences.
-    coverage
-        Share of items at least as confident, ascending to 1.
-    risk
-        Share of wrong answers among these.
+    ``threshold`` are the distinct confidences, descending. ``coverage`` is the share of items at
+    least as confident, ascending to 1, and ``risk`` the share of wrong answers among these, in
+    [0, 1].
     """
 
     threshold: _Array
@@ -38,10 +33,7 @@ def risk_coverage(
     ``confidence`` and ``correct`` are as for ``reliability.reliability_bins``; ``weights``, (n,),
     are above zero.
 
-    Raises
-    ------
-    ValueError
-        If an argument is not as described.
+    Raises ValueError where ``confidence`` or ``correct`` is not as described.
     """
     conf = as_confidence(confidence)
     right = as_correct(correct, conf.size)

@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from trueodds_service import urgency
 from trueodds_service.errors import Expired
 
-# Of the contract's methods; of any other its number of prompts tells.
+# Methods that always ask lone questions, and that always are bulk. For the others it depends on the
+# number of prompts.
 _LONE = {"Score"}
 _IN_BULK = {
     "StreamScore",

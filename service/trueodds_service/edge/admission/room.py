@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 from trueodds_service.errors import Exhausted
 
-# A tenant has at most so many times as many as are free: dynamic thresholds (Choudhury and Hahne
-# 1998). So one that has all it can get leaves a ninth to those who come.
+# How many times as many as are free a tenant may have: dynamic thresholds (Choudhury and Hahne
+# 1998). A tenant that has all it can get leaves a ninth to those who come.
 _SHARE = 8
 _RETRY_SECONDS = 0.5
 
@@ -37,7 +37,7 @@ class Room:
 
     @contextmanager
     def holding(self, tenant: str, number: int) -> Iterator[None]:
-        """So many are taken inside, whatever is left."""
+        """``number`` of them are taken inside, whatever is left."""
         self._taken[tenant] += number
         try:
             yield

@@ -25,5 +25,5 @@ class TokensUnderWay:
         self._room.check(tenant)
 
     def taken(self, tenant: str, number: int) -> AbstractContextManager[None]:
-        """So many are under way inside."""
+        """``number`` of them are under way inside."""
         return self._room.holding(tenant, number)

@@ -18,7 +18,7 @@ _MIB = 2**20
 
 
 class Work:
-    """Of a gateway. Use it inside one event loop."""
+    """What a gateway works on. Use it inside one event loop."""
 
     def __init__(self, limits: Limits, quotas: Quotas) -> None:
         self.most_tokens = limits.max_tokens
@@ -56,7 +56,7 @@ class _Request(Meter):
             self._check_caller()
         if self._check_caller is not None or not self._has_begun:
             self._charged.check()
-        # Of a stream, so many batches are under way at once.
+        # A stream that has begun goes on: only a few of its batches are under way at once.
         if not self._has_begun:
             self._work.tokens.check(self._tenant)
 

@@ -15,7 +15,7 @@ from trueodds_service.store.keys import ApiKey, Mark, SqlKeyStore, split
 
 # "Revoked within a second": two polls fit into one.
 _POLL_SECONDS = 0.4
-# A poll that says nothing for so long is given up, and the next begins.
+# How long a poll may say nothing before it is given up and the next begins.
 _ANSWER_SECONDS = 5.0
 
 

@@ -9,7 +9,7 @@ from trueodds_service.store.keys import is_right
 
 # Each takes 16 MiB and some 50 ms of a core.
 _THREADS = 2
-# Of one key's id, secrets that are looked at: the right one, and what somebody tries.
+# Secrets for one key's id that are looked at: the right one, and what somebody tries.
 _MAX_LOOKS = 8
 _MAX_WRONG = 4096
 
@@ -40,7 +40,7 @@ class Verification:
                 raise Unavailable("a key like this is tried too often", reason="TOO_MANY_KEYS")
             self._numbers[kept] += 1
             look = self._looks[digest] = asyncio.create_task(self._look(secret, kept, digest))
-        # Who leaves does not end it for others.
+        # A caller that leaves does not end it for others.
         return await asyncio.shield(look)
 
     async def _look(self, secret: str, kept: str, digest: bytes) -> bool:

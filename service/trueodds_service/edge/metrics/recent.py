@@ -130,7 +130,7 @@ def _between(seconds: float, before: Values, after: Values) -> Recent:
         for name in _names(after.get("trueodds_model_state", {}), "model")
     ]
     under_way = int(_now(after, "trueodds_requests_under_way"))
-    # Of the first look all is as long ago as the process: no rate can be told.
+    # All that the first look sees is as old as the process: no rate can be told.
     return Recent(seconds, under_way, tuple(methods) if seconds else (), tuple(models))
 
 

@@ -1,6 +1,7 @@
 """What a gateway counts of the requests that pass its gate.
 
-No label holds what a caller has made up but a tenant's name, and of these so many as are allowed.
+No label holds what a caller has made up but a tenant's name, and of these only as many as are
+allowed.
 """
 
 from functools import cache
@@ -20,7 +21,7 @@ class RequestMetrics:
     """Counters and histograms of a gateway."""
 
     def __init__(self, registry: CollectorRegistry, tenants: int = 0) -> None:
-        """Of at most so many ``tenants``, the first that come, each has its own series."""
+        """At most ``tenants`` tenants, the first that come, have series of their own."""
         self._most_tenants = tenants
         self._tenants: set[str] = set()
         self.under_way = Gauge(

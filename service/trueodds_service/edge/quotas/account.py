@@ -10,7 +10,7 @@ from trueodds_service.edge.quotas.bucket import Bucket, Clock
 from trueodds_service.errors import Exhausted
 
 REASON = "QUOTA_EXCEEDED"
-# So long after it was last drawn from, what was spent of an account has been told to the others.
+# Once an account has not been drawn from for this time, the others know all that was spent of it.
 _TOLD_SECONDS = 30.0
 
 

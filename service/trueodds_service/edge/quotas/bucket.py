@@ -26,7 +26,7 @@ class Bucket:
         self._at = clock()
 
     def spend(self, amount: float) -> None:
-        """Takes so much."""
+        """Takes ``amount``, whatever is left."""
         self._level = self._now() - amount
 
     def seconds_until_one(self) -> float:

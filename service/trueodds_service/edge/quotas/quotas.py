@@ -58,8 +58,8 @@ class Quotas:
     def heed(self, others: Mapping[int, Totals]) -> None:
         """Takes what the other gateways, by their numbers, have spent since it last heard them.
 
-        Totals, because a message may be lost or come twice. Of one that it hears for the first
-        time it does not know what was long ago.
+        Totals, because a message may be lost or come twice. What a gateway that it hears for the
+        first time has spent long ago, it does not know.
         """
         for gateway, totals in others.items():
             if (before := self._others.get(gateway)) is None:
@@ -107,7 +107,7 @@ class Charged:
         self._quotas.check(self._accounts, _WORK)
 
     def spend(self, questions: int, prompt_tokens: int) -> None:
-        """So much is asked of an engine."""
+        """An engine is asked for this, and it is charged."""
         for account in self._accounts:
             account.spend(Spent(questions=questions, prompt_tokens=prompt_tokens))
 

@@ -17,6 +17,6 @@ class Silence:
         self._beats = 0
 
     def is_long(self) -> bool:
-        """To be asked once a beat: whether so many were missed that nobody can be there."""
+        """To be asked once a beat: whether too many were missed for anybody to be there."""
         self._beats += 1
         return self._beats > _MISSED

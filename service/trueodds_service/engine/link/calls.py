@@ -22,7 +22,7 @@ Send = Callable[[bytes, messages.FromEngine], None]
 class _Call:
     asked: messages.Ask
     task: "asyncio.Task[None]"
-    # Of one that is to be alone: done once its caller knows that it begins.
+    # For a call that is to be alone: done once its caller knows that it begins.
     go: "asyncio.Future[None] | None" = None
 
 

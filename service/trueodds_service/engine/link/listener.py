@@ -17,7 +17,7 @@ from trueodds_service.errors import class_and_place
 
 _log = logging.getLogger(__name__)
 
-# Who is told at the end that his calls are to be made elsewhere has so long to leave.
+# How long those have to leave who are told at the end to make their calls elsewhere.
 _LEAVING_SECONDS = 1.0
 
 
@@ -63,7 +63,7 @@ class Listener:
         return self._calls.prompts
 
     async def close(self, grace_seconds: float) -> None:
-        """Lets nobody in any more, and everybody have so long to leave."""
+        """Lets nobody in any more, and gives everybody ``grace_seconds`` to leave."""
         # Not unbound: ZeroMQ would end the connections that are there.
         self._is_closing = True
         self._tell_all(messages.Closing())

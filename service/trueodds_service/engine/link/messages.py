@@ -42,7 +42,7 @@ class Beat(Message):
 
 
 class Forgotten(Message):
-    """Who said nothing for too long, or what cannot be read, has no call under way any more."""
+    """One that said nothing for too long, or what cannot be read, has no call under way now."""
 
 
 class Leaving(Message):

@@ -87,7 +87,7 @@ class VllmEngine:
             version=vllm.__version__,
             dtype=str(config.dtype).removeprefix("torch."),
             max_tokens=config.max_model_len,
-            # Of the configuration; vLLM loads no embedding of another size.
+            # The configuration's; vLLM loads no embedding of another size.
             vocabulary=config.get_vocab_size(),
         )
         # vLLM knows an adapter by its number, and would answer from another's cache were it reused.

@@ -47,7 +47,7 @@ class Lanes:
     def _admit(self) -> None:
         """Lets in whom it may, after the last one has left or a waiting one has given up."""
         waiting = [each for each in self._waiting if not each[1].cancelled()]
-        # Who gave up must not keep those waiting who come next.
+        # Those who gave up must not keep those waiting who come next.
         self._waiting = deque(waiting)
         kinds = {kind for kind, _ in waiting}
         if waiting and not self._inside:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from vllm import SamplingParams
     from vllm.lora.request import LoRARequest
 
-# A step that forces one token takes about as long as computing so many tokens of a prompt.
+# How many tokens of a prompt are computed in about the time of a step that forces one token.
 _STEP_TOKENS = 64
 # Tokens whose logprobs vLLM computes at most in a step: each is a row of the vocabulary's size.
 _PIECE_TOKENS = 1024
@@ -198,7 +198,7 @@ class Reader:
         return missing, steps.chosen(len(before) + missing, len(tokens) - missing)
 
     async def _forced(self, before: _Tokens, tokens: _Tokens, terms: Terms) -> Read:
-        """The tokens after ``before``, one a step (``forced.py``)."""
+        """The tokens after ``before``, one a step (``forced_tokens.py``)."""
         # The last token is not forced, only read.
         steps = await self._steps(before, sampling(tokens[:-1], tokens[-1:]), terms)
         forced = steps.chosen(0, len(tokens) - 1, len(before))

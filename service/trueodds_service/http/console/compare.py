@@ -64,7 +64,7 @@ def _facts(calibrator: Fields) -> Iterator[tuple[str, str]]:
     yield "Fit is degenerate", calibrator["degenerate"] or "no"
 
 
-# Of the items of the fit itself.
+# What was measured on the items of the fit itself.
 METRICS = (
     ("accuracy", "Was right", True),
     ("confidence_before", "Said before", True),

@@ -110,7 +110,7 @@ class Side:
     abstentions: Sequence[Fields] = ()
 
 
-# Of the calibrator that the page is of, and of the one beside it.
+# Classes of the calibrator that the page is of, and of the one beside it.
 _CSS = ("after", "beside")
 
 

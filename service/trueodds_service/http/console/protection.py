@@ -69,7 +69,7 @@ class Protected:
 
 
 def _parts(url: str) -> SplitResult:
-    """Of what a browser sent; empty where it is no address at all."""
+    """The parts of what a browser sent; empty where it is no address at all."""
     try:
         return urlsplit(url)
     except ValueError:

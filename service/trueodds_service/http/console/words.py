@@ -39,7 +39,7 @@ def percent(share: float) -> str:
 
 
 def decimal(value: float, digits: int = 3) -> str:
-    """A number with so many decimals and a true minus sign."""
+    """A number with ``digits`` decimals and a true minus sign."""
     return f"{float(value) + 0.0:.{digits}f}".replace("-", "−")
 
 
@@ -59,7 +59,7 @@ def plural(number: float, noun: str) -> str:
 
 
 def rate(per_second: float) -> str:
-    """So many a second, to what one can tell apart."""
+    """A number a second, with as many digits as one can tell apart."""
     if per_second >= _WHOLE:
         return count(per_second)
     if not per_second:

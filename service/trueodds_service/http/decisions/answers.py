@@ -42,7 +42,7 @@ def ours(answer: Answer) -> dict[str, Any]:
 
 
 def _turn(answer: Answer) -> dict[str, Any]:
-    """Of a cascade: who answered, and what decided that."""
+    """Who answered in a cascade, and what decided that; empty without one."""
     if answer.turn is None:
         return {}
     decided = answer.turn.calibrator

@@ -73,10 +73,10 @@ def _parsed(model: type[Body], body: bytes) -> Body:
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)
     else:
-        # Of two, pydantic takes the last: a question, or an option, would be lost.
+        # Pydantic takes the last of two with one name: a question, or an option, would be lost.
         check_names(body)
         return request
-    # Of what may be a text or a list, the list's fault is told where it was a list.
+    # Where a text or a list may stand, the list's fault is told if it was a list.
     first = max(found, key=lambda each: (each["loc"][:1] == found[0]["loc"][:1], len(each["loc"])))
     if first["type"] == "json_invalid":
         raise not_json()

@@ -80,7 +80,7 @@ class Request(Strict):
             if answer is None and self.method == CASCADE:
                 raise InvalidInput(f"answers[{place}]", "is required: a threshold needs it")
             answers.append(-1 if answer is None else _index(question, answer, f"answers[{place}]"))
-        # Of decisions that were all drawn alike, one order would be learnt.
+        # If all decisions were drawn alike, one order would be learnt.
         seed = None if self.label_seed is None else self.label_seed + number
         decision = Decision(self.model, state, questions, system, label_seed=seed)
         return Recorded(decision, tuple(answers))

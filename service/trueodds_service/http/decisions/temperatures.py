@@ -63,7 +63,7 @@ class File(Table):
         """Raises InvalidInput."""
         common = self.by_options("file")
         found = {kind: dict(common) for kind in Kind}
-        # Of what is said of all, that of a predicate: it is answered yes or no.
+        # What is said of all holds for a predicate with two options: it is answered yes or no.
         found[Kind.PREDICATE] = _of_predicate(common)
         of_types: set[Kind] = set()
         for name, table in self.temperature_by_type.items():

@@ -11,7 +11,7 @@ from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.records import Damaged, Prior, Provenance, Scope, Selection
 
 METHOD_MESSAGES = {method: pb.Method.Value(f"METHOD_{method.name}") for method in Method}
-# Of records: a cascade's threshold is found by no method of calibration.
+# Methods as records have them: a cascade's threshold is found by no method of calibration.
 _RECORDED = {str(method): message for method, message in METHOD_MESSAGES.items()}
 _RECORDED[CASCADE] = pb.METHOD_CASCADE
 BIAS_MESSAGES = {

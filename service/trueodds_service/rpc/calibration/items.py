@@ -145,7 +145,7 @@ def _content_free(
 
 
 def _teacher_format(items: Sequence[pb.FitScore]) -> NDArray[np.float64] | None:
-    """Of all items or of none."""
+    """p(F | x) of the teacher, (n,); None where it is given for no item."""
     known = [item.HasField("teacher_format_probability") for item in items]
     if not any(known):
         return None
@@ -166,7 +166,7 @@ def _check_count(count: int, limits: Limits) -> None:
 
 
 def check_options(count: int, limits: Limits) -> None:
-    """Raises InvalidInput unless a row of scores may have so many options."""
+    """Raises InvalidInput unless a row of scores may have ``count`` options."""
     if not 2 <= count <= limits.max_options:  # noqa: PLR2004 (a choice needs two)
         raise InvalidInput("logprobs", f"has {count}; from 2 to {limits.max_options}")
 
@@ -193,9 +193,10 @@ def check_logprobs(values: Sequence[float], name: str, *, finite: bool = True) -
 
 
 def refuse_probabilities(rows: NDArray[np.float64], options: NDArray[np.int64], name: str) -> None:
-    """Raises InvalidInput at ``name`` where all rows, (n, k) of so many options, look like that.
+    """Raises InvalidInput at ``name`` where all rows look like probabilities.
 
-    The softmax of probabilities is flat whatever they are, and a temperature of it means nothing.
+    ``rows`` have shape (n, k), and ``options``, (n,), is how many of a row count. The softmax of
+    probabilities is flat whatever they are, and a temperature of it means nothing.
     """
     given = np.where(np.arange(rows.shape[1]) < options[:, np.newaxis], rows, 0)
     inside = ((given >= 0) & (given <= 1)).all()

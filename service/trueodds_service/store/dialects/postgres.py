@@ -30,7 +30,7 @@ _CONNECTING: Mapping[str, Any] = MappingProxyType(
     }
 )
 
-# Of this transaction alone, which a pooler lets through as well. A writer waits for its turn, and
+# Settings of one transaction, which a pooler lets through as well. A writer waits for its turn, and
 # one that has stopped in the middle of its own is ended: others wait for it. And where the
 # server would answer a commit before it is on the disk, this one's waits for it.
 _WRITE_SETTINGS = """

@@ -17,8 +17,8 @@ _STATE = b"C"
 
 
 def refusal_state(error: Any) -> str:
-    """Of the server to which psycopg's ``error`` says that no connection came about; "" where it
-    refuses nothing by now, or cannot be reached.
+    """With what state the server refuses, where psycopg's ``error`` says that no connection came
+    about; "" where it refuses nothing by now, or cannot be reached.
     """
     connection = getattr(error, "pgconn", None)
     if connection is None:
@@ -42,7 +42,7 @@ def _connected(host: str, port: int) -> socket.socket:
 
 
 def _state(answer: bytes) -> str:
-    """Of an ErrorResponse: fields behind a kind and a length, each with its letter first."""
+    """The state in an ErrorResponse: a kind, a length, and fields that begin with their letter."""
     if answer[:1] != b"E":
         return ""
     fields = answer[5:].split(b"\0")

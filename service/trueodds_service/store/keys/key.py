@@ -8,7 +8,7 @@ from trueodds_service.caller import Permission
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """Who holds the key of this ``id`` may do what ``permissions`` say, for ``tenant``.
+    """The holder of the key of this ``id`` may do what ``permissions`` say, for ``tenant``.
 
     ``name`` is what its operator calls it: of the keys of a tenant that are valid, one has it, or
     two while the older is being replaced.

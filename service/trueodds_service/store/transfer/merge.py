@@ -59,7 +59,7 @@ class _Step(NamedTuple):
 
 def _add_activations(session: Session, activations: Sequence[Activation]) -> int:
     clock = session.get_one(ClockRow, CLOCK_ID)
-    # Of each scope the sequences of its history's steps, here.
+    # The sequences, here, of the steps of each scope's history.
     sequences: dict[Scope, list[int]] = {}
     scopes: dict[Scope, ScopeRow] = {}
     steps = _histories(activations)
