@@ -102,3 +102,19 @@ def test_an_option_that_the_answer_did_not_have_is_refused(decide, post, urgent)
     told = [{"receipt": decide(urgent, "Now.")["receipt"], "option": 2}]
     [error] = post(RECORD, outcomes=told)["errors"]
     assert "an answer with 2 options" in error["error"]["message"]
+
+
+def test_decisions_that_turn_out_wrong_alert_of_their_calibrator(service, fitted, post, team):
+    calibrator = fitted(team, method="identity")
+    body = {"model": "aligned", "questions": [team], "receipts": True}
+    told = []
+    for number in range(100):
+        [answer] = post("/v1/decisions", **body, input=f"Order {number}.")["answers"]
+        chosen = answer["raw_probabilities"].index(max(answer["raw_probabilities"]))
+        told.append({"receipt": answer["receipt"], "option": (chosen + 1) % 3})
+    assert post(RECORD, outcomes=told)["recorded"] == 100
+    service.run(service.app._alerts.look())
+    asked = {"model": "models/aligned", "calibrator": calibrator}
+    alerts = post("/trueodds.v1.CalibrationService/ListAlerts", **asked)["alerts"]
+    assert "KIND_TOO_HIGH" in {each["test"] for each in alerts}
+    assert {each["scope"]["reading"] for each in alerts} == {"choice+decision-1"}
