@@ -14,6 +14,7 @@ from trueodds_service.config import (
     DecisionSettings,
     FakeSettings,
     Limits,
+    ModelDecisionSettings,
     ModelSettings,
     Observability,
     OutcomeSettings,
@@ -529,6 +530,7 @@ def test_the_production_configuration_has_every_setting_and_its_default():
         CertificateClient: content["clients"][0],
         CascadeSettings: content["cascades"][0],
         ModelSettings: {name: value for model in models for name, value in model.items()},
+        ModelDecisionSettings: models[1]["decisions"],
         VllmSettings: models[0]["engine"],
         Scaling: models[0]["engine"]["replicas"],
     }
@@ -536,6 +538,7 @@ def test_the_production_configuration_has_every_setting_and_its_default():
         assert given.keys() == kind.model_fields.keys(), kind.__name__
     assert Limits(**content["limits"]) == Limits()
     assert DecisionSettings(**content["decisions"]) == DecisionSettings()
+    assert ModelDecisionSettings(**models[1]["decisions"]) == ModelDecisionSettings()
     assert OutcomeSettings(**content["outcomes"]) == OutcomeSettings()
     assert AlertSettings(**{**content["alerts"], "webhook": None}) == AlertSettings()
     assert Observability(**content["observability"]) == Observability()

@@ -132,6 +132,7 @@ class App:
                 settings,
                 self._catalog,
                 self._calibrators,
+                self._outcomes,
                 json_methods(services),
                 gate,
                 certificates,
@@ -252,6 +253,11 @@ def _catalog(settings: Settings) -> Catalog:
             tokenizer_revision="",
             teacher=model.teacher,
             base=model.base,
+            min_option_mass=(
+                settings.decisions.min_option_mass
+                if model.decisions.min_option_mass is None
+                else model.decisions.min_option_mass
+            ),
         )
         for model in settings.models
     }

@@ -45,6 +45,7 @@ COMMANDS = {
     ("score",): "trueodds score demo-aligned -q",
     ("bulk",): "trueodds bulk demo-aligned questions.jsonl",
     ("fit",): "trueodds fit demo-aligned questions.jsonl",
+    ("fit-decisions",): "trueodds fit-decisions demo-aligned decisions.jsonl",
     ("evaluate",): "trueodds evaluate models/",
     ("report",): "trueodds report demo-aligned 0f3a",
     ("calibrators",): "rollback",

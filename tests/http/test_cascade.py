@@ -72,6 +72,31 @@ def test_a_decision_is_answered_by_who_may(served, http):
     assert decision.answers[0].choice == found[0]["choice"]
 
 
+def test_what_the_first_would_refuse_by_its_own_threshold_the_last_is_asked(start_service, weights):
+    own = {"weights": weights, "engine": {"backend": "fake"}}
+    strict = {"name": "strict", "decisions": {"min_option_mass": 1}, **own}
+    service = start_service(
+        http="127.0.0.1:0",
+        models=[strict, {"name": "usual", **own}],
+        decisions={"min_option_mass": 0},
+        cascades=[{"name": "both", "models": ["strict", "usual"]}],
+    )
+    with httpx.Client(base_url=service.url, timeout=60) as http:
+        unknown = [None] * len(MESSAGES)
+        assert _fit(http, unknown, model="strict", method="identity").status_code == 200
+        alone = {"model": "strict", "questions": [CHOICE], "min_option_mass": 0}
+        said = [http.post("/v1/decisions", json={**alone, "input": each}) for each in MESSAGES]
+        right = [each.json()["answers"][0]["choice"] for each in said]
+        fitted = _fit(http, right, model="both", method="cascade", target_risk=0.2)
+        assert fitted.json()["calibrators"][0]["active"]
+        asked = {"model": "both", "input": MESSAGES[0], "questions": [CHOICE]}
+        found = [
+            http.post("/v1/decisions", json=asked | least).json()["answers"][0]
+            for least in ({}, {"min_option_mass": 0})
+        ]
+    assert [each["answered_by"] for each in found] == ["models/usual", "models/strict"]
+
+
 def _other(answer):
     return next(
         each["value"] for each in answer["probabilities"] if each["value"] != answer["choice"]

@@ -1,9 +1,12 @@
 """``POST /v1/decisions`` as the ``openai`` package sends and reads it."""
 
+from dataclasses import replace
+
 import openai
 import pytest
 
 from trueodds.v1 import question_pb2
+from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.http.decisions import openai_body
 
 SPAM = {"type": "predicate", "name": "spam", "instructions": "The message is spam."}
@@ -283,11 +286,66 @@ def test_a_question_whose_labels_hold_next_to_nothing_is_refused_by_itself(clien
     assert [each.name for each in answers] == ["spam", "team"]
 
 
+def test_a_refusal_says_what_was_found_and_what_to_do(client):
+    [answer] = decide(client, SPAM).answers
+    [refused] = decide(client, SPAM, extra_body={"min_option_mass": 1}).answers
+    assert refused.reason == "LOW_OPTION_MASS"
+    assert (refused.label_mass, refused.min_option_mass) == (answer.label_mass, 1)
+    assert f"{answer.label_mass:.3g} of the probability" in refused.message
+    assert "say a lower min_option_mass" in refused.message
+
+
 def test_the_service_refuses_below_one_percent_unless_told(start_service):
     service = start_service(http="127.0.0.1:0")
     with openai.OpenAI(base_url=f"{service.url}/v1", api_key="none") as client:
         [answer] = decide(client, SPAM).answers
     assert (answer.type, answer.reason) == ("refusal", "LOW_OPTION_MASS")
+    assert answer.min_option_mass == 0.01
+
+
+def test_a_model_may_refuse_at_a_mass_of_its_own(start_service, weights):
+    """The request's goes before the model's, and the model's before the service's."""
+    own = {"weights": weights, "engine": {"backend": "fake"}}
+    models = [
+        {"name": "strict", "decisions": {"min_option_mass": 1}, **own},
+        {"name": "lenient", "decisions": {"min_option_mass": 0}, **own},
+        {"name": "usual", **own},
+    ]
+    service = start_service(http="127.0.0.1:0", models=models, decisions={"min_option_mass": 0.5})
+    with openai.OpenAI(base_url=f"{service.url}/v1", api_key="none") as client:
+
+        def asked(model, **more):
+            [answer] = decide(client, SPAM, model=model, extra_body=more).answers
+            return answer.type, getattr(answer, "min_option_mass", None)
+
+        assert asked("strict") == ("refusal", 1)
+        assert asked("lenient") == ("predicate", None)
+        assert asked("usual") == ("refusal", 0.5)
+        for model in ("strict", "lenient", "usual"):
+            assert asked(model, min_option_mass=0) == ("predicate", None)
+            assert asked(model, min_option_mass=0.75) == ("refusal", 0.75)
+
+
+class Remembering(FakeEngine):
+    """Has a token of each prompt in its cache."""
+
+    async def score(self, prompts, adapter=None):
+        outcomes = await super().score(prompts, adapter)
+        return [replace(each, cached_tokens=1) for each in outcomes]
+
+
+@pytest.mark.parametrize("order", ["as_asked", "cyclic"])
+def test_usage_is_what_the_engine_was_given_to_read(start_service, order):
+    engine = Remembering()
+    service = start_service(
+        http="127.0.0.1:0", engines={"aligned": engine}, decisions={"min_option_mass": 0}
+    )
+    with openai.OpenAI(base_url=f"{service.url}/v1", api_key="none") as client:
+        usage = decide(client, SPAM, TEAM, ANGER, extra_body={"order": order}).usage
+    # The other types have one order.
+    assert engine.usage.prompts == {"as_asked": 3, "cyclic": 1 + 3 + 1}[order]
+    assert usage.input_tokens == usage.total_tokens == engine.usage.prompt_tokens
+    assert usage.input_tokens_details.cached_tokens == engine.usage.prompts
 
 
 def test_averaged_over_the_orders_no_label_is_liked_better(client):

@@ -54,6 +54,24 @@ def test_one_temperature_is_for_every_type_and_number_of_options(post, decide):
     assert post(EXPORT) == {"format_version": 1, "temperature": 2.25}
 
 
+@pytest.mark.parametrize(
+    "file",
+    [
+        {"decision_temperature": 2.25},
+        {"decision_temperature": 2.25, "temperature": 2.25},
+        {"format_version": 1, "decision_temperature": 2.25},
+        {"decision_temperature": 2.25, "temperature_by_options": {"3": 2.25}},
+    ],
+)
+def test_a_checkpoints_decision_temperature_is_the_one_of_all(post, decide, file):
+    post(IMPORT, file=file, activate=True)
+    for answer in (*decide(2), *decide(5)):
+        assert answer.calibrated
+    found = [each.probability for each in decide(3)[0].probabilities]
+    assert found == pytest.approx(tempered(decide(3)[0].raw_probabilities, 2.25), abs=1e-9)
+    assert post(EXPORT)["temperature"] == 2.25
+
+
 def test_temperatures_by_the_number_of_options(post, decide):
     file = {"temperature_by_options": {"2": 3.0, "4": 1.5}}
     post(IMPORT, file=file, activate=True)
@@ -112,6 +130,31 @@ def test_a_type_goes_before_what_is_said_of_all(post):
         ({"temperature": "2"}, "file.temperature", "valid number"),
         ({"format_version": 2, "temperature": 1.0}, "file.format_version", "should be 1"),
         ({"temperature": 1.0, "bias": [1]}, "file.bias", "no field here"),
+        (
+            {"decision_temperature": 0},
+            "file.decision_temperature",
+            "greater than or equal to 0.001",
+        ),
+        (
+            {"decision_temperature": 2.0, "temperature": 1.0},
+            "file.decision_temperature",
+            "leave one of them out",
+        ),
+        (
+            {"decision_temperature": 2.0, "temperature_by_options": {"2": 1.0}},
+            "file.decision_temperature",
+            "leave one of them out",
+        ),
+        (
+            {"decision_temperature": 2.0, "temperature_by_type": {"score": {"temperature": 1.0}}},
+            "file.decision_temperature",
+            "leave one of them out",
+        ),
+        (
+            {"temperature_by_type": {"choice": {"decision_temperature": 2.0}}},
+            "file.temperature_by_type.choice.decision_temperature",
+            "no field here",
+        ),
         ({"temperature_by_options": {"1": 2.0}}, "file.temperature_by_options", "from 2 to 255"),
         ({"temperature_by_options": {"02": 2.0}}, "file.temperature_by_options", "from 2 to 255"),
         (

@@ -1,10 +1,12 @@
 """Decisions on the real engine, over HTTP, and the same prompts over gRPC."""
 
 import grpc
+import httpx
 import numpy as np
 import openai
 import pytest
 
+from trueodds import Client
 from trueodds.v1 import question_pb2, reading_pb2, scoring_pb2, scoring_pb2_grpc
 from trueodds_demo.service import ALIGNED
 
@@ -82,3 +84,54 @@ def test_255_choices_are_read_exactly(server: str, http_url: str) -> None:
     weights = np.exp(logprobs(server, prompt, answer.labels))
     assert answer.raw_probabilities == pytest.approx(weights / weights.sum(), abs=TOLERANCE)
     assert answer.label_mass == pytest.approx(weights.sum(), rel=1e-3)
+
+
+def test_several_orders_are_told_as_what_they_are_to_read(http_url: str) -> None:
+    """Two options have two orders: each is the prompt of the question that is asked so."""
+    choice = QUESTIONS[1]
+    turned = {**choice, "choices": choice["choices"][::-1]}
+    with openai.OpenAI(base_url=f"{http_url}/v1", api_key="none") as client:
+        asked, other, both = (
+            client.decisions.create(
+                model=ALIGNED,
+                input=" ".join([STATE] * 4),
+                questions=[question],
+                extra_body={"min_option_mass": 0, "order": order},
+            ).usage
+            for question, order in (
+                (choice, "as_asked"),
+                (turned, "as_asked"),
+                (choice, "cyclic"),
+            )
+        )
+    assert both.input_tokens == asked.input_tokens + other.input_tokens
+    # Both were asked just before.
+    assert 0 < both.input_tokens_details.cached_tokens < both.input_tokens
+
+
+def test_outcomes_of_decisions_tell_of_the_calibrator_that_answered(
+    client: Client, http_url: str
+) -> None:
+    question = {**QUESTIONS[0], "name": "watched"}
+    states = [f"The plot was clumsy in {number} of its scenes." for number in range(20)]
+    with httpx.Client(base_url=http_url, timeout=60) as http:
+        decisions = [{"input": state, "questions": [question]} for state in states]
+        body = {"model": ALIGNED, "method": "identity", "activate": True, "decisions": decisions}
+        fitted = http.post("/v1/decisions/calibrators", json=body).raise_for_status().json()
+        [calibrator] = fitted["calibrators"]
+        asked = {"model": ALIGNED, "questions": [question], "receipts": True, "min_option_mass": 0}
+        answers = [
+            http.post("/v1/decisions", json={**asked, "input": state}).raise_for_status().json()
+            for state in states
+        ]
+        answers = [each["answers"][0] for each in answers]
+        assert {each["calibrator"] for each in answers} == {calibrator["name"]}
+        told = [{"receipt": each["receipt"], "option": 0} for each in answers]
+        path = "/trueodds.v1.CalibrationService/RecordOutcomes"
+        recorded = http.post(path, json={"outcomes": told}).raise_for_status().json()
+    assert (recorded["recorded"], recorded["errors"]) == (len(states), [])
+    drift = client.drift(calibrator["name"])
+    assert drift.outcomes == len(states)
+    assert drift.since_first is not None
+    right = [each["probability"] >= 0.5 for each in answers]
+    assert drift.since_first.after.metrics["accuracy"].value == pytest.approx(sum(right) / 20)

@@ -155,13 +155,16 @@ def test_cyclic_averages_every_order(service, question):
     answer = service.score(asked, reading=reading_pb2.Reading(order_correction=CYCLIC))
     orders = [list(permutation.options) for permutation in answer.permutations]
     assert orders == [[(place + shift) % 4 for place in range(4)] for shift in range(4)]
-    mean = np.zeros(4)
+    mean, tokens = np.zeros(4), 0
     for order in orders:
         turned = question_pb2.Question(
             text=asked.text, options=[asked.options[option] for option in order]
         )
-        mean[order] += np.array(probabilities(service.score(turned))) / 4
+        one = service.score(turned)
+        mean[order] += np.array(probabilities(one)) / 4
+        tokens += one.prompt_tokens
     assert probabilities(answer) == pytest.approx(mean)
+    assert answer.prompt_tokens == tokens
     plain = service.score(asked)
     assert [o.logprob for o in answer.options] == [o.logprob for o in plain.options]
 

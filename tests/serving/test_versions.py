@@ -6,7 +6,7 @@ import shutil
 import pytest
 from ray import serve
 
-from trueodds_service.config import ModelSettings, Settings
+from trueodds_service.config import ModelDecisionSettings, ModelSettings, Settings
 from trueodds_service.serving.versions import of_engine, of_gateway, versioned
 
 
@@ -46,8 +46,10 @@ def test_an_engine_is_another_one_by_its_settings_files_and_adapters(model, fold
     assert of_engine(model, [adapter]) == versions[-1]
 
 
-def test_how_many_there_are_and_who_is_taught_changes_no_engine(model):
-    other = changed(model, replicas={"min": 2, "max": 3}).model_copy(update={"teacher": "base"})
+def test_what_an_engine_does_not_know_changes_none(model):
+    """How many there are, who is taught, and when an answer is refused."""
+    own = {"teacher": "base", "decisions": ModelDecisionSettings(min_option_mass=0.5)}
+    other = changed(model, replicas={"min": 2, "max": 3}).model_copy(update=own)
     assert of_engine(other, []) == of_engine(model, [])
 
 

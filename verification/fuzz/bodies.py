@@ -111,6 +111,7 @@ def _ours(draw: Draw) -> dict[str, Any]:
         "min_confidence": draw(st.sampled_from([0, 0.5, 1])),
         "order": draw(st.sampled_from(["as_asked", "cyclic"])),
         "label_seed": draw(st.sampled_from([None, 0, 7])),
+        "receipts": draw(st.booleans()),
     }
     return {name: value for name, value in drawn.items() if draw(st.booleans())}
 

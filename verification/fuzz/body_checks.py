@@ -123,6 +123,7 @@ def _of_answer(answer: Any, body: dict[str, Any]) -> Iterator[str]:
         "expected level": "score" not in answer
         or math.isclose(answer["score"], sum(n * each for n, each in enumerate(after))),
         "labels": len({*answer["labels"]}) == len(after),
+        "receipt": bool(answer["receipt"]) == body.get("receipts", False),
     }
     yield from (f"an answer's {fact} is wrong" for fact, holds in facts.items() if not holds)
 

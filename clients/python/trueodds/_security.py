@@ -18,10 +18,14 @@ _WORDS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no"
 
 @dataclass(frozen=True, slots=True)
 class Security:
-    """``credentials`` are None in the clear; ``metadata`` travels with each call."""
+    """``credentials`` are None in the clear; ``metadata`` travels with each call.
+
+    ``context`` is what ``credentials`` are to gRPC to others. It trusts the CAs that are named.
+    """
 
     credentials: grpc.ChannelCredentials | None = field(default=None, repr=False)
     metadata: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    context: ssl.SSLContext | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, given: ConnectionOptions, address: str) -> Self:
@@ -37,11 +41,17 @@ class Security:
         if api_key and not (has_tls or is_loopback(address) or told["plaintext_key"]):
             raise InvalidRequest(
                 f"the API key would travel in the clear to {address}: use TLS (--tls, "
-                "TRUEODDS_TLS), or say plaintext_key (--plaintext-key) where nobody can listen",
+                "TRUEODDS_TLS, https), or say plaintext_key (--plaintext-key) where nobody can "
+                "listen",
                 field="api_key",
             )
-        credentials = _credentials(ca, cert, cert_key) if has_tls else None
-        return cls(credentials, _metadata(api_key))
+        if not has_tls:
+            return cls(metadata=_metadata(api_key))
+        context = _context(ca, cert, cert_key)
+        credentials = grpc.ssl_channel_credentials(
+            *(None if path is None else path.read_bytes() for path in (ca, cert_key, cert))
+        )
+        return cls(credentials, _metadata(api_key), context)
 
 
 def _file(given: FilePath | None, variable: str) -> Path | None:
@@ -60,28 +70,24 @@ def _has_tls(given: bool | None, needed_by: Sequence[Path]) -> bool:
     return given
 
 
-def _credentials(
-    ca: Path | None, cert: Path | None, cert_key: Path | None
-) -> grpc.ChannelCredentials:
-    """Files that gRPC would only log are told by name."""
+def _context(ca: Path | None, cert: Path | None, cert_key: Path | None) -> ssl.SSLContext:
+    """What these files make. Those that gRPC would only log are told by name."""
     if (cert is None) != (cert_key is None):
         missing = "cert_key" if cert_key is None else "cert"
         raise InvalidRequest("cert and cert_key go together", field=missing)
-    trial = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if ca is not None:
         try:
-            trial.load_verify_locations(ca)
+            context.load_verify_locations(ca)
         except OSError as error:
             raise _unusable("ca", ca, "holds no PEM certificate", error) from None
     if cert is not None and cert_key is not None:
         try:
-            trial.load_cert_chain(cert, cert_key, password="")
+            context.load_cert_chain(cert, cert_key, password="")
         except OSError as error:
             fault = f"and {cert_key} are no PEM certificate and its key without a passphrase"
             raise _unusable("cert", cert, fault, error) from None
-    return grpc.ssl_channel_credentials(
-        *(None if path is None else path.read_bytes() for path in (ca, cert_key, cert))
-    )
+    return context
 
 
 def _unusable(name: str, path: Path, fault: str, error: OSError) -> InvalidRequest:

@@ -21,7 +21,8 @@ TrueoddsError
 What is wrong with a ``Question`` before it travels is a TypeError or ValueError.
 """
 
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
@@ -127,6 +128,19 @@ _KINDS: dict[grpc.StatusCode, type[TrueoddsError]] = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: Unavailable,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
 }
+_OF_HTTP = {
+    400: grpc.StatusCode.INVALID_ARGUMENT,
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    403: grpc.StatusCode.PERMISSION_DENIED,
+    404: grpc.StatusCode.NOT_FOUND,
+    408: grpc.StatusCode.INVALID_ARGUMENT,
+    413: grpc.StatusCode.INVALID_ARGUMENT,
+    415: grpc.StatusCode.INVALID_ARGUMENT,
+    429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    501: grpc.StatusCode.UNIMPLEMENTED,
+    503: grpc.StatusCode.UNAVAILABLE,
+    504: grpc.StatusCode.DEADLINE_EXCEEDED,
+}
 _BY_REASON: dict[str, type[TrueoddsError]] = {
     "MODEL_STARTING": Starting,
     "TOO_MANY_REQUESTS": Overloaded,
@@ -184,13 +198,26 @@ def from_status(
     if index is not None and field.startswith(f"{within}["):
         moved = f"{within}[{index}]{field.partition(']')[2]}"
         message, field = message.replace(field, moved, 1), moved
-    kind = _KINDS.get(_BY_NUMBER.get(status.code, grpc.StatusCode.UNKNOWN), ServiceFailed)
-    # A reason tells more than its status, and never other than that.
-    finer = _BY_REASON.get(info.reason, kind)
-    finest = finer if issubclass(finer, kind) else kind
-    if finest is ServiceFailed and told.request_id:
+    kind = _finest(_BY_NUMBER.get(status.code, grpc.StatusCode.UNKNOWN), info.reason)
+    if kind is ServiceFailed and told.request_id:
         message = f"{message} (request {told.request_id})"  # for who asks its operator
-    return finest(message, reason=info.reason, field=field, request_id=told.request_id)
+    return kind(message, reason=info.reason, field=field, request_id=told.request_id)
+
+
+def from_http(status: int, error: Mapping[str, Any]) -> TrueoddsError:
+    """The error of a path of decisions: its HTTP status, and OpenAI's object."""
+    field, reason = str(error.get("param") or ""), str(error.get("code") or "")
+    code = _OF_HTTP.get(status, grpc.StatusCode.UNKNOWN)
+    if code is grpc.StatusCode.INVALID_ARGUMENT and not field:
+        code = grpc.StatusCode.FAILED_PRECONDITION  # HTTP has one status for both
+    return _finest(code, reason)(str(error.get("message", "")), reason=reason, field=field)
+
+
+def _finest(code: grpc.StatusCode, reason: str) -> type[TrueoddsError]:
+    """A reason tells more than its status, and never other than that."""
+    kind = _KINDS.get(code, ServiceFailed)
+    finer = _BY_REASON.get(reason, kind)
+    return finer if issubclass(finer, kind) else kind
 
 
 def counted_from(error: TrueoddsError, first: int) -> TrueoddsError:

@@ -335,6 +335,8 @@ class Answer:
     may have become active meanwhile. ``receipt`` is what ``record_outcomes`` needs of the answer,
     where it was asked for.
 
+    ``prompt_tokens`` are those of the question's prompts, in every order that it was asked in.
+
     In a cascade, ``answered_by`` is the model whose answer this is, and all else that is told is
     that model's but for ``prompt_tokens``, which are those of all models that were asked.
     ``cascade_calibrator`` names the one whose threshold decided; where none held, it is None and

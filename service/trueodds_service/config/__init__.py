@@ -5,6 +5,7 @@ from trueodds_service.config.engines import FakeSettings, Scaling, VllmSettings
 from trueodds_service.config.flows import (
     AlertSettings,
     DecisionSettings,
+    ModelDecisionSettings,
     OutcomeSettings,
     ProposalSettings,
     Webhook,
@@ -23,6 +24,7 @@ __all__ = [
     "DecisionSettings",
     "FakeSettings",
     "Limits",
+    "ModelDecisionSettings",
     "ModelSettings",
     "Observability",
     "OutcomeSettings",

@@ -69,7 +69,14 @@ class AlertSettings(Section):
 
 
 class DecisionSettings(Section):
-    """What holds for decisions where a request does not say."""
+    """What holds for decisions where neither a request nor the model's own settings say."""
 
     min_option_mass: float = Field(default=0.01, ge=0, le=1)
     """A question is refused whose labels hold less of the probability of what follows."""
+
+
+class ModelDecisionSettings(Section):
+    """What holds for the decisions of one model where a request does not say."""
+
+    min_option_mass: float | None = Field(default=None, ge=0, le=1)
+    """As that of all models; left out, that holds."""

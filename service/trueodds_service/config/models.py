@@ -7,6 +7,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from trueodds_service.config.engines import FakeSettings, VllmSettings
+from trueodds_service.config.flows import ModelDecisionSettings
 from trueodds_service.config.section import Section
 
 MODEL_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
@@ -26,6 +27,8 @@ class ModelSettings(Section):
     """The model that the adapter is for, by name; they share an engine."""
     teacher: str | None = None
     """The pre-trained counterpart, by name: the teacher of method TEACHER_KL."""
+    decisions: ModelDecisionSettings = ModelDecisionSettings()
+    """What holds for its decisions, in the place of the service's ``decisions``."""
     engine: Annotated[VllmSettings | FakeSettings, Field(discriminator="backend")] = VllmSettings()
     """vLLM unless ``backend`` says otherwise."""
 

@@ -67,7 +67,7 @@ class _InTurn:
             place: turn for place, turn in enumerate(turns) if isinstance(turn, ServiceError)
         }
         results = []
-        passed_on: dict[int, int] = {}
+        passed_on: dict[int, Answer] = {}
         if asked := [place for place, turn in enumerate(turns) if _asks_first(turn)]:
             # The threshold holds only where the first model's own calibrator answers.
             part = replace(self.query, require_calibrated=True)
@@ -78,7 +78,7 @@ class _InTurn:
                 if _stands(outcome, turns[place]):
                     outcomes[place] = outcome
                 elif isinstance(outcome, Answer):
-                    passed_on[place] = outcome.prompt_tokens
+                    passed_on[place] = outcome
         if left := [place for place in range(len(turns)) if place not in outcomes]:
             with metering.going_on() if asked else nullcontext():
                 last = await self._ask(self.cascade.last, self.query, questions, left)
@@ -87,7 +87,7 @@ class _InTurn:
         return ScoreResult(
             asked={name: asked for each in results for name, asked in each.asked.items()},
             outcomes=[
-                _told(outcomes[place], turn, passed_on.get(place, 0))
+                _told(outcomes[place], turn, passed_on.get(place))
                 for place, turn in enumerate(turns)
             ],
             # One was asked after the other.
@@ -185,9 +185,16 @@ def _stands(said: Answer | ServiceError, turn: Turn | ServiceError) -> bool:
 
 
 def _told(
-    outcome: Answer | ServiceError, turn: Turn | ServiceError, tokens_before: int
+    outcome: Answer | ServiceError, turn: Turn | ServiceError, first: Answer | None
 ) -> Answer | ServiceError:
-    """The outcome with whose turn it was, and with the tokens of whoever passed it on."""
+    """The outcome with whose turn it was, and with the tokens of the first's, who passed it on."""
     if isinstance(outcome, ServiceError) or isinstance(turn, ServiceError):
         return outcome
-    return replace(outcome, turn=turn, prompt_tokens=tokens_before + outcome.prompt_tokens)
+    if first is None:
+        return replace(outcome, turn=turn)
+    return replace(
+        outcome,
+        turn=turn,
+        prompt_tokens=first.prompt_tokens + outcome.prompt_tokens,
+        cached_tokens=first.cached_tokens + outcome.cached_tokens,
+    )

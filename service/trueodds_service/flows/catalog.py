@@ -48,7 +48,8 @@ class State(Enum):
 class ModelEntry:
     """A model of the configuration. ``served`` is None while it does not answer.
 
-    ``base`` is the model over whose weights an adapter runs.
+    ``base`` is the model over whose weights an adapter runs. ``min_option_mass`` is what the
+    options of its decisions have to hold, where a request does not say.
     """
 
     name: str
@@ -56,6 +57,7 @@ class ModelEntry:
     tokenizer_revision: str
     teacher: str | None
     base: str | None = None
+    min_option_mass: float = 0.0
     served: ServedModel | None = None
     # Why it does not answer, while it does not.
     _absence: State = State.STARTING

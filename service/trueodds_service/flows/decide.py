@@ -40,7 +40,8 @@ class Decision:
 
     ``cyclic`` asks choices in every cyclic order of their options, and averages. ``label_seed``
     gives each choice's options the labels in an order by chance, the same for the same seed and
-    place. The others are as a ``ScoreQuery`` has them.
+    place. The others are as a ``ScoreQuery`` has them; without a ``min_option_mass`` each model's
+    own holds.
     """
 
     model: str
@@ -49,7 +50,7 @@ class Decision:
     system: str = ""
     cyclic: bool = False
     label_seed: int | None = None
-    min_option_mass: float = 0.0
+    min_option_mass: float | None = None
     min_confidence: float = 0.0
     require_calibrated: bool = False
     answer_sets: Mapping[str, SetRule] = field(default_factory=dict)

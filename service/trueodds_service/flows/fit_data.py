@@ -95,7 +95,7 @@ class Said:
     """Option scores, (n, k), and how likely the model answers in the format, (n,).
 
     ``options``, (n,), are how many each item has: from there on its scores are -inf.
-    ``prompt_tokens`` are those of each item's prompt, (n,).
+    ``prompt_tokens`` are those of each item's prompts, in all of its orders, (n,).
     """
 
     scores: NDArray[np.float64]
@@ -121,7 +121,7 @@ async def ask(asked: Sequence[Asked]) -> AsyncIterator[Progress | list[Said]]:
             yield Progress(done + len(reads), total)
         done += len(reads)
         formats = [one.as_asked.format_probability for one in reads]
-        tokens = [one.as_asked.prepared.prompt.length for one in reads]
+        tokens = [one.prompt_tokens for one in reads]
         rows = score_rows([one.scores for one in reads])
         said.append(Said(*rows, np.array(formats), np.array(tokens, dtype=np.int64)))
     yield said

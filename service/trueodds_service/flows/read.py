@@ -108,12 +108,16 @@ class Read:
     ``as_asked`` is what was read in the question's own order. ``scores``, shape (k,), are what
     the answer distribution is the softmax of: the order's correction is in them.
     ``orders`` are those that were averaged, ``prior`` is what was divided out; empty without.
+    ``prompt_tokens`` are those of its prompts in all orders that it was asked in, of which the
+    engine had ``cached_tokens`` in its cache.
     """
 
     question: Question
     key: str
     as_asked: OptionReads
     scores: NDArray[np.float64]
+    prompt_tokens: int
+    cached_tokens: int
     orders: tuple[Order, ...] = ()
     prior: tuple[float, ...] = ()
 
@@ -381,7 +385,18 @@ def _corrected(
                 outcomes.append(_no_prior(reading, len(question.options)))
                 continue
             scores = without_prior(scores, prior)
-        outcomes.append(Read(question, reading.key(question), as_asked, scores, orders, prior))
+        outcomes.append(
+            Read(
+                question=question,
+                key=reading.key(question),
+                as_asked=as_asked,
+                scores=scores,
+                prompt_tokens=sum(each.prepared.prompt.length for each in by_order.values()),
+                cached_tokens=sum(each.engine.cached_tokens for each in by_order.values()),
+                orders=orders,
+                prior=prior,
+            )
+        )
     return outcomes
 
 

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from trueodds_service.flows.score import Answer
 from trueodds_service.store.outcomes import Outcome
 from trueodds_service.store.records import Scope
 
@@ -29,6 +30,14 @@ FLOAT = np.dtype("<f4")
 
 class BadReceipt(ValueError):
     """It is none of this service's, or not as it came."""
+
+
+def receipt_of(key: bytes, answer: Answer) -> bytes:
+    """A new receipt of an answer, given now."""
+    calibrator = "" if answer.calibrator is None else answer.calibrator.id
+    return seal_receipt(
+        key, answer.scope, calibrator, answer.choice, answer.probabilities, answer.calibrated
+    )
 
 
 def seal_receipt(

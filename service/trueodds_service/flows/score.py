@@ -36,8 +36,9 @@ class ScoreQuery:
     """Questions of one task for one model. ``calibrator`` is an id; None for the active one.
 
     ``tasks``, one a question where there are any, go before ``task``.
-    An answer abstains where the options hold less than ``min_option_mass``, or where the
-    calibrated confidence is below ``min_confidence``. ``answer_sets`` are rules by the id of the
+    An answer abstains where the options hold less than ``min_option_mass``, None for what the
+    model that is asked has for decisions, or where the calibrated confidence is below
+    ``min_confidence``. ``answer_sets`` are rules by the id of the
     calibrator whose threshold each has; an answer of another calibrator has no set.
     With ``require_calibrated`` a question that no calibrator applies to is refused; so it is
     with ``min_confidence``, a threshold that raw confidences are not to be held against.
@@ -49,7 +50,7 @@ class ScoreQuery:
     shots: tuple[Shot, ...]
     calibrator: str | None
     questions: tuple[Question, ...]
-    min_option_mass: float = 0.0
+    min_option_mass: float | None = 0.0
     min_confidence: float = 0.0
     require_calibrated: bool = False
     answer_sets: Mapping[str, SetRule] = dataclasses.field(default_factory=dict)
@@ -60,6 +61,10 @@ class ScoreQuery:
     def task_of(self, place: int) -> str:
         """The task of the question at a place."""
         return self.tasks[place] if self.tasks else self.task
+
+    def least_mass(self, model: ModelEntry) -> float:
+        """What the options of a model's answers have to hold."""
+        return model.min_option_mass if self.min_option_mass is None else self.min_option_mass
 
     @property
     def needs_calibrator(self) -> bool:
@@ -86,7 +91,9 @@ class Answer:
     ``entropy`` is that of ``probabilities``, in nats. ``read`` holds what they were made of.
     ``answer_set`` are the options of the set that was asked for, the likeliest first.
     ``raw_because`` says why there is no calibrator, where there is none. ``prompt_tokens`` are
-    those of the prompts of all models that were asked; ``turn`` is how a cascade came to it.
+    those of all prompts: in each order that was asked, and of all models. The engines had
+    ``cached_tokens`` of them in their caches. ``min_option_mass`` is what the options had to hold;
+    ``turn`` is how a cascade came to it.
     """
 
     read: Read
@@ -95,13 +102,20 @@ class Answer:
     choice: int
     entropy: float
     option_mass: float
+    min_option_mass: float
     abstained: bool
     scope: Scope
     calibrator: Calibrator | None
     prompt_tokens: int
+    cached_tokens: int
     answer_set: tuple[int, ...] = ()
     raw_because: str = ""
     turn: Turn | None = None
+
+    @property
+    def has_too_little_mass(self) -> bool:
+        """Whether its options hold less than they had to."""
+        return self.option_mass < self.min_option_mass
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +230,8 @@ def _outcomes(
             answers = [calibrator] * len(placed)
         else:
             group = [each for _, each in placed]
-            answers = _scope_answers(group, scope, calibrator, calibrators, query)
+            least_mass = query.least_mass(model)
+            answers = _scope_answers(group, scope, calibrator, calibrators, query, least_mass)
         for (place, _), answer in zip(placed, answers, strict=True):
             outcomes[place] = answer
     return [outcome for outcome in outcomes if outcome is not None]
@@ -228,14 +243,16 @@ def _scope_answers(
     calibrator: Calibrator | None,
     calibrators: Calibrators,
     query: ScoreQuery,
+    least_mass: float,
 ) -> Sequence[Answer | ServiceError]:
     """The answers to questions of one scope, or why there is none."""
     if calibrator is None:
-        return _answers(group, scope, None, None, query, calibrators.raw_because(scope))
+        raw_because = calibrators.raw_because(scope)
+        return _answers(group, scope, None, None, query, least_mass, raw_because)
     applied = calibrators.applied(calibrator)
     if isinstance(applied, ServiceError):
         return [applied] * len(group)
-    return _answers(group, scope, calibrator, applied, query)
+    return _answers(group, scope, calibrator, applied, query, least_mass)
 
 
 def out_of_scope(calibrator: Calibrator, scope: Scope) -> NotReady | None:
@@ -253,6 +270,7 @@ def _answers(
     calibrator: Calibrator | None,
     applied: Applied | None,
     query: ScoreQuery,
+    least_mass: float,
     raw_because: str = "",
 ) -> Sequence[Answer]:
     """The answers to questions of one scope, with k options each, as one (n, k) array."""
@@ -271,13 +289,15 @@ def _answers(
             choice=choices[row],
             entropy=float(entropies[row]),
             option_mass=masses[row],
+            min_option_mass=least_mass,
             abstained=bool(
-                masses[row] < query.min_option_mass
+                masses[row] < least_mass
                 or found.calibrated[row, choices[row]] < query.min_confidence
             ),
             scope=scope,
             calibrator=calibrator,
-            prompt_tokens=each.as_asked.prepared.prompt.length,
+            prompt_tokens=each.prompt_tokens,
+            cached_tokens=each.cached_tokens,
             answer_set=sets[row],
             raw_because=raw_because,
         )

@@ -7,6 +7,7 @@ from trueodds_service.edge.gate import Gate
 from trueodds_service.edge.tls import Certificates
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog
+from trueodds_service.flows.outcomes import Outcomes
 from trueodds_service.http.console.site import console_routes
 from trueodds_service.http.contract import contract_routes
 from trueodds_service.http.decisions.routes import Decisions
@@ -21,6 +22,7 @@ def http_server(
     settings: Settings,
     catalog: Catalog,
     calibrators: Calibrators,
+    outcomes: Outcomes,
     methods: list[JsonMethod],
     gate: Gate,
     certificates: Certificates | None,
@@ -34,7 +36,7 @@ def http_server(
         *health_routes(catalog),
         *contract_routes(methods, door),
         openapi_route(methods),
-        *Decisions(settings, catalog, calibrators).routes(door),
+        *Decisions(settings, catalog, calibrators, outcomes).routes(door),
         *console_routes(methods, calibrators, gate, metrics, is_loopback=own_only),
     ]
     return HttpServer(settings, routes, certificates)

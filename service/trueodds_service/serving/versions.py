@@ -11,8 +11,9 @@ from ray import serve
 from trueodds_service.config import ModelSettings, Settings
 from trueodds_service.revision.identity import Identity
 
-# An engine does not know how many replicas of it there are, nor what it is compared with.
-_NOT_OF_ENGINE: dict[str, Any] = {"teacher": True, "engine": {"replicas"}}
+# An engine does not know how many replicas of it there are, what it is compared with, nor when its
+# answers are refused.
+_NOT_OF_ENGINE: dict[str, Any] = {"teacher": True, "decisions": True, "engine": {"replicas"}}
 
 
 def versioned(deployment: serve.Deployment, version: str) -> serve.Deployment:

@@ -56,6 +56,31 @@ def rows_of(path):
     return parquet.read_table(path).to_pylist()
 
 
+def test_a_row_may_have_a_receipt_by_which_its_outcome_is_told(
+    run_bulk, command, service, write, output
+):
+    asked = ["--receipts", "-o", output]
+    bad = {"id": "bad", "question": "Is it?"}
+    result = run_bulk(write(row(1), bad, row(2)), *asked)
+    assert result.exit_code == BAD_ROWS, result.stderr
+    receipts = [each["receipt"] for each in rows_of(output)]
+    assert receipts[1] is None, "what has no answer"
+    outcomes = [{"receipt": each, "answer": 0} for each in receipts if each]
+    told = command(
+        "outcomes", write(*outcomes, name="outcomes.jsonl"), "--server", service.app.address
+    )
+    assert told.stdout == "2 new, 0 corrected, 0 known already\n"
+
+
+def test_without_being_asked_for_there_are_no_receipts(run_bulk, write, output):
+    questions = write(row(1))
+    assert run_bulk(questions, "-o", output).exit_code == 0
+    assert [each["receipt"] for each in rows_of(output)] == [None]
+    again = run_bulk(questions, "--receipts", "-o", output)
+    assert again.exit_code == 1
+    assert "is of a run with other settings (settings: " in again.stderr
+
+
 def parts_of(output):
     return output.with_name(f"{output.name}.parts")
 

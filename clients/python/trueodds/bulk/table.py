@@ -1,5 +1,6 @@
 """The columns of the output, and the rows of a part as an Arrow table."""
 
+from base64 import b64encode
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
@@ -39,6 +40,7 @@ SCHEMA = pa.schema(
         pa.field("calibration_stale", pa.bool_()),
         pa.field("prompt_tokens", pa.int32()),
         pa.field("answered_by", pa.string()),
+        pa.field("receipt", pa.string()),
         pa.field("answer", pa.int32()),
         pa.field("correct", pa.bool_()),
         pa.field("answer_error", pa.string()),
@@ -118,5 +120,7 @@ def _answer(item: Item, answer: scoring_pb2.Answer) -> dict[str, Any]:
         "calibration_stale": answer.calibration_stale,
         "prompt_tokens": answer.prompt_tokens,
         "answered_by": answer.answered_by or None,
+        # In base64, as `trueodds outcomes` takes it.
+        "receipt": b64encode(answer.receipt).decode() or None,
         "correct": None if item.answer is None else answer.choice == item.answer,
     }

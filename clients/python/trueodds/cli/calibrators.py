@@ -25,7 +25,7 @@ from trueodds.cli.files import STDIN, FileOptions, examples, file_options, label
 from trueodds.cli.options import reading_options
 from trueodds.cli.server import Target, asks_server
 from trueodds.cli.tables import calibrator_table, calibrators_table, temperature_text
-from trueodds.types import BiasCorrection, Format, Method, Reading
+from trueodds.types import BiasCorrection, Calibrator, Format, Method, Reading
 
 calibrators_app = typer.Typer(
     help="List, show, activate, roll back, delete, export and import calibrators.",
@@ -114,7 +114,8 @@ def fit(
 
     teacher_kl, agreement_kl and teacher_pooled need a handful of questions, constant and identity
     only --options or --any-options, the other methods questions with answers. cascade is for a
-    cascade, and needs --target-risk. `trueodds score --help` shows a line of the file.
+    cascade, and needs --target-risk. `trueodds score --help` shows a line of the file. Recorded
+    decisions are for `trueodds fit-decisions`.
 
     Example: trueodds fit demo-aligned questions.jsonl --task reviews --activate
     """
@@ -156,6 +157,16 @@ def fit(
         out.print(calibrator_table(calibrator))
         say("a dry run: nothing is stored")
         return
+    tell_fitted(calibrator)
+    if activate and not calibrator.active:
+        say(
+            f"not activated: {calibrator.degenerate}; --force activates it all the same",
+        )
+        raise typer.Exit(1)
+
+
+def tell_fitted(calibrator: Calibrator, what: str = "") -> None:
+    """Prints a new calibrator's name, and says beside it what it is; ``what`` is what it is for."""
     state = "active" if calibrator.active else "not active; see trueodds calibrators activate"
     fitted = calibrator.method.value
     if calibrator.temperature is not None:
@@ -164,15 +175,10 @@ def fit(
         (least,) = calibrator.parameters["min_confidence"]
         share = calibrator.metrics["coverage"]
         fitted += f": {share:.0%} of the questions, from a confidence of {least:.3g} on"
-    say(f"{fitted}, {state}")
+    say(f"{what}{fitted}, {state}")
     if calibrator.fallback:
         say(calibrator.fallback)
     typer.echo(calibrator.name)
-    if activate and not calibrator.active:
-        say(
-            f"not activated: {calibrator.degenerate}; --force activates it all the same",
-        )
-        raise typer.Exit(1)
 
 
 @calibrators_app.command("list")

@@ -16,6 +16,7 @@ from rich.text import Text
 from trueodds._channel import TIMEOUT
 from trueodds._convert.calibrators import calibrator_parts
 from trueodds._convert.models import model_name
+from trueodds._http import HttpDoor
 from trueodds.cli.server import Target
 from trueodds.client import Client
 from trueodds.errors import TrueoddsError
@@ -115,16 +116,32 @@ def connected(
     """
     # What gRPC would print beside it, with its own words for each handshake.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    with (
+        _in_words(),
+        _stopped_by_sigterm(),
+        Client(
+            server.address, timeout=timeout, connections=connections, **server.options
+        ) as client,
+    ):
+        if wait:
+            client.wait_until_ready(timeout=wait, model=model)
+        yield client
+
+
+@contextmanager
+def at_http_door(server: Target, *, wait: float, model: str) -> Iterator[HttpDoor]:
+    """The same of the server's HTTP door."""
+    with _in_words(), _stopped_by_sigterm():
+        door = HttpDoor(server.address, server.options)
+        if wait:
+            door.wait_until_ready(wait, model)
+        yield door
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
     try:
-        with (
-            _stopped_by_sigterm(),
-            Client(
-                server.address, timeout=timeout, connections=connections, **server.options
-            ) as client,
-        ):
-            if wait:
-                client.wait_until_ready(timeout=wait, model=model)
-            yield client
+        yield
     except (TrueoddsError, FileError) as error:
         fail(str(error))
     except UnicodeEncodeError as error:

@@ -128,6 +128,18 @@ def examples(file: OpenFile) -> list[Example]:
     return [Example(question, item.answer) for item, question in found]
 
 
+def lines_of(path: Path) -> list[str]:
+    """The lines of a file, or of standard input. Raises typer.BadParameter."""
+    try:
+        content = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
+        text = content.decode("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise typer.BadParameter(f"{path} cannot be read: {why}") from error
+    # Not at all that Python takes for an end: JSON may hold some of these in a text.
+    return text.split("\n")
+
+
 def labelled(file: OpenFile) -> list[Example]:
     """As ``examples``, without the questions whose answer is no option: they say nothing to what
     learns from answers. Raises FileError where none is left.

@@ -11,6 +11,7 @@ from trueodds.cli.calibrators import calibrators_app, fit
 from trueodds.cli.console import Wait, connected, out
 from trueodds.cli.demo import demo
 from trueodds.cli.evaluate import evaluate
+from trueodds.cli.fit_decisions import fit_decisions
 from trueodds.cli.keys import audit, keys_app
 from trueodds.cli.outcomes import drift, outcomes
 from trueodds.cli.report import report
@@ -35,6 +36,7 @@ app.command("serve-config")(serve_config)
 app.command()(score)
 app.command()(bulk)
 app.command()(fit)
+app.command("fit-decisions")(fit_decisions)
 app.command()(evaluate)
 app.command()(report)
 calibrators_app.command()(export)

@@ -87,15 +87,15 @@ SCORING: Table = {
         ],
         SCORE["require_calibrated"],
     ),
+    "receipts": (
+        Annotated[bool, typer.Option("--receipts", help="A receipt each, for `outcomes`.")],
+        SCORE["receipts"],
+    ),
 }
 DETAILS: Table = {
     "top_tokens": (
         Annotated[int, typer.Option(min=0, max=20, help="How many likeliest tokens to tell.")],
         SCORE["top_tokens"],
-    ),
-    "receipts": (
-        Annotated[bool, typer.Option("--receipts", help="A receipt each, for `outcomes`.")],
-        SCORE["receipts"],
     ),
 }
 
@@ -160,6 +160,6 @@ def _asked(told: Mapping[str, Any]) -> ScoreOptions:
         "answer_set": rule and AnswerSetRule(*rule),
         "require_calibrated": told["require_calibrated"],
         "top_tokens": told.get("top_tokens", SCORE["top_tokens"]),
-        "receipts": told.get("receipts", SCORE["receipts"]),
+        "receipts": told["receipts"],
     }
     return asked

@@ -3,7 +3,6 @@
 import base64
 import binascii
 import json
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +11,7 @@ import typer
 from rich.table import Table
 
 from trueodds.cli.console import Wait, connected, out, say
-from trueodds.cli.files import STDIN
+from trueodds.cli.files import lines_of
 from trueodds.cli.server import Target, asks_server
 from trueodds.cli.tables import estimate_text
 from trueodds.drift import Drift, Outcome, Period, Promise
@@ -45,7 +44,7 @@ def outcomes(
 
     Example: trueodds outcomes outcomes.jsonl
     """
-    told = list(_outcomes(_lines(file)))
+    told = list(_outcomes(lines_of(file)))
     with connected(server, wait=wait) as client:
         found = client.record_outcomes(told)
     out.print(f"{found.recorded} new, {found.corrected} corrected, {found.unchanged} known already")
@@ -87,16 +86,6 @@ def drift(
     out.print(_tests(found))
     if found.alarms:
         raise typer.Exit(1)
-
-
-def _lines(file: Path) -> Iterable[str]:
-    if file == STDIN:
-        return sys.stdin
-    try:
-        return file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        why = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise typer.BadParameter(f"{file} cannot be read: {why}") from error
 
 
 def _outcomes(lines: Iterable[str]) -> Iterator[Outcome]:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from trueodds._http import DEFAULT_HTTP
 from trueodds.cli.options import Command, Table, takes
 from trueodds.options import ConnectionOptions
 
@@ -14,7 +15,7 @@ _PANEL = "Connection"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The server, None for the usual one, and how to speak to it."""
+    """The server, or the URL of its HTTP door, None for the usual one, and how to speak to it."""
 
     address: str | None
     options: ConnectionOptions = field(repr=False)
@@ -24,7 +25,7 @@ def _option(*names: str, **told: Any) -> Any:
     return typer.Option(*names, rich_help_panel=_PANEL, **told)
 
 
-SERVER: Table = {
+_SERVER: Table = {
     "server": (
         Annotated[
             str | None,
@@ -42,6 +43,20 @@ SERVER: Table = {
         ],
         None,
     ),
+}
+_HTTP: Table = {
+    "http": (
+        Annotated[
+            str | None,
+            _option(
+                metavar="URL",
+                help=f"The server's HTTP door; when left out, TRUEODDS_HTTP, else {DEFAULT_HTTP}.",
+            ),
+        ],
+        None,
+    ),
+}
+_SECURITY: Table = {
     "ca": (
         Annotated[Path | None, _option(help="The CAs to trust, in PEM; else TRUEODDS_CA.")],
         None,
@@ -83,16 +98,21 @@ def asks_server(function: Command) -> Command:
     """Gives a command these options, as its parameter ``server``. The outermost of such: they are
     told last.
     """
-    return takes("server", SERVER, _target)(function)
+    return takes("server", {**_SERVER, **_SECURITY}, _target)(function)
+
+
+def asks_http(function: Command) -> Command:
+    """The same of a command that asks the HTTP door."""
+    return takes("server", {**_HTTP, **_SECURITY}, _target)(function)
 
 
 def _target(told: dict[str, Any]) -> Target:
     if told["api_key"] and told["api_key_file"]:
         raise typer.BadParameter("give --api-key or --api-key-file")
     return Target(
-        told["server"],
+        told["http"] if "http" in told else told["server"],
         {
-            "tls": told["tls"],
+            "tls": told.get("tls"),  # which a URL says itself
             "ca": told["ca"],
             "cert": told["cert"],
             "cert_key": told["cert_key"],

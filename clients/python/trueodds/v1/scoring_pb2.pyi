@@ -381,8 +381,8 @@ class Answer(google.protobuf.message.Message):
     asked for.
     """
     prompt_tokens: builtins.int
-    """Tokens of the prompt, shots and format identifier included; of a cascade, those of the prompts of
-    all models that were asked.
+    """Tokens of the question's prompts, shots and format identifier included: in every order that it
+    was asked in, and of a cascade by all models that were asked.
     """
     low_option_mass: builtins.bool
     """Whether all that was read holds next to nothing of the probability, less than 0.01: the model

@@ -1,7 +1,9 @@
 """What both contracts say of an answer beside what they ask for."""
 
+from base64 import b64encode
 from typing import Any
 
+from trueodds_service.flows.receipts import receipt_of
 from trueodds_service.flows.score import Answer
 from trueodds_service.rpc.names import model_name
 
@@ -20,8 +22,25 @@ def label_mass(answer: Answer) -> float:
     return min(answer.option_mass, 1.0)
 
 
-def ours(answer: Answer) -> dict[str, Any]:
-    """Fields of our own, which clients of either contract pass over.
+def refusal(answer: Answer) -> dict[str, Any]:
+    """Why a question is not answered, and what would have it answered."""
+    held, wanted = label_mass(answer), answer.min_option_mass
+    return {
+        "reason": "LOW_OPTION_MASS",
+        "message": (
+            f"the labels hold {held:.3g} of the probability of what follows, less than "
+            f"min_option_mass, {wanted:.3g}: the model would hardly answer with one of them, so "
+            "that its probabilities would mean little. Word the question otherwise, ask another "
+            "model, or say a lower min_option_mass"
+        ),
+        "label_mass": held,
+        "min_option_mass": wanted,
+        **_turn(answer),
+    }
+
+
+def ours(answer: Answer, key: bytes | None) -> dict[str, Any]:
+    """Fields of our own, which clients of either contract pass over; with a key, a receipt too.
 
     ``raw_probabilities`` are those of the options in their order, before the calibrator;
     ``answer_set`` are places in this order, the likeliest first, or None where none was asked for
@@ -37,6 +56,7 @@ def ours(answer: Answer) -> dict[str, Any]:
         "labels": list(answer.read.question.labels),
         "abstained": answer.abstained,
         "answer_set": list(answer.answer_set) or None,
+        "receipt": None if key is None else b64encode(receipt_of(key, answer)).decode(),
         **_turn(answer),
     }
 

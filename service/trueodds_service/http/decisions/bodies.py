@@ -40,7 +40,8 @@ class Ours(Strict):
     require_calibrated: bool | None = None
     """Refuse the request where no calibrator applies."""
     min_option_mass: Share | None = None
-    """Refuse a question of which the labels hold less of the probability."""
+    """Refuse a question of which the labels hold less of the probability; None is as the
+    configuration has it for the model that answers."""
     min_confidence: Share = 0.0
     """Answers below it are marked as ``abstained``."""
     order: Literal["as_asked", "cyclic"] = "as_asked"
@@ -49,6 +50,8 @@ class Ours(Strict):
     """Give the options of choices their labels in an order by chance, by this seed."""
     answer_sets: list[AnswerSet] = []
     """The sets of the answers that these calibrators give."""
+    receipts: bool = False
+    """Give each answer a receipt, by which its outcome is told later."""
 
     def set_rules(self, model: str) -> dict[str, SetRule]:
         """The rules by their calibrators' ids, each the model's own. Raises InvalidInput."""

@@ -5,23 +5,24 @@ from typing import Any
 from trueodds_service.flows.score import Answer
 from trueodds_service.http.decisions.answers import (
     expected_level,
-    label_mass,
     ours,
     probability_of_answer,
+    refusal,
 )
 from trueodds_service.http.decisions.openai_body import Choice, Request, Score
 
 
-def response(request: Request, answers: list[Answer], min_option_mass: float) -> dict[str, Any]:
-    """OpenAI's ``Decision``; a question whose labels hold less than that mass is refused."""
-    reads = [answer.read.as_asked for answer in answers]
+def response(request: Request, answers: list[Answer], key: bytes | None) -> dict[str, Any]:
+    """OpenAI's ``Decision``; a question whose labels hold too little is refused. With a key, each
+    answer has a receipt.
+    """
     tokens = sum(answer.prompt_tokens for answer in answers)
-    cached = sum(read.engine.cached_tokens for read in reads)
+    cached = sum(answer.cached_tokens for answer in answers)
     return {
         "object": "decision",
         "model": request.model,
         "answers": [
-            _answer(question, answer, min_option_mass)
+            _answer(question, answer, key)
             for question, answer in zip(request.questions, answers, strict=True)
         ],
         "usage": {
@@ -34,12 +35,11 @@ def response(request: Request, answers: list[Answer], min_option_mass: float) ->
     }
 
 
-def _answer(question: Any, answer: Answer, min_option_mass: float) -> dict[str, Any]:
-    if answer.option_mass < min_option_mass:
-        reason = {"reason": "LOW_OPTION_MASS", "label_mass": label_mass(answer)}
-        return {"type": "refusal", "name": question.name, **reason}
+def _answer(question: Any, answer: Answer, key: bytes | None) -> dict[str, Any]:
+    if answer.has_too_little_mass:
+        return {"type": "refusal", "name": question.name, **refusal(answer)}
     said = {"type": question.type, "name": question.name, **_said(question, answer)}
-    return {**said, **ours(answer)}
+    return {**said, **ours(answer, key)}
 
 
 def _said(question: Any, answer: Answer) -> dict[str, Any]:

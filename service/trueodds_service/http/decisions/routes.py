@@ -12,6 +12,7 @@ from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.catalog import Catalog
 from trueodds_service.flows.decide import Decision, decide
 from trueodds_service.flows.fit_decisions import fit_decisions
+from trueodds_service.flows.outcomes import Outcomes
 from trueodds_service.flows.score import Answer
 from trueodds_service.flows.temperatures import active_temperatures, keep_temperatures
 from trueodds_service.http.decisions import (
@@ -36,10 +37,14 @@ _LISTS = "trueodds.v1.CalibrationService/ListCalibrators"
 class Decisions:
     """Answers both contracts, by the settings where a request does not say."""
 
-    def __init__(self, settings: Settings, catalog: Catalog, calibrators: Calibrators) -> None:
+    def __init__(
+        self, settings: Settings, catalog: Catalog, calibrators: Calibrators, outcomes: Outcomes
+    ) -> None:
+        """``outcomes`` know what seals the receipts of answers."""
         self._settings = settings
         self._catalog = catalog
         self._calibrators = calibrators
+        self._outcomes = outcomes
 
     def routes(self, door: Door) -> list[Route]:
         refuse = as_openai(status_json)
@@ -58,12 +63,12 @@ class Decisions:
     async def openai(self, body: bytes, http: HttpRequest) -> Response:
         request = await parsed(openai_body.Request, body)
         answers = await self._answers(request, http, "questions[{}]", "input")
-        return JSONResponse(openai_answers.response(request, answers, self._least(request)))
+        return JSONResponse(openai_answers.response(request, answers, await self._key(request)))
 
     async def systemone(self, body: bytes, http: HttpRequest) -> Response:
         request = await parsed(systemone.Request, body)
         answers = await self._answers(request, http, "questions.{}", "state")
-        return JSONResponse(systemone.response(request, answers))
+        return JSONResponse(systemone.response(request, answers, await self._key(request)))
 
     async def fit(self, body: bytes, http: HttpRequest) -> Response:
         request = await parsed(fitting.Request, body)
@@ -88,9 +93,9 @@ class Decisions:
         active = active_temperatures(scope, self._catalog, self._calibrators)
         return JSONResponse(temperatures.file_of(active))
 
-    def _least(self, request: Any) -> float:
-        own: float | None = request.min_option_mass
-        return self._settings.decisions.min_option_mass if own is None else own
+    async def _key(self, request: Any) -> bytes | None:
+        """What seals the receipts of a request's answers, where it wants some."""
+        return await self._outcomes.key() if request.receipts else None
 
     async def _answers(
         self, request: Any, http: HttpRequest, question: str, state: str
@@ -106,7 +111,7 @@ class Decisions:
             questions=request.decision_questions(task_of(http.headers.get(HEADER), request.task)),
             cyclic=request.order == "cyclic",
             label_seed=request.label_seed,
-            min_option_mass=self._least(request),
+            min_option_mass=request.min_option_mass,
             min_confidence=request.min_confidence,
             answer_sets=request.set_rules(model),
             require_calibrated=(

@@ -125,15 +125,15 @@ def _text(said: Any) -> str | None:
     return said if isinstance(said, str) or said is None else as_json(said)
 
 
-def response(request: Request, answers: list[Answer]) -> dict[str, Any]:
-    """What vLLM's route gives, with our own fields in each answer."""
+def response(request: Request, answers: list[Answer], key: bytes | None) -> dict[str, Any]:
+    """What vLLM's route gives, with our own fields in each answer; with a key, a receipt too."""
     told = list(zip(request.questions.items(), answers, strict=True))
     return {
         "id": request.request_id or uuid.uuid4().hex,
         "object": "structured_decision",
         "created": int(time.time()),
         "model": request.model,
-        "answers": {name: _answer(question, answer) for (name, question), answer in told},
+        "answers": {name: _answer(question, answer, key) for (name, question), answer in told},
         "usage": {
             "input_tokens": sum(each.prompt_tokens for each in answers),
             "output_tokens": len(answers),
@@ -148,7 +148,7 @@ def response(request: Request, answers: list[Answer]) -> dict[str, Any]:
     }
 
 
-def _answer(question: Any, answer: Answer) -> dict[str, Any]:
+def _answer(question: Any, answer: Answer, key: bytes | None) -> dict[str, Any]:
     probabilities = answer.calibrated.tolist()
     said: dict[str, Any]
     match question:
@@ -170,4 +170,4 @@ def _answer(question: Any, answer: Answer) -> dict[str, Any]:
                 "probabilities": dict(zip(("yes", "no"), probabilities, strict=True)),
             }
     confidence = probability_of_answer(answer)
-    return {"type": question.type, **said, "confidence": confidence, **ours(answer)}
+    return {"type": question.type, **said, "confidence": confidence, **ours(answer, key)}

@@ -3,6 +3,8 @@
 ``{"temperature": T}`` with ``"format_version": 1`` is the content of a ``decision_config.json``,
 ``{"temperature_by_options": {"2": T, …}}`` that of a ``decider_config.json``. Where a file has
 both, the number of options decides first; ``temperature_by_type`` goes before either.
+``{"decision_temperature": T}`` is what vLLM reads of a checkpoint: it is ``temperature`` by another
+name, and beside another temperature nobody knows which is meant.
 """
 
 from collections.abc import Mapping
@@ -55,13 +57,15 @@ class File(Table):
     """What such a file holds. Nothing else in it is passed over: it might decide the answers."""
 
     format_version: Literal[1] = 1
+    decision_temperature: Temperature | None = None
     temperature_by_type: Mapping[Literal["predicate", "noul", "choice", "score"], Table] = Field(
         default_factory=dict
     )
 
     def temperatures(self) -> Temperatures:
         """Raises InvalidInput."""
-        common = self.by_options("file")
+        self._check_one()
+        common = self._common()
         found = {kind: dict(common) for kind in Kind}
         # What is said of all holds for a predicate with two options: it is answered yes or no.
         found[Kind.PREDICATE] = _of_predicate(common)
@@ -79,6 +83,24 @@ class File(Table):
         if not found:
             raise InvalidInput("file", "has no temperature")
         return found
+
+    def _common(self) -> dict[int, float]:
+        """What is said of all types, by the number of options. Raises InvalidInput."""
+        common = self.by_options("file")
+        if self.decision_temperature is not None:
+            common.setdefault(0, self.decision_temperature)
+        return common
+
+    def _check_one(self) -> None:
+        """Raises InvalidInput where another is said beside what vLLM takes for all decisions."""
+        tables = (self, *self.temperature_by_type.values())
+        said = {each.temperature for each in tables}
+        said |= {each for table in tables for each in table.temperature_by_options.values()}
+        if self.decision_temperature is not None and said - {None, self.decision_temperature}:
+            raise InvalidInput(
+                "file.decision_temperature",
+                "is for all decisions, and the file has another temperature: leave one of them out",
+            )
 
 
 class ExportRequest(Strict):

@@ -6,7 +6,7 @@ import numpy as np
 
 from trueodds.v1 import scoring_pb2
 from trueodds_service.errors import InvalidInput, ServiceError
-from trueodds_service.flows.receipts import seal_receipt
+from trueodds_service.flows.receipts import receipt_of
 from trueodds_service.flows.score import Answer, ScoreResult
 from trueodds_service.rpc.models import identity_message
 from trueodds_service.rpc.names import model_name
@@ -58,7 +58,7 @@ class Answers:
             answer_set=answer.answer_set,
             raw_because=answer.raw_because,
             calibration_stale=self._stale,
-            receipt=b"" if self._key is None else _receipt(self._key, answer),
+            receipt=b"" if self._key is None else receipt_of(self._key, answer),
         )
         if answer.turn is not None:
             decided = answer.turn.calibrator
@@ -66,13 +66,6 @@ class Answers:
             message.cascade_calibrator = "" if decided is None else decided.name
             message.skipped_because = answer.turn.skipped_because
         return message
-
-
-def _receipt(key: bytes, answer: Answer) -> bytes:
-    calibrator = "" if answer.calibrator is None else answer.calibrator.id
-    return seal_receipt(
-        key, answer.scope, calibrator, answer.choice, answer.probabilities, answer.calibrated
-    )
 
 
 def _option_messages(answer: Answer) -> list[scoring_pb2.OptionScore]:
