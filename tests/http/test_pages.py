@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import shlex
+import shutil
 import subprocess
 
 import pyarrow
@@ -144,6 +145,7 @@ def test_the_commands_of_a_page_work(demo, at_the_files, page, monkeypatch, tmp_
         key = told(result.output, r"\b[0-9a-f]{12}\b", key)
 
 
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs OpenSSL")
 def test_the_certificates_to_try_it_with_are_taken(start_service, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     *script, models = (each.text for each in pages.PIECES if each.page == "deploy/README.md")
