@@ -384,6 +384,28 @@ def test_a_setting_that_is_there_twice_is_refused(write, content, said):
     assert caught.value.message.endswith(said)
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("limits: {max_items: 010}", "max_items: 010 on line 2 is 8 to YAML: "),
+        ("limits: {max_items: +0_17}", "max_items: +0_17 on line 2 is 15 to YAML: "),
+        ("outcomes:\n  keep_days: 1:30", "keep_days: 1:30 on line 3 is 90 to YAML: "),
+        ("outcomes: {keep_days: 1:30.5}", "keep_days: 1:30.5 on line 2 is 90.5 to YAML: "),
+    ],
+)
+def test_a_number_that_yaml_reads_as_another_is_refused(write, content, said):
+    model = "models: [{name: aligned, weights: weights}]\n"
+    with pytest.raises(ConfigError) as caught:
+        load(write(f"{model}{content}".encode()))
+    assert f"serve.yaml: {said}" in caught.value.message
+
+
+@pytest.mark.parametrize("said", ["5_000", "5000", "0x1388", "'5000'", "'05000'"])
+def test_a_number_may_be_written_in_other_ways(write, said):
+    content = f"models: [{{name: aligned, weights: weights}}]\nlimits: {{max_items: {said}}}"
+    assert load(write(content.encode())).limits.max_items == 5000
+
+
 def test_what_is_merged_in_may_be_set_again(write):
     content = (
         b"models:\n- &first {name: a, weights: weights, engine: {seed: 1, backend: fake}}\n"

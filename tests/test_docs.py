@@ -1,26 +1,38 @@
-"""What the documents say of methods, metrics, commands and files is so."""
+"""What the documents say of methods, metrics, commands, settings and files is so."""
 
 import ast
+import json
 import re
 import shlex
+import tomllib
 from pathlib import Path
 
 import pytest
 import typer.main
+import yaml
 from documentation.__main__ import build
 from documentation.pages import navigation
+from ray.scripts.scripts import cli as ray_command
+from ray.serve.scripts import cli as serve_command
+from tests import pages
+from tests.pages import ROOT
 
 from trueodds import Method as ClientMethod
 from trueodds import errors
 from trueodds.cli.main import app
 from trueodds.report.metrics import METRICS, NULL
+from trueodds.v1 import scoring_pb2
+from trueodds_service.config import Settings
 from trueodds_service.core.calibrators.methods import SPECS
 
-ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # With what is measured and how the demo is made: all that the site has and is not made for it.
 LINKING = [page for path in navigation() if (page := ROOT / path).exists()]
-COMMANDS = typer.main.get_command(app)
+COMMANDS = {
+    "trueodds": typer.main.get_command(app),
+    "ray": ray_command,
+    "serve": serve_command,
+}
 
 
 def table(page, title):
@@ -31,15 +43,6 @@ def table(page, title):
         if not line.startswith("|"):
             return
         yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
-
-
-def code(pattern):
-    """What the pages' blocks of code hold, line by line."""
-    for page in PAGES:
-        for block in re.findall(r"```\w*\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
-            for line in block.replace("\\\n", " ").splitlines():
-                if re.match(pattern, line):
-                    yield page.name, line
 
 
 @pytest.mark.parametrize("page", LINKING, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -65,14 +68,99 @@ def test_every_row_is_of_a_table(page):
         assert re.fullmatch(r"\|[-:| ]+\|", second), first
 
 
-@pytest.mark.parametrize("line", [line for _, line in code("trueodds ")])
-def test_a_command_of_the_pages_exists(line):
-    words = shlex.split(line.split(" > ")[0], comments=True)[1:]
-    command = COMMANDS
+def test_every_piece_of_code_is_run_or_it_is_told_why_not():
+    unknown = [f"{each}: {each.text}" for each in pages.PIECES if not _is_known(each)]
+    assert unknown == [], "run it in a test, or add it to APART of tests/pages.py"
+    for kind, test in pages.RUN_BY.items():
+        assert f'pages.of("{kind}")' in (ROOT / test).read_text(encoding="utf-8")
+    for begins, why in pages.APART.items():
+        assert any(each.text.startswith(begins) for each in pages.PIECES), begins
+        for test in re.findall(r"tests/\w+[\w/.]*", why):
+            assert (ROOT / test).exists(), test
+
+
+def _is_known(piece):
+    """Text is what is printed, or a picture."""
+    return piece.kind == "text" or piece.kind in pages.RUN_BY or piece.why_apart
+
+
+def _words(piece):
+    """A command's words, without what stands before it for its environment."""
+    words = shlex.split(piece.text.split(" > ")[0], comments=True)
+    return words[1:] if "=" in words[0] else words
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [each for each in pages.PIECES if each.kind in (*COMMANDS, "RAY_AUTH_MODE=token")],
+    ids=str,
+)
+def test_a_command_of_the_pages_has_its_options(piece):
+    name, *words = _words(piece)
+    command = COMMANDS[Path(name).name]
     while hasattr(command, "commands"):
         command = command.commands[words.pop(0)]
     known = {name for each in command.params for name in each.opts}
-    assert {word for word in words if re.match("--?[a-z]", word)} <= known
+    options = {word.split("=")[0] for word in words if re.match("--?[a-z]", word)}
+    assert options <= known
+    if command.name == "serve" and "/" in words[0]:
+        assert (ROOT / words[0]).is_file()
+
+
+@pytest.mark.parametrize("piece", pages.of("make"), ids=str)
+def test_a_target_of_the_pages_is_in_the_makefile(piece):
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    [target] = _words(piece)[1:]
+    assert re.search(rf"^{target}:.*  ## ", makefile, re.MULTILINE), "make help does not list it"
+
+
+@pytest.mark.parametrize("piece", pages.of("python"), ids=str)
+def test_a_program_of_the_repository_is_there_with_its_options(piece):
+    """It takes minutes or a GPU; its options are written somewhere in its package."""
+    _, module, name, *words = _words(piece)
+    assert module == "-m"
+    path = ROOT.joinpath(*name.split("."))
+    main = path.with_suffix(".py")
+    main = main if main.is_file() else path / "__main__.py"
+    sources = "".join(each.read_text(encoding="utf-8") for each in main.parent.glob("*.py"))
+    assert main.is_file()
+    options = {word for word in words if word.startswith("--")} - {"--help"}
+    assert [each for each in options if f'"{each}"' not in sources] == []
+
+
+@pytest.mark.parametrize("piece", [each for each in pages.PIECES if each.kind == "pip"], ids=str)
+def test_an_extra_of_the_pages_is_one_of_the_client(piece):
+    text = (ROOT / "clients/python/pyproject.toml").read_text(encoding="utf-8")
+    [extra] = re.findall(r"trueodds\[([\w-]+)\]", piece.text)
+    assert extra in tomllib.loads(text)["project"]["optional-dependencies"]
+
+
+# What the text around a section says that it needs.
+NEEDED = {
+    "quotas": {"access": "keys"},
+    "clients": {"tls": {"cert": "tls.crt", "key": "tls.key", "client_ca": "ca.crt"}},
+}
+
+
+@pytest.mark.parametrize("piece", pages.of("yaml"), ids=str)
+def test_a_configuration_of_the_pages_is_one(piece):
+    content = {"models": [{"name": "a", "weights": "weights"}], **yaml.safe_load(piece.text)}
+    for section, needed in NEEDED.items():
+        content = {**needed, **content} if section in content else content
+    assert Settings.model_validate(content)
+
+
+def test_a_probe_asks_for_a_name_that_there_is():
+    probes = yaml.safe_load(pages.beginning("startupProbe:").text)
+    asked = probes["readinessProbe"]["grpc"]["service"]
+    assert asked.rpartition(".")[2] in scoring_pb2.DESCRIPTOR.services_by_name
+    assert asked.startswith(f"{scoring_pb2.DESCRIPTOR.package}.")
+
+
+@pytest.mark.parametrize("piece", pages.of("json"), ids=str)
+def test_json_of_the_pages_is_json(piece):
+    for line in piece.text.splitlines():
+        assert json.loads(line)
 
 
 def test_the_methods_are_those_of_the_service():

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from tests.conftest import _serving
+from tests.told import active, tell
 
 FLAGS = [
     "--headless",
@@ -73,6 +74,37 @@ def taught(service):
 def fitted(service, taught):
     """Of the same scope, and newer; not active."""
     return fit(service, "reviews", "TEMPERATURE", labelled=True, activate=False, seed=1)
+
+
+@pytest.fixture(scope="session")
+def drifted(service):
+    """One that promised too much, was told so, and has another proposed in its place."""
+    calibrator = active(service, "wrens")
+    tell(service, calibrator, share=0.5, count=100)
+    service.run(service.app._alerts.look())
+    tell(service, calibrator, share=0.5, count=400, seed=4)
+    service.run(service.app._proposals.propose())
+    return calibrator.name.rpartition("/")[2]
+
+
+@pytest.fixture
+def addresses(taught, fitted, drifted):
+    """Every page that has an address, each with what it may hold."""
+    of = f"calibrators/aligned/{taught}"
+    return (
+        "./",
+        "question",
+        "calibrators",
+        of,
+        f"{of}/roll-back",
+        f"{of}/measure",
+        f"{of}/drift",
+        f"calibrators/aligned/{drifted}/drift",
+        f"calibrators/aligned/{fitted}/activate",
+        f"compare?model=aligned&one={taught}&other={fitted}",
+        "live",
+        "sign-in",
+    )
 
 
 # Of a module: as long as it is there, an event loop runs in this thread, and asynchronous tests

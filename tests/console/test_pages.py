@@ -7,6 +7,8 @@ import pytest
 from trueodds_service.caller import Permission
 from trueodds_service.store import SqlKeyStore
 
+PHONE = {"width": 360, "height": 740}
+
 
 def body(page):
     return page.locator("main").inner_text().replace("\u202f", " ")
@@ -128,9 +130,11 @@ def test_a_calibrator_measured(visit, fitted, labelled):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_two_measured_side_by_side(visit, axe, fitted, taught, labelled, scheme):
-    view = {"width": 360, "height": 740}
     page = visit(
-        f"calibrators/aligned/{fitted}/measure", color_scheme=scheme, viewport=view, bypass_csp=True
+        f"calibrators/aligned/{fitted}/measure",
+        color_scheme=scheme,
+        viewport=PHONE,
+        bypass_csp=True,
     )
     page.get_by_label("Questions with their answers").fill(labelled.read_text())
     page.get_by_label("Beside it").select_option(taught)
@@ -149,32 +153,67 @@ def test_two_measured_side_by_side(visit, axe, fitted, taught, labelled, scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+def ask(page):
+    """From the page of a question to that with its answer."""
+    page.goto("question?model=aligned&task=reviews")
+    page.get_by_label("Question").fill("Is it so?")
+    page.get_by_label("Options").fill("yes\nno")
+    page.get_by_role("button", name="Ask").click()
+    page.locator(".bars").wait_for()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_page_is_accessible_and_fits_a_phone(visit, axe, taught, fitted, scheme):
-    page = visit("./", color_scheme=scheme, viewport={"width": 360, "height": 740}, bypass_csp=True)
+def test_every_page_is_accessible_and_fits_a_phone(visit, axe, addresses, scheme):
+    page = visit("./", color_scheme=scheme, viewport=PHONE, bypass_csp=True)
     # Of the other scheme nothing but its colours is another.
     rules = {"resultTypes": ["violations"]}
     if scheme == "dark":
         rules["runOnly"] = ["color-contrast"]
-    of = f"calibrators/aligned/{taught}"
-    paths = (
-        "./",
-        "question",
-        "calibrators",
-        of,
-        f"{of}/roll-back",
-        f"{of}/measure",
-        f"{of}/drift",
-        f"compare?model=aligned&one={taught}&other={fitted}",
-        "live",
-        "sign-in",
-    )
-    for path in paths:
-        page.goto(path)
+
+    def check(what):
         page.evaluate(axe)
         found = page.evaluate("rules => axe.run(rules)", rules)["violations"]
-        assert [(each["id"], each["nodes"][0]["html"]) for each in found] == [], path
-        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+        assert [(each["id"], each["nodes"][0]["html"]) for each in found] == [], what
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, what
+
+    for path in addresses:
+        page.goto(path)
+        check(path)
+    ask(page)
+    check("an answer")
+
+
+# How much of what is seen has moved since the page began, and how far, as Chromium adds it up.
+MOVED = """() => new Promise((tell) => {
+  let moved = 0;
+  new PerformanceObserver((list) => {
+    for (const shift of list.getEntries()) moved += shift.value;
+  }).observe({ type: "layout-shift", buffered: true });
+  requestAnimationFrame(() => setTimeout(() => tell(moved), 100));
+})"""
+
+
+@pytest.mark.parametrize("view", [PHONE, {"width": 1280, "height": 800}], ids=["phone", "desk"])
+def test_nothing_moves_once_it_is_seen(visit, addresses, view):
+    page = visit("./", viewport=view, bypass_csp=True)
+    late = []
+
+    def give_once_painted(route):
+        """What the script changes before the first paint, nobody sees move."""
+        page.wait_for_function("performance.getEntriesByName('first-contentful-paint').length")
+        late.append(route.request.url)
+        route.continue_()
+
+    page.route("**/console.js*", give_once_painted)
+    for path in addresses:
+        page.goto(path)
+        assert page.evaluate(MOVED) == 0, path
+    ask(page)
+    page.wait_for_load_state()
+    assert len(late) == len(addresses) + 2, "the script came late each time"
+    assert page.evaluate(MOVED) == 0, "an answer"
+    page.evaluate("document.body.prepend(document.createElement('h1'), document.body.innerText)")
+    assert page.evaluate(MOVED) > 0, "it would be seen"
 
 
 def test_live_numbers_come_by_themselves(visit, service, question, fitted):
@@ -184,6 +223,7 @@ def test_live_numbers_come_by_themselves(visit, service, question, fitted):
     page.wait_for_event("response", lambda each: each.url.endswith("/live/numbers"))
     page.get_by_text("ScoringService/Score").wait_for()
     assert "answered with a calibrator" in body(page)
+    assert page.evaluate(MOVED) == 0
 
 
 @pytest.fixture

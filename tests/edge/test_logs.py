@@ -8,6 +8,7 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
+from tests import pages
 from tests.serving.played import until
 
 from trueodds.v1 import scoring_pb2
@@ -59,6 +60,7 @@ def test_a_request_ends_with_a_line_of_what_became_of_it(start_service, lines, q
     )
     assert ("x-request-id", "a-request.1") in call.trailing_metadata()
     [line] = of_requests(lines)
+    assert line.keys() == json.loads(pages.beginning('{"time": ').text).keys(), "as the page shows"
     assert line.pop("milliseconds") > 0
     assert line.pop("time").endswith("Z")
     assert line == {

@@ -6,17 +6,16 @@ import re
 import secrets
 import ssl
 import time
-from pathlib import Path
 
 import pytest
 import trustme
+from tests import pages
 
 from trueodds_service.config import Webhook
 from trueodds_service.edge import webhook as webhook_module
 from trueodds_service.edge.webhook import WebhookClient, read_secret, signature
 from trueodds_service.errors import ConfigError
 
-PAGE = (Path(__file__).parents[2] / "docs" / "outcomes.md").read_text(encoding="utf-8")
 KEY = bytes(range(32))
 SECRET = f"whsec_{base64.b64encode(KEY).decode()}"
 IN_ENVIRONMENT = {"url": "https://a.example", "secret_env": "HOOK"}
@@ -25,9 +24,8 @@ BODY = '{"task": "ü"}'.encode()
 
 def verified():
     """The function that the page gives to receivers."""
-    [source] = re.findall(r"```python\n(import base64.*?)```", PAGE, re.DOTALL)
     names = {}
-    exec(source, names)  # noqa: S102 (our own page)
+    exec(pages.beginning("import base64, hashlib").text, names)  # noqa: S102 (our own page)
     return names["verified"]
 
 

@@ -36,6 +36,30 @@ def test_a_head_without_an_end_is_refused(connected, http):
     assert http.get("/healthz").text == "ok\n"
 
 
+@pytest.mark.parametrize(
+    ("head", "status", "reason"),
+    [
+        (b"FETCH /healthz HTTP/1.1\r\nhost: x\r\n\r\n", 400, "NOT_HTTP"),
+        (b"GET /healthz HTTP/9.9\r\nhost: x\r\n\r\n", 400, "NOT_HTTP"),
+        (b"GET /healthz HTTP/1.1\r\na b\r\n\r\n", 400, "NOT_HTTP"),
+        (b"\x16\x03\x01\x02\x00", 400, "NOT_HTTP"),  # how TLS begins
+        (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 11_000, 431, "HEAD_TOO_LARGE"),
+    ],
+    ids=["method", "version", "header", "TLS", "size"],
+)
+def test_what_is_no_request_is_refused_as_all_else(connected, head, status, reason):
+    with connected() as (connection, said):
+        connection.sendall(head)
+        first, _, body = said().partition(b"\r\n\r\n")
+    lines = first.split(b"\r\n")
+    assert lines[0].startswith(b"HTTP/1.1 %d " % status)
+    assert b"content-type: application/json" in lines
+    assert b"content-length: %d" % len(body) in lines
+    told = json.loads(body)
+    assert told["message"].startswith("head: ")
+    assert reason in [each.get("reason") for each in told["details"]]
+
+
 def test_a_head_that_does_not_come_is_not_waited_for(connected, monkeypatch):
     monkeypatch.setattr("trueodds_service.http.connections._HEAD_SECONDS", 0.1)
     for begun in (b"", b"GET /healthz HTTP/1.1\r\nhost: x\r\n"):

@@ -3,32 +3,35 @@
 import asyncio
 import json
 import re
+import shlex
+import shutil
 import subprocess
-from pathlib import Path
 
+import pyarrow
 import pytest
+from google.protobuf import descriptor_pool, json_format
+from google.protobuf.message_factory import GetMessageClass
+from pyarrow import parquet
+from tests import pages
 from tests.conftest import _serving
+from typer.testing import CliRunner
 
 import trueodds
-
-ROOT = Path(__file__).parents[2]
-
-
-def commands():
-    for page in ("docs/start.md", "docs/http.md", "docs/decisions.md"):
-        text = (ROOT / page).read_text(encoding="utf-8")
-        for block in re.findall(r"```\n(curl .*?)```", text, re.DOTALL):
-            yield pytest.param(block, id=f"{page} {block.split()[1].rpartition('/')[2]}")
+from trueodds.cli.main import app
 
 
 @pytest.fixture(scope="module")
-def demo(weights, run, tmp_path_factory):
+def store(tmp_path_factory):
+    return tmp_path_factory.mktemp("pages") / "store.sqlite"
+
+
+@pytest.fixture(scope="module")
+def demo(weights, run, store):
     names = {"demo-base": {}, "demo-aligned": {"teacher": "demo-base"}, "small": {}, "large": {}}
     models = [
         {"name": name, "weights": weights, "engine": {"backend": "fake"}, **more}
         for name, more in names.items()
     ]
-    store = tmp_path_factory.mktemp("pages") / "store.sqlite"
     # Of a fake engine's 4,096 tokens no few hold much probability: nothing is refused for it.
     settings = {
         "http": "127.0.0.1:0",
@@ -40,11 +43,11 @@ def demo(weights, run, tmp_path_factory):
         yield service
 
 
-@pytest.mark.parametrize("command", [*commands()])
-def test_a_command_of_the_pages_is_answered(demo, command):
-    command = command.replace("http://localhost:50080", demo.url)
+@pytest.mark.parametrize("piece", pages.of("curl"), ids=str)
+def test_a_request_with_curl_is_answered(demo, piece):
+    command = piece.text.replace("http://localhost:50080", demo.url)
     said = subprocess.run(
-        ["bash", "-c", f"{command.strip()} --silent --show-error --fail-with-body"],
+        ["bash", "-c", f"{command} --silent --show-error --fail-with-body"],
         capture_output=True,
         text=True,
         check=False,
@@ -54,38 +57,143 @@ def test_a_command_of_the_pages_is_answered(demo, command):
         json.loads(line)
 
 
+@pytest.mark.parametrize("piece", pages.of("grpcurl"), ids=str)
+def test_a_request_with_grpcurl_is_answered(demo, piece):
+    """Without grpcurl: it makes a message of the JSON, and calls the method of that name."""
+    _, plain, data, body, address, name = shlex.split(piece.text)
+    assert (plain, data, address) == ("-plaintext", "-d", "localhost:50051")
+    method = descriptor_pool.Default().FindMethodByName(name.replace("/", "."))
+    request = json_format.Parse(body, GetMessageClass(method.input_type)())
+    call = demo.channel.unary_unary(
+        f"/{name}", type(request).SerializeToString, GetMessageClass(method.output_type).FromString
+    )
+    assert sum(option.probability for option in call(request).answer.options) == pytest.approx(1)
+
+
+QUESTIONS = [
+    {"question": f"Is {number} a prime?", "options": ["yes", "no"]} for number in range(2, 202)
+]
+FILES = {
+    "questions": False,
+    "yesterday": False,
+    "labelled": True,
+    "others": True,
+    "benchmark": True,
+    "mmlu": True,
+    "hellaswag": True,
+}
+"""The files that the pages have, and whether their questions have answers."""
+
+
+@pytest.fixture(scope="module")
+def labelled(demo):
+    """Nine times in ten with what the model would answer: fits find something to learn."""
+    asked = [trueodds.Question(each["question"], each["options"]) for each in QUESTIONS]
+    with trueodds.Client(demo.app.address) as client:
+        answers = client.score_batch(asked, model="demo-aligned")
+    return [
+        {**row, "answer": answer.choice if number % 10 else 1 - answer.choice}
+        for number, (row, answer) in enumerate(zip(QUESTIONS, answers, strict=True))
+    ]
+
+
+@pytest.fixture
+def at_the_files(store, labelled, weights, tmp_path, monkeypatch):
+    """In a folder with the files that the pages tell of, the service's own configuration too."""
+    monkeypatch.chdir(tmp_path)
+    for name, has_answers in FILES.items():
+        rows = labelled if has_answers else QUESTIONS
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / f"{name}.parquet")
+    model = {"name": "my-model", "weights": str(weights), "engine": {"backend": "fake"}}
+    settings = {"listen": "127.0.0.1:0", "store": f"sqlite:///{store}", "models": [model]}
+    (tmp_path / "serve.yaml").write_text(json.dumps(settings))
+
+
+def told(stdout, pattern, before):
+    """The newest name of this pattern that a command has told, or the one before."""
+    return [before, *re.findall(pattern, stdout)][-1]
+
+
+@pytest.mark.parametrize("page", sorted({each.page for each in pages.of("trueodds")}))
+def test_the_commands_of_a_page_work(demo, at_the_files, page, monkeypatch, tmp_path):
+    monkeypatch.setenv("TRUEODDS_SERVER", demo.app.address)
+    with trueodds.Client(demo.app.address) as client:
+        # What some pages have from a page before them.
+        constant = {"method": trueodds.Method.CONSTANT, "temperature": 2.0, "options": 2}
+        client.fit(model="small", task="primes", activate=True, **constant)
+        calibrator = client.fit(model="demo-aligned", **constant).name
+    key = "1a2b3c4d5e6f"
+    for piece in (each for each in pages.of("trueodds") if each.page == page):
+        line = re.sub(r"CALIBRATOR|models/[a-z-]+/calibrators/0f3a", calibrator, piece.text)
+        for said, meant in (
+            ("1a2b3c4d5e6f", key),
+            ("my-model", "demo-aligned"),
+            ("score demo ", "score demo-aligned "),
+            ("127.0.0.2:50051", demo.app.address),
+            ("127.0.0.3:50051", demo.app.address),
+            ("postgresql://…", f"sqlite:///{tmp_path}/other.sqlite"),
+        ):
+            line = line.replace(said, meant)
+        command, _, target = line.partition(" > ")
+        result = CliRunner().invoke(app, shlex.split(command, comments=True)[1:])
+        assert result.exit_code == 0, f"{piece}: {result.output}"
+        assert result.output, f"{piece}: says nothing"
+        if target:
+            (tmp_path / target.strip()).write_text(result.stdout)
+        calibrator = told(result.stdout, "models/[a-z-]+/calibrators/[0-9a-f]{16}", calibrator)
+        key = told(result.output, r"\b[0-9a-f]{12}\b", key)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs OpenSSL")
+def test_the_certificates_to_try_it_with_are_taken(start_service, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    *script, models = (each.text for each in pages.PIECES if each.page == "deploy/README.md")
+    subprocess.run(["bash", "-ec", "\n".join(script)], check=True, capture_output=True)
+    service = start_service(
+        tls={
+            "cert": tmp_path / "localhost.crt",
+            "key": tmp_path / "localhost.key",
+            "client_ca": tmp_path / "ca.crt",
+        },
+        listen="localhost:0",
+    )
+    line = models.replace("localhost:50051", service.app.address)
+    result = CliRunner().invoke(app, shlex.split(line)[1:])
+    assert result.exit_code == 0, result.output
+    assert "aligned" in result.output
+
+
 @pytest.fixture
 def run_program(demo):
     """Runs a page's program against the service; its names are put beside those that are given."""
 
-    def run_program(page, names):
-        text = (ROOT / page).read_text(encoding="utf-8")
-        # What comes after the first is run elsewhere: it needs more than a service.
-        program, *_ = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    def run_program(piece, names):
+        program = piece.text
         for said, meant in (
             ("http://localhost:50080", demo.url),
             ("localhost:50051", demo.app.address),
             ("my-model", "demo-aligned"),
         ):
             program = program.replace(said, meant)
-        exec(compile(program, page, "exec"), names)  # noqa: S102
+        exec(compile(program, str(piece), "exec"), names)  # noqa: S102
 
     return run_program
 
 
+OUTCOMES = pages.beginning("answer = client.score(question")
+REPORT = pages.beginning("from pathlib import Path\n\nfrom trueodds.report")
+BACKEND = pages.beginning("from trueodds import AsyncClient, Question, Unavailable")
+
+
 @pytest.mark.parametrize(
-    "page",
-    [
-        "README.md",
-        "docs/start.md",
-        "docs/scoring.md",
-        "docs/decisions.md",
-        "docs/cascades.md",
-        "docs/guides/researcher.md",
-    ],
+    "piece",
+    # The others need what stands before them, and have tests of their own below.
+    [each for each in pages.of("program") if each not in (OUTCOMES, REPORT, BACKEND)],
+    ids=str,
 )
-def test_a_program_of_the_pages_runs(run_program, page, capsys):
-    run_program(page, {})
+def test_a_program_of_the_pages_runs(run_program, piece, capsys):
+    run_program(piece, {})
     assert capsys.readouterr().out
 
 
@@ -94,7 +202,7 @@ def test_the_pages_program_tells_outcomes(run_program, demo):
         question = trueodds.Question("Which is a bird?", ("bat", "moth", "wren"))
         names = {"trueodds": trueodds, "client": client, "question": question}
         names["keep"] = lambda receipt: names.update(receipt=receipt)
-        run_program("docs/outcomes.md", names)
+        run_program(OUTCOMES, names)
         told_again = client.record_outcomes([trueodds.Outcome(names["receipt"], 2)])
     assert (told_again.recorded, told_again.unchanged) == (0, 1)
 
@@ -114,7 +222,7 @@ def test_the_pages_program_writes_a_report(run_program, demo, tmp_path, monkeypa
             for i in range(20)
         ]
         names = {"client": client, "calibrator": calibrator, "examples": examples}
-        run_program("docs/reports.md", names)
+        run_program(REPORT, names)
     written = trueodds.Report.from_json((tmp_path / "report.json").read_text(encoding="utf-8"))
     assert written == names["report"]
     assert "<html" in (tmp_path / "report.html").read_text(encoding="utf-8")
@@ -135,6 +243,6 @@ def test_the_backends_program_leaves_unsure_messages_to_a_person(run_program, de
 
 async def _team(run_program):
     names = {}
-    run_program("docs/guides/backend.md", names)
+    run_program(BACKEND, names)
     async with names["client"]:
         return await names["team_for"]("Where is my refund?")

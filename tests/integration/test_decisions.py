@@ -1,5 +1,7 @@
 """Decisions on the real engine, over HTTP, and the same prompts over gRPC."""
 
+import asyncio
+
 import grpc
 import httpx
 import numpy as np
@@ -37,6 +39,21 @@ def decide(url: str, *questions: object, **more: object) -> list[object]:
         ).answers
 
 
+async def decide_at_once(url: str, questions: list[dict[str, object]]) -> list[object]:
+    """A request for each question, all under way together; their answers in order."""
+    async with openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="none") as client:
+        requests = (
+            client.decisions.create(
+                model=ALIGNED,
+                input=STATE,
+                questions=[question],
+                extra_body={"min_option_mass": 0},
+            )
+            for question in questions
+        )
+        return [answer for each in await asyncio.gather(*requests) for answer in each.answers]
+
+
 def logprobs(server: str, prompt: str, labels: list[str]) -> list[float]:
     """Of each label after the prompt, as many as gRPC takes at once."""
     reading = reading_pb2.Reading(format=reading_pb2.FORMAT_LETTER)
@@ -60,6 +77,17 @@ def test_questions_of_one_state_are_as_each_alone(http_url: str) -> None:
         [alone] = decide(http_url, question)
         assert answer.raw_probabilities == pytest.approx(alone.raw_probabilities, abs=TOLERANCE)
         assert answer.label_mass == pytest.approx(alone.label_mass, abs=TOLERANCE)
+
+
+def test_the_asynchronous_client_is_told_the_same_at_once(http_url: str) -> None:
+    """Eight of each question are under way together."""
+    asked = QUESTIONS * 8
+    told = asyncio.run(decide_at_once(http_url, asked))
+    alone = [answer for question in QUESTIONS for answer in decide(http_url, question)]
+    for answer, expected in zip(told, alone * 8, strict=True):
+        assert (answer.type, answer.labels) == (expected.type, expected.labels)
+        assert answer.raw_probabilities == pytest.approx(expected.raw_probabilities, abs=TOLERANCE)
+        assert answer.label_mass == pytest.approx(expected.label_mass, abs=TOLERANCE)
 
 
 def test_what_was_asked_before_is_told_as_cached(http_url: str) -> None:

@@ -1,6 +1,7 @@
 """How decisions are written, and which labels their options get."""
 
 import pytest
+from tests import pages
 
 from trueodds_service.errors import InvalidInput
 from trueodds_service.prompts.formats import DECISION
@@ -34,6 +35,15 @@ def test_a_base_model_is_asked_by_the_same_text(family):
     assert told.prompt == family.encode(f"{SAID}\nAnswer:")
     for label, ids in zip("AB", told.continuations, strict=True):
         assert told.prompt + ids == family.encode(f"{SAID}\nAnswer: {label}")
+
+
+def test_the_page_shows_what_the_model_is_asked(family):
+    state, rest = pages.beginning("Where is my refund? I have").text.strip().split("\n\n")
+    asked, *options, _ = rest.removeprefix("Question: ").split("\n")
+    labels, texts = zip(*(each.split(": ") for each in options), strict=True)
+    question = Question(asked, texts, labels, state, kind=Kind.CHOICE)
+    told = prompt(family.prompts(chat_template=None), question)
+    assert told.prompt == family.encode(f"{state}\n\n{rest}\nAnswer:")
 
 
 NO_SYSTEM = (

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -34,7 +35,7 @@ def read(path: Path, *, listen: str | None = None) -> tuple[Settings, Sequence[s
         content = yaml.load(path.read_text(encoding="utf-8"), _Loader)  # noqa: S506 (is a SafeLoader)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read ({type(error).__name__})") from error
-    except _NamedTwice as error:
+    except _Refused as error:
         raise ConfigError(f"{path}: {error}") from error
     # Of PyYAML's own faults: an impossible date, a word tagged as one, thousands of brackets.
     except (yaml.YAMLError, ValueError, AttributeError, RecursionError) as error:
@@ -53,24 +54,35 @@ def read(path: Path, *, listen: str | None = None) -> tuple[Settings, Sequence[s
     return settings, _wrong_folders(settings)
 
 
-class _NamedTwice(yaml.YAMLError):
-    """A setting is given twice, of which YAML would take the last."""
+class _Refused(yaml.YAMLError):
+    """YAML would read something else than what stands there."""
+
+
+# 010 is 8 to YAML, and 1:30 is 90.
+_OTHER_NUMBER = re.compile("[-+]?0[0-7_]+|.*:.*", re.DOTALL)
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses a mapping that has a name twice."""
+    """Refuses a mapping that has a name twice, of which YAML takes the last, and old numbers."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
         node = super().compose_mapping_node(anchor)
         first: dict[str, int] = {}
-        for name, _ in node.value:
+        for name, value in node.value:
             # What is merged in by "<<" may be named again.
             if not isinstance(name, yaml.ScalarNode) or name.tag == "tag:yaml.org,2002:merge":
                 continue
             line = name.start_mark.line + 1
             if name.value in first:
-                raise _NamedTwice(f"{name.value} is there twice: lines {first[name.value]}, {line}")
+                raise _Refused(f"{name.value} is there twice: lines {first[name.value]}, {line}")
             first[name.value] = line
+            if value.tag in _NUMBERS and _OTHER_NUMBER.fullmatch(value.value):
+                read = self.construct_object(value)
+                raise _Refused(
+                    f"{name.value}: {value.value} on line {line} is {read} to YAML: "
+                    f"write {read}, or the number that is meant, or quotes around a text"
+                )
         return node
 
 

@@ -5,10 +5,13 @@ import ssl
 from typing import ClassVar
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from trueodds_service.edge.names import certificate_names
+from trueodds_service.errors import InvalidInput
 from trueodds_service.http.arrivals import CERTIFICATE_NAMES
+from trueodds_service.http.refusals import as_status
+from trueodds_service.rpc.as_json import status_json
 
 # What a caller sends before anybody knows who it is.
 _MOST_HEAD_BYTES = 2**16
@@ -50,9 +53,23 @@ class Connection(HttpToolsProtocol):
         super().data_received(data)
         if self._unread_bytes > _MOST_HEAD_BYTES and not self.transport.is_closing():
             if self.cycle is None or self.cycle.response_complete:
-                self.send_400_response("The head of the request is too large.")
+                most = f"is larger than {_MOST_HEAD_BYTES // 1024} KiB"
+                self._refuse(InvalidInput("head", most, reason="HEAD_TOO_LARGE"))
             else:
                 self.transport.abort()
+
+    def send_400_response(self, msg: str) -> None:
+        """What cannot be read, such as an unknown method; uvicorn would say so in plain text."""
+        problem = "cannot be read as HTTP/1.1: its method, its version or a header is none"
+        self._refuse(InvalidInput("head", problem, reason="NOT_HTTP"))
+
+    def _refuse(self, error: InvalidInput) -> None:
+        response = as_status(status_json)(error)
+        lines = [STATUS_LINE[response.status_code].rstrip()]
+        lines += [b"%b: %b" % header for header in response.raw_headers]
+        lines += [b"connection: close", b"", bytes(response.body)]
+        self.transport.write(b"\r\n".join(lines))
+        self.transport.close()
 
     def on_message_begin(self) -> None:
         if not self.passes_over_head:

@@ -10,9 +10,12 @@ from dataclasses import replace
 import pytest
 import torch
 import yaml
+from datasets import Dataset
 from lm_eval.api.instance import Instance
 from lm_eval.api.registry import get_model
+from lm_eval.api.task import ConfigurableTask
 from lm_eval.models.huggingface import HFLM
+from tests import pages
 from tokenizers import processors
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
@@ -263,3 +266,29 @@ def test_the_command_is_lm_eval_s_own_with_one_model_more(service, tmp_path):
         right.append((yes[0] < no[0]) == row["answer"])
     assert found["results"]["even"]["acc,none"] == sum(right) / len(right)
     assert found["config"]["model_engine"] == "fake 1"
+
+
+def test_the_program_of_the_page_evaluates_a_task(service):
+    rows = [{"text": "Is tin a metal?", "gold": 0}, {"text": "Is wood a metal?", "gold": 1}]
+    task = ConfigurableTask(
+        config={
+            "task": "metals",
+            "custom_dataset": lambda **_: {"test": Dataset.from_list(rows)},
+            "test_split": "test",
+            "output_type": "multiple_choice",
+            "doc_to_text": "{{text}}\nAnswer:",
+            "doc_to_choice": ["yes", "no"],
+            "doc_to_target": "gold",
+        }
+    )
+    program = pages.beginning("from lm_eval import").text
+    for said, meant in (
+        ("demo-base", "base"),
+        ("localhost:50051", service.app.address),
+        ('["arc_easy"]', "[task]"),
+    ):
+        assert said in program
+        program = program.replace(said, meant)
+    names = {"task": task}
+    exec(program, names)  # noqa: S102 (our own page)
+    assert names["results"]["results"]["metals"]["acc,none"] in (0, 0.5, 1)
