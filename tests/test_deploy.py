@@ -176,6 +176,38 @@ def test_the_unit_serves_the_file_that_it_checks():
     assert int(service["TimeoutStopSec"]) > 2 * 20
 
 
+def test_the_unit_is_for_the_installation_that_is_described():
+    unit = (DEPLOY / "systemd" / "trueodds.service").read_text()
+    title = "On one machine, with systemd"
+    assert f'docs/operations.md, "{title}"' in unit
+    _, _, section = (ROOT / "docs" / "operations.md").read_text().partition(f"## {title}\n")
+    section = section.partition("\n## ")[0]
+
+    def said(pattern):
+        [found] = re.findall(pattern, unit, re.MULTILINE)
+        return found
+
+    venv, config = said(r"^ExecStart=(\S+)/bin/trueodds serve (\S+)$")
+    state, cache = (
+        f"/var/{kind}/{said(f'^{name}Directory=(.*)$')}"
+        for kind, name in (("lib", "State"), ("cache", "Cache"))
+    )
+    user = said("^User=(.*)$")
+    assert {f"cd {Path(venv).parent}", f"python3.11 -m venv {Path(venv).name}"} <= {
+        *section.splitlines()
+    }
+    assert re.search(f"^useradd --system --home-dir {state} .* {user}$", section, re.MULTILINE)
+    assert f"install -d -g {user} -m 750 {Path(config).parent}\n" in section
+    assert all(f"`{path}`" in section for path in (state, cache, said("^EnvironmentFile=-(.*)$")))
+    installed = dict(re.findall(r"^install .* (deploy/\S+) (\S+)", section, re.MULTILINE))
+    assert installed == {
+        "deploy/production/serve.yaml": config,
+        "deploy/systemd/trueodds.service": "/etc/systemd/system/",
+    }
+    named = {*installed, *re.findall(r"requirements/[\w-]+\.txt", section)}
+    assert all((ROOT / path).exists() for path in named)
+
+
 # KubeRay
 
 
