@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+import psutil
 from tests.postgres import running as postgres_running
 
 from trueodds import Client, TrueoddsError
@@ -62,11 +63,12 @@ def engine(tries: int = TRIES) -> Result:
         def paused() -> Iterator[None]:
             while not (found := served.processes(f"engine-{MODEL}")):
                 time.sleep(_LOOK_SECONDS)
-            found[0].suspend()
+            asked = min(found, key=psutil.Process.create_time)  # one that has just come is not yet
+            asked.suspend()
             try:
                 yield
             finally:
-                found[0].resume()
+                asked.resume()
 
         _repeat(running, tries, paused, lambda before: _late(running) > before)
     return result
