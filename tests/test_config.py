@@ -300,6 +300,8 @@ CLOSED = {
     "certificates of clients": {**FOR_ALL, "tls": {**TLS, "client_ca": "ca.crt"}},
     "what says so by name": {**FOR_ALL, "insecure": True},
 }
+# Prometheus asks without TLS and without a key, whatever callers have to show.
+SECURED = {**FOR_ALL, "tls": {**TLS, "client_ca": "ca.crt"}}
 
 
 @pytest.mark.parametrize("listening", OPEN.values(), ids=OPEN)
@@ -311,6 +313,31 @@ def test_open_to_other_machines_is_refused_unless_said_by_name(write, listening)
 @pytest.mark.parametrize("listening", CLOSED.values(), ids=CLOSED)
 def test_what_is_not_open_to_all_is_taken(write, listening):
     assert load(write({"models": [MODEL], **listening})).listen == listening["listen"]
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:9464", "10.0.0.7:9464", "[::]:9464", "NODE:9464"])
+def test_metrics_for_other_machines_are_refused_unless_said_by_name(write, address):
+    content = {"models": [MODEL], **SECURED, "metrics": address}
+    with pytest.raises(ConfigError, match=r"metrics: .* is open to other .*insecure: metrics"):
+        load(write(content))
+    for said in ("metrics", True):
+        assert load(write({**content, "insecure": said})).metrics == address
+
+
+def test_metrics_for_this_machine_need_no_word(write):
+    content = {"models": [MODEL], "metrics": "127.0.0.1:9464"}
+    assert load(write(content)).metrics == "127.0.0.1:9464"
+
+
+@pytest.mark.parametrize("listening", OPEN.values(), ids=OPEN)
+def test_who_opens_metrics_opens_nothing_else(write, listening):
+    with pytest.raises(ConfigError, match=r"listen: .* is open to other machines"):
+        load(write({"models": [MODEL], **listening, "insecure": "metrics"}))
+
+
+def test_insecure_is_none_of_these(write):
+    with pytest.raises(ConfigError, match="insecure: Input should be False, True or 'metrics'"):
+        load(write({"models": [MODEL], "insecure": "http"}))
 
 
 def test_the_command_line_opens_nothing_that_the_file_does_not(write):

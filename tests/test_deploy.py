@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ray._private.ray_constants import DEFAULT_DASHBOARD_AGENT_LISTEN_PORT
+from ray.dashboard.http_server_agent import PUBLIC_EXACT_PATHS
 
 from trueodds_service.config import Settings, read
 
@@ -176,55 +178,43 @@ def test_the_unit_serves_the_file_that_it_checks():
     assert int(service["TimeoutStopSec"]) > 2 * 20
 
 
+def test_the_unit_is_for_the_installation_that_is_described():
+    unit = (DEPLOY / "systemd" / "trueodds.service").read_text()
+    title = "On one machine, with systemd"
+    assert f'docs/operations.md, "{title}"' in unit
+    _, _, section = (ROOT / "docs" / "operations.md").read_text().partition(f"## {title}\n")
+    section = section.partition("\n## ")[0]
+
+    def said(pattern):
+        [found] = re.findall(pattern, unit, re.MULTILINE)
+        return found
+
+    venv, config = said(r"^ExecStart=(\S+)/bin/trueodds serve (\S+)$")
+    state, cache = (
+        f"/var/{kind}/{said(f'^{name}Directory=(.*)$')}"
+        for kind, name in (("lib", "State"), ("cache", "Cache"))
+    )
+    user = said("^User=(.*)$")
+    assert {f"cd {Path(venv).parent}", f"python3.11 -m venv {Path(venv).name}"} <= {
+        *section.splitlines()
+    }
+    assert re.search(f"^useradd --system --home-dir {state} .* {user}$", section, re.MULTILINE)
+    assert f"install -d -g {user} -m 750 {Path(config).parent}\n" in section
+    assert all(f"`{path}`" in section for path in (state, cache, said("^EnvironmentFile=-(.*)$")))
+    installed = dict(re.findall(r"^install .* (deploy/\S+) (\S+)", section, re.MULTILINE))
+    assert installed == {
+        "deploy/production/serve.yaml": config,
+        "deploy/systemd/trueodds.service": "/etc/systemd/system/",
+    }
+    named = {*installed, *re.findall(r"requirements/[\w-]+\.txt", section)}
+    assert all((ROOT / path).exists() for path in named)
+
+
 # KubeRay
 
 
 def containers(group):
     return group["template"]["spec"]["containers"]
-
-
-# Of KubeRay's reference of v1: what is no field is dropped by Kubernetes without a word.
-FIELDS = {
-    "spec": {
-        "excludeHeadPodFromServeSvc",
-        "rayClusterConfig",
-        "rayClusterDeletionDelaySeconds",
-        "serveConfigV2",
-        "serveService",
-        "upgradeStrategy",
-    },
-    "cluster": {
-        "authOptions",
-        "autoscalerOptions",
-        "enableInTreeAutoscaling",
-        "gcsFaultToleranceOptions",
-        "headGroupSpec",
-        "rayVersion",
-        "workerGroupSpecs",
-    },
-    "head": {"headService", "labels", "rayStartParams", "resources", "template"},
-    "worker": {
-        "groupName",
-        "idleTimeoutSeconds",
-        "labels",
-        "maxReplicas",
-        "minReplicas",
-        "numOfHosts",
-        "rayStartParams",
-        "replicas",
-        "resources",
-        "template",
-    },
-}
-
-
-def test_the_manifest_has_fields_of_kuberay_alone():
-    assert RAY_SERVICE["apiVersion"] == "ray.io/v1"
-    assert FIELDS["spec"] >= RAY_SERVICE["spec"].keys()
-    assert FIELDS["cluster"] >= SPEC.keys()
-    assert FIELDS["head"] >= SPEC["headGroupSpec"].keys()
-    assert all(FIELDS["worker"] >= group.keys() for group in SPEC["workerGroupSpecs"])
-    assert RAY_SERVICE["spec"]["upgradeStrategy"]["type"] == "NewCluster"
 
 
 def test_ray_asks_for_a_token_and_is_of_the_locked_version():
@@ -269,6 +259,17 @@ def test_the_manifest_s_ports_are_those_of_the_service():
     assert named == wanted.keys()
 
 
+def test_a_machine_is_ready_by_its_gateway_and_restarted_for_ray_alone():
+    ray = {"path": "/api/healthz", "port": DEFAULT_DASHBOARD_AGENT_LISTEN_PORT}
+    (head,), *workers = map(containers, GROUPS)
+    assert head["readinessProbe"]["httpGet"] == ray, "nothing is served before the head is ready"
+    assert RAY_SERVICE["spec"]["excludeHeadPodFromServeSvc"]
+    assert all(each["readinessProbe"]["tcpSocket"] == {"port": "grpc"} for [each] in workers)
+    for [container] in map(containers, GROUPS):
+        assert container["livenessProbe"]["httpGet"] == ray
+        assert ray["path"] in PUBLIC_EXACT_PATHS, "Ray asks for no token there"
+
+
 def test_the_manifest_s_objects_are_about_its_pods():
     labels = {"app": "trueodds"}
     for group in GROUPS:
@@ -280,6 +281,9 @@ def test_the_manifest_s_objects_are_about_its_pods():
 
 
 def test_the_manifest_s_machines_hold_every_engine_at_most():
+    assert not SPEC["enableInTreeAutoscaling"]
+    for group in SPEC["workerGroupSpecs"]:
+        assert group["minReplicas"] == group["replicas"] == group["maxReplicas"]
     most = sum(
         model.engine.gpus * model.engine.replicas.max
         for model in settings("cluster/serve.yaml").models

@@ -35,8 +35,7 @@ def told(url):
 
 def checked(url, told):
     result = Result("drill", tries=1)
-    with closing(SqlCalibratorStore(url)) as store:
-        check(store, told, "w", result)
+    check(url, "w", told, result)
     return result
 
 

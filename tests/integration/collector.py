@@ -46,7 +46,7 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
             ]
         return trace_service_pb2.ExportTraceServiceResponse()
 
-    def trace_of_a_question(self, url: str, model: str) -> list[Received]:
+    def trace_of_a_question(self, url: str, model: str, key: str = "") -> list[Received]:
         """The spans of a question over HTTP, with those of its stages and of the replica.
 
         Its caller's span is ``PARENT``. Processes send their spans every few seconds: what they
@@ -60,6 +60,7 @@ class Collector(trace_service_pb2_grpc.TraceServiceServicer):
             {
                 "content-type": "application/json",
                 "traceparent": f"00-{trace.hex()}-{PARENT}-01",
+                **({"authorization": f"Bearer {key}"} if key else {}),
             },
         )
         urllib.request.urlopen(request).close()  # noqa: S310

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from verification.chaos import (
     attacks,
@@ -30,9 +31,14 @@ class Drill:
     tries: int
 
 
-def _killed_writer(kind: str) -> Drill:
-    return Drill(lambda tries: killed_writer.drill(kind, tries), killed_writer.TRIES)
+def _killed_writer(writer: killed_writer.Writer[Any], kind: str) -> Drill:
+    return Drill(lambda tries: killed_writer.drill(writer, kind, tries), killed_writer.TRIES)
 
+
+_WRITERS: tuple[killed_writer.Writer[Any], ...] = (
+    killed_writer.CALIBRATORS,
+    killed_writer.OUTCOMES,
+)
 
 _ATTACKS: Mapping[str, tuple[siege.Attack, int]] = {
     "malformed-messages": (attacks.malformed_messages, 20_000),
@@ -59,7 +65,11 @@ def _killed(name: str, victim: killing.Victim, kind: str) -> Drill:
 
 
 DRILLS: Mapping[str, Drill] = {
-    **{f"killed-writer-{kind}": _killed_writer(kind) for kind in KINDS},
+    **{
+        f"{writer.name}-{kind}": _killed_writer(writer, kind)
+        for writer in _WRITERS
+        for kind in KINDS
+    },
     **{
         name: Drill(partial(siege.besieged, name, attack), tries)
         for name, (attack, tries) in _ATTACKS.items()

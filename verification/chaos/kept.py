@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 
 from trueodds_service.store import Activation, Calibrator, SqlCalibratorStore
 from trueodds_service.store.errors import StoreError
@@ -11,9 +12,13 @@ from verification.chaos.writing import MODEL, Told, calibrator, request, scope, 
 _PAGE = 1000
 
 
-def check(store: SqlCalibratorStore, told: Iterable[Told], tag: str, result: Result) -> None:
+def check(url: str, tag: str, told: Sequence[Told], result: Result) -> None:
     """Counts what a writer of this tag was told and is gone, is there twice, or half."""
-    told = list(told)
+    with closing(SqlCalibratorStore(url)) as store:
+        _check(store, told, tag, result)
+
+
+def _check(store: SqlCalibratorStore, told: Sequence[Told], tag: str, result: Result) -> None:
     histories = {thread: store.history(scope(thread)) for thread in threads()}
     rows = {row.sequence: row for history in histories.values() for row in history}
     activated = Counter(row.calibrator_id for row in rows.values())

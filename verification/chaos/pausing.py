@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+import psutil
 from tests.postgres import running as postgres_running
 
 from trueodds import Client, TrueoddsError
@@ -22,8 +23,8 @@ _MESSAGES = 4
 _LOOK_SECONDS = 0.2
 
 Paused = Callable[[], AbstractContextManager[None]]
-Noticed = Callable[[float], bool]
-"""Whether it is seen, with the number of calls that had failed before."""
+Noticed = Callable[[int], bool]
+"""Whether it is seen, with the number of calls that had been late before."""
 
 
 def database(tries: int = TRIES) -> Result:
@@ -43,12 +44,14 @@ def a_gateway(tries: int = TRIES) -> Result:
     """The gateway stands still: callers learn of it by their deadlines."""
     result = Result("paused-gateway-sqlite")
     with gateway() as target, load(target, result, call_seconds=_CALL_SECONDS) as running:
-        _repeat(running, tries, lambda: _stopped(target), lambda before: _failures(result) > before)
+        _repeat(running, tries, lambda: _stopped(target), lambda before: _late(running) > before)
     return result
 
 
 def engine(tries: int = TRIES) -> Result:
-    """An engine stands still, with another one beside it."""
+    """An engine stands still, with another one beside it. Of the callers' many beginnings each
+    has its share, so that they meet it.
+    """
     result = Result("paused-engine-sqlite")
     with (
         databases("sqlite") as new_url,
@@ -60,30 +63,37 @@ def engine(tries: int = TRIES) -> Result:
         def paused() -> Iterator[None]:
             while not (found := served.processes(f"engine-{MODEL}")):
                 time.sleep(_LOOK_SECONDS)
-            found[0].suspend()
+            asked = min(found, key=psutil.Process.create_time)  # one that has just come is not yet
+            asked.suspend()
             try:
                 yield
             finally:
-                found[0].resume()
+                asked.resume()
 
-        _repeat(running, tries, paused, lambda before: _failures(result) > before)
+        _repeat(running, tries, paused, lambda before: _late(running) > before)
     return result
 
 
 def _repeat(running: Load, tries: int, paused: Paused, noticed: Noticed) -> None:
+    """A pause that nobody notices is as wrong as one that nobody gets over: either something
+    stood still and its callers were told nothing, or the drill has stopped nothing.
+    """
     result = running.result
     for _ in range(tries):
-        failed = _failures(result)
+        late = _late(running)
         with paused():
             began = time.monotonic()
             seen = None
             while time.monotonic() < began + PAUSE_SECONDS:
-                if seen is None and noticed(failed):
+                if seen is None and noticed(late):
                     seen = time.monotonic() - began
                 time.sleep(_LOOK_SECONDS)
         result.recoveries.append(running.recovered(time.monotonic()))
         result.tries += 1
+        if seen is None and noticed(late):  # a call of the pause that has ended since
+            seen = time.monotonic() - began
         if seen is None:
+            result.wrong += 1
             result.note("nobody noticed")
         else:
             result.seen["noticed after, s"] = round(
@@ -118,5 +128,10 @@ def _stopped(target: Gateway) -> Iterator[None]:
         target.process.resume()
 
 
-def _failures(result: Result) -> float:
-    return sum(count for what, count in result.seen.items() if what.startswith("told "))
+def _late(running: Load) -> int:
+    """Calls that failed, or were sent again by the client once a message had come to its end."""
+    failed = sum(
+        count for what, count in list(running.result.seen.items()) if what.startswith("told ")
+    )
+    answered = [took for calls in list(running.answered.values()) for _, took in list(calls)]
+    return int(failed) + sum(took >= running.call_seconds for took in answered)

@@ -1,7 +1,9 @@
-"""A process that writes to a store and says so, until it is killed."""
+"""A process that writes calibrators to a store and says so, until it is killed."""
 
 import os
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
@@ -67,13 +69,26 @@ def write(url: str, tag: str, pipe: Connection) -> None:
         activation = store.activate(MODEL, new.id)
         tell("activate", thread, number, new.id, activation.sequence)
 
+    until_killed(one)
+
+
+def until_killed(one: Callable[[int, int], None]) -> None:
+    """Has each thread write one after the other: its number, and that of the write."""
+
     def many(thread: int) -> None:
         for number in range(_MOST):
             one(thread, number)
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        for done in [pool.submit(many, thread) for thread in range(_THREADS)]:
+        for done in [pool.submit(many, thread) for thread in threads()]:
             done.result()
+
+
+def again(url: str, tag: str, _told: Sequence[Told]) -> list[Told]:
+    """One write more, which belongs to no tag."""
+    with closing(SqlCalibratorStore(url)) as store:
+        store.put(calibrator("recovery", 0, int(tag)), activate=True)
+    return []
 
 
 def read(lines: bytes) -> list[Told]:

@@ -38,9 +38,9 @@ class Settings(Section):
     """null: nobody looks by himself whether calibrators still hold."""
     tls: Tls | None = None
     """TLS, 1.2 or later, for all that it listens at. Left out, it answers in the clear."""
-    insecure: bool = False
+    insecure: Literal[False, True, "metrics"] = False
     """Listen for other machines without TLS, or without knowing who asks: for a network, or behind
-    a proxy, that keeps everybody else away."""
+    a proxy, that keeps everybody else away. metrics: with nothing but the numbers."""
     observability: Observability = Observability()
     tracing: Tracing | None = None
     """Left out, there are no traces. Needs the extra ``tracing``."""
@@ -104,6 +104,12 @@ class Settings(Section):
                 raise ValueError(f"http: {self.http} is where gRPC listens")
         if self.metrics is not None:
             _check_address("metrics", self.metrics)
+            if not (self.insecure or is_loopback(self.metrics)):
+                raise ValueError(
+                    f"metrics: {self.metrics!r} is open to other machines, without TLS and for "
+                    "anybody: listen at 127.0.0.1; or say insecure: metrics, where everybody who "
+                    "can reach it may read the names of models and tenants"
+                )
             if self.metrics in (self.listen, self.http) and not self.metrics.endswith(":0"):
                 raise ValueError(f"metrics: {self.metrics} is where callers are answered")
         return self
@@ -130,7 +136,7 @@ class Settings(Section):
     def _refuse_if_open(self, name: str, listen: str) -> None:
         """Raises ValueError where others than this machine could ask, and nobody has said so."""
         knows = self.access == "keys" or (self.tls and self.tls.client_ca)
-        if self.insecure or is_loopback(listen) or (self.tls and knows):
+        if self.insecure is True or is_loopback(listen) or (self.tls and knows):
             return
         lacking = "knows nobody" if self.tls else "has no TLS"
         raise ValueError(
