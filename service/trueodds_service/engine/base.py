@@ -12,7 +12,7 @@ Tokens: TypeAlias = tuple[int, ...]
 
 
 class TokenPrompt(msgspec.Struct, frozen=True, array_like=True):
-    """A prompt in tokens, and what is read after it; it travels as it is.
+    """A prompt in tokens, and what is read after it. The link sends it as it is.
 
     ``continuations`` are distinct token sequences of at least one token each, of any number and
     mix of lengths. ``identifier`` holds the format identifier's tokens, which stand between the
@@ -37,21 +37,22 @@ class TokenPrompt(msgspec.Struct, frozen=True, array_like=True):
         return self.length + max(map(len, self.continuations))
 
     def after(self, prompt: Tokens) -> "TokenPrompt":
-        """The same read after another prompt."""
+        """The same continuations after another prompt."""
         return TokenPrompt(prompt, self.continuations, self.identifier, self.top_tokens)
 
     def telling(self, top_tokens: int) -> "TokenPrompt":
-        """The same with so many of the likeliest tokens."""
+        """The same prompt, whose score is to have this many of the likeliest tokens."""
         return TokenPrompt(self.prompt, self.continuations, self.identifier, top_tokens)
 
 
 class TokenScore(msgspec.Struct, frozen=True, array_like=True, tag=True):
-    """Raw logprobs over the whole vocabulary, in nats; it travels as it is.
+    """Raw logprobs over the whole vocabulary, in nats. The link sends it as it is, and no numbers
+    but Python's own.
 
-    ``continuations`` are one each: the sum over its tokens of ln p(token | all before it),
-    the first one after prompt and identifier. ``greedy``, one each, is whether greedy decoding
-    would write these tokens: each is the likeliest at its place, and of equals the one taken.
-    ``identifier`` is ln p(identifier | prompt), the same sum over the identifier's tokens; 0
+    ``continuations`` has one a continuation: the sum over its tokens of ln p(token | all before
+    it), the first one after prompt and identifier. ``greedy``, one each too, is whether greedy
+    decoding would write these tokens: each is the likeliest at its place, and of equals the one
+    taken. ``identifier`` is ln p(identifier | prompt), the same sum over the identifier's tokens; 0
     where it has none. ``top_tokens`` are token ids and their logprobs, the likeliest first.
     ``cached_tokens`` are how many of the prompt's were in the engine's cache when it was first
     asked for its first tokens; 0 where the engine does not tell.

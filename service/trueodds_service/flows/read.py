@@ -197,8 +197,8 @@ async def _shown(
 def _pieces(
     questions: Sequence[Question], shots: Sequence[Shot], reading: Reading
 ) -> Iterator[list[tuple[int, Order]]]:
-    """What ``_orders`` tells, in pieces of about so many characters. Those of few questions are
-    one: prompts of a piece are tokenised together where they begin alike.
+    """What ``_orders`` gives, in pieces of about ``_PIECE_CHARACTERS``. Few questions are one:
+    prompts of a piece are tokenised together where they begin alike.
     """
     beside = worked_length(shots, reading.format)
     lengths = [beside + asked_length(question, reading.format) for question in questions]

@@ -197,7 +197,9 @@ def _fill(template: str, parts: Mapping[str, str]) -> str:
 
 
 def _filled_length(template: str, lengths: Mapping[str, int], times: int = 1) -> int:
-    """Of what ``_fill`` makes, so many ``times``, of parts of such lengths together."""
+    """The length of what ``_fill`` makes, called so many ``times`` with parts of these lengths
+    together.
+    """
     total = times * len(template)
     for name, length in lengths.items():
         place = f"{{{name}}}"
