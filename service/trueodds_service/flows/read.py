@@ -247,7 +247,9 @@ class _Shown(NamedTuple):
 
 
 def _orders(questions: Sequence[Question], reading: Reading) -> Iterator[tuple[int, Order]]:
-    """Every question's place, in its own order; of some in others too, where that is corrected."""
+    """The place and order of every prompt: each question in its own order, and where order is
+    corrected some of them in others.
+    """
     counts: dict[int, list[int]] = {}
     for index, question in enumerate(questions):
         counts.setdefault(len(question.options), []).append(index)
