@@ -4,6 +4,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from benchmarks.process import Scores, SystemProcess
 from benchmarks.systems.lm_eval import LmEval
 from benchmarks.workload import Task
@@ -29,7 +31,7 @@ class Bare:
         scores = [each for each in found if isinstance(each, TokenScore)]
         if len(scores) < len(found):
             raise RuntimeError("the engine failed at a prompt")
-        return Scores([each.continuations for each in scores])
+        return Scores([np.array(each.continuations) for each in scores])
 
     async def one_at_a_time(self, tasks: Sequence[Task]) -> Scores:
         found, latencies = [], []

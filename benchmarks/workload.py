@@ -8,8 +8,9 @@ from trueodds import Example, Format, Question
 from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.prompts import question as domain
 from trueodds_service.prompts.formats import BUILT_IN, render
+from trueodds_service.prompts.prepared import Prepared
 from trueodds_service.prompts.reading import Reading
-from trueodds_service.prompts.tokenizer import Prepared, PromptTokenizer
+from trueodds_service.prompts.tokenizer import PromptTokenizer
 
 
 @dataclass(frozen=True)

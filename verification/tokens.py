@@ -10,8 +10,9 @@ from trueodds_demo.questions import scored_questions, shots
 from trueodds_service.errors import InvalidInput
 from trueodds_service.prompts import question as domain
 from trueodds_service.prompts.formats import BUILT_IN
+from trueodds_service.prompts.prepared import Prepared
 from trueodds_service.prompts.reading import Reading
-from trueodds_service.prompts.tokenizer import Prepared, PromptTokenizer
+from trueodds_service.prompts.tokenizer import PromptTokenizer
 from verification import wording
 from verification.cases import PARENTHESES, prompt_of
 from verification.comparison import Comparison, Result

@@ -7,13 +7,12 @@ import math
 import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import grpc
-import numpy as np
 import pytest
 from google.rpc import code_pb2, status_pb2
 from grpc_status import rpc_status
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from trueodds import AsyncClient, Client, Question
@@ -66,7 +65,7 @@ class Doubtful(FakeEngine):
 
 def _shared(mass, prompt):
     count = len(prompt.continuations)
-    return np.full(count, math.log(mass / count))
+    return (math.log(mass / count),) * count
 
 
 class Relay(scoring_pb2_grpc.ScoringServiceServicer, model_pb2_grpc.ModelServiceServicer):

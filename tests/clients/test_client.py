@@ -221,9 +221,7 @@ def test_a_shot_without_its_answer_names_the_field(client, ask):
 def test_an_option_ruled_out_has_a_logprob_of_minus_infinity(start_service, connect, ask):
     class Certain(FakeEngine):
         async def score(self, prompts):
-            score = TokenScore(
-                np.array([-math.inf, -0.1]), math.log(0.5), greedy=np.array([False, True])
-            )
+            score = TokenScore((-math.inf, -0.1), (False, True), math.log(0.5))
             return [score for _ in prompts]
 
     client = connect(start_service(engines={"aligned": Certain()}).app.address)

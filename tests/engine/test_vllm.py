@@ -90,15 +90,15 @@ async def test_scores_are_what_the_engine_process_told(monkeypatch):
     for prompt, score in zip(PROMPTS, scores, strict=True):
         before = prompt.prompt + prompt.identifier
         expected = [logprob(before, token) for (token,) in prompt.continuations]
-        assert score.continuations.tolist() == expected
-        assert score.greedy.tolist() == [True, False, False]
+        assert score.continuations == tuple(expected)
+        assert score.greedy == (True, False, False)
         forced = [
             logprob(prompt.prompt + prompt.identifier[:place], token)
             for place, token in enumerate(prompt.identifier)
         ]
         assert score.identifier == pytest.approx(sum(forced))
     for again, before in zip([*at_once[0], *at_once[1]], [*scores, *scores[:3]], strict=True):
-        assert again.continuations.tolist() == before.continuations.tolist()
+        assert again.continuations == before.continuations
     sent = engine._llm.engine_core.requests
     assert [tuple(each.prompt_token_ids) for each in sent[: len(PROMPTS)]] == [
         prompt.prompt for prompt in PROMPTS
@@ -158,6 +158,6 @@ async def test_what_batches_have_in_vllm_is_bounded_and_a_single_question_passes
     core.let_go.set()
     scores = await batch
     assert len(scores) == len(PROMPTS)
-    assert (await single)[0].continuations.tolist() == scores[0].continuations.tolist()
+    assert (await single)[0].continuations == scores[0].continuations
     assert core.most == 7
     engine.close()

@@ -293,7 +293,7 @@ class Massless(FakeEngine):
 
     async def score(self, prompts):
         scores = await super().score(prompts)
-        return [*scores[:-1], TokenScore(np.full(4, -np.inf), greedy=np.full(4, fill_value=False))]
+        return [*scores[:-1], TokenScore((-np.inf,) * 4, (False,) * 4)]
 
 
 class TestNothingIsStored:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace as changed
 
 from trueodds_service.core.calibrators.from_parameters import calibrator_of
 from trueodds_service.core.calibrators.methods import SPECS, Method
@@ -279,8 +280,9 @@ async def test_an_option_without_any_probability_is_refused_by_its_item(house, m
     class RuledOut(FakeEngine):
         async def score(self, prompts):
             scores = await super().score(prompts)
-            scores[-1].continuations[2] = -np.inf
-            return scores
+            one, two, _, *others = scores[-1].continuations
+            last = changed(scores[-1], continuations=(one, two, -math.inf, *others))
+            return [*scores[:-1], last]
 
     house.serve("base", RuledOut(seed=7))
     with pytest.raises(NotReady) as caught:

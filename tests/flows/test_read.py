@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace as changed
 from tokenizers import Tokenizer
 
 from trueodds_service.core.arrays.order_bias import cyclic_orders
-from trueodds_service.engine.base import TokenScore
+from trueodds_service.engine.base import TokenPrompt, TokenScore
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.errors import InvalidInput, NotReady, PromptFault
 from trueodds_service.flows.score import Answer
@@ -95,8 +96,8 @@ async def test_a_logprob_is_what_the_engine_says_of_the_whole_option(
     for option, ways in enumerate(answer.read.as_asked.prepared.surfaces):
         tokens = prompt.continuations[ways[0][1]]
         steps = [
-            replace(prompt, prompt=read_at + tokens[:place], identifier=(), continuations=(each,))
-            for place, each in enumerate((token,) for token in tokens)
+            TokenPrompt(read_at + tokens[:place], (tokens[place : place + 1],))
+            for place in range(len(tokens))
         ]
         scores = await engine.score(steps)
         alone = sum(score.continuations[0] for score in scores)
@@ -122,7 +123,7 @@ async def test_a_format_probability_that_was_rounded_above_one_is_one(house, mak
         """Sure of the identifier, with the error of the engine's arithmetic."""
 
         async def score(self, prompts):
-            return [replace(each, identifier=1e-6) for each in await super().score(prompts)]
+            return [changed(each, identifier=1e-6) for each in await super().score(prompts)]
 
     house.serve("aligned", Rounding())
     [answer] = await house.score(*make_questions(1), reading=Reading(PAREN))
@@ -273,7 +274,7 @@ class Opinionated(FakeEngine):
         logprobs = dict(zip([label for label, _ in lines], logits - 3.0, strict=True))
         labels = [self._decode(each).strip() for each in prompt.continuations]
         read = np.array([logprobs[label] for label in labels]) - 3.0
-        return TokenScore(read, greedy=read == read.max())
+        return TokenScore(tuple(read.tolist()), greedy=tuple((read == read.max()).tolist()))
 
 
 CONTENT = {"zero": 0.0, "one": 0.4, "two": -1.0, "three": 0.3, "four": 0.7}
@@ -389,10 +390,10 @@ class Sparse(FakeEngine):
     """Rules the first option out."""
 
     async def score(self, prompts):
-        scores = await super().score(prompts)
-        for each in scores:
-            each.continuations[0] = -math.inf
-        return scores
+        return [
+            changed(each, continuations=(-math.inf, *each.continuations[1:]))
+            for each in await super().score(prompts)
+        ]
 
 
 async def test_a_prior_that_cannot_be_told_is_no_prior(house, make_questions):
@@ -474,7 +475,7 @@ async def test_the_likeliest_tokens_stand_at_the_place_of_the_answer(house, coun
     assert len(logprobs) == count
     assert logprobs == sorted(logprobs, reverse=True)
     [score] = await house.catalog.find("aligned").served.engine.score(
-        [replace(prompt, continuations=tuple((token,) for token, _ in engine.top_tokens))]
+        [changed(prompt, continuations=tuple((token,) for token, _ in engine.top_tokens))]
     )
     assert score.continuations == pytest.approx(logprobs)
     [without] = await house.score(question, reading=reading)
@@ -494,19 +495,16 @@ class Faulty(FakeEngine):
         return [self._fault(each) if place % 2 else each for place, each in enumerate(scores)]
 
 
-def only(score, places):
-    return replace(score, continuations=score.continuations[places], greedy=score.greedy[places])
-
-
 FAULTS = {
-    "NaN": ("LOGITS_NAN", lambda score: replace(score, continuations=np.nan * np.ones(4))),
-    "infinite": ("LOGITS_NAN", lambda score: replace(score, continuations=np.inf * np.ones(4))),
-    "NaN on top": ("LOGITS_NAN", lambda score: replace(score, top_tokens=((7, math.nan),))),
-    "NaN identifier": ("LOGITS_NAN", lambda score: replace(score, identifier=math.nan)),
+    "NaN": ("LOGITS_NAN", lambda score: changed(score, continuations=(math.nan,) * 4)),
+    "one NaN": ("LOGITS_NAN", lambda score: changed(score, continuations=(-1.0, math.nan) * 2)),
+    "infinite": ("LOGITS_NAN", lambda score: changed(score, continuations=(math.inf,) * 4)),
+    "NaN on top": ("LOGITS_NAN", lambda score: changed(score, top_tokens=((7, math.nan),))),
+    "NaN identifier": ("LOGITS_NAN", lambda score: changed(score, identifier=math.nan)),
     "told": ("ENGINE_FAULT", lambda _: PromptFault("it failed", reason="ENGINE_FAULT")),
-    "one too few": ("ENGINE_FAULT", lambda score: only(score, [0, 1, 2])),
-    "one too many": ("ENGINE_FAULT", lambda score: only(score, [0, 1, 2, 3, 3])),
-    "a table": ("ENGINE_FAULT", lambda score: only(score, [[0, 1], [2, 3]])),
+    "one too few": ("ENGINE_FAULT", lambda _: TokenScore((-1.0,) * 3, (False,) * 3)),
+    "one too many": ("ENGINE_FAULT", lambda _: TokenScore((-1.0,) * 5, (False,) * 5)),
+    "no greedy": ("ENGINE_FAULT", lambda _: TokenScore((-1.0,) * 4, ())),
     "nothing": ("ENGINE_FAULT", lambda _: None),
 }
 

@@ -21,7 +21,8 @@ from transformers import PreTrainedTokenizerFast
 
 import trueodds_demo
 from trueodds_service.errors import InvalidInput
-from trueodds_service.prompts.tokenizer import Prepared, PromptTokenizer
+from trueodds_service.prompts.prepared import Prepared
+from trueodds_service.prompts.tokenizer import PromptTokenizer
 
 _CORPUS = [
     f"Which one is it?\n\nA. one\nB. two\nAnswer: {letter}\n\nAnswer: ({letter})\n"

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from trueodds_service.errors import InvalidInput
 from trueodds_service.prompts.formats import LETTER, PAREN, TEXT, Format, answer, render
+from trueodds_service.prompts.prepared import Prepared
 from trueodds_service.prompts.question import Question, Shot, letters
 from trueodds_service.prompts.reading import Reading
-from trueodds_service.prompts.tokenizer import Prepared, PromptTokenizer
+from trueodds_service.prompts.tokenizer import PromptTokenizer
 
 # What tends to merge with its neighbours, among anything else.
 TEXTS = st.text(

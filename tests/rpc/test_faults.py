@@ -7,7 +7,6 @@ import threading
 from contextlib import suppress
 
 import grpc
-import numpy as np
 import pytest
 from google.protobuf import descriptor_pool
 from grpc_health.v1 import health_pb2
@@ -72,10 +71,8 @@ class Even(FakeEngine):
     """Finds all options as likely, however long they are, at once."""
 
     async def score(self, prompts):
-        shapes = [len(prompt.continuations) for prompt in prompts]
-        return [
-            TokenScore(np.full(shape, -9.0), greedy=np.zeros(shape, dtype=bool)) for shape in shapes
-        ]
+        counts = [len(prompt.continuations) for prompt in prompts]
+        return [TokenScore((-9.0,) * count, (False,) * count) for count in counts]
 
 
 @pytest.fixture

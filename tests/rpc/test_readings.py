@@ -238,9 +238,9 @@ class Scripted(FakeEngine):
     def _said(self, prompt):
         count = len(prompt.continuations)
         return TokenScore(
-            np.full(count, math.log(self.mass / count)),
+            (math.log(self.mass / count),) * count,
+            (False,) * count,
             math.log(self.identified),
-            greedy=np.zeros(count, bool),
         )
 
 

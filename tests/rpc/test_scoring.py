@@ -17,16 +17,16 @@ class Scripted(FakeEngine):
 
     def __init__(self, *logprobs):
         super().__init__()
-        self._logprobs = np.array(logprobs)
+        self._logprobs = logprobs
 
     async def score(self, prompts):
         return [
             TokenScore(
                 self._logprobs,
-                None if prompt.identifier is None else math.log(0.5),
-                greedy=self._logprobs > math.log(0.5),
+                greedy=tuple(each > math.log(0.5) for each in self._logprobs),
+                identifier=math.log(0.5),
             )
-            for prompt in prompts
+            for _ in prompts
         ]
 
 
@@ -165,10 +165,7 @@ def test_a_question_without_any_probability_fails_alone(
     class Lost(FakeEngine):
         async def score(self, prompts):
             scores = await super().score(prompts)
-            return [
-                TokenScore(np.full(4, nothing), greedy=np.full(4, fill_value=False)),
-                *scores[1:],
-            ]
+            return [TokenScore((nothing,) * 4, (False,) * 4), *scores[1:]]
 
     service = start_service(engines={"aligned": Lost()})
     lost, fine = service.batch([question("Lost?"), question("Fine?")])

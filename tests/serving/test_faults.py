@@ -76,7 +76,7 @@ async def test_only_the_prompts_that_it_fails_at_have_a_fault(serve, answer, mar
         if place in marked:
             assert outcome.reason == "ENGINE_FAULT"
         else:
-            assert outcome.continuations.tolist() == expected.continuations.tolist()
+            assert outcome.continuations == expected.continuations
 
 
 async def test_no_suspect_waits_for_a_trial_that_has_failed():

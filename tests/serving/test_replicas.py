@@ -1,9 +1,7 @@
 """The replicas of a model, as a gateway sees them."""
 
 import asyncio
-from dataclasses import replace
 
-import numpy as np
 import pytest
 from tests.serving.played import Played, ended, until
 
@@ -31,10 +29,7 @@ class Scorer:
         if self.dies is not None:
             await self.dies()
         await self.go_on.wait()
-        return [
-            TokenScore(np.array([-prompt.prompt[0], 0.0]), greedy=np.array([False, True]))
-            for prompt in prompts
-        ]
+        return [TokenScore((-prompt.prompt[0], 0.0), greedy=(False, True)) for prompt in prompts]
 
 
 class Model:
@@ -139,7 +134,7 @@ async def test_prompts_of_a_replica_that_dies_are_tried_where_it_came_up_again(m
     await until(lambda: dying.asked and living.asked)
     await model.played[0].kill()
     await model.known()
-    others = [replace(prompt, prompt=(*prompt.prompt, 9)) for prompt in PROMPTS]
+    others = [prompt.after((*prompt.prompt, 9)) for prompt in PROMPTS]
     assert await model.firsts(others) == EXPECTED, "meanwhile the other one gets everything"
     assert [len(scorer.asked) for scorer in model.scorers] == [1, 2]
     dying.go_on.set()

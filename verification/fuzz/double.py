@@ -2,13 +2,14 @@
 
 import asyncio
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
+from msgspec.structs import replace
 
 from trueodds_service.engine.base import EngineInfo, Outcome, TokenPrompt, TokenScore
 from trueodds_service.engine.fake import FakeEngine
@@ -42,13 +43,6 @@ class Mark(Enum):
 
 
 _ENDS = {Mark.DIES, Mark.HANGS}
-
-
-class _Unreadable:
-    """Numbers that are none: what cannot be read at the other end."""
-
-    def tolist(self) -> list[str]:
-        return [MARKER]
 
 
 _numbers = itertools.count(1)
@@ -150,17 +144,22 @@ class Double:
 
 
 _SPOILED: dict[Mark | None, Callable[[TokenScore], Any]] = {
-    Mark.NAN: lambda score: replace(score, continuations=score.continuations * np.nan),
-    Mark.INFINITE: lambda score: replace(score, continuations=score.continuations * -np.inf),
+    Mark.NAN: lambda score: _all(score, math.nan),
+    Mark.INFINITE: lambda score: _all(score, math.inf),
     Mark.TOO_FEW: lambda score: replace(score, continuations=score.continuations[:-1]),
     Mark.TOO_MANY: lambda score: replace(
         score,
-        continuations=np.append(score.continuations, -1.0),
-        greedy=np.append(score.greedy, True),
+        continuations=(*score.continuations, -1.0),
+        greedy=(*score.greedy, True),
     ),
     Mark.NO_SCORE: lambda score: None,
-    Mark.UNREADABLE: lambda score: replace(score, continuations=cast(Any, _Unreadable())),
+    # Numbers that are none: what cannot be read at the other end.
+    Mark.UNREADABLE: lambda score: _all(score, cast(float, MARKER)),
 }
+
+
+def _all(score: TokenScore, number: float) -> TokenScore:
+    return replace(score, continuations=(number,) * len(score.continuations))
 
 
 def check(prompt: TokenPrompt, info: EngineInfo) -> None:

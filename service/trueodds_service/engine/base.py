@@ -1,18 +1,18 @@
 """What the service asks of an engine: log-likelihoods of token sequences after a prompt."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+import msgspec
 
 from trueodds_service.errors import PromptFault
 
+Tokens: TypeAlias = tuple[int, ...]
 
-@dataclass(frozen=True, slots=True)
-class TokenPrompt:
-    """A prompt in tokens, and what is read after it.
+
+class TokenPrompt(msgspec.Struct, frozen=True, array_like=True):
+    """A prompt in tokens, and what is read after it. The link sends it as it is.
 
     ``continuations`` are distinct token sequences of at least one token each, of any number and
     mix of lengths. ``identifier`` holds the format identifier's tokens, which stand between the
@@ -21,9 +21,9 @@ class TokenPrompt:
     token are wanted, at most ``MAX_TOP_TOKENS``.
     """
 
-    prompt: tuple[int, ...]
-    continuations: tuple[tuple[int, ...], ...]
-    identifier: tuple[int, ...] = ()
+    prompt: Tokens
+    continuations: tuple[Tokens, ...]
+    identifier: Tokens = ()
     top_tokens: int = 0
 
     @property
@@ -36,22 +36,30 @@ class TokenPrompt:
         """Tokens that the engine has to have room for, the longest continuation included."""
         return self.length + max(map(len, self.continuations))
 
+    def after(self, prompt: Tokens) -> "TokenPrompt":
+        """The same continuations after another prompt."""
+        return TokenPrompt(prompt, self.continuations, self.identifier, self.top_tokens)
 
-@dataclass(frozen=True, slots=True)
-class TokenScore:
-    """Raw logprobs over the whole vocabulary, in nats.
+    def telling(self, top_tokens: int) -> "TokenPrompt":
+        """The same prompt, whose score is to have this many of the likeliest tokens."""
+        return TokenPrompt(self.prompt, self.continuations, self.identifier, top_tokens)
 
-    ``continuations`` has shape (k,): the sum over its tokens of ln p(token | all before it),
-    the first one after prompt and identifier. ``greedy``, shape (k,), is whether greedy decoding
-    would write these tokens: each is the likeliest at its place, and of equals the one taken.
-    ``identifier`` is ln p(identifier | prompt), the same sum over the identifier's tokens; 0
+
+class TokenScore(msgspec.Struct, frozen=True, array_like=True, tag=True):
+    """Raw logprobs over the whole vocabulary, in nats. The link sends it as it is, and no numbers
+    but Python's own.
+
+    ``continuations`` has one a continuation: the sum over its tokens of ln p(token | all before
+    it), the first one after prompt and identifier. ``greedy``, one each too, is whether greedy
+    decoding would write these tokens: each is the likeliest at its place, and of equals the one
+    taken. ``identifier`` is ln p(identifier | prompt), the same sum over the identifier's tokens; 0
     where it has none. ``top_tokens`` are token ids and their logprobs, the likeliest first.
     ``cached_tokens`` are how many of the prompt's were in the engine's cache when it was first
     asked for its first tokens; 0 where the engine does not tell.
     """
 
-    continuations: NDArray[np.float64]
-    greedy: NDArray[np.bool_] = field(kw_only=True)
+    continuations: tuple[float, ...]
+    greedy: tuple[bool, ...]
     identifier: float = 0.0
     top_tokens: tuple[tuple[int, float], ...] = ()
     cached_tokens: int = 0
@@ -59,6 +67,9 @@ class TokenScore:
 
 Outcome: TypeAlias = TokenScore | PromptFault
 """What becomes of a prompt."""
+
+Score: TypeAlias = Callable[[Sequence[TokenPrompt], str | None], Awaitable[list[Outcome]]]
+"""An engine's ``score``."""
 
 MAX_TOP_TOKENS = 20
 

@@ -13,6 +13,7 @@ from trueodds_service.engine.base import (
     EngineInfo,
     Outcome,
     TokenPrompt,
+    Tokens,
     TokenScore,
     Usage,
 )
@@ -78,17 +79,17 @@ class FakeEngine:
         if rows is not None and max(tokens) >= rows:
             raise EngineDied("a token has no row in the embedding")
         # Options share their beginnings: each step is drawn once.
-        steps: dict[tuple[int, ...], NDArray[np.float64]] = {}
+        steps: dict[Tokens, NDArray[np.float64]] = {}
 
-        def read(before: tuple[int, ...], tokens: tuple[int, ...]) -> tuple[float, bool]:
+        def read(before: Tokens, tokens: Tokens) -> tuple[float, bool]:
             total, greedy = 0.0, True
             for place, token in enumerate(tokens):
                 context = before + tokens[:place]
                 if context not in steps:
                     steps[context] = self._step(context)
-                total += steps[context][token % _VOCABULARY]
-                greedy &= token % _VOCABULARY == steps[context].argmax()
-            return total, bool(greedy)
+                total += float(steps[context][token % _VOCABULARY])
+                greedy &= bool(token % _VOCABULARY == steps[context].argmax())
+            return total, greedy
 
         read_at = prompt.prompt + prompt.identifier
         totals, greedy = zip(*(read(read_at, each) for each in prompt.continuations), strict=True)
@@ -98,9 +99,9 @@ class FakeEngine:
             likeliest = np.argsort(-step)[: prompt.top_tokens]
             top = tuple((int(token), float(step[token])) for token in likeliest)
         identifier, _ = read(prompt.prompt, prompt.identifier)
-        return TokenScore(np.array(totals), identifier, top, greedy=np.array(greedy))
+        return TokenScore(totals, greedy, identifier, top)
 
-    def _step(self, context: tuple[int, ...]) -> NDArray[np.float64]:
+    def _step(self, context: Tokens) -> NDArray[np.float64]:
         """ln p(token | context) of every token, shape (vocabulary,)."""
         words = np.asarray([self._seed, *context], dtype=np.int64)
         digest = hashlib.blake2b(words.tobytes(), digest_size=8).digest()

@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from typing import NamedTuple, TypeAlias
@@ -22,14 +22,14 @@ from trueodds_service.core.arrays.order_bias import (
     label_prior,
     without_prior,
 )
-from trueodds_service.engine.base import Outcome, TokenPrompt, TokenScore
+from trueodds_service.engine.base import Outcome, TokenPrompt, Tokens, TokenScore
 from trueodds_service.errors import InvalidInput, NotReady, PromptFault, ServiceError, field
 from trueodds_service.flows.catalog import ServedModel
 from trueodds_service.flows.sound import sound
 from trueodds_service.prompts.formats import asked_length, worked_length
+from trueodds_service.prompts.prepared import Prepared
 from trueodds_service.prompts.question import Kind, Question, Shot
 from trueodds_service.prompts.reading import Normalization, OrderCorrection, Reading
-from trueodds_service.prompts.tokenizer import Prepared
 from trueodds_service.watching import Stage, stage
 
 # PriDe estimates the prior on a twentieth of the questions; fewer than these are too noisy.
@@ -58,14 +58,16 @@ class OptionReads:
     ``logprobs`` are raw and in nats, ``scores`` what the normalization makes of them.
     ``unconditional`` are the logprobs after the unconditional prompt, for PMI. ``greedy`` is
     whether greedy decoding would write the option, in one of its ways. ``byte_counts`` are
-    those of what names each option, in UTF-8.
+    those of what names each option, in UTF-8. ``option_mass`` is how much of the probability of
+    what follows the options hold between them.
     """
 
     logprobs: NDArray[np.float64]
     scores: NDArray[np.float64]
     byte_counts: tuple[int, ...]
     unconditional: NDArray[np.float64] | None
-    greedy: NDArray[np.bool_]
+    greedy: tuple[bool, ...]
+    option_mass: float
     prepared: Prepared
     engine: TokenScore
 
@@ -73,11 +75,6 @@ class OptionReads:
     def token_counts(self) -> tuple[int, ...]:
         continuations = self.prepared.prompt.continuations
         return tuple(len(continuations[ways[0][1]]) for ways in self.prepared.surfaces)
-
-    @property
-    def option_mass(self) -> float:
-        """How much of the probability of what follows the options hold between them."""
-        return union_mass(self.prepared.prompt.continuations, self.engine.continuations)
 
     @property
     def format_probability(self) -> float:
@@ -122,7 +119,7 @@ class Read:
     prior: tuple[float, ...] = ()
 
 
-_Continuations: TypeAlias = tuple[tuple[int, ...], tuple[tuple[int, ...], ...]]
+_Continuations: TypeAlias = tuple[Tokens, tuple[Tokens, ...]]
 
 
 class Timings(NamedTuple):
@@ -150,14 +147,11 @@ async def read(
     served.engine.check_room(len(questions))
     started = time.perf_counter()
     with stage(Stage.TOKENIZE):
-        asked = await _asked(served, questions, shots, reading)
-        sound_ones = [each.prepared for each in asked if isinstance(each.prepared, Prepared)]
+        shown = await _shown(served, questions, shots, reading)
+        sound_ones = [each.prepared for each in shown if isinstance(each.prepared, Prepared)]
         unconditional = await _unconditional(served, sound_ones, reading)
     tokenized = time.perf_counter()
-    good = [
-        replace(each.prompt, top_tokens=top_tokens) if top_tokens else each.prompt
-        for each in sound_ones
-    ]
+    good = [each.prompt.telling(top_tokens) for each in sound_ones]
     # Prompts of a call begin alike, so that the engine sees what they share.
     calls = [good, list(unconditional.values())] if unconditional else [good]
     tokens = sum(each.length for each in chain(*calls))
@@ -166,58 +160,59 @@ async def read(
     scored = iter(scores)
     without_question = dict(zip(unconditional, chain(*without), strict=True))
     reads: list[dict[Order, OptionReads] | ServiceError] = [{} for _ in questions]
-    for ask, shown, prepared in asked:
+    for place, order, question, prepared in shown:
         outcome = (
             prepared
             if isinstance(prepared, InvalidInput)
-            else _option_reads(shown, prepared, next(scored), without_question, reading)
+            else _option_reads(question, prepared, next(scored), without_question, reading)
         )
-        so_far = reads[ask.question]
+        so_far = reads[place]
         if isinstance(so_far, dict):
             if isinstance(outcome, ServiceError):
-                reads[ask.question] = outcome
+                reads[place] = outcome
             else:
-                so_far[ask.order] = outcome
+                so_far[order] = outcome
     timings = Timings(tokenized - started, time.perf_counter() - tokenized)
     return _corrected(questions, reads, reading), timings
 
 
-async def _asked(
+async def _shown(
     served: ServedModel, questions: Sequence[Question], shots: Sequence[Shot], reading: Reading
-) -> list["_Asked"]:
+) -> list["_Shown"]:
     """Every prompt in tokens, piece by piece: a short request can stand for more prompts than
     there is memory for, and is refused before they are made; and whoever leaves is noticed.
     """
     meter, tokens = metering.current(), 0
-    asked: list[_Asked] = []
+    shown: list[_Shown] = []
     wrong: set[int] = set()
     for piece in _pieces(questions, shots, reading):
         # In another order it would be as wrong.
-        asks = [ask for ask in piece if ask.question not in wrong]
-        shown = [_shown(questions[ask.question], ask.order) for ask in asks]
-        for each in map(_Asked, asks, shown, await _prepared(served, shown, shots, reading)):
-            asked.append(each)
-            if isinstance(each.prepared, Prepared):
-                tokens += each.prepared.prompt.length
+        placed = [(place, order) for place, order in piece if place not in wrong]
+        in_order = [_in_order(questions[place], order) for place, order in placed]
+        prepared = await _prepared(served, in_order, shots, reading)
+        for (place, order), question, each in zip(placed, in_order, prepared, strict=True):
+            shown.append(_Shown(place, order, question, each))
+            if isinstance(each, Prepared):
+                tokens += each.prompt.length
             else:
-                wrong.add(each.ask.question)
+                wrong.add(place)
         meter.preparing(tokens)
-    return asked
+    return shown
 
 
 def _pieces(
     questions: Sequence[Question], shots: Sequence[Shot], reading: Reading
-) -> Iterator[list["_Ask"]]:
-    """What is to be asked, in pieces of about ``_PIECE_CHARACTERS``. Few questions are one piece:
+) -> Iterator[list[tuple[int, Order]]]:
+    """What ``_orders`` gives, in pieces of about ``_PIECE_CHARACTERS``. Few questions are one:
     prompts of a piece are tokenised together where they begin alike.
     """
     beside = worked_length(shots, reading.format)
     lengths = [beside + asked_length(question, reading.format) for question in questions]
-    piece: list[_Ask] = []
+    piece: list[tuple[int, Order]] = []
     characters = 0
-    for ask in _asks(questions, reading):
-        piece.append(ask)
-        characters += lengths[ask.question]
+    for place, order in _orders(questions, reading):
+        piece.append((place, order))
+        characters += lengths[place]
         if characters >= _PIECE_CHARACTERS and len(piece) >= _PIECE_PROMPTS:
             yield piece
             piece, characters = [], 0
@@ -248,23 +243,19 @@ def _is_short(question: Question, shots: Sequence[Shot], reading: Reading) -> bo
     return length * (1 + ways) <= _SHORT_CHARACTERS
 
 
-class _Ask(NamedTuple):
-    """A question, by its index, to ask in an order."""
+class _Shown(NamedTuple):
+    """A question, by its place, with its options in an order, and its prompt."""
 
-    question: int
+    place: int
     order: Order
-
-
-class _Asked(NamedTuple):
-    """A prompt: what is asked, the question with its options in that order, and its tokens."""
-
-    ask: _Ask
-    shown: Question
+    question: Question
     prepared: Prepared | InvalidInput
 
 
-def _asks(questions: Sequence[Question], reading: Reading) -> Iterable[_Ask]:
-    """Every question in its own order, and some in others, where their order is corrected."""
+def _orders(questions: Sequence[Question], reading: Reading) -> Iterator[tuple[int, Order]]:
+    """The place and order of every prompt: each question in its own order, and where order is
+    corrected some of them in others.
+    """
     counts: dict[int, list[int]] = {}
     for index, question in enumerate(questions):
         counts.setdefault(len(question.options), []).append(index)
@@ -281,10 +272,10 @@ def _asks(questions: Sequence[Question], reading: Reading) -> Iterable[_Ask]:
     for index, question in enumerate(questions):
         orders = cyclic_orders(len(question.options))
         for order in orders if index in in_all_orders else orders[:1]:
-            yield _Ask(index, order)
+            yield index, order
 
 
-def _shown(question: Question, order: Order) -> Question:
+def _in_order(question: Question, order: Order) -> Question:
     """The question with its options in an order; the labels stay at their places."""
     if order == tuple(range(len(order))):
         return question
@@ -304,7 +295,7 @@ async def _unconditional(
     with field("reading.unconditional_prompt"):
         ids = await asyncio.to_thread(served.tokenizer.encode, reading.unconditional)
     prompts = (each.prompt for each in prepared)
-    found = {_continuations(each): replace(each, prompt=ids) for each in prompts}
+    found = {_continuations(each): each.after(ids) for each in prompts}
     needed = max((each.total_length for each in found.values()), default=0)
     room = served.max_prompt_tokens + 1
     if needed > room:
@@ -323,39 +314,40 @@ def _option_reads(
     without_question: Mapping[_Continuations, Outcome],
     reading: Reading,
 ) -> OptionReads | ServiceError:
-    if isinstance(score := sound(score, len(prepared.prompt.continuations)), PromptFault):
+    continuations = prepared.prompt.continuations
+    if isinstance(score := sound(score, len(continuations)), PromptFault):
         return score
     places = [[place for _, place in ways] for ways in prepared.surfaces]
     # Without variants the continuations are the options.
-    logprobs, greedy = score.continuations, score.greedy
+    logprobs, greedy = np.array(score.continuations), score.greedy
+    option_mass = union_mass(continuations, logprobs)
     if reading.variants:
         logprobs = option_logprobs(logprobs, places)
-        greedy = np.array([greedy[ways].any() for ways in places])
+        greedy = tuple(any(greedy[place] for place in ways) for ways in places)
     by_text = reading.format.reads_text or question.option_ids
     names = question.options if by_text else question.labels
     byte_counts = tuple(len(name.encode()) for name in names)
     scores, unconditional = logprobs, None
     if reading.normalization is Normalization.TOKENS:
-        continuations = prepared.prompt.continuations
         scores = logprobs / np.array([len(continuations[first]) for first, *_ in places])
     elif reading.normalization is Normalization.BYTES:
         scores = logprobs / np.array(byte_counts)
     elif reading.normalization is Normalization.CHARACTERS:
         scores = logprobs / np.array([len(name) for name in names])
     elif reading.normalization is Normalization.PMI:
-        without = sound(
-            without_question[_continuations(prepared.prompt)], len(prepared.prompt.continuations)
-        )
+        without = sound(without_question[_continuations(prepared.prompt)], len(continuations))
         if isinstance(without, PromptFault):
             return without
-        unconditional = without.continuations
+        unconditional = np.array(without.continuations)
         if reading.variants:
             unconditional = option_logprobs(unconditional, places)
         ruled_out = np.isneginf(logprobs)
         scores = np.where(ruled_out, -np.inf, logprobs - np.where(ruled_out, 0.0, unconditional))
     if not np.isfinite(scores.max()):
         return NotReady("the model gives no option any probability", reason="NO_OPTION_MASS")
-    return OptionReads(logprobs, scores, byte_counts, unconditional, greedy, prepared, score)
+    return OptionReads(
+        logprobs, scores, byte_counts, unconditional, greedy, option_mass, prepared, score
+    )
 
 
 def _corrected(

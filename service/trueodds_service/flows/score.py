@@ -119,7 +119,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedModel:
     """A model as it was asked: meanwhile it may have lost its engine."""
 
     model: ModelEntry
@@ -133,7 +133,7 @@ class ScoreResult:
     ``stale``: what is active may have changed, and the store was away.
     """
 
-    asked: Mapping[str, Asked]
+    asked: Mapping[str, AskedModel]
     outcomes: list[Answer | ServiceError]
     timings: Timings
     stale: bool
@@ -159,7 +159,9 @@ async def score(query: ScoreQuery, catalog: Catalog, calibrators: Calibrators) -
         with stage(Stage.CALIBRATE):
             outcomes = _outcomes(reads, model, named, calibrators, query)
     watching.current().answered(_counted(model.name, outcomes))
-    return ScoreResult({model.name: Asked(model, served)}, outcomes, timings, calibrators.stale)
+    return ScoreResult(
+        {model.name: AskedModel(model, served)}, outcomes, timings, calibrators.stale
+    )
 
 
 def _counted(model: str, outcomes: Sequence[Answer | ServiceError]) -> Answered:

@@ -1,9 +1,9 @@
 """Whether what an engine says of a prompt is what it was asked for."""
 
 import logging
+import math
+from itertools import chain
 from typing import Any
-
-import numpy as np
 
 from trueodds_service.engine.base import Outcome, TokenScore
 from trueodds_service.errors import PromptFault
@@ -18,15 +18,16 @@ def sound(outcome: Outcome, continuations: int) -> Outcome:
     if not _is_score(outcome, continuations):
         _log.error("an engine answered with something else than it was asked for")
         return PromptFault.of_engine()
-    top = [logprob for _, logprob in outcome.top_tokens]
-    numbers = np.array([*outcome.continuations, outcome.identifier, *top])
-    # Minus infinity is a token that is ruled out.
-    if np.isnan(numbers).any() or np.isposinf(numbers).any():
+    top = (logprob for _, logprob in outcome.top_tokens)
+    numbers = chain(outcome.continuations, (outcome.identifier,), top)
+    # Minus infinity is a token that is ruled out; NaN is below nothing.
+    if not all(number < math.inf for number in numbers):
         return PromptFault("the model's logits for this prompt are NaN", reason="LOGITS_NAN")
     return outcome
 
 
 def _is_score(outcome: Any, continuations: int) -> bool:
-    return isinstance(outcome, TokenScore) and all(
-        np.shape(each) == (continuations,) for each in (outcome.continuations, outcome.greedy)
+    return (
+        isinstance(outcome, TokenScore)
+        and len(outcome.continuations) == len(outcome.greedy) == continuations
     )

@@ -1,10 +1,12 @@
 """The tokens of options where they stand: what each adds to the tokens of its prompt."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
+from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.errors import InvalidInput
 from trueodds_service.prompts.encoding import Encoder
+from trueodds_service.prompts.prepared import Prepared
 from trueodds_service.prompts.written import Suffixes, Text, Written
 
 if TYPE_CHECKING:
@@ -15,12 +17,6 @@ _KEPT_LABEL_SETS = 4096
 _KEPT_CHARACTERS = 4096
 
 
-class Found(NamedTuple):
-    identifier: tuple[int, ...]
-    continuations: tuple[tuple[int, ...], ...]
-    surfaces: tuple[tuple[tuple[str, int], ...], ...]
-
-
 class Finder:
     """Tokenises texts and what follows them. Thread-safe."""
 
@@ -29,7 +25,7 @@ class Finder:
     ) -> None:
         """``plain`` reads names of special tokens as text, where it can; ``special`` as tokens."""
         self._encoders = {False: Encoder(plain), True: Encoder(special)}
-        self._kept: dict[tuple[Text, Suffixes], Found] = {}
+        self._kept: dict[tuple[Text, Suffixes], Prepared] = {}
 
     def encode(self, texts: Sequence[Text], shared: int = 0) -> list[tuple[int, ...]]:
         """The tokens of texts, in their order; those of a kind are tokenised together.
@@ -48,10 +44,8 @@ class Finder:
                 encoded[place] = each
         return encoded
 
-    def find(
-        self, written: Sequence[Written], shared: int = 0
-    ) -> list[tuple[tuple[int, ...], "Found | InvalidInput"]]:
-        """The tokens of each prompt, and of what is read after it.
+    def find(self, written: Sequence[Written], shared: int = 0) -> list[Prepared | InvalidInput]:
+        """The tokens of each prompt and of what is read after it, or why there are none of these.
 
         ``shared`` characters at the prompts' beginnings are known to be the same.
         """
@@ -66,13 +60,18 @@ class Finder:
             at_line = bool(line) and ids[-len(line) :] == line
             stems.append((each.text.line, line) if at_line else (each.text, ids))
         found = self._after(list(zip(stems, (each.suffixes for each in written), strict=True)))
-        return list(zip(whole, found, strict=True))
+        return [
+            Prepared(each.prompt.after(ids), each.surfaces) if isinstance(each, Prepared) else each
+            for ids, each in zip(whole, found, strict=True)
+        ]
 
     def _after(
         self, wanted: Sequence[tuple[tuple[Text, tuple[int, ...]], Suffixes]]
-    ) -> list[Found | InvalidInput]:
-        """The tokens of all suffixes after their stems; what is asked twice is looked up once."""
-        found: dict[tuple[Text, Suffixes], Found | InvalidInput] = {}
+    ) -> list[Prepared | InvalidInput]:
+        """All suffixes in tokens, as after their stems, with the prompt still to be put before
+        them; what is asked twice is looked up once.
+        """
+        found: dict[tuple[Text, Suffixes], Prepared | InvalidInput] = {}
         missing: dict[tuple[Text, Suffixes], tuple[int, ...]] = {}
         for (stem, ids), suffixes in wanted:
             key = (stem, suffixes)
@@ -108,7 +107,7 @@ def _resolve(
     ids: tuple[int, ...],
     suffixes: Suffixes,
     tokens: Mapping[Text, tuple[int, ...]],
-) -> Found:
+) -> Prepared:
     """Where the tokens of each surface begin and end. Raises InvalidInput."""
     identifier = added_tokens(ids, tokens[stem.followed_by(suffixes.identifier)])
     if identifier is None:
@@ -141,7 +140,7 @@ def _resolve(
                 places[added] = len(places)
                 ways.append((variant, places[added]))
         found.append(tuple(ways))
-    return Found(identifier, tuple(places), tuple(found))
+    return Prepared(TokenPrompt((), tuple(places), identifier), tuple(found))
 
 
 def added_tokens(before: tuple[int, ...], whole: tuple[int, ...]) -> tuple[int, ...] | None:

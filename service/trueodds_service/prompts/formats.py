@@ -177,10 +177,8 @@ def _kept(
 
 def asked_length(question: Question, answer_format: Format) -> int:
     """Characters of a question's prompt without worked examples, told without writing it."""
-    options = sum(
-        _filled_length(answer_format.option, {"label": len(label), "text": len(option)})
-        for label, option in zip(question.labels, question.options, strict=True)
-    )
+    named = {"label": sum(map(len, question.labels)), "text": sum(map(len, question.options))}
+    options = _filled_length(answer_format.option, named, len(question.options))
     passage = len(question.passage) + 1 if question.passage else 0
     parts = {"passage": passage, "text": len(question.text), "options": options}
     beside = len(question.system) + _BESIDE if question.kind is not None else 0
@@ -198,7 +196,12 @@ def _fill(template: str, parts: Mapping[str, str]) -> str:
     return _PLACE.sub(lambda match: parts.get(match[1], match[0]), template)
 
 
-def _filled_length(template: str, lengths: Mapping[str, int]) -> int:
-    """The length of what ``_fill`` makes of parts with these lengths."""
-    places = ((template.count(f"{{{name}}}"), len(name) + 2, lengths[name]) for name in lengths)
-    return len(template) + sum(count * (length - place) for count, place, length in places)
+def _filled_length(template: str, lengths: Mapping[str, int], times: int = 1) -> int:
+    """The length of what ``_fill`` makes, called that many ``times`` with parts that have these
+    lengths together.
+    """
+    total = times * len(template)
+    for name, length in lengths.items():
+        place = f"{{{name}}}"
+        total += template.count(place) * (length - times * len(place))
+    return total

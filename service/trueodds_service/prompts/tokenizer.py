@@ -8,35 +8,23 @@ and the option's tokens are what that adds to the prompt.
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.errors import InvalidInput, field
-from trueodds_service.prompts.finding import Finder, Found, added_tokens, check_distinct
+from trueodds_service.prompts.finding import Finder, added_tokens, check_distinct
 from trueodds_service.prompts.formats import DECISION, worked, worked_length
 from trueodds_service.prompts.labels import first_fitting
 from trueodds_service.prompts.loading import load_files
+from trueodds_service.prompts.prepared import Prepared
 from trueodds_service.prompts.question import Kind, Prompt, Question, Shot, TokenIdPrompt
 from trueodds_service.prompts.reading import Reading
 from trueodds_service.prompts.writing import Writer
-from trueodds_service.prompts.written import Text, Written
+from trueodds_service.prompts.written import Suffixes, Text, Written
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A question as the engine takes it, and where its options are found in the score.
-
-    ``surfaces`` are the ways in which each option is written, as (what is read, the place of its
-    tokens among the continuations): the format's own first, then the variants.
-    """
-
-    prompt: TokenPrompt
-    surfaces: tuple[tuple[tuple[str, int], ...], ...]
 
 
 class PromptTokenizer:
@@ -115,7 +103,8 @@ class PromptTokenizer:
         self._writer.check_characters(len(text.text), "source")
         ids = self._finder.encode([text])[0]
         _check_not_empty(ids, "source")
-        self._check_written(ids, "source")
+        if self._outgrows:
+            self._check_ids(ids, "source")
         return ids
 
     def tokenize(self, prompts: Sequence[Prompt]) -> list[tuple[int, ...]]:
@@ -173,9 +162,9 @@ class PromptTokenizer:
             self._check_ids(option, f"options[{index}].token_ids")
         check_distinct(question.option_ids, lambda index: f"options[{index}].token_ids")
         surfaces = tuple(((option, place),) for place, option in enumerate(question.options))
-        return self._checked(
-            Prepared(TokenPrompt(prompt.ids, question.option_ids), surfaces), "prompt"
-        )
+        asked = TokenPrompt(prompt.ids, question.option_ids)
+        self._check_length(asked, "prompt")
+        return Prepared(asked, surfaces)
 
     def _check_ids(self, ids: tuple[int, ...], name: str) -> None:
         # An id beyond the vocabulary takes the engine down.
@@ -186,36 +175,28 @@ class PromptTokenizer:
                 reason="UNKNOWN_TOKEN",
             )
 
-    def _check_written(self, ids: tuple[int, ...], name: str) -> None:
-        """Refuses what the tokenizer wrote where the model cannot read it."""
-        if self._outgrows:
-            self._check_ids(ids, name)
-
     def _of_text(self, written: Sequence[Written], shared: int) -> list[Prepared | InvalidInput]:
-        outcomes: list[Prepared | InvalidInput] = []
-        found = self._finder.find(written, shared)
-        for each, (ids, tokens) in zip(written, found, strict=True):
-            try:
-                outcomes.append(self._assemble(each, ids, tokens))
-            except InvalidInput as error:
-                outcomes.append(error)
+        outcomes = self._finder.find(written, shared)
+        for place, (found, each) in enumerate(zip(outcomes, written, strict=True)):
+            if isinstance(found, Prepared):
+                try:
+                    self._check_found(found, each.suffixes)
+                except InvalidInput as error:
+                    outcomes[place] = error
         return outcomes
 
-    def _assemble(
-        self, written: Written, ids: tuple[int, ...], found: Found | InvalidInput
-    ) -> Prepared:
-        _check_not_empty(ids, written.suffixes.prompt)
-        if isinstance(found, InvalidInput):
-            raise found
-        self._check_written(ids + found.identifier, written.suffixes.prompt)
-        for index, ways in enumerate(found.surfaces):
-            for _, place in ways:
-                self._check_written(found.continuations[place], written.suffixes.field(index))
-        prompt = TokenPrompt(ids, found.continuations, found.identifier)
-        return self._checked(Prepared(prompt, found.surfaces), written.suffixes.prompt)
+    def _check_found(self, found: Prepared, suffixes: Suffixes) -> None:
+        prompt = found.prompt
+        _check_not_empty(prompt.prompt, suffixes.prompt)
+        if self._outgrows:  # the tokenizer may have written what the model cannot read
+            self._check_ids(prompt.prompt + prompt.identifier, suffixes.prompt)
+            for index, ways in enumerate(found.surfaces):
+                for _, place in ways:
+                    self._check_ids(prompt.continuations[place], suffixes.field(index))
+        self._check_length(prompt, suffixes.prompt)
 
-    def _checked(self, prepared: Prepared, name: str) -> Prepared:
-        needed, room = prepared.prompt.total_length, self._max_prompt_tokens + 1
+    def _check_length(self, prompt: TokenPrompt, name: str) -> None:
+        needed, room = prompt.total_length, self._max_prompt_tokens + 1
         if needed > room:
             raise InvalidInput(
                 name,
@@ -223,7 +204,6 @@ class PromptTokenizer:
                 f"the model reads at most {room}",
                 reason="PROMPT_TOO_LONG",
             )
-        return prepared
 
 
 def _check_not_empty(ids: tuple[int, ...], name: str) -> None:

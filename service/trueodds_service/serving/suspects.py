@@ -8,16 +8,14 @@ none of them: they are acquitted.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from trueodds_service.engine.base import Outcome, TokenPrompt
+from trueodds_service.engine.base import Outcome, Score, TokenPrompt
 from trueodds_service.errors import PromptFault, class_and_place
 from trueodds_service.serving.killers import Killers, prompt_hash
 
 _log = logging.getLogger(__name__)
-
-Ask = Callable[[Sequence[TokenPrompt], str | None], Awaitable[list[Outcome]]]
 
 
 def killed() -> PromptFault:
@@ -66,7 +64,7 @@ class Suspects:
     ConnectionError when the engine dies, and TimeoutError when none comes.
     """
 
-    def __init__(self, ask: Ask, killers: Killers) -> None:
+    def __init__(self, ask: Score, killers: Killers) -> None:
         self._ask = ask
         self._killers = killers
         self._arrived: list[Suspect] = []

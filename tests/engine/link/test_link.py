@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 
-import numpy as np
 import pytest
 import zmq
 import zmq.asyncio
@@ -20,6 +19,10 @@ INFO = EngineInfo("played", "1", "float32", 2048, 32000)
 PROMPT_TEXT = "a prompt"
 
 
+def by_first_token(prompt):
+    return TokenScore((-prompt.prompt[0],), (True,))
+
+
 class Engine:
     """Answers a prompt with its first token, once it may go on."""
 
@@ -27,6 +30,7 @@ class Engine:
         self.asked = []
         self.cancelled = asyncio.Event()
         self.go_on = asyncio.Event()
+        self.answer = by_first_token
 
     async def score(self, prompts, adapter):
         self.asked.append((len(prompts), adapter))
@@ -39,9 +43,7 @@ class Engine:
         except asyncio.CancelledError:
             self.cancelled.set()
             raise
-        return [
-            TokenScore(np.array([-prompt.prompt[0]]), greedy=np.array([True])) for prompt in prompts
-        ]
+        return [self.answer(prompt) for prompt in prompts]
 
 
 async def until(condition):
@@ -125,6 +127,14 @@ async def test_a_fault_says_its_kind_and_no_more(connection):
     with pytest.raises(EngineFault) as caught:
         await connection.score([], None)
     assert str(caught.value) == "ValueError"
+    assert firsts(await connection.score(prompts(3), None)) == [3], "the engine lives on"
+
+
+async def test_an_answer_that_is_no_score_fails_its_call_alone(connection, engine):
+    engine.answer = lambda prompt: None
+    with pytest.raises(EngineFault):
+        await connection.score(prompts(1), None)
+    engine.answer = by_first_token
     assert firsts(await connection.score(prompts(3), None)) == [3], "the engine lives on"
 
 

@@ -1,6 +1,5 @@
 """Whose a call is and how it hurries travel with it, and so does its refusal."""
 
-import numpy as np
 import pytest
 
 from trueodds_service import caller, urgency
@@ -26,7 +25,7 @@ class Engine:
         self.seen.append((caller.current().tenant, urgency.seconds_left(), bulk))
         if self.error:
             raise self.error
-        return [TokenScore(np.array([0.0]), greedy=np.array([True])) for _ in prompts]
+        return [TokenScore((0.0,), (True,)) for _ in prompts]
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 import asyncio
 import functools
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from trueodds_service.engine.base import Outcome, TokenPrompt
+from trueodds_service.engine.base import Score
 from trueodds_service.engine.link import messages
 from trueodds_service.engine.link.turns import Turns
 from trueodds_service.errors import Exhausted, Expired, class_and_place
@@ -14,7 +14,6 @@ from trueodds_service.watching import Watcher, watched_by
 
 _log = logging.getLogger(__name__)
 
-Score = Callable[[Sequence[TokenPrompt], str | None], Awaitable[list[Outcome]]]
 Send = Callable[[bytes, messages.FromEngine], None]
 
 
@@ -43,7 +42,7 @@ class Calls:
     @property
     def prompts(self) -> int:
         """How many are under way."""
-        return sum(len(call.asked.prompts) for call in self._calls.values())
+        return sum(call.asked.prompts for call in self._calls.values())
 
     def ask(self, caller: bytes, asked: messages.Ask) -> None:
         """Lets a call in, or tells the caller that it is to be made elsewhere."""

@@ -7,10 +7,10 @@ import logging
 import zmq
 import zmq.asyncio
 
-from trueodds_service.engine.base import EngineInfo
+from trueodds_service.engine.base import EngineInfo, Score
 from trueodds_service.engine.link import messages
 from trueodds_service.engine.link.beats import BEAT_SECONDS, Silence
-from trueodds_service.engine.link.calls import Calls, Score
+from trueodds_service.engine.link.calls import Calls
 from trueodds_service.engine.link.context import context
 from trueodds_service.engine.link.keys import Keys
 from trueodds_service.errors import class_and_place

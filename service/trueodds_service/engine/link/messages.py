@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from typing import TypeAlias
 
 import msgspec
-import numpy as np
 
 from trueodds_service import caller, urgency, watching
 from trueodds_service.caller import Caller
-from trueodds_service.engine.base import EngineInfo, Outcome, TokenPrompt, TokenScore
+from trueodds_service.engine.base import EngineInfo, Outcome, TokenPrompt, Tokens, TokenScore
 from trueodds_service.errors import Exhausted, Expired, PromptFault
 
-Tokens: TypeAlias = tuple[int, ...]
+Run: TypeAlias = tuple[Tokens, list[TokenPrompt]]
+"""Prompts in a row that begin alike: the tokens that they share, and each without them."""
 
 # A shorter beginning is not worth naming.
 _LEAST_SHARED = 16
@@ -49,16 +49,6 @@ class Leaving(Message):
     """A gateway's last message: nobody waits for its calls any more."""
 
 
-class Prompt(msgspec.Struct, array_like=True):
-    """A ``TokenPrompt`` whose first tokens are those of the ``beginning`` of that index."""
-
-    beginning: int
-    rest: Tokens
-    continuations: tuple[Tokens, ...]
-    identifier: Tokens
-    top_tokens: int
-
-
 class Ask(Message):
     """``alone``: nothing else may be in the engine with these prompts.
 
@@ -73,10 +63,14 @@ class Ask(Message):
     tenant: str
     seconds_left: float | None
     in_bulk: bool
-    beginnings: list[Tokens]
-    prompts: list[Prompt]
+    runs: list[Run]
     request: str = ""
     traceparent: str = ""
+
+    @property
+    def prompts(self) -> int:
+        """How many there are."""
+        return sum(len(prompts) for _, prompts in self.runs)
 
 
 class Cancel(Message):
@@ -107,17 +101,7 @@ class Go(Message):
     number: int
 
 
-class Score(msgspec.Struct, array_like=True, tag=True):
-    """A ``TokenScore``."""
-
-    continuations: list[float]
-    greedy: list[bool]
-    identifier: float
-    top_tokens: tuple[tuple[int, float], ...]
-    cached_tokens: int = 0
-
-
-class Fault(msgspec.Struct, array_like=True, tag=True):
+class Fault(Message):
     """A ``PromptFault``."""
 
     message: str
@@ -126,7 +110,7 @@ class Fault(msgspec.Struct, array_like=True, tag=True):
 
 class Answer(Message):
     number: int
-    outcomes: list[Score | Fault]
+    outcomes: list[TokenScore | Fault]
 
 
 class Failed(Message):
@@ -161,25 +145,6 @@ def ask(
     number: int, prompts: Sequence[TokenPrompt], adapter: str | None, *, alone: bool = False
 ) -> Ask:
     """For the caller, and with the urgency, of the context."""
-    beginnings: list[Tokens] = [()]
-    sent = []
-    for place, prompt in enumerate(prompts):
-        ids = prompt.prompt
-        if ids[: len(beginnings[-1])] != beginnings[-1]:
-            beginnings.append(())
-        if not beginnings[-1] and place + 1 < len(prompts):
-            shared = _shared(ids, prompts[place + 1].prompt)
-            if shared >= _LEAST_SHARED:
-                beginnings.append(ids[:shared])
-        sent.append(
-            Prompt(
-                beginning=len(beginnings) - 1,
-                rest=ids[len(beginnings[-1]) :],
-                continuations=prompt.continuations,
-                identifier=prompt.identifier,
-                top_tokens=prompt.top_tokens,
-            )
-        )
     watcher = watching.current()
     return Ask(
         number,
@@ -188,8 +153,7 @@ def ask(
         caller.current().tenant,
         urgency.seconds_left(),
         urgency.is_in_bulk(len(prompts)),
-        beginnings,
-        sent,
+        _runs(prompts),
         watcher.request_id,
         watcher.traceparent,
     )
@@ -219,50 +183,44 @@ def refusal_of(message: Refused) -> Exhausted | Expired:
 
 def prompts_of(message: Ask) -> list[TokenPrompt]:
     return [
-        TokenPrompt(
-            prompt=message.beginnings[each.beginning] + each.rest,
-            continuations=each.continuations,
-            identifier=each.identifier,
-            top_tokens=each.top_tokens,
-        )
-        for each in message.prompts
+        each.after(shared + each.prompt) if shared else each
+        for shared, prompts in message.runs
+        for each in prompts
     ]
 
 
 def answer(number: int, outcomes: Sequence[Outcome]) -> Answer:
-    return Answer(number, [_sent(outcome) for outcome in outcomes])
+    """Raises for what is no outcome: the other end could not read it."""
+    return Answer(
+        number,
+        [
+            each if isinstance(each, TokenScore) else Fault(each.message, each.reason)
+            for each in outcomes
+        ],
+    )
 
 
 def outcomes_of(message: Answer) -> list[Outcome]:
-    return [_received(outcome) for outcome in message.outcomes]
+    return [
+        PromptFault(each.message, reason=each.reason) if isinstance(each, Fault) else each
+        for each in message.outcomes
+    ]
 
 
-def _sent(outcome: Outcome) -> Score | Fault:
-    if isinstance(outcome, PromptFault):
-        return Fault(outcome.message, outcome.reason)
-    return Score(
-        continuations=outcome.continuations.tolist(),
-        greedy=outcome.greedy.tolist(),
-        identifier=float(outcome.identifier),
-        top_tokens=outcome.top_tokens,
-        cached_tokens=outcome.cached_tokens,
-    )
+def _runs(prompts: Sequence[TokenPrompt]) -> list[Run]:
+    runs: list[Run] = [((), [])]
+    for place, prompt in enumerate(prompts):
+        ids, shared = prompt.prompt, runs[-1][0]
+        if not shared or ids[: len(shared)] != shared:
+            shared = _shared(ids, prompts[place + 1].prompt) if place + 1 < len(prompts) else ()
+            if shared != runs[-1][0]:
+                runs.append((shared, []))
+        runs[-1][1].append(prompt.after(ids[len(shared) :]) if shared else prompt)
+    return runs
 
 
-def _received(outcome: Score | Fault) -> Outcome:
-    if isinstance(outcome, Fault):
-        return PromptFault(outcome.message, reason=outcome.reason)
-    return TokenScore(
-        continuations=np.array(outcome.continuations),
-        greedy=np.array(outcome.greedy),
-        identifier=outcome.identifier,
-        top_tokens=outcome.top_tokens,
-        cached_tokens=outcome.cached_tokens,
-    )
-
-
-def _shared(one: Tokens, other: Tokens) -> int:
-    """How many tokens two prompts have in common at their beginnings."""
+def _shared(one: Tokens, other: Tokens) -> Tokens:
+    """What two prompts begin with alike, where it is worth naming."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2
@@ -270,4 +228,4 @@ def _shared(one: Tokens, other: Tokens) -> int:
             low = middle
         else:
             high = middle - 1
-    return low
+    return one[:low] if low >= _LEAST_SHARED else ()

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from trueodds_service import caller, urgency
 from trueodds_service.concurrency import gather_or_cancel
 from trueodds_service.config import VllmSettings
-from trueodds_service.engine.base import EngineDied, EngineInfo, Outcome, TokenPrompt, Usage
+from trueodds_service.engine.base import EngineDied, EngineInfo, Outcome, TokenPrompt, Tokens, Usage
 from trueodds_service.engine.hand_over import HandOver
 from trueodds_service.engine.vllm.exclusive import Lanes
 from trueodds_service.engine.vllm.launch import engine_arguments
-from trueodds_service.engine.vllm.scorer import Reader, Terms
+from trueodds_service.engine.vllm.scorer import Scorer, Terms
 from trueodds_service.errors import Expired, PromptFault, class_and_place
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ _FIRST, _IN_TURN = -1, 0
 # Steps' worth of requests that vLLM has at once; the others wait here, in turn. The more wait in
 # vLLM, the longer its steps: with thousands, an 8B on an H200 answers a tenth less.
 _STEPS = 2
-
-_Tokens = tuple[int, ...]
 
 
 def _cache_salt(salt: str | None) -> str | None:
@@ -57,8 +55,8 @@ class VllmEngine:
         self._lanes = Lanes()
         self._hand_over = hand_over
         self._adapters = adapters
-        self._reader = Reader(
-            self._output,
+        self._scorer = Scorer(
+            self._generate,
             llm.vllm_config.cache_config.block_size,
             has_adapters=bool(adapters),
         )
@@ -119,7 +117,7 @@ class VllmEngine:
 
     async def _outcome(self, prompt: TokenPrompt, terms: Terms) -> Outcome:
         try:
-            return await self._reader.score(prompt, terms)
+            return await self._scorer.score(prompt, terms)
         except (EngineDied, Expired):
             raise
         except Exception as error:
@@ -149,9 +147,9 @@ class VllmEngine:
         lane = "given" if params.logprobs is None else "top"
         return f"{lane}, adapted" if terms.lora is not None and self._on_cpu else lane
 
-    async def _output(
+    async def _generate(
         self,
-        tokens: _Tokens,
+        tokens: Tokens,
         params: "SamplingParams",
         terms: Terms,
         salt: str | None = None,

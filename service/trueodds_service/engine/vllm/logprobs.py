@@ -64,7 +64,7 @@ def _greedy() -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class Span:
     """Tokens in a row: ln p of them all, and whether greedy decoding would write them.
 
     ``open`` are the places, from the beginning of the text, at which that is still to be seen:
@@ -75,10 +75,10 @@ class Read:
     greedy: bool
     open: tuple[int, ...] = ()
 
-    def then(self, other: "Read") -> "Read":
+    def then(self, other: "Span") -> "Span":
         """These tokens and those after them."""
         logprob, greedy = self.logprob + other.logprob, self.greedy and other.greedy
-        return Read(logprob, greedy, self.open + other.open if greedy else ())
+        return Span(logprob, greedy, self.open + other.open if greedy else ())
 
 
 class Steps:
@@ -95,7 +95,7 @@ class Steps:
         starts = self._flat.start_indices[step : step + len(tokens)]
         return tuple(self._flat.token_ids[start] for start in starts) == tokens
 
-    def chosen(self, step: int, count: int, before: int = 0) -> Read:
+    def chosen(self, step: int, count: int, before: int = 0) -> Span:
         """The tokens that stand at ``count`` steps from ``step`` on, of a text that has
         ``before`` tokens before the first step.
         """
@@ -106,9 +106,9 @@ class Steps:
         for at, start in enumerate(starts, step):
             if ranks[start] != 1:
                 if max(logprobs[start : self._flat.end_indices[at]]) > logprobs[start]:
-                    return Read(logprob, greedy=False)
+                    return Span(logprob, greedy=False)
                 places.append(before + at)
-        return Read(logprob, greedy=True, open=tuple(places))
+        return Span(logprob, greedy=True, open=tuple(places))
 
     def last(self) -> dict[int, float]:
         """Every logprob of the last step, by its token."""
@@ -117,7 +117,7 @@ class Steps:
         # Rows are as wide as the widest of the engine's step, and filled up with token 0.
         return dict(reversed(list(rows)))
 
-    def wanted(self, tokens: tuple[int, ...]) -> dict[int, Read]:
+    def wanted(self, tokens: tuple[int, ...]) -> dict[int, Span]:
         """Tokens that the last step was asked for, after which greedy decoding has chosen."""
         written, logprobs = self._flat.token_ids[self._flat.start_indices[-1]], self.last()
-        return {token: Read(logprobs[token], token == written) for token in tokens}
+        return {token: Span(logprobs[token], token == written) for token in tokens}

@@ -10,16 +10,13 @@ these tokens. benchmarks/README.md has the figures.
 
 import itertools
 from collections.abc import Awaitable, Coroutine
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import numpy as np
-
 from trueodds_service.concurrency import gather_or_cancel
-from trueodds_service.engine.base import TokenPrompt, TokenScore
+from trueodds_service.engine.base import TokenPrompt, Tokens, TokenScore
 from trueodds_service.engine.vllm.logprobs import (
     MOST_TOKENS_READ,
-    Read,
+    Span,
     Steps,
     prompt_sampling,
     sampling,
@@ -35,8 +32,6 @@ _STEP_TOKENS = 64
 # Tokens whose logprobs vLLM computes at most in a step: each is a row of the vocabulary's size.
 _PIECE_TOKENS = 1024
 
-_Tokens = tuple[int, ...]
-
 
 class Terms(NamedTuple):
     """What every request of a call is sent with."""
@@ -45,34 +40,23 @@ class Terms(NamedTuple):
     priority: int = 0
 
 
-class Ask(Protocol):
+class Generate(Protocol):
     """Sends a request to vLLM, and gives its last output."""
 
     def __call__(
         self,
-        tokens: _Tokens,
+        tokens: Tokens,
         params: "SamplingParams",
         terms: Terms,
         salt: str | None = None,
     ) -> Awaitable[Any]: ...
 
 
-@dataclass(slots=True)
-class _Firsts:
-    """ln p(identifier), each first token of the continuations after it, and how many of the
-    prompt's tokens vLLM had in its cache.
-    """
-
-    identifier: float = 0.0
-    reads: dict[int, Read] = field(default_factory=dict)
-    cached_tokens: int = 0
-
-
-class Reader:
+class Scorer:
     """Scores one prompt at a time; any number of them together."""
 
-    def __init__(self, ask: Ask, block_tokens: int, *, has_adapters: bool) -> None:
-        self._ask = ask
+    def __init__(self, generate: Generate, block_tokens: int, *, has_adapters: bool) -> None:
+        self._generate = generate
         self._block_tokens = block_tokens
         # vLLM's V1 runner fails at the logprobs of a prompt where adapters are on.
         self._can_read_prompts = not has_adapters
@@ -80,20 +64,20 @@ class Reader:
 
     async def score(self, prompt: TokenPrompt, terms: Terms) -> TokenScore:
         if self._are_prompts(prompt):
-            firsts, reads = _Firsts(), await self._as_prompts(prompt, terms)
+            identifier, cached = 0.0, 0
+            spans = await self._as_prompts(prompt, terms)
         else:
-            firsts, reads = await self._by_first_tokens(prompt, terms)
+            identifier, cached, spans = await self._by_first_tokens(prompt, terms)
         greedy = [
-            await self._is_greedy(read, prompt, tokens, terms)
-            for read, tokens in zip(reads, prompt.continuations, strict=True)
+            await self._is_greedy(span, prompt, tokens, terms)
+            for span, tokens in zip(spans, prompt.continuations, strict=True)
         ]
-        top = await self._top_tokens(prompt, terms) if prompt.top_tokens else ()
         return TokenScore(
-            continuations=np.array([read.logprob for read in reads]),
-            greedy=np.array(greedy),
-            identifier=firsts.identifier,
-            top_tokens=top,
-            cached_tokens=firsts.cached_tokens,
+            continuations=tuple(span.logprob for span in spans),
+            greedy=tuple(greedy),
+            identifier=identifier,
+            top_tokens=await self._top_tokens(prompt, terms) if prompt.top_tokens else (),
+            cached_tokens=cached,
         )
 
     def _are_prompts(self, prompt: TokenPrompt) -> bool:
@@ -110,7 +94,7 @@ class Reader:
             and len(prompt.prompt) % self._block_tokens > 0
         )
 
-    async def _as_prompts(self, prompt: TokenPrompt, terms: Terms) -> list[Read]:
+    async def _as_prompts(self, prompt: TokenPrompt, terms: Terms) -> list[Span]:
         """The continuations. vLLM computes what requests of one step share once."""
         salt = self._next_salt()
         return await gather_or_cancel(
@@ -119,8 +103,8 @@ class Reader:
 
     async def _by_first_tokens(
         self, prompt: TokenPrompt, terms: Terms
-    ) -> tuple[_Firsts, list[Read]]:
-        """The continuations: the first tokens of all, and the rests."""
+    ) -> tuple[float, int, list[Span]]:
+        """As ``_first_tokens``, and the continuations: the first tokens of all, and the rests."""
         read_at = prompt.prompt + prompt.identifier
         longer = [tokens for tokens in prompt.continuations if len(tokens) > 1]
         salt = self._next_salt()
@@ -128,30 +112,34 @@ class Reader:
             self._first_tokens(prompt, terms),
             *(self._long(read_at + tokens[:1], tokens[1:], terms, salt) for tokens in longer),
         ]
-        firsts, *rests = await gather_or_cancel(calls)
+        (identifier, cached, firsts), *rests = await gather_or_cancel(calls)
         after = dict(zip(longer, rests, strict=True))
-        reads = [
-            firsts.reads[tokens[0]].then(after[tokens])
-            if tokens in after
-            else firsts.reads[tokens[0]]
+        spans = [
+            firsts[tokens[0]].then(after[tokens]) if tokens in after else firsts[tokens[0]]
             for tokens in prompt.continuations
         ]
-        return firsts, reads
+        return identifier, cached, spans
 
-    async def _first_tokens(self, prompt: TokenPrompt, terms: Terms) -> _Firsts:
+    async def _first_tokens(
+        self, prompt: TokenPrompt, terms: Terms
+    ) -> tuple[float, int, dict[int, Span]]:
+        """ln p(identifier), how many of the prompt's tokens vLLM had in its cache, and each first
+        token of the continuations.
+        """
         wanted = tuple(dict.fromkeys(tokens[0] for tokens in prompt.continuations))
-        firsts = _Firsts()
+        identifier, cached = 0.0, 0
+        firsts: dict[int, Span] = {}
         for start in range(0, len(wanted), MOST_TOKENS_READ):
             part = wanted[start : start + MOST_TOKENS_READ]
-            output = await self._ask(prompt.prompt, sampling(prompt.identifier, part), terms)
+            output = await self._generate(prompt.prompt, sampling(prompt.identifier, part), terms)
             steps = Steps(output.outputs[0].logprobs)
-            firsts.identifier = steps.chosen(0, len(prompt.identifier)).logprob
-            firsts.reads |= steps.wanted(part)
+            identifier = steps.chosen(0, len(prompt.identifier)).logprob
+            firsts |= steps.wanted(part)
             if not start:  # later requests find what the first has read
-                firsts.cached_tokens = output.num_cached_tokens or 0
-        return firsts
+                cached = output.num_cached_tokens or 0
+        return identifier, cached, firsts
 
-    async def _long(self, before: _Tokens, tokens: _Tokens, terms: Terms, salt: str) -> Read:
+    async def _long(self, before: Tokens, tokens: Tokens, terms: Terms, salt: str) -> Span:
         """The tokens after ``before``. With ``salt``, what the options share is read anew once."""
         if len(tokens) == 1 or not self._can_read_prompts:
             return await self._forced(before, tokens, terms)
@@ -167,10 +155,10 @@ class Reader:
                 return anew.then(read)
         return (await self._forced(before, head, terms)).then(read)
 
-    async def _in_pieces(self, before: _Tokens, tokens: _Tokens, terms: Terms) -> Read:
+    async def _in_pieces(self, before: Tokens, tokens: Tokens, terms: Terms) -> Span:
         """A long text after ``before``, so that vLLM never holds many rows of its vocabulary."""
         whole, salt = before + tokens, self._next_salt()
-        read, done = Read(0.0, True), len(before)
+        read, done = Span(0.0, True), len(before)
         # A piece that ended with a cache block would leave its last place in the cache.
         for end in (*range(_PIECE_TOKENS - 1, len(whole), _PIECE_TOKENS), len(whole)):
             piece = whole[: min(done, end)], whole[done:end]
@@ -181,8 +169,8 @@ class Reader:
         return read
 
     async def _as_prompt(
-        self, before: _Tokens, tokens: _Tokens, terms: Terms, salt: str | None = None
-    ) -> tuple[int, Read]:
+        self, before: Tokens, tokens: Tokens, terms: Terms, salt: str | None = None
+    ) -> tuple[int, Span]:
         """How many of the tokens vLLM tells nothing of, from the first on, and all the others.
 
         A token's logprob comes from the place before it, and for what is cached there is none;
@@ -190,14 +178,14 @@ class Reader:
         may lack some more: those are left at what was in the memory before, and so are of other
         tokens.
         """
-        output = await self._ask(before + tokens, prompt_sampling(), terms, salt)
+        output = await self._generate(before + tokens, prompt_sampling(), terms, salt)
         steps = Steps(output.prompt_logprobs)
         missing = max((output.num_cached_tokens or 0) + 1 - len(before), 0)
         if not steps.are_of(len(before) + missing, tokens[missing:]):
             missing = len(tokens)
         return missing, steps.chosen(len(before) + missing, len(tokens) - missing)
 
-    async def _forced(self, before: _Tokens, tokens: _Tokens, terms: Terms) -> Read:
+    async def _forced(self, before: Tokens, tokens: Tokens, terms: Terms) -> Span:
         """The tokens after ``before``, one a step (``forced_tokens.py``)."""
         # The last token is not forced, only read.
         steps = await self._steps(before, sampling(tokens[:-1], tokens[-1:]), terms)
@@ -205,19 +193,19 @@ class Reader:
         return forced.then(steps.wanted(tokens[-1:])[tokens[-1]])
 
     async def _is_greedy(
-        self, read: Read, prompt: TokenPrompt, tokens: _Tokens, terms: Terms
+        self, span: Span, prompt: TokenPrompt, tokens: Tokens, terms: Terms
     ) -> bool:
         """Whether greedy decoding would write the tokens that were read.
 
         In 16-bit numbers the likeliest tokens are often equals: which is written, it then shows.
         """
-        for place in read.open:
+        for place in span.open:
             whole = prompt.prompt + prompt.identifier + tokens
             token = whole[place : place + 1]
             steps = await self._steps(whole[:place], sampling((), token), terms)
             if not steps.wanted(token)[token[0]].greedy:
                 return False
-        return read.greedy
+        return span.greedy
 
     async def _top_tokens(self, prompt: TokenPrompt, terms: Terms) -> tuple[tuple[int, float], ...]:
         before, count = prompt.prompt + prompt.identifier, prompt.top_tokens
@@ -229,7 +217,7 @@ class Reader:
         return tuple(sorted(found.items(), key=lambda item: -item[1])[:count])
 
     async def _top_of_prompt(
-        self, before: _Tokens, token: _Tokens, count: int, terms: Terms
+        self, before: Tokens, token: Tokens, count: int, terms: Terms
     ) -> dict[int, float] | None:
         """The likeliest tokens after ``before``, as logprobs of a prompt that goes on there.
 
@@ -238,7 +226,7 @@ class Reader:
         """
         params = prompt_sampling(count)
         for salt in (None, self._next_salt()):
-            output = await self._ask(before + token, params, terms, salt)
+            output = await self._generate(before + token, params, terms, salt)
             steps = Steps(output.prompt_logprobs)
             # What is in the cache to its last place is not read again.
             is_read = (output.num_cached_tokens or 0) < len(before)
@@ -246,9 +234,9 @@ class Reader:
                 return steps.last()
         return None
 
-    async def _steps(self, tokens: _Tokens, params: "SamplingParams", terms: Terms) -> Steps:
+    async def _steps(self, tokens: Tokens, params: "SamplingParams", terms: Terms) -> Steps:
         """What vLLM tells of each token that it chose after ``tokens``."""
-        return Steps((await self._ask(tokens, params, terms)).outputs[0].logprobs)
+        return Steps((await self._generate(tokens, params, terms)).outputs[0].logprobs)
 
     def _next_salt(self) -> str:
         """What no prompt had before: nothing of it is in the cache."""

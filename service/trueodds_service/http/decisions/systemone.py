@@ -141,7 +141,7 @@ def response(request: Request, answers: list[Answer], key: bytes | None) -> dict
         "diagnostics": {
             name: {
                 "label_mass": label_mass(answer),
-                "argmax_is_label": bool(answer.read.as_asked.greedy.any()),
+                "argmax_is_label": any(answer.read.as_asked.greedy),
             }
             for (name, _), answer in told
         },

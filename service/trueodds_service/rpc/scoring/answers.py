@@ -75,7 +75,7 @@ def _option_messages(answer: Answer) -> list[scoring_pb2.OptionScore]:
         read.question.labels,
         as_asked.token_counts,
         as_asked.byte_counts,
-        as_asked.greedy.tolist(),
+        as_asked.greedy,
         strict=True,
     )
     numbers = zip(

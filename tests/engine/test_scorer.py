@@ -5,16 +5,17 @@ engine: the real one is not to be made to leave rows unset. See tests/integratio
 """
 
 import random
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 
 from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.engine.fake import FakeEngine
-from trueodds_service.engine.vllm import scorer as reader
+from trueodds_service.engine.vllm import scorer as scorer_module
 from trueodds_service.engine.vllm.logprobs import FORCED
+from trueodds_service.engine.vllm.scorer import Scorer
 
 BLOCK = 4
 
@@ -124,22 +125,22 @@ def drawn(rng):
 @pytest.fixture
 def small(monkeypatch):
     """A long text is one of 16 tokens and more."""
-    monkeypatch.setattr(reader, "_PIECE_TOKENS", 16)
+    monkeypatch.setattr(scorer_module, "_PIECE_TOKENS", 16)
 
 
 @pytest.mark.parametrize("has_adapters", [False, True])
 @pytest.mark.parametrize("unset", [0.0, 0.3])
 @pytest.mark.parametrize("step_tokens", [0, 4, 1000])
 async def test_every_read_is_exact(monkeypatch, unset, step_tokens, has_adapters):
-    monkeypatch.setattr(reader, "_STEP_TOKENS", step_tokens)
+    monkeypatch.setattr(scorer_module, "_STEP_TOKENS", step_tokens)
     rng = random.Random(step_tokens)
-    reads = reader.Reader(StandIn(unset=unset), BLOCK, has_adapters=has_adapters)
+    scorer = Scorer(StandIn(unset=unset), BLOCK, has_adapters=has_adapters)
     for _ in range(60):
         prompt = drawn(rng)
         [expected] = await FakeEngine().score([prompt])
-        found = await reads.score(prompt, None)
+        found = await scorer.score(prompt, None)
         assert found.continuations == pytest.approx(expected.continuations)
-        assert found.greedy.tolist() == expected.greedy.tolist()
+        assert found.greedy == expected.greedy
         assert found.identifier == pytest.approx(expected.identifier)
 
 
@@ -147,13 +148,13 @@ async def test_every_read_is_exact(monkeypatch, unset, step_tokens, has_adapters
 async def test_a_long_text_is_read_in_pieces_and_exact(small, unset):
     rng = random.Random(5)
     stand_in = StandIn(unset=unset)
-    reads = reader.Reader(stand_in, BLOCK, has_adapters=False)
+    scorer = Scorer(stand_in, BLOCK, has_adapters=False)
     for length in (17, 40, 40, 63, 64, 65):
         text = tuple(rng.choices((1, 2), k=length))
         for start in (1, 2, 4, length // 3):
             prompt = TokenPrompt(text[:start], (text[start:],))
             [expected] = await FakeEngine().score([prompt])
-            assert (await reads.score(prompt, None)).continuations == pytest.approx(
+            assert (await scorer.score(prompt, None)).continuations == pytest.approx(
                 expected.continuations
             )
 
@@ -161,7 +162,7 @@ async def test_a_long_text_is_read_in_pieces_and_exact(small, unset):
 @pytest.mark.parametrize("has_adapters", [False, True])
 async def test_of_equally_likely_tokens_greedy_is_the_one_that_is_written(has_adapters):
     coarse, equals = Coarse(), 0
-    reads = reader.Reader(StandIn(coarse), BLOCK, has_adapters=has_adapters)
+    scorer = Scorer(StandIn(coarse), BLOCK, has_adapters=has_adapters)
     for number in range(40):
         before, written, others = (number,) * (1 + number % 9), (), []
         for _ in range(5):
@@ -174,15 +175,15 @@ async def test_of_equally_likely_tokens_greedy_is_the_one_that_is_written(has_ad
         wanted = [written, written[:2], *spoiled, *(others if number % 2 else ())]
         prompt = TokenPrompt(before, tuple(dict.fromkeys(wanted)))
         [expected] = await coarse.score([prompt])
-        assert expected.greedy.sum() == 2
-        assert (await reads.score(prompt, None)).greedy.tolist() == expected.greedy.tolist()
+        assert sum(expected.greedy) == 2
+        assert (await scorer.score(prompt, None)).greedy == expected.greedy
     assert equals > 100
 
 
 async def test_options_that_share_a_context_are_a_request_each():
     stand_in = StandIn()
     prompt = TokenPrompt(tuple(range(1, 11)), tuple((40 + n, *range(5)) for n in range(4)))
-    await reader.Reader(stand_in, BLOCK, has_adapters=False).score(prompt, None)
+    await Scorer(stand_in, BLOCK, has_adapters=False).score(prompt, None)
     assert [tokens for tokens, _ in stand_in.asked] == [
         prompt.prompt + each for each in prompt.continuations
     ]
@@ -190,10 +191,10 @@ async def test_options_that_share_a_context_are_a_request_each():
 
 async def test_what_was_asked_before_takes_no_step_for_each_token():
     stand_in = StandIn()
-    reads = reader.Reader(stand_in, BLOCK, has_adapters=False)
+    scorer = Scorer(stand_in, BLOCK, has_adapters=False)
     text = tuple(np.random.default_rng(0).integers(0, 4096, 60).tolist())
     prompt = TokenPrompt(text[:2], (text[2:],))
-    first, again = await reads.score(prompt, None), await reads.score(prompt, None)
+    first, again = await scorer.score(prompt, None), await scorer.score(prompt, None)
     assert again.continuations == pytest.approx(first.continuations)
     assert max(params.max_tokens for _, params in stand_in.asked) == 1
 
@@ -202,25 +203,25 @@ async def test_what_was_asked_before_takes_no_step_for_each_token():
 async def test_top_tokens_are_exact_whatever_is_cached(unset):
     engine, rng = FakeEngine(), random.Random(5)
     stand_in = StandIn(engine, unset=unset)
-    read = reader.Reader(stand_in, BLOCK, has_adapters=False)
+    scorer = Scorer(stand_in, BLOCK, has_adapters=False)
     for _ in range(50):
         prompt = replace(drawn(rng), top_tokens=rng.randint(1, 5))
         [expected] = await engine.score([prompt])
-        assert (await read.score(prompt, None)).top_tokens == expected.top_tokens
+        assert (await scorer.score(prompt, None)).top_tokens == expected.top_tokens
 
 
 async def test_top_tokens_are_read_beside_requests_of_any_kind():
     """vLLM cannot choose top tokens for one request and given tokens for another in one batch."""
     rng, stand_in = random.Random(6), StandIn()
-    read = reader.Reader(stand_in, BLOCK, has_adapters=False)
+    scorer = Scorer(stand_in, BLOCK, has_adapters=False)
     for _ in range(50):
-        await read.score(replace(drawn(rng), top_tokens=3), None)
+        await scorer.score(replace(drawn(rng), top_tokens=3), None)
     assert all(params.logprobs is None for _, params in stand_in.asked)
 
 
 async def test_what_the_cache_held_of_a_prompt_is_told():
     """By the first request alone: of more labels than one takes, the next finds the first's."""
-    reads = reader.Reader(StandIn(), BLOCK, has_adapters=False)
+    scorer = Scorer(StandIn(), BLOCK, has_adapters=False)
     prompt = TokenPrompt(tuple(range(1, 11)), tuple((40 + n,) for n in range(300)))
-    assert (await reads.score(prompt, None)).cached_tokens == 0
-    assert (await reads.score(prompt, None)).cached_tokens == 10 // BLOCK * BLOCK > 0
+    assert (await scorer.score(prompt, None)).cached_tokens == 0
+    assert (await scorer.score(prompt, None)).cached_tokens == 10 // BLOCK * BLOCK > 0
