@@ -43,6 +43,12 @@ APART = {
     "export RAY_AUTH_MODE": "needs a cluster; tests/integration/test_cluster.py sets it",
     "serve ": "needs a cluster; tests/integration/test_serve_deploy.py runs it",
     "PYTHONPATH=service:deploy/demo python": "trains for minutes on a GPU",
+    "cd /opt/trueodds": "as root; tests/test_deploy.py holds it against the unit",
+    "python3.11 -m venv": "as root; tests/test_deploy.py holds it against the unit",
+    "venv/bin/pip install": "as root; tests/test_deploy.py holds it against the unit",
+    "useradd": "as root; tests/test_deploy.py holds it against the unit",
+    "install -": "as root; tests/test_deploy.py holds it against the unit",
+    "systemctl ": "as root; tests/test_deploy.py holds it against the unit",
     "startupProbe:": "is of Kubernetes; tests/test_docs.py looks for the name that it asks for",
 }
 """What is run elsewhere, or cannot be run: how it begins, and why."""

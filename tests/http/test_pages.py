@@ -83,6 +83,8 @@ FILES = {
     "hellaswag": True,
 }
 """The files that the pages have, and whether their questions have answers."""
+PREDICATE = {"type": "predicate", "name": "refund", "instructions": "Is it about money?"}
+DECISIONS = [{"input": f"Bill {number}", "questions": [PREDICATE]} for number in range(5)]
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +107,7 @@ def at_the_files(store, labelled, weights, tmp_path, monkeypatch):
         rows = labelled if has_answers else QUESTIONS
         (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
         parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / f"{name}.parquet")
+    (tmp_path / "decisions.jsonl").write_text("\n".join(map(json.dumps, DECISIONS)))
     model = {"name": "my-model", "weights": str(weights), "engine": {"backend": "fake"}}
     settings = {"listen": "127.0.0.1:0", "store": f"sqlite:///{store}", "models": [model]}
     (tmp_path / "serve.yaml").write_text(json.dumps(settings))
@@ -130,6 +133,7 @@ def test_the_commands_of_a_page_work(demo, at_the_files, page, monkeypatch, tmp_
             ("1a2b3c4d5e6f", key),
             ("my-model", "demo-aligned"),
             ("score demo ", "score demo-aligned "),
+            ("http://localhost:50080", demo.url),
             ("127.0.0.2:50051", demo.app.address),
             ("127.0.0.3:50051", demo.app.address),
             ("postgresql://…", f"sqlite:///{tmp_path}/other.sqlite"),
