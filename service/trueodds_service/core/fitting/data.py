@@ -39,6 +39,10 @@ class FitData:
     options
         How many options each item has, (n,), from 1 to k: from there on its scores are −inf. None
         is k throughout. Only for methods that end in one temperature.
+    alone
+        Whether they are confidences alone, (n, 2): ln c, and ln(1 − c) of the answer being wrong.
+        Only for maps of confidence, for which option 0 is the choice also where it is the less
+        likely.
 
     Raises
     ------
@@ -52,6 +56,7 @@ class FitData:
     teacher_format: NDArray[np.float64] | None = None
     weights: NDArray[np.float64] | None = None
     options: NDArray[np.int64] | None = None
+    alone: bool = False
 
     def __post_init__(self) -> None:
         logprobs = _scores(self.logprobs, "logprobs", self.options)
@@ -113,6 +118,7 @@ class FitData:
             of(self.teacher_format),  # type: ignore[arg-type]
             of(self.weights),  # type: ignore[arg-type]
             of(self.options),  # type: ignore[arg-type]
+            self.alone,
         )
 
     def less(self, log_prior: ArrayLike) -> "FitData":
