@@ -46,6 +46,7 @@ COMMANDS = {
     ("bulk",): "trueodds bulk demo-aligned questions.jsonl",
     ("fit",): "trueodds fit demo-aligned questions.jsonl",
     ("evaluate",): "trueodds evaluate models/",
+    ("calibrate",): "trueodds calibrate demo-aligned answers.jsonl",
     ("report",): "trueodds report demo-aligned 0f3a",
     ("calibrators",): "rollback",
     ("calibrators", "list"): "trueodds calibrators list demo-aligned",

@@ -1,9 +1,12 @@
 """Probabilities as another service tells them, rounded, as scores: their logarithms."""
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+import math
+from collections.abc import Sequence
 
-from trueodds_service.core.arrays.checks import SUM_TOLERANCE, as_unit_interval
+import numpy as np
+from numpy.typing import NDArray
+
+from trueodds_service.core.arrays.checks import SUM_TOLERANCE
 
 _Array = NDArray[np.float64]
 
@@ -22,7 +25,7 @@ class ZeroProbabilityError(ProbabilityError):
     """A zero, or a confidence of one, and no step that says how small it may be."""
 
 
-def log_probabilities(values: ArrayLike, step: float = 0.0) -> _Array:
+def log_probabilities(values: Sequence[float], step: float = 0.0) -> _Array:
     """ln of a question's rounded probabilities, (k,): zeros lifted to half a ``step``, sum one.
 
     Half a step is the most that was rounded away, so that the order stays: what is above zero is
@@ -37,15 +40,16 @@ def log_probabilities(values: ArrayLike, step: float = 0.0) -> _Array:
     ZeroProbabilityError
         If one is zero, and no step is told.
     """
-    probs = _rounded(values, step)
-    if not probs.any():
+    _check_rounded(values, step)
+    total = sum(values)
+    if not total:
         raise ProbabilityError("gives no option any probability")
-    allowed = max(probs.size * step / 2, SUM_TOLERANCE) + _ROUNDING
-    total = float(probs.sum())
-    if abs(total - 1) > allowed:
+    allowed = max(len(values) * step / 2, SUM_TOLERANCE)
+    if abs(total - 1) > allowed + _ROUNDING:
         raise ProbabilityError(f"sums to {total:g}, and rounding explains {allowed:.3g} off 1")
-    lifted = np.where(probs == 0, step / 2, probs)
-    return np.asarray(np.log(lifted / lifted.sum()))
+    lifted = [value or step / 2 for value in values]
+    log_total = math.log(sum(lifted))
+    return np.array([math.log(value) - log_total for value in lifted])
 
 
 def log_confidence(confidence: float, step: float = 0.0) -> _Array:
@@ -56,23 +60,21 @@ def log_confidence(confidence: float, step: float = 0.0) -> _Array:
     ProbabilityError
         As ``log_probabilities``, but for sums.
     """
-    both = _rounded((confidence, 1 - confidence), step)
-    lifted = float(np.clip(both[0], step / 2, 1 - step / 2))
-    return np.array([np.log(lifted), np.log1p(-lifted)])
+    _check_rounded((confidence, 1 - confidence), step)
+    lifted = min(max(confidence, step / 2), 1 - step / 2)
+    return np.array([math.log(lifted), math.log1p(-lifted)])
 
 
-def _rounded(values: ArrayLike, step: float) -> _Array:
-    try:
-        probs = as_unit_interval(values, "")
-    except ValueError as error:
-        raise ProbabilityError("holds NaN or a number outside [0, 1]") from error
-    if not step and (probs == 0).any():
+# One number at a time: of a question's few options an array takes longer to make than to check.
+def _check_rounded(values: Sequence[float], step: float) -> None:
+    if not all(0 <= value <= 1 for value in values):  # written so that NaN fails as well
+        raise ProbabilityError("holds NaN or a number outside [0, 1]")
+    if not step and 0 in values:
         raise ZeroProbabilityError(
             "holds a certainty, 0 or 1: say in probability_step what it was rounded to (0.01 for "
             "two decimals), and it is lifted by half of that; or leave the item out"
         )
-    if ((probs > 0) & (probs < step / 2 - _ROUNDING)).any():
+    if any(0 < value < step / 2 - _ROUNDING for value in values):
         raise ProbabilityError(
             f"is told more finely than in steps of {step:g}, probability_step: say the real one"
         )
-    return probs

@@ -97,13 +97,21 @@ def fit_beta(data: FitData, precision: float = BETA_PRECISION) -> BetaMap:
 def fit_scaling_binning(
     data: FitData, temperature: float, bins: int = DEFAULT_BINS
 ) -> BinnedScaling:
-    """Mean confidence, after the temperature, in bins of equal mass: Kumar et al. 2019."""
-    confidence, counts = _split(data).at(temperature).confidence, data.counts
+    """Mean confidence, after the temperature, in bins of equal mass: Kumar et al. 2019.
+
+    Of confidences alone the mean after ``fit_beta``: a temperature draws them all to a half.
+    """
+    split, counts = _split(data), data.counts
+    if data.alone:
+        temperature, confidence = 1.0, split.confidence
+        scaled = fit_beta(data).confidence_of(split)
+    else:
+        confidence = scaled = split.at(temperature).confidence
     edges = edges_of(confidence, bins, "equal_mass", counts)
     place = bin_of(confidence, edges)
     size = len(edges) - 1
     total = np.bincount(place, weights=counts, minlength=size)
-    mean = np.bincount(place, weights=counts * confidence, minlength=size)
+    mean = np.bincount(place, weights=counts * scaled, minlength=size)
     middle = (edges[:-1] + edges[1:]) / 2
     calibrated = np.where(total > 0, mean / np.where(total > 0, total, 1.0), middle)
     calibrated = np.clip(calibrated, 0.0, 1.0)
