@@ -91,10 +91,10 @@ async def calibrate(
         used = used or calibrator
         rows = np.array([query.rows[place] for place in places])
         found = distributions(rows, calibrator, applied)
-        for place, *of_row in zip(
+        for place, answer, calibrated, choice in zip(
             places, found.answer, found.calibrated, found.choices.tolist(), strict=True
         ):
-            outcomes[place] = Calibrated(calibrator.name, *of_row, alone=query.alone)
+            outcomes[place] = Calibrated(calibrator.name, answer, calibrated, choice, query.alone)
     if used is None and refused is not None:
         raise refused
     return CalibrateResult(

@@ -72,9 +72,10 @@ def fit_message(
                 "content_free: goes with scores, not with questions", field="content_free"
             )
         # They are told as the items are.
-        kind = "probabilities" if message.scores.items[0].probabilities else "logprobs"
+        probabilities = bool(message.scores.items[0].probabilities)
         message.scores.content_free.extend(
-            calibration_pb2.OptionScores(**{kind: row}) for row in told["content_free"]
+            _option_scores(Scores(probabilities=row) if probabilities else row)
+            for row in told["content_free"]
         )
     return message
 
