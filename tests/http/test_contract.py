@@ -74,13 +74,17 @@ def test_confidences_of_another_service_are_calibrated(http, task):
     asked = {"model": "models/aligned", "task": task, "activate": True}
     scores = {"items": items, "probability_step": 0.01}
     *_, last = lines(http.post(FIT, json={**asked, "method": "METHOD_BETA", "scores": scores}))
-    assert last["result"]["calibrator"]["scope"]["reading"] == "confidence"
+    fitted = last["result"]["calibrator"]
+    assert fitted["scope"]["reading"] == "confidence"
     asked = {"model": "models/aligned", "task": task, "items": [{"confidence": 0.9}]}
     [outcome] = http.post(CALIBRATE, json=asked).json()["outcomes"]
     assert outcome["scores"]["confidence"] == pytest.approx(0.9)
     assert outcome["scores"]["calibratedConfidence"] < 0.85
     refused = http.post(CALIBRATE, json={**asked, "items": [{"confidence": 1}]}).json()
     assert "probability_step" in refused["outcomes"][0]["error"]["message"]
+    page = http.get(f"/console/calibrators/aligned/{fitted['name'].rpartition('/')[2]}").text
+    assert "Where the model says" in page
+    assert "For 2 options" not in page
 
 
 def test_a_stream_of_batches_is_lines_in_and_lines_out(http):

@@ -79,6 +79,7 @@ def run_program(demo):
         "README.md",
         "docs/start.md",
         "docs/scoring.md",
+        "docs/calibration.md",
         "docs/decisions.md",
         "docs/cascades.md",
         "docs/guides/researcher.md",
