@@ -16,6 +16,7 @@ from trueodds import (
     Report,
     Scores,
 )
+from trueodds.report import render
 
 STEP = 0.01
 
@@ -52,6 +53,7 @@ class TestClient:
             fitted.name, [Scores(**each) for each in claims(seed=1)], probability_step=STEP
         )
         assert report.after.metrics["ece"].value < report.before.metrics["ece"].value / 2
+        assert "Brier" in render(report)
         high, low = client.calibrate([Scores(confidence=1.0), Scores(confidence=0.2)], **asked)
         assert isinstance(high, CalibratedScores)
         assert (high.probabilities, high.calibrated_probabilities, high.choice) == ((), (), None)

@@ -181,7 +181,7 @@ def _asked(query: EvaluateQuery, calibrator: Calibrator, catalog: Catalog) -> li
             raise wrong
         if source.alone:
             return []
-        _check_options(calibrator, source.option_counts.tolist(), "scores.items[{}].logprobs")
+        _check_options(calibrator, source.option_counts.tolist(), "scores.items[{}]")
         if query.reading is not None and not query.reading.is_way(scope.reading):
             raise reading_mismatch(calibrator, query.reading.key())
         return []

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds_service.config import Limits
+from trueodds_service.core.arrays.probabilities import log_probabilities
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.fit_data import FitQuestions, FitScores, one_number, score_rows
 from trueodds_service.prompts.question import Question
@@ -14,11 +15,11 @@ from trueodds_service.prompts.reading import Reading
 from trueodds_service.rpc.calibration.rows import (
     Kind,
     RowReader,
-    as_scores,
     check_logprobs,
     kind_of,
     parse_step,
     refuse_probabilities,
+    told_at,
 )
 from trueodds_service.rpc.questions import QuestionParser, parse_answer
 
@@ -149,7 +150,8 @@ def _teacher_row(item: pb.FitScore, kind: Kind, count: int, step: float) -> NDAr
     values = probabilities if kind is Kind.PROBABILITIES else logprobs
     _check_same(len(values), count, name, "other scores")
     if kind is Kind.PROBABILITIES:
-        return as_scores(name, values, step)
+        with told_at(name):
+            return log_probabilities(values, step)
     check_logprobs(values, name)
     return np.array(values)
 

@@ -1,7 +1,8 @@
 """What items say of options, as logprobs, as probabilities or as a confidence → scores, checked."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 
 import numpy as np
@@ -79,21 +80,22 @@ class RowReader:
         if self.alone:
             if not said:
                 raise InvalidInput(self.kind, "is required, as the other items have it")
-            return as_scores(self.kind, (item.confidence,), self._step)
+            with told_at(self.kind):
+                return log_confidence(item.confidence, self._step)
         values = item.logprobs if self.kind is Kind.LOGPROBS else item.probabilities
         check_options(len(values), self._limits, self.kind)
         if self.kind is Kind.LOGPROBS:
             check_logprobs(values, self.kind, finite=self._finite)
             return np.array(values)
-        return as_scores(self.kind, values, self._step)
+        with told_at(self.kind):
+            return log_probabilities(values, self._step)
 
 
-def as_scores(name: str, values: Sequence[float], step: float) -> NDArray[np.float64]:
-    """Of probabilities, or of one confidence. Raises InvalidInput at ``name``."""
+@contextmanager
+def told_at(name: str) -> Iterator[None]:
+    """What is no probability becomes InvalidInput at ``name``."""
     try:
-        if name == Kind.CONFIDENCE:
-            return log_confidence(values[0], step)
-        return log_probabilities(values, step)
+        yield
     except ZeroProbabilityError as error:
         raise InvalidInput(name, str(error), reason="ZERO_PROBABILITY") from error
     except ProbabilityError as error:
