@@ -154,7 +154,7 @@ def _confidence() -> Iterator[Result]:
     for data in _samples():
         temperature = _temperature(data)
         binned = fit_scaling_binning(data, temperature)
-        confidence = Split.of(data.logprobs, temperature).confidence
+        confidence = Split.of(data.logprobs).at(temperature).confidence
         bins = uncertainty_calibration.get_equal_bins(confidence, 10)
         expected.append(
             uncertainty_calibration.get_discrete_calibrator(confidence, bins)(confidence)

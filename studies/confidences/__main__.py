@@ -7,9 +7,9 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from studies.confidences import drift, few, promises, transfer
+from studies.confidences import drift, few, promises, service, transfer
 from studies.confidences.answers import Answers, Key, read
-from studies.results import RESULTS, save
+from studies.results import RESULTS, load, save
 
 DRAWS = 100
 # Each part's rows of one model, and what they come to over all.
@@ -18,6 +18,7 @@ PARTS = {
     "transfer": (transfer.transfer, transfer.summary),
     "promises": (promises.promises, promises.summary),
     "drift": (drift.drift, drift.summary),
+    "service": (service.service, service.summary),
 }
 
 
@@ -31,6 +32,9 @@ def main() -> None:
     given = os.environ.get("CONFIDENCE")
     parser.add_argument("--data", type=Path, default=given, required=given is None)
     parser.add_argument("--draws", type=int, default=DRAWS)
+    parser.add_argument(
+        "--only", choices=PARTS, help="leaves the other parts as they are committed"
+    )
     parser.add_argument("--output", type=Path, default=RESULTS / "confidences.json")
     options = parser.parse_args()
     started = time.perf_counter()
@@ -40,11 +44,14 @@ def main() -> None:
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         waiting = {
             name: [pool.submit(_rows, name, each, options.draws) for each in of_model]
-            for name in PARTS
+            for name in ([options.only] if options.only else PARTS)
         }
         result: dict[str, Any] = {"draws": options.draws, "answers": _told(answers)}
-        for name, (_, summary) in PARTS.items():
-            rows = [row for each in waiting[name] for row in each.result()]
+        if options.only:
+            result = load("confidences")
+        for name, running in waiting.items():
+            summary = PARTS[name][1]
+            rows = [row for each in running for row in each.result()]
             result[name] = {"summary": summary(rows), "rows": rows}
     save(result, options.output)
     print(f"written to {options.output} in {time.perf_counter() - started:.0f} s")

@@ -47,6 +47,7 @@ COMMANDS = {
     ("fit",): "trueodds fit demo-aligned questions.jsonl",
     ("fit-decisions",): "trueodds fit-decisions demo-aligned decisions.jsonl",
     ("evaluate",): "trueodds evaluate models/",
+    ("calibrate",): "trueodds calibrate demo-aligned answers.jsonl",
     ("report",): "trueodds report demo-aligned 0f3a",
     ("calibrators",): "rollback",
     ("calibrators", "list"): "trueodds calibrators list demo-aligned",

@@ -255,17 +255,26 @@ def test_every_correction_of_bias_is_sent(correction):
 
 
 def test_scores_are_sent_whole():
-    items = [Scores([-1.5, -0.5], 1, [-0.25, -2.0], 0.5), Scores([-1.0, -2.0])]
+    items = [
+        Scores([-1.5, -0.5], 1, [-0.25, -2.0], 0.5),
+        Scores([-1.0, -2.0]),
+        Scores(probabilities=[0.75, 0.25], teacher_probabilities=[0.5, 0.5]),
+        Scores(confidence=0.0, correct=False),
+    ]
     message = fit_of(items, content_free=[[-3.0, -4.0]])
-    first, second = message.scores.items
+    first, second, third, last = message.scores.items
     assert list(first.logprobs) == [-1.5, -0.5]
     assert list(first.teacher_logprobs) == [-0.25, -2.0]
     assert (first.answer, first.teacher_format_probability) == (1, 0.5)
     assert not second.HasField("answer")
     assert not second.HasField("teacher_format_probability")
     assert [list(row.logprobs) for row in message.scores.content_free] == [[-3.0, -4.0]]
+    assert list(third.probabilities) == [0.75, 0.25]
+    assert list(third.teacher_probabilities) == [0.5, 0.5]
+    assert last.HasField("confidence")
+    assert last.HasField("correct")
     assert {each.name for each in first.DESCRIPTOR.fields} == {
-        descriptor.name for descriptor, _ in first.ListFields()
+        descriptor.name for item in message.scores.items for descriptor, _ in item.ListFields()
     }
 
 

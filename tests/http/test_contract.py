@@ -11,6 +11,7 @@ from trueodds.v1 import calibration_pb2, model_pb2, scoring_pb2
 SCORE = "/trueodds.v1.ScoringService/Score"
 STREAM = "/trueodds.v1.ScoringService/StreamScore"
 FIT = "/trueodds.v1.CalibrationService/FitCalibrator"
+CALIBRATE = "/trueodds.v1.CalibrationService/Calibrate"
 
 ASKED = {
     "settings": {"model": "models/aligned"},
@@ -64,6 +65,26 @@ def test_a_fit_tells_how_far_it_is_in_lines(http, task):
     assert response.headers["content-type"] == "application/x-ndjson"
     *_, last = lines(response)
     assert last["result"]["calibrator"]["name"].startswith("models/aligned/calibrators/")
+
+
+def test_confidences_of_another_service_are_calibrated(http, task):
+    """They need nothing of their own: the path is made from the contract."""
+    items = [{"confidence": 0.9, "correct": number % 2 == 0} for number in range(20)]
+    items[0] = {"confidence": 1, "correct": True}
+    asked = {"model": "models/aligned", "task": task, "activate": True}
+    scores = {"items": items, "probability_step": 0.01}
+    *_, last = lines(http.post(FIT, json={**asked, "method": "METHOD_BETA", "scores": scores}))
+    fitted = last["result"]["calibrator"]
+    assert fitted["scope"]["reading"] == "confidence"
+    asked = {"model": "models/aligned", "task": task, "items": [{"confidence": 0.9}]}
+    [outcome] = http.post(CALIBRATE, json=asked).json()["outcomes"]
+    assert outcome["scores"]["confidence"] == pytest.approx(0.9)
+    assert outcome["scores"]["calibratedConfidence"] < 0.85
+    refused = http.post(CALIBRATE, json={**asked, "items": [{"confidence": 1}]}).json()
+    assert "probability_step" in refused["outcomes"][0]["error"]["message"]
+    page = http.get(f"/console/calibrators/aligned/{fitted['name'].rpartition('/')[2]}").text
+    assert "Where the model says" in page
+    assert "For 2 options" not in page
 
 
 def test_a_stream_of_batches_is_lines_in_and_lines_out(http):

@@ -172,7 +172,7 @@ def test_an_evaluation_of_mixed_items(service, fit, mixed, refused):
     four = fit(method=pb.METHOD_IDENTITY, options=4, any_options=False)
     with refused(FAILED_PRECONDITION, reason="SCOPE_MISMATCH"):
         evaluated(four.name, mixed)
-    with refused(INVALID, field="scores.items[1].logprobs"):
+    with refused(INVALID, field="scores.items[1]"):
         evaluated(four.name, mixed[1:])
 
 

@@ -10,6 +10,7 @@ from studies.confidences.answers import DATASETS, Answers, read
 from studies.confidences.few import SIZES
 from studies.confidences.maps import NAMES, RAW, fitted, score
 from studies.confidences.promises import RULES, promises
+from studies.confidences.service import ASKED, CASE, service
 
 
 def _world(n: int, options: int = 4) -> Answers:
@@ -50,6 +51,18 @@ def test_a_map_from_many_answers_is_nearer_to_the_odds(name: str) -> None:
     found, raw = (score(c, others.correct) for c in (apply(others), others.confidence))
     assert found.ece < raw.ece / 2 or name in (RAW, "kde")
     assert max(SIZES) <= len(some)
+
+
+def test_a_map_through_the_service_repairs_confidences_in_steps() -> None:
+    rows = service({CASE: _world(1_200)}, 1)
+    found = {(row["n"], row["method"]): row for row in rows}
+    assert found.keys() == {(n, name) for n in SIZES for name in ("before", *ASKED)}
+    few, many = found[20, "beta"], found[1_000, "beta"]
+    assert found[1_000, "before"]["ece"] > 0.25
+    assert many["ece"] < few["ece"] < 0.25
+    assert many["null_ece"] > 0
+    assert found[20, "isotonic"]["fell_back"] == 1
+    assert service({("hellaswag", "m", 1): _world(10)}, 1) == []
 
 
 def test_a_threshold_with_a_guarantee_keeps_it_where_raw_words_do_not() -> None:

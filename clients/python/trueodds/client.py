@@ -234,20 +234,21 @@ class Client:
         """Measures a calibrator on labelled questions: what to know before it is activated.
 
         ``name`` is ``models/{model}/calibrators/{id}``. The items, examples or ``Scores``, need
-        their answers, and should not be those of the fit, which flatter. ``progress`` counts
-        prompts scored. ``timeout`` bounds the whole evaluation, in seconds. The options are those
-        of ``EvaluateOptions``.
+        their answers, confidences alone whether they are ``correct``, and should not be those of
+        the fit, which flatter. ``progress`` counts prompts scored. ``timeout`` bounds the whole
+        evaluation, in seconds. The options are those of ``EvaluateOptions``.
         """
         return run(self._calls.evaluate(name, items, progress=progress, timeout=timeout, **options))
 
     def calibrate(
         self,
-        rows: Iterable[Sequence[float]],
+        rows: Iterable[Sequence[float] | Scores],
         *,
         name: str = "",
         model: str = "",
         task: str = "",
         reading: AnyReading | None = None,
+        probability_step: float = 0.0,
         allow_probabilities: bool = False,
         timeout: float | None = None,
     ) -> list[CalibratedScores | errors.TrueoddsError]:
@@ -255,8 +256,11 @@ class Client:
 
         It is the one called ``name``, else the active one of the ``task`` of ``model`` and the
         ``reading``, else the model's default. With a ``name`` these are checked, where given. A
-        row that the calibrator is not for has its error in its place. Rows of probabilities are
-        refused unless you ``allow_probabilities``.
+        row that the calibrator is not for has its error in its place.
+
+        Rows of numbers are logprobs, and refused where they look like probabilities, unless you
+        ``allow_probabilities``. Probabilities, and confidences alone, are told as ``Scores``;
+        ``probability_step`` is what they are rounded to, as of a fit.
         """
         return run(
             self._calls.calibrate(
@@ -265,6 +269,7 @@ class Client:
                 model=model,
                 task=task,
                 reading=reading,
+                probability_step=probability_step,
                 allow_probabilities=allow_probabilities,
                 timeout=timeout,
             )

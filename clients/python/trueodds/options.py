@@ -113,7 +113,9 @@ class FitOptions(ReadingOptions, total=False):
     force: whether even that is activated.
     any_options: one temperature for any number of options, from items of mixed numbers, or, by
         CONSTANT and IDENTITY, of none; methods that end in no temperature refuse it.
-    allow_probabilities: whether rows of ``Scores`` may look like probabilities.
+    probability_step: what probabilities and confidences of ``Scores`` are rounded to, 0.01 for two
+        decimals: zeros are lifted by half of it. Where it is 0, zeros are refused.
+    allow_probabilities: whether logprobs of ``Scores`` may look like probabilities.
     request_id: your name for this fit: the same request with the same name is fitted once, however
         often it is sent.
     validate_only: whether nothing is stored: what comes back is what would have been.
@@ -131,6 +133,7 @@ class FitOptions(ReadingOptions, total=False):
     activate: bool
     force: bool
     any_options: bool
+    probability_step: float
     allow_probabilities: bool
     request_id: str
     validate_only: bool
@@ -143,11 +146,13 @@ class EvaluateOptions(ReadingOptions, total=False):
     target_risks: risks, in (0, 1), to find abstention thresholds for; the server has its own.
     miscoverages: how often, in (0, 1), answer sets may miss the right option; the server has its
         own.
-    allow_probabilities: whether rows of ``Scores`` may look like probabilities.
+    probability_step: as of a fit.
+    allow_probabilities: whether logprobs of ``Scores`` may look like probabilities.
     """
 
     target_risks: Sequence[float]
     miscoverages: Sequence[float]
+    probability_step: float
     allow_probabilities: bool
 
 
@@ -188,6 +193,7 @@ FIT: FitOptions = {
     "activate": False,
     "force": False,
     "any_options": False,
+    "probability_step": 0.0,
     "allow_probabilities": False,
     "request_id": "",
     "validate_only": False,
@@ -198,6 +204,7 @@ EVALUATE: EvaluateOptions = {
     "shots": (),
     "target_risks": (),
     "miscoverages": (),
+    "probability_step": 0.0,
     "allow_probabilities": False,
 }
 

@@ -243,24 +243,35 @@ class Scores:
     """Scores that you have of a question's options, for a fit or an evaluation.
 
     ``logprobs`` are the model's, as ``OptionScore.score`` tells them, and ``teacher_logprobs``
-    the teacher's, where the method needs one. ``answer`` is the index of the right option, from
-    0; None where it is not known. ``teacher_format_probability`` is how likely the teacher
-    answers in the format, in [0, 1], where it is known.
+    the teacher's, where the method needs one; instead of either there may be probabilities, in
+    [0, 1]. ``answer`` is the index of the right option, from 0; None where it is not known.
+    ``teacher_format_probability`` is how likely the teacher answers in the format, in [0, 1],
+    where it is known.
+
+    Of another service's answer that tells its ``confidence`` alone, in [0, 1], there is nothing
+    else to say but whether it is ``correct``.
     """
 
-    logprobs: Sequence[float]
+    logprobs: Sequence[float] = ()
     answer: int | None = None
     teacher_logprobs: Sequence[float] = ()
     teacher_format_probability: float | None = None
+    probabilities: Sequence[float] = ()
+    teacher_probabilities: Sequence[float] = ()
+    confidence: float | None = None
+    correct: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CalibratedScores:
-    """What a calibrator makes of scores that you have; as in ``Answer``."""
+    """What a calibrator makes of scores that you have; as in ``Answer``.
+
+    Of a confidence alone there are no probabilities, and ``choice`` is None.
+    """
 
     probabilities: tuple[float, ...]
     calibrated_probabilities: tuple[float, ...]
-    choice: int
+    choice: int | None
     confidence: float
     calibrated_confidence: float
     calibrator: str = ""
@@ -417,7 +428,8 @@ class Calibrator:
     few. ``keeps_choice`` is whether it never changes which option is the likeliest.
 
     ``task`` is empty for a model's default. ``reading`` names the way of reading, such as
-    "paren" or "text+bytes"; ``options`` is their number. ``items`` is how many questions it was
+    "paren" or "text+bytes", or is "confidence" of confidences alone; ``options`` is their number,
+    0 of any. ``items`` is how many questions it was
     fitted on, ``labelled`` how many of these have an answer, and ``data_hash`` that of their
     scores and answers. ``outcomes_of`` names the calibrator whose answers' outcomes they were, if
     they were. ``metrics`` were measured on the items of the fit. ``selection`` is

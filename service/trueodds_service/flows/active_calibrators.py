@@ -211,7 +211,11 @@ class Calibrators:
         made = self._applied.get(calibrator.id)
         if made is None:
             try:
-                made = calibrator_of(Method(calibrator.method), calibrator.parameters)
+                made = calibrator_of(
+                    Method(calibrator.method),
+                    calibrator.parameters,
+                    alone=calibrator.scope.is_alone,
+                )
             except ValueError:
                 return _damaged()
             self._applied[calibrator.id] = made

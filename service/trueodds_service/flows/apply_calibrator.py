@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from trueodds_service.core.arrays.distributions import answer_distribution
 from trueodds_service.core.calibrators.base import Calibrator as Applied
+from trueodds_service.core.calibrators.methods import CONFIDENCE_MAPS
 from trueodds_service.core.decisions import conformal
 from trueodds_service.core.decisions.conformal import ConformalScore
 from trueodds_service.errors import NotReady
@@ -67,6 +68,19 @@ def mismatch(fitted_for: str) -> NotReady:
 def reading_mismatch(calibrator: Calibrator, reading: str) -> NotReady:
     """What is wrong with applying a calibrator to what is read otherwise."""
     return mismatch(f"another way of reading, {calibrator.scope.reading!r}, not {reading!r}")
+
+
+def kind_mismatch(calibrator: Calibrator, *, alone: bool) -> NotReady | None:
+    """What is wrong with applying a calibrator to confidences alone, or to rows of options."""
+    if calibrator.scope.is_alone == alone:
+        return None
+    if not alone:
+        return mismatch("confidences alone, and these are rows of options")
+    able = ", ".join(f"METHOD_{method.name}" for method in CONFIDENCE_MAPS)
+    return mismatch(
+        f"rows of options, by METHOD_{calibrator.method.upper()}; confidences alone need one that "
+        f"was fitted on such, by a map of confidence: {able}"
+    )
 
 
 def options_mismatch(calibrator: Calibrator, options: int) -> NotReady | None:

@@ -11,6 +11,7 @@ from trueodds_service.errors import NotReady, ServiceError
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.apply_calibrator import (
     distributions,
+    kind_mismatch,
     mismatch,
     options_mismatch,
     reading_mismatch,
@@ -18,7 +19,7 @@ from trueodds_service.flows.apply_calibrator import (
 from trueodds_service.flows.catalog import Catalog
 from trueodds_service.prompts.reading import Reading
 from trueodds_service.store.calibrator import Calibrator
-from trueodds_service.store.records import Scope
+from trueodds_service.store.records import CONFIDENCES_ALONE, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class CalibrateQuery:
 
     ``calibrator`` is an id; None for what is active for the task, the reading and each row's number
     of options. With a calibrator, ``task`` and ``reading`` are checked against its scope, where
-    they are given at all.
+    they are given at all. ``alone``: rows are of confidences alone, ln c and ln(1 - c).
     """
 
     model: str
@@ -35,16 +36,21 @@ class CalibrateQuery:
     task: str
     reading: Reading | None
     rows: Sequence[NDArray[np.float64] | ServiceError]
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """What became of a row of k scores, and by what; both distributions have shape (k,)."""
+    """What became of a row of k scores, and by what; both distributions have shape (k,).
+
+    ``alone``: of a confidence alone, which is the first of two.
+    """
 
     calibrator: str
     probabilities: NDArray[np.float64]
     calibrated: NDArray[np.float64]
     choice: int
+    alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +80,8 @@ async def calibrate(
     used = named
     refused: ServiceError | None = None
     for options, places in _by_options(query.rows).items():
-        chosen = _choose(named, replace(scope, options=options), calibrators)
+        scope = replace(scope, options=0 if query.alone else options)
+        chosen = _choose(named, scope, calibrators)
         if isinstance(chosen, ServiceError):
             refused = refused or chosen
             for place in places:
@@ -84,10 +91,10 @@ async def calibrate(
         used = used or calibrator
         rows = np.array([query.rows[place] for place in places])
         found = distributions(rows, calibrator, applied)
-        for place, *of_row in zip(
+        for place, answer, calibrated, choice in zip(
             places, found.answer, found.calibrated, found.choices.tolist(), strict=True
         ):
-            outcomes[place] = Calibrated(calibrator.name, *of_row)
+            outcomes[place] = Calibrated(calibrator.name, answer, calibrated, choice, query.alone)
     if used is None and refused is not None:
         raise refused
     return CalibrateResult(
@@ -111,6 +118,8 @@ async def _named(query: CalibrateQuery, calibrators: Calibrators) -> Calibrator 
     if query.calibrator is None:
         return None
     named = await calibrators.get(query.model, query.calibrator)
+    if wrong := kind_mismatch(named, alone=query.alone):
+        raise wrong
     if query.task and named.scope.task not in ("", query.task):
         raise mismatch(f"another task, {named.scope.task!r}")
     if query.reading is not None and not query.reading.is_way(named.scope.reading):
@@ -124,7 +133,7 @@ async def _named(query: CalibrateQuery, calibrators: Calibrators) -> Calibrator 
 def _scope(query: CalibrateQuery, catalog: Catalog) -> Scope:
     """The scope of the rows, but for their number of options."""
     model = catalog.find(query.model)
-    key = (query.reading or Reading()).key()
+    key = CONFIDENCES_ALONE if query.alone else (query.reading or Reading()).key()
     return model.scope(query.task, key, 0)
 
 
@@ -136,8 +145,9 @@ def _choose(
     if calibrator is None:
         if not calibrators.is_known:
             return calibrators.none_active(scope)
+        what = "confidences alone" if scope.is_alone else f"{scope.options} options"
         return NotReady(
-            f"no calibrator is active for {scope.options} options, the task or as the default",
+            f"no calibrator is active for {what}, the task or as the default",
             reason="NO_CALIBRATOR",
         )
     if isinstance(calibrator, NotReady):

@@ -6,16 +6,25 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trueodds_service.core.decisions.abstention import abstention_threshold
+from trueodds_service.core.decisions.abstention import (
+    AbstentionThreshold,
+    abstention_threshold,
+    confidence_threshold,
+)
 from trueodds_service.core.decisions.conformal import (
     ConformalScore,
     answer_sets,
     conformal_threshold,
 )
 from trueodds_service.core.metrics.bin_edges import Binning
+from trueodds_service.core.metrics.confidences import (
+    evaluate_confidences,
+    null_confidence_errors,
+    paired_confidence_intervals,
+)
 from trueodds_service.core.metrics.evaluate import Interval, evaluate
 from trueodds_service.core.metrics.null_errors import null_errors
-from trueodds_service.core.metrics.paired import paired_intervals
+from trueodds_service.core.metrics.paired import PairedIntervals, paired_intervals
 from trueodds_service.core.metrics.reliability import ReliabilityBins, reliability_bins
 from trueodds_service.core.metrics.selective import RiskCoverage, risk_coverage
 from trueodds_service.errors import InvalidInput, ServiceError
@@ -23,6 +32,7 @@ from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.apply_calibrator import (
     Distributions,
     distributions,
+    kind_mismatch,
     mismatch,
     options_mismatch,
     reading_mismatch,
@@ -167,7 +177,11 @@ def _asked(query: EvaluateQuery, calibrator: Calibrator, catalog: Catalog) -> li
     """What to ask the model. Raises NotReady for what the calibrator is not for."""
     scope, source = calibrator.scope, query.source
     if isinstance(source, FitScores):
-        _check_options(calibrator, source.option_counts.tolist(), "scores.items[{}].logprobs")
+        if wrong := kind_mismatch(calibrator, alone=source.alone):
+            raise wrong
+        if source.alone:
+            return []
+        _check_options(calibrator, source.option_counts.tolist(), "scores.items[{}]")
         if query.reading is not None and not query.reading.is_way(scope.reading):
             raise reading_mismatch(calibrator, query.reading.key())
         return []
@@ -208,6 +222,8 @@ def _report(
     found: Distributions,
 ) -> Report:
     answers = query.source.answers
+    if isinstance(query.source, FitScores) and query.source.alone:
+        return _report_alone(query, calibrator, scores, found)
     before, after, differences = compared(found.answer, found.calibrated, answers)
     return Report(
         calibrator=calibrator,
@@ -225,6 +241,41 @@ def _report(
     )
 
 
+def _report_alone(
+    query: EvaluateQuery,
+    calibrator: Calibrator,
+    scores: NDArray[np.float64],
+    found: Distributions,
+) -> Report:
+    """Of confidences alone: the first of two is the answer's, whichever is the likelier."""
+    answers = query.source.answers
+    correct = answers == 0
+    raw, calibrated = found.answer[:, 0], found.calibrated[:, 0]
+    paired = paired_confidence_intervals(raw, calibrated, correct)
+    before, after = (
+        _evaluation_of(
+            evaluate_confidences(each, correct) | _named_null(null_confidence_errors(each)),
+            {name: getattr(interval, side) for name, interval in paired.items()},
+            each,
+            correct,
+        )
+        for side, each in (("before", raw), ("after", calibrated))
+    )
+    return Report(
+        calibrator=calibrator,
+        items=len(answers),
+        before=before,
+        after=after,
+        differences=_differences(before, after, paired),
+        abstentions=tuple(
+            _abstention(risk, confidence_threshold(calibrated, correct, risk))
+            for risk in query.target_risks
+        ),
+        answer_sets=(),
+        data_hash=data_hash(scores, answers),
+    )
+
+
 def compared(
     raw: NDArray[np.float64], calibrated: NDArray[np.float64], answers: NDArray[np.int64]
 ) -> tuple[Evaluation, Evaluation, Mapping[str, Estimate]]:
@@ -232,7 +283,13 @@ def compared(
     paired = paired_intervals(raw, calibrated, answers)
     before = _evaluation(raw, answers, {name: each.before for name, each in paired.items()})
     after = _evaluation(calibrated, answers, {name: each.after for name, each in paired.items()})
-    differences = {
+    return before, after, _differences(before, after, paired)
+
+
+def _differences(
+    before: Evaluation, after: Evaluation, paired: Mapping[str, PairedIntervals]
+) -> Mapping[str, Estimate]:
+    return {
         name: Estimate(
             after.metrics[name].value - before.metrics[name].value,
             each.difference.low,
@@ -240,7 +297,6 @@ def compared(
         )
         for name, each in paired.items()
     }
-    return before, after, differences
 
 
 def _evaluation(
@@ -248,9 +304,21 @@ def _evaluation(
 ) -> Evaluation:
     values = asdict(evaluate(probs, answers))
     del values["n"]
-    values |= {f"null_{name}": value for name, value in null_errors(probs).items()}
+    values |= _named_null(null_errors(probs))
     confidence = np.minimum(probs.max(axis=1), 1.0)
-    correct = probs.argmax(axis=1) == answers
+    return _evaluation_of(values, intervals, confidence, probs.argmax(axis=1) == answers)
+
+
+def _named_null(errors: Mapping[str, float]) -> dict[str, float]:
+    return {f"null_{name}": value for name, value in errors.items()}
+
+
+def _evaluation_of(
+    values: Mapping[str, float],
+    intervals: Mapping[str, Interval],
+    confidence: NDArray[np.float64],
+    correct: NDArray[np.bool_],
+) -> Evaluation:
     binnings: tuple[Binning, ...] = ("equal_width", "equal_mass")
     return Evaluation(
         metrics={name: _estimate(value, intervals.get(name)) for name, value in values.items()},
@@ -278,13 +346,12 @@ def abstentions(
     probs: NDArray[np.float64], answers: NDArray[np.int64], target_risks: Sequence[float]
 ) -> tuple[Abstention, ...]:
     """The least confidence for each target risk."""
-    return tuple(_abstention(probs, answers, risk) for risk in target_risks)
+    return tuple(
+        _abstention(risk, abstention_threshold(probs, answers, risk)) for risk in target_risks
+    )
 
 
-def _abstention(
-    probs: NDArray[np.float64], answers: NDArray[np.int64], target_risk: float
-) -> Abstention:
-    found = abstention_threshold(probs, answers, target_risk)
+def _abstention(target_risk: float, found: AbstentionThreshold) -> Abstention:
     if found.min_confidence > 1:
         return Abstention(target_risk, None, 0.0, 0.0, 0.0)
     return Abstention(

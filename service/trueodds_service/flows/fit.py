@@ -27,7 +27,7 @@ from trueodds_service.flows.prior import prior_for
 from trueodds_service.prompts.question import Question
 from trueodds_service.prompts.reading import Reading
 from trueodds_service.store.calibrator import Calibrator
-from trueodds_service.store.records import FitRequest, Prior, Provenance, Scope
+from trueodds_service.store.records import CONFIDENCES_ALONE, FitRequest, Prior, Provenance, Scope
 
 # What Zhao et al. 2021 ask in place of a question.
 _WITHOUT_CONTENT = ("N/A", "", "[MASK]")
@@ -183,6 +183,8 @@ def _data(query: FitQuery, source: FitQuestions, said: Sequence[Said], taught: b
 def _scope(query: FitQuery, model: ModelEntry) -> Scope:
     key = query.reading.key()
     match query.source:
+        case FitScores(alone=True):
+            key, options = CONFIDENCES_ALONE, 0
         case FitQuestions(questions=questions):
             key, options = common_key(questions, query.reading), len(questions[0].options)
         case FitScores(logprobs=logprobs):

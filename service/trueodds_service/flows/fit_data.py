@@ -38,6 +38,8 @@ class FitScores:
     reading normalizes or corrects it. ``teacher_format``, (n,), is how likely the teacher answers
     in its format; ``content_free``, (m, k), what the model says to questions without content.
     ``options``, (n,), are how many each item has: from there on its scores are -inf; None is k.
+    ``alone``: they are confidences alone, (n, 2), ln c and ln(1 - c); answer 0 is a right one, and
+    1 a wrong one.
     """
 
     logprobs: NDArray[np.float64]
@@ -46,6 +48,7 @@ class FitScores:
     teacher_format: NDArray[np.float64] | None = None
     content_free: NDArray[np.float64] | None = None
     options: NDArray[np.int64] | None = None
+    alone: bool = False
 
     @property
     def option_counts(self) -> NDArray[np.int64]:

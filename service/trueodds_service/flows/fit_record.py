@@ -1,7 +1,7 @@
 """Scores of items → what a fitted calibrator's record holds, but for its provenance."""
 
 import platform
-from dataclasses import replace
+from dataclasses import asdict, replace
 from enum import StrEnum
 from importlib.metadata import version
 
@@ -12,8 +12,10 @@ from trueodds_service.core.arrays.distributions import answer_distribution
 from trueodds_service.core.calibrators.methods import SPECS, Method
 from trueodds_service.core.fitting import auto, fit, pooling
 from trueodds_service.core.fitting.bias import batch_prior, contextual_prior
+from trueodds_service.core.fitting.confidence import correct_of
 from trueodds_service.core.fitting.data import DataError, FitData
 from trueodds_service.core.fitting.temperature import Bound
+from trueodds_service.core.metrics.confidences import evaluate_confidences
 from trueodds_service.core.metrics.evaluate import evaluate
 from trueodds_service.errors import InvalidInput
 from trueodds_service.flows.fit_data import FitScores
@@ -66,6 +68,8 @@ def fitted_record(
     pooled = fitted.method is Method.TEACHER_POOLED
     # A fallback may promise what the method does not.
     keeps = SPECS[fitted.method].keeps_choice or parameters.keys() == {"temperature"}
+    # Of confidences alone there is no other option to be chosen.
+    keeps = keeps or data.alone
     return Calibrator(
         scope=scope,
         method=fitted.method.value,
@@ -89,7 +93,8 @@ def _items(data: FitScores, scope: Scope) -> FitData | None:
         data.answers,
         data.teacher_logprobs,
         data.teacher_format,
-        options=None if scope.options else data.option_counts,
+        options=None if scope.options or data.alone else data.option_counts,
+        alone=data.alone,
     )
 
 
@@ -145,13 +150,19 @@ def _metrics(
         metrics |= _taught(fitted, items if log_prior is None else items.less(log_prior))
     if items.known.any():
         known = items.take(items.known)
-        before = evaluate(answer_distribution(known.logprobs), known.right)
-        after = evaluate(fitted.calibrator.apply(known.logprobs), known.right)
-        metrics |= {"labelled": before.n, "accuracy": before.accuracy}
+        before = _measured(answer_distribution(known.logprobs), known)
+        after = _measured(fitted.calibrator.apply(known.logprobs), known)
+        metrics |= {"labelled": len(known.right), "accuracy": before["accuracy"]}
         for name in ("confidence", "ece", "null_ece", "nll", "brier"):
-            metrics[f"{name}_before"] = getattr(before, name)
-            metrics[f"{name}_after"] = getattr(after, name)
+            metrics[f"{name}_before"] = before[name]
+            metrics[f"{name}_after"] = after[name]
     return metrics
+
+
+def _measured(probs: NDArray[np.float64], known: FitData) -> dict[str, float]:
+    if known.alone:
+        return evaluate_confidences(probs[:, 0], correct_of(known))
+    return asdict(evaluate(probs, known.right))
 
 
 def _taught(fitted: fit.Fitted, items: FitData) -> dict[str, float]:

@@ -29,14 +29,19 @@ def calibrator_name(model: str, calibrator_id: str) -> str:
     return f"models/{model}/calibrators/{calibrator_id}"
 
 
+CONFIDENCES_ALONE = "confidence"
+"""The ``Scope.reading`` of confidences that the caller has from elsewhere."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What a calibrator is fitted for; it is never applied to anything else.
 
     ``revision`` covers the model's weights, configuration and adapter. The empty ``task`` is the
-    scope of the model's default. ``reading`` names the way of reading (``Reading.key``), and
-    ``options`` counts the options of a question. ``tenant`` is whose it is: as part of a
-    calibrator's content it keeps the names of two tenants' calibrators apart.
+    scope of the model's default. ``reading`` names the way of reading (``Reading.key``, or
+    ``CONFIDENCES_ALONE``), and ``options`` counts the options of a question; 0 is any number.
+    ``tenant`` is whose it is: as part of a calibrator's content it keeps the names of two tenants'
+    calibrators apart.
     """
 
     model: str
@@ -46,6 +51,11 @@ class Scope:
     format_version: int
     options: int
     tenant: str = field(default="", metadata=ADDED)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it is of confidences alone, and never of rows of options."""
+        return self.reading == CONFIDENCES_ALONE
 
 
 @dataclass(frozen=True, slots=True)

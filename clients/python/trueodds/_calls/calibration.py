@@ -76,12 +76,13 @@ class CalibrationCalls(OutcomeCalls):
 
     async def calibrate(
         self,
-        rows: Iterable[Sequence[float]],
+        rows: Iterable[Sequence[float] | Scores],
         *,
         name: str = "",
         model: str = "",
         task: str = "",
         reading: AnyReading | None = None,
+        probability_step: float = 0.0,
         allow_probabilities: bool = False,
         timeout: float | None = None,
     ) -> list[CalibratedScores | errors.TrueoddsError]:
@@ -91,7 +92,7 @@ class CalibrationCalls(OutcomeCalls):
         size = await self._rows_size(name, model, timeout) if len(rows) > 1 else 1
         outcomes: list[CalibratedScores | errors.TrueoddsError] = []
         for request in _fits.calibrate_messages(
-            name, model, task, reading, rows, allow_probabilities, size
+            name, model, task, reading, rows, probability_step, allow_probabilities, size
         ):
             response = await self._ask(lambda on: on.calibration.Calibrate, request, timeout)
             outcomes += _fits.calibrated_of(response, len(outcomes))

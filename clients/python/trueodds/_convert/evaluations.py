@@ -7,7 +7,7 @@ from typing_extensions import Unpack
 from trueodds._convert import calibrators as _calibrators
 from trueodds._convert import enums as _enums
 from trueodds._convert import questions as _questions
-from trueodds._convert.fits import add_items, allow
+from trueodds._convert.fits import add_items, tell_of_scores
 from trueodds.evaluation import (
     AbstentionRule,
     AnswerSetCalibration,
@@ -37,8 +37,7 @@ def evaluate_message(
         miscoverages=told["miscoverages"],
     )
     add_items(message, list(items), told["shots"])
-    if told["allow_probabilities"]:
-        allow(message)
+    tell_of_scores(message, told["probability_step"], told["allow_probabilities"])
     return message
 
 

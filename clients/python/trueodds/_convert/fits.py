@@ -58,8 +58,7 @@ def fit_message(
         message.options = told["options"]
         return message
     add_items(message, items, told["shots"])
-    if told["allow_probabilities"]:
-        allow(message)
+    tell_of_scores(message, told["probability_step"], told["allow_probabilities"])
     # To touch the one source would clear the other.
     if told["teacher_shots"]:
         if message.WhichOneof("source") == "scores":
@@ -72,8 +71,11 @@ def fit_message(
             raise errors.InvalidRequest(
                 "content_free: goes with scores, not with questions", field="content_free"
             )
+        # They are told as the items are.
+        probabilities = bool(message.scores.items[0].probabilities)
         message.scores.content_free.extend(
-            calibration_pb2.OptionScores(logprobs=row) for row in told["content_free"]
+            _option_scores(Scores(probabilities=row) if probabilities else row)
+            for row in told["content_free"]
         )
     return message
 
@@ -143,20 +145,30 @@ def add_items(
             teacher_logprobs=each.teacher_logprobs,
             answer=each.answer,
             teacher_format_probability=each.teacher_format_probability,
+            probabilities=each.probabilities,
+            teacher_probabilities=each.teacher_probabilities,
+            confidence=each.confidence,
+            correct=each.correct,
         )
         for each in scores
     )
+    if scores[0].confidence is not None:
+        # Confidences alone were read by whoever gave them.
+        message.ClearField("reading")
 
 
-def allow(
+def tell_of_scores(
     message: calibration_pb2.FitCalibratorRequest | calibration_pb2.EvaluateCalibratorRequest,
+    probability_step: float,
+    allow_probabilities: bool,
 ) -> None:
-    """Takes scores that look like probabilities for logprobs."""
-    if message.WhichOneof("source") != "scores":
-        raise errors.InvalidRequest(
-            "allow_probabilities: goes with scores only", field="allow_probabilities"
-        )
-    message.scores.allow_probabilities = True
+    """What probabilities are rounded to; and whether logprobs may look like probabilities."""
+    told = {"probability_step": probability_step, "allow_probabilities": allow_probabilities}
+    for name, value in told.items():
+        if value:
+            if message.WhichOneof("source") != "scores":
+                raise errors.InvalidRequest(f"{name}: goes with scores only", field=name)
+            setattr(message.scores, name, value)
 
 
 def _fit_question(item: Example | Question) -> calibration_pb2.FitQuestion:
@@ -171,7 +183,8 @@ def calibrate_messages(
     model: str,
     task: str,
     reading: AnyReading | None,
-    rows: Sequence[Sequence[float]],
+    rows: Sequence[Sequence[float] | Scores],
+    probability_step: float = 0.0,
     allow_probabilities: bool = False,
     size: int = BATCH,
 ) -> Iterator[calibration_pb2.CalibrateRequest]:
@@ -182,11 +195,18 @@ def calibrate_messages(
             model=model and model_name(model),
             task=task,
             reading=None if reading is None else reading_message(reading),
-            items=[
-                calibration_pb2.OptionScores(logprobs=row) for row in rows[first : first + size]
-            ],
+            items=[_option_scores(row) for row in rows[first : first + size]],
+            probability_step=probability_step,
             allow_probabilities=allow_probabilities,
         )
+
+
+def _option_scores(row: Sequence[float] | Scores) -> calibration_pb2.OptionScores:
+    if not isinstance(row, Scores):
+        return calibration_pb2.OptionScores(logprobs=row)
+    return calibration_pb2.OptionScores(
+        logprobs=row.logprobs, probabilities=row.probabilities, confidence=row.confidence
+    )
 
 
 def calibrated_of(
@@ -197,7 +217,7 @@ def calibrated_of(
         CalibratedScores(
             tuple(each.scores.probabilities),
             tuple(each.scores.calibrated_probabilities),
-            each.scores.choice,
+            each.scores.choice if each.scores.HasField("choice") else None,
             each.scores.confidence,
             each.scores.calibrated_confidence,
             each.scores.calibrator,

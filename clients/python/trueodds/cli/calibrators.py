@@ -1,6 +1,7 @@
 """`trueodds fit` and `trueodds calibrators …`."""
 
 import warnings
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from trueodds._channel import FIT_TIMEOUT
 from trueodds._convert.fits import DamagedCalibratorWarning, DegenerateFitWarning
 from trueodds.cli.console import (
     ModelName,
+    ProbabilityStep,
     Shots,
     Task,
     Wait,
@@ -25,7 +27,8 @@ from trueodds.cli.files import STDIN, FileOptions, examples, file_options, label
 from trueodds.cli.options import reading_options
 from trueodds.cli.server import Target, asks_server
 from trueodds.cli.tables import calibrator_table, calibrators_table, temperature_text
-from trueodds.types import BiasCorrection, Calibrator, Format, Method, Reading
+from trueodds.files.scores import read_scores
+from trueodds.types import BiasCorrection, Calibrator, Example, Format, Method, Reading, Scores
 
 calibrators_app = typer.Typer(
     help="List, show, activate, roll back, delete, export and import calibrators.",
@@ -93,6 +96,7 @@ def fit(
         bool,
         typer.Option("--any-options", help="One temperature for any number of options."),
     ] = False,
+    probability_step: ProbabilityStep = 0.0,
     activate: Annotated[bool, typer.Option("--activate", help="Let it answer at once.")] = False,
     force: Force = False,
     dry_run: Annotated[
@@ -114,7 +118,8 @@ def fit(
 
     teacher_kl, agreement_kl and teacher_pooled need a handful of questions, constant and identity
     only --options or --any-options, the other methods questions with answers. cascade is for a
-    cascade, and needs --target-risk. `trueodds score --help` shows a line of the file. Recorded
+    cascade, and needs --target-risk. `trueodds score --help` shows a line of the file. Instead of
+    questions there may be rows of scores: `trueodds calibrate --help` shows them. Recorded
     decisions are for `trueodds fit-decisions`.
 
     Example: trueodds fit demo-aligned questions.jsonl --task reviews --activate
@@ -122,12 +127,17 @@ def fit(
     if questions == shots == STDIN:
         raise typer.BadParameter("questions and shots cannot both come from stdin")
     with extras("bulk"), connected(server, wait=wait, model=model) as client, ExitStack() as stack:
-        opened = None if questions is None else files.open(questions, stack)
-        if dry_run and opened is not None:
-            say(opened.preview())
-        read = labelled if method in LABELLED else examples
-        items = [] if opened is None else read(opened)
-        columns = None if opened is None else opened.columns
+        source = None if questions is None else files.source(questions, stack)
+        items: Sequence[Example | Scores] = []
+        columns = None
+        if source is not None and files.are_scores(source):
+            items = read_scores(source)
+        elif source is not None:
+            opened = files.understood(source)
+            if dry_run:
+                say(opened.preview())
+            items = (labelled if method in LABELLED else examples)(opened)
+            columns = opened.columns
         worked = files.shots(shots, stack, columns)
         with progress_bar("fitting") as progress, warnings.catch_warnings():
             warnings.simplefilter("ignore", DegenerateFitWarning)  # said below
@@ -146,6 +156,7 @@ def fit(
                 target_risk=target_risk,
                 options=options,
                 any_options=any_options,
+                probability_step=probability_step,
                 activate=activate,
                 force=force,
                 validate_only=dry_run,

@@ -37,6 +37,14 @@ Wait = Annotated[
     typer.Option("--wait", min=0, metavar="SECONDS", help="How long to wait for a ready server."),
 ]
 
+ProbabilityStep = Annotated[
+    float,
+    typer.Option(
+        "--probability-step",
+        help="What the file's probabilities and confidences are rounded to: 0.01 for two decimals.",
+    ),
+]
+
 _SIGTERM_STATUS = 143
 
 

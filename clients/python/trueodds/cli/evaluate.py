@@ -1,5 +1,6 @@
 """`trueodds evaluate`: what a calibrator does, in numbers."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ from rich.table import Table
 from trueodds._channel import FIT_TIMEOUT
 from trueodds.cli.calibrators import Name
 from trueodds.cli.console import (
+    ProbabilityStep,
     Shots,
     Wait,
     connected,
@@ -23,7 +25,8 @@ from trueodds.cli.options import reading_options
 from trueodds.cli.server import Target, asks_server
 from trueodds.cli.tables import estimate_text
 from trueodds.evaluation import CascadeReport, Report
-from trueodds.types import Reading
+from trueodds.files.scores import read_scores
+from trueodds.types import Example, Reading, Scores
 
 
 @asks_server
@@ -41,6 +44,7 @@ def evaluate(
         list[float] | None, typer.Option(help="How often answer sets may miss; repeatable.")
     ] = None,
     shots: Shots = None,
+    probability_step: ProbabilityStep = 0.0,
     json: Annotated[bool, typer.Option("--json", help="The whole report, for programs.")] = False,
     timeout: Annotated[
         float, typer.Option(min=0.001, help="Seconds that the evaluation may take.")
@@ -55,18 +59,28 @@ def evaluate(
 
     Tells every metric before and after with its 95 % interval, and the thresholds for
     --min-confidence and --answer-set of `trueodds score`. `trueodds report` draws the same.
+    Instead of questions there may be rows of scores: `trueodds calibrate --help` shows them.
 
     Example: trueodds evaluate models/demo-aligned/calibrators/0f3a labelled.jsonl
     """
     if questions == shots == STDIN:
         raise typer.BadParameter("questions and shots cannot both come from stdin")
     with extras("bulk"), connected(server, wait=wait) as client, ExitStack() as stack:
-        opened = files.open(questions, stack)
+        source = files.source(questions, stack)
+        items: Sequence[Example | Scores]
+        columns = None
+        if files.are_scores(source):
+            items = read_scores(source)
+        else:
+            opened = files.understood(source)
+            if files.dry_run:
+                typer.echo(opened.preview())
+                return
+            items, columns = labelled(opened), opened.columns
         if files.dry_run:
-            typer.echo(opened.preview())
+            typer.echo(f"{len(items):,} rows of scores")
             return
-        items = labelled(opened)
-        worked = files.shots(shots, stack, opened.columns)
+        worked = files.shots(shots, stack, columns)
         with progress_bar("measuring") as progress:
             report = client.evaluate(
                 name,
@@ -75,6 +89,7 @@ def evaluate(
                 shots=worked,
                 target_risks=target_risk or (),
                 miscoverages=miscoverage or (),
+                probability_step=probability_step,
                 progress=progress,
                 timeout=timeout,
             )

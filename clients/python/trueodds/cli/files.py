@@ -29,6 +29,7 @@ from trueodds.files import (
 )
 from trueodds.files.answers import Answers
 from trueodds.files.presets import NATIVE, PRESETS
+from trueodds.files.scores import holds_scores
 from trueodds.files.understand import SAMPLE, unread
 from trueodds.types import Example, Question
 
@@ -83,7 +84,16 @@ class FileOptions:
         Without ``answers`` they are looked at only where the caller says what they are. Raises
         FileError.
         """
-        source = self._source(path, stack)
+        return self.understood(self.source(path, stack), answers=answers)
+
+    def are_scores(self, source: Source) -> bool:
+        """Whether rows are scores. Who says where the question is has questions."""
+        wanted = self.wanted
+        told = wanted.layout or wanted.question or wanted.options or wanted.classes
+        return not told and holds_scores(source)
+
+    def understood(self, source: Source, *, answers: bool = True) -> OpenFile:
+        """The same of a file that is open already."""
         wanted = self.wanted
         if not answers and wanted.answer is None and wanted.answers is None:
             wanted = replace(wanted, answer="")
@@ -101,13 +111,14 @@ class FileOptions:
         """
         if path is None:
             return []
-        source = self._source(path, stack)
+        source = self.source(path, stack)
         wanted = replace(self.wanted, task=None, id="")
         if asked is not None and asked.answers is not None and asked.layout != NATIVE:
             wanted = replace(wanted, answers=wanted.answers or asked.answers)
         return read_shots(source, understand(source, wanted), most)
 
-    def _source(self, path: Path, stack: ExitStack) -> Source:
+    def source(self, path: Path, stack: ExitStack) -> Source:
+        """A file that is not understood yet. Raises FileError."""
         if path != STDIN:
             return open_source(path, self.dialect)
         kind = ".jsonl" if self.dialect.delimiter is None else ".csv"

@@ -7,6 +7,7 @@ import typer
 
 from trueodds.cli.alerts import alerts
 from trueodds.cli.bulk import bulk
+from trueodds.cli.calibrate import calibrate
 from trueodds.cli.calibrators import calibrators_app, fit
 from trueodds.cli.console import Wait, connected, out
 from trueodds.cli.demo import demo
@@ -38,6 +39,7 @@ app.command()(bulk)
 app.command()(fit)
 app.command("fit-decisions")(fit_decisions)
 app.command()(evaluate)
+app.command()(calibrate)
 app.command()(report)
 calibrators_app.command()(export)
 calibrators_app.command("import")(load)

@@ -365,12 +365,14 @@ class Scope(google.protobuf.message.Message):
     """Empty: the model's default, for tasks without a calibrator of their own."""
     reading: builtins.str
     """The way of reading: of a format, its key, such as "paren"; then what departs from its
-    defaults, such as "text+bytes" or "chat+letter+cyclic".
+    defaults, such as "text+bytes" or "chat+letter+cyclic". "confidence": of confidences alone,
+    which the caller has from elsewhere.
     """
     format_version: builtins.int
     options: builtins.int
-    """The number of options; 0: any number, where the method ends in one temperature. Of a task, a
-    calibrator for the number that a question has comes before one for any.
+    """The number of options; 0: any number, where the method ends in one temperature, and of
+    confidences alone. Of a task, a calibrator for the number that a question has comes before one
+    for any.
     """
     def __init__(
         self,
@@ -552,7 +554,9 @@ class FitCalibratorRequest(google.protobuf.message.Message):
     (0, 1). The promise holds with a probability of 95 % over the draw of the items.
     """
     @property
-    def reading(self) -> trueodds.v1.reading_pb2.Reading: ...
+    def reading(self) -> trueodds.v1.reading_pb2.Reading:
+        """Not with confidences alone, which are read by whoever gave them."""
+
     @property
     def questions(self) -> global___FitQuestions: ...
     @property
@@ -657,8 +661,8 @@ global___FitQuestion = FitQuestion
 
 @typing.final
 class FitScores(google.protobuf.message.Message):
-    """Scores that the caller has. All items have the same number of options, unless they are for a
-    calibrator of any number.
+    """Scores that the caller has. All items are of one kind: logprobs, probabilities, or confidences
+    alone. All rows have the same number of options, unless they are for a calibrator of any number.
     """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
@@ -666,9 +670,16 @@ class FitScores(google.protobuf.message.Message):
     ITEMS_FIELD_NUMBER: builtins.int
     CONTENT_FREE_FIELD_NUMBER: builtins.int
     ALLOW_PROBABILITIES_FIELD_NUMBER: builtins.int
+    PROBABILITY_STEP_FIELD_NUMBER: builtins.int
     allow_probabilities: builtins.bool
-    """Take rows that look like probabilities (in [0, 1], summing to 1) for logprobs all the same;
-    otherwise they are INVALID_ARGUMENT, reason SCORES_ARE_PROBABILITIES.
+    """Take logprobs that look like probabilities (in [0, 1], summing to 1) for logprobs all the same;
+    otherwise they are INVALID_ARGUMENT, reason SCORES_ARE_PROBABILITIES. The field for
+    probabilities is `probabilities`.
+    """
+    probability_step: builtins.float
+    """What probabilities and confidences are rounded to: 0.01 for two decimals; 0 where nobody
+    knows. In (0, 0.5). A 0 is then taken for half a step, and so is what a confidence of 1 lacks;
+    without it they are INVALID_ARGUMENT, reason ZERO_PROBABILITY, for a 0 has no logarithm.
     """
     @property
     def items(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___FitScore]: ...
@@ -682,41 +693,71 @@ class FitScores(google.protobuf.message.Message):
         items: collections.abc.Iterable[global___FitScore] | None = ...,
         content_free: collections.abc.Iterable[global___OptionScores] | None = ...,
         allow_probabilities: builtins.bool = ...,
+        probability_step: builtins.float = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["allow_probabilities", b"allow_probabilities", "content_free", b"content_free", "items", b"items"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["allow_probabilities", b"allow_probabilities", "content_free", b"content_free", "items", b"items", "probability_step", b"probability_step"]) -> None: ...
 
 global___FitScores = FitScores
 
 @typing.final
 class OptionScores(google.protobuf.message.Message):
-    """Scores of the options of one question."""
+    """Scores of the options of one question: exactly one of the two. Or, for Calibrate alone and
+    instead of them, the confidence of its answer.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     LOGPROBS_FIELD_NUMBER: builtins.int
+    PROBABILITIES_FIELD_NUMBER: builtins.int
+    CONFIDENCE_FIELD_NUMBER: builtins.int
+    confidence: builtins.float
+    """How sure the answer given is, in [0, 1], where nothing is known of the other options."""
     @property
     def logprobs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]: ...
+    @property
+    def probabilities(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
+        """In [0, 1], summing to 1 but for what they are rounded by; of at most 0.001 where no step is
+        told. They are normalised.
+        """
+
     def __init__(
         self,
         *,
         logprobs: collections.abc.Iterable[builtins.float] | None = ...,
+        probabilities: collections.abc.Iterable[builtins.float] | None = ...,
+        confidence: builtins.float | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["logprobs", b"logprobs"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_confidence", b"_confidence", "confidence", b"confidence"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_confidence", b"_confidence", "confidence", b"confidence", "logprobs", b"logprobs", "probabilities", b"probabilities"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_confidence", b"_confidence"]) -> typing.Literal["confidence"] | None: ...
 
 global___OptionScores = OptionScores
 
 @typing.final
 class FitScore(google.protobuf.message.Message):
+    """Exactly one of logprobs, probabilities and confidence."""
+
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     LOGPROBS_FIELD_NUMBER: builtins.int
     TEACHER_LOGPROBS_FIELD_NUMBER: builtins.int
     ANSWER_FIELD_NUMBER: builtins.int
     TEACHER_FORMAT_PROBABILITY_FIELD_NUMBER: builtins.int
+    PROBABILITIES_FIELD_NUMBER: builtins.int
+    TEACHER_PROBABILITIES_FIELD_NUMBER: builtins.int
+    CONFIDENCE_FIELD_NUMBER: builtins.int
+    CORRECT_FIELD_NUMBER: builtins.int
     answer: builtins.int
-    """The index of the right option, from 0, as FitQuestion.answer."""
+    """The index of the right option, from 0, as FitQuestion.answer. Not with a confidence."""
     teacher_format_probability: builtins.float
     """The probability that the teacher answers in the format, in [0, 1], where it is known."""
+    confidence: builtins.float
+    """How sure the answer given is, in [0, 1], where nothing is known of the other options: for the
+    methods that are maps of confidence (IDENTITY, KDE, ISOTONIC, BETA, SCALING_BINNING; AUTO
+    chooses among them), of questions with any number of options.
+    """
+    correct: builtins.bool
+    """With a confidence, and required there: whether that answer is right."""
     @property
     def logprobs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
         """The model's scores of the options, as OptionScore.score tells them: raw logprobs (or
@@ -725,8 +766,14 @@ class FitScore(google.protobuf.message.Message):
 
     @property
     def teacher_logprobs(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
-        """The teacher's, where the method needs a teacher."""
+        """The teacher's, where the method needs a teacher; or its probabilities."""
 
+    @property
+    def probabilities(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
+        """As OptionScores.probabilities."""
+
+    @property
+    def teacher_probabilities(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]: ...
     def __init__(
         self,
         *,
@@ -734,11 +781,19 @@ class FitScore(google.protobuf.message.Message):
         teacher_logprobs: collections.abc.Iterable[builtins.float] | None = ...,
         answer: builtins.int | None = ...,
         teacher_format_probability: builtins.float | None = ...,
+        probabilities: collections.abc.Iterable[builtins.float] | None = ...,
+        teacher_probabilities: collections.abc.Iterable[builtins.float] | None = ...,
+        confidence: builtins.float | None = ...,
+        correct: builtins.bool | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_answer", b"_answer", "_teacher_format_probability", b"_teacher_format_probability", "answer", b"answer", "teacher_format_probability", b"teacher_format_probability"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_answer", b"_answer", "_teacher_format_probability", b"_teacher_format_probability", "answer", b"answer", "logprobs", b"logprobs", "teacher_format_probability", b"teacher_format_probability", "teacher_logprobs", b"teacher_logprobs"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_answer", b"_answer", "_confidence", b"_confidence", "_correct", b"_correct", "_teacher_format_probability", b"_teacher_format_probability", "answer", b"answer", "confidence", b"confidence", "correct", b"correct", "teacher_format_probability", b"teacher_format_probability"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_answer", b"_answer", "_confidence", b"_confidence", "_correct", b"_correct", "_teacher_format_probability", b"_teacher_format_probability", "answer", b"answer", "confidence", b"confidence", "correct", b"correct", "logprobs", b"logprobs", "probabilities", b"probabilities", "teacher_format_probability", b"teacher_format_probability", "teacher_logprobs", b"teacher_logprobs", "teacher_probabilities", b"teacher_probabilities"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_answer", b"_answer"]) -> typing.Literal["answer"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_confidence", b"_confidence"]) -> typing.Literal["confidence"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_correct", b"_correct"]) -> typing.Literal["correct"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_teacher_format_probability", b"_teacher_format_probability"]) -> typing.Literal["teacher_format_probability"] | None: ...
 
@@ -1040,12 +1095,12 @@ class EvaluateCalibratorRequest(google.protobuf.message.Message):
     @property
     def miscoverages(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
         """The probabilities, in (0, 1), with which an answer set may miss the right option; 0.1 when
-        empty.
+        empty. Not with confidences alone, which have no options.
         """
 
     @property
     def reading(self) -> trueodds.v1.reading_pb2.Reading:
-        """How the questions are read; has to match the calibrator's scope."""
+        """How the questions are read; has to match the calibrator's scope. Not with confidences alone."""
 
     def __init__(
         self,
@@ -1301,7 +1356,8 @@ class Evaluation(google.protobuf.message.Message):
     @property
     def metrics(self) -> google.protobuf.internal.containers.MessageMap[builtins.str, global___Estimate]:
         """By name, such as "nll", "brier", "ece" and, the ECE of a perfectly calibrated model with the
-        same confidences, "null_ece"; docs/calibration.md lists them.
+        same confidences, "null_ece"; docs/calibration.md lists them. Of confidences alone, nll and
+        brier are those of the answer being right.
         """
 
     @property
@@ -1492,6 +1548,7 @@ class CalibrateRequest(google.protobuf.message.Message):
     READING_FIELD_NUMBER: builtins.int
     ITEMS_FIELD_NUMBER: builtins.int
     ALLOW_PROBABILITIES_FIELD_NUMBER: builtins.int
+    PROBABILITY_STEP_FIELD_NUMBER: builtins.int
     name: builtins.str
     """models/{model}/calibrators/{calibrator}; else model, task and reading decide."""
     model: builtins.str
@@ -1500,11 +1557,16 @@ class CalibrateRequest(google.protobuf.message.Message):
     """Together with name, task and reading have to match its scope."""
     allow_probabilities: builtins.bool
     """As FitScores.allow_probabilities."""
+    probability_step: builtins.float
+    """As FitScores.probability_step."""
     @property
     def reading(self) -> trueodds.v1.reading_pb2.Reading: ...
     @property
     def items(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___OptionScores]:
-        """At least one; at most as many as the model's limits say."""
+        """At least one; at most as many as the model's limits say. All are of one kind: an item that is
+        of another kind than the first has its error as its outcome. Confidences alone need a
+        calibrator that was fitted on such, and go without a reading.
+        """
 
     def __init__(
         self,
@@ -1515,9 +1577,10 @@ class CalibrateRequest(google.protobuf.message.Message):
         reading: trueodds.v1.reading_pb2.Reading | None = ...,
         items: collections.abc.Iterable[global___OptionScores] | None = ...,
         allow_probabilities: builtins.bool = ...,
+        probability_step: builtins.float = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["reading", b"reading"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["allow_probabilities", b"allow_probabilities", "items", b"items", "model", b"model", "name", b"name", "reading", b"reading", "task", b"task"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["allow_probabilities", b"allow_probabilities", "items", b"items", "model", b"model", "name", b"name", "probability_step", b"probability_step", "reading", b"reading", "task", b"task"]) -> None: ...
 
 global___CalibrateRequest = CalibrateRequest
 
@@ -1591,7 +1654,9 @@ class CalibratedScores(google.protobuf.message.Message):
     """
     @property
     def probabilities(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]:
-        """The answer distribution and the calibrated one, an entry an option."""
+        """The answer distribution and the calibrated one, an entry an option. Of a confidence alone there
+        are neither, nor a choice.
+        """
 
     @property
     def calibrated_probabilities(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.float]: ...

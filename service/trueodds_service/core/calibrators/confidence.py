@@ -1,16 +1,41 @@
 """Calibrators of the choice's confidence: c → c', the other options in proportion."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from trueodds_service.core.arrays.checks import as_unit_interval
-from trueodds_service.core.calibrators.base import Parameters
+from trueodds_service.core.calibrators.base import Calibrator, Parameters
 from trueodds_service.core.calibrators.confidence_split import Split
 from trueodds_service.core.calibrators.temperature import TemperatureScaling
 
 _Array = NDArray[np.float64]
+
+
+class ConfidenceMap(Calibrator, Protocol):
+    """A calibrator that looks at the confidence alone, whatever the other options have."""
+
+    def confidence_of(self, split: Split) -> _Array:
+        """Calibrated confidences, (...), of distributions that are told apart."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ConfidencesAlone:
+    """A map of confidences whose other options nobody knows: ln c, ln(1 − c) → c', 1 − c'."""
+
+    map: ConfidenceMap
+
+    @property
+    def parameters(self) -> Parameters:
+        return self.map.parameters
+
+    def apply(self, scores: ArrayLike) -> _Array:
+        """As ``Calibrator.apply``, of scores (..., 2); option 0 is that the answer is right."""
+        confidence = self.map.confidence_of(Split.of_confidences(scores))
+        return np.stack([confidence, 1 - confidence], axis=-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +62,11 @@ class CurveMap:
     def apply(self, scores: ArrayLike) -> _Array:
         """As ``Calibrator.apply``."""
         split = Split.of(scores)
-        return split.with_confidence(
-            np.asarray(np.interp(split.confidence, self.confidence, self.calibrated))
-        )
+        return split.with_confidence(self.confidence_of(split))
+
+    def confidence_of(self, split: Split) -> _Array:
+        """As ``ConfidenceMap.confidence_of``."""
+        return np.asarray(np.interp(split.confidence, self.confidence, self.calibrated))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +93,14 @@ class BetaMap:
     def apply(self, scores: ArrayLike) -> _Array:
         """As ``Calibrator.apply``."""
         split = Split.of(scores)
+        return split.with_confidence(self.confidence_of(split))
+
+    def confidence_of(self, split: Split) -> _Array:
+        """As ``ConfidenceMap.confidence_of``."""
         log_c, log_rest = split.log_odds_parts
         with np.errstate(over="ignore"):
             odds_against = np.exp(self.b * log_rest - self.a * log_c - self.shift)
-        return split.with_confidence(np.asarray(1 / (1 + odds_against)))
+        return np.asarray(1 / (1 + odds_against))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +134,34 @@ class BinnedScaling:
 
     def apply(self, scores: ArrayLike) -> _Array:
         """As ``Calibrator.apply``."""
-        split = Split.of(scores, self.temperature)
+        split = Split.of(scores).at(self.temperature)
+        return split.with_confidence(self._binned(split))
+
+    def confidence_of(self, split: Split) -> _Array:
+        """As ``ConfidenceMap.confidence_of``."""
+        return self._binned(split.at(self.temperature))
+
+    def _binned(self, split: Split) -> _Array:
         # Not ``bin_of``: what is stored is applied as it was fitted, by every version.
         place = np.searchsorted(self.edges[1:-1], split.confidence, side="right")
-        return split.with_confidence(np.asarray(np.array(self.calibrated)[place]))
+        return np.asarray(np.array(self.calibrated)[place])
+
+
+def of_confidences_alone(calibrator: Calibrator) -> Calibrator:
+    """What applies a map to confidences alone, (..., 2); a temperature does as it is.
+
+    Raises
+    ------
+    ValueError
+        If the calibrator is no map of confidence.
+    """
+    match calibrator:
+        case TemperatureScaling():
+            return calibrator
+        case CurveMap() | BetaMap() | BinnedScaling():
+            return ConfidencesAlone(calibrator)
+        case _:
+            raise ValueError(f"{type(calibrator).__name__} is no map of confidence")
 
 
 def _check_ascending(name: str, values: tuple[float, ...]) -> None:

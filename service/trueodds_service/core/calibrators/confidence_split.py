@@ -17,10 +17,10 @@ _UNDERFLOW = 1e-280
 class Split:
     """Answer distributions, shape (..., k), told apart into choice and others.
 
-    ``shifted``, (..., k), are logits of at most zero, and ``weights``, (..., k), are exp of them:
-    the choice has 1. ``top``, (..., k), says where that is, at every one of tied options, and
-    ``ties``, (...), how many those are. ``others``, (...), is the weight of all options but one of
-    the likeliest, so that the confidence is 1 / (1 + others).
+    ``shifted``, (..., k), are logits, that of the choice being zero, and no other above it.
+    ``weights``, (..., k), are exp of them: the choice has 1. ``top``, (..., k), says where that is,
+    at every one of tied options, and ``ties``, (...), how many those are. ``others``, (...), is the
+    weight of all options but one of the likeliest, so that the confidence is 1 / (1 + others).
     """
 
     shifted: NDArray[np.float64]
@@ -30,13 +30,30 @@ class Split:
     others: NDArray[np.float64]
 
     @classmethod
-    def of(cls, scores: ArrayLike, temperature: float = 1.0) -> "Split":
-        """Splits option scores, as ``Calibrator.apply`` takes them, at a temperature."""
+    def of(cls, scores: ArrayLike) -> "Split":
+        """Splits option scores, as ``Calibrator.apply`` takes them."""
         shifted = below_maximum(as_logits(scores, "scores"))
+        return cls._of(shifted, shifted == 0)
+
+    @classmethod
+    def of_confidences(cls, scores: ArrayLike) -> "Split":
+        """Of confidences alone, as ln c and ln(1 − c), (..., 2), finite: the choice is option 0,
+        where it is the less likely one too, and weights may then be above 1.
+        """
+        array = as_logits(scores, "scores")
+        top = np.zeros(array.shape, dtype=np.bool_)
+        top[..., 0] = True
+        return cls._of(array - array[..., :1], top)
+
+    def at(self, temperature: float) -> "Split":
+        """The same choices at a temperature."""
         with np.errstate(over="ignore"):
-            shifted /= temperature
-        weights = np.exp(shifted)
-        top = shifted == 0
+            return self._of(self.shifted / temperature, self.top)
+
+    @classmethod
+    def _of(cls, shifted: NDArray[np.float64], top: NDArray[np.bool_]) -> "Split":
+        with np.errstate(over="ignore"):
+            weights = np.exp(shifted)
         # A product with ones: several times as fast as a sum over a short last axis.
         ones = np.ones(top.shape[-1])
         ties = top @ ones
@@ -45,7 +62,7 @@ class Split:
 
     @property
     def confidence(self) -> NDArray[np.float64]:
-        """Probability of the choice, (...), in [1/k, 1]."""
+        """Probability of the choice, (...), in [1/k, 1]; alone, in [0, 1]."""
         return np.asarray(1 / (1 + self.others))
 
     @property

@@ -3,7 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from trueodds_service.core.calibrators.base import Calibrator
-from trueodds_service.core.calibrators.confidence import BetaMap, BinnedScaling, CurveMap
+from trueodds_service.core.calibrators.confidence import (
+    BetaMap,
+    BinnedScaling,
+    CurveMap,
+    of_confidences_alone,
+)
 from trueodds_service.core.calibrators.debiased import Debiased
 from trueodds_service.core.calibrators.linear import LinearScaling
 from trueodds_service.core.calibrators.methods import Method
@@ -13,8 +18,8 @@ Stored = Mapping[str, Sequence[float]]
 _Given = Mapping[str, tuple[float, ...]]
 
 
-def calibrator_of(method: Method, parameters: Stored) -> Calibrator:
-    """The calibrator whose ``parameters`` these are.
+def calibrator_of(method: Method, parameters: Stored, *, alone: bool = False) -> Calibrator:
+    """The calibrator whose ``parameters`` these are; with ``alone``, of confidences alone.
 
     A fit that fell back to a temperature has that as its only parameter, whatever the method.
 
@@ -26,6 +31,8 @@ def calibrator_of(method: Method, parameters: Stored) -> Calibrator:
     if build is None:
         raise ValueError(f"{method} does not have the parameters {sorted(given)}")
     calibrator = build(given)
+    if alone:
+        return of_confidences_alone(calibrator)
     return calibrator if log_prior is None else Debiased(log_prior, calibrator)
 
 

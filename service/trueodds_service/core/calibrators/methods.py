@@ -56,6 +56,20 @@ class MethodSpec:
         """Whether it ends in one temperature, which is for any number of options."""
         return self.parameters in ("0", "1")
 
+    @property
+    def is_confidence_map(self) -> bool:
+        """Whether it looks at the choice's confidence alone, and so needs no more than that."""
+        return self.method in CONFIDENCE_MAPS
+
+
+CONFIDENCE_MAPS = (
+    Method.IDENTITY,
+    Method.KDE,
+    Method.ISOTONIC,
+    Method.BETA,
+    Method.SCALING_BINNING,
+)
+
 
 def _free(method: Method, source: str) -> MethodSpec:
     return MethodSpec(method, False, False, 0, 0, True, "0", source)

@@ -9,8 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from trueodds_service.core.arrays.checks import as_labels, as_probabilities, require_items
+from trueodds_service.core.arrays.checks import (
+    as_correct,
+    as_labels,
+    as_probabilities,
+    require_items,
+)
 from trueodds_service.core.arrays.distributions import choice
+from trueodds_service.core.metrics.bin_edges import as_confidence
 from trueodds_service.core.metrics.rate_intervals import upper_bound
 
 _Array = NDArray[np.float64]
@@ -55,18 +61,26 @@ def abstention_threshold(
     is not in (0, 1).
     """
     array, right = _check(probs, labels)
+    confidence = np.minimum(array.max(axis=1), 1.0)
+    return confidence_threshold(confidence, choice(array) == right, target_risk, delta)
+
+
+def confidence_threshold(
+    confidence: ArrayLike, correct: ArrayLike, target_risk: float, delta: float = 0.05
+) -> AbstentionThreshold:
+    """The same from confidences, (n,), and whether the answers are right."""
+    conf = as_confidence(confidence)
+    wrong = as_correct(correct, conf.size) == 0
     for name, value in (("target_risk", target_risk), ("delta", delta)):
         if not 0 < value < 1:
             raise ValueError(f"{name} must lie in (0, 1), got {value}")
-    confidence = np.minimum(array.max(axis=1), 1.0)
-    wrong = choice(array) != right
-    n = len(array)
-    ranked = np.sort(confidence)[::-1]
+    n = len(conf)
+    ranked = np.sort(conf)[::-1]
     for part in range(_COVERAGES, 0, -1):
         count = n * part // _COVERAGES
         # Answered is what lies strictly above the first item that is not.
         least = float(np.nextafter(ranked[count], 2.0)) if count < n else 0.0
-        answered = confidence >= least
+        answered = conf >= least
         hits, trials = int(wrong[answered].sum()), int(answered.sum())
         # A bound is above what was seen, and takes a while to find.
         if trials == 0 or hits > target_risk * trials:

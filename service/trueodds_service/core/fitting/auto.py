@@ -68,11 +68,12 @@ def choose(data: FitData, prior: Prior | None = None, *, seed: int = 0) -> Choic
     of the items and scored on the labelled ones of the last, for each fifth, four times over. Of
     those within one standard error of the best, in NLL, the simplest is chosen (Breiman et al.
     1984). A method that falls back to another on so few items is not compared, and where the items
-    are of mixed numbers of options only those that end in one temperature are.
+    are of mixed numbers of options only those that end in one temperature are. Of confidences alone
+    the maps of confidence are.
 
     With fewer labels: the teacher, pooled with other tasks where a prior is given; without one
-    the labels' temperature where there are enough for that; else the identity. The same arguments
-    give the same choice.
+    the labels' temperature where there are enough for that, of confidences alone BETA; else the
+    identity. The same arguments give the same choice.
     """
     labelled = int(data.known.sum())
     if labelled < MIN_COMPARED:
@@ -106,7 +107,9 @@ def _by_rule(data: FitData, prior: Prior | None, labelled: int) -> Choice:
         method, reason = Method.TEACHER_POOLED, "a teacher, and other tasks to pool with"
     elif taught:
         method, reason = Method.TEACHER_KL, "a teacher"
-    elif labelled >= SPECS[Method.TEMPERATURE].min_items:
+    elif data.alone and labelled >= SPECS[Method.BETA].min_items:
+        method, reason = Method.BETA, f"{labelled} confidences, from which it is hardly led astray"
+    elif labelled >= SPECS[Method.TEMPERATURE].min_items and not data.alone:
         method, reason = Method.TEMPERATURE, f"{labelled} labelled items and no teacher"
     else:
         method, reason = Method.IDENTITY, "neither a teacher nor enough labels"
@@ -119,6 +122,8 @@ def _by_rule(data: FitData, prior: Prior | None, labelled: int) -> Choice:
 def _excluded(method: Method, data: FitData, prior: Prior | None, labelled: int) -> str:
     """Why a method cannot be compared; empty where it can."""
     spec = SPECS[method]
+    if data.alone and not spec.is_confidence_map:
+        return "is no map of confidence"
     if data.options is not None and not spec.is_temperature:
         return "is for one number of options"
     if spec.needs_teacher and data.teacher_logprobs is None:

@@ -24,8 +24,12 @@ _LEAST_BANDWIDTH = 0.05
 
 
 def correct_of(data: FitData) -> NDArray[np.bool_]:
-    """Whether the likeliest option is right, (n,); all items labelled."""
-    return np.asarray(choice(data.logprobs) == data.right)
+    """Whether the choice is right, (n,); all items labelled."""
+    return np.asarray((0 if data.alone else choice(data.logprobs)) == data.right)
+
+
+def _split(data: FitData) -> Split:
+    return Split.of_confidences(data.logprobs) if data.alone else Split.of(data.logprobs)
 
 
 def fit_isotonic(data: FitData) -> CurveMap:
@@ -34,7 +38,7 @@ def fit_isotonic(data: FitData) -> CurveMap:
     Held within [1 / (n + 2), 1 − 1 / (n + 2)], what Laplace's rule of succession makes of none
     and of all of n: no count of items proves certainty.
     """
-    confidence = Split.of(data.logprobs).confidence
+    confidence = _split(data).confidence
     x, place = np.unique(confidence, return_inverse=True)
     counts = np.bincount(place, weights=data.counts).astype(np.float64)
     right = np.bincount(place, weights=data.counts * correct_of(data))
@@ -54,7 +58,7 @@ def fit_kde(data: FitData) -> CurveMap | None:
     every answer is right, or every one wrong. Held within the bounds of ``fit_isotonic``.
     """
     confidence, right, counts = (
-        Split.of(data.logprobs).confidence,
+        _split(data).confidence,
         correct_of(data) & (data.counts > 0),
         data.counts,
     )
@@ -73,7 +77,7 @@ def fit_beta(data: FitData, precision: float = BETA_PRECISION) -> BetaMap:
     With a prior around the identity, which few items cannot leave. A coefficient that would be
     negative is left out, as Kull et al. 2017 do, so that the map ascends.
     """
-    log_c, log_rest = Split.of(data.logprobs).log_odds_parts
+    log_c, log_rest = _split(data).log_odds_parts
     features = np.zeros((len(log_c), 2, 3))
     features[:, 0] = np.stack([log_c, -log_rest, np.ones(len(log_c))], axis=1)
     labels = np.where(correct_of(data), 0, 1)
@@ -93,13 +97,21 @@ def fit_beta(data: FitData, precision: float = BETA_PRECISION) -> BetaMap:
 def fit_scaling_binning(
     data: FitData, temperature: float, bins: int = DEFAULT_BINS
 ) -> BinnedScaling:
-    """Mean confidence, after the temperature, in bins of equal mass: Kumar et al. 2019."""
-    confidence, counts = Split.of(data.logprobs, temperature).confidence, data.counts
+    """Mean confidence, after the temperature, in bins of equal mass: Kumar et al. 2019.
+
+    Of confidences alone the mean after ``fit_beta``: a temperature draws them all to a half.
+    """
+    split, counts = _split(data), data.counts
+    if data.alone:
+        temperature, confidence = 1.0, split.confidence
+        scaled = fit_beta(data).confidence_of(split)
+    else:
+        confidence = scaled = split.at(temperature).confidence
     edges = edges_of(confidence, bins, "equal_mass", counts)
     place = bin_of(confidence, edges)
     size = len(edges) - 1
     total = np.bincount(place, weights=counts, minlength=size)
-    mean = np.bincount(place, weights=counts * confidence, minlength=size)
+    mean = np.bincount(place, weights=counts * scaled, minlength=size)
     middle = (edges[:-1] + edges[1:]) / 2
     calibrated = np.where(total > 0, mean / np.where(total > 0, total, 1.0), middle)
     calibrated = np.clip(calibrated, 0.0, 1.0)

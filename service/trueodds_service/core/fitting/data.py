@@ -31,6 +31,9 @@ class FitData:
     as two items of weight 1; None is 1 throughout. ``options``, (n,), from 1 to k, is how many
     options each item has: from there on its scores are −inf; None is k throughout. It is only for
     methods that end in one temperature.
+    ``alone`` says that they are confidences alone, (n, 2): ln c, and ln(1 − c) of the answer being
+    wrong. It is only for maps of confidence, for which option 0 is the choice also where it is the
+    less likely one.
 
     Raises DataError where an argument is not as described; it names the first item that is not.
     """
@@ -41,6 +44,7 @@ class FitData:
     teacher_format: NDArray[np.float64] | None = None
     weights: NDArray[np.float64] | None = None
     options: NDArray[np.int64] | None = None
+    alone: bool = False
 
     def __post_init__(self) -> None:
         logprobs = _scores(self.logprobs, "logprobs", self.options)
@@ -102,6 +106,7 @@ class FitData:
             of(self.teacher_format),  # type: ignore[arg-type]
             of(self.weights),  # type: ignore[arg-type]
             of(self.options),  # type: ignore[arg-type]
+            self.alone,
         )
 
     def less(self, log_prior: ArrayLike) -> "FitData":

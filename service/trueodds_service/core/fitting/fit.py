@@ -14,6 +14,7 @@ from trueodds_service.core.arrays.distributions import (
     softmax,
 )
 from trueodds_service.core.calibrators.base import Calibrator
+from trueodds_service.core.calibrators.confidence import of_confidences_alone
 from trueodds_service.core.calibrators.debiased import Debiased
 from trueodds_service.core.calibrators.linear import MAX_MATRIX_OPTIONS
 from trueodds_service.core.calibrators.methods import MIN_TAUGHT, SPECS, Method
@@ -229,6 +230,8 @@ def _free_of_temperature(method: Method, data: FitData) -> Fitted:
 
 def _measured(fitted: Fitted, calibrator: Calibrator, data: FitData) -> Fitted:
     """With the calibrator, and the NLL without and with it."""
+    if data.alone:
+        calibrator = of_confidences_alone(calibrator)
     before, after = (
         mean_nll(probs, data.right, data.weights)
         for probs in (softmax(data.logprobs), calibrator.apply(data.logprobs))

@@ -11,11 +11,11 @@ from trueodds_service.core.metrics.weighted import Answers, measures
 ERRORS = ("ece_equal_mass", "ece_debiased", "ece_smooth", "ece_classwise", "mce")
 """Metrics that are above zero by chance alone. That of ``ece`` is ``reliability.null_ece``."""
 
-_DRAWS = 100
+DRAWS = 100
 
 
 def null_errors(
-    probs: ArrayLike, bins: int = DEFAULT_BINS, *, draws: int = _DRAWS, seed: int = 0
+    probs: ArrayLike, bins: int = DEFAULT_BINS, *, draws: int = DRAWS, seed: int = 0
 ) -> dict[str, float]:
     """Mean of each of ``ERRORS`` for a perfectly calibrated model with these distributions.
 
@@ -28,9 +28,19 @@ def null_errors(
     """
     array = as_probabilities(probs, "probs")
     require_items(array, "probs")
-    generator, (n, k) = np.random.default_rng(seed), array.shape
+    n, k = array.shape
     # Every item once with each option as the right one; a draw gives one of them the weight.
     answers = Answers.of(np.repeat(array, k, axis=0), np.tile(np.arange(k), n))
+    return drawn_errors(array, answers, bins, draws, seed)
+
+
+def drawn_errors(
+    array: NDArray[np.float64], answers: Answers, bins: int, draws: int, seed: int
+) -> dict[str, float]:
+    """``null_errors`` of outcomes with probabilities (n, k): ``answers`` has each item with each
+    outcome, (n · k).
+    """
+    generator, (n, k) = np.random.default_rng(seed), array.shape
     total = dict.fromkeys(ERRORS, 0.0)
     for size in blocks(n * k, draws):
         drawn = _draws(array, size, generator)

@@ -45,10 +45,24 @@ def paired_intervals(
     if first.shape != second.shape:
         raise ValueError(f"before and after differ in shape: {first.shape}, {second.shape}")
     right = as_labels(labels, *first.shape)
-    sides = [Answers.of(each, right) for each in (first, second)]
+    sides = (Answers.of(first, right), Answers.of(second, right))
+    return paired_answers(*sides, bins, seed, level=level, resamples=resamples)
+
+
+def paired_answers(
+    before: Answers,
+    after: Answers,
+    bins: int = DEFAULT_BINS,
+    seed: int = 0,
+    *,
+    level: float = 0.95,
+    resamples: int = 1000,
+) -> dict[str, PairedIntervals]:
+    """``paired_intervals`` of the same items, twice."""
+    sides = (before, after)
     drawn = [
         [measures(each, times[:, each.order], bins) for each in sides]
-        for times in resampled(len(right), resamples, seed)
+        for times in resampled(len(before.labels), resamples, seed)
     ]
     found = {}
     for name in drawn[0][0]:

@@ -24,6 +24,7 @@ class Answers:
     """Answer distributions, (n, k), and the right options, (n,), by ascending confidence.
 
     ``order`` is where each stood before. Items [first, after) have the confidence of each one.
+    Of confidences alone there is one column, and no label where the answer is wrong: −1.
     """
 
     probs: _Array
@@ -31,6 +32,7 @@ class Answers:
     order: NDArray[np.intp]
     confidence: _Array
     correct: _Array
+    loss: _Array
     first: NDArray[np.intp]
     after: NDArray[np.intp]
 
@@ -38,14 +40,35 @@ class Answers:
     def of(cls, probs: _Array, labels: NDArray[np.int64]) -> "Answers":
         # A row may sum to one and a little: its confidence is held to what a probability can be.
         confidence = np.minimum(probs.max(axis=1), 1.0)
+        correct = choice(probs) == labels
+        return cls._sorted(probs, labels, confidence, correct, losses(probs, labels))
+
+    @classmethod
+    def of_confidences(cls, confidence: _Array, correct: NDArray[np.bool_]) -> "Answers":
+        """Of confidences alone, (n,), and whether the answers are right: two outcomes each."""
+        said = np.where(correct, confidence, 1 - confidence)
+        loss = losses(said[:, np.newaxis], np.zeros(len(said), dtype=np.int64))
+        labels = np.where(correct, 0, -1)
+        return cls._sorted(confidence[:, np.newaxis], labels, confidence, correct, loss)
+
+    @classmethod
+    def _sorted(
+        cls,
+        probs: _Array,
+        labels: NDArray[np.int64],
+        confidence: _Array,
+        correct: NDArray[np.bool_],
+        loss: _Array,
+    ) -> "Answers":
         order = confidence.argsort(kind="stable")
-        probs, labels, confidence = probs[order], labels[order], confidence[order]
+        confidence = confidence[order]
         return cls(
-            probs,
-            labels,
+            probs[order],
+            labels[order],
             order,
             confidence,
-            (choice(probs) == labels).astype(np.float64),
+            correct[order].astype(np.float64),
+            loss[order],
             np.searchsorted(confidence, confidence, side="left"),
             np.searchsorted(confidence, confidence, side="right"),
         )
@@ -68,7 +91,7 @@ def measures(answers: Answers, weights: _Array, bins: int) -> dict[str, _Array]:
         "mce": width.mce,
         "overconfidence": width.overconfidence,
         "underconfidence": width.underconfidence,
-        "nll": weights @ losses(answers.probs, answers.labels) / total,
+        "nll": weights @ answers.loss / total,
         "auroc": auroc(correct, answers.first, answers.after, weights),
         "aurc": aurc(correct, answers.first, weights),
     }

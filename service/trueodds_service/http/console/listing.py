@@ -12,6 +12,8 @@ _MOST_PAGES = 10
 # Confidences, from the least that a choice can have.
 _POINTS = 64
 _FURTHEST = 1 - 1e-4
+# The way of reading of confidences alone.
+_ALONE = "confidence"
 # Methods that give each option a weight: what they do to a confidence depends on the option. A
 # cascade's threshold does nothing to one.
 _NO_EFFECT = {"METHOD_VECTOR", "METHOD_MATRIX", "METHOD_CASCADE"}
@@ -73,24 +75,35 @@ async def effect(contract: Contract, calibrator: Fields) -> list[tuple[float, fl
     has_bias = calibrator["biasCorrection"] != "BIAS_CORRECTION_UNSPECIFIED"
     if has_bias or calibrator["method"] in _NO_EFFECT:
         return []
+    alone = calibrator["scope"]["reading"] == _ALONE
     options = calibrator["scope"]["options"] or 2
-    least = 1 / options
+    least = 0.0 if alone else 1 / options
     # Not at a tie, which has no choice; denser towards certainty, where most of what an aligned
     # model says lies.
     shares = [1 - (1 - step / _POINTS) ** 2 for step in range(1, _POINTS + 1)]
     said = [least + (_FURTHEST - least) * share for share in shares]
-    items = [
-        {"logprobs": [math.log(p), *[math.log((1 - p) / (options - 1))] * (options - 1)]}
+    items: list[Fields] = [
+        {"confidence": p}
+        if alone
+        else {"logprobs": [math.log(p), *[math.log((1 - p) / (options - 1))] * (options - 1)]}
         for p in said
     ]
     task = calibrator["scope"]["task"]
     request = {"name": calibrator["name"], "task": task, "items": items}
     answer = await contract.ask("CalibrationService/Calibrate", request)
     return [
-        (p, outcome["scores"]["calibratedProbabilities"][0])
+        (p, _of_first(outcome["scores"]))
         for p, outcome in zip(said, answer["outcomes"], strict=True)
         if "scores" in outcome
     ]
+
+
+def _of_first(scores: Fields) -> float:
+    """What the first option has, which a calibrator may have made the less likely; or the answer
+    of a confidence alone.
+    """
+    probabilities: list[float] = scores["calibratedProbabilities"]
+    return probabilities[0] if probabilities else float(scores["calibratedConfidence"])
 
 
 def at(curve: Sequence[tuple[float, float]], said: float) -> float | None:

@@ -10,9 +10,12 @@ from trueodds_service.config import Limits
 from trueodds_service.errors import InvalidInput, ServiceError, field
 from trueodds_service.flows.calibrate import Calibrated, CalibrateQuery, CalibrateResult
 from trueodds_service.flows.fit_data import score_rows
-from trueodds_service.rpc.calibration.items import (
-    check_logprobs,
-    check_options,
+from trueodds_service.rpc.calibration.rows import (
+    NO_READING,
+    Kind,
+    RowReader,
+    kind_of,
+    parse_step,
     refuse_probabilities,
 )
 from trueodds_service.rpc.names import parse_calibrator, parse_model
@@ -37,16 +40,18 @@ def parse_calibrate(request: pb.CalibrateRequest, limits: Limits) -> CalibrateQu
     count = len(request.items)
     if not 1 <= count <= limits.max_items:
         raise InvalidInput("items", f"has {count} items; from 1 to {limits.max_items}")
+    kind = kind_of(request.items)
+    reader = RowReader(kind, parse_step(request.probability_step, [kind]), limits, finite=False)
+    if reader.alone and reading is not None:
+        raise InvalidInput("reading", NO_READING)
     rows: list[NDArray[np.float64] | ServiceError] = []
     for index, item in enumerate(request.items):
         try:
             with field(f"items[{index}]"):
-                check_options(len(item.logprobs), limits)
-                check_logprobs(item.logprobs, "logprobs", finite=False)
-                rows.append(np.array(item.logprobs))
+                rows.append(reader.read(item))
         except InvalidInput as error:
             rows.append(error)
-    if not request.allow_probabilities:
+    if kind is Kind.LOGPROBS and not request.allow_probabilities:
         _refuse_probabilities(rows)
     return CalibrateQuery(
         model=model,
@@ -54,6 +59,7 @@ def parse_calibrate(request: pb.CalibrateRequest, limits: Limits) -> CalibrateQu
         task=parse_task(request.task, "task"),
         reading=reading,
         rows=rows,
+        alone=reader.alone,
     )
 
 
@@ -76,6 +82,14 @@ def calibrate_response(result: CalibrateResult) -> pb.CalibrateResponse:
 def _outcome(outcome: Calibrated | ServiceError) -> pb.CalibratedOutcome:
     if isinstance(outcome, ServiceError):
         return pb.CalibratedOutcome(error=to_status(outcome))
+    if outcome.alone:
+        return pb.CalibratedOutcome(
+            scores=pb.CalibratedScores(
+                confidence=float(outcome.probabilities[0]),
+                calibrated_confidence=float(outcome.calibrated[0]),
+                calibrator=outcome.calibrator,
+            )
+        )
     return pb.CalibratedOutcome(
         scores=pb.CalibratedScores(
             probabilities=outcome.probabilities.tolist(),

@@ -5,7 +5,7 @@ import hashlib
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds.v1 import reading_pb2
 from trueodds_service.config import Limits
-from trueodds_service.core.calibrators.methods import SPECS, Method
+from trueodds_service.core.calibrators.methods import CONFIDENCE_MAPS, SPECS, Method
 from trueodds_service.core.fitting.fit import CONSTANT_TEMPERATURE
 from trueodds_service.core.fitting.temperature import DEFAULT_BOUNDS
 from trueodds_service.errors import InvalidInput, field
@@ -16,6 +16,7 @@ from trueodds_service.flows.fit_record import Bias
 from trueodds_service.prompts.reading import OrderCorrection, Reading
 from trueodds_service.rpc.calibration.calibrators import BIAS_MESSAGES, METHOD_MESSAGES
 from trueodds_service.rpc.calibration.items import parse_questions, parse_scores
+from trueodds_service.rpc.calibration.rows import NO_READING, Kind, kind_of
 from trueodds_service.rpc.names import parse_model
 from trueodds_service.rpc.questions import parse_task
 from trueodds_service.rpc.reading import parse_reading
@@ -38,7 +39,9 @@ def parse_fit(request: pb.FitCalibratorRequest, limits: Limits) -> FitQuery | Fi
     bias = _BIASES.get(request.bias_correction)
     if bias is None:
         raise InvalidInput("bias_correction", f"{request.bias_correction} is not a correction")
-    if request.any_options:
+    if request.HasField("scores") and kind_of(request.scores.items) is Kind.CONFIDENCE:
+        _check_alone(request, method, bias)
+    elif request.any_options:
         _check_any_options(method, bias)
     reading = _fit_reading(request.reading, "reading", limits)
     # A teacher's own fields make sense where the service asks it.
@@ -128,6 +131,23 @@ def _check_any_options(method: Method | None, bias: Bias) -> None:
         raise InvalidInput(
             "any_options", "a bias correction has a number for each option, so it is for as many"
         )
+
+
+def _check_alone(request: pb.FitCalibratorRequest, method: Method | None, bias: Bias) -> None:
+    """Raises InvalidInput for what looks at more than a confidence."""
+    if method is not None and not SPECS[method].is_confidence_map:
+        able = ", ".join(f"METHOD_{each.name}" for each in CONFIDENCE_MAPS)
+        raise InvalidInput(
+            "method",
+            f"METHOD_{method.name} looks at every option, and these are confidences alone, for "
+            f"which there are {able}, and METHOD_AUTO, which chooses among them",
+        )
+    if bias is not Bias.NONE:
+        raise InvalidInput(
+            "bias_correction", "has a number for each option, and confidences alone have none"
+        )
+    if request.HasField("reading"):
+        raise InvalidInput("reading", NO_READING)
 
 
 def _may_teach(method: Method | None) -> bool:

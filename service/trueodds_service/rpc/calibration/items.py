@@ -1,6 +1,5 @@
 """Messages → the items of a fit or an evaluation, checked: every error names its field."""
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -8,18 +7,25 @@ from numpy.typing import NDArray
 
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds_service.config import Limits
+from trueodds_service.core.arrays.probabilities import log_probabilities
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.fit_data import FitQuestions, FitScores, one_number, score_rows
 from trueodds_service.prompts.question import Question
 from trueodds_service.prompts.reading import Reading
+from trueodds_service.rpc.calibration.rows import (
+    Kind,
+    RowReader,
+    check_logprobs,
+    kind_of,
+    parse_step,
+    refuse_probabilities,
+    told_at,
+)
 from trueodds_service.rpc.questions import QuestionParser, parse_answer
 
 _UNKNOWN = -1
-
-# Sums of larger scores would not be finite, and no model gives any as large.
-_MAX_SCORE = 1e100
-# What an option's probability of two decimals may be off.
-_ROUNDED = 0.005
+# Of a confidence alone.
+_RIGHT, _WRONG = 0, 1
 
 
 def parse_questions(
@@ -81,43 +87,97 @@ def parse_scores(
     """Raises InvalidInput; its field is relative to the message.
 
     With ``taught`` every item has to have its teacher's scores; where it is None, all or none.
-    Without ``finite`` an option may have no probability: -inf. With ``mixed`` items may have
-    different numbers of options.
+    Without ``finite`` an option's logprob may be -inf. With ``mixed`` items may have different
+    numbers of options.
     """
     _check_count(len(message.items), limits)
-    first = len(message.items[0].logprobs)
+    kind, teacher_kind = kind_of(message.items), _teacher_kind(message.items)
+    step = parse_step(message.probability_step, (kind, teacher_kind))
+    reader = RowReader(kind, step, limits, finite=finite)
     if taught is None:
-        taught = any(item.teacher_logprobs for item in message.items)
+        taught = not reader.alone and any(map(_has_teacher, message.items))
+    rows: list[NDArray[np.float64]] = []
+    teacher_rows: list[NDArray[np.float64]] = []
     answers: list[int] = []
     for index, item in enumerate(message.items):
         with field(f"items[{index}]"):
-            count = len(item.logprobs)
-            if index == 0 or mixed:
-                check_options(count, limits)
-            else:
-                _check_same(count, first, "logprobs")
-            check_logprobs(item.logprobs, "logprobs", finite=finite)
+            row = reader.read(item)
+            if rows and not mixed:
+                _check_same(len(row), len(rows[0]), kind)
             if taught:
-                _check_same(len(item.teacher_logprobs), count, "teacher_logprobs", "logprobs")
-                check_logprobs(item.teacher_logprobs, "teacher_logprobs")
-            answers.append(_answer(item, count, all_answered))
-    logprobs, options = score_rows([item.logprobs for item in message.items])
-    teacher = score_rows([item.teacher_logprobs for item in message.items])[0] if taught else None
+                teacher_rows.append(_teacher_row(item, teacher_kind, len(row), step))
+            if reader.alone:
+                answers.append(_outcome(item))
+            else:
+                answers.append(_answer(item, len(row), all_answered))
+            rows.append(row)
+    logprobs, options = score_rows(rows)
+    teacher = score_rows(teacher_rows)[0] if taught else None
     if not message.allow_probabilities:
-        refuse_probabilities(logprobs, options, "items[0].logprobs")
-        if teacher is not None:
+        if kind is Kind.LOGPROBS:
+            refuse_probabilities(logprobs, options, "items[0].logprobs")
+        if teacher is not None and teacher_kind is Kind.LOGPROBS:
             refuse_probabilities(teacher, options, "items[0].teacher_logprobs")
     return FitScores(
         logprobs=logprobs,
         teacher_logprobs=teacher,
         answers=np.array(answers, dtype=np.int64),
         teacher_format=_teacher_format(message.items) if taught else None,
-        content_free=_content_free(message, first, content_free, limits),
+        content_free=_content_free(message, reader, len(rows[0]), content_free, limits),
         options=options,
+        alone=reader.alone,
     )
 
 
+def _has_teacher(item: pb.FitScore) -> bool:
+    return bool(item.teacher_logprobs or item.teacher_probabilities)
+
+
+def _teacher_kind(items: Sequence[pb.FitScore]) -> Kind:
+    """Of the first item that has a teacher's scores; it need not be that of the model's."""
+    first = next(filter(_has_teacher, items), None)
+    said = first is not None and first.teacher_probabilities
+    return Kind.PROBABILITIES if said else Kind.LOGPROBS
+
+
+def _teacher_row(item: pb.FitScore, kind: Kind, count: int, step: float) -> NDArray[np.float64]:
+    logprobs, probabilities = item.teacher_logprobs, item.teacher_probabilities
+    if logprobs and probabilities:
+        raise InvalidInput(
+            "teacher_probabilities", "does not go with teacher_logprobs: an item has one of them"
+        )
+    name = f"teacher_{kind}"
+    values = probabilities if kind is Kind.PROBABILITIES else logprobs
+    _check_same(len(values), count, name, "other scores")
+    if kind is Kind.PROBABILITIES:
+        with told_at(name):
+            return log_probabilities(values, step)
+    check_logprobs(values, name)
+    return np.array(values)
+
+
+_NOT_ALONE = (
+    "answer",
+    "teacher_logprobs",
+    "teacher_probabilities",
+    "teacher_format_probability",
+)
+
+
+def _outcome(item: pb.FitScore) -> int:
+    """Whether the answer of a confidence alone is right."""
+    told = {each.name for each, _ in item.ListFields()}
+    for name in _NOT_ALONE:
+        if name in told:
+            raise InvalidInput(name, "does not go with a confidence: say correct, and no more")
+    if not item.HasField("correct"):
+        raise InvalidInput("correct", "is required with a confidence: whether its answer is right")
+    return _RIGHT if item.correct else _WRONG
+
+
 def _answer(item: pb.FitScore, count: int, required: bool) -> int:
+    if item.HasField("correct"):
+        raise InvalidInput("correct", "goes with a confidence only: say answer, the right option")
     if not item.HasField("answer"):
         if required:
             raise InvalidInput("answer", "is required")
@@ -128,7 +188,7 @@ def _answer(item: pb.FitScore, count: int, required: bool) -> int:
 
 
 def _content_free(
-    message: pb.FitScores, count: int, wanted: bool, limits: Limits
+    message: pb.FitScores, reader: RowReader, count: int, wanted: bool, limits: Limits
 ) -> NDArray[np.float64] | None:
     given = len(message.content_free)
     if not wanted:
@@ -137,11 +197,12 @@ def _content_free(
         return None
     if not 1 <= given <= limits.max_items:
         raise InvalidInput("content_free", f"has {given}; from 1 to {limits.max_items}")
+    rows = []
     for index, each in enumerate(message.content_free):
         with field(f"content_free[{index}]"):
-            _check_same(len(each.logprobs), count, "logprobs")
-            check_logprobs(each.logprobs, "logprobs")
-    return score_rows([each.logprobs for each in message.content_free])[0]
+            rows.append(reader.read(each))
+            _check_same(len(rows[-1]), count, reader.kind)
+    return score_rows(rows)[0]
 
 
 def _teacher_format(items: Sequence[pb.FitScore]) -> NDArray[np.float64] | None:
@@ -165,45 +226,7 @@ def _check_count(count: int, limits: Limits) -> None:
         raise InvalidInput("items", f"has {count} items; from 1 to {limits.max_fit_items}")
 
 
-def check_options(count: int, limits: Limits) -> None:
-    """Raises InvalidInput unless a row of scores may have ``count`` options."""
-    if not 2 <= count <= limits.max_options:  # noqa: PLR2004 (a choice needs two)
-        raise InvalidInput("logprobs", f"has {count}; from 2 to {limits.max_options}")
-
-
 def _check_same(count: int, wanted: int, name: str, beside: str = "") -> None:
     if count != wanted:
         as_beside = f"has to be {wanted} long, as its {beside}"
         raise InvalidInput(name, as_beside if beside else one_number(wanted))
-
-
-def check_logprobs(values: Sequence[float], name: str, *, finite: bool = True) -> None:
-    """Raises InvalidInput at ``name`` unless these are scores of options.
-
-    Without ``finite`` some may be -inf.
-    """
-    if any(math.isnan(value) or value == math.inf for value in values):
-        raise InvalidInput(name, "holds NaN or +inf")
-    if any(math.isfinite(value) and abs(value) > _MAX_SCORE for value in values):
-        raise InvalidInput(name, f"holds a number beyond ±{_MAX_SCORE:g}")
-    if all(value == -math.inf for value in values):
-        raise InvalidInput(name, "gives no option any probability")
-    if finite and any(value == -math.inf for value in values):
-        raise InvalidInput(name, "holds -inf: a fit needs finite scores of all options")
-
-
-def refuse_probabilities(rows: NDArray[np.float64], options: NDArray[np.int64], name: str) -> None:
-    """Raises InvalidInput at ``name`` where all rows look like probabilities.
-
-    ``rows`` have shape (n, k), and ``options``, (n,), is how many of a row count. The softmax of
-    probabilities is flat whatever they are, and a temperature of it means nothing.
-    """
-    given = np.where(np.arange(rows.shape[1]) < options[:, np.newaxis], rows, 0)
-    inside = ((given >= 0) & (given <= 1)).all()
-    if inside and (np.abs(given.sum(axis=1) - 1) <= _ROUNDED * options).all():
-        raise InvalidInput(
-            name,
-            "these are probabilities, in [0, 1] and summing to 1 in every item: give their "
-            "logarithms, or say allow_probabilities if they are logprobs all the same",
-            reason="SCORES_ARE_PROBABILITIES",
-        )
