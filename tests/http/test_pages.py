@@ -108,6 +108,10 @@ def at_the_files(store, labelled, weights, tmp_path, monkeypatch):
         (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
         parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / f"{name}.parquet")
     (tmp_path / "decisions.jsonl").write_text("\n".join(map(json.dumps, DECISIONS)))
+    claims = [{"confidence": number % 40 / 40} for number in range(200)]
+    (tmp_path / "today.jsonl").write_text("\n".join(map(json.dumps, claims)))
+    known = [{**each, "correct": number % 3 > 0} for number, each in enumerate(claims)]
+    (tmp_path / "hosted.jsonl").write_text("\n".join(map(json.dumps, known)))
     model = {"name": "my-model", "weights": str(weights), "engine": {"backend": "fake"}}
     settings = {"listen": "127.0.0.1:0", "store": f"sqlite:///{store}", "models": [model]}
     (tmp_path / "serve.yaml").write_text(json.dumps(settings))

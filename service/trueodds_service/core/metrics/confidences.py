@@ -23,19 +23,8 @@ def evaluate_confidences(
 ) -> dict[str, float]:
     """Every metric by name, ``null_ece`` among them.
 
-    Parameters
-    ----------
-    confidence
-        Shape (n,), n ≥ 1, in [0, 1].
-    correct
-        Shape (n,), booleans or 0 and 1.
-    bins, seed
-        As for ``evaluate``.
-
-    Raises
-    ------
-    ValueError
-        If an argument is not as described.
+    ``confidence``, (n,), n ≥ 1, is in [0, 1], and ``correct``, (n,), holds booleans or 0 and 1;
+    ``bins`` and ``seed`` are as for ``evaluate``. Raises ValueError where they are not.
     """
     answers = _answers(confidence, correct)
     found = measures(answers, np.ones(len(answers.labels)), bins)
