@@ -1,7 +1,7 @@
 """Small tools for asyncio that the standard library lacks."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Iterable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ async def gather_or_cancel(calls: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 async def as_completed(
     calls: AsyncIterator[Coroutine[Any, Any, T]], limit: int
-) -> AsyncIterator[T]:
+) -> AsyncGenerator[T, None]:
     """Runs calls as they come, ``limit`` of them at once; their results as each is done.
 
     No further call is taken while ``limit`` of them run or wait for their result to be taken. When

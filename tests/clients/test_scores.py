@@ -91,6 +91,13 @@ class TestClient:
         assert caught.value.reason == "ZERO_PROBABILITY"
         assert caught.value.field == "scores.items[0].probabilities"
 
+    @pytest.mark.parametrize("step", [1e-17, 5e-324, 0.5, -0.01, float("nan")])
+    def test_a_step_that_nothing_is_rounded_to(self, client, task, step):
+        items = [Scores(**each) for each in claims(20)]
+        with pytest.raises(InvalidRequest) as caught:
+            client.fit(items, model="aligned", task=task, method=Method.BETA, probability_step=step)
+        assert caught.value.field.endswith("probability_step")
+
     def test_questions_are_rounded_to_no_step(self, client):
         with pytest.raises(InvalidRequest) as caught:
             client.fit([Question("Tin?", ["a", "b"])], model="aligned", probability_step=STEP)
@@ -98,6 +105,17 @@ class TestClient:
 
 
 class TestCommand:
+    def test_questions_stay_questions_whatever_was_once_said_of_them(
+        self, command, client, write, task
+    ):
+        row = {"question": "Is tin a metal?", "choices": ["yes", "no"], "answer": 0}
+        said = {"confidence": 0.6, "correct": True, "probabilities": [0.6, 0.4]}
+        path = write(*[{**row, **said}] * 5)
+        fitted = command("fit", "aligned", path, "--task", task, "--method", "temperature")
+        assert fitted.exit_code == 0, fitted.stderr
+        calibrator = client.calibrator(fitted.stdout.strip())
+        assert (calibrator.options, calibrator.reading != "confidence") == (2, True)
+
     def test_confidences_of_a_file(self, command, write, task):
         step = ("--probability-step", STEP)
         path = write(*claims())

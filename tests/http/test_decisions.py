@@ -1,7 +1,6 @@
 """``POST /v1/decisions`` as the ``openai`` package sends and reads it."""
 
-from dataclasses import replace
-
+import msgspec
 import openai
 import pytest
 
@@ -331,7 +330,7 @@ class Remembering(FakeEngine):
 
     async def score(self, prompts, adapter=None):
         outcomes = await super().score(prompts, adapter)
-        return [replace(each, cached_tokens=1) for each in outcomes]
+        return [msgspec.structs.replace(each, cached_tokens=1) for each in outcomes]
 
 
 @pytest.mark.parametrize("order", ["as_asked", "cyclic"])

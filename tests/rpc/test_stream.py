@@ -12,6 +12,7 @@ from trueodds.v1 import calibration_pb2, scoring_pb2
 from trueodds_service.engine.fake import FakeEngine
 
 LIMIT = 3
+ONE_MIB = {"max_stream_mib": 1, "max_fit_mib": 1}
 
 
 class Gated(FakeEngine):
@@ -277,7 +278,7 @@ def large(question, name, **settings):
 
 def test_streams_hold_no_more_than_the_limit_and_a_message_each(start_service, question, refused):
     engine = Gated()
-    service = start_service(engines={"aligned": engine}, limits={"max_stream_mib": 1})
+    service = start_service(engines={"aligned": engine}, limits=ONE_MIB)
     sent = [large(question, str(number), model="models/aligned") for number in range(8)]
     assert 0.3 < sent[0].ByteSize() / 2**20 < 0.5
     first = service.scoring.StreamScore(iter(sent))
@@ -304,7 +305,7 @@ def test_streams_hold_no_more_than_the_limit_and_a_message_each(start_service, q
 
 def test_a_stream_that_is_left_holds_nothing_more(start_service, question):
     engine = Gated()
-    service = start_service(engines={"aligned": engine}, limits={"max_stream_mib": 1})
+    service = start_service(engines={"aligned": engine}, limits=ONE_MIB)
     sent = [large(question, str(number), model="models/aligned") for number in range(4)]
     left = service.scoring.StreamScore(iter(sent))
     engine.wait_for(3)
@@ -317,3 +318,21 @@ def test_a_stream_that_is_left_holds_nothing_more(start_service, question):
             engine.wait_for(1)
         engine.answer(call)
     assert len(list(others)) == 4
+
+
+def test_a_stream_that_is_left_while_its_answers_wait_holds_nothing(start_service, question):
+    service = start_service(limits=ONE_MIB)
+    labels = [f"{number:02}{'x' * 60}" for number in range(100)]
+    wide = [question(options=100, labels=labels)] * 10
+    message = batch(wide, model="models/aligned")
+
+    def held():
+        return service.app.metrics.registry.get_sample_value("trueodds_stream_bytes")
+
+    for _ in range(20):
+        unread = service.scoring.StreamScore(itertools.repeat(message, 50))
+        next(unread)
+        unread.cancel()
+    eventually(lambda: held() == 0)
+    after_others(service, question)
+    assert held() == 0

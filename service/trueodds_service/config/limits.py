@@ -1,6 +1,8 @@
 """How much may be asked for."""
 
-from pydantic import Field, field_validator
+from typing import Self
+
+from pydantic import Field, field_validator, model_validator
 
 from trueodds_service.config.section import Section, check_tenant
 
@@ -34,6 +36,15 @@ class Limits(Section):
     many gets the same answer. What has begun goes on."""
     max_connections: int = Field(default=2048, ge=1, le=1_000_000)
     """Connections that each door of a gateway holds; more are closed as they are opened."""
+
+    @model_validator(mode="after")
+    def _check_streams(self) -> Self:
+        if self.max_stream_mib < self.max_fit_mib:
+            raise ValueError(
+                f"max_stream_mib is {self.max_stream_mib}, and one fit may have max_fit_mib, "
+                f"{self.max_fit_mib}"
+            )
+        return self
 
 
 class Rates(Section):

@@ -58,7 +58,7 @@ class _Refused(yaml.YAMLError):
     """YAML would read something else than what stands there."""
 
 
-# 010 is 8 to YAML, and 1:30 is 90.
+# 010 is 8 to YAML, and 1:30 is 90. (08 is text to it, of which a setting makes 8.)
 _OTHER_NUMBER = re.compile("[-+]?0[0-7_]+|.*:.*", re.DOTALL)
 _NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 

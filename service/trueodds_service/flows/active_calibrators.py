@@ -96,25 +96,29 @@ class Calibrators:
         """All that are active, of every tenant, by their ids."""
         return {each.id: each for each in self._snapshot.active.values()}
 
-    def only_active(self, model: str, task: str) -> Calibrator:
-        """The caller's one calibrator that is active in a task of a model.
+    def only_active(self, asked: Scope) -> str:
+        """The id of the one calibrator that answers in a task, whatever the reading and the number
+        of options of ``asked``. Those of confidences alone answer nothing.
 
-        Raises NotFound where there is none, and InvalidInput, with their names, where there are
-        several.
+        Raises NotFound where there is none, InvalidInput, with their names, where there are
+        several, and Unavailable while nobody knows.
         """
-        tenant = current().tenant
+        if not self.is_known:
+            raise Unavailable(_UNKNOWN, reason="STORE_UNAVAILABLE")
+        answering = {scope: each.id for scope, each in self._snapshot.active.items()}
         found = [
-            each
-            for scope, each in self._snapshot.active.items()
-            if (scope.tenant, scope.model, scope.task) == (tenant, model, task)
+            name
+            for scope, name in {**answering, **self._snapshot.damaged}.items()
+            if replace(scope, reading=asked.reading, options=asked.options) == asked
+            and not scope.is_alone
         ]
+        model = f"models/{asked.model}"
         if not found:
             raise NotFound(
-                f"models/{model} has no active calibrator of this task",
-                reason="CALIBRATOR_NOT_FOUND",
+                f"{model} has no active calibrator of this task", reason="CALIBRATOR_NOT_FOUND"
             )
         if len(found) > 1:
-            names = ", ".join(sorted(f"models/{model}/calibrators/{each.id}" for each in found))
+            names = ", ".join(sorted(f"{model}/calibrators/{each}" for each in found))
             raise InvalidInput("name", f"is required: the task has {len(found)} of them: {names}")
         return found[0]
 

@@ -17,7 +17,11 @@ def raw_because(scope: Scope, active: Iterable[Scope]) -> str:
     because = f"no calibrator is active for {_words(scope)}, nor for the model's default"
     if not scope.task:
         because = f"no calibrator is active for {_words(scope)}"
-    own = (each for each in active if (each.tenant, each.model) == (scope.tenant, scope.model))
+    own = (
+        each
+        for each in active
+        if (each.tenant, each.model) == (scope.tenant, scope.model) and not each.is_alone
+    )
     ours = sorted(own, key=_far_from(scope))
     if not ours:
         return f"{because}; the model has none"

@@ -52,11 +52,8 @@ class Connection(HttpToolsProtocol):
         self._unread_bytes += len(data)
         super().data_received(data)
         if self._unread_bytes > _MOST_HEAD_BYTES and not self.transport.is_closing():
-            if self.cycle is None or self.cycle.response_complete:
-                most = f"is larger than {_MOST_HEAD_BYTES // 1024} KiB"
-                self._refuse(InvalidInput("head", most, reason="HEAD_TOO_LARGE"))
-            else:
-                self.transport.abort()
+            most = f"is larger than {_MOST_HEAD_BYTES // 1024} KiB"
+            self._refuse(InvalidInput("head", most, reason="HEAD_TOO_LARGE"))
 
     def send_400_response(self, msg: str) -> None:
         """What cannot be read, such as an unknown method; uvicorn would say so in plain text."""
@@ -64,6 +61,10 @@ class Connection(HttpToolsProtocol):
         self._refuse(InvalidInput("head", problem, reason="NOT_HTTP"))
 
     def _refuse(self, error: InvalidInput) -> None:
+        """Ends the connection, with a response unless another is under way on it."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.abort()
+            return
         response = as_status(status_json)(error)
         lines = [STATUS_LINE[response.status_code].rstrip()]
         lines += [b"%b: %b" % header for header in response.raw_headers]

@@ -1,19 +1,18 @@
 """The models' folders on each node of a cluster, before anything starts there."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from trueodds_service import hub
 from trueodds_service.config import ModelSettings
-from trueodds_service.errors import ConfigError
+from trueodds_service.errors import ConfigError, class_and_place
 from trueodds_service.revision.model import check_weights
 
-# A process starts there, which takes seconds.
+# How long all nodes together may take: a process starts there, which takes seconds.
 _ANSWER_SECONDS = 120.0
 # Of each node, by its address, what is wrong with the folders there.
 Asks = Callable[[list[Path]], Mapping[str, list[str]]]
@@ -56,10 +55,17 @@ def _ask_nodes(folders: list[Path]) -> Mapping[str, list[str]]:
         for node in ray.nodes()
         if node["Alive"]
     }
-    told = {}
+    ray.wait([*asked.values()], num_returns=len(asked), timeout=_ANSWER_SECONDS)
+    told: dict[str, list[str]] = {}
     for node, answer in asked.items():
-        with suppress(RayError):  # it is gone
-            told[node] = ray.get(answer, timeout=_ANSWER_SECONDS)
+        try:
+            told[node] = ray.get(answer, timeout=0)
+        except GetTimeoutError:
+            told[node] = [f"has not answered for {_ANSWER_SECONDS:g} s"]
+        except RayTaskError as error:
+            told[node] = [f"cannot look ({class_and_place(error.cause)})"]
+        except RayError:
+            pass  # it is gone meanwhile
     return told
 
 

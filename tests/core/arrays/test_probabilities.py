@@ -44,6 +44,19 @@ def test_a_zero_becomes_half_a_step():
     np.testing.assert_allclose(lifted, np.array([0.99, 0.01, 0.005]) / 1.005)
 
 
+def test_many_zeros_have_together_what_was_rounded_up():
+    """One option of a hundred told as certain had 0.995 at least."""
+    lifted = np.exp(log_probabilities([1.0] + [0.0] * 99, STEP))
+    assert lifted[0] == pytest.approx(1 / 1.005)
+    assert lifted[1:].sum() == pytest.approx(0.005 / 1.005)
+
+
+def test_a_confidence_whose_odds_float64_does_not_hold():
+    with pytest.raises(ProbabilityError, match="below 1e-300"):
+        log_confidence(1e-310)
+    assert np.isfinite(log_confidence(1e-300)).all()
+
+
 def test_a_sum_may_be_off_by_what_rounding_explains():
     """Three options of a third each are .33, .33 and .33; six of a sixth each .17."""
     np.testing.assert_allclose(np.exp(log_probabilities([0.33] * 3, STEP)), 1 / 3)

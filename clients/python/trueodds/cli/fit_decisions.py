@@ -15,7 +15,7 @@ from trueodds.cli.calibrators import tell_fitted
 from trueodds.cli.console import ModelName, Wait, at_http_door, say
 from trueodds.cli.files import STDIN, lines_of
 from trueodds.cli.server import Target, asks_http
-from trueodds.errors import TrueoddsError
+from trueodds.errors import ServiceFailed, TrueoddsError
 from trueodds.types import Calibrator, Method
 from trueodds.v1 import calibration_pb2
 
@@ -89,6 +89,8 @@ def fit_decisions(
             answer = door.post(_PATH, _body(said, recorded), timeout)
         except TrueoddsError as error:
             _raise_at_line(error, recorded, decisions)
+        if not (isinstance(answer, dict) and isinstance(answer.get("calibrators"), list)):
+            raise ServiceFailed(f"{door.url} answers as no HTTP door of trueodds does")
     fitted = [_calibrator(each) for each in answer["calibrators"]]
     for each in fitted:
         tell_fitted(each, _scope(each))

@@ -18,7 +18,7 @@ _QUESTION = (
     *("question", "question.stem", "question_stem", "ctx", "query", "goal"),
     *("sentence", "problem", "input", "text"),
 )
-_OPTIONS = ("options", "choices", "question.choices", "endings", "candidates", "target_scores")
+OPTIONS = ("options", "choices", "question.choices", "endings", "candidates", "target_scores")
 _PASSAGE = ("passage", "article", "story", "support", "context", "premise")
 _ANSWER = (
     *("answer", "answerKey", "answer_key", "label", "answer_index", "answer_idx"),
@@ -26,7 +26,7 @@ _ANSWER = (
 )
 _ID = ("id", "question_id", "qid", "uid", "example_id", "ind", "idx")
 # The options in columns of their own: A, B; option1, option2; ending0, ending1; opa, opb.
-_ONE_OPTION = re.compile(r"(|options?|opt|op|choices?|endings?|answer|sol)[_ ]?([a-z]|\d)", re.I)
+ONE_OPTION = re.compile(r"(|options?|opt|op|choices?|endings?|answer|sol)[_ ]?([a-z]|\d)", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ def _is_id(value: Any) -> bool:
 def _options(names: Sequence[str], sample: Sample) -> tuple[str, ...]:
     together = [
         name
-        for each in _OPTIONS
+        for each in OPTIONS
         if (name := resolve(each, names)) is not None
         and 2 * sum(_are_options(row, name) for row in sample) > len(sample)
     ]
@@ -178,7 +178,7 @@ def _options(names: Sequence[str], sample: Sample) -> tuple[str, ...]:
         )
     if together:
         return (together[0],)
-    apart = [match for name in names if (match := _ONE_OPTION.fullmatch(name.strip()))]
+    apart = [match for name in names if (match := ONE_OPTION.fullmatch(name.strip()))]
     for _, group in groupby(apart, key=lambda match: match[1].lower()):
         matches = list(group)
         marks = [ord(match[2].lower()) - ord(matches[0][2].lower()) for match in matches]

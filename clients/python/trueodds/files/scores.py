@@ -4,7 +4,7 @@
     {"logprobs": [-0.4, -1.2], "teacher_logprobs": [-0.5, -0.9]}
     {"confidence": 0.93, "correct": true}
 
-They are told from questions by these names, and by having no options.
+They are told from questions by these names, and by having no options to choose from.
 """
 
 import math
@@ -12,23 +12,24 @@ from itertools import islice
 from typing import Any
 
 from trueodds.files.cells import Row, is_missing
+from trueodds.files.columns import ONE_OPTION, OPTIONS
 from trueodds.files.errors import BadRow, FileError
 from trueodds.files.source import Source
 from trueodds.types import Scores
 
 _ROWS = ("logprobs", "probabilities", "teacher_logprobs", "teacher_probabilities")
 _NUMBERS = ("confidence", "teacher_format_probability")
-_QUESTIONS = ("options", "prompt", "messages")
-_TRUTH = {"true": True, "false": False, "1": True, "0": False}
+_QUESTIONS = (*OPTIONS, "prompt", "messages")
+_TRUTH = {"true": True, "false": False}
 
 
 def holds_scores(source: Source) -> bool:
-    """Whether the first row that can be read is one of scores, with what a fit needs of it."""
+    """Whether the first row that can be read is one of scores."""
     first = next((row for row in islice(source.rows(), 16) if isinstance(row, dict)), {})
-    if any(name in first for name in _QUESTIONS):
+    one_each = [name for name in first if ONE_OPTION.fullmatch(name)]
+    if len(one_each) > 1 or any(name in first for name in _QUESTIONS):
         return False
-    alone = "confidence" in first and "correct" in first
-    return alone or any(isinstance(first.get(name), list) for name in _ROWS[:2])
+    return "confidence" in first or any(isinstance(first.get(name), list) for name in _ROWS[:2])
 
 
 def read_scores(source: Source) -> list[Scores]:
@@ -91,6 +92,13 @@ def _correct(row: dict[str, Any]) -> bool | None:
     if is_missing(value):
         return None
     known = _TRUTH.get(str(value).lower())
-    if known is None:
-        raise BadRow("has to be true or false", "correct")
+    if known is None and (known := {"1.0": True, "0.0": False}.get(_as_float(value))) is None:
+        raise BadRow("has to be true or false, or 1 or 0", "correct")
     return known
+
+
+def _as_float(value: Any) -> str:
+    try:
+        return str(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return ""

@@ -10,11 +10,14 @@ from trueodds_service.core.arrays.checks import SUM_TOLERANCE
 
 _Array = NDArray[np.float64]
 
-MAX_STEP = 0.5
-"""A step has to be smaller: rounded to this, a probability says next to nothing."""
+MIN_STEP, MAX_STEP = 1e-12, 0.5
+"""Between these a step has to be: rounded to more, a probability says next to nothing, and what is
+rounded to less is not told apart in float64."""
 
 # Of decimals that float64 cannot hold, half of 0.01 among them.
 _ROUNDING = 1e-9
+# The odds of a confidence below this are more than float64 holds.
+_LEAST_CONFIDENCE = 1e-300
 
 
 class ProbabilityError(ValueError):
@@ -26,11 +29,12 @@ class ZeroProbabilityError(ProbabilityError):
 
 
 def log_probabilities(values: Sequence[float], step: float = 0.0) -> _Array:
-    """ln of a question's rounded probabilities, (k,): zeros lifted to half a ``step``, sum one.
+    """ln of a question's rounded probabilities, (k,): zeros lifted by half a ``step``, sum one.
 
     Half a step is the most that was rounded away, so that the order stays: what is above zero is
-    at least as large. ``step`` is 0 where nobody knows what was rounded to, else below
-    ``MAX_STEP``.
+    at least as large. Of many zeros each is lifted by its share of what all other options may have
+    been rounded up by, if that is less: together they had no more. ``step`` is 0 where nobody knows
+    what was rounded to, else from ``MIN_STEP`` and below ``MAX_STEP``.
 
     Raises
     ------
@@ -47,7 +51,10 @@ def log_probabilities(values: Sequence[float], step: float = 0.0) -> _Array:
     allowed = max(len(values) * step / 2, SUM_TOLERANCE)
     if abs(total - 1) > allowed + _ROUNDING:
         raise ProbabilityError(f"sums to {total:g}, and rounding explains {allowed:.3g} off 1")
-    lifted = [value or step / 2 for value in values]
+    zeros = sum(value == 0 for value in values)
+    rounded_up = max(1 - total, 0) + (len(values) - zeros) * step / 2
+    lift = min(step / 2, rounded_up / zeros) if zeros else 0.0
+    lifted = [value or lift for value in values]
     log_total = math.log(sum(lifted))
     return np.array([math.log(value) - log_total for value in lifted])
 
@@ -61,6 +68,8 @@ def log_confidence(confidence: float, step: float = 0.0) -> _Array:
         As ``log_probabilities``, but for sums.
     """
     _check_rounded((confidence, 1 - confidence), step)
+    if 0 < confidence < _LEAST_CONFIDENCE:
+        raise ProbabilityError(f"is below {_LEAST_CONFIDENCE:g}, and no zero")
     lifted = min(max(confidence, step / 2), 1 - step / 2)
     return np.array([math.log(lifted), math.log1p(-lifted)])
 

@@ -35,16 +35,28 @@ class Room:
                 f"the service works on as many {self._kind} of this tenant as it takes"
             )
 
+    def has_room(self, tenant: str) -> bool:
+        """Whether ``check`` raises nothing."""
+        try:
+            self.check(tenant)
+        except Exhausted:
+            return False
+        return True
+
+    def change(self, tenant: str, by: int) -> None:
+        """Takes ``by`` more, or fewer, whatever is left."""
+        self._taken[tenant] += by
+        if not self._taken[tenant]:
+            del self._taken[tenant]
+
     @contextmanager
     def holding(self, tenant: str, number: int) -> Iterator[None]:
         """``number`` of them are taken inside, whatever is left."""
-        self._taken[tenant] += number
+        self.change(tenant, number)
         try:
             yield
         finally:
-            self._taken[tenant] -= number
-            if not self._taken[tenant]:
-                del self._taken[tenant]
+            self.change(tenant, -number)
 
     def _refusal(self, why: str) -> Exhausted:
         return Exhausted(f"{why}; try again", reason=self._reason, retry_seconds=_RETRY_SECONDS)

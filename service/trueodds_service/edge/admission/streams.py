@@ -2,26 +2,34 @@
 
 import asyncio
 
-from trueodds_service.errors import Exhausted
+from trueodds_service.edge.admission.room import Room
 from trueodds_service.metering import Stream
-
-_RETRY_SECONDS = 2.0
 
 
 class StreamedBytes:
-    """About ``most``. Use it inside one event loop."""
+    """About ``most``, of which no tenant has all. Use it inside one event loop."""
 
     def __init__(self, most: int) -> None:
-        self._most = most
+        said = f"{most / 2**20:g} MiB of streams"
+        self._room = Room(most, "bytes of streams", said, reason="TOO_MANY_BYTES")
         self._freed = asyncio.Event()
-        self.number = 0
 
     @property
-    def are_too_many(self) -> bool:
-        return self.number >= self._most
+    def number(self) -> int:
+        """How many are held."""
+        return self._room.number
 
-    def change(self, by: int) -> None:
-        self.number += by
+    def check(self, tenant: str) -> None:
+        """Raises Exhausted where no more are taken of a tenant's."""
+        self._room.check(tenant)
+
+    def has_room(self, tenant: str) -> bool:
+        """Whether ``check`` raises nothing."""
+        return self._room.has_room(tenant)
+
+    def change(self, tenant: str, by: int) -> None:
+        """So many more, or fewer, are held."""
+        self._room.change(tenant, by)
         if by < 0:
             self._freed.set()
 
@@ -34,27 +42,26 @@ class StreamedBytes:
 class OpenStream(Stream):
     """What one stream holds."""
 
-    def __init__(self, streamed: StreamedBytes) -> None:
-        self._streamed = streamed
+    def __init__(self, streamed: StreamedBytes, tenant: str) -> None:
+        self._streamed, self._tenant = streamed, tenant
         self._held = 0
+        self._is_closed = False
 
     async def room(self) -> None:
         # With nothing to wait for of its own, it goes on: nobody who does not take their answers
         # stops others.
-        while self._held and self._streamed.are_too_many:
+        while self._held and not self._streamed.has_room(self._tenant):
             await self._streamed.freed()
 
     def check_room(self) -> None:
-        if self._streamed.are_too_many:
-            raise Exhausted(
-                "streams hold as much as the service has memory for; try again",
-                reason="TOO_MANY_BYTES",
-                retry_seconds=_RETRY_SECONDS,
-            )
+        self._streamed.check(self._tenant)
 
     def hold(self, size: int) -> None:
-        self._held += size
-        self._streamed.change(size)
+        # What is still under way as it ends is nobody's any more.
+        if not self._is_closed:
+            self._held += size
+            self._streamed.change(self._tenant, size)
 
     def close(self) -> None:
         self.hold(-self._held)
+        self._is_closed = True

@@ -61,7 +61,7 @@ class _Request(Meter):
             self._work.tokens.check(self._tenant)
 
     def stream(self) -> Stream:
-        return OpenStream(self._work.streamed)
+        return OpenStream(self._work.streamed, self._tenant)
 
     def preparing(self, prompt_tokens: int) -> None:
         most = self._work.most_tokens

@@ -12,6 +12,7 @@ from trueodds.v1 import calibration_pb2 as pb
 from trueodds_service.config import Limits
 from trueodds_service.core.arrays.probabilities import (
     MAX_STEP,
+    MIN_STEP,
     ProbabilityError,
     ZeroProbabilityError,
     log_confidence,
@@ -46,8 +47,10 @@ def parse_step(step: float, kinds: Iterable[Kind]) -> float:
     """Raises InvalidInput."""
     if step == 0:
         return step
-    if not 0 < step < MAX_STEP:  # written so that NaN fails as well
-        raise InvalidInput("probability_step", f"has to be above 0 and below {MAX_STEP:g}")
+    if not MIN_STEP <= step < MAX_STEP:  # written so that NaN fails as well
+        raise InvalidInput(
+            "probability_step", f"has to be from {MIN_STEP:g} and below {MAX_STEP:g}, or 0"
+        )
     if all(kind is Kind.LOGPROBS for kind in kinds):
         raise InvalidInput("probability_step", "goes with probabilities or confidences only")
     return step

@@ -158,9 +158,9 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
                 raise InvalidInput("name", "names a calibrator: leave out model and task")
             return parse_calibrator(request.name, "name")
         asked = parse_model(request.model, "model")
-        model = (self._catalog.cascade(asked) or self._catalog.find(asked)).name
-        task = parse_task(request.task, "task")
-        return model, self._calibrators.only_active(model, task).id
+        model = self._catalog.cascade(asked) or self._catalog.find(asked)
+        scope = model.scope(parse_task(request.task, "task"), "", 0)
+        return model.name, self._calibrators.only_active(scope)
 
     async def ListAlerts(
         self, request: pb.ListAlertsRequest, context: Context

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import closing
+from contextlib import aclosing, closing
 from dataclasses import replace
 from typing import Any
 
@@ -75,10 +75,12 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
     ) -> AsyncIterator[scoring_pb2.StreamScoreResponse]:
         with closing(metering.current().stream()) as stream:
             batches = self._stream_batches(request_iterator, stream)
-            async for response in as_completed(batches, self._limits.max_stream_batches):
-                size = response.ByteSize()
-                yield response
-                stream.hold(-size)
+            # Closed here, and not some time later, where a caller leaves.
+            async with aclosing(as_completed(batches, self._limits.max_stream_batches)) as answered:
+                async for response in answered:
+                    size = response.ByteSize()
+                    yield response
+                    stream.hold(-size)
 
     async def _stream_batches(
         self, requests: AsyncIterator[scoring_pb2.StreamScoreRequest], stream: metering.Stream
