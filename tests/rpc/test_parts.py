@@ -1,10 +1,13 @@
 """A fit and an evaluation of more items than one message holds: parts, joined, within a bound."""
 
+import threading
+
 import grpc
 import numpy as np
 import pytest
 
 from trueodds.v1 import calibration_pb2 as pb
+from trueodds_service.rpc.calibration import parts
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 MIB = 2**20
@@ -101,3 +104,21 @@ def test_a_later_part_holds_items_alone(stream, task, refused, fields):
 def test_no_part_is_no_request(service, refused):
     with refused(INVALID, field="part"):
         list(service.calibration.StreamFitCalibrator(iter(())))
+
+
+def test_a_fit_whose_next_part_does_not_come_is_ended(service, task, refused, monkeypatch):
+    monkeypatch.setattr(parts, "_PATIENCE_SECONDS", 0.2)
+    goes_on = threading.Event()
+
+    def messages():
+        yield pb.StreamFitCalibratorRequest(part=first(task, scores=scores(10)))
+        goes_on.wait(60)
+
+    with refused(grpc.StatusCode.DEADLINE_EXCEEDED, reason="DEADLINE"):
+        list(service.calibration.StreamFitCalibrator(messages()))
+    goes_on.set()
+
+
+def test_a_fit_may_not_be_larger_than_all_streams(start_service):
+    with pytest.raises(ValueError, match="max_stream_mib is 1, and one fit may have max_fit_mib"):
+        start_service(limits={"max_stream_mib": 1})
