@@ -72,7 +72,10 @@ def claims(n, seed=0):
 
 
 def lifted(row):
-    row = np.where(row == 0, STEP / 2, row)
+    """Zeros by half a step, or by their share of what all others may have been rounded up by."""
+    zeros = np.count_nonzero(row == 0)
+    rounded_up = max(1 - row.sum(), 0) + (len(row) - zeros) * STEP / 2
+    row = np.where(row == 0, min(STEP / 2, rounded_up / max(zeros, 1)), row)
     return row / row.sum()
 
 
