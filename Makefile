@@ -40,7 +40,7 @@ test: $(READY) $(AXE) browser  ## run every test, the real engine included
 	  $(BIN)/python -m pytest tests/integration && exit $$fast
 
 cluster: $(READY)  ## test the service on two nodes of Ray on this machine (some minutes)
-	$(BIN)/python -m pytest -m cluster
+	$(BIN)/python -m pytest -m cluster tests/integration
 
 lint: $(READY) proto-check buf  ## run all checks: ruff, mypy, stubs, buf
 	$(BIN)/ruff check .

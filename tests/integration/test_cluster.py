@@ -33,7 +33,7 @@ ELASTIC = {
 _MEANWHILE = 20
 _MOST_MEANWHILE = 200
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 
 def models(sharpness: float) -> list[dict[str, Any]]:
@@ -136,6 +136,7 @@ def test_a_folder_that_is_missing_is_told_with_each_node(service: Service) -> No
         assert f"node {node}: /nowhere: holds no weights" in done.stderr, done.stderr
 
 
+@pytest.mark.cluster
 def test_one_replica_becomes_three_under_load_and_one_again(service: Service) -> None:
     def ask(client: Client) -> object:
         return logprobs([client.score(QUESTIONS[0], model="elastic")])
@@ -148,6 +149,7 @@ def test_one_replica_becomes_three_under_load_and_one_again(service: Service) ->
     assert all(answer == told[0] for answer in told)
 
 
+@pytest.mark.cluster
 def test_a_changed_configuration_is_rolled_out_without_a_failed_request(service: Service) -> None:
     with service.client(HEAD) as client:
         before = answers(client)
