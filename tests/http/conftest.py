@@ -31,3 +31,14 @@ def client(service):
         base_url=f"{service.url}/v1", api_key="none", max_retries=0, timeout=30
     ) as client:
         yield client
+
+
+@pytest.fixture
+def urgent(task):
+    return {"type": "predicate", "name": task, "instructions": "Is it urgent?"}
+
+
+@pytest.fixture
+def team(task):
+    choices = [{"value": "billing"}, {"value": "sales"}, {"value": False}]
+    return {"type": "choice", "name": task, "instructions": "Whose is it?", "choices": choices}

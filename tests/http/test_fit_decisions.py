@@ -11,17 +11,6 @@ from trueodds_service.http.decisions import fitting
 FIT = "/v1/decisions/calibrators"
 
 
-@pytest.fixture
-def urgent(task):
-    return {"type": "predicate", "name": task, "instructions": "Is it urgent?"}
-
-
-@pytest.fixture
-def team(task):
-    choices = [{"value": "billing"}, {"value": "sales"}, {"value": False}]
-    return {"type": "choice", "name": task, "instructions": "Whose is it?", "choices": choices}
-
-
 def recorded(*questions, count=8, **more):
     return [
         {"input": f"Message {number}.", "questions": questions, **more} for number in range(count)

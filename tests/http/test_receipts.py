@@ -8,17 +8,6 @@ MESSAGES = [f"Message {number}." for number in range(12)]
 
 
 @pytest.fixture
-def urgent(task):
-    return {"type": "predicate", "name": task, "instructions": "Is it urgent?"}
-
-
-@pytest.fixture
-def team(task):
-    choices = [{"value": "billing"}, {"value": "sales"}, {"value": False}]
-    return {"type": "choice", "name": task, "instructions": "Whose is it?", "choices": choices}
-
-
-@pytest.fixture
 def post(http):
     def post(path, **body):
         response = http.post(path, json=body)

@@ -27,21 +27,12 @@ class Room:
 
     def check(self, tenant: str) -> None:
         """Raises Exhausted where no more are taken of a tenant's."""
-        free = self._most - self.number
-        if free <= 0:
-            raise self._refusal(f"the service works on {self._said} already")
-        if tenant and self._taken[tenant] >= _SHARE * free:
-            raise self._refusal(
-                f"the service works on as many {self._kind} of this tenant as it takes"
-            )
+        if (refusal := self._refused(tenant)) is not None:
+            raise refusal
 
     def has_room(self, tenant: str) -> bool:
         """Whether ``check`` raises nothing."""
-        try:
-            self.check(tenant)
-        except Exhausted:
-            return False
-        return True
+        return self._refused(tenant) is None
 
     def change(self, tenant: str, by: int) -> None:
         """Takes ``by`` more, or fewer, whatever is left."""
@@ -57,6 +48,16 @@ class Room:
             yield
         finally:
             self.change(tenant, -number)
+
+    def _refused(self, tenant: str) -> Exhausted | None:
+        free = self._most - self.number
+        if free <= 0:
+            return self._refusal(f"the service works on {self._said} already")
+        if tenant and self._taken[tenant] >= _SHARE * free:
+            return self._refusal(
+                f"the service works on as many {self._kind} of this tenant as it takes"
+            )
+        return None
 
     def _refusal(self, why: str) -> Exhausted:
         return Exhausted(f"{why}; try again", reason=self._reason, retry_seconds=_RETRY_SECONDS)

@@ -50,8 +50,9 @@ async def _join(
             raise message
         part = message.part
         stream.check_room()
-        stream.hold(part.ByteSize())
-        size += part.ByteSize()
+        size_of_part = part.ByteSize()
+        stream.hold(size_of_part)
+        size += size_of_part
         if size > limits.max_fit_mib * _MIB:
             raise InvalidInput("part", f"all parts are larger than {limits.max_fit_mib} MiB")
         if request is None:

@@ -77,15 +77,14 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
             batches = self._stream_batches(request_iterator, stream)
             # Closed here, and not some time later, where a caller leaves.
             async with aclosing(as_completed(batches, self._limits.max_stream_batches)) as answered:
-                async for response in answered:
-                    size = response.ByteSize()
+                async for response, size in answered:
                     yield response
                     stream.hold(-size)
 
     async def _stream_batches(
         self, requests: AsyncIterator[scoring_pb2.StreamScoreRequest], stream: metering.Stream
-    ) -> AsyncIterator[Coroutine[Any, Any, scoring_pb2.StreamScoreResponse]]:
-        """What answers each message of a stream; settings hold until others come."""
+    ) -> AsyncIterator[Coroutine[Any, Any, tuple[scoring_pb2.StreamScoreResponse, int]]]:
+        """What answers each message of a stream, with its size; settings hold until others come."""
         settings: Parsed | ServiceError = InvalidInput(
             "settings", "is required in the first message of a stream"
         )
@@ -93,25 +92,28 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         async for request in requests:
             if isinstance(request, ServiceError):  # bytes that are no message
                 raise request
-            stream.hold(request.ByteSize())
+            size = request.ByteSize()  # which writes the whole message, to count
+            stream.hold(size)
             if request.HasField("settings"):
                 try:
                     settings = self._settings.parse(request.settings)
                 except ServiceError as error:
                     settings = error
-            yield self._held_batch(settings, request, stream)
+            yield self._held_batch(settings, request, size, stream)
             await stream.room()
 
     async def _held_batch(
         self,
         settings: Parsed | ServiceError,
         request: scoring_pb2.StreamScoreRequest,
+        size: int,
         stream: metering.Stream,
-    ) -> scoring_pb2.StreamScoreResponse:
-        """The response is held in place of the request."""
+    ) -> tuple[scoring_pb2.StreamScoreResponse, int]:
+        """The response and its size, held in place of the request of that ``size``."""
         response = await self._stream_batch(settings, request)
-        stream.hold(response.ByteSize() - request.ByteSize())
-        return response
+        answered = response.ByteSize()
+        stream.hold(answered - size)
+        return response, answered
 
     async def _stream_batch(
         self, settings: Parsed | ServiceError, request: scoring_pb2.StreamScoreRequest
