@@ -82,7 +82,7 @@ def gpu(
             counted.items * ceiling.sustained / flops(made, counted.batches), 1
         ),
     }
-    room = memory(made, engine.get("gpus", 1))
+    room = memory(made, engine.get("gpus") or 1)
     settings = VllmSettings.model_validate(
         {"max_tokens": shapes.CONTEXT, "load_format": "dummy", "gpus": 1, **room, **engine}
     )
