@@ -153,7 +153,7 @@ def _held_out(
             training = data.take(~test)
             for method in methods:
                 probs = _apply(method, training, prior, data.logprobs[test])
-                total[method][place[test]] += losses(probs, data.right[test]) / REPEATS
+                total[method][place[test]] += losses(probs, data.answers[test]) / REPEATS
     return total
 
 

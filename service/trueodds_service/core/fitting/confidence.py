@@ -25,7 +25,7 @@ _LEAST_BANDWIDTH = 0.05
 
 def correct_of(data: FitData) -> NDArray[np.bool_]:
     """Whether the choice is right, (n,); all items labelled."""
-    return np.asarray((0 if data.alone else choice(data.logprobs)) == data.right)
+    return np.asarray((0 if data.alone else choice(data.logprobs)) == data.answers)
 
 
 def _split(data: FitData) -> Split:

@@ -125,7 +125,7 @@ def _usable(method: Method, data: FitData | None) -> FitData:
 
 def _temperature(method: Method, data: FitData) -> Fitted:
     """Minimise the NLL of the right options over T (Guo et al. 2017; He et al. 2023, Eq. 4)."""
-    solution = fit_temperature(data.logprobs, data.right, DEFAULT_BOUNDS, data.weights)
+    solution = fit_temperature(data.logprobs, data.answers, DEFAULT_BOUNDS, data.weights)
     return _fitted(method, len(data.logprobs), solution, constant=0.0)
 
 
@@ -233,7 +233,7 @@ def _measured(fitted: Fitted, calibrator: Calibrator, data: FitData) -> Fitted:
     if data.alone:
         calibrator = of_confidences_alone(calibrator)
     before, after = (
-        mean_nll(probs, data.right, data.weights)
+        mean_nll(probs, data.answers, data.weights)
         for probs in (softmax(data.logprobs), calibrator.apply(data.logprobs))
     )
     return replace(fitted, calibrator=calibrator, objective_before=before, objective_after=after)

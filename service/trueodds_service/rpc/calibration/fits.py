@@ -6,12 +6,13 @@ from trueodds.v1 import calibration_pb2 as pb
 from trueodds.v1 import reading_pb2
 from trueodds_service.config import Limits
 from trueodds_service.core.calibrators.methods import CONFIDENCE_MAPS, SPECS, Method
+from trueodds_service.core.fitting.data import FitData
 from trueodds_service.core.fitting.fit import CONSTANT_TEMPERATURE
 from trueodds_service.core.fitting.temperature import DEFAULT_BOUNDS
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.fit import FitQuery
 from trueodds_service.flows.fit_cascade import FitCascade
-from trueodds_service.flows.fit_data import FitQuestions, FitScores, NoData
+from trueodds_service.flows.fit_data import FitQuestions, NoData
 from trueodds_service.flows.fit_record import Bias
 from trueodds_service.prompts.reading import OrderCorrection, Reading
 from trueodds_service.rpc.calibration.calibrators import BIAS_MESSAGES, METHOD_MESSAGES
@@ -181,7 +182,7 @@ def _source(
     bias: Bias,
     readings: tuple[Reading, Reading | None],
     limits: Limits,
-) -> FitQuestions | FitScores | NoData:
+) -> FitQuestions | FitData | NoData:
     source = request.WhichOneof("source")
     if source == "questions":
         reading, teacher_reading = readings

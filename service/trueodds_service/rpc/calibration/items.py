@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds_service.config import Limits
 from trueodds_service.core.arrays.probabilities import log_probabilities
+from trueodds_service.core.fitting.data import UNKNOWN, FitData
 from trueodds_service.errors import InvalidInput, field
-from trueodds_service.flows.fit_data import FitQuestions, FitScores, one_number, score_rows
+from trueodds_service.flows.fit_data import FitQuestions, one_number, score_rows
 from trueodds_service.prompts.question import Question
 from trueodds_service.prompts.reading import Reading
 from trueodds_service.rpc.calibration.rows import (
@@ -23,7 +24,6 @@ from trueodds_service.rpc.calibration.rows import (
 )
 from trueodds_service.rpc.questions import QuestionParser, parse_answer
 
-_UNKNOWN = -1
 # Of a confidence alone.
 _RIGHT, _WRONG = 0, 1
 
@@ -59,7 +59,7 @@ def parse_questions(
                     taught.question(item.question)
                 if questions and not mixed:
                     _check_same(len(question.options), len(questions[0].options), "options")
-            answer = _UNKNOWN
+            answer = UNKNOWN
             if item.HasField("answer"):
                 answer = parse_answer(item.answer, question)
             elif all_answered:
@@ -83,7 +83,7 @@ def parse_scores(
     finite: bool = True,
     all_answered: bool = False,
     mixed: bool = False,
-) -> FitScores:
+) -> FitData:
     """Raises InvalidInput; its field is relative to the message.
 
     With ``taught`` every item has to have its teacher's scores; where it is None, all or none.
@@ -118,14 +118,15 @@ def parse_scores(
             refuse_probabilities(logprobs, options, "items[0].logprobs")
         if teacher is not None and teacher_kind is Kind.LOGPROBS:
             refuse_probabilities(teacher, options, "items[0].teacher_logprobs")
-    return FitScores(
+    return FitData(
         logprobs=logprobs,
+        labels=np.array(answers, dtype=np.int64),
         teacher_logprobs=teacher,
-        answers=np.array(answers, dtype=np.int64),
         teacher_format=_teacher_format(message.items) if taught else None,
-        content_free=_content_free(message, reader, len(rows[0]), content_free, limits),
-        options=options,
+        options=options if mixed and not reader.alone else None,
         alone=reader.alone,
+        content_free=_content_free(message, reader, len(rows[0]), content_free, limits),
+        finite=finite,
     )
 
 
@@ -181,7 +182,7 @@ def _answer(item: pb.FitScore, count: int, required: bool) -> int:
     if not item.HasField("answer"):
         if required:
             raise InvalidInput("answer", "is required")
-        return _UNKNOWN
+        return UNKNOWN
     if not 0 <= item.answer < count:
         raise InvalidInput("answer", f"{item.answer} is no option; from 0 to {count - 1}")
     return item.answer
