@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing_extensions import Self
 
 from trueodds import _json
-from trueodds.types import AnswerSetRule, Calibrator
+from trueodds.answer import AnswerSetRule
+from trueodds.calibrator import Calibrator
 
 
 @dataclass(frozen=True, slots=True)

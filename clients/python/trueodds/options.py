@@ -12,17 +12,11 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, TypeVar, cast
 
+from trueodds.answer import Answer, AnswerSetRule
+from trueodds.calibrator import BiasCorrection, Method
 from trueodds.errors import TrueoddsError
-from trueodds.types import (
-    Answer,
-    AnswerSetRule,
-    BiasCorrection,
-    CustomFormat,
-    Example,
-    Format,
-    Method,
-    Reading,
-)
+from trueodds.question import Example
+from trueodds.reading import CustomFormat, Format, Reading
 
 Progress = Callable[[int, int], None]
 """Called with how many are done, and of how many."""

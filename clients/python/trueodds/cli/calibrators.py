@@ -11,6 +11,7 @@ import typer
 
 from trueodds._channel import FIT_TIMEOUT
 from trueodds._convert.fits import DamagedCalibratorWarning, DegenerateFitWarning
+from trueodds.calibrator import BiasCorrection, Calibrator, Method
 from trueodds.cli.console import (
     ModelName,
     ProbabilityStep,
@@ -28,7 +29,9 @@ from trueodds.cli.options import reading_options
 from trueodds.cli.server import Target, asks_server
 from trueodds.cli.tables import calibrator_table, calibrators_table, temperature_text
 from trueodds.files.scores import read_scores
-from trueodds.types import BiasCorrection, Calibrator, Example, Format, Method, Reading, Scores
+from trueodds.question import Example
+from trueodds.reading import Format, Reading
+from trueodds.scores import Scores
 
 calibrators_app = typer.Typer(
     help="List, show, activate, roll back, delete, export and import calibrators.",

@@ -26,7 +26,9 @@ from trueodds.cli.server import Target, asks_server
 from trueodds.cli.tables import estimate_text
 from trueodds.evaluation import CascadeReport, Report
 from trueodds.files.scores import read_scores
-from trueodds.types import Example, Reading, Scores
+from trueodds.question import Example
+from trueodds.reading import Reading
+from trueodds.scores import Scores
 
 
 @asks_server

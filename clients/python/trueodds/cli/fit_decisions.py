@@ -11,12 +11,12 @@ from google.protobuf import json_format
 
 from trueodds._channel import FIT_TIMEOUT
 from trueodds._convert.calibrators import calibrator_of
+from trueodds.calibrator import Calibrator, Method
 from trueodds.cli.calibrators import tell_fitted
 from trueodds.cli.console import ModelName, Wait, at_http_door, say
 from trueodds.cli.files import STDIN, lines_of
 from trueodds.cli.server import Target, asks_http
 from trueodds.errors import ServiceFailed, TrueoddsError
-from trueodds.types import Calibrator, Method
 from trueodds.v1 import calibration_pb2
 
 _PATH = "/v1/decisions/calibrators"

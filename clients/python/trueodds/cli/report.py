@@ -23,10 +23,10 @@ from trueodds.cli.options import reading_options
 from trueodds.cli.server import Target, asks_server
 from trueodds.cli.terminal import check_writable
 from trueodds.evaluation import Report
+from trueodds.reading import Reading
 from trueodds.report import pictures, render
 from trueodds.report.png import png
 from trueodds.report.verdict import verdict
-from trueodds.types import Reading
 
 
 @asks_server

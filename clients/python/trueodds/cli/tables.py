@@ -5,9 +5,12 @@ from collections.abc import Iterable
 from rich.table import Table
 from rich.text import Text
 
+from trueodds.answer import Answer
+from trueodds.calibrator import Calibrator, Prior, Selection
 from trueodds.errors import TrueoddsError
 from trueodds.evaluation import Estimate
-from trueodds.types import Answer, Calibrator, Model, ModelState, Prior, Question, Selection
+from trueodds.model import Model, ModelState
+from trueodds.question import Question
 
 _SHOWN = 8
 """Numbers of a parameter that are written out."""
