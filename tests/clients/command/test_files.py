@@ -100,7 +100,7 @@ def test_every_command_reads_files_in_the_same_way(command, write, activated, ta
     lines = "".join(f"Is {number} a metal?;yes;no;1\n" for number in range(9))
     path.write_text(f"Question;A;B;Answer\n{lines}")
     name = activated(3)
-    report = ["report", "aligned", name]
+    report = ["report", name]
     commands = (["fit", "aligned", "--method", "temperature"], ["evaluate", name], report)
     for args in commands:
         refused = command(*args, path)

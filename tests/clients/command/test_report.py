@@ -105,7 +105,7 @@ def test_a_report_measures_a_calibrator_through_the_service(command, write, acti
              for number in range(60)]  # fmt: skip
     page, numbers = tmp_path / "report.html", tmp_path / "numbers.json"
     args = ["-o", page, "--json", numbers, "--target-risk", 0.6, "--miscoverage", 0.2]
-    result = command("report", "aligned", name.split("/")[-1], write(*asked), *args)
+    result = command("report", name.split("/")[-1][:12], write(*asked), *args)
     assert result.exit_code == 0, result.stderr
     report = Report.from_json(numbers.read_bytes())
     assert (report.calibrator.name, report.items) == (name, 60)
@@ -117,12 +117,12 @@ def test_a_report_measures_a_calibrator_through_the_service(command, write, acti
     content = page.read_text(encoding="utf-8")
     assert "On 60 questions" in content
     assert name in content
-    again = command("report", "aligned", name, write(*asked), "-o", tmp_path / "again.html")
+    again = command("report", name, write(*asked), "-o", tmp_path / "again.html")
     assert again.exit_code == 0
 
 
 def test_a_report_of_questions_without_answers_names_the_first(command, write, activated):
     name = activated(2.0, activate=False)
-    result = command("report", "aligned", name, write({**TIN, "answer": 0}, TIN), "-o", "x.html")
+    result = command("report", name, write({**TIN, "answer": 0}, TIN), "-o", "x.html")
     assert result.exit_code == 1
     assert "questions.items[1]" in result.stderr

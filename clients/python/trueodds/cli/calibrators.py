@@ -13,6 +13,7 @@ from trueodds._channel import FIT_TIMEOUT
 from trueodds._convert.fits import DamagedCalibratorWarning, DegenerateFitWarning
 from trueodds.calibrator import BiasCorrection, Calibrator, Method
 from trueodds.cli.console import (
+    CalibratorName,
     ModelName,
     ProbabilityStep,
     Shots,
@@ -52,13 +53,6 @@ LABELLED = {
 
 Force = Annotated[
     bool, typer.Option("--force", help="Activate it even where its fit is degenerate.")
-]
-Name = Annotated[
-    str,
-    typer.Argument(
-        metavar="NAME",
-        help="The calibrator: models/MODEL/calibrators/ID, or ID, or what begins no other ID.",
-    ),
 ]
 
 
@@ -222,7 +216,7 @@ def list_calibrators(
 
 @calibrators_app.command()
 @asks_server
-def show(name: Name, wait: Wait = 0.0, *, server: Target) -> None:
+def show(name: CalibratorName, wait: Wait = 0.0, *, server: Target) -> None:
     """Show everything about one calibrator.
 
     Example: trueodds calibrators show models/demo-aligned/calibrators/0f3a
@@ -233,7 +227,9 @@ def show(name: Name, wait: Wait = 0.0, *, server: Target) -> None:
 
 @calibrators_app.command()
 @asks_server
-def activate(name: Name, force: Force = False, wait: Wait = 0.0, *, server: Target) -> None:
+def activate(
+    name: CalibratorName, force: Force = False, wait: Wait = 0.0, *, server: Target
+) -> None:
     """Make a calibrator the one that answers in its scope.
 
     One whose fit is degenerate is refused unless it is forced.
@@ -246,7 +242,7 @@ def activate(name: Name, force: Force = False, wait: Wait = 0.0, *, server: Targ
 
 @calibrators_app.command()
 @asks_server
-def delete(name: Name, wait: Wait = 0.0, *, server: Target) -> None:
+def delete(name: CalibratorName, wait: Wait = 0.0, *, server: Target) -> None:
     """Delete a calibrator that is not active.
 
     Example: trueodds calibrators delete models/demo-aligned/calibrators/0f3a
@@ -258,7 +254,7 @@ def delete(name: Name, wait: Wait = 0.0, *, server: Target) -> None:
 
 @calibrators_app.command()
 @asks_server
-def rollback(name: Name, wait: Wait = 0.0, *, server: Target) -> None:
+def rollback(name: CalibratorName, wait: Wait = 0.0, *, server: Target) -> None:
     """Take back the activation of the active calibrator NAME: the one before answers again.
 
     Example: trueodds calibrators rollback models/demo-aligned/calibrators/0f3a

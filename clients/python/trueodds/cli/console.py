@@ -30,6 +30,11 @@ out = Console(
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="The model, such as demo-aligned.")]
+CALIBRATOR = typer.Argument(
+    metavar="CALIBRATOR",
+    help="Its name, models/MODEL/calibrators/ID, or ID, or what begins no other ID.",
+)
+CalibratorName = Annotated[str, CALIBRATOR]
 Task = Annotated[str, typer.Option("--task", "-t", help="Your name for this kind of question.")]
 Shots = Annotated[Path | None, typer.Option(help="Worked examples with answers; - for stdin.")]
 Wait = Annotated[
@@ -48,16 +53,9 @@ ProbabilityStep = Annotated[
 _SIGTERM_STATUS = 143
 
 
-def calibrator_name(model: str, calibrator: str) -> str:
-    """``models/m/calibrators/c``, from that or from ``m`` and ``c``."""
-    if "/" in calibrator:
-        return calibrator
-    return f"{model_name(model)}/calibrators/{calibrator}"
-
-
 def whole_name(client: Client, model: str, calibrator: str) -> str:
-    """The same of one whose id may be short; the server is asked only where it is."""
-    name = calibrator_name(model, calibrator)
+    """A calibrator's name, from that or from its id; the server is asked only where it is short."""
+    name = calibrator if "/" in calibrator else f"{model_name(model)}/calibrators/{calibrator}"
     _, start = calibrator_parts(name, model)
     return client.calibrator(name).name if start else name
 
