@@ -103,7 +103,7 @@ def _fitted(
         told = pooling.Prior(prior.mean, prior.standard_deviation, len(prior.calibrators))
     selection = None
     if method is None and data is not None:
-        chosen = auto.choose(data if log_prior is None else data.less(log_prior), told)
+        chosen = auto.choose(data if log_prior is None else data.without_bias(log_prior), told)
         method, selection = chosen.method, _selection(chosen)
     fitted = fit.fit(
         method or Method.IDENTITY, data, temperature=temperature, prior=told, log_prior=log_prior
@@ -132,7 +132,7 @@ def _metrics(
     if data is None:
         return metrics
     if data.teacher_logprobs is not None:
-        metrics |= _taught(fitted, data if log_prior is None else data.less(log_prior))
+        metrics |= _taught(fitted, data if log_prior is None else data.without_bias(log_prior))
     if data.known.any():
         known = data.take(data.known)
         before = _measured(answer_distribution(known.logprobs), known)

@@ -59,5 +59,5 @@ def test_takes_items_with_all_that_is_known_of_them() -> None:
     np.testing.assert_array_equal(known.logprobs, rows[[0, 2]])
     np.testing.assert_array_equal(known.answers, [0, 2])
     np.testing.assert_array_equal(known.taught, rows[[0, 2]] + 1)
-    np.testing.assert_array_equal(known.counts, [0, 2])
+    np.testing.assert_array_equal(known.item_weights, [0, 2])
     assert not FitData(rows).known.any()

@@ -98,7 +98,7 @@ class FitData:
         return self.teacher_logprobs
 
     @property
-    def counts(self) -> NDArray[np.float64]:
+    def item_weights(self) -> NDArray[np.float64]:
         """``weights``, 1 throughout where there are none."""
         return np.ones(len(self.logprobs)) if self.weights is None else self.weights
 
@@ -115,7 +115,7 @@ class FitData:
             self, **{name: array[items] for name, array in values.items() if array is not None}
         )
 
-    def less(self, log_prior: ArrayLike) -> "FitData":
+    def without_bias(self, log_prior: ArrayLike) -> "FitData":
         """The same with a bias of each option, (k,), subtracted from the model's scores."""
         return replace(self, logprobs=self.logprobs - np.asarray(log_prior, dtype=np.float64))
 

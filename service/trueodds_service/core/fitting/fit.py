@@ -87,7 +87,7 @@ def fit(
     """
     if log_prior is not None:
         bias = tuple(float(value) for value in np.asarray(log_prior))
-        without = None if data is None else data.less(bias)
+        without = None if data is None else data.without_bias(bias)
         fitted = fit(method, without, temperature=temperature, prior=prior)
         return replace(fitted, calibrator=Debiased(bias, fitted.calibrator))
     match method:
@@ -143,7 +143,7 @@ def _teacher_kl(method: Method, data: FitData) -> Fitted:
 
 def _agreement_kl(method: Method, data: FitData) -> Fitted:
     """The same on the items where teacher and model choose the same option (DACA)."""
-    agreed = (choice(data.logprobs) == choice(data.taught)) & (data.counts > 0)
+    agreed = (choice(data.logprobs) == choice(data.taught)) & (data.item_weights > 0)
     if agreed.sum() < MIN_TAUGHT:
         reason = f"teacher_kl on all items: model and teacher agree on {agreed.sum()} only"
         return replace(_teacher_kl(method, data), fallback=reason)

@@ -64,9 +64,9 @@ def task_estimate(data: FitData) -> TaskEstimate | None:
     The error is the sandwich estimate of an M-estimator (White 1982, Econometrica): an item's
     score is ⟨z, softmax(βz) − teacher⟩, the curvature the variance of z under softmax(βz).
     """
-    target, counts = softmax(data.taught), data.counts
-    fit = fit_temperature(data.logprobs, target, DEFAULT_BOUNDS, counts)
-    total = counts.sum()
+    target, item_weights = softmax(data.taught), data.item_weights
+    fit = fit_temperature(data.logprobs, target, DEFAULT_BOUNDS, item_weights)
+    total = item_weights.sum()
     if fit.undetermined or fit.at_bound is not Bound.NONE or total <= 1:
         return None
     z = (data.logprobs - data.logprobs.max(axis=1, keepdims=True)) / fit.temperature
@@ -74,11 +74,11 @@ def task_estimate(data: FitData) -> TaskEstimate | None:
     z[np.isneginf(z)] = 0  # no option, of no probability: 0 · −inf would be NaN
     mean = (z * probs).sum(axis=1)
     scores = mean - (z * target).sum(axis=1)
-    curvature = counts @ ((z - mean[:, None]) ** 2 * probs).sum(axis=1)
+    curvature = item_weights @ ((z - mean[:, None]) ** 2 * probs).sum(axis=1)
     if curvature == 0:  # every item is so sure that its confidence has rounded to one
         return None
     # n / (n − 1): the scores' mean has been fitted to be zero.
-    error = math.sqrt(counts @ scores**2 * total / (total - 1)) / curvature
+    error = math.sqrt(item_weights @ scores**2 * total / (total - 1)) / curvature
     return TaskEstimate(math.log(fit.temperature), max(float(error), _LEAST_ERROR))
 
 
