@@ -25,7 +25,7 @@ from trueodds_service.core.arrays.order_bias import (
 from trueodds_service.engine.base import Outcome, TokenPrompt, Tokens, TokenScore
 from trueodds_service.errors import InvalidInput, NotReady, PromptFault, ServiceError, field
 from trueodds_service.flows.catalog import ServedModel
-from trueodds_service.flows.sound import sound
+from trueodds_service.flows.engine_answers import checked
 from trueodds_service.prompts.formats import asked_length, worked_length
 from trueodds_service.prompts.prepared import Prepared
 from trueodds_service.prompts.question import Kind, Question, Shot
@@ -148,23 +148,23 @@ async def read(
     started = time.perf_counter()
     with stage(Stage.TOKENIZE):
         shown = await _shown(served, questions, shots, reading)
-        sound_ones = [each.prepared for each in shown if isinstance(each.prepared, Prepared)]
-        unconditional = await _unconditional(served, sound_ones, reading)
+        prepared = [each.prepared for each in shown if isinstance(each.prepared, Prepared)]
+        unconditional = await _unconditional(served, prepared, reading)
     tokenized = time.perf_counter()
-    good = [each.prompt.telling(top_tokens) for each in sound_ones]
+    prompts = [each.prompt.telling(top_tokens) for each in prepared]
     # Prompts of a call begin alike, so that the engine sees what they share.
-    calls = [good, list(unconditional.values())] if unconditional else [good]
+    calls = [prompts, list(unconditional.values())] if unconditional else [prompts]
     tokens = sum(each.length for each in chain(*calls))
     with stage(Stage.ENGINE), meter.asking(len(questions), tokens):
         scores, *without = await gather_or_cancel(served.engine.score(each) for each in calls)
     scored = iter(scores)
     without_question = dict(zip(unconditional, chain(*without), strict=True))
     reads: list[dict[Order, OptionReads] | ServiceError] = [{} for _ in questions]
-    for place, order, question, prepared in shown:
+    for place, order, question, asked in shown:
         outcome = (
-            prepared
-            if isinstance(prepared, InvalidInput)
-            else _option_reads(question, prepared, next(scored), without_question, reading)
+            asked
+            if isinstance(asked, InvalidInput)
+            else _option_reads(question, asked, next(scored), without_question, reading)
         )
         so_far = reads[place]
         if isinstance(so_far, dict):
@@ -315,7 +315,7 @@ def _option_reads(
     reading: Reading,
 ) -> OptionReads | ServiceError:
     continuations = prepared.prompt.continuations
-    if isinstance(score := sound(score, len(continuations)), PromptFault):
+    if isinstance(score := checked(score, len(continuations)), PromptFault):
         return score
     places = [[place for _, place in ways] for ways in prepared.surfaces]
     # Without variants the continuations are the options.
@@ -335,7 +335,7 @@ def _option_reads(
     elif reading.normalization is Normalization.CHARACTERS:
         scores = logprobs / np.array([len(name) for name in names])
     elif reading.normalization is Normalization.PMI:
-        without = sound(without_question[_continuations(prepared.prompt)], len(continuations))
+        without = checked(without_question[_continuations(prepared.prompt)], len(continuations))
         if isinstance(without, PromptFault):
             return without
         unconditional = np.array(without.continuations)

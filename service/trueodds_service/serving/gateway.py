@@ -124,7 +124,7 @@ class Gateway:
             async with asyncio.timeout(_FIRST_SECONDS):
                 replicas = await self._directory.replicas.remote()
                 for each in self._replicas.values():
-                    each.heed(replicas)
+                    each.learn(replicas)
                 there = {each.model for each in replicas}
                 for model in self._models:
                     if (model.base or model.name) in there:
@@ -154,9 +154,9 @@ class Gateway:
             self._number, self._app.address, self.states(), found, frozenset(asked), spent
         )
         view = await self._directory.report.remote(report)
-        self._app.quotas.heed(view.spent)
+        self._app.quotas.learn(view.spent)
         for name, replicas in self._replicas.items():
-            replicas.heed(view.replicas)
+            replicas.learn(view.replicas)
             replicas.killers.learn(view.killers.get(name, {}))
             if suspected := replicas.suspected_nodes:
                 replicas.acquit(await asyncio.to_thread(nodes.lost, suspected))

@@ -45,9 +45,9 @@ class Replicas:
         self._under_way = self._waiting = 0
         self.info = EngineInfo(name="", version="", dtype="", max_tokens=0, vocabulary=None)
 
-    def heed(self, announced: Collection[Announcement]) -> None:
+    def learn(self, announced: Collection[Announcement]) -> None:
         """Takes up those of the model's replicas that are new here."""
-        self._membership.heed([each for each in announced if each.model == self._model])
+        self._membership.learn([each for each in announced if each.model == self._model])
 
     @property
     def asked(self) -> Collection[int]:
