@@ -39,9 +39,9 @@ def hub_name(weights: Path) -> HubName | None:
 
 
 def pin(name: HubName) -> HubName:
-    """The same with the commit that a branch or a tag is now.
+    """The name with the commit that its branch or tag points to now.
 
-    Where the hub cannot be reached, it is what it was when it was fetched. Raises ConfigError.
+    If the hub cannot be reached: the commit at the last fetch. Raises ConfigError.
     """
     from huggingface_hub import HfApi  # noqa: PLC0415 (asks the environment)
 

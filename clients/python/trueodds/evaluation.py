@@ -97,7 +97,7 @@ class CascadePart:
     """A model of a cascade: how many questions it was ``asked``, and how many it ``answered``.
 
     ``risk`` is the share of wrong ones among its answers, None where it gave none.
-    ``prompt_tokens`` are those of all that it was asked.
+    ``prompt_tokens`` are those of all questions that it was asked.
     """
 
     model: str

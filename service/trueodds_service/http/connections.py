@@ -56,7 +56,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(InvalidInput("head", most, reason="HEAD_TOO_LARGE"))
 
     def send_400_response(self, msg: str) -> None:
-        """What cannot be read, such as an unknown method; uvicorn would say so in plain text."""
+        """For input that is no HTTP; uvicorn would answer in plain text."""
         problem = "cannot be read as HTTP/1.1: its method, its version or a header is none"
         self._refuse(InvalidInput("head", problem, reason="NOT_HTTP"))
 

@@ -46,7 +46,7 @@ class Announcement:
     keys: Keys | None = None
 
     def endpoint(self, node: str) -> str:
-        """Where somebody on that node reaches it."""
+        """The endpoint for callers on ``node``."""
         return self.local if node == self.node or not self.remote else self.remote
 
 
@@ -133,7 +133,7 @@ class Directory:
 
 
 class _Heard(Generic[Who, What]):
-    """What was said lately, by who said it."""
+    """Recent messages, by sender."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

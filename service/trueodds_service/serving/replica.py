@@ -62,8 +62,9 @@ ABSENT = (RayError, RayServeException, OSError)
 class Replica:
     """A Serve deployment: the engine of one model and of its adapters, folders by name.
 
-    It answers at sockets, and says where to ``directory``: one in ``sockets``, a folder of this
-    node, or where that is None one in a folder of its own and one that other nodes can reach.
+    It listens on sockets, and announces them to ``directory``. On one machine that is a socket in
+    the folder ``sockets``; where ``sockets`` is None, one in a folder of its own and one that other
+    nodes can reach.
     """
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it

@@ -72,7 +72,7 @@ class Calibrator:
 
     @property
     def temperature(self) -> float | None:
-        """The temperature that the method ends in; ``None`` where it is more than that."""
+        """The fitted temperature; ``None`` where the calibrator is more than one temperature."""
         if self.parameters.keys() <= {_TEMPERATURE, "log_prior"}:
             return next(iter(self.parameters.get(_TEMPERATURE, ())), None)
         return None

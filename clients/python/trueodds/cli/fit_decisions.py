@@ -121,7 +121,7 @@ def _no_json(constant: str) -> NoReturn:
 
 
 def _body(said: dict[str, Any], recorded: list[Line]) -> bytes:
-    """The lines go as they are: what is in one twice would be lost in reading it."""
+    """The lines are sent unparsed: parsing would drop keys that a line has twice."""
     told = json.dumps({name: value for name, value in said.items() if value is not None})
     lines = ",".join(line for _, line in recorded)
     return f'{told[:-1]}, "decisions": [{lines}]}}'.encode()

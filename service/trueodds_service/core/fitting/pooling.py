@@ -1,11 +1,11 @@
 """A temperature from a teacher on few items, steadied by the model's other tasks.
 
-The temperatures of one model's tasks are alike, for one alignment has sharpened them all. Those
-of other tasks therefore say where a task's own is to be expected, the more so the more alike they
+The temperatures of one model's tasks are alike, for one alignment has sharpened them all. Those of
+other tasks therefore say where a task's own is to be expected, the more so the more alike they
 turned out: an empirical Bayes estimate of log T in a model with random effects. Each task's
 estimate is the minimiser of KL(teacher ‖ calibrated) (He et al. 2023, Eq. 6), whose sampling error
-follows from the items' scatter alone. No labels are needed. studies/README.md measures what it
-gains, and what it costs where tasks differ.
+follows from the items' scatter alone. No labels are needed. studies/README.md measures its gain,
+and its cost where tasks differ.
 """
 
 import math

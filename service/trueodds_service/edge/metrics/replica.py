@@ -13,9 +13,9 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 
 @dataclass(frozen=True, slots=True)
 class EngineState:
-    """Prompts that are in the replica, seconds since the engine was last seen to end a step, and
-    the memory of its processes; and since it began the tokens of prompts, those of them that were
-    in its cache, and the prompts that it failed at.
+    """A replica now: its prompts, seconds since its engine was last seen to end a step, and the
+    memory of its processes. And since it began: prompt tokens, those of them found in the cache,
+    and failed prompts.
     """
 
     under_way: int

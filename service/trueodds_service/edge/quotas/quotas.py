@@ -71,7 +71,7 @@ class Quotas:
         self._others = others
 
     def check(self, accounts: Sequence[Account], whats: Iterable[What]) -> None:
-        """Raises OverQuota where one of them has no more of one of these."""
+        """Raises OverQuota if one of the accounts has used up one of ``whats``."""
         try:
             for account in accounts:
                 account.check(whats)

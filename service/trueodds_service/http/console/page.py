@@ -127,7 +127,7 @@ async def with_form(visit: Visit, sessions: Sessions) -> Visit:
 
 
 def refused(visit: Visit, error: Exception) -> Response:
-    """A page that says why there is no other; of a fault of ours, that it is one."""
+    """An error page: why the request was refused, or that the service failed."""
     said, reason = "The service failed at this page. It may be tried again.", "INTERNAL"
     if isinstance(error, ServiceError):
         said, reason = sentence(error), error.reason
