@@ -3,8 +3,8 @@
 import asyncio
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple, TypeAlias
 
@@ -18,7 +18,6 @@ from trueodds_service.core.arrays.order_bias import (
     Order,
     by_option,
     cyclic_average,
-    cyclic_orders,
     label_prior,
     without_prior,
 )
@@ -26,29 +25,16 @@ from trueodds_service.engine.base import Outcome, TokenPrompt, Tokens, TokenScor
 from trueodds_service.errors import InvalidInput, NotReady, PromptFault, ServiceError, field
 from trueodds_service.flows.catalog import ServedModel
 from trueodds_service.flows.engine_answers import checked
-from trueodds_service.prompts.formats import asked_length, worked_length
+from trueodds_service.flows.prepare import prepare
 from trueodds_service.prompts.prepared import Prepared
-from trueodds_service.prompts.question import Kind, Question, Shot
+from trueodds_service.prompts.question import Question, Shot
 from trueodds_service.prompts.reading import Normalization, OrderCorrection, Reading
 from trueodds_service.watching import Stage, stage
-
-# PriDe estimates the prior on a twentieth of the questions; fewer than these are too noisy.
-_PRIOR_SHARE = 0.05
-_PRIOR_QUESTIONS = 8
 
 # An option mass below this is next to nothing. It is told where an option has at most this many
 # tokens.
 _LOW_MASS = 0.01
 _SHORT_OPTION = 2
-
-# Tokenised in a few milliseconds at most, and in less than half of one where the tokens of the
-# worked examples are known: no more, for meanwhile all others of this process wait.
-_SHORT_CHARACTERS = 30_000
-_SHORT_QUESTION_CHARACTERS = 1_000
-# A piece has about this many characters, which are tokenised in some seconds at most, and at least
-# this many prompts, however long they are.
-_PIECE_CHARACTERS = 2**19
-_PIECE_PROMPTS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +133,7 @@ async def read(
     served.engine.check_room(len(questions))
     started = time.perf_counter()
     with stage(Stage.TOKENIZE):
-        shown = await _shown(served, questions, shots, reading)
+        shown = await prepare(served, questions, shots, reading)
         prepared = [each.prepared for each in shown if isinstance(each.prepared, Prepared)]
         unconditional = await _unconditional(served, prepared, reading)
     tokenized = time.perf_counter()
@@ -174,112 +160,6 @@ async def read(
                 so_far[order] = outcome
     timings = Timings(tokenized - started, time.perf_counter() - tokenized)
     return _corrected(questions, reads, reading), timings
-
-
-async def _shown(
-    served: ServedModel, questions: Sequence[Question], shots: Sequence[Shot], reading: Reading
-) -> list["_Shown"]:
-    """Every prompt in tokens, piece by piece: a short request can stand for more prompts than
-    there is memory for, and is refused before they are made; and whoever leaves is noticed.
-    """
-    meter, tokens = metering.current(), 0
-    shown: list[_Shown] = []
-    wrong: set[int] = set()
-    for piece in _pieces(questions, shots, reading):
-        # In another order it would be as wrong.
-        placed = [(place, order) for place, order in piece if place not in wrong]
-        in_order = [_in_order(questions[place], order) for place, order in placed]
-        prepared = await _prepared(served, in_order, shots, reading)
-        for (place, order), question, each in zip(placed, in_order, prepared, strict=True):
-            shown.append(_Shown(place, order, question, each))
-            if isinstance(each, Prepared):
-                tokens += each.prompt.length
-            else:
-                wrong.add(place)
-        meter.preparing(tokens)
-    return shown
-
-
-def _pieces(
-    questions: Sequence[Question], shots: Sequence[Shot], reading: Reading
-) -> Iterator[list[tuple[int, Order]]]:
-    """What ``_orders`` gives, in pieces of about ``_PIECE_CHARACTERS``. Few questions are one:
-    prompts of a piece are tokenised together where they begin alike.
-    """
-    beside = worked_length(shots, reading.format)
-    lengths = [beside + asked_length(question, reading.format) for question in questions]
-    piece: list[tuple[int, Order]] = []
-    characters = 0
-    for place, order in _orders(questions, reading):
-        piece.append((place, order))
-        characters += lengths[place]
-        if characters >= _PIECE_CHARACTERS and len(piece) >= _PIECE_PROMPTS:
-            yield piece
-            piece, characters = [], 0
-    if piece:
-        yield piece
-
-
-async def _prepared(
-    served: ServedModel, questions: Sequence[Question], shots: Sequence[Shot], reading: Reading
-) -> list[Prepared | InvalidInput]:
-    """The prompts in tokens: in a thread, unless that would cost more than a short prompt does."""
-    prepare = served.tokenizer.prepare
-    if len(questions) == 1 and _is_short(questions[0], shots, reading):
-        return prepare(questions, shots, reading)
-    return await asyncio.to_thread(prepare, questions, shots, reading)
-
-
-def _is_short(question: Question, shots: Sequence[Shot], reading: Reading) -> bool:
-    if question.prompt is not None:
-        return False
-    written = reading.format
-    length = asked_length(question, written)
-    if length > _SHORT_QUESTION_CHARACTERS:
-        return False
-    length += worked_length(shots, written)
-    # Some tokenizers have to read the whole prompt with each option after it.
-    ways = len(question.options) * (2 if reading.variants else 1)
-    return length * (1 + ways) <= _SHORT_CHARACTERS
-
-
-class _Shown(NamedTuple):
-    """A question, by its place, with its options in an order, and its prompt."""
-
-    place: int
-    order: Order
-    question: Question
-    prepared: Prepared | InvalidInput
-
-
-def _orders(questions: Sequence[Question], reading: Reading) -> Iterator[tuple[int, Order]]:
-    """The place and order of every prompt: each question in its own order, and where order is
-    corrected some of them in others.
-    """
-    counts: dict[int, list[int]] = {}
-    for index, question in enumerate(questions):
-        counts.setdefault(len(question.options), []).append(index)
-    in_all_orders: set[int] = set()
-    if reading.order is OrderCorrection.CYCLIC:
-        # The labels of other decisions are answers by themselves.
-        in_all_orders = {
-            index for index, each in enumerate(questions) if each.kind in (None, Kind.CHOICE)
-        }
-    elif reading.order is OrderCorrection.PRIOR and not reading.label_prior:
-        for places in counts.values():
-            wanted = max(_PRIOR_QUESTIONS, math.ceil(_PRIOR_SHARE * len(places)))
-            in_all_orders |= set(places[:wanted])
-    for index, question in enumerate(questions):
-        orders = cyclic_orders(len(question.options))
-        for order in orders if index in in_all_orders else orders[:1]:
-            yield index, order
-
-
-def _in_order(question: Question, order: Order) -> Question:
-    """The question with its options in an order; the labels stay at their places."""
-    if order == tuple(range(len(order))):
-        return question
-    return replace(question, options=tuple(question.options[option] for option in order))
 
 
 def _continuations(prompt: TokenPrompt) -> _Continuations:
