@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple, TypeAlias
@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 
 from trueodds_service import metering
 from trueodds_service.concurrency import gather_or_cancel
-from trueodds_service.core.arrays.option_scores import option_logprobs, union_mass
+from trueodds_service.core.arrays.option_scores import (
+    mutual_information,
+    option_logprobs,
+    union_mass,
+)
 from trueodds_service.core.arrays.order_bias import (
     Order,
     by_option,
@@ -204,30 +208,46 @@ def _option_reads(
     if reading.variants:
         logprobs = option_logprobs(logprobs, places)
         greedy = tuple(any(greedy[place] for place in ways) for ways in places)
-    by_text = reading.format.reads_text or question.option_ids
-    names = question.options if by_text else question.labels
-    byte_counts = tuple(len(name.encode()) for name in names)
-    scores, unconditional = logprobs, None
-    if reading.normalization is Normalization.TOKENS:
-        scores = logprobs / np.array([len(continuations[first]) for first, *_ in places])
-    elif reading.normalization is Normalization.BYTES:
-        scores = logprobs / np.array(byte_counts)
-    elif reading.normalization is Normalization.CHARACTERS:
-        scores = logprobs / np.array([len(name) for name in names])
-    elif reading.normalization is Normalization.PMI:
+    unconditional = None
+    if reading.normalization is Normalization.PMI:
         without = checked(without_question[_continuations(prepared.prompt)], len(continuations))
         if isinstance(without, PromptFault):
             return without
         unconditional = np.array(without.continuations)
         if reading.variants:
             unconditional = option_logprobs(unconditional, places)
-        ruled_out = np.isneginf(logprobs)
-        scores = np.where(ruled_out, -np.inf, logprobs - np.where(ruled_out, 0.0, unconditional))
+    by_text = reading.format.reads_text or question.option_ids
+    names = question.options if by_text else question.labels
+    token_counts = (len(continuations[first]) for first, *_ in places)
+    scores = _normalized(reading.normalization, logprobs, names, token_counts, unconditional)
+    byte_counts = tuple(len(name.encode()) for name in names)
     if not np.isfinite(scores.max()):
         return NotReady("the model gives no option any probability", reason="NO_OPTION_MASS")
     return OptionReads(
         logprobs, scores, byte_counts, unconditional, greedy, option_mass, prepared, score
     )
+
+
+def _normalized(
+    normalization: Normalization,
+    logprobs: NDArray[np.float64],
+    names: Sequence[str],
+    token_counts: Iterable[int],
+    unconditional: NDArray[np.float64] | None,
+) -> NDArray[np.float64]:
+    """The scores of options, (k,), of these logprobs."""
+    match normalization:
+        case Normalization.TOKENS:
+            lengths = [*token_counts]
+        case Normalization.BYTES:
+            lengths = [len(name.encode()) for name in names]
+        case Normalization.CHARACTERS:
+            lengths = [len(name) for name in names]
+        case _:
+            return (
+                logprobs if unconditional is None else mutual_information(logprobs, unconditional)
+            )
+    return np.asarray(logprobs / np.array(lengths))
 
 
 def _corrected(
