@@ -45,7 +45,7 @@ from trueodds_service.store import (
     upgrade,
 )
 
-# One place for the token that is read, one for the identifier that may be forced before it.
+# One place for the token that is read, one for an identifier that is forced before it.
 _ANSWER_TOKENS = 2
 
 

@@ -13,7 +13,7 @@ _NAME = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)@([A-Za-z0-9][\w./-]
 # What a model is read from, at the top of its repository: folders hold it in other forms.
 _FILES = ("*.json", "*.model", "*.txt", "*.jinja")
 _IN_FOLDERS = "*/*"
-# The first of these that there is.
+# The first of these that the repository has.
 _WEIGHTS = ("*.safetensors", "*.bin")
 
 Progress = Callable[[int, int], None]

@@ -13,7 +13,7 @@ from trueodds_service.http.arrivals import CERTIFICATE_NAMES
 from trueodds_service.http.refusals import as_status
 from trueodds_service.rpc.as_json import status_json
 
-# What a caller sends before anybody knows who it is.
+# The most that a caller may send before it is known.
 _MOST_HEAD_BYTES = 2**16
 _HEAD_SECONDS = 60.0
 _FRAMING = (b"content-length", b"transfer-encoding")

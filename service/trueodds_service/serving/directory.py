@@ -19,7 +19,7 @@ from trueodds_service.serving.progress import States
 # How often who is there says so, and how long he may be silent.
 ANNOUNCE_SECONDS = 1.0
 _SILENCE_SECONDS = 3.0
-# How long one that is new here hears who is there before it names all replicas.
+# How long a new directory listens for announcements before it names all replicas.
 HEAR_SECONDS = 2 * ANNOUNCE_SECONDS
 # How long the directory may take to answer; at the end of everything it may be gone already.
 ANSWER_SECONDS = 5.0

@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 # How long a request waits for a replica: half of the time that clients give an answer.
 _PATIENCE_SECONDS = 60.0
-# How long it waits, once an engine has died with it, until it is clear which prompt killed it.
+# How long a request whose engine died waits until it is clear which prompt killed the engine.
 _TRIAL_SECONDS = 600.0
 # How long suspected prompts wait for a replica to try them in: as long as the largest models load.
 # It has to have come since: none that has outlived the dead one is put at risk.

@@ -24,7 +24,7 @@ _ANSWER_SECONDS = 5.0
 _MISSED_SECONDS = 10.0
 # By then Serve has tried to replace the gateways many times.
 _GONE_SECONDS = 120.0
-# Ray's error of a process that was killed, while it started: it has not said what was wrong.
+# Ray's error of a process that was killed, while it started: it has not told a cause.
 _DIED = "ActorDiedError"
 
 

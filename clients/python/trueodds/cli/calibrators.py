@@ -21,6 +21,7 @@ from trueodds.cli.console import (
     Wait,
     connected,
     extras,
+    model_of,
     out,
     progress_bar,
     say,
@@ -221,7 +222,7 @@ def show(name: CalibratorName, wait: Wait = 0.0, *, server: Target) -> None:
 
     Example: trueodds calibrators show models/demo-aligned/calibrators/0f3a
     """
-    with connected(server, wait=wait, model=_model_of(name)) as client:
+    with connected(server, wait=wait, model=model_of(name)) as client:
         out.print(calibrator_table(client.calibrator(name)))
 
 
@@ -236,7 +237,7 @@ def activate(
 
     Example: trueodds calibrators activate models/demo-aligned/calibrators/0f3a
     """
-    with connected(server, wait=wait, model=_model_of(name)) as client:
+    with connected(server, wait=wait, model=model_of(name)) as client:
         out.print(f"{client.activate(name, force=force).name} is active", soft_wrap=True)
 
 
@@ -247,7 +248,7 @@ def delete(name: CalibratorName, wait: Wait = 0.0, *, server: Target) -> None:
 
     Example: trueodds calibrators delete models/demo-aligned/calibrators/0f3a
     """
-    with connected(server, wait=wait, model=_model_of(name)) as client:
+    with connected(server, wait=wait, model=model_of(name)) as client:
         client.delete(name)
     out.print(f"{name} is deleted", soft_wrap=True)
 
@@ -255,16 +256,11 @@ def delete(name: CalibratorName, wait: Wait = 0.0, *, server: Target) -> None:
 @calibrators_app.command()
 @asks_server
 def rollback(name: CalibratorName, wait: Wait = 0.0, *, server: Target) -> None:
-    """Take back the activation of the active calibrator NAME: the one before answers again.
+    """Take back the activation of the active calibrator: the one before answers again.
 
     Example: trueodds calibrators rollback models/demo-aligned/calibrators/0f3a
     """
-    with connected(server, wait=wait, model=_model_of(name)) as client:
+    with connected(server, wait=wait, model=model_of(name)) as client:
         previous = client.rollback(name)
     said = f"{previous.name} is active again" if previous else "no calibrator is active now"
     out.print(said, soft_wrap=True)
-
-
-def _model_of(name: str) -> str | None:
-    """The model that a calibrator's whole name tells; of an id alone it may be any."""
-    return "/".join(name.split("/")[:2]) if name.startswith("models/") else None

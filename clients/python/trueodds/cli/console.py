@@ -22,8 +22,8 @@ from trueodds.client import Client
 from trueodds.errors import TrueoddsError
 from trueodds.files import FileError
 
-# What questions and names say is printed as it is. A table that nobody looks at is not cut to
-# a terminal's width.
+# Questions and names are printed unchanged. A table that nobody looks at is not cut to a terminal's
+# width.
 out = Console(
     highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 240
 )
@@ -51,6 +51,11 @@ ProbabilityStep = Annotated[
 ]
 
 _SIGTERM_STATUS = 143
+
+
+def model_of(calibrator: str) -> str | None:
+    """The model that a calibrator's whole name tells; None where there is an id alone."""
+    return "/".join(calibrator.split("/")[:2]) if calibrator.startswith("models/") else None
 
 
 def whole_name(client: Client, model: str, calibrator: str) -> str:

@@ -10,7 +10,7 @@ from typing_extensions import Unpack
 
 from trueodds._channel import FIT_TIMEOUT
 from trueodds.calibrator import Method
-from trueodds.cli.console import connected, extras, fail, progress_bar
+from trueodds.cli.console import connected, extras, fail, model_of, progress_bar
 from trueodds.cli.files import STDIN, FileOptions, labelled
 from trueodds.cli.server import Target
 from trueodds.evaluation import Report
@@ -51,7 +51,11 @@ def measured(
     """
     if questions == worked == STDIN:
         raise typer.BadParameter("questions and shots cannot both come from stdin")
-    with extras("bulk"), connected(server, wait=wait) as client, ExitStack() as stack:
+    with (
+        extras("bulk"),
+        connected(server, wait=wait, model=model_of(calibrator)) as client,
+        ExitStack() as stack,
+    ):
         asks = not (of_cascades or files.dry_run)
         if asks and client.calibrator(calibrator).method is Method.CASCADE:
             fail("there is no page of a cascade: trueodds evaluate measures it")

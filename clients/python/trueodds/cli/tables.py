@@ -78,7 +78,7 @@ def _state(model: Model) -> Text:
 
 def calibrators_table(calibrators: Iterable[Calibrator]) -> Table:
     table = Table()
-    # A name is there to be copied: it is folded where it does not fit, never cut.
+    # A name is there to be copied: it is wrapped where it does not fit, never cut.
     table.add_column("calibrator", overflow="fold")
     for column in ("task", "method", "T", "items", "options", "created", "active"):
         table.add_column(column)

@@ -14,7 +14,7 @@ Values = Mapping[str, Mapping[Labels, float]]
 """Samples by their names and labels, summed over the processes."""
 
 _SPAN_SECONDS = 60.0
-# Looks that come sooner are shown what the last one saw.
+# A page that is asked for sooner gets the numbers of the last one.
 _LEAST_SECONDS = 0.9
 
 

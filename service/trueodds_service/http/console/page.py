@@ -91,7 +91,7 @@ class Page:
                     async with while_awaited(visit.request):
                         return await self.show(visit)
                 except Exception as error:
-                    # Here, where it is known who asks; and on, for the gate counts it.
+                    # Here, where the caller is known; and on, for the gate counts it.
                     refusal = refused(visit, error)
                     raise
         except Unauthenticated:
