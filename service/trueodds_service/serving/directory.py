@@ -51,7 +51,7 @@ class Announcement:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class GatewayReport:
     """A gateway: where it listens, the states of its models, the prompts that kill them, the
     replicas that it asks, and what its callers have spent of their quotas.
     """
@@ -84,7 +84,7 @@ class Directory:
         self._clock = clock
         self._hears_until = clock() + HEAR_SECONDS
         self._replicas: _Heard[int, Announcement] = _Heard(clock)
-        self._gateways: _Heard[int, Report] = _Heard(clock)
+        self._gateways: _Heard[int, GatewayReport] = _Heard(clock)
         self._failures: _Heard[str, str] = _Heard(clock)
 
     async def announce(self, replica: Announcement) -> bool:
@@ -103,7 +103,7 @@ class Directory:
         await asyncio.sleep(self._hears_until - self._clock())
         return tuple(self._replicas.all().values())
 
-    async def report(self, gateway: Report) -> View:
+    async def report(self, gateway: GatewayReport) -> View:
         """A gateway says that it is there, and asks who else is."""
         self._gateways.put(gateway.gateway, gateway)
         replicas = tuple(self._replicas.all().values())
@@ -117,7 +117,7 @@ class Directory:
     async def withdraw_gateway(self, gateway: int) -> None:
         self._gateways.drop(gateway)
 
-    async def gateways(self, failures: Mapping[str, str]) -> tuple[Report, ...]:
+    async def gateways(self, failures: Mapping[str, str]) -> tuple[GatewayReport, ...]:
         """For who watches over all: the gateways; ``failures`` are told to them."""
         for model, cause in failures.items():
             self._failures.put(model, cause)

@@ -10,7 +10,7 @@ from trueodds_service.core.arrays.distributions import choice
 from trueodds_service.core.metrics.bin_edges import DEFAULT_BINS
 from trueodds_service.core.metrics.bootstrap import resampled
 from trueodds_service.core.metrics.reliability import null_ece
-from trueodds_service.core.metrics.weighted import Answers, losses, measures
+from trueodds_service.core.metrics.weighted import SortedAnswers, losses, measures
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def evaluate(
     """
     array, right = _check(probs, labels)
     item_weights = _weights(weights, len(array))
-    answers = Answers.of(array, right)
+    answers = SortedAnswers.of(array, right)
     item_weights = item_weights[answers.order]
     found = measures(answers, item_weights, bins)
     return Metrics(
@@ -119,7 +119,7 @@ def intervals(
         raise ValueError(f"level must lie in (0, 1), got {level}")
     if resamples < 1:
         raise ValueError(f"resamples must be at least 1, got {resamples}")
-    answers = Answers.of(array, right)
+    answers = SortedAnswers.of(array, right)
     item_weights = item_weights[answers.order]
     drawn = []
     for drawings in resampled(len(array), resamples, seed):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Histogram, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from trueodds_service.edge.metrics.state import Asked
+from trueodds_service.edge.metrics.state import StateCollector
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -41,7 +41,7 @@ class ReplicaMetrics:
             buckets=_BUCKETS,
             registry=registry,
         ).labels(model)
-        registry.register(Asked(lambda: self._families(state())))
+        registry.register(StateCollector(lambda: self._families(state())))
 
     def _families(self, state: EngineState) -> Iterable[Metric]:
         yield self._gauge(

@@ -41,7 +41,7 @@ class Load:
 
 
 @dataclass(slots=True, eq=False)
-class Asked(Collector):
+class StateCollector(Collector):
     """Asked at each scrape, which costs nothing in between."""
 
     families: Callable[[], Iterable[Metric]]

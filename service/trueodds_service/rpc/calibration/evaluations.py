@@ -23,7 +23,7 @@ from trueodds_service.flows.evaluate import (
 from trueodds_service.flows.fit_data import FitQuestions
 from trueodds_service.prompts.reading import OrderCorrection, Reading
 from trueodds_service.rpc.calibration.items import parse_questions, parse_scores
-from trueodds_service.rpc.calibration.rows import NO_READING, Kind, kind_of
+from trueodds_service.rpc.calibration.rows import NO_READING, RowKind, kind_of
 from trueodds_service.rpc.names import model_name, parse_calibrator
 from trueodds_service.rpc.reading import parse_reading
 
@@ -42,7 +42,7 @@ def parse_evaluation(request: pb.EvaluateCalibratorRequest, limits: Limits) -> E
     source = request.WhichOneof("source")
     if source is None:
         raise InvalidInput("source", "is required: questions or scores")
-    if source == "scores" and kind_of(request.scores.items) is Kind.CONFIDENCE:
+    if source == "scores" and kind_of(request.scores.items) is RowKind.CONFIDENCE:
         if request.HasField("reading"):
             raise InvalidInput("reading", NO_READING)
         if request.miscoverages:

@@ -17,7 +17,7 @@ from trueodds_service.flows.fit_record import Bias
 from trueodds_service.prompts.reading import OrderCorrection, Reading
 from trueodds_service.rpc.calibration.calibrators import BIAS_MESSAGES, METHOD_MESSAGES
 from trueodds_service.rpc.calibration.items import parse_questions, parse_scores
-from trueodds_service.rpc.calibration.rows import NO_READING, Kind, kind_of
+from trueodds_service.rpc.calibration.rows import NO_READING, RowKind, kind_of
 from trueodds_service.rpc.names import parse_model
 from trueodds_service.rpc.questions import parse_task
 from trueodds_service.rpc.reading import parse_reading
@@ -40,7 +40,7 @@ def parse_fit(request: pb.FitCalibratorRequest, limits: Limits) -> FitQuery | Fi
     bias = _BIASES.get(request.bias_correction)
     if bias is None:
         raise InvalidInput("bias_correction", f"{request.bias_correction} is not a correction")
-    if request.HasField("scores") and kind_of(request.scores.items) is Kind.CONFIDENCE:
+    if request.HasField("scores") and kind_of(request.scores.items) is RowKind.CONFIDENCE:
         _check_alone(request, method, bias)
     elif request.any_options:
         _check_any_options(method, bias)

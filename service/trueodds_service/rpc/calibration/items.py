@@ -14,7 +14,7 @@ from trueodds_service.prompts.question import Question
 from trueodds_service.prompts.reading import Reading
 from trueodds_service.rpc.calibration.rows import (
     TEACHERS,
-    Kind,
+    RowKind,
     RowReader,
     kind_of,
     parse_step,
@@ -113,9 +113,9 @@ def parse_scores(
     logprobs, options = score_rows(rows)
     teacher = score_rows(teacher_rows)[0] if taught else None
     if not message.allow_probabilities:
-        if kind is Kind.LOGPROBS:
+        if kind is RowKind.LOGPROBS:
             refuse_probabilities(logprobs, options, f"items[0].{reader.field}")
-        if teacher is not None and teacher_kind is Kind.LOGPROBS:
+        if teacher is not None and teacher_kind is RowKind.LOGPROBS:
             refuse_probabilities(teacher, options, f"items[0].{teachers.field}")
     return FitData(
         logprobs=logprobs,

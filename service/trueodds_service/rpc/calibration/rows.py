@@ -33,7 +33,7 @@ NO_READING = "does not go with confidences alone: they are read by whoever gave 
 Item = pb.OptionScores | pb.FitScore
 
 
-class Kind(StrEnum):
+class RowKind(StrEnum):
     """What an item says; the values are its fields."""
 
     LOGPROBS = "logprobs"
@@ -41,13 +41,13 @@ class Kind(StrEnum):
     CONFIDENCE = "confidence"
 
 
-def kind_of(items: Iterable[Item], prefix: str = "") -> Kind:
+def kind_of(items: Iterable[Item], prefix: str = "") -> RowKind:
     """That of the first item that is of one kind alone; items that say nothing lack logprobs."""
     found = (said[0] for item in items if len(said := _said(item, prefix)) == 1)
-    return next(found, Kind.LOGPROBS)
+    return next(found, RowKind.LOGPROBS)
 
 
-def parse_step(step: float, kinds: Iterable[Kind]) -> float:
+def parse_step(step: float, kinds: Iterable[RowKind]) -> float:
     """Raises InvalidInput."""
     if step == 0:
         return step
@@ -55,7 +55,7 @@ def parse_step(step: float, kinds: Iterable[Kind]) -> float:
         raise InvalidInput(
             "probability_step", f"has to be from {MIN_STEP:g} and below {MAX_STEP:g}, or 0"
         )
-    if all(kind is Kind.LOGPROBS for kind in kinds):
+    if all(kind is RowKind.LOGPROBS for kind in kinds):
         raise InvalidInput("probability_step", "goes with probabilities or confidences only")
     return step
 
@@ -64,7 +64,7 @@ class RowReader:
     """Reads items, all of one kind, as rows of scores: of a confidence ln c and ln(1 - c)."""
 
     def __init__(
-        self, kind: Kind, step: float, limits: Limits, *, finite: bool = True, prefix: str = ""
+        self, kind: RowKind, step: float, limits: Limits, *, finite: bool = True, prefix: str = ""
     ) -> None:
         """Without ``finite`` a logprob may be -inf. The fields begin with ``prefix``."""
         self.kind = kind
@@ -77,7 +77,7 @@ class RowReader:
     @property
     def alone(self) -> bool:
         """Whether rows are of confidences alone."""
-        return self.kind is Kind.CONFIDENCE
+        return self.kind is RowKind.CONFIDENCE
 
     def said_in(self, item: Item) -> bool:
         """Whether the item says anything of it."""
@@ -99,7 +99,7 @@ class RowReader:
                 return log_confidence(item.confidence, self._step)
         values = getattr(item, self.field)
         _check_options(len(values), self._limits, self.field)
-        if self.kind is Kind.LOGPROBS:
+        if self.kind is RowKind.LOGPROBS:
             _check_logprobs(values, self.field, finite=self._finite)
             return np.array(values)
         with _told_at(self.field):
@@ -117,14 +117,14 @@ def _told_at(name: str) -> Iterator[None]:
         raise InvalidInput(name, str(error)) from error
 
 
-def _said(item: Item, prefix: str) -> list[Kind]:
+def _said(item: Item, prefix: str) -> list[RowKind]:
     found = [kind for kind in _OF_OPTIONS if getattr(item, f"{prefix}{kind}")]
     if not prefix and item.HasField("confidence"):
-        found.append(Kind.CONFIDENCE)
+        found.append(RowKind.CONFIDENCE)
     return found
 
 
-_OF_OPTIONS = (Kind.LOGPROBS, Kind.PROBABILITIES)
+_OF_OPTIONS = (RowKind.LOGPROBS, RowKind.PROBABILITIES)
 
 
 def _check_options(count: int, limits: Limits, name: str) -> None:
