@@ -35,9 +35,9 @@ class ShiftTest:
     def add(self, values: ArrayLike) -> None:
         """Takes up n more values, shape (n,)."""
         ranks = np.array([self._rank(step) for step in _step(values)])
-        centred = 2 * ranks - 1
-        ends = 2 * np.abs(centred) - 1
-        tilted = np.hstack([np.outer(centred, _TILTS), np.outer(ends, _TILTS)])
+        slope = 2 * ranks - 1
+        ends = 2 * np.abs(slope) - 1
+        tilted = np.hstack([np.outer(slope, _TILTS), np.outer(ends, _TILTS)])
         self.shifted.follow(self._wealth.play(np.log1p(tilted)))
 
     def _rank(self, step: int) -> float:
