@@ -4,14 +4,13 @@ Needs Chromium, as the tests of the console do (``make browser``).
 """
 
 import json
-import os
-import shutil
 import tempfile
 from pathlib import Path
 
 import yaml
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
+from documentation.chromium import chromium_path
 from documentation.pages import ROOT
 from trueodds import Client, Method
 from trueodds_demo.questions import fit_questions, scored_examples
@@ -40,8 +39,7 @@ def main() -> None:
                 activate=True,
             )
             browser = started.chromium.launch(
-                executable_path=os.environ.get("TRUEODDS_CHROMIUM") or shutil.which("chromium"),
-                args=["--no-sandbox"],
+                executable_path=chromium_path(), args=["--no-sandbox"]
             )
             page = browser.new_page(viewport=SIZE, base_url=f"http://{DOOR}/console/")
             page.set_default_timeout(60_000)

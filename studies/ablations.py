@@ -70,7 +70,7 @@ def _corrected(data: Sequence[FitData]) -> list[float]:
         return np.pad(array, ((0, 0), (0, missing)), constant_values=value)
 
     logits = np.concatenate([padded(each.taught, -np.inf) for each in data])
-    labels = np.eye(most)[np.concatenate([each.right for each in data])]
+    labels = np.eye(most)[np.concatenate([each.answers for each in data])]
     own = fit_temperature(logits, labels).temperature
     return _each()([replace(each, teacher_logprobs=each.taught / own) for each in data])
 

@@ -37,9 +37,9 @@ def table(fits: int = FITS, sizes: Sequence[int] = SIZES, seed: int = 0) -> dict
     """Every cell, and the temperature that each is after."""
     world, rng = World(), np.random.default_rng(seed)
     many, odds = world.draw(rng, 200_000, np.log(TEMPERATURE))
-    best = fit_temperature(many.logprobs, np.eye(world.options)[many.right]).temperature
+    best = fit_temperature(many.logprobs, np.eye(world.options)[many.answers]).temperature
     taught = fit(Method.TEACHER_KL, many)
-    held_out = HeldOut(many.logprobs[:HELD_OUT], many.right[:HELD_OUT], odds[:HELD_OUT])
+    held_out = HeldOut(many.logprobs[:HELD_OUT], many.answers[:HELD_OUT], odds[:HELD_OUT])
     raw = held_out.score(fit(Method.IDENTITY).calibrator)
     rows = []
     for n in sizes:

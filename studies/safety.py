@@ -61,7 +61,7 @@ def measure(scenario: Scenario, n: int, draws: int, seed: int = 0) -> dict[str, 
     held_out = []
     for log_t in log_ts:
         data, odds = scenario.world.draw(rng, HELD_OUT, log_t)
-        held_out.append(HeldOut(data.logprobs, data.right, odds))
+        held_out.append(HeldOut(data.logprobs, data.answers, odds))
     eces: dict[Method, Floats] = {each: np.empty((draws, len(log_ts))) for each in METHODS}
     for draw in range(draws):
         tasks = scenario.world.tasks(rng, n, log_ts)

@@ -12,9 +12,9 @@ from trueodds_service.edge.metrics.replica import EngineState, ReplicaMetrics
 from trueodds_service.edge.metrics.requests import RequestMetrics
 from trueodds_service.edge.metrics.state import (
     STATES,
-    Asked,
     GatewayState,
     Load,
+    StateCollector,
     of_loads,
     of_state,
 )
@@ -52,8 +52,8 @@ def exposed():
     requests.answered(Answered("m", calibrated=1, raw=0, failed={"WHY": 1}), "t")
     requests.over_quota(OverQuota(Subject("t"), What.REQUESTS, 1, 1))
     state = GatewayState({"m": "READY"}, {"m": 1}, {}, {("m", "too_high"): 1}, 0.1, is_stale=False)
-    gateway.registry.register(Asked(lambda: of_state(state)))
-    gateway.registry.register(Asked(lambda: of_loads({"m": Load()})))
+    gateway.registry.register(StateCollector(lambda: of_state(state)))
+    gateway.registry.register(StateCollector(lambda: of_loads({"m": Load()})))
     ReplicaMetrics(replica.registry, "m", lambda: EngineState(*range(7)))
     found = {"trueodds_process_up": {"process"}}
     for line in (gateway.own() + replica.own()).decode().splitlines():

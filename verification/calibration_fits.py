@@ -56,19 +56,19 @@ def _temperature(data: FitData) -> float:
 
 def _temperatures() -> Iterator[Result]:
     found = [_temperature(data) for data in _samples()]
-    expected = [1 / _TemperatureScaling().fit(d.logprobs, d.right).beta_ for d in _samples()]
+    expected = [1 / _TemperatureScaling().fit(d.logprobs, d.answers).beta_ for d in _samples()]
     yield agreement("temperature", "scikit-learn", N, found, expected)
     yield _no_higher_nll("scikit-learn", found, expected)
     expected = []
     for data in _samples():
         reference = TemperatureScalingCalibrator(max_bisection_steps=60)
-        reference.fit(softmax(data.logprobs), data.right)
+        reference.fit(softmax(data.logprobs), data.answers)
         expected.append(float(1 / reference.invtemp_))
     yield agreement("temperature", "probmetrics", N, found, expected)
     expected = []
     for data in _samples():
         scaling = TemperatureScaling()
-        scaling.fit(softmax(data.logprobs), data.right)
+        scaling.fit(softmax(data.logprobs), data.answers)
         expected.append(float(1 / np.ravel(scaling.temperature)[0]))
     yield agreement("temperature", "netcal", N, found, expected, tolerance=0.05, note=FLOAT32)
     yield _no_higher_nll("netcal", found, expected)
@@ -85,7 +85,7 @@ def _no_higher_nll(library: str, found: list[float], expected: list[float]) -> R
 
 
 def _nll(data: FitData, temperature: float) -> float:
-    return mean_nll(softmax(data.logprobs / temperature), data.right)
+    return mean_nll(softmax(data.logprobs / temperature), data.answers)
 
 
 def _linear() -> Iterator[Result]:
@@ -102,19 +102,19 @@ def _linear() -> Iterator[Result]:
     expected = []
     for data in _samples():
         reference = LogisticRegression(C=np.inf, solver="newton-cg", tol=1e-12, max_iter=10_000)
-        expected.append(reference.fit(data.logprobs, data.right).predict_proba(data.logprobs))
+        expected.append(reference.fit(data.logprobs, data.answers).predict_proba(data.logprobs))
     yield agreement("matrix", "scikit-learn", N, found, expected, note=note)
     expected = []
     for data in _samples():
         scaling = MatrixScalingCalibrator()
-        scaling.fit(softmax(data.logprobs), data.right)
+        scaling.fit(softmax(data.logprobs), data.answers)
         expected.append(np.asarray(scaling.predict_proba(softmax(data.logprobs))))
     note = "without the prior; its BFGS stops at a gradient of 1e-5"
     yield agreement("matrix", "probmetrics", N, found, expected, tolerance=5e-3, note=note)
 
 
 def _vector_nll(theta: Array, data: FitData) -> tuple[float, Array]:
-    z, right = data.logprobs, data.right
+    z, right = data.logprobs, data.answers
     logits = z * theta[:4] + theta[4:]
     logs = logits - logsumexp(logits, axis=1, keepdims=True)
     off = np.exp(logs)

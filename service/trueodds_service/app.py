@@ -14,7 +14,7 @@ from trueodds_service.edge.identity.identities import Everybody, Identities, Kno
 from trueodds_service.edge.identity.known_keys import KnownKeys
 from trueodds_service.edge.metrics.process import ProcessMetrics
 from trueodds_service.edge.metrics.requests import RequestMetrics
-from trueodds_service.edge.metrics.state import Asked, GatewayState, of_state
+from trueodds_service.edge.metrics.state import GatewayState, StateCollector, of_state
 from trueodds_service.edge.quotas.quotas import Quotas
 from trueodds_service.edge.tls import Certificates
 from trueodds_service.edge.tracing import Tracing
@@ -45,7 +45,7 @@ from trueodds_service.store import (
     upgrade,
 )
 
-# One place for the token that is read, one for the identifier that may be forced before it.
+# One place for the token that is read, one for an identifier that is forced before it.
 _ANSWER_TOKENS = 2
 
 
@@ -112,7 +112,7 @@ class App:
             Deliveries(self._alerts, WebhookClient(webhook).post) if webhook is not None else None
         )
         self._catalog = _catalog(settings)
-        registry.register(Asked(lambda: of_state(self._state())))
+        registry.register(StateCollector(lambda: of_state(self._state())))
         requests = RequestMetrics(registry, settings.observability.tenants)
         watch = Watch(requests, settings.observability.log_requests, tracing)
         self._identities = _identities(settings)

@@ -13,7 +13,7 @@ _NAME = re.compile(r"([A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*)@([A-Za-z0-9][\w./-]
 # What a model is read from, at the top of its repository: folders hold it in other forms.
 _FILES = ("*.json", "*.model", "*.txt", "*.jinja")
 _IN_FOLDERS = "*/*"
-# The first of these that there is.
+# The first of these that the repository has.
 _WEIGHTS = ("*.safetensors", "*.bin")
 
 Progress = Callable[[int, int], None]
@@ -39,9 +39,9 @@ def hub_name(weights: Path) -> HubName | None:
 
 
 def pin(name: HubName) -> HubName:
-    """The same with the commit that a branch or a tag is now.
+    """The name with the commit that its branch or tag points to now.
 
-    Where the hub cannot be reached, it is what it was when it was fetched. Raises ConfigError.
+    If the hub cannot be reached: the commit at the last fetch. Raises ConfigError.
     """
     from huggingface_hub import HfApi  # noqa: PLC0415 (asks the environment)
 

@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
-# A caller who asks at most this many prompts at once waits for them; one who asks more waits for
-# the last.
+# A caller of at most this many prompts waits for each answer; a caller of more waits for the last.
 _FEW = 8
 
 

@@ -39,7 +39,7 @@ class Answered:
 
 
 class Watcher:
-    """Watches one request. This one heeds nothing."""
+    """Watches one request. This one ignores all."""
 
     def __init__(self, request_id: str = "", traceparent: str = "") -> None:
         """``traceparent`` names its span to other processes, as W3C Trace Context does."""

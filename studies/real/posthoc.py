@@ -193,7 +193,7 @@ def _calibrated(data: FitData, all_tasks: list[FitData]) -> FitData:
     alike = [each for each in all_tasks if each.logprobs.shape[1] == data.logprobs.shape[1]]
     taught = FitData(
         np.concatenate([each.taught for each in alike]),
-        labels=np.concatenate([each.right for each in alike]),
+        labels=np.concatenate([each.answers for each in alike]),
     )
     t = temperature_of(fit(Method.TEMPERATURE, taught)) or 1.0
     return FitData(data.logprobs, labels=data.labels, teacher_logprobs=data.taught / t)

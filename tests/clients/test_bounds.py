@@ -8,7 +8,7 @@ import pytest
 
 from trueodds import Scores, TrueoddsError
 from trueodds._channel import FIT_TIMEOUT, WINDOW
-from trueodds.types import Method
+from trueodds.calibrator import Method
 from trueodds.v1 import model_pb2_grpc, scoring_pb2, scoring_pb2_grpc
 
 TIMEOUT = 50.0

@@ -89,6 +89,6 @@ def test_the_command_fits_evaluates_asks_and_writes(command, served, examples, w
     by = parquet.read_table(output).to_pylist()
     assert [each["answered_by"] for each in by] == [each["answered_by"] for each in answers]
 
-    page = command("report", "both", name, path)
+    page = command("report", name, path)
     assert page.exit_code == 1
     assert "trueodds evaluate measures it" in page.stderr

@@ -116,7 +116,7 @@ class TestCommand:
         calibrator = client.calibrator(fitted.stdout.strip())
         assert (calibrator.options, calibrator.reading != "confidence") == (2, True)
 
-    def test_confidences_of_a_file(self, command, write, task):
+    def test_confidences_of_a_file(self, command, write, task, tmp_path):
         step = ("--probability-step", STEP)
         path = write(*claims())
         fitted = command(
@@ -124,7 +124,13 @@ class TestCommand:
         )
         assert fitted.exit_code == 0, fitted.stderr
         name = fitted.stdout.strip()
-        measured = command("evaluate", name, write(*claims(seed=1)), "--json", *step)
+        others = write(*claims(seed=1))
+        measured = command("evaluate", name, others, "--json", *step)
+        page, numbers = tmp_path / "report.html", tmp_path / "numbers.json"
+        drawn = command("report", name, others, "-o", page, "--json", numbers, *step)
+        assert drawn.exit_code == 0, drawn.stderr
+        assert json.loads(numbers.read_bytes()) == json.loads(measured.stdout)
+        assert "On 200 questions" in page.read_text(encoding="utf-8")
         report = Report.from_json(measured.stdout)
         assert report.items == 200
         assert report.after.metrics["ece"].value < report.before.metrics["ece"].value / 2

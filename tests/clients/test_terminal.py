@@ -156,7 +156,7 @@ def test_outputs_that_cannot_be_written_are_found_before_the_work(
         path.mkdir()
     questions = write(ASKED)
     args = {
-        "report": ("report", "missing", "0f3a", questions, "-o", path),
+        "report": ("report", "models/missing/calibrators/0f3a", questions, "-o", path),
         "bulk": ("bulk", "missing", questions, "-o", path),
     }
     result = command(*args[kind])

@@ -2,14 +2,13 @@
 
 import json
 import math
-import os
 import random
-import shutil
 from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
+from documentation.chromium import chromium_path
 from tests.conftest import _serving
 from tests.told import active, tell
 
@@ -111,7 +110,7 @@ def addresses(taught, fitted, drifted):
 # could have none.
 @pytest.fixture(scope="module")
 def chromium():
-    path = os.environ.get("TRUEODDS_CHROMIUM") or shutil.which("chromium")
+    path = chromium_path()
     if path is None:
         pytest.skip(NO_CHROMIUM)
     playwright = pytest.importorskip("playwright.sync_api")

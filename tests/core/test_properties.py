@@ -52,13 +52,13 @@ def degenerate() -> Mapping[str, FitData]:
         "flat teacher": FitData(z, good.labels, flat),
         "one class": FitData(z, np.zeros(60, dtype=np.int64), teacher),
         "one item repeated": FitData(
-            *(np.repeat(a[:1], 60, axis=0) for a in (z, good.right, teacher))
+            *(np.repeat(a[:1], 60, axis=0) for a in (z, good.answers, teacher))
         ),
         "certain": FitData(z * 1e4, good.labels, teacher),
         "enormous": FitData(z * 1e300, good.labels, teacher * 1e300),
         "disagreeing teacher": FitData(z, good.labels, -z),
         "one option": FitData(z[:, :1], np.zeros(60, dtype=np.int64), teacher[:, :1]),
-        "two options": FitData(z[:, :2], good.right % 2, teacher[:, :2]),
+        "two options": FitData(z[:, :2], good.answers % 2, teacher[:, :2]),
         "one weight": FitData(z, good.labels, teacher, weights=np.eye(60)[3]),
     }
 
@@ -150,7 +150,7 @@ def test_a_more_confident_answer_stays_more_confident(method: Method, n: int) ->
 def test_names_of_options_do_not_matter(method: Method, n: int) -> None:
     data, order = sample(5, n), np.array([2, 0, 3, 1])
     place = order.argsort()
-    renamed = FitData(data.logprobs[:, order], place[data.right], data.taught[:, order])
+    renamed = FitData(data.logprobs[:, order], place[data.answers], data.taught[:, order])
     z = questions()
     expected = fitted(method, data).calibrator.apply(z)
     found = fitted(method, renamed).calibrator.apply(z[:, order])
@@ -202,20 +202,20 @@ def test_calibrated_answers_stay(method: Method) -> None:
     probs = fit(method, data, prior=prior).calibrator.apply(test.logprobs)
     before = softmax(test.logprobs)
     assert np.abs(probs - before).mean() < 0.012
-    assert nll(probs, test.right) < nll(before, test.right) + 0.003
+    assert nll(probs, test.answers) < nll(before, test.answers) + 0.003
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS if m is not Method.IDENTITY])
 def test_overconfident_answers_get_better(method: Method) -> None:
     test = sample(13, 5000)
     probs = fitted(method, sample(12, 400)).calibrator.apply(test.logprobs)
-    assert nll(probs, test.right) < nll(softmax(test.logprobs), test.right) - 0.1
+    assert nll(probs, test.answers) < nll(softmax(test.logprobs), test.answers) - 0.1
 
 
 @pytest.mark.parametrize(("method", "n"), [*product(METHODS, [5, 60])])
 def test_labels_are_used_where_they_are_known_and_needed(method: Method, n: int) -> None:
     data = sample(14, 2 * n)
-    labels = data.right.copy()
+    labels = data.answers.copy()
     labels[n:] = -1
     partly = FitData(data.logprobs, labels, data.taught)
     z = questions()

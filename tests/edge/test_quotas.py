@@ -170,7 +170,7 @@ def hear(*gateways):
     """Each hears what the others have spent."""
     told = {number: gateway.spent() for number, gateway in enumerate(gateways)}
     for number, gateway in enumerate(gateways):
-        gateway.heed({other: totals for other, totals in told.items() if other != number})
+        gateway.learn({other: totals for other, totals in told.items() if other != number})
 
 
 def test_gateways_share_a_quota(quotas, clock):
@@ -207,7 +207,7 @@ def test_a_message_that_comes_twice_or_not_changes_nothing(quotas):
         ask(one)
         one.spent()  # is not heard
     for _ in range(4):
-        two.heed({0: one.spent()})
+        two.learn({0: one.spent()})
     assert asked(two) == 57
 
 
@@ -215,7 +215,7 @@ def test_of_a_gateway_that_begins_anew_what_is_new_counts(quotas):
     one = quotas(**minute(requests=60))
     subject = Subject("acme")
     for spent, left in ((50, 60), (55, 55), (3, 52)):
-        one.heed({7: {subject: Spent(spent)}})
+        one.learn({7: {subject: Spent(spent)}})
         count = asked(one)
         assert count == left
         # Given back for the next step.

@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from trueodds_service.edge.metrics.recent import Looks
 from trueodds_service.edge.metrics.requests import RequestMetrics
-from trueodds_service.edge.metrics.state import Asked, GatewayState, of_state
+from trueodds_service.edge.metrics.state import GatewayState, StateCollector, of_state
 from trueodds_service.watching import Answered
 
 SCORE = "trueodds.v1.ScoringService/Score"
@@ -19,7 +19,7 @@ class Played:
         self.registry = CollectorRegistry()
         self.requests = RequestMetrics(self.registry)
         state = GatewayState({"aligned": "READY"}, {}, {}, {}, 0.0, False)
-        self.registry.register(Asked(lambda: of_state(state)))
+        self.registry.register(StateCollector(lambda: of_state(state)))
         self.looks = Looks(lambda: generate_latest(self.registry), lambda: self.now)
 
     def ask(self, count, seconds, status="OK"):

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from trueodds_service.core.calibrators.methods import Method
+from trueodds_service.core.fitting.data import FitData
 from trueodds_service.engine.base import TokenScore
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.errors import InvalidInput, NotFound, NotReady, Unavailable
 from trueodds_service.flows import active_calibrators
 from trueodds_service.flows import fit as fit_flow
-from trueodds_service.flows.fit import FitQuestions, FitScores, NoData, Progress
+from trueodds_service.flows.fit import FitQuestions, NoData, Progress
 from trueodds_service.prompts.formats import FORMAT_VERSION, LETTER, TEXT
 from trueodds_service.prompts.question import ChatPrompt, Question, Shot, TextPrompt, TokenIdPrompt
 from trueodds_service.prompts.reading import Normalization, OrderCorrection, Reading
@@ -133,7 +134,7 @@ async def test_scores_that_the_caller_has_give_what_the_service_would_have_fitte
     *_, from_questions = await house.fit()
     logprobs = await scores_of(house, make_questions(20))
     teacher = await scores_of(house, make_questions(20), "base")
-    [from_scores] = await house.fit(FitScores(logprobs, teacher, np.full(20, -1)))
+    [from_scores] = await house.fit(FitData(logprobs, teacher_logprobs=teacher))
     assert from_scores.temperature == from_questions.temperature
     assert from_scores.provenance.data_hash == from_questions.provenance.data_hash
     assert from_scores.provenance.teacher == "", "nobody knows whose scores they are"
@@ -181,7 +182,7 @@ async def test_a_fit_is_of_the_scores_that_will_be_calibrated(house, name):
     assert calibrator.scope.reading.startswith(name)
     student = await scores_of(house, questions, reading=reading)
     teacher = await scores_of(house, questions, "base", reading=reading)
-    [from_scores] = await house.fit(FitScores(student, teacher, source.answers))
+    [from_scores] = await house.fit(FitData(student, teacher_logprobs=teacher))
     assert calibrator.provenance.data_hash == from_scores.provenance.data_hash
     assert calibrator.temperature == from_scores.temperature
     [answer] = await house.score(questions[0], reading=reading)
@@ -197,12 +198,12 @@ async def test_the_same_fit_is_the_same_calibrator(house, stored):
 async def test_other_data_are_another_calibrator(house, make_questions, stored):
     logprobs = await scores_of(house, make_questions(20))
     teacher = await scores_of(house, make_questions(20), "base")
-    unknown, known = np.full(20, -1), np.zeros(20, dtype=int)
+    known = np.zeros(20, dtype=int)
     fits = [
-        FitScores(logprobs, teacher, unknown),
-        FitScores(logprobs, teacher, known),
-        FitScores(logprobs[::-1], teacher[::-1], unknown),
-        FitScores(logprobs, logprobs, unknown),
+        FitData(logprobs, teacher_logprobs=teacher),
+        FitData(logprobs, known, teacher),
+        FitData(logprobs[::-1], teacher_logprobs=teacher[::-1]),
+        FitData(logprobs, teacher_logprobs=logprobs),
     ]
     hashes = [(await house.fit(source))[-1].provenance.data_hash for source in fits]
     assert len(stored()) == 4
@@ -356,7 +357,7 @@ class TestNothingIsStored:
         source = await labelled(count)
         if field == "scores.items":
             logprobs = await scores_of(house, source.questions)
-            source = FitScores(logprobs, logprobs, source.answers)
+            source = FitData(logprobs, source.answers, logprobs)
         error = await refused(InvalidInput, source, method=method)
         assert (error.field, error.reason) == (field, "TOO_FEW_ITEMS")
 

@@ -12,9 +12,10 @@ from msgspec.structs import replace as changed
 from trueodds_service.core.calibrators.from_parameters import calibrator_of
 from trueodds_service.core.calibrators.methods import SPECS, Method
 from trueodds_service.core.fitting import auto
+from trueodds_service.core.fitting.data import FitData
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.errors import InvalidInput, NotReady
-from trueodds_service.flows.fit_data import FitQuestions, FitScores, NoData
+from trueodds_service.flows.fit_data import FitQuestions, NoData
 from trueodds_service.flows.fit_record import Bias
 from trueodds_service.prompts.formats import LETTER, TEXT
 from trueodds_service.prompts.question import Question, Shot, letters
@@ -40,10 +41,10 @@ def data(house, make_questions):
         rng = np.random.default_rng(5)
         answers = np.array([rng.choice(4, p=each.probabilities) for each in teacher])
         answers[::2] = -1
-        scores = FitScores(
+        scores = FitData(
             await scores_of(house, questions),
-            np.stack([each.read.scores for each in teacher]),
             answers,
+            np.stack([each.read.scores for each in teacher]),
             np.array([each.read.as_asked.format_probability for each in teacher]),
         )
         return FitQuestions((), questions, answers), scores
@@ -100,11 +101,8 @@ async def test_every_method_fits_from_questions_as_from_their_scores_and_answers
 @pytest.mark.parametrize("method", [each for each in WITH_DATA if SPECS[each].needs_labels])
 async def test_methods_that_need_answers_learn_from_the_items_that_have_one(house, data, method):
     _, scores = await data()
-    known = scores.answers >= 0
     [partly] = await house.fit(scores, method=method)
-    [fully] = await house.fit(
-        FitScores(scores.logprobs[known], None, scores.answers[known]), method=method
-    )
+    [fully] = await house.fit(scores.take(scores.known), method=method)
     assert partly.parameters == fully.parameters
     assert partly.metrics["nll_after"] == fully.metrics["nll_after"]
 
@@ -143,7 +141,7 @@ class TestBias:
         content_free = await scores_of(house, empty)
         student = await scores_of(house, questions)
         teacher = await scores_of(house, questions, "base")
-        scores = FitScores(student, teacher, source.answers, content_free=content_free)
+        scores = FitData(student, teacher_logprobs=teacher, content_free=content_free)
         [from_scores] = await house.fit(scores, bias=Bias.CONTEXTUAL)
         assert from_scores.parameters == calibrator.parameters
         assert calibrator.bias_correction == "contextual"
@@ -174,7 +172,7 @@ class TestTeacher:
         *_, calibrator = await house.fit(source, teacher_reading=letter)
         student = await scores_of(house, questions)
         teacher = await scores_of(house, questions, "base", reading=letter)
-        [from_scores] = await house.fit(FitScores(student, teacher, source.answers))
+        [from_scores] = await house.fit(FitData(student, teacher_logprobs=teacher))
         assert calibrator.parameters == from_scores.parameters
         assert calibrator.scope.reading == "paren"
         assert calibrator.provenance.teacher_reading == "letter"
@@ -190,7 +188,7 @@ class TestPrior:
         async def taught(task, temperature, method=Method.TEACHER_KL, **query):
             teacher = np.random.default_rng(len(task)).normal(size=(40, 4))
             noise = np.random.default_rng(1).normal(scale=0.1, size=(40, 4))
-            scores = FitScores(temperature * teacher + noise, teacher, np.full(40, -1))
+            scores = FitData(temperature * teacher + noise, teacher_logprobs=teacher)
             [calibrator] = await house.fit(scores, task=task, method=method, **query)
             return calibrator
 
@@ -289,17 +287,6 @@ async def test_an_option_without_any_probability_is_refused_by_its_item(house, m
         await house.fit(FitQuestions((), make_questions(5), np.full(5, -1)))
     assert caught.value.reason == "INFINITE_SCORE"
     assert caught.value.message.startswith("questions.items[4].question, models/base: option 2 ")
-
-
-async def test_what_is_wrong_with_scores_is_told_by_the_item(house):
-    taught = np.zeros((6, 4))
-    taught[2, 1] = -np.inf
-    with pytest.raises(InvalidInput) as caught:
-        await house.fit(FitScores(np.zeros((6, 4)), taught, np.full(6, -1)))
-    assert caught.value.field == "scores.items[2].teacher_logprobs"
-    with pytest.raises(InvalidInput) as caught:
-        await house.fit(FitScores(np.zeros((6, 4)), np.zeros((6, 3)), np.full(6, -1)))
-    assert caught.value.field == "scores.items"
 
 
 class TestAuto:

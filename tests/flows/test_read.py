@@ -37,7 +37,7 @@ TOKENS = Question(
     option_ids=((80,), (81, 82, 83), (81, 82), (90, 91)),
 )
 KINDS = {"question": QUESTION, "text": PROMPTED, "chat": CHAT, "token ids": TOKENS}
-READ = "trueodds_service.flows.read"
+PREPARE = "trueodds_service.flows.prepare"
 PMI, CYCLIC, PRIOR = Normalization.PMI, OrderCorrection.CYCLIC, OrderCorrection.PRIOR
 
 
@@ -525,7 +525,7 @@ async def test_prompts_made_in_pieces_are_those_made_at_once(asked, make_questio
     questions = (*make_questions(3), Question("long " * 500, OPTIONS, LABELS), QUESTION)
     reading = Reading(LETTER, order=CYCLIC)
     at_once = await asked(*questions, reading=reading)
-    monkeypatch.setattr(f"{READ}._PIECE_CHARACTERS", 1)
-    monkeypatch.setattr(f"{READ}._PIECE_PROMPTS", 3)
+    monkeypatch.setattr(f"{PREPARE}._PIECE_CHARACTERS", 1)
+    monkeypatch.setattr(f"{PREPARE}._PIECE_PROMPTS", 3)
     assert await asked(*questions, reading=reading) == at_once
     assert len(at_once) == 16

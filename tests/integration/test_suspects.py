@@ -62,7 +62,7 @@ class Restarted:
             async for line in self.process.stdout:
                 if line.startswith(b"announced "):
                     announced = json.loads(line.removeprefix(b"announced "))
-                    self.replicas.heed([Announcement(**announced)])
+                    self.replicas.learn([Announcement(**announced)])
             self.deaths += 1
             await self.process.wait()
 

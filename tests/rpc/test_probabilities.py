@@ -206,6 +206,14 @@ class TestProbabilities:
         taught = {"teacher_logprobs": [-1.0, -1.0], "teacher_probabilities": [0.5, 0.5]}
         with refused(INVALID, field="scores.items[0].teacher_probabilities"):
             fit([pb.FitScore(probabilities=[0.5, 0.5], **taught)], pb.METHOD_TEACHER_KL)
+        own = {"logprobs": [-1.0, -2.0]}
+        mixed = [
+            pb.FitScore(teacher_probabilities=[0.5, 0.5], **own),
+            pb.FitScore(teacher_logprobs=[-1.0, -1.0], **own),
+        ]
+        for items, wrong in ((mixed, "teacher_logprobs"), (mixed[::-1], "teacher_probabilities")):
+            with refused(INVALID, field=f"scores.items[1].{wrong}"):
+                fit(items, pb.METHOD_TEACHER_KL, 0)
         name = fit([right] * 5, pb.METHOD_IDENTITY).name
         outcomes = calibrate(
             pb.OptionScores(probabilities=[0.5, 0.5]),

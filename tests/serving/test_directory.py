@@ -7,7 +7,7 @@ from tests.clock import Clock
 
 from trueodds_service.edge.quotas.account import Spent, Subject
 from trueodds_service.serving import killers
-from trueodds_service.serving.directory import HEAR_SECONDS, Announcement, Directory, Report
+from trueodds_service.serving.directory import HEAR_SECONDS, Announcement, Directory, GatewayReport
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def announced(replica, node="here", remote=""):
 def report(gateway, asks=(), spent=None):
     states = {"model": ("STARTING", "")}
     asked, spent = frozenset(asks), spent or {}
-    return Report(gateway, "127.0.0.1:1", states, replicas=asked, spent=spent)
+    return GatewayReport(gateway, "127.0.0.1:1", states, replicas=asked, spent=spent)
 
 
 async def test_a_gateway_is_told_who_is_there(directory):
@@ -110,10 +110,10 @@ async def test_what_one_gateway_has_found_to_kill_all_are_told(directory, clock,
         {"model": {b"2": 2.5, b"3": 3.0}, "other": {b"": 1.0}},
     )
     for gateway, known in enumerate(found):
-        await directory.report(Report(gateway, "", {}, known))
+        await directory.report(GatewayReport(gateway, "", {}, known))
     told = (await directory.report(report(8))).killers
     assert told == {"model": {b"1": 1.0, b"2": 2.5, b"3": 3.0}, "other": {b"": 1.0}}
-    await directory.report(Report(9, "", {}, {"model": {b"4": 4.0}}))
+    await directory.report(GatewayReport(9, "", {}, {"model": {b"4": 4.0}}))
     assert (await directory.report(report(8))).killers["model"].keys() == {b"2", b"3", b"4"}
     clock.now += 3.5
     assert (await directory.report(report(8))).killers == {}, "those who know tell it again"

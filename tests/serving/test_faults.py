@@ -41,12 +41,12 @@ async def serve(tmp_path):
         async def score(prompts, adapter):
             if next(left, engine) is None:
                 await replica.kill()
-                view.heed([replica.start()])
+                view.learn([replica.start()])
                 await asyncio.Event().wait()
             return await answer(engine, prompts)
 
         replica, view = Played(tmp_path, score, info=engine.info), Replicas("model", "here")
-        view.heed([replica.start()])
+        view.learn([replica.start()])
         made.append((view, replica))
         await view.connected()
         return view

@@ -13,7 +13,7 @@ from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.engine.link.connection import Connection
 from trueodds_service.serving import directory as directory_module
 from trueodds_service.serving import replica as replica_module
-from trueodds_service.serving.directory import Directory, Report
+from trueodds_service.serving.directory import Directory, GatewayReport
 from trueodds_service.serving.replica import Replica, warm_up
 
 PROMPT = TokenPrompt((1, 2, 3), ((4,), (5,)))
@@ -100,7 +100,7 @@ async def test_in_a_cluster_other_nodes_reach_it_who_have_been_told_its_keys(
 
 
 async def replicas(directory):
-    return (await directory.report(Report(1, "", {}))).replicas
+    return (await directory.report(GatewayReport(1, "", {}))).replicas
 
 
 async def test_it_is_announced_answers_and_is_withdrawn_once_its_calls_have_ended(
@@ -142,7 +142,7 @@ async def test_it_counts_as_running_once_every_gateway_asks_it(
     tmp_path, weights, directory, monkeypatch
 ):
     monkeypatch.setattr(replica_module, "_SOON_SECONDS", 0.001)
-    await directory.report(Report(1, "", {}))
+    await directory.report(GatewayReport(1, "", {}))
     model = ModelSettings(name="model", weights=weights, engine={"backend": "fake"})
     replica = Opened.__new__(Opened)
     starting = asyncio.create_task(replica.__init__(model, {}, tmp_path, Handle(directory)))
@@ -151,7 +151,7 @@ async def test_it_counts_as_running_once_every_gateway_asks_it(
         await asyncio.sleep(0)
     assert not starting.done(), "the gateway has it from the directory, and does not ask it yet"
     asked = frozenset(directory._replicas.all())
-    await directory.report(Report(1, "", {}, replicas=asked))
+    await directory.report(GatewayReport(1, "", {}, replicas=asked))
     await starting
     await Replica.__del__(replica)
 

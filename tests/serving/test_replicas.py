@@ -49,7 +49,7 @@ class Model:
         await self.known()
 
     def restart(self, place):
-        self.view.heed([self.played[place].start()])
+        self.view.learn([self.played[place].start()])
 
     async def known(self):
         """Waits until those that live, and no others, are members."""
@@ -111,7 +111,7 @@ async def test_no_prompts_ask_nobody(model):
 
 async def test_replicas_of_other_models_are_none_of_this(model, tmp_path):
     other = Played(tmp_path, Scorer(), model="other")
-    model.view.heed([other.start()])
+    model.view.learn([other.start()])
     await model.add()
     assert model.view._membership.members.keys() == {model.played[0].announcement.replica}
     await other.kill()
@@ -121,7 +121,7 @@ async def test_who_comes_is_asked_and_who_is_forgotten_stays(model):
     await model.add()
     assert await model.firsts() == EXPECTED
     await model.add()
-    model.view.heed([])
+    model.view.learn([])
     assert await model.firsts() == EXPECTED
     assert [len(scorer.asked) for scorer in model.scorers] == [2, 1]
 
@@ -261,7 +261,7 @@ async def test_while_another_gateway_has_a_replica_to_itself_its_prompts_go_else
 ):
     await model.add(2)
     other = Replicas("model", "here")
-    other.heed([each.announcement for each in model.played])
+    other.learn([each.announcement for each in model.played])
     await until(lambda: len(other._membership.members) == 2)
     model.scorers[1].go_on.clear()
     tried = asyncio.create_task(other._try_alone(PROMPTS[:1], None))

@@ -8,7 +8,7 @@ from tests.clock import Clock
 
 from trueodds_service.errors import StartError
 from trueodds_service.serving import running
-from trueodds_service.serving.directory import Report
+from trueodds_service.serving.directory import GatewayReport
 from trueodds_service.serving.running import Running
 
 
@@ -73,7 +73,8 @@ class Asked:
 
 def reports(*states):
     return [
-        Report(number, "[::1]:5", {"model": (state, "")}) for number, state in enumerate(states)
+        GatewayReport(number, "[::1]:5", {"model": (state, "")})
+        for number, state in enumerate(states)
     ]
 
 
@@ -146,5 +147,5 @@ def test_an_update_is_done_once_serve_has_replaced_everything(serve_says, monkey
 
 
 def test_the_addresses_of_all_nodes_are_told(serve_says):
-    told = [Report(number, f"10.0.0.{number % 2}:5", {}) for number in range(4)]
+    told = [GatewayReport(number, f"10.0.0.{number % 2}:5", {}) for number in range(4)]
     assert Running(Asked(told), 4, None).address == "10.0.0.0:5, 10.0.0.1:5"

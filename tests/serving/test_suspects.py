@@ -33,7 +33,7 @@ class Mortal:
     def start(self):
         announcement = self.played.start()
         for view in self._views:
-            view.heed([announcement])
+            view.learn([announcement])
 
     async def die(self):
         self.deaths += 1

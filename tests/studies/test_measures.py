@@ -14,7 +14,7 @@ from trueodds_service.core.metrics.reliability import ece
 
 def held_out(n: int = 3_000) -> HeldOut:
     data, odds = World().draw(np.random.default_rng(0), n, float(np.log(2.5)))
-    return HeldOut(data.logprobs, data.right, odds)
+    return HeldOut(data.logprobs, data.answers, odds)
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
@@ -59,5 +59,5 @@ def test_intervals_agree_with_students_t() -> None:
 
 def test_the_simulations_best_temperature_is_the_tables() -> None:
     data, _ = World().draw(np.random.default_rng(4), 200_000, float(np.log(2.5)))
-    best = fit_temperature(data.logprobs, np.eye(4)[data.right]).temperature
+    best = fit_temperature(data.logprobs, np.eye(4)[data.answers]).temperature
     assert best == pytest.approx(2.57, abs=0.04)

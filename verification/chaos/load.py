@@ -11,9 +11,9 @@ from functools import partial
 from typing import Protocol, TypeVar, Unpack
 
 from trueodds import Answer, Client, Method, Question, TrueoddsError, Unavailable
+from trueodds.calibrator import Calibrator
 from trueodds.errors import DeadlineExceeded
 from trueodds.options import ConnectionOptions
-from trueodds.types import Calibrator
 from trueodds_service.store import SqlCalibratorStore
 from verification.chaos.record import Result
 from verification.chaos.service import MODEL

@@ -15,7 +15,7 @@ from trueodds.v1 import model_pb2, model_pb2_grpc
 from trueodds_service.config import Settings
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.serving import gateway as gateway_module
-from trueodds_service.serving.directory import Announcement, Report, View
+from trueodds_service.serving.directory import Announcement, GatewayReport, View
 from trueodds_service.serving.gateway import Gateway
 from verification.fuzz.double import Double, Mark
 from verification.fuzz.folders import ROWS, TEMPLATES, token_of, write_model
@@ -103,7 +103,7 @@ class _Directory:
         self.replicas = SimpleNamespace(remote=self._replicas)
         self.withdraw_gateway = SimpleNamespace(remote=self._forget)
 
-    async def _report(self, gateway: Report) -> View:
+    async def _report(self, gateway: GatewayReport) -> View:
         return View(await self._replicas(), {})
 
     async def _replicas(self) -> tuple[Announcement, ...]:

@@ -10,6 +10,8 @@ print(answer.choice, answer.calibrated_confidence)
 
 from trueodds._convert.fits import DamagedCalibratorWarning, DegenerateFitWarning
 from trueodds.aio import AsyncClient
+from trueodds.answer import Answer, AnswerSetMethod, AnswerSetRule, Identity, OptionScore, TopToken
+from trueodds.calibrator import BiasCorrection, Calibrator, Candidate, Method, Prior, Selection
 from trueodds.client import Client
 from trueodds.drift import (
     Alert,
@@ -53,35 +55,11 @@ from trueodds.evaluation import (
     Report,
     RiskCoverage,
 )
+from trueodds.model import Model, ModelState
 from trueodds.options import ConnectionOptions, EvaluateOptions, FitOptions, ScoreOptions
-from trueodds.types import (
-    Answer,
-    AnswerSetMethod,
-    AnswerSetRule,
-    BiasCorrection,
-    CalibratedScores,
-    Calibrator,
-    Candidate,
-    Chat,
-    CustomFormat,
-    Example,
-    Format,
-    Identity,
-    Method,
-    Model,
-    ModelState,
-    Normalization,
-    OptionScore,
-    OrderCorrection,
-    Prior,
-    Question,
-    Reading,
-    Scores,
-    Selection,
-    Text,
-    TokenIds,
-    TopToken,
-)
+from trueodds.question import Chat, Example, Question, Text, TokenIds
+from trueodds.reading import CustomFormat, Format, Normalization, OrderCorrection, Reading
+from trueodds.scores import CalibratedScores, Scores
 
 __all__ = [
     "AbstentionRule",

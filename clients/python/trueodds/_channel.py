@@ -8,7 +8,7 @@ from trueodds._address import is_loopback
 # How long one call may take, in seconds, and how long a fit, which scores many prompts.
 TIMEOUT = 120.0
 FIT_TIMEOUT = 3600.0
-# The least that a call of wait_until_ready may take: enough to learn that nobody is there.
+# The least that a call of wait_until_ready may take: enough to find out that no server listens.
 ATTEMPT_TIMEOUT = 5.0
 
 # How many questions and bytes of them travel in one message at most: enough to fill an engine's

@@ -74,7 +74,7 @@ class HttpDoor:
             time.sleep(_POLL_SECONDS)
 
     def _problem(self, model: str) -> TrueoddsError | None:
-        """Why a model does not answer yet. One that never will is told by what is asked of it."""
+        """Why a model does not answer yet. None if it does, or never will: a request tells why."""
         try:
             _, told = self._ask("/readyz", _POLL_ANSWER_SECONDS)
         except (NoServer, DeadlineExceeded) as error:

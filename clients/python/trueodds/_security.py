@@ -1,4 +1,4 @@
-"""What a client speaks to its server, what it trusts, and who it says that it is."""
+"""TLS, trusted certificates and credentials of a client."""
 
 import os
 import ssl

@@ -19,8 +19,11 @@ from trueodds._channel import (
 from trueodds._security import Security
 from trueodds._stream.pieces import Key
 from trueodds._transport.blocking import Blocking, each, run
+from trueodds.answer import Answer
+from trueodds.calibrator import Calibrator
 from trueodds.drift import Alert, Drift, Outcome, RecordedOutcomes
 from trueodds.evaluation import Report
+from trueodds.model import Model
 from trueodds.options import (
     CONNECTION,
     EVALUATE,
@@ -35,18 +38,8 @@ from trueodds.options import (
     ScoreOptions,
     spelled_out,
 )
-from trueodds.types import (
-    Answer,
-    CalibratedScores,
-    Calibrator,
-    Chat,
-    Example,
-    Model,
-    Question,
-    Scores,
-    Text,
-    TokenIds,
-)
+from trueodds.question import Chat, Example, Question, Text, TokenIds
+from trueodds.scores import CalibratedScores, Scores
 from trueodds.v1 import scoring_pb2
 
 

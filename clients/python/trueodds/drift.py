@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from trueodds.calibrator import Calibrator
 from trueodds.errors import TrueoddsError
 from trueodds.evaluation import Estimate, Evaluation
-from trueodds.types import Calibrator
 
 
 @dataclass(frozen=True, slots=True)

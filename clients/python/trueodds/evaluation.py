@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing_extensions import Self
 
 from trueodds import _json
-from trueodds.types import AnswerSetRule, Calibrator
+from trueodds.answer import AnswerSetRule
+from trueodds.calibrator import Calibrator
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class CascadePart:
     """A model of a cascade: how many questions it was ``asked``, and how many it ``answered``.
 
     ``risk`` is the share of wrong ones among its answers, None where it gave none.
-    ``prompt_tokens`` are those of all that it was asked.
+    ``prompt_tokens`` are those of all questions that it was asked.
     """
 
     model: str

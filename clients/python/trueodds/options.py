@@ -12,17 +12,11 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypedDict, TypeVar, cast
 
+from trueodds.answer import Answer, AnswerSetRule
+from trueodds.calibrator import BiasCorrection, Method
 from trueodds.errors import TrueoddsError
-from trueodds.types import (
-    Answer,
-    AnswerSetRule,
-    BiasCorrection,
-    CustomFormat,
-    Example,
-    Format,
-    Method,
-    Reading,
-)
+from trueodds.question import Example
+from trueodds.reading import CustomFormat, Format, Reading
 
 Progress = Callable[[int, int], None]
 """Called with how many are done, and of how many."""
@@ -38,16 +32,15 @@ FilePath = str | os.PathLike[str]
 
 
 class ConnectionOptions(TypedDict, total=False):
-    """What a client speaks, what it trusts, and who it says that it is; where one is left out, its
-    variable of the environment is asked.
+    """TLS, trusted certificates and credentials of a client. An option that is left out is taken
+    from its environment variable.
 
     tls: whether to speak TLS; TRUEODDS_TLS, else whether there is one of ``ca`` and ``cert``.
     ca: a file of the CAs to trust, in PEM; TRUEODDS_CA, else those that gRPC brings.
     cert, cert_key: files of a certificate to show and of its key, in PEM; TRUEODDS_CERT,
         TRUEODDS_CERT_KEY.
-    api_key: a key to send with each call; TRUEODDS_API_KEY. It never travels in the clear to
-        another machine,
-    plaintext_key: unless this is said.
+    api_key: a key to send with each call; TRUEODDS_API_KEY.
+    plaintext_key: whether the key may travel in the clear to another machine.
     """
 
     tls: bool | None

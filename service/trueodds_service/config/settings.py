@@ -35,7 +35,7 @@ class Settings(Section):
     decisions: DecisionSettings = DecisionSettings()
     outcomes: OutcomeSettings = OutcomeSettings()
     alerts: AlertSettings | None = AlertSettings()
-    """null: nobody looks by himself whether calibrators still hold."""
+    """null: the service does not look by itself whether calibrators still hold."""
     tls: Tls | None = None
     """TLS, 1.2 or later, for all that it listens at. Left out, it answers in the clear."""
     insecure: Literal[False, True, "metrics"] = False

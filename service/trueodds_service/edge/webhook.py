@@ -31,7 +31,9 @@ class WebhookClient:
         self._tls = ssl.create_default_context() if self._to.scheme == "https" else None
 
     async def post(self, message: str, body: bytes) -> str:
-        """Sends a message by its id; what went wrong, empty where it was taken."""
+        """Sends a message under its id. Returns the fault in words; empty if the message was
+        accepted.
+        """
         try:
             async with asyncio.timeout(_POST_SECONDS):
                 status = await self._status(message, body)

@@ -100,16 +100,16 @@ class Engine(Protocol):
     ) -> list[Outcome]:
         """The scores of ``prompts``, in their order, with an adapter of the model or without.
 
-        What goes wrong at one prompt stands in its place, and costs the others nothing.
-        Cancelling the call takes its prompts out of the engine. Raises EngineDied when the
-        engine cannot answer any more.
+        One prompt's error stands in its place, and does not affect the others. Cancelling the call
+        takes its prompts out of the engine. Raises EngineDied when the engine cannot answer any
+        more.
         """
         ...
 
     def check_room(self, prompts: int) -> None:
-        """Raises Overloaded where this many prompts would be refused, as far as that is known now.
+        """Raises Overloaded if so many prompts would be refused, as far as is known now.
 
-        Before there are prompts the number of questions will do. Raises Expired after the deadline.
+        Before prompts are made, the number of questions will do. Raises Expired after the deadline.
         """
         ...
 
@@ -124,8 +124,8 @@ class Engine(Protocol):
 
 @dataclass(slots=True)
 class Usage:
-    """What an engine has done since it began: prompts that it was asked, those that it failed at,
-    and the tokens of its requests, of which some were in its prefix cache.
+    """Counts since the engine began: prompts, failed prompts, prompt tokens, and those of them
+    found in the prefix cache.
     """
 
     prompts: int = 0

@@ -56,7 +56,7 @@ class FakeEngine:
     async def score(
         self, prompts: Sequence[TokenPrompt], adapter: str | None = None
     ) -> list[Outcome]:
-        """An adapter changes nothing: it is as one that has not been trained."""
+        """An adapter changes nothing, as if it were untrained."""
         scores: list[Outcome] = [self._score(prompt) for prompt in prompts]
         self.usage.prompts += len(prompts)
         self.usage.prompt_tokens += sum(prompt.length for prompt in prompts)

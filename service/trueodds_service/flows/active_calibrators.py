@@ -68,7 +68,7 @@ class Calibrators:
         self._began = time.monotonic()
         self._known_at: float | None = None
         self._applied: dict[str, Applied] = {}
-        # By tenant as well: what one has asked for, another has not.
+        # By tenant as well: a tenant gets only what it has asked for itself.
         self._named: dict[tuple[str, str, str], Calibrator] = {}
         self._raw: dict[Scope, str] = {}
 

@@ -114,7 +114,7 @@ def _by_options(rows: Sequence[NDArray[np.float64] | ServiceError]) -> dict[int,
 
 
 async def _named(query: CalibrateQuery, calibrators: Calibrators) -> Calibrator | None:
-    """The calibrator that the caller names, if it is what he says that it is, and whole."""
+    """The calibrator that the caller names, once it is known to fit the query and to be whole."""
     if query.calibrator is None:
         return None
     named = await calibrators.get(query.model, query.calibrator)

@@ -17,7 +17,6 @@ from trueodds_service.prompts.reading import OrderCorrection, Reading
 # How many options a question may have, in both contracts.
 FEWEST_OPTIONS, MOST_OPTIONS = 2, 255
 
-
 # How many questions are labelled in less time than a thread takes to begin.
 _FEW_QUESTIONS = 8
 

@@ -16,6 +16,8 @@ from trueodds_service.core.decisions.conformal import (
     answer_sets,
     conformal_threshold,
 )
+from trueodds_service.core.fitting.confidence import correct_of
+from trueodds_service.core.fitting.data import FitData
 from trueodds_service.core.metrics.bin_edges import Binning
 from trueodds_service.core.metrics.confidences import (
     evaluate_confidences,
@@ -42,8 +44,8 @@ from trueodds_service.flows.catalog import Catalog
 from trueodds_service.flows.fit_data import (
     Asked,
     FitQuestions,
-    FitScores,
     Progress,
+    Said,
     ask,
     common_key,
     data_hash,
@@ -67,7 +69,7 @@ class EvaluateQuery:
     model: str
     calibrator: str
     reading: Reading | None
-    source: FitQuestions | FitScores
+    source: FitQuestions | FitData
     target_risks: tuple[float, ...]
     miscoverages: tuple[float, ...]
 
@@ -161,22 +163,21 @@ async def evaluate_calibrator(
     applied = calibrators.applied(calibrator)
     if isinstance(applied, ServiceError):
         raise applied
-    scores, options = np.empty((0, 0)), np.empty(0, np.int64)
-    if isinstance(query.source, FitScores):
-        scores, options = query.source.logprobs, query.source.option_counts
+    said: Sequence[Said] = ()
     async for event in ask(asked):
         if isinstance(event, Progress):
             yield event
-        elif asked:
-            scores, options = event[0].scores, event[0].options
-    found = distributions(scores, calibrator, applied)
-    yield await long_work(_report, query, calibrator, scores, options, found)
+        else:
+            said = event
+    data = _data(query.source, said)
+    found = distributions(data.logprobs, calibrator, applied)
+    yield await long_work(_report, query, calibrator, data, found)
 
 
 def _asked(query: EvaluateQuery, calibrator: Calibrator, catalog: Catalog) -> list[Asked]:
     """What to ask the model. Raises NotReady for what the calibrator is not for."""
     scope, source = calibrator.scope, query.source
-    if isinstance(source, FitScores):
+    if isinstance(source, FitData):
         if wrong := kind_mismatch(calibrator, alone=source.alone):
             raise wrong
         if source.alone:
@@ -214,16 +215,19 @@ def _check_options(calibrator: Calibrator, counts: Sequence[int], at: str) -> No
             raise InvalidInput(at.format(place), one_number(counts[0]))
 
 
+def _data(source: FitQuestions | FitData, said: Sequence[Said]) -> FitData:
+    """What to measure on; ``said`` is the answer to ``_asked``."""
+    if isinstance(source, FitData):
+        return source
+    return FitData(said[0].scores, source.answers, options=said[0].options, finite=False)
+
+
 def _report(
-    query: EvaluateQuery,
-    calibrator: Calibrator,
-    scores: NDArray[np.float64],
-    options: NDArray[np.int64],
-    found: Distributions,
+    query: EvaluateQuery, calibrator: Calibrator, data: FitData, found: Distributions
 ) -> Report:
-    answers = query.source.answers
-    if isinstance(query.source, FitScores) and query.source.alone:
-        return _report_alone(query, calibrator, scores, found)
+    if data.alone:
+        return _report_alone(query, calibrator, data, found)
+    answers = data.answers
     before, after, differences = compared(found.answer, found.calibrated, answers)
     return Report(
         calibrator=calibrator,
@@ -233,23 +237,19 @@ def _report(
         differences=differences,
         abstentions=abstentions(found.calibrated, answers, query.target_risks),
         answer_sets=tuple(
-            _answer_sets(found.calibrated, options, answers, miscoverage, score)
+            _answer_sets(found.calibrated, data.option_counts, answers, miscoverage, score)
             for miscoverage in query.miscoverages
             for score in ConformalScore
         ),
-        data_hash=data_hash(scores, answers),
+        data_hash=data_hash(data.logprobs, data.answers),
     )
 
 
 def _report_alone(
-    query: EvaluateQuery,
-    calibrator: Calibrator,
-    scores: NDArray[np.float64],
-    found: Distributions,
+    query: EvaluateQuery, calibrator: Calibrator, data: FitData, found: Distributions
 ) -> Report:
     """Of confidences alone: the first of two is the answer's, whichever is the likelier."""
-    answers = query.source.answers
-    correct = answers == 0
+    correct = correct_of(data)
     raw, calibrated = found.answer[:, 0], found.calibrated[:, 0]
     paired = paired_confidence_intervals(raw, calibrated, correct)
     before, after = (
@@ -263,7 +263,7 @@ def _report_alone(
     )
     return Report(
         calibrator=calibrator,
-        items=len(answers),
+        items=len(correct),
         before=before,
         after=after,
         differences=_differences(before, after, paired),
@@ -272,7 +272,7 @@ def _report_alone(
             for risk in query.target_risks
         ),
         answer_sets=(),
-        data_hash=data_hash(scores, answers),
+        data_hash=data_hash(data.logprobs, data.answers),
     )
 
 

@@ -3,9 +3,8 @@
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from trueodds_service.core.calibrators.methods import SPECS, Method
+from trueodds_service.core.fitting.data import FitData
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.arrays import long_work
@@ -13,7 +12,6 @@ from trueodds_service.flows.catalog import Catalog, ModelEntry
 from trueodds_service.flows.fit_data import (
     Asked,
     FitQuestions,
-    FitScores,
     NoData,
     Progress,
     Said,
@@ -54,7 +52,7 @@ class FitQuery:
     method: Method | None
     temperature: float
     teacher: str | None
-    source: FitQuestions | FitScores | NoData
+    source: FitQuestions | FitData | NoData
     activate: bool = False
     force: bool = False
     teacher_reading: Reading | None = None
@@ -83,12 +81,13 @@ async def fit(
     _check_enough(query)
     scope = _scope(query, model)
     asked = _asked(query, model, teacher)
-    data = query.source if isinstance(query.source, FitScores) else _NO_SCORES
+    said: Sequence[Said] = ()
     async for event in ask(asked):
         if isinstance(event, Progress):
             yield event
-        elif isinstance(query.source, FitQuestions):
-            data = _data(query, query.source, event, teacher is not None)
+        else:
+            said = event
+    data = _data(query, said, taught=teacher is not None)
     pools = query.method in (None, Method.TEACHER_POOLED)
     prior = await prior_for(scope, query.bias, calibrators) if pools else None
     provenance = _provenance(model, teacher, data, asked, prior)
@@ -102,9 +101,6 @@ async def fit(
         patience = PATIENCE_SECONDS if isinstance(query.source, FitQuestions) else 0.0
         calibrator = await calibrators.keep(calibrator, activate, query.request, patience)
     yield calibrator
-
-
-_NO_SCORES = FitScores(np.empty((0, 2)), None, np.empty(0, np.int64))
 
 
 def _teacher(query: FitQuery, model: ModelEntry, catalog: Catalog) -> ModelEntry | None:
@@ -140,7 +136,7 @@ def _check_enough(query: FitQuery) -> None:
 
 
 def _source_field(query: FitQuery) -> str:
-    return "scores" if isinstance(query.source, FitScores) else "questions"
+    return "scores" if isinstance(query.source, FitData) else "questions"
 
 
 def _asked(query: FitQuery, model: ModelEntry, teacher: ModelEntry | None) -> list[Asked]:
@@ -169,25 +165,32 @@ def _without_content(questions: Sequence[Question]) -> Iterator[Question]:
             yield Question(nothing, texts, labels)
 
 
-def _data(query: FitQuery, source: FitQuestions, said: Sequence[Said], taught: bool) -> FitScores:
-    return FitScores(
-        logprobs=said[0].scores,
-        teacher_logprobs=said[1].scores if taught else None,
-        answers=source.answers,
-        options=said[0].options,
-        teacher_format=said[1].format_probability if taught else None,
-        content_free=said[-1].scores if query.bias is Bias.CONTEXTUAL else None,
-    )
+def _data(query: FitQuery, said: Sequence[Said], *, taught: bool) -> FitData | None:
+    """What to fit on; None for methods that need none. ``said`` is the answer to ``_asked``."""
+    match query.source:
+        case FitData() as data:
+            return data
+        case FitQuestions(answers=answers):
+            return FitData(
+                logprobs=said[0].scores,
+                labels=answers,
+                teacher_logprobs=said[1].scores if taught else None,
+                teacher_format=said[1].format_probability if taught else None,
+                options=said[0].options if query.any_options else None,
+                content_free=said[-1].scores if query.bias is Bias.CONTEXTUAL else None,
+            )
+        case NoData():
+            return None
 
 
 def _scope(query: FitQuery, model: ModelEntry) -> Scope:
     key = query.reading.key()
     match query.source:
-        case FitScores(alone=True):
+        case FitData(alone=True):
             key, options = CONFIDENCES_ALONE, 0
         case FitQuestions(questions=questions):
             key, options = common_key(questions, query.reading), len(questions[0].options)
-        case FitScores(logprobs=logprobs):
+        case FitData(logprobs=logprobs):
             options = logprobs.shape[1]
         case NoData(options=options, kind=kind):
             key = key if kind is None else query.reading.key_of(kind)
@@ -199,7 +202,7 @@ def _scope(query: FitQuery, model: ModelEntry) -> Scope:
 def _provenance(
     model: ModelEntry,
     teacher: ModelEntry | None,
-    data: FitScores,
+    data: FitData | None,
     asked: Sequence[Asked],
     prior: Prior | None,
 ) -> Provenance:
@@ -207,9 +210,9 @@ def _provenance(
         teacher="" if teacher is None else teacher.name,
         teacher_revision="" if teacher is None else teacher.revision,
         teacher_reading="" if teacher is None else common_key(asked[1].questions, asked[1].reading),
-        items=len(data.logprobs),
-        labelled=int((data.answers >= 0).sum()),
-        data_hash=data_hash(data.logprobs, data.answers) if len(data.logprobs) else "",
+        items=0 if data is None else len(data.logprobs),
+        labelled=0 if data is None else int(data.known.sum()),
+        data_hash="" if data is None else data_hash(data.logprobs, data.answers),
         prompts_hash=prompts_hash(asked) if asked else "",
         prior=prior,
         versions=versions_of(model),

@@ -31,34 +31,6 @@ class FitQuestions:
 
 
 @dataclass(frozen=True, slots=True)
-class FitScores:
-    """Option scores, (n, k) each, and the answers, (n,): -1 where one is not known.
-
-    A score is what the answer distribution is the softmax of: the raw logprob, unless the
-    reading normalizes or corrects it. ``teacher_format``, (n,), is how likely the teacher answers
-    in its format; ``content_free``, (m, k), what the model says to questions without content.
-    ``options``, (n,), are how many each item has: from there on its scores are -inf; None is k.
-    ``alone``: they are confidences alone, (n, 2), ln c and ln(1 - c); answer 0 is a right one, and
-    1 a wrong one.
-    """
-
-    logprobs: NDArray[np.float64]
-    teacher_logprobs: NDArray[np.float64] | None
-    answers: NDArray[np.int64]
-    teacher_format: NDArray[np.float64] | None = None
-    content_free: NDArray[np.float64] | None = None
-    options: NDArray[np.int64] | None = None
-    alone: bool = False
-
-    @property
-    def option_counts(self) -> NDArray[np.int64]:
-        """``options``, k throughout where there are none."""
-        if self.options is not None:
-            return self.options
-        return np.full(len(self.logprobs), self.logprobs.shape[1])
-
-
-@dataclass(frozen=True, slots=True)
 class NoData:
     """For methods that need none: the number of options that the calibrator is for; 0 for any.
 

@@ -13,12 +13,11 @@ from trueodds_service.core.calibrators.methods import SPECS, Method
 from trueodds_service.core.fitting import auto, fit, pooling
 from trueodds_service.core.fitting.bias import batch_prior, contextual_prior
 from trueodds_service.core.fitting.confidence import correct_of
-from trueodds_service.core.fitting.data import DataError, FitData
+from trueodds_service.core.fitting.data import FitData
 from trueodds_service.core.fitting.temperature import Bound
 from trueodds_service.core.metrics.confidences import evaluate_confidences
 from trueodds_service.core.metrics.evaluate import evaluate
 from trueodds_service.errors import InvalidInput
-from trueodds_service.flows.fit_data import FitScores
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.records import Candidate, Prior, Provenance, Scope, Selection
 
@@ -46,22 +45,19 @@ class Bias(StrEnum):
 def fitted_record(
     scope: Scope,
     method: Method | None,
-    data: FitScores,
+    data: FitData | None,
     bias: Bias,
     temperature: float,
     provenance: Provenance,
 ) -> Calibrator:
-    """Fits and measures; blocks, for long where a method is to be chosen.
+    """Fits and measures; blocks, for long where a method is to be chosen. ``data`` is None for
+    methods that need none.
 
     Raises InvalidInput, whose field is relative to the source of the items.
     """
     try:
-        items = _items(data, scope)
         log_prior = _log_prior(bias, data)
-        fitted, selection = _fitted(method, items, log_prior, temperature, provenance.prior)
-    except DataError as error:
-        at = "items" if error.item is None else f"items[{error.item}].{error.argument}"
-        raise InvalidInput(at, error.reason) from error
+        fitted, selection = _fitted(method, data, log_prior, temperature, provenance.prior)
     except fit.FitError as error:
         raise InvalidInput("items", str(error), reason="TOO_FEW_ITEMS") from error
     parameters = fitted.calibrator.parameters
@@ -69,7 +65,7 @@ def fitted_record(
     # A fallback may promise what the method does not.
     keeps = SPECS[fitted.method].keeps_choice or parameters.keys() == {"temperature"}
     # Of confidences alone there is no other option to be chosen.
-    keeps = keeps or data.alone
+    keeps = keeps or (data is not None and data.alone)
     return Calibrator(
         scope=scope,
         method=fitted.method.value,
@@ -77,7 +73,7 @@ def fitted_record(
         at_bound=fitted.at_bound is not Bound.NONE,
         undetermined=fitted.undetermined,
         provenance=provenance if pooled else replace(provenance, prior=None),
-        metrics=_metrics(fitted, items, log_prior),
+        metrics=_metrics(fitted, data, log_prior),
         fallback=fitted.fallback,
         selection=selection,
         keeps_choice=keeps and bias is Bias.NONE,
@@ -85,20 +81,9 @@ def fitted_record(
     )
 
 
-def _items(data: FitScores, scope: Scope) -> FitData | None:
-    if not len(data.logprobs):
+def _log_prior(bias: Bias, data: FitData | None) -> NDArray[np.float64] | None:
+    if data is None:
         return None
-    return FitData(
-        data.logprobs,
-        data.answers,
-        data.teacher_logprobs,
-        data.teacher_format,
-        options=None if scope.options or data.alone else data.option_counts,
-        alone=data.alone,
-    )
-
-
-def _log_prior(bias: Bias, data: FitScores) -> NDArray[np.float64] | None:
     if bias is Bias.BATCH:
         return batch_prior(data.logprobs)
     if bias is Bias.CONTEXTUAL and data.content_free is not None:
@@ -108,7 +93,7 @@ def _log_prior(bias: Bias, data: FitScores) -> NDArray[np.float64] | None:
 
 def _fitted(
     method: Method | None,
-    items: FitData | None,
+    data: FitData | None,
     log_prior: NDArray[np.float64] | None,
     temperature: float,
     prior: Prior | None,
@@ -117,11 +102,11 @@ def _fitted(
     if prior is not None:
         told = pooling.Prior(prior.mean, prior.standard_deviation, len(prior.calibrators))
     selection = None
-    if method is None and items is not None:
-        chosen = auto.choose(items if log_prior is None else items.less(log_prior), told)
+    if method is None and data is not None:
+        chosen = auto.choose(data if log_prior is None else data.without_bias(log_prior), told)
         method, selection = chosen.method, _selection(chosen)
     fitted = fit.fit(
-        method or Method.IDENTITY, items, temperature=temperature, prior=told, log_prior=log_prior
+        method or Method.IDENTITY, data, temperature=temperature, prior=told, log_prior=log_prior
     )
     return fitted, selection
 
@@ -140,19 +125,19 @@ def _selection(chosen: auto.Choice) -> Selection:
 
 
 def _metrics(
-    fitted: fit.Fitted, items: FitData | None, log_prior: NDArray[np.float64] | None
+    fitted: fit.Fitted, data: FitData | None, log_prior: NDArray[np.float64] | None
 ) -> dict[str, float]:
     """Measured on the items of the fit itself, so they flatter: a check, no promise."""
     metrics: dict[str, float] = {}
-    if items is None:
+    if data is None:
         return metrics
-    if items.teacher_logprobs is not None:
-        metrics |= _taught(fitted, items if log_prior is None else items.less(log_prior))
-    if items.known.any():
-        known = items.take(items.known)
+    if data.teacher_logprobs is not None:
+        metrics |= _taught(fitted, data if log_prior is None else data.without_bias(log_prior))
+    if data.known.any():
+        known = data.take(data.known)
         before = _measured(answer_distribution(known.logprobs), known)
         after = _measured(fitted.calibrator.apply(known.logprobs), known)
-        metrics |= {"labelled": len(known.right), "accuracy": before["accuracy"]}
+        metrics |= {"labelled": len(known.answers), "accuracy": before["accuracy"]}
         for name in ("confidence", "ece", "null_ece", "nll", "brier"):
             metrics[f"{name}_before"] = before[name]
             metrics[f"{name}_after"] = after[name]
@@ -162,16 +147,16 @@ def _metrics(
 def _measured(probs: NDArray[np.float64], known: FitData) -> dict[str, float]:
     if known.alone:
         return evaluate_confidences(probs[:, 0], correct_of(known))
-    return asdict(evaluate(probs, known.right))
+    return asdict(evaluate(probs, known.answers))
 
 
-def _taught(fitted: fit.Fitted, items: FitData) -> dict[str, float]:
+def _taught(fitted: fit.Fitted, data: FitData) -> dict[str, float]:
     """How far from the teacher, and what other tasks can learn from this one."""
     metrics: dict[str, float] = {}
     kl_before, kl_after = fitted.objective_before, fitted.objective_after
     if SPECS[fitted.method].needs_teacher and kl_before is not None and kl_after is not None:
         metrics |= {"kl_before": kl_before, "kl_after": kl_after}
-    own = pooling.task_estimate(items)
+    own = pooling.task_estimate(data)
     if own is not None:
         metrics |= dict(zip(ESTIMATE, (own.log_t, own.standard_error), strict=True))
     return metrics

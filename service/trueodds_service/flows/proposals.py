@@ -16,12 +16,13 @@ from trueodds_service.caller import Caller, Permission, acting_for
 from trueodds_service.core.arrays.log_floor import LOG_FLOOR
 from trueodds_service.core.calibrators.from_parameters import calibrator_of
 from trueodds_service.core.calibrators.methods import SPECS, Method
+from trueodds_service.core.fitting.data import FitData
 from trueodds_service.errors import InvalidInput, NotReady
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.alerts import Alerts
 from trueodds_service.flows.arrays import long_work
 from trueodds_service.flows.evaluate import Estimate, compared
-from trueodds_service.flows.fit_data import FitScores, data_hash
+from trueodds_service.flows.fit_data import data_hash
 from trueodds_service.flows.fit_record import Bias, fitted_record, versions
 from trueodds_service.flows.promises import Answers
 from trueodds_service.store.alerts import Proposal, Wanted
@@ -132,7 +133,8 @@ def _refitted(calibrator: Calibrator, answers: Answers) -> _Refit:
     half = len(answers.right) // 2
     first, second = answers.only(slice(half)), answers.only(slice(half, None))
     scores = _scores(first)
-    data = FitScores(scores, None, first.right, options=first.options)
+    options = None if calibrator.scope.options else first.options
+    data = FitData(scores, first.right, options=options)
     provenance = Provenance(
         items=half,
         labelled=half,

@@ -3,8 +3,8 @@
 import asyncio
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple, TypeAlias
 
@@ -13,42 +13,32 @@ from numpy.typing import NDArray
 
 from trueodds_service import metering
 from trueodds_service.concurrency import gather_or_cancel
-from trueodds_service.core.arrays.option_scores import option_logprobs, union_mass
+from trueodds_service.core.arrays.option_scores import (
+    mutual_information,
+    option_logprobs,
+    union_mass,
+)
 from trueodds_service.core.arrays.order_bias import (
     Order,
     by_option,
     cyclic_average,
-    cyclic_orders,
     label_prior,
     without_prior,
 )
 from trueodds_service.engine.base import Outcome, TokenPrompt, Tokens, TokenScore
 from trueodds_service.errors import InvalidInput, NotReady, PromptFault, ServiceError, field
 from trueodds_service.flows.catalog import ServedModel
-from trueodds_service.flows.sound import sound
-from trueodds_service.prompts.formats import asked_length, worked_length
+from trueodds_service.flows.engine_answers import checked
+from trueodds_service.flows.prepare import prepare
 from trueodds_service.prompts.prepared import Prepared
-from trueodds_service.prompts.question import Kind, Question, Shot
+from trueodds_service.prompts.question import Question, Shot
 from trueodds_service.prompts.reading import Normalization, OrderCorrection, Reading
 from trueodds_service.watching import Stage, stage
-
-# PriDe estimates the prior on a twentieth of the questions; fewer than these are too noisy.
-_PRIOR_SHARE = 0.05
-_PRIOR_QUESTIONS = 8
 
 # An option mass below this is next to nothing. It is told where an option has at most this many
 # tokens.
 _LOW_MASS = 0.01
 _SHORT_OPTION = 2
-
-# Tokenised in a few milliseconds at most, and in less than half of one where the tokens of the
-# worked examples are known: no more, for meanwhile all others of this process wait.
-_SHORT_CHARACTERS = 30_000
-_SHORT_QUESTION_CHARACTERS = 1_000
-# A piece has about this many characters, which are tokenised in some seconds at most, and at least
-# this many prompts, however long they are.
-_PIECE_CHARACTERS = 2**19
-_PIECE_PROMPTS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,24 +137,24 @@ async def read(
     served.engine.check_room(len(questions))
     started = time.perf_counter()
     with stage(Stage.TOKENIZE):
-        shown = await _shown(served, questions, shots, reading)
-        sound_ones = [each.prepared for each in shown if isinstance(each.prepared, Prepared)]
-        unconditional = await _unconditional(served, sound_ones, reading)
+        shown = await prepare(served, questions, shots, reading)
+        prepared = [each.prepared for each in shown if isinstance(each.prepared, Prepared)]
+        unconditional = await _unconditional(served, prepared, reading)
     tokenized = time.perf_counter()
-    good = [each.prompt.telling(top_tokens) for each in sound_ones]
+    prompts = [each.prompt.telling(top_tokens) for each in prepared]
     # Prompts of a call begin alike, so that the engine sees what they share.
-    calls = [good, list(unconditional.values())] if unconditional else [good]
+    calls = [prompts, list(unconditional.values())] if unconditional else [prompts]
     tokens = sum(each.length for each in chain(*calls))
     with stage(Stage.ENGINE), meter.asking(len(questions), tokens):
         scores, *without = await gather_or_cancel(served.engine.score(each) for each in calls)
     scored = iter(scores)
     without_question = dict(zip(unconditional, chain(*without), strict=True))
     reads: list[dict[Order, OptionReads] | ServiceError] = [{} for _ in questions]
-    for place, order, question, prepared in shown:
+    for place, order, question, asked in shown:
         outcome = (
-            prepared
-            if isinstance(prepared, InvalidInput)
-            else _option_reads(question, prepared, next(scored), without_question, reading)
+            asked
+            if isinstance(asked, InvalidInput)
+            else _option_reads(question, asked, next(scored), without_question, reading)
         )
         so_far = reads[place]
         if isinstance(so_far, dict):
@@ -174,112 +164,6 @@ async def read(
                 so_far[order] = outcome
     timings = Timings(tokenized - started, time.perf_counter() - tokenized)
     return _corrected(questions, reads, reading), timings
-
-
-async def _shown(
-    served: ServedModel, questions: Sequence[Question], shots: Sequence[Shot], reading: Reading
-) -> list["_Shown"]:
-    """Every prompt in tokens, piece by piece: a short request can stand for more prompts than
-    there is memory for, and is refused before they are made; and whoever leaves is noticed.
-    """
-    meter, tokens = metering.current(), 0
-    shown: list[_Shown] = []
-    wrong: set[int] = set()
-    for piece in _pieces(questions, shots, reading):
-        # In another order it would be as wrong.
-        placed = [(place, order) for place, order in piece if place not in wrong]
-        in_order = [_in_order(questions[place], order) for place, order in placed]
-        prepared = await _prepared(served, in_order, shots, reading)
-        for (place, order), question, each in zip(placed, in_order, prepared, strict=True):
-            shown.append(_Shown(place, order, question, each))
-            if isinstance(each, Prepared):
-                tokens += each.prompt.length
-            else:
-                wrong.add(place)
-        meter.preparing(tokens)
-    return shown
-
-
-def _pieces(
-    questions: Sequence[Question], shots: Sequence[Shot], reading: Reading
-) -> Iterator[list[tuple[int, Order]]]:
-    """What ``_orders`` gives, in pieces of about ``_PIECE_CHARACTERS``. Few questions are one:
-    prompts of a piece are tokenised together where they begin alike.
-    """
-    beside = worked_length(shots, reading.format)
-    lengths = [beside + asked_length(question, reading.format) for question in questions]
-    piece: list[tuple[int, Order]] = []
-    characters = 0
-    for place, order in _orders(questions, reading):
-        piece.append((place, order))
-        characters += lengths[place]
-        if characters >= _PIECE_CHARACTERS and len(piece) >= _PIECE_PROMPTS:
-            yield piece
-            piece, characters = [], 0
-    if piece:
-        yield piece
-
-
-async def _prepared(
-    served: ServedModel, questions: Sequence[Question], shots: Sequence[Shot], reading: Reading
-) -> list[Prepared | InvalidInput]:
-    """The prompts in tokens: in a thread, unless that would cost more than a short prompt does."""
-    prepare = served.tokenizer.prepare
-    if len(questions) == 1 and _is_short(questions[0], shots, reading):
-        return prepare(questions, shots, reading)
-    return await asyncio.to_thread(prepare, questions, shots, reading)
-
-
-def _is_short(question: Question, shots: Sequence[Shot], reading: Reading) -> bool:
-    if question.prompt is not None:
-        return False
-    written = reading.format
-    length = asked_length(question, written)
-    if length > _SHORT_QUESTION_CHARACTERS:
-        return False
-    length += worked_length(shots, written)
-    # Some tokenizers have to read the whole prompt with each option after it.
-    ways = len(question.options) * (2 if reading.variants else 1)
-    return length * (1 + ways) <= _SHORT_CHARACTERS
-
-
-class _Shown(NamedTuple):
-    """A question, by its place, with its options in an order, and its prompt."""
-
-    place: int
-    order: Order
-    question: Question
-    prepared: Prepared | InvalidInput
-
-
-def _orders(questions: Sequence[Question], reading: Reading) -> Iterator[tuple[int, Order]]:
-    """The place and order of every prompt: each question in its own order, and where order is
-    corrected some of them in others.
-    """
-    counts: dict[int, list[int]] = {}
-    for index, question in enumerate(questions):
-        counts.setdefault(len(question.options), []).append(index)
-    in_all_orders: set[int] = set()
-    if reading.order is OrderCorrection.CYCLIC:
-        # The labels of other decisions are answers by themselves.
-        in_all_orders = {
-            index for index, each in enumerate(questions) if each.kind in (None, Kind.CHOICE)
-        }
-    elif reading.order is OrderCorrection.PRIOR and not reading.label_prior:
-        for places in counts.values():
-            wanted = max(_PRIOR_QUESTIONS, math.ceil(_PRIOR_SHARE * len(places)))
-            in_all_orders |= set(places[:wanted])
-    for index, question in enumerate(questions):
-        orders = cyclic_orders(len(question.options))
-        for order in orders if index in in_all_orders else orders[:1]:
-            yield index, order
-
-
-def _in_order(question: Question, order: Order) -> Question:
-    """The question with its options in an order; the labels stay at their places."""
-    if order == tuple(range(len(order))):
-        return question
-    return replace(question, options=tuple(question.options[option] for option in order))
 
 
 def _continuations(prompt: TokenPrompt) -> _Continuations:
@@ -315,7 +199,7 @@ def _option_reads(
     reading: Reading,
 ) -> OptionReads | ServiceError:
     continuations = prepared.prompt.continuations
-    if isinstance(score := sound(score, len(continuations)), PromptFault):
+    if isinstance(score := checked(score, len(continuations)), PromptFault):
         return score
     places = [[place for _, place in ways] for ways in prepared.surfaces]
     # Without variants the continuations are the options.
@@ -324,30 +208,46 @@ def _option_reads(
     if reading.variants:
         logprobs = option_logprobs(logprobs, places)
         greedy = tuple(any(greedy[place] for place in ways) for ways in places)
-    by_text = reading.format.reads_text or question.option_ids
-    names = question.options if by_text else question.labels
-    byte_counts = tuple(len(name.encode()) for name in names)
-    scores, unconditional = logprobs, None
-    if reading.normalization is Normalization.TOKENS:
-        scores = logprobs / np.array([len(continuations[first]) for first, *_ in places])
-    elif reading.normalization is Normalization.BYTES:
-        scores = logprobs / np.array(byte_counts)
-    elif reading.normalization is Normalization.CHARACTERS:
-        scores = logprobs / np.array([len(name) for name in names])
-    elif reading.normalization is Normalization.PMI:
-        without = sound(without_question[_continuations(prepared.prompt)], len(continuations))
+    unconditional = None
+    if reading.normalization is Normalization.PMI:
+        without = checked(without_question[_continuations(prepared.prompt)], len(continuations))
         if isinstance(without, PromptFault):
             return without
         unconditional = np.array(without.continuations)
         if reading.variants:
             unconditional = option_logprobs(unconditional, places)
-        ruled_out = np.isneginf(logprobs)
-        scores = np.where(ruled_out, -np.inf, logprobs - np.where(ruled_out, 0.0, unconditional))
+    by_text = reading.format.reads_text or question.option_ids
+    names = question.options if by_text else question.labels
+    token_counts = (len(continuations[first]) for first, *_ in places)
+    scores = _normalized(reading.normalization, logprobs, names, token_counts, unconditional)
+    byte_counts = tuple(len(name.encode()) for name in names)
     if not np.isfinite(scores.max()):
         return NotReady("the model gives no option any probability", reason="NO_OPTION_MASS")
     return OptionReads(
         logprobs, scores, byte_counts, unconditional, greedy, option_mass, prepared, score
     )
+
+
+def _normalized(
+    normalization: Normalization,
+    logprobs: NDArray[np.float64],
+    names: Sequence[str],
+    token_counts: Iterable[int],
+    unconditional: NDArray[np.float64] | None,
+) -> NDArray[np.float64]:
+    """The scores of options, (k,), of these logprobs."""
+    match normalization:
+        case Normalization.TOKENS:
+            lengths = [*token_counts]
+        case Normalization.BYTES:
+            lengths = [len(name.encode()) for name in names]
+        case Normalization.CHARACTERS:
+            lengths = [len(name) for name in names]
+        case _:
+            return (
+                logprobs if unconditional is None else mutual_information(logprobs, unconditional)
+            )
+    return np.asarray(logprobs / np.array(lengths))
 
 
 def _corrected(

@@ -101,7 +101,7 @@ def translated(error: store_errors.StoreError) -> ServiceError:
     )
 
 
-# What is nothing that a caller has done: its cause belongs into the log.
+# Faults that are not the caller's: their cause belongs in the log.
 AWAY = ("STORE_UNAVAILABLE", "STORE_FAULT")
 _FAULTS = (*AWAY, "CALIBRATOR_DAMAGED")
 _NOT_ACTIVE = ("the calibrator is not the active one of its scope", "CALIBRATOR_NOT_ACTIVE")

@@ -93,7 +93,7 @@ def active_temperatures(
 
 
 def _temperature(calibrator: Calibrator) -> float | None:
-    """None where it is more than one: a correction of the labels' prior is none of a file's."""
+    """None where it is more than one temperature: a file of them has no place for a label prior."""
     if calibrator.method == Method.IDENTITY:
         return 1.0
     if calibrator.bias_correction:

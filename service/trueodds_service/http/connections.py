@@ -13,7 +13,7 @@ from trueodds_service.http.arrivals import CERTIFICATE_NAMES
 from trueodds_service.http.refusals import as_status
 from trueodds_service.rpc.as_json import status_json
 
-# What a caller sends before anybody knows who it is.
+# The most that a caller may send before it is known.
 _MOST_HEAD_BYTES = 2**16
 _HEAD_SECONDS = 60.0
 _FRAMING = (b"content-length", b"transfer-encoding")
@@ -56,7 +56,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(InvalidInput("head", most, reason="HEAD_TOO_LARGE"))
 
     def send_400_response(self, msg: str) -> None:
-        """What cannot be read, such as an unknown method; uvicorn would say so in plain text."""
+        """For input that is no HTTP; uvicorn would answer in plain text."""
         problem = "cannot be read as HTTP/1.1: its method, its version or a header is none"
         self._refuse(InvalidInput("head", problem, reason="NOT_HTTP"))
 

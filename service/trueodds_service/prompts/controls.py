@@ -72,7 +72,7 @@ def _flagged(token: AddedToken) -> AddedToken:
 
 
 def _reached(tokenizer: Any, names: Sequence[str]) -> tuple[str, ...]:
-    """Those that the tokenizer, as it is set, makes a token of where they stand in a text."""
+    """The names that the tokenizer, with its present settings, turns into tokens inside a text."""
     if not names:
         return ()
     ids = tokenizer.convert_tokens_to_ids(list(names))

@@ -79,7 +79,7 @@ class Encoder:
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
-        # That of the tokenizers library, without what transformers puts around it.
+        # The tokenizer of the tokenizers library, without the transformers wrapper.
         self._fast = getattr(tokenizer, "backend_tokenizer", None)
         self._can_cut = False
         # What the tokenizer puts before every text.
@@ -245,7 +245,7 @@ def _merges_within_lines(model: dict[str, Any]) -> bool:
     ):
         return False
     vocabulary = model["vocab"]
-    # What is unknown may become one token with its neighbours, or none.
+    # An unknown character may become one token with its neighbours, or none.
     if any(character not in vocabulary for character in ascii_letters + digits):
         return False
     in_bytes = bool(model.get("byte_fallback")) and _BREAK_BYTE in vocabulary

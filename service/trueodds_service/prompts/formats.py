@@ -197,8 +197,8 @@ def _fill(template: str, parts: Mapping[str, str]) -> str:
 
 
 def _filled_length(template: str, lengths: Mapping[str, int], times: int = 1) -> int:
-    """The length of what ``_fill`` makes, called that many ``times`` with parts that have these
-    lengths together.
+    """The total length of what ``_fill`` returns when it is called ``times`` times; ``lengths`` are
+    the sums over the calls.
     """
     total = times * len(template)
     for name, length in lengths.items():

@@ -45,7 +45,7 @@ def first_fitting(kind: Kind, count: int, ids_at_answer: IdsAtAnswer) -> tuple[s
 def _one_token_each(
     labels: Sequence[str], found: dict[str, tuple[int, ...] | None]
 ) -> tuple[str, ...]:
-    """Those that are one token, and not the same as one before."""
+    """The labels of one token each, without those whose token an earlier label has."""
     firsts: dict[tuple[int, ...], str] = {}
     for label in labels:
         ids = found[label]

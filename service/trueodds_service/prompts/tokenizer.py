@@ -127,7 +127,7 @@ class PromptTokenizer:
 
     @property
     def prefix_token_id(self) -> int | None:
-        """What stands before a text that has nothing before it; None where there is no such token.
+        """The token that starts a text which follows nothing; None if the tokenizer has none.
 
         The beginning of a text, or else its end: the rule of lm-eval.
         """
@@ -145,7 +145,7 @@ class PromptTokenizer:
         return self._labels[kind, count]
 
     def _ids_at_answer(self, labels: Sequence[str]) -> list[tuple[int, ...] | None]:
-        """The tokens of each label after a decision; None where the tokenizer joins it to that."""
+        """The tokens of each label after a decision; None where the tokenizer merges the two."""
         question = Question("?", ("?",) * len(labels), tuple(labels), "?", kind=Kind.CHOICE)
         text, suffixes = self._writer.write(question, None, "", Reading(DECISION))
         answers = [text.line.followed_by(surface) for surface, *_ in suffixes.surfaces]

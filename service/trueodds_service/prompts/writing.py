@@ -126,9 +126,9 @@ class Writer:
     ) -> Suffixes:
         """What is read after a prompt of the caller's own.
 
-        The space that a format's answer begins with parts it from a text that goes on, such as
-        "Answer:". At the start of a line there is none, and where an assistant's turn begins it
-        is what the chat template puts there. Raises InvalidInput for a second space.
+        A format's answer begins with a space where the text goes on before it, as after "Answer:".
+        At the start of a line there is none, and where an assistant's turn begins it is what the
+        chat template puts there. Raises InvalidInput for a second space.
         """
         if isinstance(prompt, ChatPrompt) and not prompt.answer_prefix:
             return suffixes.beginning_with(self._template.answer_lead)

@@ -1,4 +1,4 @@
-"""What tells whether a file is the one that was read before, without reading it."""
+"""Whether a file is still the one that was read before, found out without reading it."""
 
 import os
 import time

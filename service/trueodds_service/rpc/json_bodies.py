@@ -1,4 +1,4 @@
-"""Bodies of JSON: what is wrong with one as a whole, and where in it."""
+"""JSON bodies: faults of a whole body, and where in it they are."""
 
 import asyncio
 import json

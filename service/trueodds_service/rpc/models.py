@@ -78,7 +78,7 @@ class ModelServicer(model_pb2_grpc.ModelServiceServicer):
         return message
 
     def _cascade(self, cascade: Cascade) -> pb.Model:
-        """What is told of its models one by one is not told of it."""
+        """A cascade as a model: without the fields that belong to its single models."""
         message = pb.Model(
             name=model_name(cascade.name),
             state=pb.State.Value(f"STATE_{cascade.state.name}"),

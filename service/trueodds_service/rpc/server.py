@@ -155,7 +155,7 @@ class _Guard(grpc.aio.ServerInterceptor):
             arrival = _arrival(name, context)
             try:
                 async with self._gate.admitted(arrival):
-                    return await method(_sound(request), context)
+                    return await method(_decoded(request), context)
             except Exception as error:
                 failed = error
             # Not while the error is handled: where the caller has left, gRPC logs what it finds.
@@ -170,7 +170,7 @@ class _Guard(grpc.aio.ServerInterceptor):
             try:
                 async with (
                     self._gate.admitted(arrival),
-                    aclosing(method(_sound(request), context)) as messages,
+                    aclosing(method(_decoded(request), context)) as messages,
                 ):
                     async for message in messages:
                         await context.write(message)
@@ -197,7 +197,7 @@ def _arrival(name: str, context: Context) -> Arrival:
     return arrival
 
 
-def _sound(request: Any) -> Any:
+def _decoded(request: Any) -> Any:
     """The request, or a stream of them. Raises what ``_decoder`` found wrong with it."""
     if isinstance(request, ServiceError):
         raise request

@@ -35,7 +35,7 @@ _DRAINING: dict[str, Any] = {
     "graceful_shutdown_timeout_s": 20,
     "graceful_shutdown_wait_loop_s": 0.2,
 }
-# In a rollout the next one is there before one leaves, where it needs no room of its own.
+# In a rollout a new replica comes before an old one leaves, if it needs no room of its own.
 _SIDE_BY_SIDE = {"max_surge_percent": 100}
 
 

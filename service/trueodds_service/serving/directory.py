@@ -19,7 +19,7 @@ from trueodds_service.serving.progress import States
 # How often who is there says so, and how long he may be silent.
 ANNOUNCE_SECONDS = 1.0
 _SILENCE_SECONDS = 3.0
-# How long one that is new here hears who is there before it names all replicas.
+# How long a new directory listens for announcements before it names all replicas.
 HEAR_SECONDS = 2 * ANNOUNCE_SECONDS
 # How long the directory may take to answer; at the end of everything it may be gone already.
 ANSWER_SECONDS = 5.0
@@ -46,12 +46,12 @@ class Announcement:
     keys: Keys | None = None
 
     def endpoint(self, node: str) -> str:
-        """Where somebody on that node reaches it."""
+        """The endpoint for callers on ``node``."""
         return self.local if node == self.node or not self.remote else self.remote
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class GatewayReport:
     """A gateway: where it listens, the states of its models, the prompts that kill them, the
     replicas that it asks, and what its callers have spent of their quotas.
     """
@@ -84,7 +84,7 @@ class Directory:
         self._clock = clock
         self._hears_until = clock() + HEAR_SECONDS
         self._replicas: _Heard[int, Announcement] = _Heard(clock)
-        self._gateways: _Heard[int, Report] = _Heard(clock)
+        self._gateways: _Heard[int, GatewayReport] = _Heard(clock)
         self._failures: _Heard[str, str] = _Heard(clock)
 
     async def announce(self, replica: Announcement) -> bool:
@@ -103,7 +103,7 @@ class Directory:
         await asyncio.sleep(self._hears_until - self._clock())
         return tuple(self._replicas.all().values())
 
-    async def report(self, gateway: Report) -> View:
+    async def report(self, gateway: GatewayReport) -> View:
         """A gateway says that it is there, and asks who else is."""
         self._gateways.put(gateway.gateway, gateway)
         replicas = tuple(self._replicas.all().values())
@@ -117,7 +117,7 @@ class Directory:
     async def withdraw_gateway(self, gateway: int) -> None:
         self._gateways.drop(gateway)
 
-    async def gateways(self, failures: Mapping[str, str]) -> tuple[Report, ...]:
+    async def gateways(self, failures: Mapping[str, str]) -> tuple[GatewayReport, ...]:
         """For who watches over all: the gateways; ``failures`` are told to them."""
         for model, cause in failures.items():
             self._failures.put(model, cause)
@@ -133,7 +133,7 @@ class Directory:
 
 
 class _Heard(Generic[Who, What]):
-    """What was said lately, by who said it."""
+    """Recent messages, by sender."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

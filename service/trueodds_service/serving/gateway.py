@@ -17,13 +17,13 @@ from trueodds_service.config import Settings
 from trueodds_service.edge import logs
 from trueodds_service.edge.metrics.door import Door
 from trueodds_service.edge.metrics.process import ProcessMetrics
-from trueodds_service.edge.metrics.state import Asked, Load, of_loads
+from trueodds_service.edge.metrics.state import Load, StateCollector, of_loads
 from trueodds_service.edge.tracing import Tracing
 from trueodds_service.errors import ModelFault, class_and_place
 from trueodds_service.prompts.loading import leave_torch_out
 from trueodds_service.serving import nodes
 from trueodds_service.serving.address import listening_on
-from trueodds_service.serving.directory import ANSWER_SECONDS, WITHDRAW_SECONDS, Report
+from trueodds_service.serving.directory import ANSWER_SECONDS, WITHDRAW_SECONDS, GatewayReport
 from trueodds_service.serving.loopback import keep_serve_to_this_machine
 from trueodds_service.serving.progress import States
 from trueodds_service.serving.replica import ABSENT
@@ -87,7 +87,7 @@ class Gateway:
         await self._take_up_who_is_there()
         self._following.append(asyncio.create_task(self._look_for_replicas()))
         await self._app.start()
-        metrics.registry.register(Asked(lambda: of_loads(self._loads())))
+        metrics.registry.register(StateCollector(lambda: of_loads(self._loads())))
         metrics.start()
         self._door = Door(settings.metrics, metrics.node) if settings.metrics is not None else None
 
@@ -124,7 +124,7 @@ class Gateway:
             async with asyncio.timeout(_FIRST_SECONDS):
                 replicas = await self._directory.replicas.remote()
                 for each in self._replicas.values():
-                    each.heed(replicas)
+                    each.learn(replicas)
                 there = {each.model for each in replicas}
                 for model in self._models:
                     if (model.base or model.name) in there:
@@ -150,13 +150,13 @@ class Gateway:
         found = {name: known for name, known in killers.items() if known}
         asked = [replica for each in self._replicas.values() for replica in each.asked]
         spent = self._app.quotas.spent()
-        report = Report(
+        report = GatewayReport(
             self._number, self._app.address, self.states(), found, frozenset(asked), spent
         )
         view = await self._directory.report.remote(report)
-        self._app.quotas.heed(view.spent)
+        self._app.quotas.learn(view.spent)
         for name, replicas in self._replicas.items():
-            replicas.heed(view.replicas)
+            replicas.learn(view.replicas)
             replicas.killers.learn(view.killers.get(name, {}))
             if suspected := replicas.suspected_nodes:
                 replicas.acquit(await asyncio.to_thread(nodes.lost, suspected))

@@ -19,7 +19,9 @@ MOST = 1024
 
 
 class Killers:
-    """Those of a model that a gateway knows: what it has found, and what others have told."""
+    """The prompts that kill a model's engine, as a gateway knows them: its own finds, and those of
+    other gateways.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -52,7 +54,7 @@ class Killers:
 
 
 def newest(known: Known) -> Known:
-    """As many as are kept, those that are refused the longest."""
+    """At most ``MOST``: those that are refused the longest."""
     if len(known) <= MOST:
         return known
     return dict(sorted(known.items(), key=lambda each: each[1])[-MOST:])

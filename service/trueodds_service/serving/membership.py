@@ -70,7 +70,7 @@ class Membership:
         """Waits until one comes, goes, or is free again."""
         await self._changed.wait()
 
-    def heed(self, announced: Collection[Announcement]) -> None:
+    def learn(self, announced: Collection[Announcement]) -> None:
         """Connects to those that are new here."""
         for each in announced:
             if each.replica not in self._members and each.replica not in self._connecting:

@@ -14,7 +14,7 @@ def here() -> str:
 
 
 def address() -> str:
-    """That of the node that this process is on, as others of the cluster reach it."""
+    """The address at which other nodes of the cluster reach this process's node."""
     return str(ray.util.get_node_ip_address()) if ray.is_initialized() else "127.0.0.1"
 
 

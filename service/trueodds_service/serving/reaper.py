@@ -49,7 +49,7 @@ def reaped() -> Iterator[Path]:
 
 
 def reap(mark: str) -> None:
-    """Kills every process that has the mark, and what these have started, but this one."""
+    """Kills every process that has the mark, with its children; this process is spared."""
     for _ in range(_ROUNDS):
         found = _marked(mark)
         if not found:

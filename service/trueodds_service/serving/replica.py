@@ -48,7 +48,7 @@ _CHECK_SECONDS = 5.0
 # The gateway's own grace, and some: it leaves when its requests have ended.
 _GRACE_SECONDS = 10.0
 
-# How long a new one waits for every gateway to ask it before it counts as running.
+# How long a new replica waits for every gateway to take it up before it counts as running.
 _TAKEN_UP_SECONDS = 60.0
 _SOON_SECONDS = 0.2
 
@@ -62,8 +62,9 @@ ABSENT = (RayError, RayServeException, OSError)
 class Replica:
     """A Serve deployment: the engine of one model and of its adapters, folders by name.
 
-    It answers at sockets, and says where to ``directory``: one in ``sockets``, a folder of this
-    node, or where that is None one in a folder of its own and one that other nodes can reach.
+    It listens on sockets, and announces them to ``directory``. On one machine that is a socket in
+    the folder ``sockets``; where ``sockets`` is None, one in a folder of its own and one that other
+    nodes can reach.
     """
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it
@@ -112,7 +113,7 @@ class Replica:
             asyncio.create_task(self._watch(model.engine.hang_seconds)),
             asyncio.create_task(self._announce()),
         ]
-        # In a rollout Serve ends the next one as soon as this one is there.
+        # In a rollout Serve stops the next old replica as soon as this one counts as running.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_TAKEN_UP_SECONDS):
                 await self._is_taken_up.wait()

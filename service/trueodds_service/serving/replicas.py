@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 # How long a request waits for a replica: half of the time that clients give an answer.
 _PATIENCE_SECONDS = 60.0
-# How long it waits, once an engine has died with it, until it is clear which prompt killed it.
+# How long a request whose engine died waits until it is clear which prompt killed the engine.
 _TRIAL_SECONDS = 600.0
 # How long suspected prompts wait for a replica to try them in: as long as the largest models load.
 # It has to have come since: none that has outlived the dead one is put at risk.
@@ -45,9 +45,9 @@ class Replicas:
         self._under_way = self._waiting = 0
         self.info = EngineInfo(name="", version="", dtype="", max_tokens=0, vocabulary=None)
 
-    def heed(self, announced: Collection[Announcement]) -> None:
+    def learn(self, announced: Collection[Announcement]) -> None:
         """Takes up those of the model's replicas that are new here."""
-        self._membership.heed([each for each in announced if each.model == self._model])
+        self._membership.learn([each for each in announced if each.model == self._model])
 
     @property
     def asked(self) -> Collection[int]:

@@ -14,7 +14,7 @@ from ray.serve.schema import ApplicationStatus, DeploymentDetails, DeploymentSta
 from trueodds_service.config import Settings
 from trueodds_service.errors import StartError
 from trueodds_service.serving.application import application, gateways_of_a_node, gpus_by_node
-from trueodds_service.serving.directory import Report
+from trueodds_service.serving.directory import GatewayReport
 from trueodds_service.serving.names import APP, DIRECTORY, ENGINE
 from trueodds_service.serving.progress import States, together
 
@@ -24,7 +24,7 @@ _ANSWER_SECONDS = 5.0
 _MISSED_SECONDS = 10.0
 # By then Serve has tried to replace the gateways many times.
 _GONE_SECONDS = 120.0
-# Ray's error of a process that was killed, while it started: it has not said what was wrong.
+# Ray's error of a process that was killed, while it started: it has not told a cause.
 _DIED = "ActorDiedError"
 
 
@@ -102,7 +102,7 @@ class Running:
         """Whether something is still to be replaced."""
         return bool(_status() == ApplicationStatus.DEPLOYING)
 
-    def _reports(self, failures: Mapping[str, str]) -> Sequence[Report]:
+    def _reports(self, failures: Mapping[str, str]) -> Sequence[GatewayReport]:
         """None where the directory does not answer: it is starting, or being replaced."""
         try:
             told = self._directory.gateways.remote(failures).result(timeout_s=_ANSWER_SECONDS)

@@ -61,7 +61,7 @@ def on_each_node(gateways: int, nodes: int) -> AutoscalingConfig:
 
 
 def gateways_wanted(context: AutoscalingContext) -> tuple[int, dict[str, Any]]:
-    """Serve's policy function; the least that there may be are those of one node."""
+    """Serve's policy function; its minimum is the gateways of one node."""
     state = dict(context.policy_state or {})
     now = time.monotonic()
     if not 0 <= now - state.get("counted", math.inf) < _NODES_SECONDS:

@@ -1,4 +1,4 @@
-"""What a rollout replaces: the deployments whose version is another one than that which runs."""
+"""What a rollout replaces: the deployments whose version differs from the running one."""
 
 import hashlib
 import json

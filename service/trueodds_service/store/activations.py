@@ -63,7 +63,7 @@ def pop(session: Session, scope: ScopeRow, expected_id: str | None) -> Activatio
 
     Raises:
         NothingActive: nothing is in force.
-        NotActive: it is not that of the expected calibrator, where one is expected.
+        NotActive: another calibrator than the expected one is in force.
     """
     current = in_force(session, scope)
     if current is None:

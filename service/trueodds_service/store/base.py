@@ -11,12 +11,12 @@ from trueodds_service.store.views import Mark, Page, Snapshot
 class CalibratorStore(Protocol):
     """Immutable calibrators, and per scope the history of which of them answers.
 
-    Calls are the current caller's: to them the calibrators of another tenant do not exist. What is
-    told of all that is active is told of all tenants.
+    Calls are the current caller's: to them the calibrators of another tenant do not exist. Calls
+    about everything that is active are about all tenants.
 
     Calls block and may come from any thread. What a call has returned survives a crash. Each call
-    can raise ``StoreUnavailable``, and each that returns one calibrator ``StoreCorrupt``. One that
-    returns several names those that are damaged beside the others.
+    can raise ``StoreUnavailable``, and each that returns one calibrator ``StoreCorrupt``. A call
+    that returns several names the damaged ones separately.
     """
 
     def put(
@@ -24,8 +24,8 @@ class CalibratorStore(Protocol):
     ) -> Calibrator:
         """Keep a calibrator; return the one kept, which is the older where the id is known.
 
-        With ``activate`` it answers in its scope from the same moment on. A ``request`` that
-        was put before is one that was answered: nothing is done, and its calibrator returned.
+        With ``activate`` it answers in its scope from the same moment on. A ``request`` that was
+        put before was answered before: nothing is done, and its calibrator is returned.
 
         Raises:
             RequestReused: another request has the same id.
@@ -49,7 +49,7 @@ class CalibratorStore(Protocol):
         ...
 
     def find(self, model: str, calibrator_id: str) -> Calibrator | Damaged:
-        """The same; what is left of it where it is damaged."""
+        """As ``get``, but of a damaged record it returns what is left."""
         ...
 
     def list(
@@ -69,7 +69,7 @@ class CalibratorStore(Protocol):
     def delete(self, model: str, calibrator_id: str) -> None:
         """Forget a calibrator; a rollback passes over it. Putting it again brings it back.
 
-        Requests that gave it are forgotten as well, so that they can be made again.
+        The fit requests that led to it are forgotten too, so that they can be repeated.
 
         Raises:
             CalibratorNotFound: the model has none of that id.
@@ -119,8 +119,8 @@ class CalibratorStore(Protocol):
         ...
 
     def mark(self) -> Mark:
-        """What changes with every change of what is active, and where another database takes the
-        place of this one, such as a backup of it; cheap enough to poll.
+        """Differs after every activation and rollback, and after the database was replaced, by a
+        backup for instance; cheap enough to poll.
         """
         ...
 

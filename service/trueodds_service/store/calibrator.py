@@ -72,7 +72,7 @@ class Calibrator:
 
     @property
     def temperature(self) -> float | None:
-        """The temperature that the method ends in; ``None`` where it is more than that."""
+        """The fitted temperature; ``None`` where the calibrator is more than one temperature."""
         if self.parameters.keys() <= {_TEMPERATURE, "log_prior"}:
             return next(iter(self.parameters.get(_TEMPERATURE, ())), None)
         return None
@@ -105,7 +105,7 @@ def _content_id(calibrator: Calibrator) -> str:
     """
     content = _plain(calibrator)
     if calibrator.parameters.keys() == {_TEMPERATURE}:
-        # As it was written when a temperature was all that there was.
+        # As records were written when every calibrator was one temperature.
         (content[_TEMPERATURE],) = content.pop("parameters")[_TEMPERATURE]
     canonical = json.dumps(
         content, default=_plain, sort_keys=True, separators=(",", ":"), allow_nan=False

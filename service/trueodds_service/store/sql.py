@@ -6,7 +6,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session, load_only
 
 from trueodds_service.caller import current
-from trueodds_service.store import activations as pointer
+from trueodds_service.store import activations
 from trueodds_service.store.audit import Action, note
 from trueodds_service.store.base import CalibratorStore
 from trueodds_service.store.calibrator import Calibrator
@@ -64,7 +64,7 @@ class SqlCalibratorStore(CalibratorStore):
                 return calibrator_record(answered)
             row = session.scalars(select(CalibratorRow).filter_by(id=calibrator.id)).one_or_none()
             if row is None:
-                scope = pointer.find_scope(session, calibrator.scope)
+                scope = activations.find_scope(session, calibrator.scope)
                 row = calibrator_row(calibrator, scope or scope_row(calibrator.scope))
                 session.add(row)
             row.deleted = False
@@ -120,7 +120,7 @@ class SqlCalibratorStore(CalibratorStore):
     def delete(self, model: str, calibrator_id: str) -> None:
         with self._database.writing() as session:
             row = _find(session, model, calibrator_id)
-            newest = pointer.in_force(session, row.scope)
+            newest = activations.in_force(session, row.scope)
             if newest is not None and newest.calibrator_id == row.id:
                 raise StillActive(f"{calibrator_name(model, calibrator_id)} is active")
             row.deleted = True
@@ -133,7 +133,7 @@ class SqlCalibratorStore(CalibratorStore):
         with self._database.writing() as session:
             calibrator = _find(session, model, calibrator_id)
             if expected_id is not None:
-                newest = pointer.in_force(session, calibrator.scope)
+                newest = activations.in_force(session, calibrator.scope)
                 if newest is None or newest.calibrator_id != expected_id:
                     raise NotActive(f"calibrator {expected_id} is not active")
             return activation_record(_push(session, calibrator))
@@ -149,7 +149,7 @@ class SqlCalibratorStore(CalibratorStore):
     def active(self, scope: Scope) -> Calibrator | None:
         with self._database.reading() as session:
             scope_of = _own_scope(session, scope)
-            newest = pointer.in_force(session, scope_of) if scope_of else None
+            newest = activations.in_force(session, scope_of) if scope_of else None
             if newest is None or newest.calibrator_id is None:
                 return None
             return _whole(_record(session, scope.model, newest.calibrator_id))
@@ -198,13 +198,13 @@ def _is_own(scope: Scope | ScopeRow) -> bool:
 
 
 def _own_scope(session: Session, scope: Scope) -> ScopeRow | None:
-    return pointer.find_scope(session, scope) if _is_own(scope) else None
+    return activations.find_scope(session, scope) if _is_own(scope) else None
 
 
 def _push(session: Session, calibrator: CalibratorRow) -> ActivationRow:
-    """Activates; it is noted where that changes anything."""
-    before = pointer.in_force(session, calibrator.scope)
-    row = pointer.push(session, calibrator)
+    """Activates, and adds an audit entry if that changes anything."""
+    before = activations.in_force(session, calibrator.scope)
+    row = activations.push(session, calibrator)
     if row is not before:
         note(session, Action.ACTIVATE, _name(calibrator))
     return row
@@ -212,8 +212,8 @@ def _push(session: Session, calibrator: CalibratorRow) -> ActivationRow:
 
 def _pop(session: Session, scope: ScopeRow, expected_id: str | None) -> ActivationRow:
     """Takes back; what was active till then is noted."""
-    before = pointer.in_force(session, scope)
-    row = pointer.pop(session, scope, expected_id)
+    before = activations.in_force(session, scope)
+    row = activations.pop(session, scope, expected_id)
     if before is not None:
         note(session, Action.ROLL_BACK, f"models/{scope.model}/calibrators/{before.calibrator_id}")
     return row
@@ -237,7 +237,7 @@ def _whole(record: Calibrator | Damaged) -> Calibrator:
 
 
 def _find(session: Session, model: str, calibrator_id: str) -> CalibratorRow:
-    """The row, of which only what names it is read: the rest may be damaged."""
+    """The row with the columns that name it; the others are not read, for they may be damaged."""
     naming = (CalibratorRow.id, CalibratorRow.scope_id, CalibratorRow.deleted)
     query = select(CalibratorRow).filter_by(id=calibrator_id).options(load_only(*naming))
     row = session.scalars(query).one_or_none()

@@ -92,7 +92,7 @@ class ScopeRow(Row):
 class CalibratorRow(Row):
     """A calibrator; written once. ``position`` is the order in which they came.
 
-    One that is ``deleted`` stays for the sake of the histories that name it.
+    A ``deleted`` one stays in the table, for activation histories name it.
     """
 
     __tablename__ = "calibrators"

@@ -7,7 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trueodds_service.core.arrays.option_scores import option_logprobs, union_mass
+from trueodds_service.core.arrays.option_scores import (
+    mutual_information,
+    option_logprobs,
+    union_mass,
+)
 
 VOCABULARY = (0, 1, 2)
 LENGTH = 4
@@ -46,3 +50,10 @@ def test_the_ways_to_write_an_option_add_up():
 
 def test_an_option_that_cannot_be_written_has_no_mass():
     assert option_logprobs(np.array([-np.inf, -np.inf]), [[0, 1]]).tolist() == [-np.inf]
+
+
+def test_the_information_is_what_the_question_adds_and_none_makes_up_for_what_is_ruled_out():
+    given_question, alone = np.log([0.5, 0.25]), np.log([0.25, 0.5])
+    assert mutual_information(given_question, alone) == pytest.approx(np.log([2.0, 0.5]))
+    nothing = np.array([-np.inf, -np.inf])
+    assert mutual_information(nothing, np.array([-1.0, -np.inf])).tolist() == [-np.inf, -np.inf]

@@ -34,6 +34,7 @@ def bad(item: int, option: int, value: float) -> Any:
         ({"teacher_format": [1, 1, 1.1, 0, 0, 0]}, r"teacher_format\[2\] must lie in \[0, 1\]", 2),
         ({"weights": [1, -1, 1, 1, 1, 1]}, r"weights\[1\] must lie in \[0, inf\]", 1),
         ({"weights": np.zeros(6)}, "weights must have a finite sum above zero", None),
+        ({"content_free": bad(1, 3, -np.inf)[:2]}, r"content_free\[1\] must be finite", 1),
     ],
 )
 def test_names_what_it_refuses(arguments: dict[str, Any], message: str, item: int | None) -> None:
@@ -43,12 +44,20 @@ def test_names_what_it_refuses(arguments: dict[str, Any], message: str, item: in
     assert caught.value.argument == next(iter(arguments))
 
 
+def test_what_is_measured_may_have_an_option_without_probability_and_no_other_number() -> None:
+    held = FitData(bad(2, 1, -np.inf), finite=False)
+    assert held.take(np.array([2])).logprobs[0, 1] == -np.inf
+    for value in (np.nan, np.inf):
+        with pytest.raises(DataError, match="must be finite or -inf, but option 1 has"):
+            FitData(bad(2, 1, value), finite=False)
+
+
 def test_takes_items_with_all_that_is_known_of_them() -> None:
     rows = np.arange(12.0).reshape(4, 3)
     data = FitData(rows, np.array([0, -1, 2, -1]), rows + 1, np.full(4, 0.5), np.arange(4.0))
     known = data.take(data.known)
     np.testing.assert_array_equal(known.logprobs, rows[[0, 2]])
-    np.testing.assert_array_equal(known.right, [0, 2])
+    np.testing.assert_array_equal(known.answers, [0, 2])
     np.testing.assert_array_equal(known.taught, rows[[0, 2]] + 1)
-    np.testing.assert_array_equal(known.counts, [0, 2])
+    np.testing.assert_array_equal(known.item_weights, [0, 2])
     assert not FitData(rows).known.any()

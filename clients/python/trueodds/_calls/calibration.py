@@ -18,6 +18,7 @@ from trueodds._convert import evaluations as _reports
 from trueodds._convert import fits as _fits
 from trueodds._convert.parts import evaluation_events, fit_events
 from trueodds._transport.base import Stubs
+from trueodds.calibrator import Calibrator
 from trueodds.evaluation import Report
 from trueodds.options import (
     EVALUATE,
@@ -28,7 +29,8 @@ from trueodds.options import (
     Progress,
     spelled_out,
 )
-from trueodds.types import CalibratedScores, Calibrator, Example, Question, Scores
+from trueodds.question import Example, Question
+from trueodds.scores import CalibratedScores, Scores
 
 
 class CalibrationCalls(OutcomeCalls):

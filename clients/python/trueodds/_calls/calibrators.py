@@ -6,7 +6,7 @@ from trueodds._calls.models import ModelCalls
 from trueodds._convert import calibrators as _calibrators
 from trueodds._convert import fits as _fits
 from trueodds._convert import models as _models
-from trueodds.types import Calibrator
+from trueodds.calibrator import Calibrator
 from trueodds.v1 import calibration_pb2
 
 

@@ -7,7 +7,8 @@ from trueodds import errors
 from trueodds._calls.base import Calls
 from trueodds._channel import ATTEMPT_TIMEOUT, BATCH
 from trueodds._convert import models as _models
-from trueodds.types import Chat, Model, Text, TokenIds
+from trueodds.model import Model
+from trueodds.question import Chat, Text, TokenIds
 from trueodds.v1 import model_pb2
 
 # Seconds between two looks at models that are not ready.

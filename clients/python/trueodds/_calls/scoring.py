@@ -16,8 +16,9 @@ from trueodds._stream.flight import Flight
 from trueodds._stream.pace import Pace
 from trueodds._stream.pieces import Key
 from trueodds._stream.stream import stream_batches
+from trueodds.answer import Answer
 from trueodds.options import SCORE, OnOutcome, Progress, ScoreOptions, spelled_out
-from trueodds.types import Answer, Question
+from trueodds.question import Question
 from trueodds.v1 import scoring_pb2
 
 Item = TypeVar("Item")

@@ -6,7 +6,7 @@ from datetime import timezone
 
 from trueodds import errors
 from trueodds._convert.enums import CORRECTIONS, METHOD_NAMES, known
-from trueodds.types import Calibrator, Candidate, Prior, Selection
+from trueodds.calibrator import Calibrator, Candidate, Prior, Selection
 from trueodds.v1 import calibration_pb2
 
 # A calibrator's name whose id, of 16 digits, is not whole.

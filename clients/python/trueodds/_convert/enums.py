@@ -4,15 +4,10 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from trueodds import errors
-from trueodds.types import (
-    AnswerSetMethod,
-    BiasCorrection,
-    Format,
-    Method,
-    ModelState,
-    Normalization,
-    OrderCorrection,
-)
+from trueodds.answer import AnswerSetMethod
+from trueodds.calibrator import BiasCorrection, Method
+from trueodds.model import ModelState
+from trueodds.reading import Format, Normalization, OrderCorrection
 from trueodds.v1 import calibration_pb2, model_pb2, reading_pb2, scoring_pb2
 
 Value = TypeVar("Value", bound=int)

@@ -8,6 +8,7 @@ from trueodds._convert import calibrators as _calibrators
 from trueodds._convert import enums as _enums
 from trueodds._convert import questions as _questions
 from trueodds._convert.fits import add_items, tell_of_scores
+from trueodds.answer import AnswerSetRule
 from trueodds.evaluation import (
     AbstentionRule,
     AnswerSetCalibration,
@@ -20,7 +21,8 @@ from trueodds.evaluation import (
     RiskCoverage,
 )
 from trueodds.options import EVALUATE, EvaluateOptions, completed
-from trueodds.types import AnswerSetRule, Example, Scores
+from trueodds.question import Example
+from trueodds.scores import Scores
 from trueodds.v1 import calibration_pb2
 
 _SET_METHODS = {message: method for method, message in _enums.SET_METHODS.items()}

@@ -12,16 +12,10 @@ from trueodds._convert.calibrators import calibrator_of
 from trueodds._convert.enums import CORRECTIONS, METHODS
 from trueodds._convert.models import model_name
 from trueodds._convert.questions import question_message, reading_message, shot_message
+from trueodds.calibrator import BiasCorrection, Calibrator, Method
 from trueodds.options import FIT, AnyReading, FitOptions, completed
-from trueodds.types import (
-    BiasCorrection,
-    CalibratedScores,
-    Calibrator,
-    Example,
-    Method,
-    Question,
-    Scores,
-)
+from trueodds.question import Example, Question
+from trueodds.scores import CalibratedScores, Scores
 from trueodds.v1 import calibration_pb2
 
 _CORRECTIONS = {correction: message for message, correction in CORRECTIONS.items()}

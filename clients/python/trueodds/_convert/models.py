@@ -6,7 +6,8 @@ from trueodds import errors
 from trueodds._channel import BATCH_BYTES
 from trueodds._convert.enums import STATES
 from trueodds._convert.questions import prompt_message
-from trueodds.types import Chat, Model, ModelState, Text, TokenIds
+from trueodds.model import Model, ModelState
+from trueodds.question import Chat, Text, TokenIds
 from trueodds.v1 import model_pb2
 
 

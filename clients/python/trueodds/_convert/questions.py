@@ -5,18 +5,8 @@ from dataclasses import asdict
 from trueodds import errors
 from trueodds._convert.enums import FORMATS, NORMALIZATIONS, ORDERS
 from trueodds.options import AnyReading
-from trueodds.types import (
-    Chat,
-    CustomFormat,
-    Example,
-    Format,
-    Normalization,
-    OrderCorrection,
-    Question,
-    Reading,
-    Text,
-    TokenIds,
-)
+from trueodds.question import Chat, Example, Question, Text, TokenIds
+from trueodds.reading import CustomFormat, Format, Normalization, OrderCorrection, Reading
 from trueodds.v1 import question_pb2, reading_pb2
 
 

@@ -14,16 +14,9 @@ from trueodds._convert.questions import (
     reading_message,
     shot_message,
 )
+from trueodds.answer import Answer, AnswerSetMethod, AnswerSetRule, Identity, OptionScore, TopToken
 from trueodds.options import SCORE, ScoreOptions, completed
-from trueodds.types import (
-    Answer,
-    AnswerSetMethod,
-    AnswerSetRule,
-    Identity,
-    OptionScore,
-    Question,
-    TopToken,
-)
+from trueodds.question import Question
 from trueodds.v1 import scoring_pb2
 
 

@@ -28,11 +28,10 @@ _FAULT_CODES = (code_pb2.INTERNAL, code_pb2.UNKNOWN, code_pb2.DATA_LOSS)
 class Flight(Generic[Key]):
     """Batches on their way, each with a key; each leaves once it is answered for good.
 
-    Knows no transport: both clients drive it. ``window`` bounds the batches under way,
-    ``patience`` the seconds for which nothing may come back but that the server is unavailable.
-    What the service fails at goes again, and then in halves, until a question at which it fails
-    alone has that as its outcome. What it does not answer within ``timeout`` seconds goes again in
-    smaller messages, one at a time.
+    Knows no transport: both clients drive it. ``window`` bounds the batches under way, ``patience``
+    how many seconds the server may be unavailable. A batch that the service fails at is sent again,
+    then in halves; a question that fails alone has the error as its outcome. A batch that is not
+    answered within ``timeout`` seconds is sent again in smaller messages, one at a time.
     """
 
     def __init__(

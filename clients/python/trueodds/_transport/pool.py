@@ -24,8 +24,7 @@ class Connection(Generic[Channel]):
 class Pool(Generic[Channel]):
     """Deals calls out to connections: to the one with the fewest under way, equals in turn.
 
-    What stands at one address may be several gateways, each connection of which reaches one.
-    Thread-safe.
+    Several gateways may listen at one address; a connection reaches one of them. Thread-safe.
     """
 
     def __init__(self, connections: Sequence[Connection[Channel]]) -> None:
@@ -34,7 +33,7 @@ class Pool(Generic[Channel]):
         self._turn = 0
 
     def begin(self, start: Callable[[Stubs], Any]) -> Any:
-        """Starts a call over one of them, which has it until it is done."""
+        """Starts a call over one connection, which counts it until it is done."""
         connection = self._take()
         try:
             call = start(connection.stubs)

@@ -24,7 +24,7 @@ class Origin:
         self._known = {_REVISION: revision, _TOKENIZER: tokenizer_revision}
 
     def agree(self, facts: Mapping[str, str]) -> None:
-        """Takes up what is new. Raises BulkError where it is not as it was."""
+        """Takes up new facts. Raises BulkError where one differs from before."""
         for name, value in facts.items():
             if self._known.setdefault(name, value) != value:
                 raise BulkError(

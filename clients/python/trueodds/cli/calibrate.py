@@ -25,7 +25,8 @@ from trueodds.cli.terminal import takes_unicode
 from trueodds.errors import TrueoddsError
 from trueodds.files import Dialect, Wanted
 from trueodds.files.scores import read_scores
-from trueodds.types import CalibratedScores, Reading
+from trueodds.reading import Reading
+from trueodds.scores import CalibratedScores
 
 
 @asks_server

@@ -11,7 +11,9 @@ import typer
 
 from trueodds._channel import FIT_TIMEOUT
 from trueodds._convert.fits import DamagedCalibratorWarning, DegenerateFitWarning
+from trueodds.calibrator import BiasCorrection, Calibrator, Method
 from trueodds.cli.console import (
+    CalibratorName,
     ModelName,
     ProbabilityStep,
     Shots,
@@ -19,6 +21,7 @@ from trueodds.cli.console import (
     Wait,
     connected,
     extras,
+    model_of,
     out,
     progress_bar,
     say,
@@ -28,7 +31,9 @@ from trueodds.cli.options import reading_options
 from trueodds.cli.server import Target, asks_server
 from trueodds.cli.tables import calibrator_table, calibrators_table, temperature_text
 from trueodds.files.scores import read_scores
-from trueodds.types import BiasCorrection, Calibrator, Example, Format, Method, Reading, Scores
+from trueodds.question import Example
+from trueodds.reading import Format, Reading
+from trueodds.scores import Scores
 
 calibrators_app = typer.Typer(
     help="List, show, activate, roll back, delete, export and import calibrators.",
@@ -49,13 +54,6 @@ LABELLED = {
 
 Force = Annotated[
     bool, typer.Option("--force", help="Activate it even where its fit is degenerate.")
-]
-Name = Annotated[
-    str,
-    typer.Argument(
-        metavar="NAME",
-        help="The calibrator: models/MODEL/calibrators/ID, or ID, or what begins no other ID.",
-    ),
 ]
 
 
@@ -219,53 +217,50 @@ def list_calibrators(
 
 @calibrators_app.command()
 @asks_server
-def show(name: Name, wait: Wait = 0.0, *, server: Target) -> None:
+def show(name: CalibratorName, wait: Wait = 0.0, *, server: Target) -> None:
     """Show everything about one calibrator.
 
     Example: trueodds calibrators show models/demo-aligned/calibrators/0f3a
     """
-    with connected(server, wait=wait, model=_model_of(name)) as client:
+    with connected(server, wait=wait, model=model_of(name)) as client:
         out.print(calibrator_table(client.calibrator(name)))
 
 
 @calibrators_app.command()
 @asks_server
-def activate(name: Name, force: Force = False, wait: Wait = 0.0, *, server: Target) -> None:
+def activate(
+    name: CalibratorName, force: Force = False, wait: Wait = 0.0, *, server: Target
+) -> None:
     """Make a calibrator the one that answers in its scope.
 
     One whose fit is degenerate is refused unless it is forced.
 
     Example: trueodds calibrators activate models/demo-aligned/calibrators/0f3a
     """
-    with connected(server, wait=wait, model=_model_of(name)) as client:
+    with connected(server, wait=wait, model=model_of(name)) as client:
         out.print(f"{client.activate(name, force=force).name} is active", soft_wrap=True)
 
 
 @calibrators_app.command()
 @asks_server
-def delete(name: Name, wait: Wait = 0.0, *, server: Target) -> None:
+def delete(name: CalibratorName, wait: Wait = 0.0, *, server: Target) -> None:
     """Delete a calibrator that is not active.
 
     Example: trueodds calibrators delete models/demo-aligned/calibrators/0f3a
     """
-    with connected(server, wait=wait, model=_model_of(name)) as client:
+    with connected(server, wait=wait, model=model_of(name)) as client:
         client.delete(name)
     out.print(f"{name} is deleted", soft_wrap=True)
 
 
 @calibrators_app.command()
 @asks_server
-def rollback(name: Name, wait: Wait = 0.0, *, server: Target) -> None:
-    """Take back the activation of the active calibrator NAME: the one before answers again.
+def rollback(name: CalibratorName, wait: Wait = 0.0, *, server: Target) -> None:
+    """Take back the activation of the active calibrator: the one before answers again.
 
     Example: trueodds calibrators rollback models/demo-aligned/calibrators/0f3a
     """
-    with connected(server, wait=wait, model=_model_of(name)) as client:
+    with connected(server, wait=wait, model=model_of(name)) as client:
         previous = client.rollback(name)
     said = f"{previous.name} is active again" if previous else "no calibrator is active now"
     out.print(said, soft_wrap=True)
-
-
-def _model_of(name: str) -> str | None:
-    """The model that a calibrator's whole name tells; of an id alone it may be any."""
-    return "/".join(name.split("/")[:2]) if name.startswith("models/") else None

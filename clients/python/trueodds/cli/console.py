@@ -22,14 +22,19 @@ from trueodds.client import Client
 from trueodds.errors import TrueoddsError
 from trueodds.files import FileError
 
-# What questions and names say is printed as it is. A table that nobody looks at is not cut to
-# a terminal's width.
+# Questions and names are printed unchanged. A table that nobody looks at is not cut to a terminal's
+# width.
 out = Console(
     highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else 240
 )
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="The model, such as demo-aligned.")]
+CALIBRATOR = typer.Argument(
+    metavar="CALIBRATOR",
+    help="Its name, models/MODEL/calibrators/ID, or ID, or what begins no other ID.",
+)
+CalibratorName = Annotated[str, CALIBRATOR]
 Task = Annotated[str, typer.Option("--task", "-t", help="Your name for this kind of question.")]
 Shots = Annotated[Path | None, typer.Option(help="Worked examples with answers; - for stdin.")]
 Wait = Annotated[
@@ -48,16 +53,14 @@ ProbabilityStep = Annotated[
 _SIGTERM_STATUS = 143
 
 
-def calibrator_name(model: str, calibrator: str) -> str:
-    """``models/m/calibrators/c``, from that or from ``m`` and ``c``."""
-    if "/" in calibrator:
-        return calibrator
-    return f"{model_name(model)}/calibrators/{calibrator}"
+def model_of(calibrator: str) -> str | None:
+    """The model that a calibrator's whole name tells; None where there is an id alone."""
+    return "/".join(calibrator.split("/")[:2]) if calibrator.startswith("models/") else None
 
 
 def whole_name(client: Client, model: str, calibrator: str) -> str:
-    """The same of one whose id may be short; the server is asked only where it is."""
-    name = calibrator_name(model, calibrator)
+    """A calibrator's name, from that or from its id; the server is asked only where it is short."""
+    name = calibrator if "/" in calibrator else f"{model_name(model)}/calibrators/{calibrator}"
     _, start = calibrator_parts(name, model)
     return client.calibrator(name).name if start else name
 

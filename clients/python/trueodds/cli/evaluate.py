@@ -1,7 +1,5 @@
 """`trueodds evaluate`: what a calibrator does, in numbers."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -9,46 +7,28 @@ import typer
 from rich.table import Table
 
 from trueodds._channel import FIT_TIMEOUT
-from trueodds.cli.calibrators import Name
-from trueodds.cli.console import (
-    ProbabilityStep,
-    Shots,
-    Wait,
-    connected,
-    extras,
-    out,
-    progress_bar,
-    say,
-)
-from trueodds.cli.files import STDIN, FileOptions, file_options, labelled
+from trueodds.cli.console import CalibratorName, ProbabilityStep, Shots, Wait, out, say
+from trueodds.cli.files import FileOptions, file_options
+from trueodds.cli.measuring import QUESTIONS, Miscoverages, TargetRisks, Timeout, measured
 from trueodds.cli.options import reading_options
 from trueodds.cli.server import Target, asks_server
 from trueodds.cli.tables import estimate_text
 from trueodds.evaluation import CascadeReport, Report
-from trueodds.files.scores import read_scores
-from trueodds.types import Example, Reading, Scores
+from trueodds.reading import Reading
 
 
 @asks_server
 @file_options()
 @reading_options
 def evaluate(
-    name: Name,
-    questions: Annotated[
-        Path, typer.Argument(help="Questions with answers: JSON, CSV or Parquet; - for stdin.")
-    ],
-    target_risk: Annotated[
-        list[float] | None, typer.Option(help="A risk to find a threshold for; repeatable.")
-    ] = None,
-    miscoverage: Annotated[
-        list[float] | None, typer.Option(help="How often answer sets may miss; repeatable.")
-    ] = None,
+    calibrator: CalibratorName,
+    questions: Annotated[Path, QUESTIONS],
+    target_risk: TargetRisks = None,
+    miscoverage: Miscoverages = None,
     shots: Shots = None,
     probability_step: ProbabilityStep = 0.0,
     json: Annotated[bool, typer.Option("--json", help="The whole report, for programs.")] = False,
-    timeout: Annotated[
-        float, typer.Option(min=0.001, help="Seconds that the evaluation may take.")
-    ] = FIT_TIMEOUT,
+    timeout: Timeout = FIT_TIMEOUT,
     wait: Wait = 0.0,
     *,
     server: Target,
@@ -63,36 +43,21 @@ def evaluate(
 
     Example: trueodds evaluate models/demo-aligned/calibrators/0f3a labelled.jsonl
     """
-    if questions == shots == STDIN:
-        raise typer.BadParameter("questions and shots cannot both come from stdin")
-    with extras("bulk"), connected(server, wait=wait) as client, ExitStack() as stack:
-        source = files.source(questions, stack)
-        items: Sequence[Example | Scores]
-        columns = None
-        if files.are_scores(source):
-            items = read_scores(source)
-        else:
-            opened = files.understood(source)
-            if files.dry_run:
-                typer.echo(opened.preview())
-                return
-            items, columns = labelled(opened), opened.columns
-        if files.dry_run:
-            typer.echo(f"{len(items):,} rows of scores")
-            return
-        worked = files.shots(shots, stack, columns)
-        with progress_bar("measuring") as progress:
-            report = client.evaluate(
-                name,
-                items,
-                reading=reading,
-                shots=worked,
-                target_risks=target_risk or (),
-                miscoverages=miscoverage or (),
-                probability_step=probability_step,
-                progress=progress,
-                timeout=timeout,
-            )
+    report = measured(
+        calibrator,
+        questions,
+        shots,
+        files,
+        server,
+        timeout=timeout,
+        wait=wait,
+        reading=reading,
+        target_risks=target_risk or (),
+        miscoverages=miscoverage or (),
+        probability_step=probability_step,
+    )
+    if report is None:
+        return
     if json:
         typer.echo(report.to_json())
         return

@@ -31,7 +31,7 @@ from trueodds.files.answers import Answers
 from trueodds.files.presets import NATIVE, PRESETS
 from trueodds.files.scores import holds_scores
 from trueodds.files.understand import SAMPLE, unread
-from trueodds.types import Example, Question
+from trueodds.question import Example, Question
 
 STDIN = Path("-")
 

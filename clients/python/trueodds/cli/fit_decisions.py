@@ -11,12 +11,12 @@ from google.protobuf import json_format
 
 from trueodds._channel import FIT_TIMEOUT
 from trueodds._convert.calibrators import calibrator_of
+from trueodds.calibrator import Calibrator, Method
 from trueodds.cli.calibrators import tell_fitted
 from trueodds.cli.console import ModelName, Wait, at_http_door, say
 from trueodds.cli.files import STDIN, lines_of
 from trueodds.cli.server import Target, asks_http
 from trueodds.errors import ServiceFailed, TrueoddsError
-from trueodds.types import Calibrator, Method
 from trueodds.v1 import calibration_pb2
 
 _PATH = "/v1/decisions/calibrators"
@@ -121,7 +121,7 @@ def _no_json(constant: str) -> NoReturn:
 
 
 def _body(said: dict[str, Any], recorded: list[Line]) -> bytes:
-    """The lines go as they are: what is in one twice would be lost in reading it."""
+    """The lines are sent unparsed: parsing would drop keys that a line has twice."""
     told = json.dumps({name: value for name, value in said.items() if value is not None})
     lines = ",".join(line for _, line in recorded)
     return f'{told[:-1]}, "decisions": [{lines}]}}'.encode()

@@ -40,7 +40,7 @@ app.command()(fit)
 app.command("fit-decisions")(fit_decisions)
 app.command()(evaluate)
 app.command()(calibrate)
-app.command()(report)
+app.command(context_settings={"allow_extra_args": True})(report)  # which says why it has none
 calibrators_app.command()(export)
 calibrators_app.command("import")(load)
 app.add_typer(calibrators_app, name="calibrators")

@@ -7,15 +7,9 @@ from typing import Annotated, Any, get_type_hints
 
 import typer
 
+from trueodds.answer import AnswerSetMethod, AnswerSetRule
 from trueodds.options import SCORE, ScoreOptions
-from trueodds.types import (
-    AnswerSetMethod,
-    AnswerSetRule,
-    Format,
-    Normalization,
-    OrderCorrection,
-    Reading,
-)
+from trueodds.reading import Format, Normalization, OrderCorrection, Reading
 
 Table = Mapping[str, tuple[Any, Any]]
 """Annotation and default of each option, by the name of its parameter."""

@@ -10,12 +10,13 @@ from typing import Any
 import typer
 
 from trueodds import errors
+from trueodds.answer import Answer
 from trueodds.cli.console import out
 from trueodds.cli.tables import answer_table
 from trueodds.cli.terminal import takes_unicode
 from trueodds.errors import InvalidRequest, TrueoddsError
 from trueodds.files import Item
-from trueodds.types import Answer, Question
+from trueodds.question import Question
 
 
 class Printer:

@@ -1,48 +1,32 @@
 """`trueodds report`: what a calibrator does, to be read before it is activated."""
 
 import sys
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from trueodds._channel import FIT_TIMEOUT
-from trueodds.cli.console import (
-    Shots,
-    Wait,
-    calibrator_name,
-    connected,
-    extras,
-    fail,
-    progress_bar,
-    say,
-)
-from trueodds.cli.files import STDIN, FileOptions, file_options, labelled
+from trueodds.cli.console import CALIBRATOR, ProbabilityStep, Shots, Wait, extras, fail, say
+from trueodds.cli.files import STDIN, FileOptions, file_options
+from trueodds.cli.measuring import QUESTIONS, Miscoverages, TargetRisks, Timeout, measured
 from trueodds.cli.options import reading_options
 from trueodds.cli.server import Target, asks_server
 from trueodds.cli.terminal import check_writable
 from trueodds.evaluation import Report
+from trueodds.reading import Reading
 from trueodds.report import pictures, render
 from trueodds.report.png import png
 from trueodds.report.verdict import verdict
-from trueodds.types import Reading
 
 
 @asks_server
 @file_options()
 @reading_options
 def report(
-    model: Annotated[str | None, typer.Argument(metavar="MODEL", help="The model.")] = None,
-    calibrator: Annotated[
-        str | None, typer.Argument(metavar="CALIBRATOR", help="Its name, or the last part of it.")
-    ] = None,
-    questions: Annotated[
-        Path | None,
-        typer.Argument(
-            metavar="QUESTIONS", help="With answers: JSON, CSV or Parquet; - for stdin."
-        ),
-    ] = None,
+    context: typer.Context,
+    calibrator: Annotated[str | None, CALIBRATOR] = None,
+    questions: Annotated[Path | None, QUESTIONS] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="The page.")] = Path("report.html"),
     svg: Annotated[Path | None, typer.Option(help="A folder for the figures as SVG.")] = None,
     png_folder: Annotated[
@@ -52,63 +36,51 @@ def report(
     source: Annotated[
         Path | None, typer.Option("--from", help="Draw these numbers, - for stdin; asks no server.")
     ] = None,
-    target_risk: Annotated[
-        list[float] | None, typer.Option(help="A risk to find a threshold for; repeatable.")
-    ] = None,
-    miscoverage: Annotated[
-        list[float] | None, typer.Option(help="How often answer sets may miss; repeatable.")
-    ] = None,
+    target_risk: TargetRisks = None,
+    miscoverage: Miscoverages = None,
     shots: Shots = None,
-    timeout: Annotated[
-        float, typer.Option(min=0.001, help="Seconds that the evaluation may take.")
-    ] = FIT_TIMEOUT,
+    probability_step: ProbabilityStep = 0.0,
+    timeout: Timeout = FIT_TIMEOUT,
     wait: Wait = 0.0,
     *,
     server: Target,
     reading: Reading,
     files: FileOptions,
 ) -> None:
-    """Measure a calibrator on questions with answers, and draw a page to decide by.
+    """Measure a calibrator as `trueodds evaluate` does, and draw a page to decide by.
 
     The questions should not be those of the fit. `trueodds score --help` shows a line of the
     file; each needs its "answer". --from draws again what --json wrote.
 
-    Example: trueodds report demo-aligned 0f3a9c81d2b4e576 labelled.jsonl -o report.html
+    Example: trueodds report models/demo-aligned/calibrators/0f3a labelled.jsonl -o report.html
     """
+    if context.args:
+        told = " ".join([str(questions), *context.args])
+        raise typer.BadParameter(f"MODEL is no argument any more: trueodds report {told}")
     folders = [folder / "figure" for folder in (svg, png_folder) if folder]
     check_writable(output, json, *folders)
-    if source is not None and model is None:
+    found: Report | None
+    if source is not None and calibrator is None:
         found = _read(source)
-    elif source is not None or model is None or calibrator is None or questions is None:
-        raise typer.BadParameter("give MODEL, CALIBRATOR and QUESTIONS, or --from")
-    elif questions == shots == STDIN:
-        raise typer.BadParameter("questions and shots cannot both come from stdin")
+    elif source is not None or calibrator is None or questions is None:
+        raise typer.BadParameter("give CALIBRATOR and QUESTIONS, or --from")
     else:
-        with (
-            extras("bulk"),
-            connected(server, wait=wait, model=model) as client,
-            ExitStack() as stack,
-        ):
-            name = calibrator_name(model, calibrator)
-            if client.model(model).cascade and not files.dry_run:
-                fail("there is no page of a cascade: trueodds evaluate measures it")
-            opened = files.open(questions, stack)
-            if files.dry_run:
-                typer.echo(opened.preview())
-                return
-            items = labelled(opened)
-            worked = files.shots(shots, stack, opened.columns)
-            with progress_bar("measuring") as progress:
-                found = client.evaluate(
-                    name,
-                    items,
-                    reading=reading,
-                    shots=worked,
-                    target_risks=target_risk or (),
-                    miscoverages=miscoverage or (),
-                    progress=progress,
-                    timeout=timeout,
-                )
+        found = measured(
+            calibrator,
+            questions,
+            shots,
+            files,
+            server,
+            timeout=timeout,
+            wait=wait,
+            of_cascades=False,
+            reading=reading,
+            target_risks=target_risk or (),
+            miscoverages=miscoverage or (),
+            probability_step=probability_step,
+        )
+    if found is None:
+        return
     _write(found, output, svg, png_folder, json)
     say(" ".join(verdict(found).value))
     typer.echo(output)

@@ -25,7 +25,7 @@ from trueodds.cli.printer import Printer
 from trueodds.cli.server import Target, asks_server
 from trueodds.files import Item
 from trueodds.options import ScoreOptions
-from trueodds.types import Question
+from trueodds.question import Question
 
 
 @asks_server

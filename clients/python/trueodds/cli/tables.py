@@ -5,9 +5,12 @@ from collections.abc import Iterable
 from rich.table import Table
 from rich.text import Text
 
+from trueodds.answer import Answer
+from trueodds.calibrator import Calibrator, Prior, Selection
 from trueodds.errors import TrueoddsError
 from trueodds.evaluation import Estimate
-from trueodds.types import Answer, Calibrator, Model, ModelState, Prior, Question, Selection
+from trueodds.model import Model, ModelState
+from trueodds.question import Question
 
 _SHOWN = 8
 """Numbers of a parameter that are written out."""
@@ -75,7 +78,7 @@ def _state(model: Model) -> Text:
 
 def calibrators_table(calibrators: Iterable[Calibrator]) -> Table:
     table = Table()
-    # A name is there to be copied: it is folded where it does not fit, never cut.
+    # A name is there to be copied: it is wrapped where it does not fit, never cut.
     table.add_column("calibrator", overflow="fold")
     for column in ("task", "method", "T", "items", "options", "created", "active"):
         table.add_column(column)

@@ -14,9 +14,9 @@ def takes_unicode() -> bool:
 
 
 def run(command: Callable[[], None]) -> None:
-    """Runs the command. Output that nobody reads ends it quietly, one that is full in words.
+    """Runs the command. A closed pipe ends it quietly, a full disk with an error.
 
-    What an encoding lacks is written as its escape, such as \\u2013.
+    Characters that the encoding lacks are escaped, as in \\u2013.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -20,7 +20,7 @@ def csv_rows(path: Path, dialect: Dialect) -> Iterator[tuple[str, Row]]:
     Raises FileError where it is not known where a row ends: the rest would be other rows.
     """
     csv.field_size_limit(_LARGEST_CELL)
-    # What is not UTF-8 is refused where it is taken for something.
+    # Bytes that are not UTF-8 are refused only in cells that are read.
     with open_text(path, dialect.encoding) as file:
         delimiter = dialect.delimiter or _delimiter(file)
         yield from _records(file, path, delimiter, dialect.quoting or "minimal")

@@ -14,7 +14,7 @@ from trueodds.files.native import native_question
 from trueodds.files.options import Options, read_options, without_letters
 from trueodds.files.presets import COPA, COPA_QUESTIONS, NATIVE
 from trueodds.files.source import Source
-from trueodds.types import Example, Question, Text
+from trueodds.question import Example, Question, Text
 
 _MAX_TASK = 200
 

@@ -50,7 +50,7 @@ def _is_begun(line: str) -> bool:
 
 
 def _whole(path: Path, text: str) -> list[Any] | None:
-    """The rows of a file that is not of lines; None where it is no JSON as a whole either."""
+    """The rows of a file that is one JSON array; None if it is not JSON as a whole."""
     array = text.lstrip("\ufeff \t\r\n").startswith("[")
     if len(text) > _LARGEST:
         if array:

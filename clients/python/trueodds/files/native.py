@@ -9,7 +9,7 @@ the options are read, or ``messages`` for the model's chat template, with an ``a
 from typing import Any
 
 from trueodds.files.errors import BadRow
-from trueodds.types import Chat, Question
+from trueodds.question import Chat, Question
 
 _ASKED_BY = ("question", "prompt", "messages")
 NATIVE_KEYS = frozenset(

@@ -75,7 +75,7 @@ does not show in its columns."""
 
 
 def detect(names: Collection[str]) -> Preset | None:
-    """The one preset whose columns a file has; None where it is none, or one of several."""
+    """The preset whose columns a file has; None if it has those of none, or of several."""
     found = [each for each in PRESETS.values() if _has_all(each, names)]
     return found[0] if len(found) == 1 else None
 

@@ -8,7 +8,7 @@ from trueodds.files.answers import Answers
 from trueodds.files.columns import Columns
 from trueodds.files.items import Item, read_item
 from trueodds.files.source import Source
-from trueodds.types import Chat, Question
+from trueodds.question import Chat, Question
 
 # Characters of a text that are shown.
 _LENGTH = 100

@@ -15,7 +15,7 @@ from trueodds.files.cells import Row, is_missing
 from trueodds.files.columns import ONE_OPTION, OPTIONS
 from trueodds.files.errors import BadRow, FileError
 from trueodds.files.source import Source
-from trueodds.types import Scores
+from trueodds.scores import Scores
 
 _ROWS = ("logprobs", "probabilities", "teacher_logprobs", "teacher_probabilities")
 _NUMBERS = ("confidence", "teacher_format_probability")

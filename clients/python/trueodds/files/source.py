@@ -24,7 +24,7 @@ _JSON = (".jsonl", ".ndjson", ".json")
 class Source:
     """A file of rows. ``digest`` is a hash of its bytes, ``count`` how many rows it has.
 
-    ``stamp`` tells this file from one that takes its place, and ``name`` is what errors call it.
+    ``stamp`` changes if the file is replaced, and ``name`` is its name in errors.
     """
 
     path: Path
@@ -57,7 +57,7 @@ class Source:
 
 
 def open_source(path: Path, dialect: Dialect = _PLAIN, name: str = "") -> Source:
-    """Looks through the file once. Raises FileError where it is none that can be read."""
+    """Reads the file once. Raises FileError if it cannot be read."""
     with _failures(name or str(path)):
         stamp = _stamp(path)
         digest = hashlib.blake2b(digest_size=16)

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property
 
 from trueodds.client import Client
-from trueodds.types import Model, Text
+from trueodds.model import Model
+from trueodds.question import Text
 
 Ids = tuple[int, ...]
 

@@ -4,10 +4,13 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
+from trueodds.answer import Answer
 from trueodds.client import Client
 from trueodds.errors import TrueoddsError
 from trueodds.lm_eval.encoder import Encoder, Ids, with_spaces_moved
-from trueodds.types import Answer, CustomFormat, Model, Question, Text, TokenIds
+from trueodds.model import Model
+from trueodds.question import Question, Text, TokenIds
+from trueodds.reading import CustomFormat
 
 Item = TypeVar("Item")
 LogLikelihood = tuple[float, bool]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from trueodds.calibrator import BiasCorrection, Calibrator, Selection
 from trueodds.evaluation import Report
 from trueodds.report.page import facts, table
 from trueodds.report.text import count, decimal, esc
-from trueodds.types import BiasCorrection, Calibrator, Selection
 
 LONG = 8
 """Parameters that are written out; of longer ones their number."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from trueodds.answer import AnswerSetMethod
 from trueodds.evaluation import Estimate, Evaluation, ReliabilityBin, Report
 from trueodds.report.metrics import NULL, Metric, difference, effect, listed
 from trueodds.report.page import table
 from trueodds.report.text import NARROW, count, decimal, esc, percent, px, signed, upwards
-from trueodds.types import AnswerSetMethod
 
 WIDTH, HEIGHT, INSET = 120.0, 22.0, 6.0
 

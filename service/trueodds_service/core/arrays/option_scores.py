@@ -15,6 +15,18 @@ def option_logprobs(
     return np.array([np.logaddexp.reduce(logprobs[list(each)]) for each in places])
 
 
+def mutual_information(
+    logprobs: NDArray[np.float64], unconditional: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Pointwise mutual information of each option and the question, (k,), in nats.
+
+    That is ln p(option | prompt) − ln p(option | prompt without the question): Holtzman et al. 2021
+    (arXiv 2104.08315). An option of −inf stays at −inf, whatever it is without the question.
+    """
+    ruled_out = np.isneginf(logprobs)
+    return np.where(ruled_out, -np.inf, logprobs - np.where(ruled_out, 0.0, unconditional))
+
+
 def union_mass(continuations: Sequence[Tokens], logprobs: NDArray[np.float64]) -> float:
     """The probability that one of the continuations follows, in [0, 1].
 

@@ -142,7 +142,7 @@ class BinnedScaling:
         return self._binned(split.at(self.temperature))
 
     def _binned(self, split: Split) -> _Array:
-        # Not ``bin_of``: what is stored is applied as it was fitted, by every version.
+        # Not ``bin_of``: a stored map is applied as it was fitted, by every version.
         place = np.searchsorted(self.edges[1:-1], split.confidence, side="right")
         return np.asarray(np.array(self.calibrated)[place])
 

@@ -75,9 +75,9 @@ class Split:
     def with_confidence(self, confidence: NDArray[np.float64]) -> NDArray[np.float64]:
         """Probabilities, shape (..., k), whose choice has this confidence, (...).
 
-        The others keep their proportions: p_j · (1 − c') / (1 − c). Any of tied options could be
-        the choice, so that each gets the mean of what it would have as the choice and as another.
-        Where only one option has mass, it keeps all of it.
+        The others keep their proportions: p_j · (1 − c') / (1 − c). Each of several tied options
+        gets the mean of two values: its probability if it were the choice, and if another were. An
+        option that has all the mass keeps it.
         """
         lost = self.others < _UNDERFLOW
         left = 1 - confidence

@@ -81,10 +81,10 @@ def choose(data: FitData, prior: Prior | None = None, *, seed: int = 0) -> Choic
     excluded = {method: _excluded(method, data, prior, labelled) for method in _ORDER}
     compared = [method for method in _ORDER if not excluded[method]]
     held_out = _held_out(compared, data, prior, seed)
-    counts = data.counts[data.known]
-    means = {method: float(np.average(held_out[method], weights=counts)) for method in compared}
+    weights = data.item_weights[data.known]
+    means = {method: float(np.average(held_out[method], weights=weights)) for method in compared}
     best = min(compared, key=means.__getitem__)
-    errors = {m: _standard_error(held_out[m] - held_out[best], counts) for m in compared}
+    errors = {m: _standard_error(held_out[m] - held_out[best], weights) for m in compared}
     chosen = next(m for m in compared if means[m] <= means[best] + errors[m])
     reason = f"least held-out NLL of {len(compared)} methods on {labelled} labelled items"
     if chosen is not best:
@@ -153,7 +153,7 @@ def _held_out(
             training = data.take(~test)
             for method in methods:
                 probs = _apply(method, training, prior, data.logprobs[test])
-                total[method][place[test]] += losses(probs, data.right[test]) / REPEATS
+                total[method][place[test]] += losses(probs, data.answers[test]) / REPEATS
     return total
 
 
@@ -166,9 +166,9 @@ def _apply(
         return softmax(logprobs)
 
 
-def _standard_error(differences: NDArray[np.float64], counts: NDArray[np.float64]) -> float:
+def _standard_error(differences: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
     """The standard error of the weighted mean of paired differences, (n,)."""
-    mean = np.average(differences, weights=counts)
-    total = counts.sum()
-    variance = np.average((differences - mean) ** 2, weights=counts)
+    mean = np.average(differences, weights=weights)
+    total = weights.sum()
+    variance = np.average((differences - mean) ** 2, weights=weights)
     return float(math.sqrt(variance / max(total - 1, 1.0)))

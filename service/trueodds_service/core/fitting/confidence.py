@@ -25,7 +25,7 @@ _LEAST_BANDWIDTH = 0.05
 
 def correct_of(data: FitData) -> NDArray[np.bool_]:
     """Whether the choice is right, (n,); all items labelled."""
-    return np.asarray((0 if data.alone else choice(data.logprobs)) == data.right)
+    return np.asarray((0 if data.alone else choice(data.logprobs)) == data.answers)
 
 
 def _split(data: FitData) -> Split:
@@ -40,15 +40,15 @@ def fit_isotonic(data: FitData) -> CurveMap:
     """
     confidence = _split(data).confidence
     x, place = np.unique(confidence, return_inverse=True)
-    counts = np.bincount(place, weights=data.counts).astype(np.float64)
-    right = np.bincount(place, weights=data.counts * correct_of(data))
-    held = counts > 0
-    x, counts, right = x[held], counts[held], right[held]
-    level = _ascending(right / counts, counts)
+    weights = np.bincount(place, weights=data.item_weights).astype(np.float64)
+    right = np.bincount(place, weights=data.item_weights * correct_of(data))
+    held = weights > 0
+    x, weights, right = x[held], weights[held], right[held]
+    level = _ascending(right / weights, weights)
     # The line between knots can bend only where a level begins or ends.
     knots = np.ones(len(x), dtype=np.bool_)
     knots[1:-1] = (level[1:-1] != level[:-2]) | (level[1:-1] != level[2:])
-    return _curve(x[knots], level[knots], data.counts.sum())
+    return _curve(x[knots], level[knots], data.item_weights.sum())
 
 
 def fit_kde(data: FitData) -> CurveMap | None:
@@ -57,18 +57,18 @@ def fit_kde(data: FitData) -> CurveMap | None:
     Gaussian kernels, as wide as Scott 1992 has it, each density normalised for itself. None where
     every answer is right, or every one wrong. Held within the bounds of ``fit_isotonic``.
     """
-    confidence, right, counts = (
+    confidence, right, weights = (
         _split(data).confidence,
-        correct_of(data) & (data.counts > 0),
-        data.counts,
+        correct_of(data) & (data.item_weights > 0),
+        data.item_weights,
     )
-    wrong = ~right & (counts > 0)
+    wrong = ~right & (weights > 0)
     if not (right.any() and wrong.any()):
         return None
-    log_odds = _log_density(confidence[right], counts[right]) - _log_density(
-        confidence[wrong], counts[wrong]
+    log_odds = _log_density(confidence[right], weights[right]) - _log_density(
+        confidence[wrong], weights[wrong]
     )
-    return _curve(_GRID, 1 / (1 + np.exp(-np.clip(log_odds, -700, 700))), counts.sum())
+    return _curve(_GRID, 1 / (1 + np.exp(-np.clip(log_odds, -700, 700))), weights.sum())
 
 
 def fit_beta(data: FitData, precision: float = BETA_PRECISION) -> BetaMap:
@@ -84,7 +84,7 @@ def fit_beta(data: FitData, precision: float = BETA_PRECISION) -> BetaMap:
     centre = np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
     held = np.full((2, 3), precision)
     for _ in range(3):
-        theta = softmax_regression(features, labels, data.counts, centre, held)[0]
+        theta = softmax_regression(features, labels, data.item_weights, centre, held)[0]
         worst = int(theta[:2].argmin())
         if theta[worst] >= 0:
             break
@@ -101,17 +101,17 @@ def fit_scaling_binning(
 
     Of confidences alone the mean after ``fit_beta``: a temperature draws them all to a half.
     """
-    split, counts = _split(data), data.counts
+    split, weights = _split(data), data.item_weights
     if data.alone:
         temperature, confidence = 1.0, split.confidence
         scaled = fit_beta(data).confidence_of(split)
     else:
         confidence = scaled = split.at(temperature).confidence
-    edges = edges_of(confidence, bins, "equal_mass", counts)
+    edges = edges_of(confidence, bins, "equal_mass", weights)
     place = bin_of(confidence, edges)
     size = len(edges) - 1
-    total = np.bincount(place, weights=counts, minlength=size)
-    mean = np.bincount(place, weights=counts * scaled, minlength=size)
+    total = np.bincount(place, weights=weights, minlength=size)
+    mean = np.bincount(place, weights=weights * scaled, minlength=size)
     middle = (edges[:-1] + edges[1:]) / 2
     calibrated = np.where(total > 0, mean / np.where(total > 0, total, 1.0), middle)
     calibrated = np.clip(calibrated, 0.0, 1.0)
@@ -120,10 +120,10 @@ def fit_scaling_binning(
     return BinnedScaling(temperature, tuple(edges.tolist()), tuple(calibrated.tolist()))
 
 
-def _ascending(values: _Array, counts: _Array) -> _Array:
+def _ascending(values: _Array, weights: _Array) -> _Array:
     """The ascending sequence nearest to ``values``, by pooling adjacent violators (Ayer 1955)."""
-    levels: list[tuple[float, float, int]] = []  # sum of counts, mean, length
-    for value, count in zip(values.tolist(), counts.tolist(), strict=True):
+    levels: list[tuple[float, float, int]] = []  # sum of weights, mean, length
+    for value, count in zip(values.tolist(), weights.tolist(), strict=True):
         total, mean, length = count, value, 1
         while levels and levels[-1][1] >= mean:
             below, lower, more = levels.pop()
@@ -133,17 +133,17 @@ def _ascending(values: _Array, counts: _Array) -> _Array:
     return np.repeat([mean for _, mean, _ in levels], [length for _, _, length in levels])
 
 
-def _log_density(values: _Array, counts: _Array) -> _Array:
+def _log_density(values: _Array, weights: _Array) -> _Array:
     """Logarithm of the density at the knots, up to a constant that both classes share."""
-    total = counts.sum()
-    centred = values - counts @ values / total
-    spread = np.sqrt(counts @ centred**2 / max(total - 1, 1.0))
+    total = weights.sum()
+    centred = values - weights @ values / total
+    spread = np.sqrt(weights @ centred**2 / max(total - 1, 1.0))
     bandwidth = max(float(spread) * float(total) ** -0.2, _LEAST_BANDWIDTH)
     density = np.empty(len(_GRID))
     for place, at in enumerate(_GRID):
         exponents = -0.5 * ((at - values) / bandwidth) ** 2
         highest = exponents.max()
-        density[place] = highest + np.log(counts @ np.exp(exponents - highest))
+        density[place] = highest + np.log(weights @ np.exp(exponents - highest))
     return np.asarray(density - np.log(total * bandwidth))
 
 

@@ -3,7 +3,7 @@
     f(β) = mean_i [ logsumexp(β z_i) − β ⟨z_i, t_i⟩ ]
 
 The derivatives are means over the items of the cumulants of z_i under softmax(β z_i), of the first
-less ⟨z_i, t_i⟩. ``fit_temperature`` looks for the minimum.
+minus ⟨z_i, t_i⟩. ``fit_temperature`` looks for the minimum.
 """
 
 import math
@@ -47,19 +47,19 @@ class Point:
 
     at_one: float
     value: float
-    slope: float
+    gradient: float
     second: float
     third: float
     fourth: float
 
     def step(self) -> tuple[float, float]:
-        """The step in log β to where the slope is zero, and about how far from it that ends.
+        """The step in log β to where the gradient is zero, and about how far from it that ends.
 
         Householder's of third order near by, where its error is of the fourth; else Newton's.
         """
         if self.second <= 0:
-            return math.inf if self.slope <= 0 else -math.inf, math.inf
-        newton = -self.slope / self.second
+            return math.inf if self.gradient <= 0 else -math.inf, math.inf
+        newton = -self.gradient / self.second
         # The second and third derivative of f' as a function of log β, divided by the first.
         a = 1 + self.third / self.second
         b = a + (2 * self.third + self.fourth) / self.second
@@ -69,14 +69,14 @@ class Point:
         step = newton * (1 + a * newton / 2) / (1 + a * newton + b * newton * newton / 6)
         return step, abs(newton) * scale**3
 
-    def bottom(self, step: float) -> float:
-        """f a step in log β away, where its slope is zero.
+    def minimum(self, step: float) -> float:
+        """f a step in log β away, where its gradient is zero.
 
-        The integral of the quartic that has the slope, its derivatives here and its zero there.
+        The integral of the quartic that has the gradient, its derivatives here and its zero there.
         """
         t = math.expm1(step)
-        left = self.slope + t * (self.second + t * (self.third / 2 + t * self.fourth / 6))
-        fall = self.slope + t * (self.second / 2 + t * (self.third / 6 + t * self.fourth / 24))
+        left = self.gradient + t * (self.second + t * (self.third / 2 + t * self.fourth / 6))
+        fall = self.gradient + t * (self.second / 2 + t * (self.third / 6 + t * self.fourth / 24))
         return self.value + t * (fall - left / 5)
 
 
@@ -149,8 +149,8 @@ class Objective:
 class _Chunk:
     """Items whose logits are shifted so that the maximum of each is zero.
 
-    The shift cancels in f, and makes both inner products of the slope ≤ 0, the second exactly 0
-    where all answers are right: the slope cannot turn positive there by rounding.
+    The shift cancels in f, and makes both inner products of the gradient ≤ 0, the second exactly 0
+    where all answers are right: the gradient cannot turn positive there by rounding.
     """
 
     # (k, m): operations along the options then run over whole rows of memory.

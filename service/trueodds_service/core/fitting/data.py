@@ -1,4 +1,4 @@
-"""What a fit learns from: scores of items, and what is known about them."""
+"""What a fit learns from, and an evaluation measures on: scores of items, and what is known."""
 
 from dataclasses import dataclass, replace
 
@@ -23,17 +23,22 @@ class FitData:
     """n ≥ 1 items with k ≥ 1 options each, checked and converted when it is made.
 
     ``logprobs``, (n, k), finite, are the option scores of the model that is to be calibrated, each
-    row up to a constant of its own. ``labels``, (n,), are the indices of the right options, −1
-    where unknown; None is −1 throughout. ``teacher_logprobs``, (n, k), finite, are the teacher's
-    scores of the same options in the same order, and ``teacher_format``, (n,), in [0, 1], is how
-    likely the teacher answers in this format at all, p(F | x).
+    row up to a constant of its own. A score is what the answer distribution is the softmax of: the
+    raw logprob, unless the reading normalizes or corrects it.
+    ``labels``, (n,), are the indices of the right options, −1 where unknown; None is −1 throughout.
+    ``teacher_logprobs``, (n, k), finite, are the teacher's scores of the same options in the same
+    order, and ``teacher_format``, (n,), in [0, 1], is how likely the teacher answers in this format
+    at all, p(F | x).
     ``weights``, (n,), are finite and ≥ 0, with a positive, finite sum: an item of weight 2 counts
-    as two items of weight 1; None is 1 throughout. ``options``, (n,), from 1 to k, is how many
-    options each item has: from there on its scores are −inf; None is k throughout. It is only for
-    methods that end in one temperature.
+    as two items of weight 1; None is 1 throughout.
+    ``options``, (n,), from 1 to k, are how many options each item has: from there on its scores are
+    −inf; None is k throughout. They are only for methods that end in one temperature.
     ``alone`` says that they are confidences alone, (n, 2): ln c, and ln(1 − c) of the answer being
     wrong. It is only for maps of confidence, for which option 0 is the choice also where it is the
     less likely one.
+    ``content_free``, (m, k), finite, are the model's scores after m questions without content.
+    Without ``finite`` the model may give an option −inf, no probability at all: such items can be
+    evaluated on, and not fitted.
 
     Raises DataError where an argument is not as described; it names the first item that is not.
     """
@@ -45,9 +50,11 @@ class FitData:
     weights: NDArray[np.float64] | None = None
     options: NDArray[np.int64] | None = None
     alone: bool = False
+    content_free: NDArray[np.float64] | None = None
+    finite: bool = True
 
     def __post_init__(self) -> None:
-        logprobs = _scores(self.logprobs, "logprobs", self.options)
+        logprobs = _scores(self.logprobs, "logprobs", self.options, finite=self.finite)
         n, k = logprobs.shape
 
         def put(name: str, values: ArrayLike) -> None:
@@ -70,16 +77,18 @@ class FitData:
             if not 0 < weights.sum() < np.inf:
                 raise DataError("weights", None, "must have a finite sum above zero")
             put("weights", weights)
+        if self.content_free is not None:
+            put("content_free", _scores(self.content_free, "content_free", None))
 
     @property
-    def right(self) -> NDArray[np.int64]:
+    def answers(self) -> NDArray[np.int64]:
         """``labels``, −1 throughout where there are none."""
         return np.full(len(self.logprobs), UNKNOWN) if self.labels is None else self.labels
 
     @property
     def known(self) -> NDArray[np.bool_]:
         """Which items have a label, (n,)."""
-        return np.asarray(self.right != UNKNOWN)
+        return np.asarray(self.answers != UNKNOWN)
 
     @property
     def taught(self) -> NDArray[np.float64]:
@@ -89,43 +98,46 @@ class FitData:
         return self.teacher_logprobs
 
     @property
-    def counts(self) -> NDArray[np.float64]:
+    def item_weights(self) -> NDArray[np.float64]:
         """``weights``, 1 throughout where there are none."""
         return np.ones(len(self.logprobs)) if self.weights is None else self.weights
 
+    @property
+    def option_counts(self) -> NDArray[np.int64]:
+        """``options``, k throughout where there are none."""
+        n, k = self.logprobs.shape
+        return np.full(n, k) if self.options is None else self.options
+
     def take(self, items: NDArray[np.bool_] | NDArray[np.intp]) -> "FitData":
         """The items of a mask or of indices, (m,)."""
-
-        def of(array: NDArray[np.generic] | None) -> NDArray[np.generic] | None:
-            return None if array is None else array[items]
-
-        return FitData(
-            self.logprobs[items],
-            of(self.labels),  # type: ignore[arg-type]
-            of(self.teacher_logprobs),  # type: ignore[arg-type]
-            of(self.teacher_format),  # type: ignore[arg-type]
-            of(self.weights),  # type: ignore[arg-type]
-            of(self.options),  # type: ignore[arg-type]
-            self.alone,
+        values = {name: getattr(self, name) for name in _OF_ITEMS}
+        return replace(
+            self, **{name: array[items] for name, array in values.items() if array is not None}
         )
 
-    def less(self, log_prior: ArrayLike) -> "FitData":
+    def without_bias(self, log_prior: ArrayLike) -> "FitData":
         """The same with a bias of each option, (k,), subtracted from the model's scores."""
         return replace(self, logprobs=self.logprobs - np.asarray(log_prior, dtype=np.float64))
 
 
-def _scores(values: ArrayLike, name: str, options: NDArray[np.int64] | None) -> NDArray[np.float64]:
+_OF_ITEMS = ("logprobs", "labels", "teacher_logprobs", "teacher_format", "weights", "options")
+
+
+def _scores(
+    values: ArrayLike, name: str, options: NDArray[np.int64] | None, *, finite: bool = True
+) -> NDArray[np.float64]:
     array = np.asarray(values, dtype=np.float64)
     if array.ndim != _ITEM_AXES or 0 in array.shape:
         raise DataError(name, None, f"must have shape (n, k), n and k >= 1, got {array.shape}")
-    finite = np.isfinite(array)
+    good = np.isfinite(array) if finite else array < np.inf
     if options is not None:
         none = np.arange(array.shape[1]) >= options[:, np.newaxis]
-        finite = np.where(none, np.isneginf(array), finite)
-    if not finite.all():
-        item, option = np.argwhere(~finite)[0]
+        good = np.where(none, np.isneginf(array), good)
+    if not good.all():
+        item, option = np.argwhere(~good)[0]
+        least = "finite" if finite else "finite or -inf"
         raise DataError(
-            name, int(item), f"must be finite, but option {option} has {array[item, option]}"
+            name, int(item), f"must be {least}, but option {option} has {array[item, option]}"
         )
     return array
 

@@ -87,7 +87,7 @@ def fit(
     """
     if log_prior is not None:
         bias = tuple(float(value) for value in np.asarray(log_prior))
-        without = None if data is None else data.less(bias)
+        without = None if data is None else data.without_bias(bias)
         fitted = fit(method, without, temperature=temperature, prior=prior)
         return replace(fitted, calibrator=Debiased(bias, fitted.calibrator))
     match method:
@@ -125,7 +125,7 @@ def _usable(method: Method, data: FitData | None) -> FitData:
 
 def _temperature(method: Method, data: FitData) -> Fitted:
     """Minimise the NLL of the right options over T (Guo et al. 2017; He et al. 2023, Eq. 4)."""
-    solution = fit_temperature(data.logprobs, data.right, DEFAULT_BOUNDS, data.weights)
+    solution = fit_temperature(data.logprobs, data.answers, DEFAULT_BOUNDS, data.weights)
     return _fitted(method, len(data.logprobs), solution, constant=0.0)
 
 
@@ -143,7 +143,7 @@ def _teacher_kl(method: Method, data: FitData) -> Fitted:
 
 def _agreement_kl(method: Method, data: FitData) -> Fitted:
     """The same on the items where teacher and model choose the same option (DACA)."""
-    agreed = (choice(data.logprobs) == choice(data.taught)) & (data.counts > 0)
+    agreed = (choice(data.logprobs) == choice(data.taught)) & (data.item_weights > 0)
     if agreed.sum() < MIN_TAUGHT:
         reason = f"teacher_kl on all items: model and teacher agree on {agreed.sum()} only"
         return replace(_teacher_kl(method, data), fallback=reason)
@@ -233,7 +233,7 @@ def _measured(fitted: Fitted, calibrator: Calibrator, data: FitData) -> Fitted:
     if data.alone:
         calibrator = of_confidences_alone(calibrator)
     before, after = (
-        mean_nll(probs, data.right, data.weights)
+        mean_nll(probs, data.answers, data.weights)
         for probs in (softmax(data.logprobs), calibrator.apply(data.logprobs))
     )
     return replace(fitted, calibrator=calibrator, objective_before=before, objective_after=after)

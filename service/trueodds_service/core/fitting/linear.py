@@ -27,7 +27,7 @@ def fit_vector(
     features[..., 0] = floored_log_softmax(data.logprobs) / temperature
     centre = np.tile([1.0, 0.0], (k, 1))
     precision = np.tile([weight_precision, bias_precision], (k, 1))
-    theta = softmax_regression(features, data.right, data.counts, centre, precision)
+    theta = softmax_regression(features, data.answers, data.item_weights, centre, precision)
     return _scaling(theta[:, 0] / temperature, theta[:, 1])
 
 
@@ -46,7 +46,7 @@ def fit_matrix(
     precision[np.diag_indices(k)] = weight_precision
     precision[:, k] = bias_precision
     features = np.broadcast_to(x, (n, k, k + 1))
-    theta = softmax_regression(features, data.right, data.counts, centre, precision)
+    theta = softmax_regression(features, data.answers, data.item_weights, centre, precision)
     return _scaling(theta[:, :k].ravel() / temperature, theta[:, k])
 
 

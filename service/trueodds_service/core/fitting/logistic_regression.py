@@ -13,43 +13,43 @@ _DECREMENT = 1e-12
 _MOST_STEPS = 100
 _MOST_HALVINGS = 50
 
-# Added to the curvature, as a share of its mean, where no prior makes it definite.
+# Added to the Hessian, as a share of its mean, where no prior makes it definite.
 _RIDGE = 1e-12
 
 
 def softmax_regression(
     features: _Array,
     labels: NDArray[np.int64],
-    counts: _Array,
+    weights: _Array,
     centre: _Array,
     precision: _Array,
 ) -> _Array:
     """The θ, (k, d), that minimises
 
-        Σ_i counts_i · −ln softmax_a(⟨θ_a, features_ia⟩)[labels_i] + ½ Σ precision (θ − centre)²
+        Σ_i weights_i · −ln softmax_a(⟨θ_a, features_ia⟩)[labels_i] + ½ Σ precision (θ − centre)²
 
     by damped Newton steps from ``centre``. It is convex, and of one solution where every
     ``precision``, (k, d), is above zero: a normal prior around ``centre``, which few items cannot
     leave and many do not feel. ``features``, (n, k, d), are finite.
     """
     theta = centre.copy()
-    value, slope, bend = _expand(theta, features, labels, counts, centre, precision)
+    value, gradient, hessian = _expand(theta, features, labels, weights, centre, precision)
     for _ in range(_MOST_STEPS):
-        bend[np.diag_indices_from(bend)] += _RIDGE * np.trace(bend) / len(bend) + _RIDGE
-        step = np.linalg.solve(bend, slope)
-        decrement = float(slope @ step)
+        hessian[np.diag_indices_from(hessian)] += _RIDGE * np.trace(hessian) / len(hessian) + _RIDGE
+        step = np.linalg.solve(hessian, gradient)
+        decrement = float(gradient @ step)
         if decrement <= _DECREMENT:
             break
         length = 1.0
         for _ in range(_MOST_HALVINGS):
             tried = theta - length * step.reshape(theta.shape)
-            found = _expand(tried, features, labels, counts, centre, precision)
+            found = _expand(tried, features, labels, weights, centre, precision)
             if found[0] <= value - length * decrement / 4:
                 break
             length /= 2
         else:
             break  # nothing lower but by rounding
-        theta, (value, slope, bend) = tried, found
+        theta, (value, gradient, hessian) = tried, found
     return theta
 
 
@@ -57,7 +57,7 @@ def _expand(
     theta: _Array,
     features: _Array,
     labels: NDArray[np.int64],
-    counts: _Array,
+    weights: _Array,
     centre: _Array,
     precision: _Array,
 ) -> tuple[float, _Array, _Array]:
@@ -65,23 +65,25 @@ def _expand(
     k, d = theta.shape
     away = theta - centre
     value = float((precision * away**2).sum() / 2)
-    slope = precision * away
-    bend = np.diag(precision.ravel())
+    gradient = precision * away
+    hessian = np.diag(precision.ravel())
     for start in range(0, len(labels), _CHUNK):
         part = slice(start, start + _CHUNK)
-        x, right, count = features[part], labels[part], counts[part]
+        x, label, weight = features[part], labels[part], weights[part]
         logits = np.einsum("nad,ad->na", x, theta)
         logits -= logits.max(axis=1, keepdims=True)
         probs = np.exp(logits)
         totals = probs.sum(axis=1, keepdims=True)
         probs /= totals
-        items = np.arange(len(right))
-        value += float(count @ (np.log(totals[:, 0]) - logits[items, right]))
-        pulled = probs[..., np.newaxis] * x
-        bend -= np.einsum("n,ni,nj->ij", count, *2 * (pulled.reshape(len(x), -1),), optimize=True)
+        items = np.arange(len(label))
+        value += float(weight @ (np.log(totals[:, 0]) - logits[items, label]))
+        expected = probs[..., np.newaxis] * x
+        hessian -= np.einsum(
+            "n,ni,nj->ij", weight, *2 * (expected.reshape(len(x), -1),), optimize=True
+        )
         for a in range(k):
             own = slice(a * d, (a + 1) * d)
-            bend[own, own] += (count[:, np.newaxis] * pulled[:, a]).T @ x[:, a]
-        probs[items, right] -= 1
-        slope = slope + np.einsum("n,na,nad->ad", count, probs, x, optimize=True)
-    return value, slope.ravel(), bend
+            hessian[own, own] += (weight[:, np.newaxis] * expected[:, a]).T @ x[:, a]
+        probs[items, label] -= 1
+        gradient = gradient + np.einsum("n,na,nad->ad", weight, probs, x, optimize=True)
+    return value, gradient.ravel(), hessian

@@ -1,11 +1,11 @@
 """A temperature from a teacher on few items, steadied by the model's other tasks.
 
-The temperatures of one model's tasks are alike, for one alignment has sharpened them all. Those
-of other tasks therefore say where a task's own is to be expected, the more so the more alike they
+The temperatures of one model's tasks are alike, for one alignment has sharpened them all. Those of
+other tasks therefore say where a task's own is to be expected, the more so the more alike they
 turned out: an empirical Bayes estimate of log T in a model with random effects. Each task's
 estimate is the minimiser of KL(teacher ‖ calibrated) (He et al. 2023, Eq. 6), whose sampling error
-follows from the items' scatter alone. No labels are needed. studies/README.md measures what it
-gains, and what it costs where tasks differ.
+follows from the items' scatter alone. No labels are needed. studies/README.md measures its gain,
+and its cost where tasks differ.
 """
 
 import math
@@ -64,9 +64,9 @@ def task_estimate(data: FitData) -> TaskEstimate | None:
     The error is the sandwich estimate of an M-estimator (White 1982, Econometrica): an item's
     score is ⟨z, softmax(βz) − teacher⟩, the curvature the variance of z under softmax(βz).
     """
-    target, counts = softmax(data.taught), data.counts
-    fit = fit_temperature(data.logprobs, target, DEFAULT_BOUNDS, counts)
-    total = counts.sum()
+    target, item_weights = softmax(data.taught), data.item_weights
+    fit = fit_temperature(data.logprobs, target, DEFAULT_BOUNDS, item_weights)
+    total = item_weights.sum()
     if fit.undetermined or fit.at_bound is not Bound.NONE or total <= 1:
         return None
     z = (data.logprobs - data.logprobs.max(axis=1, keepdims=True)) / fit.temperature
@@ -74,11 +74,11 @@ def task_estimate(data: FitData) -> TaskEstimate | None:
     z[np.isneginf(z)] = 0  # no option, of no probability: 0 · −inf would be NaN
     mean = (z * probs).sum(axis=1)
     scores = mean - (z * target).sum(axis=1)
-    curvature = counts @ ((z - mean[:, None]) ** 2 * probs).sum(axis=1)
+    curvature = item_weights @ ((z - mean[:, None]) ** 2 * probs).sum(axis=1)
     if curvature == 0:  # every item is so sure that its confidence has rounded to one
         return None
     # n / (n − 1): the scores' mean has been fitted to be zero.
-    error = math.sqrt(counts @ scores**2 * total / (total - 1)) / curvature
+    error = math.sqrt(item_weights @ scores**2 * total / (total - 1)) / curvature
     return TaskEstimate(math.log(fit.temperature), max(float(error), _LEAST_ERROR))
 
 

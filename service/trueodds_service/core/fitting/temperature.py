@@ -1,7 +1,7 @@
 """The one temperature that brings softmax(z / T) closest to a target, in cross-entropy.
 
 In the inverse temperature β = 1/T the mean cross-entropy (``Objective``) is convex, being a
-log-sum-exp less a linear term, so its slope
+log-sum-exp minus a linear term, so its gradient
 
     f'(β) = mean_i ⟨z_i, softmax(β z_i) − t_i⟩
 
@@ -101,17 +101,17 @@ def _minimum(
     unseen = {first, last} - {x}
     for _ in range(_MOST_STEPS):
         here = objective.at(math.exp(x))
-        if x == first and here.slope >= 0:
+        if x == first and here.gradient >= 0:
             return TemperatureFit(highest, Bound.UPPER, False, here.at_one, here.value)
-        if x == last and here.slope <= 0:
+        if x == last and here.gradient <= 0:
             return TemperatureFit(lowest, Bound.LOWER, False, here.at_one, here.value)
-        low, high = (low, x) if here.slope > 0 else (x, high)
+        low, high = (low, x) if here.gradient > 0 else (x, high)
         step, error = here.step()
         goal = min(max(x + step, low), high)
         if goal in unseen:
             unseen.remove(goal)
         elif error <= tolerance:
-            after = here.bottom(goal - x)
+            after = here.minimum(goal - x)
             return TemperatureFit(math.exp(-goal), Bound.NONE, False, here.at_one, after)
         elif not (low < goal < high and abs(step) < moved / 2):
             goal = (low + high) / 2

@@ -25,13 +25,13 @@ def edges_of(
     confidence: NDArray[np.float64],
     bins: int,
     binning: Binning,
-    counts: NDArray[np.float64] | None = None,
+    weights: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
     """Edges, ascending from 0 to 1, shape (bins + 1,).
 
     "equal_width" spaces them evenly. "equal_mass" takes quantiles of ``confidence``, so that
     counts differ by at most one. Ties share a bin all the same: some bins are then fuller, others
-    empty, and those between equal edges are left out. ``counts``, (n,), says how many items each
+    empty, and those between equal edges are left out. ``weights``, (n,), are how many items each
     stands for; None is 1.
 
     Raises ValueError where ``bins`` < 1 or ``binning`` is neither.
@@ -47,7 +47,7 @@ def edges_of(
             # Items themselves are the edges, found by whole numbers: an interpolated quantile may
             # come to lie a rounding below the item that it should equal.
             order = confidence.argsort()
-            upto = np.cumsum(np.ones(confidence.size) if counts is None else counts[order])
+            upto = np.cumsum(np.ones(confidence.size) if weights is None else weights[order])
             ends = np.searchsorted(upto, upto[-1] * np.arange(1, bins) / bins, side="left")
             inner = confidence[order[np.minimum(ends, confidence.size - 1)]]
             return np.unique(np.concatenate(([0.0], inner, [1.0])))

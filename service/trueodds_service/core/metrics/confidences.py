@@ -13,7 +13,7 @@ from trueodds_service.core.metrics.bin_edges import DEFAULT_BINS, as_confidence
 from trueodds_service.core.metrics.null_errors import DRAWS, drawn_errors
 from trueodds_service.core.metrics.paired import PairedIntervals, paired_answers
 from trueodds_service.core.metrics.reliability import null_ece
-from trueodds_service.core.metrics.weighted import Answers, measures
+from trueodds_service.core.metrics.weighted import SortedAnswers, measures
 
 _NOT_OF_CONFIDENCES = "ece_classwise"
 
@@ -39,7 +39,7 @@ def null_confidence_errors(
     """``null_errors`` of confidences alone: each answer is right with its confidence."""
     conf = as_confidence(confidence)
     outcomes = np.tile([True, False], conf.size)
-    answers = Answers.of_confidences(np.repeat(conf, 2), outcomes)
+    answers = SortedAnswers.of_confidences(np.repeat(conf, 2), outcomes)
     found = drawn_errors(np.column_stack([conf, 1 - conf]), answers, bins, DRAWS, seed)
     del found[_NOT_OF_CONFIDENCES]
     return found
@@ -54,7 +54,7 @@ def paired_confidence_intervals(
     return found
 
 
-def _answers(confidence: ArrayLike, correct: ArrayLike) -> Answers:
+def _answers(confidence: ArrayLike, correct: ArrayLike) -> SortedAnswers:
     conf = as_confidence(confidence)
     right: NDArray[np.bool_] = as_correct(correct, conf.size).astype(np.bool_)
-    return Answers.of_confidences(conf, right)
+    return SortedAnswers.of_confidences(conf, right)

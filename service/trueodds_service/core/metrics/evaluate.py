@@ -10,7 +10,7 @@ from trueodds_service.core.arrays.distributions import choice
 from trueodds_service.core.metrics.bin_edges import DEFAULT_BINS
 from trueodds_service.core.metrics.bootstrap import resampled
 from trueodds_service.core.metrics.reliability import null_ece
-from trueodds_service.core.metrics.weighted import Answers, losses, measures
+from trueodds_service.core.metrics.weighted import SortedAnswers, losses, measures
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +85,13 @@ def evaluate(
     Raises ValueError where an argument is not as described.
     """
     array, right = _check(probs, labels)
-    counts = _weights(weights, len(array))
-    answers = Answers.of(array, right)
-    counts = counts[answers.order]
-    found = measures(answers, counts, bins)
+    item_weights = _weights(weights, len(array))
+    answers = SortedAnswers.of(array, right)
+    item_weights = item_weights[answers.order]
+    found = measures(answers, item_weights, bins)
     return Metrics(
         n=len(array),
-        null_ece=null_ece(answers.confidence, bins, seed=seed, weights=counts),
+        null_ece=null_ece(answers.confidence, bins, seed=seed, weights=item_weights),
         **{name: float(value) for name, value in found.items()},
     )
 
@@ -114,16 +114,16 @@ def intervals(
     errors, are those of ``evaluate``.
     """
     array, right = _check(probs, labels)
-    counts = _weights(weights, len(array))
+    item_weights = _weights(weights, len(array))
     if not 0 < level < 1:
         raise ValueError(f"level must lie in (0, 1), got {level}")
     if resamples < 1:
         raise ValueError(f"resamples must be at least 1, got {resamples}")
-    answers = Answers.of(array, right)
-    counts = counts[answers.order]
+    answers = SortedAnswers.of(array, right)
+    item_weights = item_weights[answers.order]
     drawn = []
     for drawings in resampled(len(array), resamples, seed):
-        times = drawings * counts
+        times = drawings * item_weights
         # A resample of items without any weight says nothing.
         drawn.append(measures(answers, times[times.sum(axis=1) > 0], bins))
     return {

@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 from trueodds_service.core.arrays.checks import as_probabilities, require_items
 from trueodds_service.core.metrics.bin_edges import DEFAULT_BINS
 from trueodds_service.core.metrics.bootstrap import blocks
-from trueodds_service.core.metrics.weighted import Answers, measures
+from trueodds_service.core.metrics.weighted import SortedAnswers, measures
 
 ERRORS = ("ece_equal_mass", "ece_debiased", "ece_smooth", "ece_classwise", "mce")
 """Metrics that are above zero by chance alone. That of ``ece`` is ``reliability.null_ece``."""
@@ -30,12 +30,12 @@ def null_errors(
     require_items(array, "probs")
     n, k = array.shape
     # Every item once with each option as the right one; a draw gives one of them the weight.
-    answers = Answers.of(np.repeat(array, k, axis=0), np.tile(np.arange(k), n))
+    answers = SortedAnswers.of(np.repeat(array, k, axis=0), np.tile(np.arange(k), n))
     return drawn_errors(array, answers, bins, draws, seed)
 
 
 def drawn_errors(
-    array: NDArray[np.float64], answers: Answers, bins: int, draws: int, seed: int
+    array: NDArray[np.float64], answers: SortedAnswers, bins: int, draws: int, seed: int
 ) -> dict[str, float]:
     """``null_errors`` of outcomes with probabilities (n, k): ``answers`` has each item with each
     outcome, (n · k).

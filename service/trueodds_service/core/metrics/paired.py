@@ -9,7 +9,7 @@ from trueodds_service.core.arrays.checks import as_labels, as_probabilities, req
 from trueodds_service.core.metrics.bin_edges import DEFAULT_BINS
 from trueodds_service.core.metrics.bootstrap import resampled
 from trueodds_service.core.metrics.evaluate import Interval, percentile_interval
-from trueodds_service.core.metrics.weighted import Answers, measures
+from trueodds_service.core.metrics.weighted import SortedAnswers, measures
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +45,13 @@ def paired_intervals(
     if first.shape != second.shape:
         raise ValueError(f"before and after differ in shape: {first.shape}, {second.shape}")
     right = as_labels(labels, *first.shape)
-    sides = (Answers.of(first, right), Answers.of(second, right))
+    sides = (SortedAnswers.of(first, right), SortedAnswers.of(second, right))
     return paired_answers(*sides, bins, seed, level=level, resamples=resamples)
 
 
 def paired_answers(
-    before: Answers,
-    after: Answers,
+    before: SortedAnswers,
+    after: SortedAnswers,
     bins: int = DEFAULT_BINS,
     seed: int = 0,
     *,

@@ -105,16 +105,16 @@ def null_ece(
     conf = as_confidence(confidence)
     if draws < 1:
         raise ValueError(f"draws must be at least 1, got {draws}")
-    counts = np.ones(conf.size) if weights is None else weights
+    item_weights = np.ones(conf.size) if weights is None else weights
     # Sorted, so that the order of the items does not decide which draw meets which.
     order = conf.argsort(kind="stable")
-    conf, counts = conf[order], counts[order]
-    edges = edges_of(conf, bins, binning, counts)
+    conf, item_weights = conf[order], item_weights[order]
+    edges = edges_of(conf, bins, binning, item_weights)
     index, generator = bin_of(conf, edges), np.random.default_rng(seed)
     total = 0.0
     # One draw at a time: all at once would need draws × n numbers.
     for _ in range(draws):
         right = generator.random(conf.size) < conf
         # n_b |acc_b − conf_b| is the absolute sum of the bin's residuals.
-        total += float(np.abs(np.bincount(index, weights=counts * (right - conf))).sum())
-    return total / (draws * float(counts.sum()))
+        total += float(np.abs(np.bincount(index, weights=item_weights * (right - conf))).sum())
+    return total / (draws * float(item_weights.sum()))

@@ -37,12 +37,12 @@ def risk_coverage(
     """
     conf = as_confidence(confidence)
     right = as_correct(correct, conf.size)
-    counts = np.ones(conf.size) if weights is None else np.asarray(weights, dtype=np.float64)
+    item_weights = np.ones(conf.size) if weights is None else np.asarray(weights, dtype=np.float64)
     order = (-conf).argsort(kind="stable")
     conf = conf[order]
     ends = np.append(conf[1:] != conf[:-1], True)
-    answered = np.cumsum(counts[order])[ends]
-    wrong = np.cumsum((counts * (1 - right))[order])[ends]
+    answered = np.cumsum(item_weights[order])[ends]
+    wrong = np.cumsum((item_weights * (1 - right))[order])[ends]
     return RiskCoverage(conf[ends], answered / answered[-1], wrong / answered)
 
 

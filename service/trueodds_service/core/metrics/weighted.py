@@ -20,7 +20,7 @@ _Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class SortedAnswers:
     """Answer distributions, (n, k), and the right options, (n,), by ascending confidence.
 
     ``order`` is where each stood before. Items [first, after) have the confidence of each one.
@@ -37,14 +37,14 @@ class Answers:
     after: NDArray[np.intp]
 
     @classmethod
-    def of(cls, probs: _Array, labels: NDArray[np.int64]) -> "Answers":
+    def of(cls, probs: _Array, labels: NDArray[np.int64]) -> "SortedAnswers":
         # A row may sum to one and a little: its confidence is held to what a probability can be.
         confidence = np.minimum(probs.max(axis=1), 1.0)
         correct = choice(probs) == labels
         return cls._sorted(probs, labels, confidence, correct, losses(probs, labels))
 
     @classmethod
-    def of_confidences(cls, confidence: _Array, correct: NDArray[np.bool_]) -> "Answers":
+    def of_confidences(cls, confidence: _Array, correct: NDArray[np.bool_]) -> "SortedAnswers":
         """Of confidences alone, (n,), and whether the answers are right: two outcomes each."""
         said = np.where(correct, confidence, 1 - confidence)
         loss = losses(said[:, np.newaxis], np.zeros(len(said), dtype=np.int64))
@@ -59,7 +59,7 @@ class Answers:
         confidence: _Array,
         correct: NDArray[np.bool_],
         loss: _Array,
-    ) -> "Answers":
+    ) -> "SortedAnswers":
         order = confidence.argsort(kind="stable")
         confidence = confidence[order]
         return cls(
@@ -74,7 +74,7 @@ class Answers:
         )
 
 
-def measures(answers: Answers, weights: _Array, bins: int) -> dict[str, _Array]:
+def measures(answers: SortedAnswers, weights: _Array, bins: int) -> dict[str, _Array]:
     """Metrics by name, shape (...) each, for weights (..., n) in the order of ``answers``."""
     conf, correct = answers.confidence, answers.correct
     total = weights.sum(axis=-1)
@@ -104,7 +104,9 @@ def losses(probs: _Array, labels: NDArray[np.int64]) -> _Array:
     return np.asarray(-np.log(np.clip(at_label, np.exp(LOG_FLOOR), 1.0)))
 
 
-def _by_option(answers: Answers, weights: _Array, total: _Array, bins: int) -> dict[str, _Array]:
+def _by_option(
+    answers: SortedAnswers, weights: _Array, total: _Array, bins: int
+) -> dict[str, _Array]:
     """What looks at every option's probability, and not only at the choice's.
 
     Class-wise ECE is the mean over options of their ECE (Kull et al. 2019, arXiv 1910.12656). The

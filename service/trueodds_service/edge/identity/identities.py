@@ -16,7 +16,7 @@ from trueodds_service.errors import Forbidden, InvalidInput, Unauthenticated
 TENANT = "trueodds-tenant"
 
 _SCHEME = "bearer"
-# One for all: who tries learns nothing of what was wrong.
+# One for all: a caller who guesses learns nothing about what was wrong.
 _REFUSAL = (
     "no key or certificate that is known here and valid; a key is sent as authorization: Bearer KEY"
 )

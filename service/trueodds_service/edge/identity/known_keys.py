@@ -67,7 +67,7 @@ class KnownKeys:
         await follow(self.refresh, self._polls, _POLL_SECONDS)
 
     async def caller(self, text: str) -> Caller | None:
-        """Who calls with a key of this text; None where it is none that is valid.
+        """The caller who holds the key ``text``; None if no valid key has it.
 
         Raises Unavailable while too much is tried with the same id, and where the store has not
         said yet which are valid.

@@ -1,4 +1,4 @@
-"""What the processes of a node tell, as one page."""
+"""The metrics of all processes of a node as one page."""
 
 import socket
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ _UP = "trueodds_process_up"
 
 
 class Pages:
-    """Asks whoever has a socket with that ``suffix`` in ``folder``."""
+    """Asks every process that has a socket with this ``suffix`` in ``folder``."""
 
     def __init__(self, folder: Path, suffix: str) -> None:
         self._folder, self._suffix = folder, suffix
@@ -35,7 +35,7 @@ class Pages:
 
 
 def _ask(path: Path) -> bytes | None:
-    """What a process says: nothing where it does not answer, None where it is gone."""
+    """A process's page: empty if it does not answer, None if it is gone."""
     parts = []
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(_ANSWER_SECONDS)

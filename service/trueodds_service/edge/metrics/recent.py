@@ -14,12 +14,12 @@ Values = Mapping[str, Mapping[Labels, float]]
 """Samples by their names and labels, summed over the processes."""
 
 _SPAN_SECONDS = 60.0
-# Looks that come sooner are shown what the last one saw.
+# A page that is asked for sooner gets the numbers of the last one.
 _LEAST_SECONDS = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Method:
+class MethodNumbers:
     """Requests of a method: how many a second, what share of them failed, and seconds.
 
     ``middle`` and ``slow`` are the median and the 95th percentile, None where none has ended.
@@ -50,7 +50,7 @@ class Recent:
 
     seconds: float
     under_way: int
-    methods: tuple[Method, ...]
+    methods: tuple[MethodNumbers, ...]
     models: tuple[Model, ...]
 
 
@@ -110,7 +110,7 @@ def _between(seconds: float, before: Values, after: Values) -> Recent:
         well = total("trueodds_requests_total", method=name, status="OK")
         buckets = _buckets(grown("trueodds_request_seconds_bucket", method=name))
         methods.append(
-            Method(
+            MethodNumbers(
                 name.removeprefix("trueodds.v1."),
                 ended / span,
                 1 - well / ended if ended else 0.0,

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry, Histogram, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 
-from trueodds_service.edge.metrics.state import Asked
+from trueodds_service.edge.metrics.state import StateCollector
 
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 @dataclass(frozen=True, slots=True)
 class EngineState:
-    """Prompts that are in the replica, seconds since the engine was last seen to end a step, and
-    the memory of its processes; and since it began the tokens of prompts, those of them that were
-    in its cache, and the prompts that it failed at.
+    """A replica now: its prompts, seconds since its engine was last seen to end a step, and the
+    memory of its processes. And since it began: prompt tokens, those of them found in the cache,
+    and failed prompts.
     """
 
     under_way: int
@@ -41,7 +41,7 @@ class ReplicaMetrics:
             buckets=_BUCKETS,
             registry=registry,
         ).labels(model)
-        registry.register(Asked(lambda: self._families(state())))
+        registry.register(StateCollector(lambda: self._families(state())))
 
     def _families(self, state: EngineState) -> Iterable[Metric]:
         yield self._gauge(

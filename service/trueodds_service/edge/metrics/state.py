@@ -30,8 +30,8 @@ class GatewayState:
 class Load:
     """A model's replicas as a gateway sees them.
 
-    Of its prompts, those that a replica has, and those that wait for one. ``lost`` are replicas
-    that ended without a word, since the gateway began.
+    ``under_way`` are prompts that a replica has, ``waiting`` those that wait for one. ``lost`` are
+    replicas that ended without notice since the gateway began.
     """
 
     replicas: int = 0
@@ -41,7 +41,7 @@ class Load:
 
 
 @dataclass(slots=True, eq=False)
-class Asked(Collector):
+class StateCollector(Collector):
     """Asked at each scrape, which costs nothing in between."""
 
     families: Callable[[], Iterable[Metric]]

@@ -73,7 +73,7 @@ class Account:
         """What was drawn here, and not in other gateways."""
 
     def check(self, whats: Iterable[What]) -> None:
-        """Raises OverQuota where there is none of one of these."""
+        """Raises OverQuota if one of ``whats`` is used up."""
         for what in whats:
             bucket = self._buckets.get(what)
             if bucket is not None and (seconds := bucket.seconds_until_one()):

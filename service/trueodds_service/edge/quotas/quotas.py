@@ -20,7 +20,7 @@ class Quotas:
     """The accounts of tenants and keys. Use it inside one event loop.
 
     Gateways tell each other what they have spent, by way of who sees them all (``spent``,
-    ``heed``), some moments later. So several at once can let through a burst each, which is then
+    ``learn``), some moments later. So several at once can let through a burst each, which is then
     a debt; and each by itself where they do not hear of each other.
     """
 
@@ -55,7 +55,7 @@ class Quotas:
         }
         return {subject: account.spent for subject, account in self._accounts.items()}
 
-    def heed(self, others: Mapping[int, Totals]) -> None:
+    def learn(self, others: Mapping[int, Totals]) -> None:
         """Takes what the other gateways, by their numbers, have spent since it last heard them.
 
         Totals, because a message may be lost or come twice. What a gateway that it hears for the
@@ -71,7 +71,7 @@ class Quotas:
         self._others = others
 
     def check(self, accounts: Sequence[Account], whats: Iterable[What]) -> None:
-        """Raises OverQuota where one of them has no more of one of these."""
+        """Raises OverQuota if one of the accounts has used up one of ``whats``."""
         try:
             for account in accounts:
                 account.check(whats)

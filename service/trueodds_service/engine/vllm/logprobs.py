@@ -17,7 +17,7 @@ MOST_TOKENS_READ = 128
 
 @functools.lru_cache(maxsize=4096)
 def sampling(forced: tuple[int, ...], wanted: tuple[int, ...]) -> "SamplingParams":
-    """The forced tokens, one a step, and one step more that reads the wanted ones.
+    """Forces one token at each step, and reads the wanted tokens in one more step.
 
     A forced token is chosen, and vLLM always tells the logprob of what it chose: so the first
     steps tell p(forced) and the last one the wanted tokens given them, from one prompt.

@@ -70,7 +70,7 @@ async def get(contract: Contract, model: str, identifier: str) -> Fields:
 async def effect(contract: Contract, calibrator: Fields) -> list[tuple[float, float]]:
     """What a calibrator makes of each confidence, where the other options share the rest alike.
 
-    Empty where that depends on which option it is, and of a cascade.
+    Empty for a cascade, and where the result depends on which option is chosen.
     """
     has_bias = calibrator["biasCorrection"] != "BIAS_CORRECTION_UNSPECIFIED"
     if has_bias or calibrator["method"] in _NO_EFFECT:

@@ -91,7 +91,7 @@ class Page:
                     async with while_awaited(visit.request):
                         return await self.show(visit)
                 except Exception as error:
-                    # Here, where it is known who asks; and on, for the gate counts it.
+                    # Here, where the caller is known; and on, for the gate counts it.
                     refusal = refused(visit, error)
                     raise
         except Unauthenticated:
@@ -127,7 +127,7 @@ async def with_form(visit: Visit, sessions: Sessions) -> Visit:
 
 
 def refused(visit: Visit, error: Exception) -> Response:
-    """A page that says why there is no other; of a fault of ours, that it is one."""
+    """An error page: why the request was refused, or that the service failed."""
     said, reason = "The service failed at this page. It may be tried again.", "INTERNAL"
     if isinstance(error, ServiceError):
         said, reason = sentence(error), error.reason

@@ -91,7 +91,7 @@ def as_shown(said: Fields, form: Mapping[str, str]) -> Fields:
 
 
 def _tokens(top: Sequence[Fields]) -> list[Fields]:
-    """The likeliest tokens with their shares; what shows nothing is written as it is meant."""
+    """The likeliest tokens with their probabilities; invisible characters are written out."""
     return [
         {
             "text": _visible(each["text"]),

@@ -12,7 +12,7 @@ from trueodds_service.flows.calibrate import Calibrated, CalibrateQuery, Calibra
 from trueodds_service.flows.fit_data import score_rows
 from trueodds_service.rpc.calibration.rows import (
     NO_READING,
-    Kind,
+    RowKind,
     RowReader,
     kind_of,
     parse_step,
@@ -51,7 +51,7 @@ def parse_calibrate(request: pb.CalibrateRequest, limits: Limits) -> CalibrateQu
                 rows.append(reader.read(item))
         except InvalidInput as error:
             rows.append(error)
-    if kind is Kind.LOGPROBS and not request.allow_probabilities:
+    if kind is RowKind.LOGPROBS and not request.allow_probabilities:
         _refuse_probabilities(rows)
     return CalibrateQuery(
         model=model,

@@ -6,6 +6,7 @@ from trueodds.v1 import calibration_pb2 as pb
 from trueodds.v1 import scoring_pb2
 from trueodds_service.config import Limits
 from trueodds_service.core.decisions.conformal import ConformalScore
+from trueodds_service.core.fitting.data import FitData
 from trueodds_service.core.metrics.rate_intervals import wilson_interval
 from trueodds_service.core.metrics.reliability import ReliabilityBins
 from trueodds_service.core.metrics.selective import RiskCoverage
@@ -19,10 +20,10 @@ from trueodds_service.flows.evaluate import (
     Report,
     SetCalibration,
 )
-from trueodds_service.flows.fit_data import FitQuestions, FitScores
+from trueodds_service.flows.fit_data import FitQuestions
 from trueodds_service.prompts.reading import OrderCorrection, Reading
 from trueodds_service.rpc.calibration.items import parse_questions, parse_scores
-from trueodds_service.rpc.calibration.rows import NO_READING, Kind, kind_of
+from trueodds_service.rpc.calibration.rows import NO_READING, RowKind, kind_of
 from trueodds_service.rpc.names import model_name, parse_calibrator
 from trueodds_service.rpc.reading import parse_reading
 
@@ -41,7 +42,7 @@ def parse_evaluation(request: pb.EvaluateCalibratorRequest, limits: Limits) -> E
     source = request.WhichOneof("source")
     if source is None:
         raise InvalidInput("source", "is required: questions or scores")
-    if source == "scores" and kind_of(request.scores.items) is Kind.CONFIDENCE:
+    if source == "scores" and kind_of(request.scores.items) is RowKind.CONFIDENCE:
         if request.HasField("reading"):
             raise InvalidInput("reading", NO_READING)
         if request.miscoverages:
@@ -64,7 +65,7 @@ def parse_evaluation(request: pb.EvaluateCalibratorRequest, limits: Limits) -> E
 
 def _source(
     request: pb.EvaluateCalibratorRequest, reading: Reading | None, limits: Limits
-) -> FitQuestions | FitScores:
+) -> FitQuestions | FitData:
     if request.HasField("questions"):
         with field("questions"):
             return parse_questions(

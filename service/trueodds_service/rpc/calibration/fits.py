@@ -6,17 +6,18 @@ from trueodds.v1 import calibration_pb2 as pb
 from trueodds.v1 import reading_pb2
 from trueodds_service.config import Limits
 from trueodds_service.core.calibrators.methods import CONFIDENCE_MAPS, SPECS, Method
+from trueodds_service.core.fitting.data import FitData
 from trueodds_service.core.fitting.fit import CONSTANT_TEMPERATURE
 from trueodds_service.core.fitting.temperature import DEFAULT_BOUNDS
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.fit import FitQuery
 from trueodds_service.flows.fit_cascade import FitCascade
-from trueodds_service.flows.fit_data import FitQuestions, FitScores, NoData
+from trueodds_service.flows.fit_data import FitQuestions, NoData
 from trueodds_service.flows.fit_record import Bias
 from trueodds_service.prompts.reading import OrderCorrection, Reading
 from trueodds_service.rpc.calibration.calibrators import BIAS_MESSAGES, METHOD_MESSAGES
 from trueodds_service.rpc.calibration.items import parse_questions, parse_scores
-from trueodds_service.rpc.calibration.rows import NO_READING, Kind, kind_of
+from trueodds_service.rpc.calibration.rows import NO_READING, RowKind, kind_of
 from trueodds_service.rpc.names import parse_model
 from trueodds_service.rpc.questions import parse_task
 from trueodds_service.rpc.reading import parse_reading
@@ -39,7 +40,7 @@ def parse_fit(request: pb.FitCalibratorRequest, limits: Limits) -> FitQuery | Fi
     bias = _BIASES.get(request.bias_correction)
     if bias is None:
         raise InvalidInput("bias_correction", f"{request.bias_correction} is not a correction")
-    if request.HasField("scores") and kind_of(request.scores.items) is Kind.CONFIDENCE:
+    if request.HasField("scores") and kind_of(request.scores.items) is RowKind.CONFIDENCE:
         _check_alone(request, method, bias)
     elif request.any_options:
         _check_any_options(method, bias)
@@ -181,7 +182,7 @@ def _source(
     bias: Bias,
     readings: tuple[Reading, Reading | None],
     limits: Limits,
-) -> FitQuestions | FitScores | NoData:
+) -> FitQuestions | FitData | NoData:
     source = request.WhichOneof("source")
     if source == "questions":
         reading, teacher_reading = readings

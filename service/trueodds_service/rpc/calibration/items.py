@@ -7,23 +7,21 @@ from numpy.typing import NDArray
 
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds_service.config import Limits
-from trueodds_service.core.arrays.probabilities import log_probabilities
+from trueodds_service.core.fitting.data import UNKNOWN, FitData
 from trueodds_service.errors import InvalidInput, field
-from trueodds_service.flows.fit_data import FitQuestions, FitScores, one_number, score_rows
+from trueodds_service.flows.fit_data import FitQuestions, one_number, score_rows
 from trueodds_service.prompts.question import Question
 from trueodds_service.prompts.reading import Reading
 from trueodds_service.rpc.calibration.rows import (
-    Kind,
+    TEACHERS,
+    RowKind,
     RowReader,
-    check_logprobs,
     kind_of,
     parse_step,
     refuse_probabilities,
-    told_at,
 )
 from trueodds_service.rpc.questions import QuestionParser, parse_answer
 
-_UNKNOWN = -1
 # Of a confidence alone.
 _RIGHT, _WRONG = 0, 1
 
@@ -59,7 +57,7 @@ def parse_questions(
                     taught.question(item.question)
                 if questions and not mixed:
                     _check_same(len(question.options), len(questions[0].options), "options")
-            answer = _UNKNOWN
+            answer = UNKNOWN
             if item.HasField("answer"):
                 answer = parse_answer(item.answer, question)
             elif all_answered:
@@ -83,7 +81,7 @@ def parse_scores(
     finite: bool = True,
     all_answered: bool = False,
     mixed: bool = False,
-) -> FitScores:
+) -> FitData:
     """Raises InvalidInput; its field is relative to the message.
 
     With ``taught`` every item has to have its teacher's scores; where it is None, all or none.
@@ -91,11 +89,12 @@ def parse_scores(
     numbers of options.
     """
     _check_count(len(message.items), limits)
-    kind, teacher_kind = kind_of(message.items), _teacher_kind(message.items)
+    kind, teacher_kind = kind_of(message.items), kind_of(message.items, TEACHERS)
     step = parse_step(message.probability_step, (kind, teacher_kind))
     reader = RowReader(kind, step, limits, finite=finite)
+    teachers = RowReader(teacher_kind, step, limits, prefix=TEACHERS)
     if taught is None:
-        taught = not reader.alone and any(map(_has_teacher, message.items))
+        taught = not reader.alone and any(map(teachers.said_in, message.items))
     rows: list[NDArray[np.float64]] = []
     teacher_rows: list[NDArray[np.float64]] = []
     answers: list[int] = []
@@ -105,7 +104,7 @@ def parse_scores(
             if rows and not mixed:
                 _check_same(len(row), len(rows[0]), kind)
             if taught:
-                teacher_rows.append(_teacher_row(item, teacher_kind, len(row), step))
+                teacher_rows.append(_teacher_row(item, teachers, len(row)))
             if reader.alone:
                 answers.append(_outcome(item))
             else:
@@ -114,46 +113,29 @@ def parse_scores(
     logprobs, options = score_rows(rows)
     teacher = score_rows(teacher_rows)[0] if taught else None
     if not message.allow_probabilities:
-        if kind is Kind.LOGPROBS:
-            refuse_probabilities(logprobs, options, "items[0].logprobs")
-        if teacher is not None and teacher_kind is Kind.LOGPROBS:
-            refuse_probabilities(teacher, options, "items[0].teacher_logprobs")
-    return FitScores(
+        if kind is RowKind.LOGPROBS:
+            refuse_probabilities(logprobs, options, f"items[0].{reader.field}")
+        if teacher is not None and teacher_kind is RowKind.LOGPROBS:
+            refuse_probabilities(teacher, options, f"items[0].{teachers.field}")
+    return FitData(
         logprobs=logprobs,
+        labels=np.array(answers, dtype=np.int64),
         teacher_logprobs=teacher,
-        answers=np.array(answers, dtype=np.int64),
         teacher_format=_teacher_format(message.items) if taught else None,
-        content_free=_content_free(message, reader, len(rows[0]), content_free, limits),
-        options=options,
+        options=options if mixed and not reader.alone else None,
         alone=reader.alone,
+        content_free=_content_free(message, reader, len(rows[0]), content_free, limits),
+        finite=finite,
     )
 
 
-def _has_teacher(item: pb.FitScore) -> bool:
-    return bool(item.teacher_logprobs or item.teacher_probabilities)
-
-
-def _teacher_kind(items: Sequence[pb.FitScore]) -> Kind:
-    """Of the first item that has a teacher's scores; it need not be that of the model's."""
-    first = next(filter(_has_teacher, items), None)
-    said = first is not None and first.teacher_probabilities
-    return Kind.PROBABILITIES if said else Kind.LOGPROBS
-
-
-def _teacher_row(item: pb.FitScore, kind: Kind, count: int, step: float) -> NDArray[np.float64]:
-    logprobs, probabilities = item.teacher_logprobs, item.teacher_probabilities
-    if logprobs and probabilities:
-        raise InvalidInput(
-            "teacher_probabilities", "does not go with teacher_logprobs: an item has one of them"
-        )
-    name = f"teacher_{kind}"
-    values = probabilities if kind is Kind.PROBABILITIES else logprobs
-    _check_same(len(values), count, name, "other scores")
-    if kind is Kind.PROBABILITIES:
-        with told_at(name):
-            return log_probabilities(values, step)
-    check_logprobs(values, name)
-    return np.array(values)
+def _teacher_row(item: pb.FitScore, reader: RowReader, count: int) -> NDArray[np.float64]:
+    if not reader.said_in(item):
+        raise InvalidInput(reader.field, "is required of every item: the fit has a teacher")
+    row = reader.read(item)
+    if len(row) != count:
+        raise InvalidInput(reader.field, f"has to be {count} long, as its other scores")
+    return row
 
 
 _NOT_ALONE = (
@@ -181,7 +163,7 @@ def _answer(item: pb.FitScore, count: int, required: bool) -> int:
     if not item.HasField("answer"):
         if required:
             raise InvalidInput("answer", "is required")
-        return _UNKNOWN
+        return UNKNOWN
     if not 0 <= item.answer < count:
         raise InvalidInput("answer", f"{item.answer} is no option; from 0 to {count - 1}")
     return item.answer
@@ -226,7 +208,6 @@ def _check_count(count: int, limits: Limits) -> None:
         raise InvalidInput("items", f"has {count} items; from 1 to {limits.max_fit_items}")
 
 
-def _check_same(count: int, wanted: int, name: str, beside: str = "") -> None:
+def _check_same(count: int, wanted: int, name: str) -> None:
     if count != wanted:
-        as_beside = f"has to be {wanted} long, as its {beside}"
-        raise InvalidInput(name, as_beside if beside else one_number(wanted))
+        raise InvalidInput(name, one_number(wanted))

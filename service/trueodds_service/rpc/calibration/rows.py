@@ -25,12 +25,15 @@ _MAX_SCORE = 1e100
 # What an option's probability of two decimals may be off.
 _ROUNDED = 0.005
 
+TEACHERS = "teacher_"
+"""What the fields of a teacher's scores begin with."""
+
 NO_READING = "does not go with confidences alone: they are read by whoever gave them"
 
 Item = pb.OptionScores | pb.FitScore
 
 
-class Kind(StrEnum):
+class RowKind(StrEnum):
     """What an item says; the values are its fields."""
 
     LOGPROBS = "logprobs"
@@ -38,12 +41,13 @@ class Kind(StrEnum):
     CONFIDENCE = "confidence"
 
 
-def kind_of(items: Iterable[Item]) -> Kind:
+def kind_of(items: Iterable[Item], prefix: str = "") -> RowKind:
     """That of the first item that is of one kind alone; items that say nothing lack logprobs."""
-    return next((said[0] for item in items if len(said := _said(item)) == 1), Kind.LOGPROBS)
+    found = (said[0] for item in items if len(said := _said(item, prefix)) == 1)
+    return next(found, RowKind.LOGPROBS)
 
 
-def parse_step(step: float, kinds: Iterable[Kind]) -> float:
+def parse_step(step: float, kinds: Iterable[RowKind]) -> float:
     """Raises InvalidInput."""
     if step == 0:
         return step
@@ -51,7 +55,7 @@ def parse_step(step: float, kinds: Iterable[Kind]) -> float:
         raise InvalidInput(
             "probability_step", f"has to be from {MIN_STEP:g} and below {MAX_STEP:g}, or 0"
         )
-    if all(kind is Kind.LOGPROBS for kind in kinds):
+    if all(kind is RowKind.LOGPROBS for kind in kinds):
         raise InvalidInput("probability_step", "goes with probabilities or confidences only")
     return step
 
@@ -59,9 +63,13 @@ def parse_step(step: float, kinds: Iterable[Kind]) -> float:
 class RowReader:
     """Reads items, all of one kind, as rows of scores: of a confidence ln c and ln(1 - c)."""
 
-    def __init__(self, kind: Kind, step: float, limits: Limits, *, finite: bool) -> None:
-        """Without ``finite`` a logprob may be -inf."""
+    def __init__(
+        self, kind: RowKind, step: float, limits: Limits, *, finite: bool = True, prefix: str = ""
+    ) -> None:
+        """Without ``finite`` a logprob may be -inf. The fields begin with ``prefix``."""
         self.kind = kind
+        self.field = f"{prefix}{kind}"
+        self._prefix = prefix
         self._step = step
         self._limits = limits
         self._finite = finite
@@ -69,33 +77,37 @@ class RowReader:
     @property
     def alone(self) -> bool:
         """Whether rows are of confidences alone."""
-        return self.kind is Kind.CONFIDENCE
+        return self.kind is RowKind.CONFIDENCE
+
+    def said_in(self, item: Item) -> bool:
+        """Whether the item says anything of it."""
+        return bool(_said(item, self._prefix))
 
     def read(self, item: Item) -> NDArray[np.float64]:
         """Raises InvalidInput; its field is relative to the item."""
-        said = _said(item)
+        said = [f"{self._prefix}{kind}" for kind in _said(item, self._prefix)]
         if len(said) > 1:
             raise InvalidInput(said[1], f"does not go with {said[0]}: an item has one of them")
-        if said and said[0] is not self.kind:
+        if said and said[0] != self.field:
             raise InvalidInput(
-                said[0], f"is of another kind than {self.kind}, which other items have"
+                said[0], f"is of another kind than {self.field}, which other items have"
             )
         if self.alone:
             if not said:
-                raise InvalidInput(self.kind, "is required, as the other items have it")
-            with told_at(self.kind):
+                raise InvalidInput(self.field, "is required, as the other items have it")
+            with _told_at(self.field):
                 return log_confidence(item.confidence, self._step)
-        values = item.logprobs if self.kind is Kind.LOGPROBS else item.probabilities
-        check_options(len(values), self._limits, self.kind)
-        if self.kind is Kind.LOGPROBS:
-            check_logprobs(values, self.kind, finite=self._finite)
+        values = getattr(item, self.field)
+        _check_options(len(values), self._limits, self.field)
+        if self.kind is RowKind.LOGPROBS:
+            _check_logprobs(values, self.field, finite=self._finite)
             return np.array(values)
-        with told_at(self.kind):
+        with _told_at(self.field):
             return log_probabilities(values, self._step)
 
 
 @contextmanager
-def told_at(name: str) -> Iterator[None]:
+def _told_at(name: str) -> Iterator[None]:
     """What is no probability becomes InvalidInput at ``name``."""
     try:
         yield
@@ -105,24 +117,23 @@ def told_at(name: str) -> Iterator[None]:
         raise InvalidInput(name, str(error)) from error
 
 
-def _said(item: Item) -> list[Kind]:
-    found = []
-    if item.logprobs:
-        found.append(Kind.LOGPROBS)
-    if item.probabilities:
-        found.append(Kind.PROBABILITIES)
-    if item.HasField("confidence"):
-        found.append(Kind.CONFIDENCE)
+def _said(item: Item, prefix: str) -> list[RowKind]:
+    found = [kind for kind in _OF_OPTIONS if getattr(item, f"{prefix}{kind}")]
+    if not prefix and item.HasField("confidence"):
+        found.append(RowKind.CONFIDENCE)
     return found
 
 
-def check_options(count: int, limits: Limits, name: str) -> None:
+_OF_OPTIONS = (RowKind.LOGPROBS, RowKind.PROBABILITIES)
+
+
+def _check_options(count: int, limits: Limits, name: str) -> None:
     """Raises InvalidInput at ``name`` unless a row may have so many options."""
     if not 2 <= count <= limits.max_options:  # noqa: PLR2004 (a choice needs two)
         raise InvalidInput(name, f"has {count}; from 2 to {limits.max_options}")
 
 
-def check_logprobs(values: Sequence[float], name: str, *, finite: bool = True) -> None:
+def _check_logprobs(values: Sequence[float], name: str, *, finite: bool) -> None:
     """Raises InvalidInput at ``name`` unless these are scores of options.
 
     Without ``finite`` some may be -inf.

@@ -13,7 +13,7 @@ from trueodds_service.rpc.names import model_name
 from trueodds_service.rpc.status import to_status
 
 
-class Answers:
+class AnswerMessages:
     """Answers of one result → messages; with a key, each has a receipt."""
 
     def __init__(self, result: ScoreResult, key: bytes | None) -> None:

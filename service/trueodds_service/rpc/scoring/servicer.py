@@ -18,7 +18,7 @@ from trueodds_service.flows.outcomes import Outcomes
 from trueodds_service.flows.score import ScoreQuery, ScoreResult
 from trueodds_service.prompts.question import Question
 from trueodds_service.rpc.questions import QuestionParser
-from trueodds_service.rpc.scoring.answers import Answers, timings_message
+from trueodds_service.rpc.scoring.answers import AnswerMessages, timings_message
 from trueodds_service.rpc.scoring.settings import Parsed, SettingsParser
 from trueodds_service.rpc.status import Context, of_any
 
@@ -158,8 +158,8 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
     async def _score(self, query: ScoreQuery, questions: tuple[Question, ...]) -> ScoreResult:
         return await answer(replace(query, questions=questions), self._catalog, self._calibrators)
 
-    async def _answers(self, query: ScoreQuery, result: ScoreResult) -> Answers:
-        return Answers(result, await self._outcomes.key() if query.receipts else None)
+    async def _answers(self, query: ScoreQuery, result: ScoreResult) -> AnswerMessages:
+        return AnswerMessages(result, await self._outcomes.key() if query.receipts else None)
 
 
 def _parsed(

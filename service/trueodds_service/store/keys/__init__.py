@@ -1,4 +1,4 @@
-"""API keys: who holds one may do what it says, for its tenant. Kept as hashes."""
+"""API keys: each gives its holder permissions, for one tenant. Kept as hashes."""
 
 from trueodds_service.store.keys.key import ApiKey
 from trueodds_service.store.keys.secret import Secret, is_right, split

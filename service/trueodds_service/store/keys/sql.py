@@ -52,8 +52,8 @@ class SqlKeyStore:
     def rotate(self, key_id: str, *, grace: timedelta) -> tuple[ApiKey, str]:
         """Keeps a new key like a valid one, which ends after ``grace``; as ``create``.
 
-        One that has an end is followed by one that is valid for as long as it was.
-        Raises KeyNotFound.
+        If the old key expires, the new one is valid for the same length of time. Raises
+        KeyNotFound.
         """
         with self._database.writing() as session:
             row, now = _find(session, key_id), datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Whether what an engine says of a prompt is what it was asked for."""
+"""Whether an engine's answer to a prompt is what it was asked for."""
 
 import logging
 import math
@@ -11,7 +11,7 @@ from trueodds_service.errors import PromptFault
 _log = logging.getLogger(__name__)
 
 
-def sound(outcome: Outcome, continuations: int) -> Outcome:
+def checked(outcome: Outcome, continuations: int) -> Outcome:
     """The outcome, or the fault that it is: not a score of each continuation, or not numbers."""
     if isinstance(outcome, PromptFault):
         return outcome
