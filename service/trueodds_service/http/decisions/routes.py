@@ -2,8 +2,9 @@
 
 from typing import Any
 
+import msgspec
 from starlette.requests import Request as HttpRequest
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from trueodds_service.config import Settings
@@ -63,12 +64,12 @@ class Decisions:
     async def openai(self, body: bytes, http: HttpRequest) -> Response:
         request = await parsed(openai_body.Request, body)
         answers = await self._answers(request, http, "questions[{}]", "input")
-        return JSONResponse(openai_answers.response(request, answers, await self._key(request)))
+        return _as_json(openai_answers.response(request, answers, await self._key(request)))
 
     async def systemone(self, body: bytes, http: HttpRequest) -> Response:
         request = await parsed(systemone.Request, body)
         answers = await self._answers(request, http, "questions.{}", "state")
-        return JSONResponse(systemone.response(request, answers, await self._key(request)))
+        return _as_json(systemone.response(request, answers, await self._key(request)))
 
     async def fit(self, body: bytes, http: HttpRequest) -> Response:
         request = await parsed(fitting.Request, body)
@@ -91,7 +92,7 @@ class Decisions:
         request = await parsed(temperatures.ExportRequest, body)
         scope = request.scope(http.headers.get(HEADER))
         active = active_temperatures(scope, self._catalog, self._calibrators)
-        return JSONResponse(temperatures.file_of(active))
+        return _as_json(temperatures.file_of(active))
 
     async def _key(self, request: Any) -> bytes | None:
         """What seals the receipts of a request's answers, where it wants some."""
@@ -125,6 +126,10 @@ class Decisions:
                 raise _of_question(outcome, question.format(request.name_of(place)), state)
             answers.append(outcome)
         return answers
+
+
+def _as_json(told: Any) -> Response:
+    return Response(msgspec.json.encode(told), media_type=JSON)
 
 
 # What the domain calls the fields of a question.
