@@ -10,7 +10,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from trueodds_service.edge.names import certificate_names
 from trueodds_service.errors import InvalidInput
 from trueodds_service.http.arrivals import CERTIFICATE_NAMES
-from trueodds_service.http.refusals import as_status
+from trueodds_service.http.refusals import refuse_at
 from trueodds_service.rpc.as_json import status_json
 
 # What a caller sends before anybody knows who it is.
@@ -36,6 +36,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(_Joining(transport, self.loop))  # type: ignore[arg-type]
         self.parser = _Parser(self)
+        self.url = b""
         self.passes_over_head = False
         # Bytes of which only ``on_header`` has heard: a head, or what stands around a body.
         self._unread_bytes = 0
@@ -65,7 +66,7 @@ class Connection(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.transport.abort()
             return
-        response = as_status(status_json)(error)
+        response = refuse_at(self.url.partition(b"?")[0].decode("latin-1"), status_json)(error)
         lines = [STATUS_LINE[response.status_code].rstrip()]
         lines += [b"%b: %b" % header for header in response.raw_headers]
         lines += [b"connection: close", b"", bytes(response.body)]

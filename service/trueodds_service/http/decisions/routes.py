@@ -26,7 +26,7 @@ from trueodds_service.http.decisions import (
 from trueodds_service.http.decisions.bodies import model_of, parsed
 from trueodds_service.http.decisions.tasks import HEADER, task_of
 from trueodds_service.http.endpoints import Door, Endpoint
-from trueodds_service.http.refusals import JSON, as_openai
+from trueodds_service.http.refusals import JSON, SYSTEMONE, refuse_at
 from trueodds_service.rpc.as_json import calibrators_json, status_json
 
 # What these are in the contract: the gate lets them in as that.
@@ -48,16 +48,19 @@ class Decisions:
         self._outcomes = outcomes
 
     def routes(self, door: Door) -> list[Route]:
-        refuse = as_openai(status_json)
         answers = {
             "/v1/decisions": (_SCORES, self.openai),
-            "/v1/systemone": (_SCORES, self.systemone),
+            SYSTEMONE: (_SCORES, self.systemone),
             "/v1/decisions/calibrators": (_FITS, self.fit),
             "/v1/decisions/temperatures/import": (_FITS, self.import_temperatures),
             "/v1/decisions/temperatures/export": (_LISTS, self.export_temperatures),
         }
         return [
-            Route(path, Endpoint(door, method, answer, refuse), methods=["POST"])
+            Route(
+                path,
+                Endpoint(door, method, answer, refuse_at(path, status_json)),
+                methods=["POST"],
+            )
             for path, (method, answer) in answers.items()
         ]
 
