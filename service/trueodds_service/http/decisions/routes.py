@@ -84,7 +84,7 @@ class Decisions:
         request = await parsed(temperatures.ImportRequest, body)
         kept = await keep_temperatures(
             request.scope(http.headers.get(HEADER)),
-            request.file.temperatures(),
+            request.file.temperatures(request.options),
             self._catalog,
             self._calibrators,
             activate=request.activate,
