@@ -218,9 +218,7 @@ def test_a_calibrator_that_changes_nothing_has_the_temperature_one(post, http, t
     decision = {"input": "Now.", "questions": [{"type": "predicate", "instructions": "So?"}]}
     body = {"model": "aligned", "decisions": [decision], "task": task, "method": "identity"}
     http.post("/v1/decisions/calibrators", json=body | {"activate": True}).raise_for_status()
-    assert post(EXPORT) == {
-        "temperature_by_type": {"predicate": {"temperature_by_options": {"2": 1.0}}}
-    }
+    assert post(EXPORT) == {"temperature_by_type": {"noul": {"temperature_by_options": {"2": 1.0}}}}
 
 
 def test_what_is_more_than_a_temperature_is_not_written_as_one(post, http, task):
