@@ -34,6 +34,20 @@ async def test_what_came_before_something_was_sent_is_taken(pair):
     inbox.close()
 
 
+async def test_it_hears_of_what_comes_within_a_process(pair):
+    """As of the end of a connection, which ZeroMQ tells a socket that never sends."""
+    context = pair[0].context
+    here, there = context.socket(zmq.PAIR), context.socket(zmq.PAIR)
+    there.bind("inproc://events")
+    here.connect("inproc://events")
+    taken = asyncio.Queue()
+    inbox = Inbox(here, taken.put_nowait)
+    await asyncio.sleep(0.01)
+    there.send(b"it ended")
+    assert await asyncio.wait_for(taken.get(), 60) == [b"it ended"]
+    inbox.close()
+
+
 async def test_who_takes_a_message_may_close_it(pair):
     here, there = pair
     taken = asyncio.Queue()

@@ -19,6 +19,8 @@ class Inbox:
         self._loop = asyncio.get_running_loop()
         self._fd = int(socket.get(zmq.FD))
         self._loop.add_reader(self._fd, self._drain)
+        # ZeroMQ tells of what comes to a socket that was found empty, and of nothing before.
+        self._loop.call_soon(self._drain)
 
     def send(self, frames: Sequence[bytes]) -> None:
         """Done at once. Raises ZMQError where nobody is there, unless the socket drops it then."""
