@@ -1,6 +1,5 @@
 """`trueodds evaluate`: what a calibrator does, in numbers."""
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
@@ -20,13 +19,12 @@ from trueodds.cli.console import (
     progress_bar,
     say,
 )
-from trueodds.cli.files import STDIN, FileOptions, file_options, labelled
+from trueodds.cli.files import STDIN, FileOptions, file_options, measured
 from trueodds.cli.options import reading_options
 from trueodds.cli.server import Target, asks_server
 from trueodds.cli.tables import estimate_text
 from trueodds.evaluation import CascadeReport, Report
-from trueodds.files.scores import read_scores
-from trueodds.types import Example, Reading, Scores
+from trueodds.types import Reading
 
 
 @asks_server
@@ -66,25 +64,13 @@ def evaluate(
     if questions == shots == STDIN:
         raise typer.BadParameter("questions and shots cannot both come from stdin")
     with extras("bulk"), connected(server, wait=wait) as client, ExitStack() as stack:
-        source = files.source(questions, stack)
-        items: Sequence[Example | Scores]
-        columns = None
-        if files.are_scores(source):
-            items = read_scores(source)
-        else:
-            opened = files.understood(source)
-            if files.dry_run:
-                typer.echo(opened.preview())
-                return
-            items, columns = labelled(opened), opened.columns
-        if files.dry_run:
-            typer.echo(f"{len(items):,} rows of scores")
+        if (given := measured(files, questions, stack)) is None:
             return
-        worked = files.shots(shots, stack, columns)
+        worked = files.shots(shots, stack, given.columns)
         with progress_bar("measuring") as progress:
             report = client.evaluate(
                 name,
-                items,
+                given.items,
                 reading=reading,
                 shots=worked,
                 target_risks=target_risk or (),

@@ -3,7 +3,7 @@
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -29,9 +29,9 @@ from trueodds.files import (
 )
 from trueodds.files.answers import Answers
 from trueodds.files.presets import NATIVE, PRESETS
-from trueodds.files.scores import holds_scores
+from trueodds.files.scores import holds_scores, read_scores
 from trueodds.files.understand import SAMPLE, unread
-from trueodds.types import Example, Question
+from trueodds.types import Example, Question, Scores
 
 STDIN = Path("-")
 
@@ -127,6 +127,32 @@ class FileOptions:
         with copy.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
         return open_source(copy, self.dialect, "standard input")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a calibrator is measured on; ``columns`` are those of questions."""
+
+    items: Sequence[Example | Scores]
+    columns: Columns | None = None
+
+
+def measured(files: FileOptions, path: Path, stack: ExitStack) -> Measured | None:
+    """The labelled questions of a file, or its rows of scores; None where they were only to be
+    shown, and are. Raises FileError.
+    """
+    source = files.source(path, stack)
+    if files.are_scores(source):
+        scores = read_scores(source)
+        if files.dry_run:
+            typer.echo(f"{len(scores):,} rows of scores")
+            return None
+        return Measured(scores)
+    opened = files.understood(source)
+    if files.dry_run:
+        typer.echo(opened.preview())
+        return None
+    return Measured(labelled(opened), opened.columns)
 
 
 def examples(file: OpenFile) -> list[Example]:

@@ -9,6 +9,7 @@ import typer
 
 from trueodds._channel import FIT_TIMEOUT
 from trueodds.cli.console import (
+    ProbabilityStep,
     Shots,
     Wait,
     calibrator_name,
@@ -18,7 +19,7 @@ from trueodds.cli.console import (
     progress_bar,
     say,
 )
-from trueodds.cli.files import STDIN, FileOptions, file_options, labelled
+from trueodds.cli.files import STDIN, FileOptions, file_options, measured
 from trueodds.cli.options import reading_options
 from trueodds.cli.server import Target, asks_server
 from trueodds.cli.terminal import check_writable
@@ -59,6 +60,7 @@ def report(
         list[float] | None, typer.Option(help="How often answer sets may miss; repeatable.")
     ] = None,
     shots: Shots = None,
+    probability_step: ProbabilityStep = 0.0,
     timeout: Annotated[
         float, typer.Option(min=0.001, help="Seconds that the evaluation may take.")
     ] = FIT_TIMEOUT,
@@ -71,7 +73,8 @@ def report(
     """Measure a calibrator on questions with answers, and draw a page to decide by.
 
     The questions should not be those of the fit. `trueodds score --help` shows a line of the
-    file; each needs its "answer". --from draws again what --json wrote.
+    file; each needs its "answer". Instead of questions there may be rows of scores:
+    `trueodds calibrate --help` shows them. --from draws again what --json wrote.
 
     Example: trueodds report demo-aligned 0f3a9c81d2b4e576 labelled.jsonl -o report.html
     """
@@ -92,20 +95,18 @@ def report(
             name = calibrator_name(model, calibrator)
             if client.model(model).cascade and not files.dry_run:
                 fail("there is no page of a cascade: trueodds evaluate measures it")
-            opened = files.open(questions, stack)
-            if files.dry_run:
-                typer.echo(opened.preview())
+            if (given := measured(files, questions, stack)) is None:
                 return
-            items = labelled(opened)
-            worked = files.shots(shots, stack, opened.columns)
+            worked = files.shots(shots, stack, given.columns)
             with progress_bar("measuring") as progress:
                 found = client.evaluate(
                     name,
-                    items,
+                    given.items,
                     reading=reading,
                     shots=worked,
                     target_risks=target_risk or (),
                     miscoverages=miscoverage or (),
+                    probability_step=probability_step,
                     progress=progress,
                     timeout=timeout,
                 )
