@@ -128,7 +128,7 @@ HOMES = {
     "httptools": {"http.connections"},
     "huggingface_hub": {"hub"},
     "jinja2": {"http.console"},
-    "msgspec": {"engine.base", "engine.link"},
+    "msgspec": {"engine.base", "engine.link", "http.decisions"},
     "opentelemetry": {"edge.tracing"},
     "numpy": {"core", "engine", "flows", "rpc"},
     "prometheus_client": {"edge.metrics"},

@@ -134,6 +134,13 @@ class TestCommand:
         report = Report.from_json(measured.stdout)
         assert report.items == 200
         assert report.after.metrics["ece"].value < report.before.metrics["ece"].value / 2
+        page = tmp_path / "report.html"
+        again = ("report", name, write(*claims(seed=1)), "-o", page, "--json")
+        drawn = command(*again, tmp_path / "numbers.json", *step)
+        assert drawn.exit_code == 0, drawn.stderr
+        assert "<svg" in page.read_text()
+        numbers = Report.from_json((tmp_path / "numbers.json").read_text())
+        assert numbers.after.metrics["ece"] == report.after.metrics["ece"]
         asked = write({"confidence": 0.9, "id": "first"}, {"confidence": 0})
         for named in (("--task", task), ("--calibrator", name)):
             told = command("calibrate", "aligned", asked, *named, *step)

@@ -1,6 +1,7 @@
 """What the console's pages say and do, in a real Chromium."""
 
 import json
+from functools import partial
 
 import pytest
 
@@ -183,6 +184,14 @@ def test_every_page_is_accessible_and_fits_a_phone(visit, axe, addresses, scheme
     check("an answer")
 
 
+def measure(page, calibrator, labelled):
+    """From the page that measures a calibrator to what was measured."""
+    page.goto(f"calibrators/aligned/{calibrator}/measure")
+    page.get_by_label("Questions with their answers").fill(labelled.read_text())
+    page.get_by_role("button", name="Measure").click()
+    page.locator(".dot").first.wait_for()
+
+
 # How much of what is seen has moved since the page began, and how far, as Chromium adds it up.
 MOVED = """() => new Promise((tell) => {
   let moved = 0;
@@ -194,7 +203,7 @@ MOVED = """() => new Promise((tell) => {
 
 
 @pytest.mark.parametrize("view", [PHONE, {"width": 1280, "height": 800}], ids=["phone", "desk"])
-def test_nothing_moves_once_it_is_seen(visit, addresses, view):
+def test_nothing_moves_once_it_is_seen(visit, addresses, fitted, labelled, view):
     page = visit("./", viewport=view, bypass_csp=True)
     late = []
 
@@ -208,10 +217,14 @@ def test_nothing_moves_once_it_is_seen(visit, addresses, view):
     for path in addresses:
         page.goto(path)
         assert page.evaluate(MOVED) == 0, path
-    ask(page)
-    page.wait_for_load_state()
-    assert len(late) == len(addresses) + 2, "the script came late each time"
-    assert page.evaluate(MOVED) == 0, "an answer"
+    for come, what in (
+        (ask, "an answer"),
+        (partial(measure, calibrator=fitted, labelled=labelled), "what was measured"),
+    ):
+        come(page)
+        page.wait_for_load_state()
+        assert page.evaluate(MOVED) == 0, what
+    assert len(late) == len(addresses) + 4, "the script came late each time"
     page.evaluate("document.body.prepend(document.createElement('h1'), document.body.innerText)")
     assert page.evaluate(MOVED) > 0, "it would be seen"
 

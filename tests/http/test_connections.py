@@ -36,6 +36,12 @@ def test_a_head_without_an_end_is_refused(connected, http):
     assert http.get("/healthz").text == "ok\n"
 
 
+def test_an_answer_is_one_packet(connected):
+    with connected() as (connection, _):
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert connection.recv(2**16).endswith(b"\r\n\r\nok\n")
+
+
 @pytest.mark.parametrize(
     ("head", "status", "reason"),
     [

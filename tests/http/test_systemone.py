@@ -1,7 +1,9 @@
 """``POST /v1/systemone`` as vLLM has it: the same bodies, the same answers and diagnostics."""
 
 import pytest
+from vllm.entrypoints.serve.engine.protocol import ErrorResponse
 
+JSON = {"content-type": "application/json"}
 STATE = {"message": "Where is my refund?", "asked": 3}
 QUESTIONS = {
     "team": {
@@ -159,8 +161,23 @@ TEAM = QUESTIONS["team"]
 )
 def test_what_cannot_be_served_is_refused_by_name(ask, changes, param, message):
     error = ask(400, **changes)["error"]
-    assert (error["type"], error["param"]) == ("invalid_request_error", param)
+    assert (error["type"], error["code"], error["param"]) == ("BadRequestError", 400, param)
     assert message in error["message"]
+
+
+def test_errors_are_as_vllm_has_them(http):
+    """So are those of a request that is none, or of a model that is not here."""
+    asked = {"model": "other", "state": STATE, "questions": QUESTIONS}
+    refused = {
+        "MODEL_NOT_FOUND": (404, "NotFoundError", http.post("/v1/systemone", json=asked)),
+        "NO_JSON": (400, "BadRequestError", http.post("/v1/systemone", content=b"{", headers=JSON)),
+        "NO_SUCH_METHOD": (405, "MethodNotAllowedError", http.get("/v1/systemone?a=b")),
+    }
+    for reason, (status, kind, response) in refused.items():
+        error = ErrorResponse.model_validate(response.json()).error
+        assert (response.status_code, error.code, error.type) == (status, status, kind)
+        assert error.message
+        assert response.json()["error"]["reason"] == reason
 
 
 @pytest.mark.parametrize(

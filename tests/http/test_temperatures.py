@@ -84,6 +84,36 @@ def test_temperatures_by_the_number_of_options(post, decide):
     assert post(EXPORT) == file
 
 
+RULE = {"temperature": 1.0, "temperature_by_options": {"a": 10.124, "b": -1.633, "min": 0.05}}
+
+
+def test_a_rule_by_the_number_of_options(post, decide):
+    """That of a model that is published with a decider_config.json."""
+    post(IMPORT, file=RULE, options=[2, 4], activate=True)
+    choice, predicate = decide(4)
+    expected = tempered(choice.raw_probabilities, 10.124 - 1.633 * np.log(4))
+    assert [each.probability for each in choice.probabilities] == pytest.approx(expected, abs=1e-9)
+    assert predicate.probability == pytest.approx(
+        tempered(predicate.raw_probabilities, 10.124 - 1.633 * np.log(2))[0], abs=1e-9
+    )
+    assert not decide(3)[0].calibrated, "it was not kept for three"
+
+
+def test_a_rule_has_a_least_temperature():
+    falling = File.model_validate({"temperature_by_options": {"a": 1.0, "b": -1.0}})
+    [low] = {
+        each
+        for by_options in falling.temperatures([255]).values()
+        for each in [*by_options.values()]
+    }
+    assert low == 0.05
+
+
+def test_numbers_of_options_are_for_a_rule(post):
+    error = post(IMPORT, status=400, file={"temperature": 2.0}, options=[2])["error"]
+    assert (error["param"], "with a rule" in error["message"]) == ("options", True)
+
+
 def test_nothing_is_used_before_it_is_activated(post, decide):
     kept = post(IMPORT, file={"temperature": 2.0})
     assert not any(each["active"] for each in kept["calibrators"])
@@ -98,10 +128,11 @@ def test_nothing_is_used_before_it_is_activated(post, decide):
         {"format_version": 1, "temperature": 1.5},
         {"temperature_by_options": {"2": 3.0, "255": 0.5}},
         {"format_version": 1, "temperature": 1.5, "temperature_by_options": {"3": 2.0}},
-        {"temperature_by_type": {"choice": {"temperature": 2.0}}},
+        {"temperature_by_type": {"choice": 2.0}},
+        {"temperature_by_type": {"choice": 1.48, "noul": 2.22, "score": 1.38}},
         {
             "temperature_by_type": {
-                "predicate": {"temperature_by_options": {"2": 1.5}},
+                "noul": {"temperature_by_options": {"2": 1.5}},
                 "score": {"temperature": 2.0, "temperature_by_options": {"5": 1.0}},
             }
         },
@@ -162,6 +193,14 @@ def test_a_type_goes_before_what_is_said_of_all(post):
             "file.temperature_by_type.predicate",
             "by another name",
         ),
+        (RULE, "options", "such as [2, 3, 4]"),
+        (
+            {**RULE, "temperature_by_type": {"score": 1.0}},
+            "file.temperature_by_options",
+            "leave temperature_by_type out",
+        ),
+        ({**RULE, "decision_temperature": 1.0}, "file.decision_temperature", "leave one of them"),
+        ({"temperature_by_options": {"a": 1.0}}, "file.temperature_by_options", "no number from"),
         (
             {"temperature_by_type": {"predicate": {"temperature_by_options": {"4": 2.0}}}},
             "file.temperature_by_type.predicate.temperature_by_options",
@@ -179,9 +218,7 @@ def test_a_calibrator_that_changes_nothing_has_the_temperature_one(post, http, t
     decision = {"input": "Now.", "questions": [{"type": "predicate", "instructions": "So?"}]}
     body = {"model": "aligned", "decisions": [decision], "task": task, "method": "identity"}
     http.post("/v1/decisions/calibrators", json=body | {"activate": True}).raise_for_status()
-    assert post(EXPORT) == {
-        "temperature_by_type": {"predicate": {"temperature_by_options": {"2": 1.0}}}
-    }
+    assert post(EXPORT) == {"temperature_by_type": {"noul": {"temperature_by_options": {"2": 1.0}}}}
 
 
 def test_what_is_more_than_a_temperature_is_not_written_as_one(post, http, task):

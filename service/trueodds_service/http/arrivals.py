@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from starlette.requests import ClientDisconnect, Request
@@ -19,17 +19,18 @@ _DEADLINES = ("request-timeout", "x-request-timeout")
 
 def arrival(name: str, request: Request) -> Arrival:
     """What the gate is told. Raises InvalidInput at a deadline that is none."""
+    headers = dict(request.headers)
     return Arrival(
         name,
-        metadata=dict(request.headers),
+        metadata=headers,
         certificate_names=request.scope["state"][CERTIFICATE_NAMES],
-        seconds_left=_seconds(request),
+        seconds_left=_seconds(headers),
     )
 
 
-def _seconds(request: Request) -> float | None:
+def _seconds(headers: Mapping[str, str]) -> float | None:
     for name in _DEADLINES:
-        if (said := request.headers.get(name)) is None:
+        if (said := headers.get(name)) is None:
             continue
         try:
             seconds = float(said)

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -10,7 +10,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from trueodds_service.edge.names import certificate_names
 from trueodds_service.errors import InvalidInput
 from trueodds_service.http.arrivals import CERTIFICATE_NAMES
-from trueodds_service.http.refusals import as_status
+from trueodds_service.http.refusals import refuse_at
 from trueodds_service.rpc.as_json import status_json
 
 # The most that a caller may send before it is known.
@@ -34,8 +34,9 @@ class Connection(HttpToolsProtocol):
     most_connections: ClassVar[int]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(_Joining(transport, self.loop))  # type: ignore[arg-type]
         self.parser = _Parser(self)
+        self.url = b""
         self.passes_over_head = False
         # Bytes of which only ``on_header`` has heard: a head, or what stands around a body.
         self._unread_bytes = 0
@@ -65,7 +66,7 @@ class Connection(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             self.transport.abort()
             return
-        response = as_status(status_json)(error)
+        response = refuse_at(self.url.partition(b"?")[0].decode("latin-1"), status_json)(error)
         lines = [STATUS_LINE[response.status_code].rstrip()]
         lines += [b"%b: %b" % header for header in response.raw_headers]
         lines += [b"connection: close", b"", bytes(response.body)]
@@ -114,6 +115,33 @@ class Connection(HttpToolsProtocol):
         if self._late is not None:
             self._late.cancel()
             self._late = None
+
+
+class _Joining:
+    """A transport that writes at once what is written within a turn of the event loop: uvicorn
+    writes a response's head and its body, which would be two packets.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._parts: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._parts:
+            self._loop.call_soon(self._flush)
+        self._parts.append(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        parts, self._parts = self._parts, []
+        if parts and not self._transport.is_closing():
+            self._transport.write(b"".join(parts))
 
 
 class _Parser(httptools.HttpRequestParser):

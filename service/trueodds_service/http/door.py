@@ -33,10 +33,11 @@ def http_server(
     door = Door(gate, settings.limits.max_message_mib * 2**20)
     own_only = is_loopback(settings.http or "")
     routes = [
-        *health_routes(catalog),
-        *contract_routes(methods, door),
-        openapi_route(methods),
+        # Looked for in this order.
         *Decisions(settings, catalog, calibrators, outcomes).routes(door),
+        *contract_routes(methods, door),
+        *health_routes(catalog),
+        openapi_route(methods),
         *console_routes(methods, calibrators, gate, metrics, is_loopback=own_only),
     ]
     return HttpServer(settings, routes, certificates)

@@ -2,13 +2,17 @@
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any
 
 from starlette.responses import Response
 
 from trueodds_service.errors import InvalidInput, ServiceError, Unauthenticated, Unavailable
 
 JSON = "application/json"
+
+SYSTEMONE = "/v1/systemone"
 
 # As google/rpc/code.proto maps them.
 _CODES = {
@@ -74,16 +78,40 @@ def as_openai(write: Callable[[Exception], bytes]) -> Refuse:
     """Refuses with OpenAI's error object, in the words of the Status that ``write`` makes."""
 
     def refuse(error: Exception) -> Response:
-        number = code(error)
-        kind = "server_error" if number >= _FIRST_OF_OURS else "invalid_request_error"
-        body = {
-            "error": {
-                "message": json.loads(write(error))["message"],
-                "type": _OPENAI_TYPES.get(number, kind),
-                "param": error.field if isinstance(error, InvalidInput) else None,
-                "code": error.reason if isinstance(error, ServiceError) else "INTERNAL",
-            }
-        }
-        return Response(json.dumps(body).encode(), number, headers(error), JSON)
+        kind = "server_error" if code(error) >= _FIRST_OF_OURS else "invalid_request_error"
+        told = {"type": _OPENAI_TYPES.get(code(error), kind), "code": _reason(error)}
+        return _object(error, write, told)
 
     return refuse
+
+
+def as_vllm(write: Callable[[Exception], bytes]) -> Refuse:
+    """Refuses as vLLM's routes do, whose ``code`` is HTTP's; ``reason`` is ours."""
+
+    def refuse(error: Exception) -> Response:
+        status = HTTPStatus(code(error))
+        name = status.phrase.title().replace(" ", "").removesuffix("Error")
+        told = {"type": f"{name}Error", "code": status.value, "reason": _reason(error)}
+        return _object(error, write, told)
+
+    return refuse
+
+
+def refuse_at(path: str, write: Callable[[Exception], bytes]) -> Refuse:
+    """In the terms of the callers that a path is for, whether anything is there or not."""
+    if path == SYSTEMONE:
+        return as_vllm(write)
+    return as_openai(write) if path.startswith("/v1/") else as_status(write)
+
+
+def _object(
+    error: Exception, write: Callable[[Exception], bytes], told: Mapping[str, Any]
+) -> Response:
+    message = json.loads(write(error))["message"]
+    param = error.field if isinstance(error, InvalidInput) else None
+    body = {"error": {"message": message, "param": param, **told}}
+    return Response(json.dumps(body).encode(), code(error), headers(error), JSON)
+
+
+def _reason(error: Exception) -> str:
+    return error.reason if isinstance(error, ServiceError) else "INTERNAL"

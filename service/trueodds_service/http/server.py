@@ -16,7 +16,7 @@ from trueodds_service.config import Settings
 from trueodds_service.edge.tls import Certificates
 from trueodds_service.errors import ConfigError, InvalidInput, NotFound
 from trueodds_service.http.connections import bounded
-from trueodds_service.http.refusals import as_status
+from trueodds_service.http.refusals import refuse_at
 from trueodds_service.rpc.as_json import status_json
 
 _NO_METHOD = 405
@@ -108,9 +108,9 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _no_route(_: Request, error: HTTPException) -> Response:
+async def _no_route(request: Request, error: HTTPException) -> Response:
     """What Starlette says where no route is."""
-    refuse = as_status(status_json)
+    refuse = refuse_at(request.url.path, status_json)
     if error.status_code == _NO_METHOD:
         allowed = (error.headers or {}).get("Allow", "")
         refused = InvalidInput("method", f"has to be {allowed}", reason="NO_SUCH_METHOD")

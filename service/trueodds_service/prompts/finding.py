@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # Callers choose labels, so what is kept of them is bounded.
 _KEPT_LABEL_SETS = 4096
 _KEPT_CHARACTERS = 4096
+_KEPT_LINES, _KEPT_LINE_CHARACTERS = 256, 128
 
 
 class Finder:
@@ -26,6 +27,7 @@ class Finder:
         """``plain`` reads names of special tokens as text, where it can; ``special`` as tokens."""
         self._encoders = {False: Encoder(plain), True: Encoder(special)}
         self._kept: dict[tuple[Text, Suffixes], Prepared] = {}
+        self._lines: dict[Text, tuple[int, ...]] = {}
 
     def encode(self, texts: Sequence[Text], shared: int = 0) -> list[tuple[int, ...]]:
         """The tokens of texts, in their order; those of a kind are tokenised together.
@@ -50,7 +52,7 @@ class Finder:
         ``shared`` characters at the prompts' beginnings are known to be the same.
         """
         whole = self.encode([each.text for each in written], shared)
-        lines = self._encode_unique(each.text.line for each in written)
+        lines = self._encode_lines(each.text.line for each in written)
         stems: list[tuple[Text, tuple[int, ...]]] = []
         for each, ids in zip(written, whole, strict=True):
             # What an option's tokens are depends on the text right before it. Where the tokens
@@ -97,9 +99,21 @@ class Finder:
                 self._kept[stem, suffixes] = resolved
         return [found[stem, suffixes] for (stem, _), suffixes in wanted]
 
+    def _encode_lines(self, lines: Iterable[Text]) -> dict[Text, tuple[int, ...]]:
+        """Last lines of prompts in tokens: of most, the format's own, which come again."""
+        wanted = list(dict.fromkeys(lines))
+        kept = {line: ids for line in wanted if (ids := self._lines.get(line)) is not None}
+        new = self._encode_unique(line for line in wanted if line not in kept)
+        for line, ids in new.items():
+            if len(line.text) <= _KEPT_LINE_CHARACTERS:
+                if len(self._lines) >= _KEPT_LINES:
+                    self._lines.clear()
+                self._lines[line] = ids
+        return kept | new
+
     def _encode_unique(self, texts: Iterable[Text]) -> dict[Text, tuple[int, ...]]:
         unique = list(dict.fromkeys(texts))
-        return dict(zip(unique, self.encode(unique), strict=True))
+        return dict(zip(unique, self.encode(unique), strict=True)) if unique else {}
 
 
 def _resolve(

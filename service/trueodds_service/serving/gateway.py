@@ -5,7 +5,6 @@ Serve's own gRPC proxy knows neither health checks, deadlines nor streams as gRP
 
 import asyncio
 import contextlib
-import gc
 import logging
 import uuid
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ from trueodds_service.edge.metrics.state import Load, StateCollector, of_loads
 from trueodds_service.edge.tracing import Tracing
 from trueodds_service.errors import ModelFault, class_and_place
 from trueodds_service.prompts.loading import leave_torch_out
-from trueodds_service.serving import nodes
+from trueodds_service.serving import collector, nodes
 from trueodds_service.serving.address import listening_on
 from trueodds_service.serving.directory import ANSWER_SECONDS, WITHDRAW_SECONDS, GatewayReport
 from trueodds_service.serving.loopback import keep_serve_to_this_machine
@@ -197,9 +196,7 @@ class Gateway:
                 await engine.wait_lost()
                 continue
             self._taken_up[name].set()
-            # What is here now stays: the collector's pauses would be seen in the latencies.
-            gc.collect()
-            gc.freeze()
+            collector.leave_alone()
             await engine.wait_lost()
             _log.warning("the engine of %s is gone; waiting for its replacement", name)
             await self._app.model_lost(name)

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import time
@@ -27,7 +26,7 @@ from trueodds_service.engine.link.keys import Keys
 from trueodds_service.engine.link.listener import Listener
 from trueodds_service.engine.start import start_engine
 from trueodds_service.errors import ConfigError, ModelFault, PromptFault, class_and_place
-from trueodds_service.serving import node_folders, nodes
+from trueodds_service.serving import collector, node_folders, nodes
 from trueodds_service.serving.directory import (
     ANNOUNCE_SECONDS,
     ANSWER_SECONDS,
@@ -117,9 +116,7 @@ class Replica:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_TAKEN_UP_SECONDS):
                 await self._is_taken_up.wait()
-        # What is here now stays: the collector need not look at it again and again.
-        gc.collect()
-        gc.freeze()
+        collector.leave_alone()
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """What ``scaling`` goes by."""

@@ -71,10 +71,9 @@ class Replicas:
         outcomes: list[Outcome] = [killed() for _ in prompts]
         allowed, suspected = self._sorted(prompts, adapter)
         until = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
-        calls = [
-            self._scored([prompts[place] for place in allowed], adapter, until),
-            self._tried([*suspected.values()]),
-        ]
+        calls = [self._scored([prompts[place] for place in allowed], adapter, until)]
+        if suspected:
+            calls.append(self._tried([*suspected.values()]))
         try:
             found = await gather_or_cancel(calls)
         except TimeoutError:

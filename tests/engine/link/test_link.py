@@ -138,7 +138,7 @@ async def test_an_answer_that_is_no_score_fails_its_call_alone(connection, engin
     assert firsts(await connection.score(prompts(3), None)) == [3], "the engine lives on"
 
 
-async def test_calls_fail_when_the_process_is_gone(connection, engine, listener, lost):
+async def test_calls_fail_when_the_process_is_gone(connection, engine, listener, lost, caplog):
     engine.go_on.clear()
     calls = [asyncio.create_task(connection.score(prompts(n), None)) for n in (1, 2)]
     await until(lambda: len(engine.asked) == 2)
@@ -147,6 +147,7 @@ async def test_calls_fail_when_the_process_is_gone(connection, engine, listener,
         with pytest.raises(ConnectionError):
             await call
     assert len(lost) == 1
+    assert caplog.text == "", "it is noticed at once, and not by its silence"
     await asyncio.wait_for(connection.wait_lost(), 60)
     with pytest.raises(ConnectionError):
         await connection.score(prompts(3), None)

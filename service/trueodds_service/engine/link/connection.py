@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import zmq
-import zmq.asyncio
-from zmq.utils.monitor import recv_monitor_message
 
 from trueodds_service.engine.base import EngineInfo, Outcome, TokenPrompt
 from trueodds_service.engine.link import messages
 from trueodds_service.engine.link.beats import BEAT_SECONDS, Silence
 from trueodds_service.engine.link.context import context
+from trueodds_service.engine.link.inbox import Inbox
 from trueodds_service.engine.link.keys import Keys
 from trueodds_service.engine.link.room import Room
 
@@ -68,12 +67,14 @@ class Connection:
 
     def __init__(
         self,
-        socket: "zmq.asyncio.Socket",
+        socket: "zmq.Socket[Any]",
         on_lost: Callable[[], None],
         on_free: Callable[[], None],
     ) -> None:
         self._socket = socket
-        self._monitor = socket.get_monitor_socket(_LOST)
+        self._inbox = Inbox(socket, self._hear)
+        lost = socket.get_monitor_socket(_LOST)
+        self._monitor = Inbox(lost, lambda _: self._hear_no_more())
         self._on_lost = on_lost
         self._on_free = on_free
         self._is_open = True
@@ -82,7 +83,10 @@ class Connection:
         self._calls: dict[int, _Call] = {}
         self._room = Room(_BYTES_UNDER_WAY)
         self._silence = Silence()
-        self._hello: asyncio.Future[EngineInfo] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self._hello: asyncio.Future[EngineInfo] = loop.create_future()
+        # Done where nothing more that comes is of use.
+        self._heard_enough: asyncio.Future[None] = loop.create_future()
         self._living = asyncio.create_task(self._live())
 
     @classmethod
@@ -119,7 +123,7 @@ class Connection:
 
     async def _greet(self) -> None:
         with contextlib.suppress(NotSent):
-            await self._send(messages.encode(messages.Greeting()))
+            self._send(messages.encode(messages.Greeting()))
         hello: asyncio.Future[Any] = self._hello
         await asyncio.wait(
             {hello, self._living}, timeout=_HELLO_SECONDS, return_when=asyncio.FIRST_COMPLETED
@@ -163,7 +167,7 @@ class Connection:
             call = _Call(asyncio.get_running_loop().create_future(), is_started=not alone)
             self._calls[number] = call
             try:
-                await self._send(body)
+                self._send(body)
                 self._is_busy |= alone
                 answer = await call.answer
             except NotSent:
@@ -172,7 +176,7 @@ class Connection:
             except asyncio.CancelledError:
                 # The caller is gone; so are its prompts, also in the engine.
                 with contextlib.suppress(NotSent):
-                    await self._send(messages.encode(messages.Cancel(number)))
+                    self._send(messages.encode(messages.Cancel(number)))
                 raise
             finally:
                 del self._calls[number]
@@ -195,26 +199,20 @@ class Connection:
 
     async def _live(self) -> None:
         """Takes answers until the other end is gone, or this one leaves."""
-        ways = [
-            asyncio.create_task(way())
-            for way in (self._take_answers, self._listen_for_the_end, self._beat)
-        ]
+        ways = [asyncio.ensure_future(way) for way in (self._heard_enough, self._beat())]
         try:
-            done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            for way in done:
-                if error := way.exception():
-                    _log.error("what an engine sent cannot be read: %s", type(error).__name__)
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             self._socket.linger = 1000
             with contextlib.suppress(NotSent):
-                await self._send(messages.encode(messages.Leaving()))
+                self._send(messages.encode(messages.Leaving()))
             raise
         finally:
             for way in ways:
                 way.cancel()
             self._socket.disable_monitor()
             self._monitor.close()
-            self._socket.close()
+            self._inbox.close()
             self._end_asking()
             for call in self._calls.values():
                 if not call.answer.done():
@@ -222,50 +220,64 @@ class Connection:
                         ConnectionResetError() if call.is_started else NotSent()
                     )
 
-    async def _take_answers(self) -> None:
-        while True:
-            message = messages.decode_from_engine(await self._socket.recv())
-            self._silence.heard()
-            if isinstance(message, messages.Closing) and not self._hello.done():
-                return
-            if isinstance(message, messages.Forgotten):
-                # The engine lives, and has none of these calls.
-                for call in self._calls.values():
-                    call.is_started = False
-                return
-            if isinstance(message, messages.Started):
-                await self._start(message.number)
-            self._take(message)
-
-    async def _start(self, number: int) -> None:
-        """Lets a call that is to be alone into the engine, unless nobody waits for it any more."""
-        if call := self._calls.get(number):
-            with contextlib.suppress(NotSent):
-                await self._send(messages.encode(messages.Go(number)))
-                call.is_started = True
+    def _hear(self, frames: list[bytes]) -> None:
+        if self._heard_enough.done():
+            return
+        try:
+            self._take(messages.decode_from_engine(b"".join(frames)))
+        except Exception as error:
+            _log.error("what an engine sent cannot be read: %s", type(error).__name__)
+            self._hear_no_more()
 
     def _take(self, message: messages.FromEngine) -> None:
+        self._silence.heard()
         if isinstance(message, messages.Hello):
             self._hello.set_result(message.info)
         elif isinstance(message, messages.Closing):
+            if not self._hello.done():
+                self._hear_no_more()
+                return
             self._is_closing = True
             self._end_asking()
             self._leave_if_done()
+        elif isinstance(message, messages.Forgotten):
+            # The engine lives, and has none of these calls.
+            for call in self._calls.values():
+                call.is_started = False
+            self._hear_no_more()
+        elif isinstance(message, messages.Started):
+            self._start(message.number)
         elif isinstance(message, messages.Free):
             self._is_busy = False
             self._on_free()
         elif isinstance(
             message, messages.Answer | messages.Failed | messages.Refused | messages.Busy
         ):
-            if isinstance(message, messages.Busy):
-                self._is_busy = True
-            call = self._calls.get(message.number)
-            if call is None or call.answer.done():  # nobody waits for it any more
-                return
-            if isinstance(message, messages.Busy):
-                call.answer.set_exception(Busy())
-            else:
-                call.answer.set_result(message)
+            self._answered(message)
+
+    def _answered(
+        self, message: messages.Answer | messages.Failed | messages.Refused | messages.Busy
+    ) -> None:
+        if isinstance(message, messages.Busy):
+            self._is_busy = True
+        call = self._calls.get(message.number)
+        if call is None or call.answer.done():  # nobody waits for it any more
+            return
+        if isinstance(message, messages.Busy):
+            call.answer.set_exception(Busy())
+        else:
+            call.answer.set_result(message)
+
+    def _start(self, number: int) -> None:
+        """Lets a call that is to be alone into the engine, unless nobody waits for it any more."""
+        if call := self._calls.get(number):
+            with contextlib.suppress(NotSent):
+                self._send(messages.encode(messages.Go(number)))
+                call.is_started = True
+
+    def _hear_no_more(self) -> None:
+        if not self._heard_enough.done():
+            self._heard_enough.set_result(None)
 
     def _end_asking(self) -> None:
         """Nothing more is asked: told once, and not to who has closed it himself."""
@@ -277,20 +289,17 @@ class Connection:
         if not self._is_open and not self._calls:
             self.close()
 
-    async def _listen_for_the_end(self) -> None:
-        await recv_monitor_message(self._monitor)
-
     async def _beat(self) -> None:
         while not self._silence.is_long():
             await asyncio.sleep(BEAT_SECONDS)
             with contextlib.suppress(NotSent):
-                await self._send(messages.encode(messages.Beat()))
+                self._send(messages.encode(messages.Beat()))
         _log.error("an engine's process has said nothing for some time: taken for lost")
 
-    async def _send(self, body: bytes) -> None:
+    def _send(self, body: bytes) -> None:
         """Raises NotSent where nobody is at the other end: else its room has no end."""
         try:
-            await self._socket.send(body, flags=zmq.DONTWAIT)
+            self._inbox.send([body])
         except zmq.ZMQError as error:
             raise NotSent from error
 

@@ -2,16 +2,16 @@
 
 import atexit
 import contextlib
+from typing import Any
 
 import zmq
-import zmq.asyncio
 
 
-def context() -> "zmq.asyncio.Context":
+def context() -> "zmq.Context[zmq.Socket[Any]]":
     """The same for all. At the end of the process its sockets are closed with what they hold:
     ZeroMQ would else wait for each that is open.
     """
-    found = zmq.asyncio.Context.instance()
+    found: zmq.Context[zmq.Socket[Any]] = zmq.Context.instance()
     atexit.unregister(_destroy)
     atexit.register(_destroy)
     return found
@@ -20,4 +20,4 @@ def context() -> "zmq.asyncio.Context":
 def _destroy() -> None:
     # Their event loop may be gone.
     with contextlib.suppress(zmq.ZMQError, RuntimeError):
-        zmq.asyncio.Context.instance().destroy(linger=0)
+        zmq.Context.instance().destroy(linger=0)

@@ -6,9 +6,9 @@ that only this user may enter does the same.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import zmq
-import zmq.asyncio
 from zmq.auth.asyncio import AsyncioAuthenticator
 
 
@@ -21,17 +21,17 @@ class Keys:
     def make(cls) -> "Keys":
         return cls(*zmq.curve_keypair())
 
-    def let_in(self, socket: "zmq.asyncio.Socket") -> None:
+    def let_in(self, socket: "zmq.Socket[Any]") -> None:
         """Makes a listening socket ask for the keys. ``guard`` has to watch its context."""
         socket.curve_server = True
         socket.curve_publickey, socket.curve_secretkey = self.public, self.secret
 
-    def show(self, socket: "zmq.asyncio.Socket") -> None:
+    def show(self, socket: "zmq.Socket[Any]") -> None:
         """Makes a socket that is to connect show the keys, and ask for them."""
         socket.curve_publickey, socket.curve_secretkey = self.public, self.secret
         socket.curve_serverkey = self.public
 
-    def guard(self, context: "zmq.asyncio.Context") -> AsyncioAuthenticator:
+    def guard(self, context: "zmq.Context[Any]") -> AsyncioAuthenticator:
         """Lets in who has these keys, at every socket of ``context`` that asks for some."""
         authenticator = AsyncioAuthenticator(context)
         authenticator.start()

@@ -5,13 +5,13 @@ import contextlib
 import logging
 
 import zmq
-import zmq.asyncio
 
 from trueodds_service.engine.base import EngineInfo, Score
 from trueodds_service.engine.link import messages
 from trueodds_service.engine.link.beats import BEAT_SECONDS, Silence
 from trueodds_service.engine.link.calls import Calls
 from trueodds_service.engine.link.context import context
+from trueodds_service.engine.link.inbox import Inbox
 from trueodds_service.engine.link.keys import Keys
 from trueodds_service.errors import class_and_place
 
@@ -31,7 +31,7 @@ class Listener:
         self._info = info
         self._calls = Calls(score, self._send, lambda: self._tell_all(messages.Free()))
         # One of its own where it is guarded: ZeroMQ knows one guard a context.
-        self._context = context() if keys is None else zmq.asyncio.Context()
+        self._context = context() if keys is None else zmq.Context()
         self._socket = self._context.socket(zmq.ROUTER)
         # Nothing is dropped: what may be under way is bounded where it is asked.
         self._socket.sndhwm = self._socket.rcvhwm = 0
@@ -40,7 +40,8 @@ class Listener:
             self._guard = keys.guard(self._context)
             keys.let_in(self._socket)
         self._callers: dict[bytes, Silence] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._inbox = Inbox(self._socket, self._hear)
+        self._beating: asyncio.Task[None] | None = None
         self._is_closing = False
         self._nobody = asyncio.Event()
         self._nobody.set()
@@ -51,10 +52,7 @@ class Listener:
         It may have several.
         """
         self._socket.bind(endpoint)
-        self._tasks = self._tasks or [
-            asyncio.create_task(self._serve()),
-            asyncio.create_task(self._beat()),
-        ]
+        self._beating = self._beating or asyncio.create_task(self._beat())
         return bytes(self._socket.getsockopt(zmq.LAST_ENDPOINT)).rstrip(b"\0").decode()
 
     @property
@@ -75,11 +73,11 @@ class Listener:
 
     def drop(self) -> None:
         """Ends at once and tells nobody, as the end of the process does."""
-        for task in self._tasks:
-            task.cancel()
+        if self._beating is not None:
+            self._beating.cancel()
         for name in [*self._callers]:
             self._forget(name)
-        self._socket.close(linger=0)
+        self._inbox.close(linger=0)
         if self._guard is not None:
             self._guard.stop()
             self._context.destroy(linger=0)
@@ -90,16 +88,15 @@ class Listener:
             async with asyncio.timeout(seconds):
                 await self._nobody.wait()
 
-    async def _serve(self) -> None:
-        while True:
-            caller, *frames = await self._socket.recv_multipart()
-            try:
-                [body] = frames
-                self._take(caller, messages.decode_from_gateway(body))
-            except Exception as error:
-                # Whatever one sends, the others are answered.
-                _log.error("what a gateway sent cannot be read: %s", class_and_place(error))
-                self._turn_away(caller)
+    def _hear(self, frames: list[bytes]) -> None:
+        caller, *rest = frames
+        try:
+            [body] = rest
+            self._take(caller, messages.decode_from_gateway(body))
+        except Exception as error:
+            # Whatever one sends, the others are answered.
+            _log.error("what a gateway sent cannot be read: %s", class_and_place(error))
+            self._turn_away(caller)
 
     def _take(self, name: bytes, message: messages.FromGateway) -> None:
         if isinstance(message, messages.Greeting):
@@ -142,7 +139,7 @@ class Listener:
         if self._socket.closed:
             return
         # Done at once: its room has no end, and what is for nobody is dropped.
-        self._socket.send_multipart([caller, messages.encode(message)], flags=zmq.DONTWAIT)
+        self._inbox.send([caller, messages.encode(message)])
 
     def _turn_away(self, name: bytes) -> None:
         self._forget(name)

@@ -34,7 +34,9 @@ def _summary(models: Any) -> str:
     ready = sum(each["state"] == "STATE_READY" for each in models)
     failed = sum(each["state"] == "STATE_FAILED" for each in models)
     if ready == len(models):
-        return "The model answers." if ready == 1 else f"All {ready} models answer."
+        return {1: "The model answers.", 2: "Both models answer."}.get(
+            ready, f"All {ready} models answer."
+        )
     said = f"{ready} of {len(models)} models {'answers' if ready == 1 else 'answer'}"
     if failed:
         return f"{said}; {failed} {'has' if failed == 1 else 'have'} failed."

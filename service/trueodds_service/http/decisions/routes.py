@@ -2,8 +2,9 @@
 
 from typing import Any
 
+import msgspec
 from starlette.requests import Request as HttpRequest
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from trueodds_service.config import Settings
@@ -25,7 +26,7 @@ from trueodds_service.http.decisions import (
 from trueodds_service.http.decisions.bodies import model_of, parsed
 from trueodds_service.http.decisions.tasks import HEADER, task_of
 from trueodds_service.http.endpoints import Door, Endpoint
-from trueodds_service.http.refusals import JSON, as_openai
+from trueodds_service.http.refusals import JSON, SYSTEMONE, refuse_at
 from trueodds_service.rpc.as_json import calibrators_json, status_json
 
 # What these are in the contract: the gate lets them in as that.
@@ -47,28 +48,31 @@ class Decisions:
         self._outcomes = outcomes
 
     def routes(self, door: Door) -> list[Route]:
-        refuse = as_openai(status_json)
         answers = {
             "/v1/decisions": (_SCORES, self.openai),
-            "/v1/systemone": (_SCORES, self.systemone),
+            SYSTEMONE: (_SCORES, self.systemone),
             "/v1/decisions/calibrators": (_FITS, self.fit),
             "/v1/decisions/temperatures/import": (_FITS, self.import_temperatures),
             "/v1/decisions/temperatures/export": (_LISTS, self.export_temperatures),
         }
         return [
-            Route(path, Endpoint(door, method, answer, refuse), methods=["POST"])
+            Route(
+                path,
+                Endpoint(door, method, answer, refuse_at(path, status_json)),
+                methods=["POST"],
+            )
             for path, (method, answer) in answers.items()
         ]
 
     async def openai(self, body: bytes, http: HttpRequest) -> Response:
         request = await parsed(openai_body.Request, body)
         answers = await self._answers(request, http, "questions[{}]", "input")
-        return JSONResponse(openai_answers.response(request, answers, await self._key(request)))
+        return _as_json(openai_answers.response(request, answers, await self._key(request)))
 
     async def systemone(self, body: bytes, http: HttpRequest) -> Response:
         request = await parsed(systemone.Request, body)
         answers = await self._answers(request, http, "questions.{}", "state")
-        return JSONResponse(systemone.response(request, answers, await self._key(request)))
+        return _as_json(systemone.response(request, answers, await self._key(request)))
 
     async def fit(self, body: bytes, http: HttpRequest) -> Response:
         request = await parsed(fitting.Request, body)
@@ -80,7 +84,7 @@ class Decisions:
         request = await parsed(temperatures.ImportRequest, body)
         kept = await keep_temperatures(
             request.scope(http.headers.get(HEADER)),
-            request.file.temperatures(),
+            request.file.temperatures(request.options),
             self._catalog,
             self._calibrators,
             activate=request.activate,
@@ -91,7 +95,7 @@ class Decisions:
         request = await parsed(temperatures.ExportRequest, body)
         scope = request.scope(http.headers.get(HEADER))
         active = active_temperatures(scope, self._catalog, self._calibrators)
-        return JSONResponse(temperatures.file_of(active))
+        return _as_json(temperatures.file_of(active))
 
     async def _key(self, request: Any) -> bytes | None:
         """What seals the receipts of a request's answers, where it wants some."""
@@ -125,6 +129,10 @@ class Decisions:
                 raise _of_question(outcome, question.format(request.name_of(place)), state)
             answers.append(outcome)
         return answers
+
+
+def _as_json(told: Any) -> Response:
+    return Response(msgspec.json.encode(told), media_type=JSON)
 
 
 # What the domain calls the fields of a question.

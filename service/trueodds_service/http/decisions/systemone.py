@@ -1,7 +1,7 @@
 """``POST /v1/systemone``, as vLLM and its clients know it."""
 
+import random
 import time
-import uuid
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -129,7 +129,7 @@ def response(request: Request, answers: list[Answer], key: bytes | None) -> dict
     """What vLLM's route gives, with our own fields in each answer; with a key, a receipt too."""
     told = list(zip(request.questions.items(), answers, strict=True))
     return {
-        "id": request.request_id or uuid.uuid4().hex,
+        "id": request.request_id or f"{random.getrandbits(128):032x}",
         "object": "structured_decision",
         "created": int(time.time()),
         "model": request.model,
