@@ -3,17 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-import ray
-from ray.exceptions import GetTimeoutError, RayError, RayTaskError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
 from trueodds_service import hub
 from trueodds_service.config import ModelSettings
 from trueodds_service.errors import ConfigError, class_and_place
 from trueodds_service.revision.model import check_weights
+from trueodds_service.serving import nodes
 
-# How long all nodes together may take: a process starts there, which takes seconds.
-_ANSWER_SECONDS = 120.0
 # Of each node, by its address, what is wrong with the folders there.
 Asks = Callable[[list[Path]], Mapping[str, list[str]]]
 
@@ -50,25 +45,12 @@ def wrong(folders: Iterable[Path]) -> list[str]:
 
 
 def _ask_nodes(folders: list[Path]) -> Mapping[str, list[str]]:
-    asked = {
-        node["NodeManagerAddress"]: _wrong_there(node["NodeID"]).remote(folders)
-        for node in ray.nodes()
-        if node["Alive"]
-    }
-    ray.wait([*asked.values()], num_returns=len(asked), timeout=_ANSWER_SECONDS)
-    told: dict[str, list[str]] = {}
-    for node, answer in asked.items():
-        try:
-            told[node] = ray.get(answer, timeout=0)
-        except GetTimeoutError:
-            told[node] = [f"has not answered for {_ANSWER_SECONDS:g} s"]
-        except RayTaskError as error:
-            told[node] = [f"cannot look ({class_and_place(error.cause)})"]
-        except RayError:
-            pass  # it is gone meanwhile
+    return {node: _said(told) for node, told in nodes.ask_each(wrong, folders).items()}
+
+
+def _said(told: list[str] | Exception) -> list[str]:
+    if isinstance(told, nodes.NoAnswer):
+        return [str(told)]
+    if isinstance(told, Exception):
+        return [f"cannot look ({class_and_place(told)})"]
     return told
-
-
-def _wrong_there(node: str) -> "ray.remote_function.RemoteFunction":
-    there = NodeAffinitySchedulingStrategy(node, soft=False)
-    return ray.remote(num_cpus=0)(wrong).options(scheduling_strategy=there)
