@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from trueodds_service import hub
 from trueodds_service.config import ModelSettings, VllmSettings
 from trueodds_service.errors import ConfigError
+from trueodds_service.revision import quantized_by
 
 _KEY_AND_VALUE = 2
 # Files, and what vLLM makes of them, have numbers of 16 bits unless told otherwise.
@@ -32,11 +33,11 @@ def size_of(model: ModelSettings) -> Size | None:
     try:
         path, weights = _files(model.weights)
         config = json.loads(path.read_bytes())
-        if not weights or not isinstance(config, dict) or "quantization_config" in config:
+        if not weights or quantized_by(path.parent) is not None:
             return None
         times = _TIMES.get(engine.dtype, 1)
         return Size(times * weights, times * _context(config, engine.max_tokens))
-    except (ConfigError, OSError, ValueError, TypeError, KeyError):
+    except (ConfigError, OSError, ValueError, TypeError, AttributeError, KeyError):
         return None
 
 
@@ -49,7 +50,7 @@ def _files(weights: Path) -> tuple[Path, int]:
 
 
 def _context(config: dict[str, Any], max_tokens: int | None) -> int:
-    """Raises KeyError or TypeError."""
+    """Raises KeyError, TypeError or AttributeError."""
     config = config.get("text_config", config)
     heads = config["num_attention_heads"]
     kept = config.get("num_key_value_heads") or heads
