@@ -56,10 +56,11 @@ class VllmSettings(_EngineSettings):
 
     backend: Literal["vllm"] = "vllm"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """auto: float32 on a CPU, the weights' own on a GPU."""
+    """auto: the weights' own on a GPU; on a CPU float32, or bfloat16 where they are quantized
+    already: vLLM's kernels for such weights are in 16 bits there."""
     quantization: Literal["none", "fp8"] = "none"
-    """fp8: the weights are made so when they are loaded, which needs a GPU. none: they are taken
-    as they are, which may be quantized."""
+    """fp8: the weights are made so when they are loaded, which needs a GPU, and is refused of
+    weights that are quantized already. none: they are taken as they are, quantized or not."""
     max_tokens: int | None = Field(default=None, ge=16)
     """The context; the model's own when left out."""
     max_batch_tokens: int = Field(default=4096, ge=256)
