@@ -79,7 +79,7 @@ def nodes(monkeypatch):
 def test_of_a_cluster_the_least_of_the_nodes_with_gpus_counts(nodes, monkeypatch):
     nodes.update({"head": (0.0, 4.0), "one": (2.0, 32.0), "two": (8.0, 64.0)})
     told = {"head": Seen(None, {}), "one": Seen(80, {"model": (1, 2)}), "two": Seen(40, {})}
-    monkeypatch.setattr(capacity, "ask_each", lambda question, models: told)
+    monkeypatch.setattr(capacity, "ask_each", lambda question, models, seconds: told)
     found = capacity.capacity([], of_cluster=True)
     assert (found.gpu_bytes, found.cores, found.sizes) == (40, 8.0, {"model": (1, 2)})
 
@@ -88,7 +88,7 @@ def test_of_a_cluster_the_least_of_the_nodes_with_gpus_counts(nodes, monkeypatch
 def test_a_node_that_does_not_tell_may_have_any_gpu(nodes, monkeypatch, silent):
     nodes.update({"one": (1.0, 8.0), "two": (1.0, 8.0)})
     told = {"one": Seen(80, {})} | ({} if silent is None else {"two": silent})
-    monkeypatch.setattr(capacity, "ask_each", lambda question, models: told)
+    monkeypatch.setattr(capacity, "ask_each", lambda question, models, seconds: told)
     assert capacity.capacity([], of_cluster=True).gpu_bytes == 0
 
 

@@ -10,6 +10,9 @@ from trueodds_service.serving.gpu_memory import smallest_gpu
 from trueodds_service.serving.nodes import ask_each
 from trueodds_service.serving.sizes import Size, size_of
 
+# How long all nodes together may take to tell.
+_SECONDS = 120.0
+
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
@@ -38,7 +41,7 @@ def capacity(models: Sequence[ModelSettings], *, of_cluster: bool) -> Capacity:
     """
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("GPU")]
     if of_cluster:
-        told = ask_each(look, models)
+        told = ask_each(look, models, seconds=_SECONDS)
         seen = [told.get(node["NodeManagerAddress"]) for node in nodes]
     else:
         seen = [look(models)]

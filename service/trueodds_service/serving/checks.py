@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from trueodds_service.app import load_tokenizer
-from trueodds_service.config import ModelSettings, Settings, VllmSettings, Webhook
+from trueodds_service.config import ModelSettings, Settings, Webhook
 from trueodds_service.edge import tls
 from trueodds_service.edge.tracing import check_installed
 from trueodds_service.edge.webhook import read_secret
@@ -82,11 +82,10 @@ def _of_model(model: ModelSettings) -> Iterator[Finding]:
         f"{named} config {model.weights / 'config.json'}",
         partial(check_architecture, model.weights),
     )
-    if isinstance(model.engine, VllmSettings) and model.engine.quantization != "none":
-        quantization = model.engine.quantization
+    if model.quantization != "none":
         yield _finding(
-            f"{named} quantization {quantization}",
-            partial(check_quantization, model.weights, quantization),
+            f"{named} quantization {model.quantization}",
+            partial(check_quantization, model.weights, model.quantization),
         )
     yield _finding(
         f"{named} tokenizer {model.weights}", partial(load_tokenizer, model.weights, _ANY_LENGTH)

@@ -8,9 +8,6 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-# How long all nodes together may take: a process starts there, which takes seconds.
-_ANSWER_SECONDS = 120.0
-
 
 class NoAnswer(Exception):
     """A node has not answered in time; says so."""
@@ -35,9 +32,10 @@ def lost(nodes: Collection[str]) -> set[str]:
     return {each["NodeID"] for each in ray.nodes() if not each["Alive"]}.intersection(nodes)
 
 
-def ask_each(question: Callable[..., Any], *arguments: object) -> dict[str, Any]:
+def ask_each(question: Callable[..., Any], *arguments: object, seconds: float) -> dict[str, Any]:
     """What a function returns on each node, by the node's address; an exception where it raises
-    one, or NoAnswer. A node that goes meanwhile is left out.
+    one, or NoAnswer after ``seconds`` for all together: a process starts on each, which takes some.
+    A node that goes meanwhile is left out.
     """
     asked = {
         node["NodeManagerAddress"]: ray.remote(num_cpus=0)(question)
@@ -46,13 +44,13 @@ def ask_each(question: Callable[..., Any], *arguments: object) -> dict[str, Any]
         for node in ray.nodes()
         if node["Alive"]
     }
-    ray.wait([*asked.values()], num_returns=len(asked), timeout=_ANSWER_SECONDS)
+    ray.wait([*asked.values()], num_returns=len(asked), timeout=seconds)
     told: dict[str, Any] = {}
     for node, answer in asked.items():
         try:
             told[node] = ray.get(answer, timeout=0)
         except GetTimeoutError:
-            told[node] = NoAnswer(f"has not answered for {_ANSWER_SECONDS:g} s")
+            told[node] = NoAnswer(f"has not answered for {seconds:g} s")
         except RayTaskError as error:
             told[node] = error.cause
         except RayError:
