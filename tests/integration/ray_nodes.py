@@ -113,7 +113,7 @@ class Cluster:
         return self.worker
 
     def _start(self, address: str, *how: str) -> Node:
-        environment = {**self.environment, "HF_HOME": str(self.cache(address))}
+        environment = {**self.environment, "HF_HUB_CACHE": str(self.cache(address))}
         return Node(address, self._folder, environment, *how)
 
     def cache(self, address: str) -> Path:

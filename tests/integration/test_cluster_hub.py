@@ -1,4 +1,4 @@
-"""Weights on the Hugging Face hub, and a cluster: each node fetches them into a cache of its own."""
+"""Weights on the Hugging Face hub, on a cluster: each node fetches them into its own cache."""
 
 import pytest
 from tests.integration.clustered import running
@@ -23,7 +23,7 @@ def test_each_node_fetches_into_its_own_cache(monkeypatch: pytest.MonkeyPatch) -
             commit = server.commit("acme/base")
             assert service.processes("engine-model") == [1, 1]
             for node in (HEAD, WORKER):
-                cached = service.nodes.cache(node) / "hub/models--acme--base/snapshots" / commit
+                cached = service.nodes.cache(node) / "models--acme--base/snapshots" / commit
                 assert model_revision(cached) == model_revision(MODELS / "base")
             # Once by each, though a gateway and an engine of each have asked.
             assert server.sent.count("model.safetensors") == 2
