@@ -11,7 +11,7 @@ from tests.stand_in_hub import Hub, hub
 
 from trueodds_service import config
 from trueodds_service.errors import ConfigError
-from trueodds_service.hub import HubName, fetch, hub_name, pin
+from trueodds_service.hub import HubName, described, fetch, hub_name, pin
 from trueodds_service.revision import model_revision
 from trueodds_service.serving.checks import look
 from trueodds_service.serving.weights import all_at_hand, pinned
@@ -93,6 +93,20 @@ def test_without_the_hub_it_is_what_the_cache_has(server, monkeypatch):
     ask_at(NOWHERE, monkeypatch)
     assert fetch(NAME) == here
     assert pin(NAME) == HubName("acme/small", here.name)
+
+
+def test_a_model_is_described_without_its_weights_being_fetched(server, folder):
+    weights = (folder / "model.safetensors").stat().st_size
+    config, found = described(NAME)
+    assert config.read_bytes() == (folder / "config.json").read_bytes()
+    assert (found, server.sent) == (weights, ["config.json"])
+
+
+def test_a_model_is_described_by_the_cache_without_the_hub(server, folder, monkeypatch):
+    expected = described(NAME)
+    fetch(NAME)
+    ask_at(NOWHERE, monkeypatch)
+    assert described(NAME) == expected
 
 
 def test_a_part_of_a_model_is_none(server, monkeypatch):

@@ -53,6 +53,12 @@ def test_a_model_that_is_quantized_as_it_is_loaded_is_another(make):
     assert model_revision(folder, quantization="fp8") != model_revision(folder)
 
 
+def test_a_checkpoint_that_is_quantized_is_another(make):
+    """Even one whose weights' bytes are the same."""
+    told = b'{"model_type": "llama", "quantization_config": {"quant_method": "fp8"}}'
+    assert model_revision(make("quantized", files={"config.json": told})) != model_revision(make())
+
+
 def test_a_revision_is_sixteen_hexadecimal_digits(make):
     assert len(model_revision(make())) == 16
     assert int(model_revision(make("other")), 16) >= 0

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from trueodds_service.config import AlertSettings, Settings, VllmSettings
+from trueodds_service.config import AlertSettings, Settings
 from trueodds_service.edge.admission.work import Work
 from trueodds_service.edge.gate import Gate
 from trueodds_service.edge.identity.identities import Everybody, Identities, KnownClients
@@ -82,12 +82,7 @@ class App:
         """
         self.metrics = metrics or ProcessMetrics("gateway")
         registry = self.metrics.registry
-        self._folders = {model.name: (model.weights, model.adapter) for model in settings.models}
-        self._quantization = {
-            model.name: model.engine.quantization
-            for model in settings.models
-            if isinstance(model.engine, VllmSettings)
-        }
+        self._models = {model.name: model for model in settings.models}
         self._store = SqlCalibratorStore(settings.store)
         self._calibrators = Calibrators(self._store, lambda: upgrade(settings.store))
         outcome_store = SqlOutcomeStore(settings.store)
@@ -159,7 +154,7 @@ class App:
 
         Raises ConfigError where it cannot, and StoreError where the store cannot be used.
         """
-        await asyncio.to_thread(self._find_revisions)
+        await self.find_revisions()
         await self._calibrators.open()
         await self._identities.start()
         keep = timedelta(days=self._kept_outcomes.keep_days)
@@ -181,20 +176,29 @@ class App:
         if self._deliveries is not None:
             yield follow(self._deliveries.deliver, calls, deliveries.POLL_SECONDS)
 
-    def _find_revisions(self) -> None:
-        """Reads the weights, which takes minutes where nobody has read them here before."""
+    async def find_revisions(self) -> dict[str, str]:
+        """Each model's, by its weights on this machine. Raises ConfigError.
+
+        Reads them once, which takes minutes where nobody has read them here before.
+        """
+        await asyncio.to_thread(self._read_weights)
+        return {entry.name: entry.revision for entry in self._catalog}
+
+    def _read_weights(self) -> None:
         for entry in self._catalog:
-            folders = self._folders[entry.name]
-            quantization = self._quantization.get(entry.name, "none")
-            entry.revision = model_revision(*folders, quantization=quantization)
-            entry.tokenizer_revision = tokenizer_revision(*folders)
+            if not entry.revision:
+                model = self._models[entry.name]
+                entry.tokenizer_revision = tokenizer_revision(model.weights, model.adapter)
+                entry.revision = model_revision(
+                    model.weights, model.adapter, quantization=model.quantization
+                )
 
     async def model_ready(self, name: str, engine: Engine, info: EngineInfo) -> None:
         """From now on ``engine`` answers for the model. Raises ModelFault if it cannot."""
         max_prompt_tokens = info.max_tokens - _ANSWER_TOKENS
-        weights, adapter = self._folders[name]
+        model = self._models[name]
         tokenizer = await asyncio.to_thread(
-            load_tokenizer, weights, max_prompt_tokens, adapter, info.vocabulary
+            load_tokenizer, model.weights, max_prompt_tokens, model.adapter, info.vocabulary
         )
         served = ServedModel(tokenizer, engine, info, max_prompt_tokens)
         self._catalog.find(name).came_up(served)

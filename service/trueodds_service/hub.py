@@ -1,8 +1,9 @@
 """Weights on the Hugging Face hub: found by name, and fetched into its cache on this machine."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,6 +70,30 @@ def fetch(name: HubName, progress: Progress | None = None) -> Path:
         if any(Path(folder).glob(weights)):
             break
     return Path(folder)
+
+
+def described(name: HubName) -> tuple[Path, int]:
+    """A model's ``config.json`` in the cache, and the bytes of its weights, which are not fetched
+    where the hub can be reached. Raises ConfigError.
+    """
+    from huggingface_hub import HfApi, hf_hub_download  # noqa: PLC0415
+
+    with _explained(name):
+        config = hf_hub_download(name.repository, "config.json", revision=name.revision)
+    try:
+        listed = HfApi().list_repo_tree(name.repository, revision=name.revision)
+        sizes = {each.path: each.size for each in listed if hasattr(each, "size")}
+    except Exception:  # of a hub that cannot be reached
+        sizes = {each.name: each.stat().st_size for each in fetch(name).iterdir()}
+    return Path(config), weights_bytes(sizes)
+
+
+def weights_bytes(sizes: Mapping[str, int]) -> int:
+    """The bytes of a model's weights, of the sizes of its folder's files."""
+    for pattern in _WEIGHTS:
+        if found := [size for file, size in sizes.items() if fnmatch(file, pattern)]:
+            return sum(found)
+    return 0
 
 
 @contextmanager

@@ -113,7 +113,12 @@ class Cluster:
         return self.worker
 
     def _start(self, address: str, *how: str) -> Node:
-        return Node(address, self._folder, self.environment, *how)
+        environment = {**self.environment, "HF_HUB_CACHE": str(self.cache(address))}
+        return Node(address, self._folder, environment, *how)
+
+    def cache(self, address: str) -> Path:
+        """Where a node keeps what it has fetched from the Hugging Face hub: none has another's."""
+        return self._folder / f"{address}.hub"
 
     def close(self) -> None:
         for node in (self.worker, self.head):

@@ -116,24 +116,43 @@ def test_each_node_has_a_gateway_and_a_replica_and_answers_the_same(service: Ser
         assert answers(one) == answers(other)
 
 
-def test_a_folder_that_is_missing_is_told_with_each_node(service: Service) -> None:
-    code = (
-        "import ray\n"
-        "from trueodds_service.config import ModelSettings\n"
-        "from trueodds_service.serving import node_folders\n"
-        f"ray.init({service.nodes.address!r}, log_to_driver=False)\n"
-        "model = ModelSettings.model_validate({'name': 'm', 'weights': '/nowhere'})\n"
-        "node_folders.check([model])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
+def run_there(service: Service, code: str) -> subprocess.CompletedProcess[str]:
+    """A process that has joined the cluster."""
+    joined = f"import ray\nray.init({service.nodes.address!r}, log_to_driver=False)\n"
+    return subprocess.run(
+        [sys.executable, "-c", joined + code],
         env=service.nodes.environment,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_a_folder_that_is_missing_is_told_with_each_node(service: Service) -> None:
+    done = run_there(
+        service,
+        "from trueodds_service.config import ModelSettings\n"
+        "from trueodds_service.serving import node_folders\n"
+        "model = ModelSettings.model_validate({'name': 'm', 'weights': '/nowhere'})\n"
+        "node_folders.check([model])",
+    )
     for node in (HEAD, WORKER):
         assert f"node {node}: /nowhere: holds no weights" in done.stderr, done.stderr
+
+
+def test_each_node_is_asked_for_what_its_gpus_have(service: Service) -> None:
+    """Which no driver tells of GPUs that nobody has; but the size of weights is known there."""
+    weights = MODELS / "base"
+    done = run_there(
+        service,
+        "from trueodds_service.config import ModelSettings\n"
+        "from trueodds_service.serving.capacity import capacity\n"
+        f"model = ModelSettings.model_validate({{'name': 'm', 'weights': {str(weights)!r}}})\n"
+        "found = capacity([model], of_cluster=True)\n"
+        "print(found.gpu_bytes, found.cores, found.sizes['m'].weights)",
+    )
+    size = (weights / "model.safetensors").stat().st_size
+    assert done.stdout.split() == ["0", "2.0", str(size)], done.stderr
 
 
 @pytest.mark.cluster

@@ -150,6 +150,41 @@ def test_a_signal_while_it_starts_ends_it_cleanly(tmp_path: Path, processes: int
         assert alive == []
 
 
+_SLOW_STOP = """
+import os, signal, time
+from trueodds_service.serving import environment
+from trueodds_service.serving.signals import end_on_signals, kept_from_ray
+
+environment.prepare()
+environment.keep_to_this_machine()
+import ray
+
+end_on_signals()
+try:
+    with kept_from_ray():
+        ray.init(address="local", include_dashboard=False, log_to_driver=False)
+        {inside}
+    {outside}
+except SystemExit:
+    pass  # as `serve`
+finally:
+    end = time.monotonic() + 5
+    while time.monotonic() < end:  # a signal ends a sleep
+        time.sleep(0.1)
+    ray.shutdown()
+    print("stopped", flush=True)
+"""
+
+
+@pytest.mark.parametrize("place", ["inside", "outside"])
+def test_a_stop_that_takes_longer_than_ray_allows_is_no_abort(place: str) -> None:
+    """Ray's own handler of SIGTERM ends the process by SIGABRT after three seconds."""
+    places = {"inside": "", "outside": ""} | {place: "signal.raise_signal(signal.SIGTERM)"}
+    command = [sys.executable, "-c", _SLOW_STOP.format(**places)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "stopped\n"), ended.stderr
+
+
 def test_a_model_that_fails_is_named_a_lost_one_is_a_line_and_nothing_outlives_a_kill(
     tmp_path: Path,
 ) -> None:

@@ -16,6 +16,7 @@ import pytest_asyncio
 from trueodds_demo.service import MODELS
 from trueodds_service.config import ModelSettings, VllmSettings
 from trueodds_service.engine.base import TokenPrompt, TokenScore
+from trueodds_service.revision import model_revision
 from trueodds_service.serving.directory import Announcement
 from trueodds_service.serving.nodes import here
 from trueodds_service.serving.replicas import Replicas
@@ -30,9 +31,10 @@ class Restarted:
     """A process that is started anew whenever it has ended, and what a gateway sees of it."""
 
     def __init__(self, sockets: Path) -> None:
-        self.replicas = Replicas("base", here())
         engine = VllmSettings(kv_cache_gib=0.5, gpu_memory_fraction=0.2, hang_seconds=3)
         self._model = ModelSettings(name="base", weights=MODELS / "base", engine=engine)
+        revisions = {"base": model_revision(self._model.weights)}
+        self.replicas = Replicas("base", here(), revisions)
         self._sockets = sockets
         self.process: asyncio.subprocess.Process | None = None
         self.deaths = 0

@@ -33,10 +33,11 @@ class Played:
     ``score`` answers; ``announcement`` is what the living one says of itself.
     """
 
-    def __init__(self, folder, score, model="model", info=None):
+    def __init__(self, folder, score, model="model", info=None, revisions=None):
         self._folder = folder
         self._score = score
         self._model = model
+        self._revisions = revisions or {}
         self._info = info or EngineInfo("played", "1", "float32", 2048, 32000)
         self.listener = None
         self.announcement = None
@@ -45,7 +46,9 @@ class Played:
         number = next(_numbers)
         self.listener = Listener(self._info, self._score)
         endpoint = self.listener.listen(f"ipc://{self._folder}/{number}")
-        self.announcement = Announcement(self._model, number, float(number), "here", endpoint)
+        self.announcement = Announcement(
+            self._model, number, float(number), "here", endpoint, revisions=self._revisions
+        )
         return self.announcement
 
     async def kill(self):

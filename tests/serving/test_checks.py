@@ -1,5 +1,6 @@
 """`trueodds check`, and what `trueodds serve` says in seconds: all that is wrong, by name."""
 
+import json
 import resource
 import shutil
 import socket
@@ -108,6 +109,20 @@ def test_everything_that_is_wrong_is_told(check, bad, damaged, tmp_path, monkeyp
     assert len(others) == 3, "of the folder that is not there"
     assert gpus == "GPUs: 0 here: model greedy: 1 replica of 1 GPU, 0 GPUs are here"
     assert lines[-1].endswith("serve.yaml: 11 wrong")
+
+
+def test_weights_that_are_quantized_already_are_not_quantized_again(check, tmp_path, weights):
+    folder = tmp_path / "quantized"
+    shutil.copytree(weights, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["quantization_config"] = {"quant_method": "compressed-tensors"}
+    (folder / "config.json").write_text(json.dumps(config))
+    model = {"name": "m", "weights": str(folder)}
+    assert wrong(check(models=[model])[1]) == []
+    assert wrong(check(models=[{**model, "engine": {"quantization": "fp8"}}])[1])[0] == (
+        "model m: quantization fp8: the weights are quantized already (compressed-tensors) and "
+        "served as they are; leave it out"
+    )
 
 
 def test_serve_refuses_the_same_before_anything_starts(configure, damaged, capsys, monkeypatch):

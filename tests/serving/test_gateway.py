@@ -15,6 +15,7 @@ from trueodds_service.config import Settings
 from trueodds_service.edge.quotas.account import OverQuota
 from trueodds_service.engine.base import EngineInfo, TokenPrompt
 from trueodds_service.errors import ConfigError
+from trueodds_service.revision import model_revision
 from trueodds_service.serving import directory as directory_module
 from trueodds_service.serving import gateway as gateway_module
 from trueodds_service.serving.address import check_address, held_address
@@ -44,7 +45,12 @@ class Models:
         self.settings = settings
         self.directory = Directory()
         info = EngineInfo("fake", "1", "float64", 2048, 32000)
-        self.played = {name: Played(folder, None, name, info) for name in ("good", "other")}
+        self.played = {
+            model.name: Played(
+                folder, None, model.name, info, {model.name: model_revision(model.weights)}
+            )
+            for model in settings.models
+        }
         self.gateways = []
 
     async def open(self):
@@ -114,6 +120,20 @@ async def test_a_tokenizer_that_cannot_be_loaded_is_told_and_costs_no_other_mode
     assert "\n" not in cause
     assert await gateway.until("good", "READY") == ""
     assert f"models/other has failed: {cause}" in caplog.messages
+
+
+async def test_a_replica_with_other_weights_is_not_asked(start, caplog):
+    gateway, models = await start(absent=["other"])
+    revisions = models.played["other"]._revisions
+    models.played["other"]._revisions = {"other": "0" * 16}
+    await models.start("other")
+    await until(lambda: "models/other: the replica on node here is not asked" in caplog.text)
+    assert f"(other {'0' * 16}, and here other {revisions['other']})" in caplog.text
+    assert gateway.states()["other"][0] == "STARTING"
+    await models.lose("other")
+    models.played["other"]._revisions = revisions
+    await models.start("other")
+    await gateway.until("other", "READY")
 
 
 async def test_a_watch_outlives_any_error(start, monkeypatch, caplog):

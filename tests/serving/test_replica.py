@@ -11,6 +11,7 @@ from trueodds_service.edge.metrics.process import ProcessMetrics
 from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.engine.link.connection import Connection
+from trueodds_service.revision import model_revision
 from trueodds_service.serving import directory as directory_module
 from trueodds_service.serving import replica as replica_module
 from trueodds_service.serving.directory import Directory, GatewayReport
@@ -95,6 +96,21 @@ async def test_in_a_cluster_other_nodes_reach_it_who_have_been_told_its_keys(
             connection = await Connection.open(endpoint, lambda: None, announced.keys)
             assert len(await connection.score([PROMPT], None)) == 1
             connection.close()
+    finally:
+        await Replica.__del__(replica)
+
+
+async def test_it_tells_the_revisions_of_what_it_has(weights, directory, tmp_path):
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text('{"r": 8}')
+    (adapter / "adapter_model.safetensors").write_bytes(b"of no use")
+    model = ModelSettings(name="model", weights=weights, engine={"backend": "fake"})
+    replica = Opened.__new__(Opened)
+    await replica.__init__(model, {"tuned": adapter}, tmp_path, Handle(directory))
+    try:
+        expected = {"model": model_revision(weights), "tuned": model_revision(weights, adapter)}
+        assert replica._announcement.revisions == expected
     finally:
         await Replica.__del__(replica)
 

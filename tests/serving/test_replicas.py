@@ -117,6 +117,20 @@ async def test_replicas_of_other_models_are_none_of_this(model, tmp_path):
     await other.kill()
 
 
+async def test_replicas_of_other_weights_are_told_once_and_never_asked(model, tmp_path, caplog):
+    model.view = Replicas("model", "here", {"model": "1" * 16, "adapter": "2" * 16})
+    for revisions in ({"model": "1" * 16}, {"model": "1" * 16, "adapter": "3" * 16}):
+        stranger = Played(tmp_path, Scorer(), revisions=revisions)
+        for _ in range(3):
+            model.view.heed([stranger.announcement or stranger.start()])
+        await stranger.kill()
+    same = Played(tmp_path, Scorer(), revisions={"adapter": "2" * 16, "model": "1" * 16})
+    model.played.append(same)
+    model.restart(-1)
+    await model.known()
+    assert len([each for each in caplog.messages if "is not asked" in each]) == 2
+
+
 async def test_who_comes_is_asked_and_who_is_forgotten_stays(model):
     await model.add()
     assert await model.firsts() == EXPECTED

@@ -29,12 +29,19 @@ def demo_config(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob("calibrators.sqlite*"):
         stale.unlink()
+    # One starts sooner than the several that a GPU would have of so small a model.
+    engine = {"replicas": 1}
     config = {
         "listen": "127.0.0.1:0",
         "store": "sqlite:///calibrators.sqlite",
         "models": [
-            {"name": BASE, "weights": str(MODELS / "base")},
-            {"name": ALIGNED, "weights": str(MODELS / "aligned"), "teacher": BASE},
+            {"name": BASE, "weights": str(MODELS / "base"), "engine": engine},
+            {
+                "name": ALIGNED,
+                "weights": str(MODELS / "aligned"),
+                "teacher": BASE,
+                "engine": engine,
+            },
         ],
     }
     path = folder / "serve.yaml"

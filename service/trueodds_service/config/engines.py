@@ -31,9 +31,11 @@ class Scaling(Section):
 class _EngineSettings(Section):
     replicas: Scaling | None = None
     """Copies of the engine, each in processes of its own: a number, or ``{min, max}`` to follow the
-    load. Left out, a model has one on each GPU that no other model asks for. Prompts that begin
-    alike go to the same one. Several that share a GPU pay where the host's Python is the limit and
-    not the GPU, as with models of about 1B parameters: ``replicas: 4, gpus: 0.25``."""
+    load. Left out, a model has one on each GPU that no other model asks for, and several on each
+    where ``gpus`` and ``gpu_memory_fraction`` are left out, too, and the model is so small that the
+    host's Python is the limit and not the GPU: as many as have a tenth of the GPU's memory with
+    their weights, four at most, with two cores of the machine for each, and a whole prompt in each
+    one's cache. Prompts that begin alike go to the same one."""
 
     hang_seconds: float = Field(default=20.0, ge=1)
     """An engine is replaced when none of its steps ends for this time. On a CPU, a step of
@@ -54,10 +56,11 @@ class VllmSettings(_EngineSettings):
 
     backend: Literal["vllm"] = "vllm"
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    """auto: float32 on a CPU, the weights' own on a GPU."""
+    """auto: the weights' own on a GPU; on a CPU float32, or bfloat16 where they are quantized
+    already: vLLM's kernels for such weights are in 16 bits there."""
     quantization: Literal["none", "fp8"] = "none"
-    """fp8: the weights are made so when they are loaded, which needs a GPU. none: they are taken
-    as they are, which may be quantized."""
+    """fp8: the weights are made so when they are loaded, which needs a GPU, and is refused of
+    weights that are quantized already. none: they are taken as they are, quantized or not."""
     max_tokens: int | None = Field(default=None, ge=16)
     """The context; the model's own when left out."""
     max_batch_tokens: int = Field(default=4096, ge=256)
@@ -75,12 +78,14 @@ class VllmSettings(_EngineSettings):
     async_scheduling: bool | None = None
     """Plan a step while the one before it is computed; vLLM's own choice when left out."""
     kv_cache_gib: float | None = Field(default=None, gt=0)
-    """Memory of the KV cache; 1 GiB on a CPU, what vLLM finds free on a GPU."""
+    """Memory of the KV cache; left out, 1 GiB on a CPU, what vLLM finds free on a GPU of its own,
+    and on a shared one what ``gpu_memory_fraction`` leaves beside the weights and 4 GiB."""
     eager: bool | None = None
     """Skip compilation: a faster start. True on a CPU."""
     gpus: float | None = Field(default=None, ge=0, le=8)
     """GPUs of a replica: a share of one, or 1, 2, 4 or 8, on which it is split by vLLM's tensor
-    parallelism. Left out, one, or a share where there are fewer than models."""
+    parallelism. Left out, one, or a share where there are fewer than models, or a model is small
+    (``replicas``)."""
     gpu_memory_fraction: float | None = Field(default=None, gt=0, le=1)
     """How much of each GPU's memory a replica may take: nine tenths of its share when left out."""
     load_format: Literal["auto", "dummy"] = "auto"

@@ -37,6 +37,11 @@ class ModelSettings(Section):
     def _default_backend(cls, engine: Any) -> Any:
         return {"backend": "vllm", **engine} if isinstance(engine, dict) else engine
 
+    @property
+    def quantization(self) -> str:
+        """What its weights go through when they are loaded."""
+        return self.engine.quantization if isinstance(self.engine, VllmSettings) else "none"
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         _check_name(self.name)

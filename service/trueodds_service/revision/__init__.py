@@ -2,9 +2,18 @@
 
 from trueodds_service.revision.model import (
     check_architecture,
+    check_quantization,
     check_weights,
     model_revision,
+    quantized_by,
     tokenizer_revision,
 )
 
-__all__ = ["check_architecture", "check_weights", "model_revision", "tokenizer_revision"]
+__all__ = [
+    "check_architecture",
+    "check_quantization",
+    "check_weights",
+    "model_revision",
+    "quantized_by",
+    "tokenizer_revision",
+]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 from trueodds_service.errors import ConfigError
 from trueodds_service.revision import whole
@@ -74,15 +75,42 @@ def check_architecture(folder: Path) -> None:
     vLLM then guesses, and takes some models that write for models that only embed.
     """
     path = folder / "config.json"
-    try:
-        config = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: cannot be read as JSON ({type(error).__name__})") from error
-    if not (isinstance(config, dict) and config.get("architectures")):
+    if not _config(path).get("architectures"):
         raise ConfigError(
             f'{path}: names no `architectures`, such as ["LlamaForCausalLM"]: vLLM would guess '
             "what the model is"
         )
+
+
+def quantized_by(folder: Path) -> str | None:
+    """How a checkpoint's weights are quantized, such as "awq"; None where they are not.
+
+    Raises ConfigError when its ``config.json`` cannot be read.
+    """
+    config = _config(folder / "config.json")
+    for part in (config, config.get("text_config")):
+        told = part.get("quantization_config") if isinstance(part, dict) else None
+        if isinstance(told, dict):
+            return str(told.get("quant_method"))
+    return None
+
+
+def check_quantization(folder: Path, quantization: str) -> None:
+    """Raises ConfigError when weights that are quantized already are to be quantized once more."""
+    if quantization != "none" and (method := quantized_by(folder)) is not None:
+        raise ConfigError(
+            f"quantization {quantization}: the weights are quantized already ({method}) and served "
+            "as they are; leave it out"
+        )
+
+
+def _config(path: Path) -> dict[str, Any]:
+    """Empty where it is no object."""
+    try:
+        config = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be read as JSON ({type(error).__name__})") from error
+    return config if isinstance(config, dict) else {}
 
 
 def _update_weights(

@@ -1,6 +1,7 @@
 """The Serve application: gateways, a directory, and a deployment of replicas for each model."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from ray import serve
 from ray.serve.schema import LoggingConfig
 
 from trueodds_service.config import ModelSettings, Scaling, Settings
+from trueodds_service.serving.capacity import capacity
 from trueodds_service.serving.directory import Directory
 from trueodds_service.serving.environment import DEFAULTS
 from trueodds_service.serving.gateway import Gateway
@@ -16,6 +18,7 @@ from trueodds_service.serving.names import DIRECTORY, ENGINE, GATEWAY
 from trueodds_service.serving.placement import default_gateways, place
 from trueodds_service.serving.replica import Replica
 from trueodds_service.serving.scaling import autoscaling, on_each_node
+from trueodds_service.serving.splitting import concerned, split, told
 from trueodds_service.serving.versions import of_engine, of_gateway, versioned
 from trueodds_service.serving.weights import pinned
 
@@ -50,7 +53,7 @@ def application(settings: Settings, sockets: Path | None) -> serve.Application:
     settings = pinned(settings)
     # An adapter runs in the engine of its base.
     bases = [model for model in settings.models if model.base is None]
-    models = place(bases, gpus_by_node())
+    models = _placed(bases, of_cluster=sockets is None)
     directory = versioned(
         serve.deployment(
             Directory, name=DIRECTORY, max_ongoing_requests=_DIRECTORY_CALLS, **_HIDDEN, **_DRAINING
@@ -74,6 +77,20 @@ def application(settings: Settings, sockets: Path | None) -> serve.Application:
     gateway = serve.deployment(Gateway, name=GATEWAY, **placed, **_HIDDEN, **_DRAINING)
     version = of_gateway(settings)
     return versioned(gateway, version).bind(settings, directory, engines, sockets)
+
+
+def _placed(models: Sequence[ModelSettings], *, of_cluster: bool) -> tuple[ModelSettings, ...]:
+    """Says what the models have that may share a GPU. Raises ConfigError."""
+    gpus = gpus_by_node()
+    placed = place(models, gpus)
+    sharing = concerned(models, placed)
+    if not sharing:
+        return placed
+    known = capacity(sharing, of_cluster=of_cluster)
+    placed = split(models, placed, gpus, known)
+    for line in told(concerned(models, placed), known):
+        print(line, flush=True)
+    return placed
 
 
 def gateways_of_a_node(settings: Settings) -> int:

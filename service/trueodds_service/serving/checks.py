@@ -15,7 +15,7 @@ from trueodds_service.edge.webhook import read_secret
 from trueodds_service.errors import ServiceError
 from trueodds_service.hub import hub_name, pin
 from trueodds_service.prompts.loading import leave_torch_out
-from trueodds_service.revision import check_architecture, check_weights
+from trueodds_service.revision import check_architecture, check_quantization, check_weights
 from trueodds_service.serving.address import addresses, check_address, check_fixed
 from trueodds_service.serving.placement import place
 from trueodds_service.store import StoreError, probe, without_password
@@ -82,6 +82,11 @@ def _of_model(model: ModelSettings) -> Iterator[Finding]:
         f"{named} config {model.weights / 'config.json'}",
         partial(check_architecture, model.weights),
     )
+    if model.quantization != "none":
+        yield _finding(
+            f"{named} quantization {model.quantization}",
+            partial(check_quantization, model.weights, model.quantization),
+        )
     yield _finding(
         f"{named} tokenizer {model.weights}", partial(load_tokenizer, model.weights, _ANY_LENGTH)
     )

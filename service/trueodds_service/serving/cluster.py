@@ -16,6 +16,7 @@ from trueodds_service.serving import node_folders
 from trueodds_service.serving.application import LOGGING
 from trueodds_service.serving.ray_access import answers_anybody
 from trueodds_service.serving.running import Running, deployed
+from trueodds_service.serving.signals import kept_from_ray
 
 
 @contextmanager
@@ -27,7 +28,8 @@ def serving(settings: Settings, address: str) -> Iterator[Running]:
     """
     logging.getLogger("ray.serve").setLevel(logging.WARNING)
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="CRITICAL")
+        with kept_from_ray():
+            ray.init(address=address, log_to_driver=False, logging_level="CRITICAL")
     except (ConnectionError, RuntimeError, ValueError, AuthenticationError) as error:
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise StartError(f"--ray-address: {address} cannot be joined ({said})") from error

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
+from urllib.parse import urlsplit
 
 from trueodds_service.edge.quotas.quotas import Totals
 from trueodds_service.engine.link.keys import Keys
@@ -34,7 +35,8 @@ class Announcement:
     """A replica that answers: of which model, since when (Unix time), and where.
 
     ``local`` is its endpoint on its own node, ``remote`` the one for other nodes, "" where there
-    are none. ``keys``, if any, are what it asks for at both.
+    are none. ``keys``, if any, are what it asks for at both. ``revisions`` are those of the model
+    and of its adapters by its files, by name.
     """
 
     model: str
@@ -44,10 +46,16 @@ class Announcement:
     local: str
     remote: str = ""
     keys: Keys | None = None
+    revisions: Mapping[str, str] = field(default_factory=dict)
 
     def endpoint(self, node: str) -> str:
         """The endpoint for callers on ``node``."""
         return self.local if node == self.node or not self.remote else self.remote
+
+    @property
+    def host(self) -> str:
+        """The address of its node, where it has one."""
+        return urlsplit(self.remote).hostname or self.node
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,9 +65,17 @@ class Gateway:
         self._tracing = Tracing.of(settings.tracing, metrics.process)
         self._app = App(settings, metrics, self._tracing)
         self._models = settings.models
-        here = nodes.here()
+        here, revisions = nodes.here(), await self._app.find_revisions()
         self._replicas = {
-            model.name: Replicas(model.name, here)
+            model.name: Replicas(
+                model.name,
+                here,
+                {
+                    other.name: revisions[other.name]
+                    for other in settings.models
+                    if model.name in (other.name, other.base)
+                },
+            )
             for model in settings.models
             if model.base is None
         }

@@ -16,6 +16,7 @@ from trueodds_service.errors import StartError, class_and_place
 from trueodds_service.serving.application import LOGGING
 from trueodds_service.serving.reaper import reaped
 from trueodds_service.serving.running import Running, deployed
+from trueodds_service.serving.signals import kept_from_ray
 from trueodds_service.serving.weights import pinned, read_weights
 
 _log = logging.getLogger(__name__)
@@ -68,14 +69,15 @@ def _start_ray() -> str:
     _silence_ray()
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            context = ray.init(
-                # Whatever other Ray runs here, or is named in the environment, is somebody else's.
-                address="local",
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level="CRITICAL",
-                object_store_memory=_OBJECT_STORE_BYTES,
-            )
+            with kept_from_ray():
+                context = ray.init(
+                    # Whatever other Ray runs here, or the environment names, is somebody else's.
+                    address="local",
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level="CRITICAL",
+                    object_store_memory=_OBJECT_STORE_BYTES,
+                )
             serve.start(
                 proxy_location=ProxyLocation.Disabled,
                 logging_config=LOGGING,

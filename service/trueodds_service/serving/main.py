@@ -40,7 +40,6 @@ def run(path: Path, *, listen: str | None = None, ray_address: str | None = None
             return settings
 
         with _serving(settings, ray_address) as (running, listens):
-            # Ray has put its own handlers in place, which end the process at once.
             signals.take()
             print(f"listening on {running.address}", flush=True)
             if (http := listens.get("http")) is not None:
@@ -50,7 +49,7 @@ def run(path: Path, *, listen: str | None = None, ray_address: str | None = None
     except ServiceError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return 1
-    except SystemExit:  # a signal while it starts, by our handler or by Ray's
+    except SystemExit:  # a signal while it starts
         print("stopping …", flush=True)
     return 0
 

@@ -1,41 +1,44 @@
 """The models' folders on each node of a cluster, before anything starts there."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import ray
-from ray.exceptions import GetTimeoutError, RayError, RayTaskError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from trueodds_service import hub
 from trueodds_service.config import ModelSettings
 from trueodds_service.errors import ConfigError, class_and_place
-from trueodds_service.revision.model import check_weights
+from trueodds_service.revision import check_weights, model_revision
+from trueodds_service.serving import nodes
 
-# How long all nodes together may take: a process starts there, which takes seconds.
-_ANSWER_SECONDS = 120.0
-# Of each node, by its address, what is wrong with the folders there.
-Asks = Callable[[list[Path]], Mapping[str, list[str]]]
+# How long all nodes together may take: large weights are read whole where they never were.
+_READ_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """On one node: what is wrong, and where nothing is the models' revisions, by name."""
+
+    wrong: Sequence[str] = ()
+    revisions: Mapping[str, str] = field(default_factory=dict)
+
+
+Asks = Callable[[Sequence[ModelSettings]], Mapping[str, Found]]
+"""What each node finds, by its address."""
 
 
 def check(models: Iterable[ModelSettings], ask: Asks | None = None) -> None:
-    """Raises ConfigError unless each node has every folder: a gateway reads all, an engine its own.
+    """Raises ConfigError unless each node has every folder, with the same content: a gateway reads
+    all, an engine its own.
 
     What is on the hub each node fetches by itself. ``ask`` asks Ray's nodes unless told.
     """
-    folders = list(dict.fromkeys(_folders(models)))
-    found = (ask or _ask_nodes)(folders)
-    wrong = [f"node {node}: {each}" for node, all_of in sorted(found.items()) for each in all_of]
+    models = [*models]
+    found = dict(sorted((ask or _ask_nodes)(models).items()))
+    wrong = [f"node {node}: {each}" for node, told in found.items() for each in told.wrong]
     if wrong:
         raise ConfigError("\n  ".join(["weights have to be on each node", *wrong]))
-
-
-def _folders(models: Iterable[ModelSettings]) -> Iterator[Path]:
-    for model in models:
-        if hub.hub_name(model.weights) is None:
-            yield model.weights
-        if model.adapter is not None:
-            yield model.adapter
+    if differing := [*_differing([model.name for model in models], found)]:
+        raise ConfigError("\n  ".join(["weights have to be the same on each node", *differing]))
 
 
 def wrong(folders: Iterable[Path]) -> list[str]:
@@ -49,26 +52,45 @@ def wrong(folders: Iterable[Path]) -> list[str]:
     return found
 
 
-def _ask_nodes(folders: list[Path]) -> Mapping[str, list[str]]:
-    asked = {
-        node["NodeManagerAddress"]: _wrong_there(node["NodeID"]).remote(folders)
-        for node in ray.nodes()
-        if node["Alive"]
-    }
-    ray.wait([*asked.values()], num_returns=len(asked), timeout=_ANSWER_SECONDS)
-    told: dict[str, list[str]] = {}
-    for node, answer in asked.items():
-        try:
-            told[node] = ray.get(answer, timeout=0)
-        except GetTimeoutError:
-            told[node] = [f"has not answered for {_ANSWER_SECONDS:g} s"]
-        except RayTaskError as error:
-            told[node] = [f"cannot look ({class_and_place(error.cause)})"]
-        except RayError:
-            pass  # it is gone meanwhile
+def look(models: Iterable[ModelSettings]) -> Found:
+    """At the folders of this machine; takes minutes for large weights that were never read here."""
+    models = [*models]
+    if missing := wrong(dict.fromkeys(folder for model in models for folder in _folders(model))):
+        return Found(missing)
+    try:
+        return Found(
+            revisions={
+                model.name: model_revision(model.weights, model.adapter)
+                for model in models
+                if hub.hub_name(model.weights) is None
+            }
+        )
+    except ConfigError as error:
+        return Found([error.message])
+
+
+def _folders(model: ModelSettings) -> Iterator[Path]:
+    if hub.hub_name(model.weights) is None:
+        yield model.weights
+    if model.adapter is not None:
+        yield model.adapter
+
+
+def _differing(names: Iterable[str], found: Mapping[str, Found]) -> Iterator[str]:
+    for name in names:
+        told = {node: each.revisions.get(name, "") for node, each in found.items()}
+        if len(set(told.values())) > 1:
+            yield f"model {name}: " + ", ".join(f"node {node} has {told[node]}" for node in told)
+
+
+def _ask_nodes(models: Sequence[ModelSettings]) -> Mapping[str, Found]:
+    told = nodes.ask_each(look, models, seconds=_READ_SECONDS)
+    return {node: _found(each) for node, each in told.items()}
+
+
+def _found(told: Found | Exception) -> Found:
+    if isinstance(told, nodes.NoAnswer):
+        return Found([str(told)])
+    if isinstance(told, Exception):
+        return Found([f"cannot look ({class_and_place(told)})"])
     return told
-
-
-def _wrong_there(node: str) -> "ray.remote_function.RemoteFunction":
-    there = NodeAffinitySchedulingStrategy(node, soft=False)
-    return ray.remote(num_cpus=0)(wrong).options(scheduling_strategy=there)

@@ -1,9 +1,16 @@
 """The nodes of the cluster, by Ray's names for them."""
 
 import socket
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from typing import Any
 
 import ray
+from ray.exceptions import GetTimeoutError, RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+
+class NoAnswer(Exception):
+    """A node has not answered in time; says so."""
 
 
 def here() -> str:
@@ -23,3 +30,29 @@ def lost(nodes: Collection[str]) -> set[str]:
     if not nodes or not ray.is_initialized():
         return set()
     return {each["NodeID"] for each in ray.nodes() if not each["Alive"]}.intersection(nodes)
+
+
+def ask_each(question: Callable[..., Any], *arguments: object, seconds: float) -> dict[str, Any]:
+    """What a function returns on each node, by the node's address; an exception where it raises
+    one, or NoAnswer after ``seconds`` for all together: a process starts on each, which takes some.
+    A node that goes meanwhile is left out.
+    """
+    asked = {
+        node["NodeManagerAddress"]: ray.remote(num_cpus=0)(question)
+        .options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False))
+        .remote(*arguments)
+        for node in ray.nodes()
+        if node["Alive"]
+    }
+    ray.wait([*asked.values()], num_returns=len(asked), timeout=seconds)
+    told: dict[str, Any] = {}
+    for node, answer in asked.items():
+        try:
+            told[node] = ray.get(answer, timeout=0)
+        except GetTimeoutError:
+            told[node] = NoAnswer(f"has not answered for {seconds:g} s")
+        except RayTaskError as error:
+            told[node] = error.cause
+        except RayError:
+            pass  # it is gone meanwhile
+    return told

@@ -1,7 +1,7 @@
 """How the models share the GPUs of the nodes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from trueodds_service.config import FakeSettings, ModelSettings, Scaling, VllmSettings
@@ -39,10 +39,20 @@ def place(models: Sequence[ModelSettings], nodes: Sequence[int]) -> tuple[ModelS
     wishes = [_wish(model.name, model.engine) for model in models]
     _check(wishes, nodes)
     filled = _shared(wishes, nodes) if sum(nodes) else _without(wishes)
-    _check(filled, nodes)
     found = {wish.name: wish for wish in filled}
     placed = [_placed(model, found.get(model.name)) for model in models]
+    check(placed, nodes)
+    return largest_first(placed)
+
+
+def check(placed: Sequence[ModelSettings], nodes: Sequence[int]) -> None:
+    """Raises ConfigError unless models that are placed fit together, with their memory, too."""
+    _check([_wish(model.name, model.engine) for model in placed], nodes)
     _check_memory(placed)
+
+
+def largest_first(placed: Iterable[ModelSettings]) -> tuple[ModelSettings, ...]:
+    """In the order in which they have to be deployed."""
     return tuple(sorted(placed, key=_gpus, reverse=True))
 
 

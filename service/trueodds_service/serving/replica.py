@@ -26,6 +26,7 @@ from trueodds_service.engine.link.keys import Keys
 from trueodds_service.engine.link.listener import Listener
 from trueodds_service.engine.start import start_engine
 from trueodds_service.errors import ConfigError, ModelFault, PromptFault, class_and_place
+from trueodds_service.revision import model_revision
 from trueodds_service.serving import collector, node_folders, nodes
 from trueodds_service.serving.directory import (
     ANNOUNCE_SECONDS,
@@ -86,6 +87,9 @@ class Replica:
         model = await asyncio.to_thread(at_hand, model)
         if missing := node_folders.wrong([model.weights, *adapters.values()]):
             raise ConfigError(f"node {nodes.address()}: {missing[0]}")
+        # In a thread from now on: a start of vLLM's leaves the event loop no time.
+        loop = asyncio.get_running_loop()
+        reading = loop.run_in_executor(None, _revisions, model, adapters)
         self._engine = start_engine(model, adapters)
         await warm_up(self._engine, None)
         for adapter in adapters:
@@ -106,6 +110,7 @@ class Replica:
             local=self._listener.listen(f"ipc://{sockets / f'{number:x}'}"),
             remote=self._listener.listen(f"tcp://{nodes.address()}:*") if keys else "",
             keys=keys,
+            revisions=await reading,
         )
         self._is_taken_up = asyncio.Event()
         self._tasks = [
@@ -190,6 +195,15 @@ class Replica:
                 _end(f"hangs: no step has ended for {hang_seconds:g} seconds")
             except Exception as error:
                 _end(f"died ({class_and_place(error)})")
+
+
+def _revisions(model: ModelSettings, adapters: Mapping[str, Path]) -> dict[str, str]:
+    """Of the model and its adapters, by name, by the files of this machine."""
+    folders = {model.name: None, **adapters}
+    return {
+        name: model_revision(model.weights, adapter, quantization=model.quantization)
+        for name, adapter in folders.items()
+    }
 
 
 def _resident() -> int:

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from trueodds_service import urgency
 from trueodds_service.concurrency import gather_or_cancel
@@ -33,8 +33,13 @@ _REPLACEMENT_SECONDS = 600.0
 class Replicas:
     """The replicas of a model, each with the engine of the model and of its adapters."""
 
-    def __init__(self, model: str, node: str) -> None:
+    def __init__(self, model: str, node: str, revisions: Mapping[str, str] | None = None) -> None:
+        """``revisions`` are those of the model and of its adapters, by name: what is stamped on
+        answers, so that no replica is asked whose weights are others.
+        """
         self._model = model
+        self._revisions = dict(revisions or {})
+        self._strangers: set[int] = set()
         self._membership = Membership(model, node)
         self._router = Router()
         self.killers = Killers()
@@ -47,7 +52,16 @@ class Replicas:
 
     def learn(self, announced: Collection[Announcement]) -> None:
         """Takes up those of the model's replicas that are new here."""
-        self._membership.learn([each for each in announced if each.model == self._model])
+        own = [each for each in announced if each.model == self._model]
+        self._membership.learn([each for each in own if each.revisions == self._revisions])
+        for each in own:
+            if each.revisions != self._revisions and each.replica not in self._strangers:
+                self._strangers.add(each.replica)
+                _log.error(
+                    "models/%s: the replica on node %s is not asked: its weights are not those of "
+                    "this node (%s, and here %s)",
+                    *(self._model, each.host, _told(each.revisions), _told(self._revisions)),
+                )
 
     @property
     def asked(self) -> Collection[int]:
@@ -264,6 +278,10 @@ class Replicas:
             while (member := self._membership.newest_since(self._before_death)) is None:
                 await self._membership.changed()
             return member
+
+
+def _told(revisions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {revision}" for name, revision in sorted(revisions.items()))
 
 
 class ServedReplicas:

@@ -1,9 +1,11 @@
 """A signal ends the process wherever it is, also where Python drops what a handler raises."""
 
+import contextlib
 import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 
 _ENDS = (signal.SIGINT, signal.SIGTERM)
 # The place that dropped it is left by then.
@@ -17,8 +19,7 @@ def end_on_signals() -> None:
     An exception is dropped in finalizers and in what runs around a fork, and Ray forks many times
     while it starts: there the signal is sent again.
     """
-    for number in _ENDS:
-        signal.signal(number, lambda *_: sys.exit(0))
+    _exit_at_once()
     tell = sys.unraisablehook
 
     def again(dropped: "sys.UnraisableHookArgs") -> None:
@@ -28,6 +29,23 @@ def end_on_signals() -> None:
             tell(dropped)
 
     sys.unraisablehook = again
+
+
+@contextlib.contextmanager
+def kept_from_ray() -> Iterator[None]:
+    """For ``ray.init``, which puts handlers of its own in the place of these: that of its C++ ends
+    the process by SIGABRT three seconds after SIGTERM, whatever is still being stopped (ray#64830).
+    """
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        _exit_at_once()
+
+
+def _exit_at_once() -> None:
+    for number in _ENDS:
+        signal.signal(number, lambda *_: sys.exit(0))
 
 
 class Signals:

@@ -9,6 +9,7 @@ from typing import Any
 from trueodds_service.config import MAX_LORA_RANK, VllmSettings
 from trueodds_service.engine.base import MAX_TOP_TOKENS
 from trueodds_service.errors import ConfigError
+from trueodds_service.revision import check_quantization, quantized_by
 
 _CPU_DEFAULT_KV_GIB = 1.0
 # The smallest block that vLLM's CPU attention takes: short shared prefixes still hit the cache.
@@ -46,6 +47,7 @@ def engine_arguments(
     from vllm.platforms import current_platform  # noqa: PLC0415
 
     on_cpu = current_platform.is_cpu()
+    check_quantization(weights, settings.quantization)
     if on_cpu:
         _set_environment(_CPU_ENVIRONMENT)
     parallel = max(1, int(settings.gpus or 1))
@@ -55,7 +57,7 @@ def engine_arguments(
         "load_format": settings.load_format,
         "skip_tokenizer_init": True,
         "trust_remote_code": False,
-        "dtype": "float32" if on_cpu and settings.dtype == "auto" else settings.dtype,
+        "dtype": _cpu_dtype(weights) if on_cpu and settings.dtype == "auto" else settings.dtype,
         "max_model_len": settings.max_tokens,
         "max_num_batched_tokens": settings.max_batch_tokens,
         "max_num_seqs": settings.max_sequences,
@@ -75,6 +77,11 @@ def engine_arguments(
         "logits_processors": ["trueodds_service.engine.vllm.forced_tokens:ForcedTokens"],
         **_lora_arguments(adapters or {}),
     }
+
+
+def _cpu_dtype(weights: Path) -> str:
+    """vLLM's kernels for quantized weights compute in 16 bits there, most of them in no other."""
+    return "float32" if quantized_by(weights) is None else "bfloat16"
 
 
 def _executor(*, on_cpu: bool, parallel: int) -> str | None:
