@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueodds_service import metering
-from trueodds_service.concurrency import gather_or_cancel
+from trueodds_service.concurrency import gather_or_cancel, in_pieces
 from trueodds_service.core.arrays.option_scores import option_logprobs, union_mass
 from trueodds_service.core.arrays.order_bias import (
     Order,
@@ -160,7 +160,7 @@ async def read(
     scored = iter(scores)
     without_question = dict(zip(unconditional, chain(*without), strict=True))
     reads: list[dict[Order, OptionReads] | ServiceError] = [{} for _ in questions]
-    for place, order, question, prepared in shown:
+    async for place, order, question, prepared in in_pieces(shown):
         outcome = (
             prepared
             if isinstance(prepared, InvalidInput)

@@ -8,7 +8,7 @@ from typing import Any
 
 from trueodds.v1 import question_pb2, scoring_pb2, scoring_pb2_grpc
 from trueodds_service import metering
-from trueodds_service.concurrency import as_completed
+from trueodds_service.concurrency import as_completed, in_pieces
 from trueodds_service.config import Limits
 from trueodds_service.errors import InvalidInput, ServiceError, field
 from trueodds_service.flows.active_calibrators import Calibrators
@@ -144,14 +144,14 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         self, settings: Parsed, messages: Sequence[question_pb2.Question], arrived: float
     ) -> tuple[list[scoring_pb2.Outcome], scoring_pb2.Timings]:
         query, parser = settings
-        parsed = _parsed(messages, parser)
+        parsed = [_parsed(message, parser) async for message in in_pieces(messages)]
         questions = tuple(question for question in parsed if isinstance(question, Question))
         result = await self._score(query, questions)
         answers = await self._answers(query, result)
         scored = iter(result.outcomes)
         outcomes = [
             answers.outcome(next(scored) if isinstance(question, Question) else question, index)
-            for index, question in enumerate(parsed)
+            async for index, question in in_pieces(enumerate(parsed))
         ]
         return outcomes, timings_message(result, arrived)
 
@@ -162,13 +162,8 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         return Answers(result, await self._outcomes.key() if query.receipts else None)
 
 
-def _parsed(
-    messages: Sequence[question_pb2.Question], parser: QuestionParser
-) -> list[Question | InvalidInput]:
-    parsed: list[Question | InvalidInput] = []
-    for message in messages:
-        try:
-            parsed.append(parser.question(message))
-        except InvalidInput as error:
-            parsed.append(error)
-    return parsed
+def _parsed(message: question_pb2.Question, parser: QuestionParser) -> Question | InvalidInput:
+    try:
+        return parser.question(message)
+    except InvalidInput as error:
+        return error
