@@ -1,12 +1,14 @@
 """The replicas of a model, as a gateway sees them."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from tests.serving.played import Played, ended, until
 
 from trueodds_service import urgency
 from trueodds_service.engine.base import TokenPrompt, TokenScore
+from trueodds_service.engine.link.messages import LINK_VERSION
 from trueodds_service.errors import Exhausted, Overloaded, Unavailable
 from trueodds_service.serving import replicas as replicas_module
 from trueodds_service.serving.replicas import Replicas, ServedReplicas
@@ -115,6 +117,24 @@ async def test_replicas_of_other_models_are_none_of_this(model, tmp_path):
     await model.add()
     assert model.view._membership.members.keys() == {model.played[0].announcement.replica}
     await other.kill()
+
+
+@pytest.mark.parametrize("other", ["newer", "older"])
+async def test_a_replica_of_another_version_is_passed_over_and_told_once(model, caplog, other):
+    await model.add()
+    scorer = Scorer()
+    played = Played(model._folder, scorer)
+    announced = played.start()
+    announced = replace(announced, link=LINK_VERSION + 1)
+    if other == "older":
+        object.__delattr__(announced, "link")
+    for _ in range(3):
+        model.view.heed([announced])
+    assert await model.firsts() == EXPECTED
+    assert not scorer.asked
+    [told] = [each.getMessage() for each in caplog.records if "another version" in each.msg]
+    assert told.startswith("models/model: ")
+    await ended(played.listener)
 
 
 async def test_who_comes_is_asked_and_who_is_forgotten_stays(model):

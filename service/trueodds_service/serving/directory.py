@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 from trueodds_service.edge.quotas.quotas import Totals
 from trueodds_service.engine.link.keys import Keys
+from trueodds_service.engine.link.messages import LINK_VERSION
 from trueodds_service.serving.killers import Known, newest
 from trueodds_service.serving.loopback import keep_serve_to_this_machine
 from trueodds_service.serving.progress import States
@@ -34,7 +35,8 @@ class Announcement:
     """A replica that answers: of which model, since when (Unix time), and where.
 
     ``local`` is its endpoint on its own node, ``remote`` the one for other nodes, "" where there
-    are none. ``keys``, if any, are what it asks for at both.
+    are none. ``keys``, if any, are what it asks for at both. ``link`` is the version of its
+    messages.
     """
 
     model: str
@@ -44,6 +46,7 @@ class Announcement:
     local: str
     remote: str = ""
     keys: Keys | None = None
+    link: int = LINK_VERSION
 
     def endpoint(self, node: str) -> str:
         """Where somebody on that node reaches it."""

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from trueodds_service.engine.link.connection import Connection
+from trueodds_service.engine.link.messages import LINK_VERSION
 from trueodds_service.errors import class_and_place
 from trueodds_service.serving.directory import Announcement
 
@@ -29,6 +30,8 @@ class Membership:
         self._node = node
         self._members: dict[int, Member] = {}
         self._connecting: dict[int, asyncio.Task[None]] = {}
+        # Those of which it has been told that they speak otherwise.
+        self._passed_over: set[int] = set()
         self._arrivals = self._lost = 0
         self._changed = asyncio.Event()
 
@@ -73,7 +76,9 @@ class Membership:
     def heed(self, announced: Collection[Announcement]) -> None:
         """Connects to those that are new here."""
         for each in announced:
-            if each.replica not in self._members and each.replica not in self._connecting:
+            if (link := getattr(each, "link", None)) != LINK_VERSION:
+                self._pass_over(each, link)
+            elif each.replica not in self._members and each.replica not in self._connecting:
                 task = asyncio.create_task(self._connect(each))
                 self._connecting[each.replica] = task
 
@@ -83,6 +88,17 @@ class Membership:
         for member in self._members.values():
             member.connection.close()
         self._members.clear()
+
+    def _pass_over(self, announced: Announcement, link: int | None) -> None:
+        if announced.replica not in self._passed_over:
+            self._passed_over.add(announced.replica)
+            _log.warning(
+                "models/%s: a replica of another version of the service is not asked: its messages "
+                "are of version %s, this gateway's of %s",
+                self._model,
+                link,
+                LINK_VERSION,
+            )
 
     async def _connect(self, announced: Announcement) -> None:
         try:
