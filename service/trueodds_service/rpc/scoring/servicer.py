@@ -3,7 +3,7 @@
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from trueodds.v1 import question_pb2, scoring_pb2, scoring_pb2_grpc
@@ -17,6 +17,7 @@ from trueodds_service.flows.catalog import Catalog
 from trueodds_service.flows.outcomes import Outcomes
 from trueodds_service.flows.score import ScoreQuery, ScoreResult
 from trueodds_service.prompts.question import Question
+from trueodds_service.rpc.idle import in_time
 from trueodds_service.rpc.questions import QuestionParser
 from trueodds_service.rpc.scoring.answers import Answers, timings_message
 from trueodds_service.rpc.scoring.settings import Parsed, SettingsParser
@@ -73,46 +74,53 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
     async def StreamScore(
         self, request_iterator: AsyncIterator[scoring_pb2.StreamScoreRequest], context: Context
     ) -> AsyncIterator[scoring_pb2.StreamScoreResponse]:
-        with closing(metering.current().stream()) as stream:
+        with closing(metering.current().stream()) as memory:
+            stream = _Stream(memory)
             batches = self._stream_batches(request_iterator, stream)
             # Closed here, and not some time later, where a caller leaves.
             async with aclosing(as_completed(batches, self._limits.max_stream_batches)) as answered:
                 async for response, size in answered:
                     yield response
-                    stream.hold(-size)
+                    memory.hold(-size)
+                    stream.batches -= 1
 
     async def _stream_batches(
-        self, requests: AsyncIterator[scoring_pb2.StreamScoreRequest], stream: metering.Stream
+        self, requests: AsyncIterator[scoring_pb2.StreamScoreRequest], stream: "_Stream"
     ) -> AsyncIterator[Coroutine[Any, Any, tuple[scoring_pb2.StreamScoreResponse, int]]]:
-        """What answers each message of a stream, with its size; settings hold until others come."""
+        """What answers each message of a stream, with its size; settings hold until others come.
+
+        Raises Expired where none comes.
+        """
         settings: Parsed | ServiceError = InvalidInput(
             "settings", "is required in the first message of a stream"
         )
-        await stream.room()
-        async for request in requests:
+        await stream.memory.room()
+        patience = self._limits.stream_idle_seconds
+        async for request in in_time(requests, patience, lambda: not stream.batches):
             if isinstance(request, ServiceError):  # bytes that are no message
                 raise request
             size = request.ByteSize()  # which writes the whole message, to count
-            stream.hold(size)
+            stream.memory.hold(size)
+            stream.batches += 1
             if request.HasField("settings"):
                 try:
                     settings = self._settings.parse(request.settings)
                 except ServiceError as error:
                     settings = error
-            yield self._held_batch(settings, request, size, stream)
-            await stream.room()
+            yield self._held_batch(settings, request, size, stream.memory)
+            await stream.memory.room()
 
     async def _held_batch(
         self,
         settings: Parsed | ServiceError,
         request: scoring_pb2.StreamScoreRequest,
         size: int,
-        stream: metering.Stream,
+        memory: metering.Stream,
     ) -> tuple[scoring_pb2.StreamScoreResponse, int]:
         """The response and its size, held in place of the request of that ``size``."""
         response = await self._stream_batch(settings, request)
         answered = response.ByteSize()
-        stream.hold(answered - size)
+        memory.hold(answered - size)
         return response, answered
 
     async def _stream_batch(
@@ -160,6 +168,14 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
 
     async def _answers(self, query: ScoreQuery, result: ScoreResult) -> Answers:
         return Answers(result, await self._outcomes.key() if query.receipts else None)
+
+
+@dataclass(slots=True)
+class _Stream:
+    """What one stream holds, and how many of its batches have no answer that was taken."""
+
+    memory: metering.Stream
+    batches: int = 0
 
 
 def _parsed(message: question_pb2.Question, parser: QuestionParser) -> Question | InvalidInput:
