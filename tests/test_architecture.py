@@ -95,6 +95,7 @@ DOORS = {
     ("edge", "store"): {"store.keys"},
     ("flows", "store"): {
         "store.alerts",
+        "store.audit",
         "store.base",
         "store.calibrator",
         "store.errors",
