@@ -140,11 +140,13 @@ async def read(
     """What a model says to each question, or why it cannot; the order is kept.
 
     Raises InvalidInput for what is wrong with the reading itself, and what the meter raises. Where
-    an engine has too much to do that is told first, before what is wrong with the questions.
+    an engine has too much to do that is told first, before it is seen in tokens what is wrong with
+    the questions; where there are none, nothing is asked of it.
     """
     meter = metering.current()
-    meter.check()
-    served.engine.check_room(len(questions))
+    if questions:
+        meter.check()
+        served.engine.check_room(len(questions))
     started = time.perf_counter()
     with stage(Stage.TOKENIZE):
         shown = await _shown(served, questions, shots, reading)
