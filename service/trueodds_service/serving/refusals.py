@@ -6,8 +6,8 @@ from collections.abc import Callable, Collection
 from trueodds_service import caller, urgency
 from trueodds_service.errors import Expired, Overloaded
 
-# How long a refusal says something of the next request: this part of the wait that it told, for some
-# who wait may give up. Of several replicas each has to have said it: that takes a while.
+# How long a refusal says something of the next request: this part of the wait that it told, for who
+# waits may give up. Of several replicas each has to have said it: that takes a while.
 _PART, _MOST_SECONDS = 1 / 4, 1.0
 
 
