@@ -104,6 +104,7 @@ DOORS = {
     ("edge", "store"): {"store.keys"},
     ("flows", "store"): {
         "store.alerts",
+        "store.audit",
         "store.base",
         "store.calibrator",
         "store.errors",

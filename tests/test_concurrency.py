@@ -1,10 +1,11 @@
 """All results in order, or each as it is done; after an error nothing is left running."""
 
 import asyncio
+import itertools
 
 import pytest
 
-from trueodds_service.concurrency import as_completed, gather_or_cancel
+from trueodds_service.concurrency import as_completed, gather_or_cancel, in_pieces
 
 
 async def test_results_are_in_the_order_of_the_calls():
@@ -140,3 +141,19 @@ async def test_whatever_ends_it_nothing_runs_on(end):
         with pytest.raises(KeyError):
             await anext(results)
     assert ended == ["last"]
+
+
+async def test_while_many_items_are_worked_on_others_have_their_turn():
+    turns, seen = [], []
+
+    async def other():
+        while True:
+            turns.append(len(seen))
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    async for item in in_pieces(range(1000)):
+        seen.append(item)
+    task.cancel()
+    assert seen == [*range(1000)]
+    assert max(after - before for before, after in itertools.pairwise(turns)) <= 50

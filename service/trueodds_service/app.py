@@ -22,7 +22,7 @@ from trueodds_service.edge.watch import Watch
 from trueodds_service.edge.webhook import WebhookClient
 from trueodds_service.engine.base import Engine, EngineInfo
 from trueodds_service.errors import ModelFault
-from trueodds_service.flows import deliveries
+from trueodds_service.flows import audit, deliveries
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.alerts import Alerts
 from trueodds_service.flows.catalog import Cascade, Catalog, ModelEntry, ServedModel
@@ -137,6 +137,10 @@ class App:
             else None
         )
         self._kept_outcomes = settings.outcomes
+        self._audit = None
+        if settings.audit.keep_days is not None:
+            kept = timedelta(days=settings.audit.keep_days)
+            self._audit = audit.AuditRetention(settings.store, kept)
         self._background: list[asyncio.Task[None]] = []
 
     @property
@@ -168,11 +172,13 @@ class App:
             await self._http.start()
 
     def _watching(self) -> Iterator[Coroutine[Any, Any, None]]:
-        """What goes on by itself about calibrators that may no longer hold."""
+        """What goes on by itself: calibrators that may no longer hold, and what is kept of whom."""
         calls = self._alerts.calls
         if self._alert_settings is not None:
             yield follow(self._alerts.look, calls, self._alert_settings.check_seconds)
             yield follow(self._proposals.propose, calls, self._alert_settings.check_seconds)
+        if self._audit is not None:
+            yield follow(self._audit.forget, self._audit.calls, audit.LOOK_SECONDS)
         if self._deliveries is not None:
             yield follow(self._deliveries.deliver, calls, deliveries.POLL_SECONDS)
 
@@ -245,6 +251,8 @@ class App:
         self._calibrators.close()
         self._alerts.close()
         self._outcomes.close()
+        if self._audit is not None:
+            self._audit.close()
         self._store.close()
 
 

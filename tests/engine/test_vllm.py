@@ -18,6 +18,7 @@ from vllm.v1.serial_utils import MsgpackDecoder, MsgpackEncoder
 from trueodds_demo.service import MODELS
 from trueodds_service.config import VllmSettings
 from trueodds_service.engine.base import TokenPrompt
+from trueodds_service.engine.hand_over import Rank
 from trueodds_service.engine.vllm.engine import VllmEngine
 from trueodds_service.engine.vllm.logprobs import FORCED
 
@@ -154,7 +155,7 @@ async def test_what_batches_have_in_vllm_is_bounded_and_a_single_question_passes
     await core.holds(6)
     single = asyncio.create_task(engine.score(PROMPTS[:1]))
     await core.holds(7)
-    assert core.priorities == [0] * 6 + [-1]
+    assert core.priorities == [Rank.BULK] * 6 + [Rank.LONE]
     core.let_go.set()
     scores = await batch
     assert len(scores) == len(PROMPTS)

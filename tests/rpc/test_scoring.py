@@ -9,6 +9,7 @@ import pytest
 from trueodds.v1 import question_pb2, reading_pb2, scoring_pb2
 from trueodds_service.engine.base import TokenScore
 from trueodds_service.engine.fake import FakeEngine
+from trueodds_service.errors import Overloaded
 from trueodds_service.prompts.formats import FORMAT_VERSION
 
 
@@ -189,3 +190,21 @@ def test_special_tokens_in_a_question_are_text(service, question):
 
 def test_the_same_question_has_the_same_answer(service, question):
     assert service.score(question("Again?")) == service.score(question("Again?"))
+
+
+class Overfull(FakeEngine):
+    def check_room(self, prompts):
+        raise Overloaded(60.0, 1.0)
+
+
+def test_what_is_wrong_with_a_question_is_told_before_what_waits(start_service, question, refused):
+    service = start_service(engines={"aligned": Overfull()})
+    wrong = question(" ")
+    with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, reason="OVERLOADED"):
+        service.score(question())
+    with refused(grpc.StatusCode.INVALID_ARGUMENT, field="question.text"):
+        service.score(wrong)
+    codes = {outcome.error.code for outcome in service.batch([wrong, wrong])}
+    assert codes == {grpc.StatusCode.INVALID_ARGUMENT.value[0]}
+    with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, reason="OVERLOADED"):
+        service.batch([wrong, question()])

@@ -262,6 +262,28 @@ def test_who_leaves_takes_the_prompts_along(start_service, question, first, end)
     assert service.score(question(), model="models/base").options
 
 
+def test_a_stream_that_sends_nothing_is_ended_but_not_while_it_waits_for_answers(
+    start_service, question, first, refused
+):
+    engine = Gated()
+    service = start_service(engines={"aligned": engine}, limits={"stream_idle_seconds": 0.2})
+    silent = threading.Event()
+
+    def requests():
+        yield first
+        silent.wait()
+
+    stream = service.scoring.StreamScore(requests())
+    engine.wait_for(1)
+    time.sleep(1)
+    assert stream.is_active()
+    engine.answer(0)
+    assert next(stream).batch_id == "first"
+    with refused(grpc.StatusCode.DEADLINE_EXCEEDED, reason="DEADLINE"):
+        next(stream)
+    silent.set()
+
+
 def test_bytes_that_are_no_message_end_the_stream(service, first):
     path = "/trueodds.v1.ScoringService/StreamScore"
     contents = iter([first.SerializeToString(), b"\x0a\xff\xff"])

@@ -127,7 +127,8 @@ async def test_a_replica_with_other_weights_is_not_asked(start, caplog):
     revisions = models.played["other"]._revisions
     models.played["other"]._revisions = {"other": "0" * 16}
     await models.start("other")
-    await until(lambda: "models/other: the replica on node here is not asked" in caplog.text)
+    told = "models/other: a replica is not asked: its weights, on node here"
+    await until(lambda: told in caplog.text)
     assert f"(other {'0' * 16}, and here other {revisions['other']})" in caplog.text
     assert gateway.states()["other"][0] == "STARTING"
     await models.lose("other")

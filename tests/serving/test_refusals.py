@@ -1,5 +1,6 @@
 """What replicas have just refused is refused without them."""
 
+import random
 from contextlib import ExitStack
 from types import SimpleNamespace
 
@@ -54,13 +55,37 @@ def test_who_has_time_and_who_has_no_deadline_is_not(refusals, acting):
         refusals.check([1], in_bulk=False)
 
 
-def test_a_word_holds_for_a_moment(clock, refusals, acting):
+@pytest.mark.parametrize(("work", "seconds"), [(3.0, 0.75), (60.0, 1.0)])
+def test_a_word_holds_for_a_quarter_of_the_wait_and_a_second_at_most(
+    clock, refusals, acting, work, seconds
+):
     acting(1.0)
-    refusals.note(1, 3.0, in_bulk=False)
-    clock.now += 0.11
+    refusals.note(1, work, in_bulk=False)
+    clock.now += seconds - 0.01
+    acting(1.0)
+    with pytest.raises(Overloaded):
+        refusals.check([1], in_bulk=False)
+    clock.now += 0.02
     refusals.check([1], in_bulk=False)
-    refusals.note(2, 3.0, in_bulk=False)
+    clock.now += 1.0
+    acting(1.0)
+    refusals.note(2, work, in_bulk=False)
     assert len(refusals._said) == 1, "and is forgotten"
+
+
+def test_few_of_a_flood_get_past_several_replicas(clock, refusals, acting):
+    """Each that does is refused by one of four, by what it begins with."""
+    rng, passed = random.Random(4), 0
+    for _ in range(3000):
+        clock.now += 1 / 300
+        acting(5.0)
+        try:
+            refusals.check(range(4), in_bulk=False)
+        except Overloaded:
+            continue
+        passed += 1
+        refusals.note(rng.randrange(4), 8.0, in_bulk=False)
+    assert passed < 0.05 * 3000
 
 
 def test_a_replica_that_has_said_nothing_may_have_room(refusals, acting):

@@ -1,12 +1,14 @@
 """The replicas of a model, as a gateway sees them."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from tests.serving.played import Played, ended, until
 
 from trueodds_service import urgency
 from trueodds_service.engine.base import TokenPrompt, TokenScore
+from trueodds_service.engine.link.messages import LINK_VERSION
 from trueodds_service.errors import Exhausted, Overloaded, Unavailable
 from trueodds_service.serving import replicas as replicas_module
 from trueodds_service.serving.replicas import Replicas, ServedReplicas
@@ -122,13 +124,31 @@ async def test_replicas_of_other_weights_are_told_once_and_never_asked(model, tm
     for revisions in ({"model": "1" * 16}, {"model": "1" * 16, "adapter": "3" * 16}):
         stranger = Played(tmp_path, Scorer(), revisions=revisions)
         for _ in range(3):
-            model.view.heed([stranger.announcement or stranger.start()])
+            model.view.learn([stranger.announcement or stranger.start()])
         await stranger.kill()
     same = Played(tmp_path, Scorer(), revisions={"adapter": "2" * 16, "model": "1" * 16})
     model.played.append(same)
     model.restart(-1)
     await model.known()
     assert len([each for each in caplog.messages if "is not asked" in each]) == 2
+
+
+@pytest.mark.parametrize("other", ["newer", "older"])
+async def test_a_replica_of_another_version_is_passed_over_and_told_once(model, caplog, other):
+    await model.add()
+    scorer = Scorer()
+    played = Played(model._folder, scorer)
+    announced = played.start()
+    announced = replace(announced, link=LINK_VERSION + 1)
+    if other == "older":
+        object.__delattr__(announced, "link")
+    for _ in range(3):
+        model.view.learn([announced])
+    assert await model.firsts() == EXPECTED
+    assert not scorer.asked
+    [told] = [each for each in caplog.messages if "another version" in each]
+    assert told.startswith("models/model: ")
+    await ended(played.listener)
 
 
 async def test_who_comes_is_asked_and_who_is_forgotten_stays(model):

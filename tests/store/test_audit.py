@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from trueodds_service.caller import Permission
+from trueodds_service.flows.audit import AuditRetention
 from trueodds_service.store import (
     CalibratorNotFound,
     FitRequest,
@@ -15,6 +16,7 @@ from trueodds_service.store import (
     StoreError,
     audit_log,
     export_store,
+    forget_audit,
     import_store,
 )
 
@@ -96,3 +98,40 @@ def test_long_logs_are_told_whole(store, url, make, monkeypatch):
 def test_there_is_no_log_of_no_store(tmp_path):
     with pytest.raises(StoreError):
         list(audit_log(f"sqlite:///{tmp_path}/none.db"))
+
+
+def test_what_is_too_old_is_forgotten_and_the_log_says_so(store, url, make):
+    old = [store.put(make(1 + number)) for number in range(3)]
+    between = datetime.now(UTC)
+    new = store.put(make(9))
+    assert forget_audit(url, before=between) == len(old)
+    said = f"audit: 3 lines of before {between:%Y-%m-%dT%H:%M:%SZ}"
+    assert told(url) == [
+        ("", "anyone", "fit", new.name),
+        ("", "retention", "forget", said),
+    ]
+    assert forget_audit(url, before=between) == 0
+    assert len(told(url)) == 2
+
+
+def test_nothing_is_forgotten_that_is_not_told(store, url, make, monkeypatch):
+    store.put(make())
+
+    def fails(*_, **__):
+        raise StoreError("no room")
+
+    monkeypatch.setattr("trueodds_service.store.audit.note", fails)
+    with pytest.raises(StoreError):
+        forget_audit(url, before=datetime.now(UTC))
+    assert len(told(url)) == 1
+
+
+async def test_a_service_forgets_days_that_are_longer_over_than_it_keeps(url, store, make):
+    store.put(make())
+    retention = AuditRetention(url, timedelta(days=1))
+    await retention.forget()
+    assert len(told(url)) == 1
+    retention = AuditRetention(url, timedelta(days=-1))
+    await retention.forget()
+    retention.close()
+    assert [action for *_, action, _ in told(url)] == ["forget"]

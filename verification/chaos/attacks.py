@@ -152,13 +152,20 @@ def _on_stream(request: bytes, stream: int) -> bytes:
 
 
 def floods(target: Gateway, count: int) -> None:
-    """``count`` frames of each kind of flood, each kind on its own connection, all at once."""
+    """``count`` frames of each kind of flood, each kind on its own connection, all at once. Raises
+    Broken where the server does not take them, for then nothing was tried.
+    """
     with ThreadPoolExecutor(len(_FLOODS)) as threads:
-        list(threads.map(lambda flood: _flood(target, flood, count), _FLOODS))
+        sent = list(threads.map(lambda flood: _flood(target, flood, count), _FLOODS))
+    for flood, frames in zip(_FLOODS, sent, strict=True):
+        if frames < count:
+            raise Broken(f"of {count} frames of {flood.__name__} only {frames} were taken")
 
 
-def _flood(target: Gateway, frames: Callable[[int], bytes], count: int) -> None:
-    """Sends what is taken, and connects again where the server has hung up."""
+def _flood(target: Gateway, frames: Callable[[int], bytes], count: int) -> int:
+    """Sends what is taken, and connects again, from the first frame on, where the server has hung
+    up; how many were taken.
+    """
     sent = 0
     end = time.monotonic() + _FLOOD_SECONDS
     while sent < count and time.monotonic() < end:
@@ -168,10 +175,13 @@ def _flood(target: Gateway, frames: Callable[[int], bytes], count: int) -> None:
         ):
             drained = threading.Thread(target=_drain, args=(flooded,), daemon=True)
             drained.start()
+            here = 0
             while sent < count and time.monotonic() < end:
-                chunk = range(sent, min(sent + 100, count))
-                sent = chunk.stop
+                chunk = range(here, here + min(100, count - sent))
                 flooded.sendall(b"".join(map(frames, chunk)))
+                here = chunk.stop
+                sent += len(chunk)
+    return sent
 
 
 _FLOOD_SECONDS = 60.0
@@ -217,7 +227,7 @@ def _endless_headers(number: int) -> bytes:
     """A block that never ends."""
     first = http2.frame(http2.HEADERS, 0, 1, http2.headers())
     more = http2.frame(http2.CONTINUATION, 0, 1, http2.headers())
-    return more if number % 100 else first
+    return more if number else first
 
 
 def _empty_data(number: int) -> bytes:

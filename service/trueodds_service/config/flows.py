@@ -18,6 +18,13 @@ class OutcomeSettings(Section):
     """How many are kept, the newest of all calibrators and tenants: some hundred bytes each."""
 
 
+class AuditSettings(Section):
+    """How long it is kept who has changed what."""
+
+    keep_days: float | None = Field(default=400.0, ge=1, le=100_000)
+    """null: for ever. What is forgotten is told in the audit log itself."""
+
+
 class Webhook(Section):
     """Who is told of alerts: JSON is posted there, signed as Standard Webhooks has it."""
 

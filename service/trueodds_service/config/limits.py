@@ -26,6 +26,9 @@ class Limits(Section):
     """Messages of all streams that a gateway holds, and answers that wait to be taken. While it
     has so much, a stream reads its next message only when it holds none, and a fit or an
     evaluation that is sent as a stream is refused."""
+    stream_idle_seconds: float = Field(default=600.0, gt=0)
+    """How long a stream of ``StreamScore`` may have nothing under way and send nothing before it is
+    ended."""
     max_tokens: int = Field(default=8_000_000, ge=1)
     """Tokens of all prompts of a request, or of a batch of a stream; each question in each of the
     orders that it is asked in."""

@@ -8,9 +8,10 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import TypeAlias
 
 from trueodds_service import caller, urgency
@@ -21,24 +22,47 @@ from trueodds_service.fair import FairQueue
 # How long after a lone question bulk makes room for the next one; and after a light question the
 # others do.
 _LINGER_SECONDS = 2.0
-# Steps of lone questions that an engine has at once: it takes up the second as it ends the first.
-# And of bulk that is by itself: a lone question that comes may have to wait for as much.
-_STEPS, _BULK_STEPS = 2, 10
-# An engine gets more done in long steps. Those of lone questions may last this part of what waits,
-# and at most as long as this many short steps: a newcomer waits for the one that is on.
-_PART_OF_WAIT, _LONGER = 1 / 8, 5
-# How long light questions are to take: this many times as long as by themselves, or this part of a
-# short step where that is more. At each of them, what the others have in the engine is made less or
-# more, within these factors, until that holds.
-_TIMES_ALONE, _PART_OF_STEP = 2, 1 / 4
-_LESS, _MORE = 0.5, 1.5
+# Short steps that an engine has at once: it takes up the second as it ends the first. And full
+# ones: it may plan the second while it computes the first. More would not make it faster.
+_STEPS, _FULL_STEPS = 2, 3
+# An engine gets more done in long steps. What it has of lone questions may last this part of what
+# waits.
+_PART_OF_WAIT = 1 / 4
 
 _Turn: TypeAlias = "asyncio.Future[None]"
 
 
+class Rank(IntEnum):
+    """Who goes first: the least, as vLLM's priorities."""
+
+    LIGHT = 0
+    LONE = 1
+    BULK = 2
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """What a tenant asks at once, in one request to the engine or in several."""
+
+    tenant: str
+    rank: Rank
+    others_wait: bool
+    """Whether they did as it came."""
+    tokens: int = 0
+    """Those of its longest request so far."""
+
+
+@dataclass(slots=True)
+class Request:
+    """What the engine tells of a request."""
+
+    cached: int = 0
+    """How many of its tokens it had not to compute."""
+
+
 @dataclass(slots=True)
 class _Line:
-    """Lone questions, or bulk: what waits, and how much of it is in the engine."""
+    """The requests of a rank: what waits, and how much of it is in the engine."""
 
     waiting: FairQueue[_Turn] = field(default_factory=FairQueue)
     requests: int = 0
@@ -50,83 +74,91 @@ class HandOver:
 
     Of lone questions and of bulk, each, ``most_requests`` are in the engine at once, and one of
     bulk in any case, so that it does not starve. While lone questions come, steps take about
-    ``step_seconds``, and longer where many of them wait. How much that is, is measured; until it
-    is, a step has ``step_tokens``.
+    ``step_seconds``, and longer where many of them wait. How much that is, is measured. A step of
+    the engine's computes at most ``full_tokens``, and more than a few of those it never has.
 
-    A question is light whose tenant has nothing else under way, beside others who wait. While such
-    come, the others have so little in the engine that a light one takes about twice as long as it
-    would by itself.
+    A call is light whose tenant has no other here, beside others who wait. It goes before them,
+    and nothing of theirs enters while it lasts. While such come, the others have no more tokens in
+    the engine at once than a light request: then a step of theirs takes no longer than a light
+    one's, and a light one waits for the step that is on and takes its own, twice what it takes by
+    itself.
     """
 
     def __init__(
         self,
         most_requests: int,
         step_seconds: float,
-        step_tokens: float = math.inf,
+        full_tokens: float = math.inf,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._most = most_requests
-        self._step_seconds = step_seconds
-        self._first_tokens = step_tokens
         self._clock = clock
-        self._hurried, self._bulk = _Line(), _Line()
-        self._pace = Pace(step_seconds, step_tokens, clock)
+        self._light, self._lone, self._bulk = _Line(), _Line(), _Line()
+        self._pace = Pace(step_seconds, full_tokens, clock)
         self._asked_at = self._light_at = -_LINGER_SECONDS
-        # How many lone questions each tenant has here.
+        # How many calls each tenant has here, and how many are light.
         self._present: Counter[str] = Counter()
-        self._entries = 0
-        # Tokens that are in the engine at once while light questions come, and since when.
-        self._room, self._room_since = math.inf, 0.0
+        self._light_calls = 0
+        # Tokens of others that are in the engine at once while light calls come.
+        self._room = 0
+        # Whether a light call has ended since one of the others entered, and who that was.
+        self._is_their_turn, self._entered_last = False, self._bulk
 
-    @asynccontextmanager
-    async def turn(self, tokens: int, *, in_bulk: bool) -> AsyncIterator[None]:
-        """Inside, a request of ``tokens`` tokens is in the engine.
-
-        It belongs to the caller, and hurries, as the context says. Raises Expired where its turn
-        has come too late.
-        """
-        tenant = caller.current().tenant
-        if in_bulk:
-            async with self._inside(self._bulk, tenant, tokens):
-                yield
-            return
-        self._asked_at = began = self._clock()
-        is_only_one = not self._present[tenant]
+    @contextmanager
+    def call(self, *, in_bulk: bool) -> Iterator[Call]:
+        """What the caller, as the context says, asks of the engine inside."""
+        tenant, others_wait = caller.current().tenant, self._somebody_waits
+        is_light = tenant not in self._present and (others_wait or self._is_light_around)
+        rank = Rank.BULK if in_bulk else Rank.LIGHT if is_light else Rank.LONE
+        call = Call(tenant, rank, others_wait)
         self._present[tenant] += 1
-        done = False
+        self._light_calls += rank is Rank.LIGHT
         try:
-            async with self._inside(self._hurried, tenant, tokens):
-                yield
-            done = True
+            yield call
         finally:
             self._present[tenant] -= 1
             if not self._present[tenant]:
                 del self._present[tenant]
-                if done and is_only_one and self._others_wait(tenant):
-                    self._light_question(began)
+            if rank is Rank.LIGHT:
+                self._end_light(call)
+
+    def _end_light(self, call: Call) -> None:
+        self._light_calls -= 1
+        self._is_their_turn = True
+        # The first of many at once was not light.
+        if call.others_wait and call.tenant not in self._present:
+            self._light_at, self._room = self._clock(), call.tokens
+        self._let_in()
 
     @asynccontextmanager
-    async def _inside(self, line: _Line, tenant: str, tokens: int) -> AsyncIterator[None]:
+    async def turn(self, call: Call, tokens: int) -> AsyncIterator[Request]:
+        """Inside, a request of ``tokens`` tokens is in the engine.
+
+        It hurries as the context says. Raises Expired where its turn has come too late.
+        """
+        request = Request()
+        call.tokens = max(call.tokens, tokens)
+        line = (self._light, self._lone, self._bulk)[call.rank]
+        if line is not self._bulk:
+            self._asked_at = self._clock()
         if line.waiting or not self._fits(line, tokens):
-            await self._wait(line, tenant, tokens)
+            await self._wait(line, call.tenant, tokens)
         else:
             self._check_in_time(beside=line.requests)
             self._enter(line, tokens)
         entered, done = self._clock(), 0
-        entries = self._entries if self._hurried.requests + self._bulk.requests == 1 else None
         try:
-            yield
+            yield request
             done = tokens
         finally:
             line.requests -= 1
             line.tokens -= tokens
-            if line is self._hurried:
+            if line is not self._bulk:
                 self._asked_at = self._clock()
                 if done:
-                    stay = self._asked_at - entered
-                    self._pace.stayed(stay, alone=self._entries == entries)
-            self._pace.left(done, others_wait=self._somebody_waits)
+                    self._pace.stayed(self._asked_at - entered)
+            self._pace.left(done, request.cached, others_wait=self._somebody_waits)
             self._let_in()
 
     def check(self, *, in_bulk: bool) -> None:
@@ -139,34 +171,15 @@ class HandOver:
             return
         if left <= 0:
             raise Expired("the deadline passed before the engine was asked")
-        line = self._bulk if in_bulk else self._hurried
-        ahead = line.waiting.ahead_of(caller.current().tenant)
-        wait = self._pace.seconds(ahead + (self._hurried.waiting.size if in_bulk else 0))
+        line = self._bulk if in_bulk else self._lone
+        ahead = line.waiting.ahead_of(caller.current().tenant) + self._light.waiting.size
+        wait = self._pace.seconds(ahead + (self._lone.waiting.size if in_bulk else 0))
         if wait > left:
             raise Overloaded(wait, left)
 
     @property
     def _somebody_waits(self) -> bool:
-        return bool(self._hurried.waiting or self._bulk.waiting)
-
-    def _others_wait(self, tenant: str) -> bool:
-        return any(
-            line.waiting.owners > (tenant in line.waiting) for line in (self._hurried, self._bulk)
-        )
-
-    def _light_question(self, began: float) -> None:
-        """One has been answered that came then."""
-        now = self._clock()
-        if not self._is_light_around:
-            # To begin with: too little where a step takes a while whatever it holds.
-            self._room = min(self._room, self._pace.tokens(self._pace.stay_alone))
-        self._light_at = now
-        # What came before the room was changed tells nothing of it.
-        if now > began >= self._room_since:
-            shortest = _PART_OF_STEP * self._step_seconds
-            wanted = max(_TIMES_ALONE * self._pace.stay_alone, shortest)
-            change = min(max(wanted / (now - began), _LESS), _MORE)
-            self._room, self._room_since = max(1.0, self._most_room * change), now
+        return any(line.waiting for line in (self._light, self._lone, self._bulk))
 
     async def _wait(self, line: _Line, tenant: str, tokens: int) -> None:
         turn: _Turn = asyncio.get_running_loop().create_future()
@@ -197,7 +210,10 @@ class HandOver:
             raise Expired("the deadline passes before the engine has answered")
 
     def _let_in(self) -> None:
-        for line in (self._hurried, self._bulk):
+        lines = [self._light, self._lone, self._bulk]
+        if self._is_light_around and self._entered_last is self._lone:
+            lines[1:] = self._bulk, self._lone  # where there is room for one, they take turns
+        for line in lines:
             while line.waiting:
                 turn, tokens = line.waiting.first()
                 if not turn.cancelled() and not self._fits(line, tokens):
@@ -210,31 +226,27 @@ class HandOver:
     def _fits(self, line: _Line, tokens: int) -> bool:
         if line.requests >= self._most:
             return False
-        if line is self._bulk:
-            return not line.requests or self._bulk_fits(tokens)
-        step = self._pace.step_tokens
+        short = _STEPS * self._pace.step_tokens
+        if line is self._light:
+            return line.requests < _STEPS or line.tokens + tokens <= short
+        if self._light_calls and not self._is_their_turn:
+            return False
         if self._is_light_around:
-            return not line.requests or line.tokens + tokens <= self._most_room
-        step = max(step, min(_PART_OF_WAIT * line.waiting.size, _LONGER * step))
+            requests = self._lone.requests + self._bulk.requests
+            return not requests or self._lone.tokens + self._bulk.tokens + tokens <= self._room
+        full = max(short, _FULL_STEPS * self._pace.full_tokens)
+        if line is self._bulk:
+            return not line.requests or self._bulk_fits(tokens, full)
+        room = max(short, min(_PART_OF_WAIT * line.waiting.size, full))
         # The engine always has a next one.
-        return line.requests < _STEPS or line.tokens + tokens <= _STEPS * step
+        return line.requests < _STEPS or line.tokens + tokens <= room
 
-    def _bulk_fits(self, tokens: int) -> bool:
+    def _bulk_fits(self, tokens: int, full: float) -> bool:
         """Beside other bulk."""
         tokens += self._bulk.tokens
-        if self._clock() - self._asked_at >= _LINGER_SECONDS and not self._hurried.requests:
-            # A step at least, which an engine with a long pause after each does not get otherwise.
-            full = 0.0 if math.isinf(self._first_tokens) else self._first_tokens
-            return tokens <= max(_BULK_STEPS * self._pace.step_tokens, full)
-        room = self._pace.step_tokens
-        if self._is_light_around:
-            room = min(room, self._most_room)
-        return not self._hurried.waiting and self._hurried.tokens + tokens <= room
-
-    @property
-    def _most_room(self) -> float:
-        """Tokens in the engine while light questions come."""
-        return min(self._room, _STEPS * self._pace.step_tokens)
+        if self._clock() - self._asked_at >= _LINGER_SECONDS and not self._lone.requests:
+            return tokens <= full
+        return not self._lone.waiting and self._lone.tokens + tokens <= self._pace.step_tokens
 
     @property
     def _is_light_around(self) -> bool:
@@ -242,12 +254,13 @@ class HandOver:
 
     def _enter(self, line: _Line, tokens: int) -> None:
         self._pace.entered()
-        self._entries += 1
         line.requests += 1
         line.tokens += tokens
+        if line is not self._light:
+            self._is_their_turn, self._entered_last = False, line
 
     def _leave(self, line: _Line, tokens: int) -> None:
         """It was let in, and nothing was asked of the engine."""
         line.requests -= 1
         line.tokens -= tokens
-        self._pace.left(0, others_wait=self._somebody_waits)
+        self._pace.left(0, 0, others_wait=self._somebody_waits)

@@ -11,37 +11,36 @@ class Pace:
     """Prompt tokens a second, cached ones included, while the engine has anything to do.
 
     What is not known yet is taken for infinitely fast. ``round_seconds`` is how often it is looked
-    at, and ``first_tokens`` what a round is taken to have until then. An engine that has little to
-    do is slower than it could be: what it could do is known from rounds in which something waited
-    all along.
+    at, and ``full_tokens`` how many the engine computes in a step at most. An engine that has
+    little to do is slower than it could be: what it could do is known from rounds in which
+    something waited all along.
     """
 
     def __init__(
-        self, round_seconds: float, first_tokens: float, clock: Callable[[], float]
+        self, round_seconds: float, full_tokens: float, clock: Callable[[], float]
     ) -> None:
         self._round_seconds = round_seconds
-        self._first_tokens = first_tokens
+        self._full_tokens = full_tokens
         self._clock = clock
         self._rate = self._capacity = math.inf
+        # Which part of the tokens is computed.
+        self._computed_part = 1.0
         self._inside = 0
         # The round that is on.
         self._began = self._last = 0.0
-        self._tokens, self._widest_gap, self._is_saturated = 0, 0.0, True
+        self._tokens, self._cached, self._widest_gap, self._is_saturated = 0, 0, 0.0, True
         self.stay = 0.0
         """Seconds that a lone question is in the engine, on average."""
-        self.stay_alone = math.inf
-        """The same of those that had the engine to themselves."""
 
     @property
     def step_tokens(self) -> float:
-        """How much the engine works through in a round."""
-        if math.isinf(self._rate):
-            return self._first_tokens
-        return self._rate * self._round_seconds
+        """How much the engine works through in a round; until that is known, in a full step."""
+        return self._full_tokens if math.isinf(self._rate) else self._rate * self._round_seconds
 
-    def tokens(self, seconds: float) -> float:
-        """How much the engine works through in this time, as it is worked with now."""
-        return math.inf if math.isinf(self._rate) else self._rate * seconds
+    @property
+    def full_tokens(self) -> float:
+        """How much the engine works through in a full step."""
+        return self._full_tokens / self._computed_part
 
     def seconds(self, tokens: int) -> float:
         """How long it takes for ``tokens`` tokens, if it has nothing else to do."""
@@ -53,8 +52,8 @@ class Pace:
             self._begin(self._clock())
         self._inside += 1
 
-    def left(self, tokens: int, *, others_wait: bool) -> None:
-        """A request of ``tokens`` tokens is done."""
+    def left(self, tokens: int, cached: int, *, others_wait: bool) -> None:
+        """A request of ``tokens`` tokens is done, of which it had ``cached`` not to compute."""
         now = self._clock()
         gap = now - self._last
         # What is done comes in steps: a round ends where one did, not amid what came of it.
@@ -63,26 +62,27 @@ class Pace:
         self._widest_gap = max(self._widest_gap, gap)
         self._inside -= 1
         self._tokens += tokens
+        self._cached += cached
         self._is_saturated &= others_wait
         self._last = now
         if not self._inside:
             self._end_round()
 
-    def stayed(self, seconds: float, *, alone: bool) -> None:
-        """A lone question was in the engine for ``seconds``; ``alone``: with nothing else."""
+    def stayed(self, seconds: float) -> None:
+        """A lone question was in the engine for ``seconds``."""
         self.stay = _mean(self.stay, seconds)
-        if alone:
-            self.stay_alone = _mean(self.stay_alone, seconds)
 
     def _begin(self, now: float) -> None:
         self._began = self._last = now
-        self._tokens, self._widest_gap, self._is_saturated = 0, 0.0, True
+        self._tokens, self._cached, self._widest_gap, self._is_saturated = 0, 0, 0.0, True
 
     def _end_round(self) -> None:
         seconds = self._last - self._began
         if self._tokens and seconds > 0:
             rate = self._tokens / seconds
             self._rate = _mean(self._rate, rate)
+            computed = max(self._tokens - self._cached, 1) / self._tokens
+            self._computed_part = _mean(self._computed_part, computed)
             if self._is_saturated:
                 self._capacity = _mean(self._capacity, rate)
         self._begin(self._last)

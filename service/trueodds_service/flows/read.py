@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueodds_service import metering
-from trueodds_service.concurrency import gather_or_cancel
+from trueodds_service.concurrency import gather_or_cancel, in_pieces
 from trueodds_service.core.arrays.option_scores import (
     mutual_information,
     option_logprobs,
@@ -130,11 +130,13 @@ async def read(
     """What a model says to each question, or why it cannot; the order is kept.
 
     Raises InvalidInput for what is wrong with the reading itself, and what the meter raises. Where
-    an engine has too much to do that is told first, before what is wrong with the questions.
+    an engine has too much to do that is told first, before it is seen in tokens what is wrong with
+    the questions; where there are none, nothing is asked of it.
     """
     meter = metering.current()
-    meter.check()
-    served.engine.check_room(len(questions))
+    if questions:
+        meter.check()
+        served.engine.check_room(len(questions))
     started = time.perf_counter()
     with stage(Stage.TOKENIZE):
         shown = await prepare(served, questions, shots, reading)
@@ -150,7 +152,7 @@ async def read(
     scored = iter(scores)
     without_question = dict(zip(unconditional, chain(*without), strict=True))
     reads: list[dict[Order, OptionReads] | ServiceError] = [{} for _ in questions]
-    for place, order, question, asked in shown:
+    async for place, order, question, asked in in_pieces(shown):
         outcome = (
             asked
             if isinstance(asked, InvalidInput)

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from trueodds_service.edge.quotas.quotas import Totals
 from trueodds_service.engine.link.keys import Keys
+from trueodds_service.engine.link.messages import LINK_VERSION
 from trueodds_service.serving.killers import Known, newest
 from trueodds_service.serving.loopback import keep_serve_to_this_machine
 from trueodds_service.serving.progress import States
@@ -36,7 +37,7 @@ class Announcement:
 
     ``local`` is its endpoint on its own node, ``remote`` the one for other nodes, "" where there
     are none. ``keys``, if any, are what it asks for at both. ``revisions`` are those of the model
-    and of its adapters by its files, by name.
+    and of its adapters by its files, by name. ``link`` is the version of its messages.
     """
 
     model: str
@@ -47,6 +48,7 @@ class Announcement:
     remote: str = ""
     keys: Keys | None = None
     revisions: Mapping[str, str] = field(default_factory=dict)
+    link: int = LINK_VERSION
 
     def endpoint(self, node: str) -> str:
         """The endpoint for callers on ``node``."""

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from trueodds_service.engine.link.connection import Connection
+from trueodds_service.engine.link.messages import LINK_VERSION
 from trueodds_service.errors import class_and_place
 from trueodds_service.serving.directory import Announcement
 
@@ -24,11 +25,15 @@ class Member:
 class Membership:
     """Connects to replicas as they are announced, and keeps each until the link loses it."""
 
-    def __init__(self, model: str, node: str) -> None:
+    def __init__(self, model: str, node: str, revisions: Mapping[str, str]) -> None:
+        """``revisions`` are those of the model and of its adapters, by name."""
         self._model = model
         self._node = node
+        self._revisions = dict(revisions)
         self._members: dict[int, Member] = {}
         self._connecting: dict[int, asyncio.Task[None]] = {}
+        # Those of which it has been told why they are not asked.
+        self._passed_over: set[int] = set()
         self._arrivals = self._lost = 0
         self._changed = asyncio.Event()
 
@@ -73,7 +78,11 @@ class Membership:
     def learn(self, announced: Collection[Announcement]) -> None:
         """Connects to those that are new here."""
         for each in announced:
-            if each.replica not in self._members and each.replica not in self._connecting:
+            if stranger := self._stranger(each):
+                if each.replica not in self._passed_over:
+                    self._passed_over.add(each.replica)
+                    _log.error("models/%s: a replica is not asked: %s", self._model, stranger)
+            elif each.replica not in self._members and each.replica not in self._connecting:
                 task = asyncio.create_task(self._connect(each))
                 self._connecting[each.replica] = task
 
@@ -83,6 +92,21 @@ class Membership:
         for member in self._members.values():
             member.connection.close()
         self._members.clear()
+
+    def _stranger(self, announced: Announcement) -> str | None:
+        """Why it is not to be asked; None where it is."""
+        # What announced itself first may be of a version that did not tell.
+        if (link := getattr(announced, "link", None)) != LINK_VERSION:
+            return (
+                "it is of another version of the service, whose messages are of version "
+                f"{link}, this gateway's of {LINK_VERSION}"
+            )
+        if announced.revisions != self._revisions:
+            return (
+                f"its weights, on node {announced.host}, are not those of this node "
+                f"({_told(announced.revisions)}, and here {_told(self._revisions)})"
+            )
+        return None
 
     async def _connect(self, announced: Announcement) -> None:
         try:
@@ -116,3 +140,7 @@ class Membership:
 
 def _age(member: Member) -> tuple[float, int]:
     return member.announcement.started, member.announcement.replica
+
+
+def _told(revisions: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {revision}" for name, revision in sorted(revisions.items()))

@@ -6,8 +6,9 @@ from collections.abc import Callable, Collection
 from trueodds_service import caller, urgency
 from trueodds_service.errors import Expired, Overloaded
 
-# How long a refusal says something of the next request: later the queue may be shorter.
-_SECONDS = 0.1
+# How long a refusal says something of the next request: this part of the wait that it told, for who
+# waits may give up. Of several replicas each has to have said it: that takes a while.
+_PART, _MOST_SECONDS = 1 / 4, 1.0
 
 
 class Refusals:
@@ -21,7 +22,7 @@ class Refusals:
     def note(self, replica: int, work_seconds: float, *, in_bulk: bool) -> None:
         """A replica, which has ``work_seconds`` to do, has refused the caller who acts now."""
         now = self._clock()
-        while self._said and now - next(iter(self._said.values()))[0] >= _SECONDS:
+        while self._said and now - next(iter(self._said.values()))[0] >= _MOST_SECONDS:
             del self._said[next(iter(self._said))]
         key = replica, caller.current().tenant, in_bulk
         self._said.pop(key, None)
@@ -39,8 +40,8 @@ class Refusals:
             raise Expired("the deadline passed before the engine was asked")
         now, tenant, waits = self._clock(), caller.current().tenant, []
         for replica in replicas:
-            said, until = self._said.get((replica, tenant, in_bulk), (-_SECONDS, 0.0))
-            if now - said >= _SECONDS:
+            said, until = self._said.get((replica, tenant, in_bulk), (0.0, 0.0))
+            if now - said >= min(_PART * (until - said), _MOST_SECONDS):
                 return
             waits.append(until - now)
         if waits and min(waits) > left:

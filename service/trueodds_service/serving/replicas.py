@@ -38,9 +38,7 @@ class Replicas:
         answers, so that no replica is asked whose weights are others.
         """
         self._model = model
-        self._revisions = dict(revisions or {})
-        self._strangers: set[int] = set()
-        self._membership = Membership(model, node)
+        self._membership = Membership(model, node, revisions or {})
         self._router = Router()
         self.killers = Killers()
         self._suspects = Suspects(self._try_alone, self.killers)
@@ -52,16 +50,7 @@ class Replicas:
 
     def learn(self, announced: Collection[Announcement]) -> None:
         """Takes up those of the model's replicas that are new here."""
-        own = [each for each in announced if each.model == self._model]
-        self._membership.learn([each for each in own if each.revisions == self._revisions])
-        for each in own:
-            if each.revisions != self._revisions and each.replica not in self._strangers:
-                self._strangers.add(each.replica)
-                _log.error(
-                    "models/%s: the replica on node %s is not asked: its weights are not those of "
-                    "this node (%s, and here %s)",
-                    *(self._model, each.host, _told(each.revisions), _told(self._revisions)),
-                )
+        self._membership.learn([each for each in announced if each.model == self._model])
 
     @property
     def asked(self) -> Collection[int]:
@@ -278,10 +267,6 @@ class Replicas:
             while (member := self._membership.newest_since(self._before_death)) is None:
                 await self._membership.changed()
             return member
-
-
-def _told(revisions: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {revision}" for name, revision in sorted(revisions.items()))
 
 
 class ServedReplicas:

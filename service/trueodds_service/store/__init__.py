@@ -13,7 +13,7 @@ from trueodds_service.store.alerts import (
     Told,
     Wanted,
 )
-from trueodds_service.store.audit import Action, AuditEntry, audit_log
+from trueodds_service.store.audit import Action, AuditEntry, audit_log, forget_audit
 from trueodds_service.store.base import CalibratorStore
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.errors import (
@@ -95,6 +95,7 @@ __all__ = [
     "audit_log",
     "check_current",
     "export_store",
+    "forget_audit",
     "import_store",
     "probe",
     "upgrade",

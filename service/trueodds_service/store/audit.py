@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from sqlalchemy import select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from trueodds_service.caller import current
+from trueodds_service.caller import Caller, acting_for, current
 from trueodds_service.store.database import Database
 from trueodds_service.store.probe import check_current
 from trueodds_service.store.tables import AuditRow
 
 _PAGE = 1000
+_RETENTION = Caller(tenant="", name="retention", permissions=frozenset())
 
 
 class Action(StrEnum):
@@ -27,13 +28,15 @@ class Action(StrEnum):
     CREATE_KEY = "create key"
     REVOKE_KEY = "revoke key"
     ROTATE_KEY = "rotate key"
+    FORGET = "forget"
 
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
     """What ``caller`` did with ``subject``, which is the ``tenant``'s.
 
-    The subject is a calibrator's name, or ``keys/{id}``. ``sequence`` grows by one or more.
+    The subject is a calibrator's name, ``keys/{id}``, or what was forgotten of this log.
+    ``sequence`` grows by one or more.
     """
 
     sequence: int
@@ -85,6 +88,26 @@ def audit_log(
             if len(entries) < _PAGE:
                 return
             last = entries[-1].sequence
+    finally:
+        database.close()
+
+
+def forget_audit(url: str, *, before: datetime) -> int:
+    """Forgets the lines of before then, and says so in the log; how many there were.
+
+    Raises StoreError where there is no such store.
+    """
+    check_current(url)
+    database = Database(url)
+    old = AuditRow.created_at < before
+    try:
+        with database.writing() as session, acting_for(_RETENTION):
+            lines = session.scalar(select(func.count()).select_from(AuditRow).where(old)) or 0
+            if lines:
+                session.execute(delete(AuditRow).where(old))
+                said = f"audit: {lines} lines of before {before:%Y-%m-%dT%H:%M:%SZ}"
+                note(session, Action.FORGET, said)
+            return lines
     finally:
         database.close()
 

@@ -14,6 +14,10 @@ from trueodds_service.caller import Caller
 from trueodds_service.engine.base import EngineInfo, Outcome, TokenPrompt, Tokens, TokenScore
 from trueodds_service.errors import Exhausted, Expired, PromptFault
 
+LINK_VERSION = 1
+"""One more with every change of a message that the other end could misread, new fields at the end
+apart: gateways ask only replicas of their own version."""
+
 Run: TypeAlias = tuple[Tokens, list[TokenPrompt]]
 """Prompts in a row that begin alike: the tokens that they share, and each without them."""
 

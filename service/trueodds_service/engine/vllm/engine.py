@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# Priorities of vLLM's: the least goes first.
-_FIRST, _IN_TURN = -1, 0
 # Steps' worth of requests that vLLM has at once; the others wait here, in turn. The more wait in
 # vLLM, the longer its steps: with thousands, an 8B on an H200 answers a tenth less.
 _STEPS = 2
@@ -107,13 +105,11 @@ class VllmEngine:
         self, prompts: Sequence[TokenPrompt], adapter: str | None = None
     ) -> list[Outcome]:
         self.check_room(len(prompts))
-        in_bulk = urgency.is_in_bulk(len(prompts))
-        terms = Terms(
-            lora=None if adapter is None else self._adapters[adapter],
-            priority=_IN_TURN if in_bulk else _FIRST,
-        )
         self.usage.prompts += len(prompts)
-        return await gather_or_cancel(self._outcome(prompt, terms) for prompt in prompts)
+        lora = None if adapter is None else self._adapters[adapter]
+        with self._hand_over.call(in_bulk=urgency.is_in_bulk(len(prompts))) as call:
+            terms = Terms(call, lora)
+            return await gather_or_cancel(self._outcome(prompt, terms) for prompt in prompts)
 
     async def _outcome(self, prompt: TokenPrompt, terms: Terms) -> Outcome:
         try:
@@ -157,20 +153,21 @@ class VllmEngine:
         from vllm.inputs import tokens_input  # noqa: PLC0415
         from vllm.v1.engine.exceptions import EngineDeadError  # noqa: PLC0415
 
-        turn = self._hand_over.turn(len(tokens), in_bulk=terms.priority == _IN_TURN)
-        async with turn, self._lanes.of(self._lane(params, terms)):
+        turn = self._hand_over.turn(terms.call, len(tokens))
+        async with turn as request, self._lanes.of(self._lane(params, terms)):
             generation = self._llm.generate(
                 # As vLLM would make it of a TokensPrompt, in another thread and with more work.
                 tokens_input(list(tokens), cache_salt=_cache_salt(salt)),
                 params,
                 self._next_id(),
                 lora_request=terms.lora,
-                priority=terms.priority,
+                priority=terms.call.rank,
             )
             try:
                 output = [output async for output in generation][-1]
             except EngineDeadError as error:
                 raise EngineDied("vLLM's engine process is gone") from error
+            request.cached = output.num_cached_tokens or 0
         self.usage.prompt_tokens += len(tokens)
-        self.usage.cached_tokens += output.num_cached_tokens or 0
+        self.usage.cached_tokens += request.cached
         return output

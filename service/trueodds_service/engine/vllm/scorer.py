@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from trueodds_service.concurrency import gather_or_cancel
 from trueodds_service.engine.base import TokenPrompt, Tokens, TokenScore
+from trueodds_service.engine.hand_over import Call
 from trueodds_service.engine.vllm.logprobs import (
     MOST_TOKENS_READ,
     Span,
@@ -36,8 +37,8 @@ _PIECE_TOKENS = 1024
 class Terms(NamedTuple):
     """What every request of a call is sent with."""
 
+    call: Call
     lora: "LoRARequest | None" = None
-    priority: int = 0
 
 
 class Generate(Protocol):

@@ -1,6 +1,5 @@
 """The parts of a request that is too long for one message → the request."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
 from typing import Protocol, TypeVar
@@ -8,13 +7,13 @@ from typing import Protocol, TypeVar
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds_service import metering
 from trueodds_service.config import Limits
-from trueodds_service.errors import Expired, InvalidInput, ServiceError
+from trueodds_service.errors import InvalidInput, ServiceError
+from trueodds_service.rpc.idle import in_time
 
 _Request = TypeVar("_Request", pb.FitCalibratorRequest, pb.EvaluateCalibratorRequest)
 _Request_co = TypeVar(
     "_Request_co", pb.FitCalibratorRequest, pb.EvaluateCalibratorRequest, covariant=True
 )
-_T = TypeVar("_T")
 _MIB = 2**20
 # How long the next part may take.
 _PATIENCE_SECONDS = 60.0
@@ -45,7 +44,7 @@ async def _join(
 ) -> _Request:
     request: _Request | None = None
     size = 0
-    async for message in _in_time(messages):
+    async for message in in_time(messages, _PATIENCE_SECONDS):
         if isinstance(message, ServiceError):  # bytes that are no message
             raise message
         part = message.part
@@ -63,19 +62,6 @@ async def _join(
     if request is None:
         raise InvalidInput("part", "is required: the first says what to do")
     return request
-
-
-async def _in_time(messages: AsyncIterator[_T]) -> AsyncIterator[_T]:
-    """The same; raises Expired where the next one is not there in time: all that came is held."""
-    while True:
-        try:
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                message = await anext(messages)
-        except StopAsyncIteration:
-            return
-        except TimeoutError:
-            raise Expired(f"no part came for {_PATIENCE_SECONDS:g} s") from None
-        yield message
 
 
 def _check_items(part: _Request, source: str | None) -> None:

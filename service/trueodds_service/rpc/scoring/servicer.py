@@ -3,12 +3,12 @@
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import aclosing, closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from trueodds.v1 import question_pb2, scoring_pb2, scoring_pb2_grpc
 from trueodds_service import metering
-from trueodds_service.concurrency import as_completed
+from trueodds_service.concurrency import as_completed, in_pieces
 from trueodds_service.config import Limits
 from trueodds_service.errors import InvalidInput, ServiceError, field
 from trueodds_service.flows.active_calibrators import Calibrators
@@ -17,6 +17,7 @@ from trueodds_service.flows.catalog import Catalog
 from trueodds_service.flows.outcomes import Outcomes
 from trueodds_service.flows.score import ScoreQuery, ScoreResult
 from trueodds_service.prompts.question import Question
+from trueodds_service.rpc.idle import in_time
 from trueodds_service.rpc.questions import QuestionParser
 from trueodds_service.rpc.scoring.answers import AnswerMessages, timings_message
 from trueodds_service.rpc.scoring.settings import Parsed, SettingsParser
@@ -73,46 +74,53 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
     async def StreamScore(
         self, request_iterator: AsyncIterator[scoring_pb2.StreamScoreRequest], context: Context
     ) -> AsyncIterator[scoring_pb2.StreamScoreResponse]:
-        with closing(metering.current().stream()) as stream:
+        with closing(metering.current().stream()) as memory:
+            stream = _Stream(memory)
             batches = self._stream_batches(request_iterator, stream)
             # Closed here, and not some time later, where a caller leaves.
             async with aclosing(as_completed(batches, self._limits.max_stream_batches)) as answered:
                 async for response, size in answered:
                     yield response
-                    stream.hold(-size)
+                    memory.hold(-size)
+                    stream.batches -= 1
 
     async def _stream_batches(
-        self, requests: AsyncIterator[scoring_pb2.StreamScoreRequest], stream: metering.Stream
+        self, requests: AsyncIterator[scoring_pb2.StreamScoreRequest], stream: "_Stream"
     ) -> AsyncIterator[Coroutine[Any, Any, tuple[scoring_pb2.StreamScoreResponse, int]]]:
-        """What answers each message of a stream, with its size; settings hold until others come."""
+        """What answers each message of a stream, with its size; settings hold until others come.
+
+        Raises Expired where none comes.
+        """
         settings: Parsed | ServiceError = InvalidInput(
             "settings", "is required in the first message of a stream"
         )
-        await stream.room()
-        async for request in requests:
+        await stream.memory.room()
+        patience = self._limits.stream_idle_seconds
+        async for request in in_time(requests, patience, lambda: not stream.batches):
             if isinstance(request, ServiceError):  # bytes that are no message
                 raise request
             size = request.ByteSize()  # which writes the whole message, to count
-            stream.hold(size)
+            stream.memory.hold(size)
+            stream.batches += 1
             if request.HasField("settings"):
                 try:
                     settings = self._settings.parse(request.settings)
                 except ServiceError as error:
                     settings = error
-            yield self._held_batch(settings, request, size, stream)
-            await stream.room()
+            yield self._held_batch(settings, request, size, stream.memory)
+            await stream.memory.room()
 
     async def _held_batch(
         self,
         settings: Parsed | ServiceError,
         request: scoring_pb2.StreamScoreRequest,
         size: int,
-        stream: metering.Stream,
+        memory: metering.Stream,
     ) -> tuple[scoring_pb2.StreamScoreResponse, int]:
         """The response and its size, held in place of the request of that ``size``."""
         response = await self._stream_batch(settings, request)
         answered = response.ByteSize()
-        stream.hold(answered - size)
+        memory.hold(answered - size)
         return response, answered
 
     async def _stream_batch(
@@ -144,14 +152,14 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         self, settings: Parsed, messages: Sequence[question_pb2.Question], arrived: float
     ) -> tuple[list[scoring_pb2.Outcome], scoring_pb2.Timings]:
         query, parser = settings
-        parsed = _parsed(messages, parser)
+        parsed = [_parsed(message, parser) async for message in in_pieces(messages)]
         questions = tuple(question for question in parsed if isinstance(question, Question))
         result = await self._score(query, questions)
         answers = await self._answers(query, result)
         scored = iter(result.outcomes)
         outcomes = [
             answers.outcome(next(scored) if isinstance(question, Question) else question, index)
-            for index, question in enumerate(parsed)
+            async for index, question in in_pieces(enumerate(parsed))
         ]
         return outcomes, timings_message(result, arrived)
 
@@ -162,13 +170,16 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         return AnswerMessages(result, await self._outcomes.key() if query.receipts else None)
 
 
-def _parsed(
-    messages: Sequence[question_pb2.Question], parser: QuestionParser
-) -> list[Question | InvalidInput]:
-    parsed: list[Question | InvalidInput] = []
-    for message in messages:
-        try:
-            parsed.append(parser.question(message))
-        except InvalidInput as error:
-            parsed.append(error)
-    return parsed
+@dataclass(slots=True)
+class _Stream:
+    """What one stream holds, and how many of its batches have no answer that was taken."""
+
+    memory: metering.Stream
+    batches: int = 0
+
+
+def _parsed(message: question_pb2.Question, parser: QuestionParser) -> Question | InvalidInput:
+    try:
+        return parser.question(message)
+    except InvalidInput as error:
+        return error

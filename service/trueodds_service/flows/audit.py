@@ -1,0 +1,32 @@
+"""How long it is kept who has changed what."""
+
+import logging
+from datetime import UTC, datetime, timedelta
+
+from trueodds_service.flows.store_calls import StoreCalls
+from trueodds_service.store.audit import forget_audit
+
+_log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 3600.0
+"""How often it is looked for lines that are too old."""
+_ANSWER_SECONDS = 60.0
+
+
+class AuditRetention:
+    """Forgets lines of the audit log of a store, a day's at a time, and says so there and here."""
+
+    def __init__(self, url: str, keep: timedelta) -> None:
+        self._url, self._keep = url, keep
+        self.calls = StoreCalls(1, _ANSWER_SECONDS)
+
+    async def forget(self) -> None:
+        """Forgets the days that have ended for longer than that."""
+        oldest = datetime.now(UTC) - self._keep
+        before = oldest.replace(hour=0, minute=0, second=0, microsecond=0)
+        if lines := await self.calls.ask(forget_audit, self._url, before=before):
+            _log.warning("audit: %d lines of before %s are forgotten", lines, before.date())
+
+    def close(self) -> None:
+        """Asks the store for nothing more."""
+        self.calls.close()

@@ -1,0 +1,31 @@
+"""Streams whose caller sends nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
+
+from trueodds_service.errors import Expired
+
+T = TypeVar("T")
+
+
+async def in_time(
+    messages: AsyncIterator[T], seconds: float, is_idle: Callable[[], bool] = lambda: True
+) -> AsyncIterator[T]:
+    """The messages of a stream.
+
+    Raises Expired where none has come for ``seconds`` and the stream ``is_idle``; else it waits as
+    long again.
+    """
+    while True:
+        coming = asyncio.ensure_future(anext(messages))
+        try:
+            while not (await asyncio.wait([coming], timeout=seconds))[0]:
+                if is_idle():
+                    raise Expired(f"nothing came for {seconds:g} s")
+            message = coming.result()
+        except StopAsyncIteration:
+            return
+        finally:
+            coming.cancel()
+        yield message

@@ -1,0 +1,194 @@
+"""Lone questions of one tenant beside another's flood, on a simulated engine and in virtual time.
+
+The engine plans its steps as vLLM does: what is begun, then what goes first; at most so many tokens
+a step. A step takes a time that is fixed and one for each token.
+"""
+
+import asyncio
+import heapq
+import itertools
+import math
+import random
+import selectors
+from contextlib import ExitStack
+from types import SimpleNamespace
+
+import pytest
+
+from trueodds_service import caller, urgency
+from trueodds_service.caller import Caller
+from trueodds_service.engine.hand_over import HandOver
+from trueodds_service.errors import Exhausted, Expired
+
+TOKENS, FULL_TOKENS = 600, 4096
+# To the engine's process and back.
+WAY_SECONDS = 0.0005
+
+# Seconds of a step and of each of its tokens, and whether the next one is planned meanwhile.
+ENGINES = {
+    "a large GPU": (0.005, 2e-6, True),
+    "a small GPU": (0.010, 10e-6, True),
+    "two cores": (0.030, 56e-6, False),
+}
+
+
+class VirtualTime(asyncio.SelectorEventLoop):
+    """An event loop that does not wait: where nothing is to be done it is later at once."""
+
+    def __init__(self):
+        super().__init__(_Jumping())
+
+    def time(self):
+        return self._selector.now
+
+
+class _Jumping(selectors.SelectSelector):
+    now = 0.0
+
+    def select(self, timeout=None):
+        self.now += timeout
+        return super().select(0)
+
+
+class Engine:
+    def __init__(self, fixed, each, plans_ahead):
+        self._fixed, self._each, self._plans_ahead = fixed, each, plans_ahead
+        self._numbers = itertools.count()
+        self._begun, self._waiting = [], []
+        self._asked = asyncio.Event()
+        self.working = asyncio.create_task(self._work())
+
+    async def score(self, tokens, rank):
+        await asyncio.sleep(WAY_SECONDS)
+        done = asyncio.Event()
+        heapq.heappush(self._waiting, (rank, next(self._numbers), [tokens, done]))
+        self._asked.set()
+        await done.wait()
+        await asyncio.sleep(WAY_SECONDS)
+
+    def _plan(self):
+        """The tokens of a step, and who is done with it."""
+        begun, self._begun, room = self._begun, [], FULL_TOKENS
+        done = []
+        while room and (begun or self._waiting):
+            request = begun.pop(0) if begun else heapq.heappop(self._waiting)[2]
+            taken = min(request[0], room)
+            request[0] -= taken
+            room -= taken
+            (self._begun if request[0] else done).append(request)
+        self._begun += begun
+        return FULL_TOKENS - room, [each for _, each in done]
+
+    async def _work(self):
+        loop = asyncio.get_running_loop()
+        ends = 0.0
+        while True:
+            tokens, done = self._plan()
+            if not tokens:
+                self._asked.clear()
+                await self._asked.wait()
+                continue
+            starts = max(ends, loop.time())
+            ends = starts + self._fixed + tokens * self._each
+            loop.call_at(ends, lambda done=done: [each.set() for each in done])
+            await asyncio.sleep((starts if self._plans_ahead else ends) - loop.time())
+
+
+class Scene:
+    """A quiet tenant and a busy one before an engine."""
+
+    def __init__(self, engine):
+        self._hand_over = HandOver(512, 0.1, FULL_TOKENS, clock=asyncio.get_running_loop().time)
+        self._engine = Engine(*engine)
+        self._capacity = FULL_TOKENS / TOKENS / (engine[0] + FULL_TOKENS * engine[1])
+        self._tasks = [self._engine.working]
+        self.answered = 0
+
+    async def _ask(self, tenant, *, in_bulk=False, seconds=None):
+        with ExitStack() as stack:
+            stack.enter_context(caller.acting_for(Caller(tenant, "", frozenset())))
+            stack.enter_context(urgency.hurrying(seconds, in_bulk=in_bulk))
+            self._hand_over.check(in_bulk=in_bulk)
+            call = stack.enter_context(self._hand_over.call(in_bulk=in_bulk))
+            async with self._hand_over.turn(call, TOKENS):
+                await self._engine.score(TOKENS, call.rank)
+
+    async def quiet(self, pause, count):
+        """How long each of some lone questions takes, one after another."""
+        loop, took = asyncio.get_running_loop(), []
+        rng = random.Random(3)
+        for _ in range(count):
+            began = loop.time()
+            await self._ask("quiet")
+            took.append(loop.time() - began)
+            await asyncio.sleep(pause * rng.uniform(0.9, 1.1))
+        return took
+
+    def flood(self, way):
+        """Twice what the engine can answer, one question a call; or bulk of ten seconds."""
+
+        async def calls():
+            while True:
+                self._tasks.append(asyncio.create_task(one()))
+                await asyncio.sleep(1 / (2 * self._capacity))
+
+        async def one():
+            try:
+                await self._ask("busy", seconds=5.0)
+                self.answered += 1
+            except (Exhausted, Expired):
+                pass
+
+        async def bulk():
+            while True:
+                await self._ask("busy", in_bulk=True)
+                self.answered += 1
+
+        if way == "calls":
+            self._tasks.append(asyncio.create_task(calls()))
+        else:
+            self._tasks += [
+                asyncio.create_task(bulk()) for _ in range(math.ceil(10 * self._capacity))
+            ]
+
+    async def rate(self, seconds):
+        """Answers to the busy tenant, a second."""
+        before = self.answered
+        await asyncio.sleep(seconds)
+        return (self.answered - before) / seconds
+
+    def end(self):
+        for task in self._tasks:
+            task.cancel()
+
+
+@pytest.mark.parametrize("pause", [0.3, 1.3])
+@pytest.mark.parametrize("way", ["calls", "bulk"])
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+def test_from_the_second_on_a_light_question_takes_at_most_twice_as_long_as_alone(
+    engine, way, pause, monkeypatch
+):
+    async def played():
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(urgency, "time", SimpleNamespace(monotonic=loop.time))
+        scene = Scene(engine)
+        [alone] = await scene.quiet(pause=5.0, count=1)
+        scene.flood(way)
+        await asyncio.sleep(3)
+        before = await scene.rate(5)
+        first, *others = await scene.quiet(pause, count=20)
+        await asyncio.sleep(3)
+        after = await scene.rate(5)
+        scene.end()
+        return alone, first, others, before, after
+
+    with asyncio.Runner(loop_factory=VirtualTime) as runner:
+        alone, first, others, before, after = runner.run(played())
+    fixed, each, plans_ahead = engine
+    full = fixed + FULL_TOKENS * each
+    assert max(others) <= 2 * alone
+    # It waits for the step that is on, for the next one where that is planned, and shares its own.
+    assert first <= (3 if plans_ahead else 2) * full + 2 * WAY_SECONDS + 1e-9
+    capacity = FULL_TOKENS / TOKENS / full
+    assert before > 0.9 * capacity, "the busy tenant had all there was"
+    assert after > 0.9 * capacity, "and has it again"
