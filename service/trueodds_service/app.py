@@ -166,19 +166,20 @@ class App:
             asyncio.create_task(self._calibrators.follow()),
             asyncio.create_task(self._outcomes.prune(keep, self._kept_outcomes.at_most)),
         ]
+        if self._audit is not None:
+            forgetting = follow(self._audit.forget, self._audit.calls, audit.LOOK_SECONDS)
+            self._background.append(asyncio.create_task(forgetting))
         self._background += [asyncio.create_task(each) for each in self._watching()]
         await self._server.start()
         if self._http is not None:
             await self._http.start()
 
     def _watching(self) -> Iterator[Coroutine[Any, Any, None]]:
-        """What goes on by itself: calibrators that may no longer hold, and what is kept of whom."""
+        """What goes on by itself about calibrators that may no longer hold."""
         calls = self._alerts.calls
         if self._alert_settings is not None:
             yield follow(self._alerts.look, calls, self._alert_settings.check_seconds)
             yield follow(self._proposals.propose, calls, self._alert_settings.check_seconds)
-        if self._audit is not None:
-            yield follow(self._audit.forget, self._audit.calls, audit.LOOK_SECONDS)
         if self._deliveries is not None:
             yield follow(self._deliveries.deliver, calls, deliveries.POLL_SECONDS)
 

@@ -268,7 +268,7 @@ def test_a_tenant_s_calibrator_is_watched_and_told_to_the_tenant_alone(start_ser
 
 def test_without_alerts_nobody_looks(start_service, monkeypatch):
     monkeypatch.setattr(alerts_module.Alerts, "look", lambda _: pytest.fail("nobody asked for it"))
-    service = start_service(alerts=None)
+    service = start_service(alerts=None, audit={"keep_days": None})
     assert len(service.app._background) == 2
 
 
