@@ -24,7 +24,6 @@ from trueodds_demo.world import TASKS
 from trueodds_service.core.arrays.distributions import answer_distribution
 from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.core.decisions.abstention import NEVER, abstention_threshold
-from trueodds_service.core.decisions.cascade import in_turn
 from trueodds_service.core.fitting.data import FitData
 from trueodds_service.core.fitting.fit import fit
 
@@ -170,7 +169,7 @@ def rows(world: World, draws: int) -> list[dict[str, Any]]:
         measured[rest] += 1
         calibrated = world.calibrate(some)
         for key, probs, least in _thresholds(world.raw, calibrated, world.labels, some):
-            by_first = in_turn(probs[rest], probs[rest], least).by_first
+            by_first = np.minimum(probs[rest].max(axis=1), 1) >= least
             wrong = ~world.right[rest][by_first]
             risk = float(wrong.mean()) if len(wrong) else 0.0
             # A threshold that nothing reaches is not activated: the first is not asked.

@@ -134,7 +134,7 @@ BAD_SETTINGS = {
     ),
     "a cascade of one model": (
         _set("cascades", [{"name": "both", "models": ["aligned"]}]),
-        "cascades.0.models.1",
+        "cascades.0.models",
     ),
     "a cascade with a model's name": (
         _set("cascades", [{"name": "aligned", "models": ["aligned", "base"]}]),

@@ -262,7 +262,8 @@ def _catalog(settings: Settings) -> Catalog:
         for model in settings.models
     }
     cascades = [
-        Cascade(each.name, *(entries[name] for name in each.models)) for each in settings.cascades
+        Cascade(each.name, tuple(entries[name] for name in each.models))
+        for each in settings.cascades
     ]
     return Catalog(entries, cascades)
 

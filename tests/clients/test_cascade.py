@@ -41,7 +41,8 @@ def test_the_client_fits_evaluates_and_asks(served, connect, examples):
     )
     assert (found.method, found.active, found.degenerate) == (Method.CASCADE, True, "")
     assert found.parameters["target_risk"] == (0.2,)
-    assert found.first_calibrator.startswith(f"{FIRST}/calibrators/")
+    [first] = found.measured_with
+    assert first.startswith(f"{FIRST}/calibrators/")
     report = client.evaluate(found.name, examples)
     first, last = report.cascade.parts
     assert (first.model, first.asked, last.model) == (FIRST, 120, LAST)
@@ -88,6 +89,11 @@ def test_the_command_fits_evaluates_asks_and_writes(command, served, examples, w
     assert written.exit_code == 0, written.stderr
     by = parquet.read_table(output).to_pylist()
     assert [each["answered_by"] for each in by] == [each["answered_by"] for each in answers]
+
+    in_request = command("score", "base+aligned", path, "--wait", "10")
+    assert "skipped_because" in in_request.stdout.splitlines()[0]
+    unknown = command("score", "base+huge", path, "--wait", "10")
+    assert "models/huge is no model of this server" in unknown.stderr
 
     page = command("report", "both", name, path)
     assert page.exit_code == 1

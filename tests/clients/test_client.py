@@ -526,6 +526,10 @@ def test_a_model_that_starts_is_not_ready(start_service, connect, ask):
     assert [model.ready for model in client.models()] == [False, False]
     with pytest.raises(DeadlineExceeded, match="was not ready"):
         client.wait_until_ready(timeout=0)
+    service.model_ready("base", FakeEngine())
+    client.wait_until_ready(timeout=0, model="base")
+    with pytest.raises(DeadlineExceeded, match="was not ready"):
+        client.wait_until_ready(timeout=0, model="base+aligned")
     with pytest.raises(Unavailable) as caught:
         client.score(ask(), model="aligned")
     assert caught.value.reason == "MODEL_STARTING"

@@ -63,7 +63,7 @@ CALIBRATOR = {
             "calibrators": ["models/a/calibrators/1"],
         },
         "prompts_hash": "p",
-        "first_calibrator": "models/small/calibrators/2",
+        "measured_with": ["models/small/calibrators/2"],
         "outcomes_of": "models/small/calibrators/3",
     },
     "metrics": {"kl_before": 0.5},
@@ -204,7 +204,7 @@ def test_a_calibrator_is_read_whole():
         teacher_revision="u",
         teacher_reading="letter",
         prior=Prior(1.0, 0.5, ("models/a/calibrators/1",)),
-        first_calibrator="models/small/calibrators/2",
+        measured_with=("models/small/calibrators/2",),
         outcomes_of="models/small/calibrators/3",
     )
 

@@ -44,19 +44,20 @@ def _answers(http, model):
     return [each["answers"][0] for each in found], [each["usage"]["total_tokens"] for each in found]
 
 
-def test_a_decision_is_answered_by_who_may(served, http):
+@pytest.mark.parametrize("name", ["both", "base+aligned"])
+def test_a_decision_is_answered_by_who_may(served, http, name):
     assert _fit(http, [None] * len(MESSAGES), model="base", method="identity").status_code == 200
     own, own_tokens = _answers(http, "base")
     middle = sorted(each["confidence"] for each in own)[len(own) // 2]
     # Right in the half that it is surest of.
     truth = [each["choice"] if each["confidence"] >= middle else _other(each) for each in own]
-    fitted = _fit(http, truth, model="both", method="cascade", target_risk=0.2).json()
+    fitted = _fit(http, truth, model=name, method="cascade", target_risk=0.2).json()
     [cascade] = fitted["calibrators"]
     assert cascade["active"]
     assert cascade["scope"]["reading"] == "choice+decision-1"
 
     others, others_tokens = _answers(http, "aligned")
-    found, tokens = _answers(http, "both")
+    found, tokens = _answers(http, name)
     [least] = cascade["parameters"]["min_confidence"]["values"]
     for place, said in enumerate(found):
         is_sure = own[place]["confidence"] >= least
@@ -68,7 +69,7 @@ def test_a_decision_is_answered_by_who_may(served, http):
     assert {each["answered_by"] for each in found} == {"models/base", "models/aligned"}
 
     with openai.OpenAI(base_url=f"{served.url}/v1", api_key="none") as client:
-        decision = client.decisions.create(model="both", input=MESSAGES[0], questions=[CHOICE])
+        decision = client.decisions.create(model=name, input=MESSAGES[0], questions=[CHOICE])
     assert decision.answers[0].choice == found[0]["choice"]
 
 
@@ -124,17 +125,19 @@ def test_what_is_wrong_with_a_fit_is_named(http, body, field):
     assert response.json()["error"]["param"] == field
 
 
-def test_the_console_shows_a_cascade_and_its_threshold(http):
+@pytest.mark.parametrize("name", ["both", "base+aligned"])
+def test_the_console_shows_a_cascade_and_its_threshold(http, name):
     _fit(http, [None] * len(MESSAGES), model="base", method="identity")
     own, _ = _answers(http, "base")
     right = [each["choice"] for each in own]
-    body = {"model": "both", "method": "cascade", "target_risk": 0.2}
+    body = {"model": name, "method": "cascade", "target_risk": 0.2}
     [cascade] = _fit(http, right, **body).json()["calibrators"]
     page = http.get("/console/").text
     assert "base, then aligned" in page
-    assert "No threshold is active" not in page
+    # It lists those of the configuration.
+    assert ("No threshold is active" in page) == (name != "both")
     identifier = cascade["name"].rpartition("/")[2]
-    page = http.get(f"/console/calibrators/both/{identifier}").text
+    page = http.get(f"/console/calibrators/{name}/{identifier}").text
     assert "threshold: who answers in a cascade" in page
     # Outcomes are those of its models' answers, and it changes who chooses.
     assert "Does it still hold?" not in page

@@ -75,7 +75,7 @@ def test_the_first_answers_where_it_is_sure_enough_and_the_last_the_rest(
     first, cascade = fitted
     [least] = cascade.parameters["min_confidence"].values
     assert cascade.active
-    assert cascade.provenance.first_calibrator == first.name
+    assert list(cascade.provenance.measured_with) == [first.name]
     assert 0.4 < cascade.metrics["coverage"] < 0.6
     assert cascade.metrics["risk_upper_bound"] <= 0.1
 

@@ -110,8 +110,8 @@ class CascadePart:
 class CascadeReport:
     """Who answers in a cascade, and what it takes.
 
-    ``target_risk`` is what was promised of the first of its ``parts``; ``last_alone_tokens`` are
-    the prompt tokens of the last where it is asked everything.
+    ``target_risk`` is what was promised of all its ``parts`` but the last; ``last_alone_tokens``
+    are the prompt tokens of the last where it is asked everything.
     """
 
     target_risk: float

@@ -103,7 +103,8 @@ class FitOptions(ReadingOptions, total=False):
     shots: worked examples, shown before each question; each needs its answer.
     teacher: the pre-trained model; that of the server's configuration when left out.
     temperature: for CONSTANT; in [0.001, 1000].
-    target_risk: for CASCADE: how much of what the first model answers may be wrong, in (0, 1).
+    target_risk: for CASCADE: how much of what each model but the last answers may be wrong, in
+        (0, 1).
     options: how many options the calibrator is for, where there are no items to tell.
     teacher_reading, teacher_shots: how the teacher is asked and read, where that differs.
     bias_correction: what is taken off the scores of the labels before.

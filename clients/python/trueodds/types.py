@@ -170,7 +170,7 @@ class Method(Enum):
     SCALING_BINNING = "scaling_binning"
     """Temperature scaling, then the mean of each bin; needs answers."""
     CASCADE = "cascade"
-    """For a cascade, the least confidence at which its first model answers; needs answers."""
+    """For a cascade, the least confidences at which its models answer; needs answers."""
 
 
 class BiasCorrection(Enum):
@@ -350,8 +350,8 @@ class Answer:
 
     In a cascade, ``answered_by`` is the model whose answer this is, and all else that is told is
     that model's but for ``prompt_tokens``, which are those of all models that were asked.
-    ``cascade_calibrator`` names the one whose threshold decided; where none held, it is None and
-    ``skipped_because`` says in words why the first model was not asked. For a model, all three say
+    ``cascade_calibrator`` names the one whose thresholds decided; where none held, it is None and
+    ``skipped_because`` says in words why the last model alone was asked. For a model, all three say
     nothing.
     """
 
@@ -433,8 +433,8 @@ class Calibrator:
     fitted on, ``labelled`` how many of these have an answer, and ``data_hash`` that of their
     scores and answers. ``outcomes_of`` names the calibrator whose answers' outcomes they were, if
     they were. ``metrics`` were measured on the items of the fit. ``selection`` is
-    AUTO's, ``prior`` TEACHER_POOLED's. ``first_calibrator`` is CASCADE's: what the threshold was
-    measured with, and holds for.
+    AUTO's, ``prior`` TEACHER_POOLED's. ``measured_with`` is CASCADE's: what the thresholds
+    were measured with, and hold for, of each model but the last.
     """
 
     name: str
@@ -467,7 +467,7 @@ class Calibrator:
     teacher_revision: str | None = None
     teacher_reading: str | None = None
     prior: Prior | None = None
-    first_calibrator: str | None = None
+    measured_with: tuple[str, ...] = ()
 
 
 class ModelState(Enum):

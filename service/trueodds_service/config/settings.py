@@ -29,7 +29,7 @@ class Settings(Section):
     machines, ``postgresql://USER:PASSWORD@HOST/DATABASE``."""
     models: tuple[ModelSettings, ...] = Field(min_length=1)
     cascades: tuple[CascadeSettings, ...] = ()
-    """Names under which two of the models answer in turn: docs/cascades.md."""
+    """Names under which some of the models answer in turn: docs/cascades.md."""
     limits: Limits = Limits()
     quotas: Quotas = Quotas()
     decisions: DecisionSettings = DecisionSettings()

@@ -1,4 +1,4 @@
-"""The path of a cascade's evaluation: labelled items → both models → who answers, and how well."""
+"""The path of a cascade's evaluation: labelled items → all models → who answers, and how well."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from trueodds_service.core.decisions.abstention import NEVER
 from trueodds_service.core.decisions.cascade import InTurn, in_turn
 from trueodds_service.core.metrics.rate_intervals import wilson_interval
 from trueodds_service.errors import InvalidInput, ServiceError
 from trueodds_service.flows.active_calibrators import Calibrators
-from trueodds_service.flows.apply_calibrator import distributions
 from trueodds_service.flows.arrays import long_work
 from trueodds_service.flows.cascade import MIN_CONFIDENCE
 from trueodds_service.flows.catalog import Cascade
@@ -24,7 +24,7 @@ from trueodds_service.flows.evaluate import (
     check_asked,
     compared,
 )
-from trueodds_service.flows.fit_cascade import TARGET_RISK
+from trueodds_service.flows.fit_cascade import TARGET_RISK, calibrated_scores
 from trueodds_service.flows.fit_data import (
     Asked,
     FitQuestions,
@@ -51,16 +51,18 @@ async def evaluate_cascade(
 ) -> AsyncIterator[Progress | Report]:
     """Measures a cascade against its last model alone: progress first, the report last.
 
-    Both models are asked everything. The first has the calibrator that the threshold was measured
-    with, active or not; the last has what answers for it now.
+    All models are asked everything. All but the last have the calibrators that the thresholds were
+    measured with, active or not; the last has what answers for it now.
     """
     record = await calibrators.get(cascade.name, query.calibrator)
     if not isinstance(query.source, FitQuestions):
-        raise InvalidInput("scores", "a cascade is measured on questions: it asks two models")
+        raise InvalidInput("scores", "a cascade is measured on questions: it asks its models")
     reading = query.reading or Reading()
     check_asked(record, query.source.questions, reading, cascade.revision)
-    first_id = record.provenance.first_calibrator.rpartition("/")[2]
-    first = await calibrators.get(cascade.first.name, first_id)
+    own: list[Calibrator | None] = [
+        await calibrators.get(model.name, name.rpartition("/")[2])
+        for model, name in zip(cascade.others, record.provenance.measured_with, strict=True)
+    ]
     scope = record.scope
     last = calibrators.active(cascade.last.scope(scope.task, scope.reading, scope.options))
     if isinstance(last, ServiceError):
@@ -77,30 +79,23 @@ async def evaluate_cascade(
         else:
             said = event
     measured = [
-        _measured(model.name, each, calibrator, calibrators)
-        for model, each, calibrator in zip(cascade.models, said, (first, last), strict=True)
+        _Measured(
+            model.name, calibrated_scores(each.scores, calibrator, calibrators), each.prompt_tokens
+        )
+        for model, each, calibrator in zip(cascade.models, said, (*own, last), strict=True)
     ]
     yield await long_work(
-        _report, query, record, *measured, data_hash(said[0].scores, query.source.answers)
+        _report, query, record, measured, data_hash(said[0].scores, query.source.answers)
     )
 
 
-def _measured(
-    model: str, said: Said, calibrator: Calibrator | None, calibrators: Calibrators
-) -> _Measured:
-    applied = None if calibrator is None else calibrators.applied(calibrator)
-    if isinstance(applied, ServiceError):
-        raise applied
-    found = distributions(said.scores, calibrator, applied)
-    return _Measured(model, found.calibrated, said.prompt_tokens)
-
-
 def _report(
-    query: EvaluateQuery, record: Calibrator, first: _Measured, last: _Measured, data: str
+    query: EvaluateQuery, record: Calibrator, models: Sequence[_Measured], data: str
 ) -> Report:
     answers = query.source.answers
-    (least,), (target_risk,) = record.parameters[MIN_CONFIDENCE], record.parameters[TARGET_RISK]
-    found = in_turn(first.calibrated, last.calibrated, least)
+    least, (target_risk,) = record.parameters[MIN_CONFIDENCE], record.parameters[TARGET_RISK]
+    last = models[-1]
+    found = in_turn([each.calibrated for each in models], least)
     before, after, differences = compared(last.calibrated, found.probs, answers)
     return Report(
         calibrator=record,
@@ -113,29 +108,33 @@ def _report(
         answer_sets=(),
         data_hash=data,
         cascade=CascadeReport(
-            target_risk, _parts(first, last, found, answers), int(last.prompt_tokens.sum())
+            target_risk, _parts(models, least, found, answers), int(last.prompt_tokens.sum())
         ),
     )
 
 
 def _parts(
-    first: _Measured, last: _Measured, found: InTurn, answers: NDArray[np.int64]
+    models: Sequence[_Measured],
+    min_confidence: Sequence[float],
+    found: InTurn,
+    answers: NDArray[np.int64],
 ) -> tuple[CascadePart, ...]:
     wrong = found.probs.argmax(axis=1) != answers
-    everything = np.ones_like(found.by_first)
-    return tuple(
-        CascadePart(
-            model=each.model,
-            asked=int(asked.sum()),
-            answered=int(answered.sum()),
-            risk=_risk(wrong[answered]),
-            prompt_tokens=int(each.prompt_tokens[asked].sum()),
+    parts = []
+    for place, (each, least) in enumerate(zip(models, (*min_confidence, 0.0), strict=True)):
+        # What nothing would stand of is not asked.
+        asked = (found.by >= place) & (least < NEVER)
+        answered = found.by == place
+        parts.append(
+            CascadePart(
+                model=each.model,
+                asked=int(asked.sum()),
+                answered=int(answered.sum()),
+                risk=_risk(wrong[answered]),
+                prompt_tokens=int(each.prompt_tokens[asked].sum()),
+            )
         )
-        for each, asked, answered in (
-            (first, everything, found.by_first),
-            (last, ~found.by_first, ~found.by_first),
-        )
-    )
+    return tuple(parts)
 
 
 def _risk(wrong: NDArray[np.bool_]) -> Estimate | None:

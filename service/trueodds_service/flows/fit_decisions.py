@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.core.fitting.fit import CONSTANT_TEMPERATURE
 from trueodds_service.errors import InvalidInput
 from trueodds_service.flows.active_calibrators import Calibrators
-from trueodds_service.flows.catalog import Catalog
+from trueodds_service.flows.catalog import Catalog, ServedModel
 from trueodds_service.flows.decide import Decision, labelled, reading_of
 from trueodds_service.flows.fit import FitQuery, fit
 from trueodds_service.flows.fit_cascade import FitCascade, fit_cascade
@@ -68,7 +69,7 @@ async def fit_decisions(
     of which an InvalidInput names the decision and the question.
     """
     cascade = catalog.cascade(asked.model) if asked.target_risk is not None else None
-    model = catalog.find(asked.model) if cascade is None else cascade.first
+    model = catalog.find(asked.model) if cascade is None else cascade.last
     served = await model.ready()
     items = [
         item
@@ -127,6 +128,7 @@ def _fit(
             source=source,
             activate=asked.activate,
             any_options=asked.any_options,
+            written=partial(_written, asked, [item.place for item in group]),
         )
         return fit_cascade(cascade, catalog, calibrators)
     query = FitQuery(
@@ -141,6 +143,18 @@ def _fit(
         any_options=asked.any_options,
     )
     return fit(query, catalog, calibrators)
+
+
+async def _written(
+    asked: FitDecisions, places: Sequence[tuple[int, int]], served: ServedModel
+) -> tuple[Question, ...]:
+    """The questions at some places, with the labels of another model."""
+
+    def questions() -> tuple[Question, ...]:
+        found = [labelled(served, each.decision) for each in asked.recorded]
+        return tuple(found[decision][question] for decision, question in places)
+
+    return await asyncio.to_thread(questions)
 
 
 def _placed(error: InvalidInput, group: Sequence[_Item]) -> InvalidInput:

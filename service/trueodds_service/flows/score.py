@@ -74,8 +74,8 @@ class ScoreQuery:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Why it was whose turn in a cascade: its calibrator, whose threshold decided; or, where none
-    held, why its first model was not asked.
+    """Why it was whose turn in a cascade: its calibrator, whose thresholds decided; or, where none
+    held, why its last model alone was asked.
     """
 
     calibrator: Calibrator | None

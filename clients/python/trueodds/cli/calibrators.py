@@ -87,7 +87,9 @@ def fit(
     ] = None,
     target_risk: Annotated[
         float | None,
-        typer.Option(help="For --method cascade: how much of the first model's may be wrong."),
+        typer.Option(
+            help="For --method cascade: how much may be wrong of what is not the last model's."
+        ),
     ] = None,
     options: Annotated[
         int | None, typer.Option(min=2, max=128, help="Their number, for constant and identity.")

@@ -29,7 +29,9 @@ out = Console(
 )
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
-ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="The model, such as demo-aligned.")]
+ModelName = Annotated[
+    str, typer.Argument(metavar="MODEL", help="The model; SMALL+LARGE answer in turn.")
+]
 Task = Annotated[str, typer.Option("--task", "-t", help="Your name for this kind of question.")]
 Shots = Annotated[Path | None, typer.Option(help="Worked examples with answers; - for stdin.")]
 Wait = Annotated[

@@ -40,7 +40,9 @@ def fit_decisions(
     ] = None,
     target_risk: Annotated[
         float | None,
-        typer.Option(help="For --method cascade: how much of the first model's may be wrong."),
+        typer.Option(
+            help="For --method cascade: how much may be wrong of what is not the last model's."
+        ),
     ] = None,
     any_options: Annotated[
         bool,

@@ -66,8 +66,8 @@ class _MethodEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTyp
     METHOD_SCALING_BINNING: _Method.ValueType  # 13
     """Temperature scaling, then the mean of each bin (Kumar et al. 2019)."""
     METHOD_CASCADE: _Method.ValueType  # 14
-    """Of a cascade, and of nothing else: the least confidence at which its first model answers, so
-    that at most target_risk of what it answers is wrong. Needs answers.
+    """Of a cascade, and of nothing else: the least confidence at which each of its models but the
+    last answers, so that at most target_risk of what it answers is wrong. Needs answers.
     """
 
 class Method(_Method, metaclass=_MethodEnumTypeWrapper):
@@ -109,8 +109,8 @@ METHOD_BETA: Method.ValueType  # 12
 METHOD_SCALING_BINNING: Method.ValueType  # 13
 """Temperature scaling, then the mean of each bin (Kumar et al. 2019)."""
 METHOD_CASCADE: Method.ValueType  # 14
-"""Of a cascade, and of nothing else: the least confidence at which its first model answers, so
-that at most target_risk of what it answers is wrong. Needs answers.
+"""Of a cascade, and of nothing else: the least confidence at which each of its models but the
+last answers, so that at most target_risk of what it answers is wrong. Needs answers.
 """
 global___Method = Method
 
@@ -420,7 +420,7 @@ class Provenance(google.protobuf.message.Message):
     PRIOR_FIELD_NUMBER: builtins.int
     PROMPTS_HASH_FIELD_NUMBER: builtins.int
     OUTCOMES_OF_FIELD_NUMBER: builtins.int
-    FIRST_CALIBRATOR_FIELD_NUMBER: builtins.int
+    MEASURED_WITH_FIELD_NUMBER: builtins.int
     teacher: builtins.str
     """The teacher, as models/{model}, and its revision; empty without one."""
     teacher_revision: builtins.str
@@ -435,10 +435,6 @@ class Provenance(google.protobuf.message.Message):
     """Hash of the prompts that were scored; empty where the caller had the scores."""
     outcomes_of: builtins.str
     """The calibrator to whose answers the items were the outcomes; empty where they were none."""
-    first_calibrator: builtins.str
-    """CASCADE only: the calibrator of the first model that the threshold was measured with, as
-    models/{model}/calibrators/{calibrator}. The threshold holds while it is the active one.
-    """
     @property
     def versions(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
         """Versions of the software that fitted it, by name."""
@@ -446,6 +442,13 @@ class Provenance(google.protobuf.message.Message):
     @property
     def prior(self) -> global___Prior:
         """TEACHER_POOLED only: what the other tasks told."""
+
+    @property
+    def measured_with(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """CASCADE only: the calibrators that the thresholds were measured with, as
+        models/{model}/calibrators/{calibrator}: of each model but the last, in their order. The
+        thresholds hold while these are the active ones.
+        """
 
     def __init__(
         self,
@@ -460,10 +463,10 @@ class Provenance(google.protobuf.message.Message):
         prior: global___Prior | None = ...,
         prompts_hash: builtins.str = ...,
         outcomes_of: builtins.str = ...,
-        first_calibrator: builtins.str = ...,
+        measured_with: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["prior", b"prior"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["data_hash", b"data_hash", "first_calibrator", b"first_calibrator", "items", b"items", "labelled", b"labelled", "outcomes_of", b"outcomes_of", "prior", b"prior", "prompts_hash", b"prompts_hash", "teacher", b"teacher", "teacher_reading", b"teacher_reading", "teacher_revision", b"teacher_revision", "versions", b"versions"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["data_hash", b"data_hash", "items", b"items", "labelled", b"labelled", "measured_with", b"measured_with", "outcomes_of", b"outcomes_of", "prior", b"prior", "prompts_hash", b"prompts_hash", "teacher", b"teacher", "teacher_reading", b"teacher_reading", "teacher_revision", b"teacher_revision", "versions", b"versions"]) -> None: ...
 
 global___Provenance = Provenance
 
@@ -550,8 +553,8 @@ class FitCalibratorRequest(google.protobuf.message.Message):
     threshold of a cascade.
     """
     target_risk: builtins.float
-    """CASCADE only, and required there: how much of what the first model answers may be wrong, in
-    (0, 1). The promise holds with a probability of 95 % over the draw of the items.
+    """CASCADE only, and required there: how much of what each model but the last answers may be
+    wrong, in (0, 1). The promise holds with a probability of 95 % over the draw of the items.
     """
     @property
     def reading(self) -> trueodds.v1.reading_pb2.Reading:
@@ -1272,7 +1275,7 @@ class CascadeReport(google.protobuf.message.Message):
     PARTS_FIELD_NUMBER: builtins.int
     LAST_ALONE_TOKENS_FIELD_NUMBER: builtins.int
     target_risk: builtins.float
-    """What was promised of the first model's answers."""
+    """What was promised of the answers of each model but the last."""
     last_alone_tokens: builtins.int
     """Prompt tokens that the last model reads where it is asked everything."""
     @property

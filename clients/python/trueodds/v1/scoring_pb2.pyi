@@ -70,7 +70,10 @@ class ScoreSettings(google.protobuf.message.Message):
     REQUIRE_CALIBRATED_FIELD_NUMBER: builtins.int
     RECEIPTS_FIELD_NUMBER: builtins.int
     model: builtins.str
-    """The model, as models/{model}. Required."""
+    """The model, as models/{model}. Required. Models that answer in turn, as a cascade, are
+    models/{model}+{model}, in the order that they are asked in: here, and wherever a model that may
+    be a cascade is named.
+    """
     task: builtins.str
     """The caller's name for this kind of question, such as mmlu/anatomy. It decides which
     calibrator applies: that of the task, else the model's default, else none.
@@ -406,11 +409,13 @@ class Answer(google.protobuf.message.Message):
     answered is that model's. Absent where the model asked is no cascade.
     """
     cascade_calibrator: builtins.str
-    """Of a cascade: its calibrator, whose threshold decided who answers, as
+    """Of a cascade: its calibrator, whose thresholds decided who answers, as
     models/{cascade}/calibrators/{calibrator}; empty where none held.
     """
     skipped_because: builtins.str
-    """Of a cascade: why its first model was not asked, in words; empty where it was."""
+    """Of a cascade: why no thresholds held, so that its last model alone was asked, in words; empty
+    where they did.
+    """
     @property
     def options(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___OptionScore]:
         """One an option, in the order of the question."""
