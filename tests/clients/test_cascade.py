@@ -90,6 +90,12 @@ def test_the_command_fits_evaluates_asks_and_writes(command, served, examples, w
     by = parquet.read_table(output).to_pylist()
     assert [each["answered_by"] for each in by] == [each["answered_by"] for each in answers]
 
+    shares = ["--method", "cascade", "--target-passed-on", "0.5"]
+    unanswered = write(*({**row, "answer": None} for row in rows))
+    shared = command("fit", "both", unanswered, *shares)
+    assert shared.exit_code == 0, shared.stderr
+    assert "of the questions, from a confidence of" in shared.stderr
+
     in_request = command("score", "base+aligned", path, "--wait", "10")
     assert "skipped_because" in in_request.stdout.splitlines()[0]
     unknown = command("score", "base+huge", path, "--wait", "10")

@@ -122,7 +122,7 @@ def test_a_degenerate_fit_is_told_and_not_activated(fit):
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["--method", "cascade"], "target_risk: goes with the method cascade"),
+        (["--method", "cascade"], "target_risk: METHOD_CASCADE needs it, or target_passed_on"),
         (["--teacher", "nobody"], "there is no models/nobody"),
     ],
 )

@@ -125,6 +125,7 @@ REPORT = {
     "differences": {"nll": {"value": -0.25, "lower": -0.5, "upper": -0.125}},
     "cascade": {
         "target_risk": 0.25,
+        "target_passed_on": 0.5,
         "parts": [
             {
                 "model": "models/small",
@@ -251,6 +252,7 @@ def test_a_report_is_read_whole(report):
     assert asdict(answer_set) | {"rule": None} == {**REPORT["answer_sets"][0], "rule": None}
     assert report.cascade == CascadeReport(
         0.25,
+        0.5,
         (
             CascadePart("models/small", 9, 6, Estimate(0.125, 0.0625, 0.25), 90),
             CascadePart("models/large", 3, 0, None, 0),

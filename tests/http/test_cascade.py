@@ -98,6 +98,17 @@ def test_what_the_first_would_refuse_by_its_own_threshold_the_last_is_asked(star
     assert [each["answered_by"] for each in found] == ["models/usual", "models/strict"]
 
 
+def test_no_more_decisions_go_on_to_the_last_than_may(http):
+    """Nobody knows an answer, and none is needed."""
+    unknown = [None] * len(MESSAGES)
+    assert _fit(http, unknown, model="base", method="identity").status_code == 200
+    body = {"model": "both", "method": "cascade", "target_passed_on": 0.5}
+    [cascade] = _fit(http, unknown, **body).json()["calibrators"]
+    found, _ = _answers(http, "both")
+    passed_on = [each["answered_by"] for each in found].count("models/aligned") / len(found)
+    assert 0 < passed_on <= cascade["metrics"]["passed_on_upper_bound"] <= 0.5
+
+
 def _other(answer):
     return next(
         each["value"] for each in answer["probabilities"] if each["value"] != answer["choice"]
@@ -107,6 +118,11 @@ def _other(answer):
 WRONG = {
     "no target": ({"method": "cascade"}, "target_risk"),
     "a target without the method": ({"method": "auto", "target_risk": 0.1}, "target_risk"),
+    "two targets": (
+        {"method": "cascade", "target_risk": 0.1, "target_passed_on": 0.5},
+        "target_passed_on",
+    ),
+    "a share without the method": ({"method": "auto", "target_passed_on": 0.1}, "target_passed_on"),
     "a target of all": ({"method": "cascade", "target_risk": 1}, "target_risk"),
     "a teacher": ({"method": "cascade", "target_risk": 0.1, "teacher": "base"}, "teacher"),
     "an answer that nobody knows": (

@@ -110,11 +110,13 @@ class CascadePart:
 class CascadeReport:
     """Who answers in a cascade, and what it takes.
 
-    ``target_risk`` is what was promised of all its ``parts`` but the last; ``last_alone_tokens``
-    are the prompt tokens of the last where it is asked everything.
+    What was promised of all its ``parts`` but the last is a ``target_risk`` or a
+    ``target_passed_on``; ``last_alone_tokens`` are the prompt tokens of the last where it is asked
+    everything.
     """
 
-    target_risk: float
+    target_risk: float | None
+    target_passed_on: float | None
     parts: tuple[CascadePart, ...]
     last_alone_tokens: int
 

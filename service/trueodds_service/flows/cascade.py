@@ -10,6 +10,7 @@ from trueodds_service.core.decisions.abstention import NEVER
 from trueodds_service.errors import NotReady, ServiceError
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.catalog import Cascade, Catalog, ModelEntry, ServedModel
+from trueodds_service.flows.promise import MIN_CONFIDENCE
 from trueodds_service.flows.read import Timings
 from trueodds_service.flows.score import (
     Answer,
@@ -23,9 +24,6 @@ from trueodds_service.flows.score import (
 from trueodds_service.prompts.question import Question
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.records import Scope
-
-MIN_CONFIDENCE = "min_confidence"
-"""What the parameter of a cascade's calibrator is called."""
 
 Written = Callable[[ServedModel], Awaitable[tuple[Question, ...]]]
 

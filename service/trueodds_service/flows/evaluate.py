@@ -49,6 +49,7 @@ from trueodds_service.flows.fit_data import (
     data_hash,
     one_number,
 )
+from trueodds_service.flows.promise import Promise
 from trueodds_service.prompts.formats import FORMAT_VERSION
 from trueodds_service.prompts.question import Question
 from trueodds_service.prompts.reading import Reading
@@ -130,7 +131,7 @@ class CascadePart:
 class CascadeReport:
     """Who answers, in the order of their turns, and what asking the last alone would take."""
 
-    target_risk: float
+    promise: Promise
     parts: tuple[CascadePart, ...]
     last_alone_tokens: int
 

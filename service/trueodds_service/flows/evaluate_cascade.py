@@ -12,7 +12,6 @@ from trueodds_service.core.metrics.rate_intervals import wilson_interval
 from trueodds_service.errors import InvalidInput, ServiceError
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.arrays import long_work
-from trueodds_service.flows.cascade import MIN_CONFIDENCE
 from trueodds_service.flows.catalog import Cascade
 from trueodds_service.flows.evaluate import (
     CascadePart,
@@ -24,7 +23,7 @@ from trueodds_service.flows.evaluate import (
     check_asked,
     compared,
 )
-from trueodds_service.flows.fit_cascade import TARGET_RISK, calibrated_scores
+from trueodds_service.flows.fit_cascade import calibrated_scores
 from trueodds_service.flows.fit_data import (
     Asked,
     FitQuestions,
@@ -33,6 +32,7 @@ from trueodds_service.flows.fit_data import (
     ask,
     data_hash,
 )
+from trueodds_service.flows.promise import MIN_CONFIDENCE, promise_in
 from trueodds_service.prompts.reading import Reading
 from trueodds_service.store.calibrator import Calibrator
 
@@ -93,7 +93,7 @@ def _report(
     query: EvaluateQuery, record: Calibrator, models: Sequence[_Measured], data: str
 ) -> Report:
     answers = query.source.answers
-    least, (target_risk,) = record.parameters[MIN_CONFIDENCE], record.parameters[TARGET_RISK]
+    least = record.parameters[MIN_CONFIDENCE]
     last = models[-1]
     found = in_turn([each.calibrated for each in models], least)
     before, after, differences = compared(last.calibrated, found.probs, answers)
@@ -108,7 +108,9 @@ def _report(
         answer_sets=(),
         data_hash=data,
         cascade=CascadeReport(
-            target_risk, _parts(models, least, found, answers), int(last.prompt_tokens.sum())
+            promise_in(record),
+            _parts(models, least, found, answers),
+            int(last.prompt_tokens.sum()),
         ),
     )
 

@@ -7,12 +7,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueodds_service.core.decisions.abstention import NEVER
-from trueodds_service.core.decisions.cascade import METHOD, risk_thresholds
+from trueodds_service.core.decisions.cascade import (
+    METHOD,
+    Target,
+    passed_on_threshold,
+    risk_thresholds,
+)
 from trueodds_service.errors import InvalidInput, NotReady, ServiceError
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.apply_calibrator import distributions
 from trueodds_service.flows.arrays import long_work
-from trueodds_service.flows.cascade import MIN_CONFIDENCE, Written
+from trueodds_service.flows.cascade import Written
 from trueodds_service.flows.catalog import Cascade, Catalog, ModelEntry
 from trueodds_service.flows.fit import PATIENCE_SECONDS, versions_of
 from trueodds_service.flows.fit_data import (
@@ -25,18 +30,16 @@ from trueodds_service.flows.fit_data import (
     data_hash,
     prompts_hash,
 )
+from trueodds_service.flows.promise import MIN_CONFIDENCE, Promise
 from trueodds_service.prompts.reading import Reading
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.records import FitRequest, Provenance, Scope
 
-TARGET_RISK = "target_risk"
-"""What the other parameter of a cascade's calibrator is called."""
-
 
 @dataclass(frozen=True, slots=True)
 class FitCascade:
-    """Questions, all with their answers, of which each model but the last may get ``target_risk``
-    wrong. ``written`` makes them for the model that is asked, where they depend on it.
+    """Questions, with their answers where the promise needs them. ``written`` makes them for the
+    model that is asked, where they depend on it.
 
     The rest is as a ``FitQuery`` has it.
     """
@@ -44,7 +47,7 @@ class FitCascade:
     model: str
     task: str
     reading: Reading
-    target_risk: float
+    promise: Promise
     source: FitQuestions
     activate: bool = False
     force: bool = False
@@ -66,6 +69,12 @@ async def fit_cascade(
     if cascade is None:
         name = catalog.find(query.model).name
         raise InvalidInput("method", f"CASCADE is for a cascade, and models/{name} is none")
+    if query.promise.target is Target.PASSED_ON and len(cascade.others) > 1:
+        raise InvalidInput(
+            Target.PASSED_ON,
+            f"is for a cascade of two models, and models/{cascade.name} has "
+            f"{len(cascade.models)}: it does not say which of them answers what",
+        )
     if query.request is not None:
         answered = await calibrators.answered(query.request)
         if answered is not None:
@@ -87,13 +96,13 @@ async def fit_cascade(
     answers = query.source.answers
     provenance = Provenance(
         items=len(answers),
-        labelled=len(answers),
+        labelled=int((answers >= 0).sum()),
         data_hash=data_hash(said[0].scores, answers),
         prompts_hash=prompts_hash(asked),
         versions=versions_of(cascade.last),
         measured_with=tuple(each.name for each in own),
     )
-    record = await long_work(_record, scope, calibrated, answers, query.target_risk, provenance)
+    record = await long_work(_record, scope, calibrated, answers, query.promise, provenance)
     if not query.validate_only:
         activate = query.activate and (query.force or not record.degenerate)
         record = await calibrators.keep(record, activate, query.request, PATIENCE_SECONDS)
@@ -144,27 +153,38 @@ def _record(
     scope: Scope,
     calibrated: Sequence[NDArray[np.float64]],
     answers: NDArray[np.int64],
-    target_risk: float,
+    promise: Promise,
     provenance: Provenance,
 ) -> Calibrator:
-    found = risk_thresholds(calibrated, answers, target_risk)
-    answers_nothing = min(found.min_confidence) >= NEVER
-    return Calibrator(
-        scope=scope,
-        method=METHOD,
-        parameters={MIN_CONFIDENCE: found.min_confidence, TARGET_RISK: (target_risk,)},
-        provenance=provenance,
-        metrics={
+    if promise.target is Target.RISK:
+        found = risk_thresholds(calibrated, answers, promise.share)
+        least = found.min_confidence
+        metrics = {
             "coverage": found.coverage,
             "risk": found.risk,
             "risk_upper_bound": found.risk_bound,
-        },
-        fallback=_fallback(target_risk, len(answers)) if answers_nothing else "",
+        }
+    else:
+        confidence = np.minimum(calibrated[0].max(axis=1), 1.0)  # a certainty may be rounded up
+        passed_on = passed_on_threshold(confidence, promise.share)
+        least = (passed_on.min_confidence,)
+        metrics = {
+            "coverage": 1 - passed_on.share,
+            "passed_on_upper_bound": passed_on.bound,
+        }
+    return Calibrator(
+        scope=scope,
+        method=METHOD,
+        parameters={MIN_CONFIDENCE: least, promise.target.value: (promise.share,)},
+        provenance=provenance,
+        metrics=metrics,
+        fallback=_fallback(promise, len(answers)) if min(least) >= NEVER else "",
     )
 
 
-def _fallback(target_risk: float, items: int) -> str:
+def _fallback(promise: Promise, items: int) -> str:
+    of = "a risk of" if promise.target is Target.RISK else "what is passed on to"
     return (
-        f"no threshold keeps a risk of {target_risk:g} on {items} items: the last model is asked "
+        f"no threshold keeps {of} {promise.share:g} on {items} items: the last model is asked "
         "everything"
     )

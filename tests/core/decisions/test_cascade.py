@@ -1,5 +1,6 @@
 """A cascade: who answers, and that what was promised of the first model is kept."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -7,10 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.stats import beta
 
 from trueodds_service.core.arrays.distributions import softmax
 from trueodds_service.core.decisions.abstention import NEVER, abstention_threshold
-from trueodds_service.core.decisions.cascade import in_turn, risk_thresholds
+from trueodds_service.core.decisions.cascade import (
+    in_turn,
+    passed_on_threshold,
+    risk_thresholds,
+)
 
 Array = NDArray[np.float64]
 
@@ -113,6 +119,54 @@ def test_the_thresholds_of_two_models_are_those_of_abstention() -> None:
         alone.risk,
         alone.risk_bound,
     )
+
+
+def _passed_on_is_kept(threshold: Callable[[Array], float]) -> int:
+    """In how many of the draws no more than 30 % of new confidences are below a threshold; their
+    distribution is known, so that no chance of the new ones is in this.
+    """
+    generator = np.random.default_rng(8)
+    draws = generator.beta(4, 2, (DRAWS, FITTED))
+    return sum(bool(beta(4, 2).cdf(threshold(each)) <= 0.3) for each in draws)
+
+
+def test_no_more_is_passed_on_than_promised_in_95_of_100_draws() -> None:
+    assert _passed_on_is_kept(lambda seen: passed_on_threshold(seen, 0.3).min_confidence) >= 95
+    # What one would do without a bound.
+    assert _passed_on_is_kept(lambda seen: float(np.quantile(seen, 0.3))) < 70
+
+
+@given(st.integers(0, 2**32), st.integers(1, 300), st.floats(0.01, 0.99))
+def test_what_is_passed_on_is_what_the_threshold_says(seed: int, n: int, target: float) -> None:
+    """Also where many confidences are equal."""
+    confidence = np.random.default_rng(seed).integers(0, 11, n) / 10
+    found = passed_on_threshold(confidence, target)
+    if found.min_confidence == NEVER:
+        assert n < math.log(20) / (2 * target**2) + 1e-6
+        return
+    assert found.share == np.mean(confidence < found.min_confidence)
+    assert found.bound == pytest.approx(found.share + math.sqrt(math.log(20) / (2 * n)))
+    assert found.bound <= target + 1e-12
+    # With the next confidence above, more would go on than may.
+    higher = np.mean(confidence <= found.min_confidence)
+    assert higher + math.sqrt(math.log(20) / (2 * n)) > target - 1e-12
+
+
+@pytest.mark.parametrize(
+    ("confidence", "target", "delta", "said"),
+    [
+        ([0.5], 0.0, 0.05, "target must"),
+        ([0.5], 1.0, 0.05, "target must"),
+        ([0.5], 0.5, 0.6, "delta must"),
+        ([1.5], 0.5, 0.05, "confidence"),
+        ([], 0.5, 0.05, "confidence"),
+    ],
+)
+def test_what_tells_nothing_of_what_is_passed_on_is_refused(
+    confidence: list[float], target: float, delta: float, said: str
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        passed_on_threshold(confidence, target, delta)
 
 
 @given(st.integers(0, 2**32), st.floats(0, 1.01))

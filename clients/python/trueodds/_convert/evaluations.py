@@ -66,7 +66,14 @@ def _cascade_of(message: calibration_pb2.CascadeReport) -> CascadeReport:
         )
         for each in message.parts
     )
-    return CascadeReport(message.target_risk, parts, message.last_alone_tokens)
+    return CascadeReport(
+        target_risk=message.target_risk if message.HasField("target_risk") else None,
+        target_passed_on=(
+            message.target_passed_on if message.HasField("target_passed_on") else None
+        ),
+        parts=parts,
+        last_alone_tokens=message.last_alone_tokens,
+    )
 
 
 def evaluation_of(message: calibration_pb2.Evaluation) -> Evaluation:

@@ -67,7 +67,8 @@ class _MethodEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTyp
     """Temperature scaling, then the mean of each bin (Kumar et al. 2019)."""
     METHOD_CASCADE: _Method.ValueType  # 14
     """Of a cascade, and of nothing else: the least confidence at which each of its models but the
-    last answers, so that at most target_risk of what it answers is wrong. Needs answers.
+    last answers, so that it keeps a target_risk, for which it needs answers, or the first of two a
+    target_passed_on, for which it needs none.
     """
 
 class Method(_Method, metaclass=_MethodEnumTypeWrapper):
@@ -110,7 +111,8 @@ METHOD_SCALING_BINNING: Method.ValueType  # 13
 """Temperature scaling, then the mean of each bin (Kumar et al. 2019)."""
 METHOD_CASCADE: Method.ValueType  # 14
 """Of a cascade, and of nothing else: the least confidence at which each of its models but the
-last answers, so that at most target_risk of what it answers is wrong. Needs answers.
+last answers, so that it keeps a target_risk, for which it needs answers, or the first of two a
+target_passed_on, for which it needs none.
 """
 global___Method = Method
 
@@ -517,6 +519,7 @@ class FitCalibratorRequest(google.protobuf.message.Message):
     FORCE_FIELD_NUMBER: builtins.int
     ANY_OPTIONS_FIELD_NUMBER: builtins.int
     TARGET_RISK_FIELD_NUMBER: builtins.int
+    TARGET_PASSED_ON_FIELD_NUMBER: builtins.int
     model: builtins.str
     """The model to calibrate, as models/{model}. Required."""
     task: builtins.str
@@ -553,8 +556,13 @@ class FitCalibratorRequest(google.protobuf.message.Message):
     threshold of a cascade.
     """
     target_risk: builtins.float
-    """CASCADE only, and required there: how much of what each model but the last answers may be
-    wrong, in (0, 1). The promise holds with a probability of 95 % over the draw of the items.
+    """CASCADE only, where one of the two is required: how much of what each model but the last
+    answers may be wrong, in (0, 1). The promise holds with a probability of 95 % over the draw of
+    the items.
+    """
+    target_passed_on: builtins.float
+    """What share of the questions may go on to the last of two models, in (0, 1), with the same
+    probability.
     """
     @property
     def reading(self) -> trueodds.v1.reading_pb2.Reading:
@@ -588,9 +596,12 @@ class FitCalibratorRequest(google.protobuf.message.Message):
         force: builtins.bool = ...,
         any_options: builtins.bool = ...,
         target_risk: builtins.float | None = ...,
+        target_passed_on: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_target_risk", b"_target_risk", "_temperature", b"_temperature", "options", b"options", "questions", b"questions", "reading", b"reading", "scores", b"scores", "source", b"source", "target_risk", b"target_risk", "teacher_reading", b"teacher_reading", "temperature", b"temperature"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_target_risk", b"_target_risk", "_temperature", b"_temperature", "activate", b"activate", "any_options", b"any_options", "bias_correction", b"bias_correction", "force", b"force", "method", b"method", "model", b"model", "options", b"options", "questions", b"questions", "reading", b"reading", "request_id", b"request_id", "scores", b"scores", "source", b"source", "target_risk", b"target_risk", "task", b"task", "teacher", b"teacher", "teacher_reading", b"teacher_reading", "temperature", b"temperature", "validate_only", b"validate_only"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_target_passed_on", b"_target_passed_on", "_target_risk", b"_target_risk", "_temperature", b"_temperature", "options", b"options", "questions", b"questions", "reading", b"reading", "scores", b"scores", "source", b"source", "target_passed_on", b"target_passed_on", "target_risk", b"target_risk", "teacher_reading", b"teacher_reading", "temperature", b"temperature"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_target_passed_on", b"_target_passed_on", "_target_risk", b"_target_risk", "_temperature", b"_temperature", "activate", b"activate", "any_options", b"any_options", "bias_correction", b"bias_correction", "force", b"force", "method", b"method", "model", b"model", "options", b"options", "questions", b"questions", "reading", b"reading", "request_id", b"request_id", "scores", b"scores", "source", b"source", "target_passed_on", b"target_passed_on", "target_risk", b"target_risk", "task", b"task", "teacher", b"teacher", "teacher_reading", b"teacher_reading", "temperature", b"temperature", "validate_only", b"validate_only"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_target_passed_on", b"_target_passed_on"]) -> typing.Literal["target_passed_on"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_target_risk", b"_target_risk"]) -> typing.Literal["target_risk"] | None: ...
     @typing.overload
@@ -1272,10 +1283,14 @@ class CascadeReport(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TARGET_RISK_FIELD_NUMBER: builtins.int
+    TARGET_PASSED_ON_FIELD_NUMBER: builtins.int
     PARTS_FIELD_NUMBER: builtins.int
     LAST_ALONE_TOKENS_FIELD_NUMBER: builtins.int
     target_risk: builtins.float
-    """What was promised of the answers of each model but the last."""
+    """What was promised: how much of the answers of each model but the last may be wrong, or what
+    share of the questions may go on to the last of two.
+    """
+    target_passed_on: builtins.float
     last_alone_tokens: builtins.int
     """Prompt tokens that the last model reads where it is asked everything."""
     @property
@@ -1285,11 +1300,17 @@ class CascadeReport(google.protobuf.message.Message):
     def __init__(
         self,
         *,
-        target_risk: builtins.float = ...,
+        target_risk: builtins.float | None = ...,
+        target_passed_on: builtins.float | None = ...,
         parts: collections.abc.Iterable[global___CascadePart] | None = ...,
         last_alone_tokens: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["last_alone_tokens", b"last_alone_tokens", "parts", b"parts", "target_risk", b"target_risk"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_target_passed_on", b"_target_passed_on", "_target_risk", b"_target_risk", "target_passed_on", b"target_passed_on", "target_risk", b"target_risk"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_target_passed_on", b"_target_passed_on", "_target_risk", b"_target_risk", "last_alone_tokens", b"last_alone_tokens", "parts", b"parts", "target_passed_on", b"target_passed_on", "target_risk", b"target_risk"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_target_passed_on", b"_target_passed_on"]) -> typing.Literal["target_passed_on"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_target_risk", b"_target_risk"]) -> typing.Literal["target_risk"] | None: ...
 
 global___CascadeReport = CascadeReport
 

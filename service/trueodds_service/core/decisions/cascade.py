@@ -2,11 +2,14 @@
 
 How sure is enough is what ``abstention_threshold`` finds for each model, and its promise the same:
 of what each model but the last answers, no more is wrong than the target, with probability 1 − δ
-for all of them together. Nothing is promised of what goes on to the last.
+for all of them together. Nothing is promised of what goes on to the last. Or the promise is one of
+cost: no more than a share of the questions goes on to the last of two.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,9 +17,19 @@ from numpy.typing import ArrayLike, NDArray
 from trueodds_service.core.arrays.checks import as_labels, as_probabilities, require_items
 from trueodds_service.core.arrays.distributions import choice
 from trueodds_service.core.decisions.abstention import NEVER, abstention_threshold
+from trueodds_service.core.metrics.bin_edges import as_confidence
 
 METHOD = "cascade"
 """What stored records call how a cascade's thresholds are found."""
+
+
+class Target(StrEnum):
+    """What is promised to be no more than a share; the values are part of stored records."""
+
+    RISK = "target_risk"
+    """Wrong ones among the answers of each model but the last."""
+    PASSED_ON = "target_passed_on"
+    """Questions that go on to the last of two models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +54,20 @@ class CascadeThresholds:
     coverage: float
     risk: float
     risk_bound: float
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOn:
+    """The least confidence at which the first of two models answers; above 1, where the items are
+    too few to tell.
+
+    ``share`` of the items are below it, and go on; of new ones no more than ``bound``, with
+    probability 1 − δ. Both are in [0, 1].
+    """
+
+    min_confidence: float
+    share: float
+    bound: float
 
 
 def in_turn(probs: Sequence[ArrayLike], min_confidence: Sequence[float]) -> InTurn:
@@ -92,6 +119,30 @@ def risk_thresholds(
     return CascadeThresholds(
         tuple(found), count / len(left), wrong / max(count, 1), max(bounds, default=1.0)
     )
+
+
+def passed_on_threshold(confidence: ArrayLike, target: float, delta: float = 0.05) -> PassedOn:
+    """The largest threshold below which lie no more than ``target`` of the first's confidences.
+
+    ``confidence`` has shape (n,), and is in [0, 1]. With probability 1 − δ over the items, the
+    share of new ones below a threshold exceeds that of the items by no more than √(ln(1/δ) / 2n),
+    whichever threshold it is, so that one may be chosen by the items (Dvoretzky, Kiefer and
+    Wolfowitz 1956; Massart 1990, Annals of Probability). No answers are needed.
+
+    Raises ValueError where confidences are malformed, ``target`` is not in (0, 1), or ``delta`` not
+    in (0, 0.5].
+    """
+    ranked = np.sort(as_confidence(confidence))
+    if not 0 < target < 1:
+        raise ValueError(f"target must lie in (0, 1), got {target}")
+    if not 0 < delta <= 0.5:  # noqa: PLR2004 (what the inequality holds for)
+        raise ValueError(f"delta must lie in (0, 0.5], got {delta}")
+    margin = math.sqrt(math.log(1 / delta) / (2 * len(ranked)))
+    if margin > target:
+        return PassedOn(NEVER, 1.0, 1.0)
+    least = float(ranked[math.floor((target - margin) * len(ranked))])
+    share = float((ranked < least).mean())
+    return PassedOn(least, share, share + margin)
 
 
 def _of_same_items(probs: Sequence[ArrayLike]) -> list[NDArray[np.float64]]:

@@ -100,7 +100,7 @@ def report_message(report: Report, calibrator: pb.Calibrator) -> pb.Report:
 
 def _cascade(report: CascadeReport) -> pb.CascadeReport:
     return pb.CascadeReport(
-        target_risk=report.target_risk,
+        **{report.promise.target: report.promise.share},
         parts=[
             pb.CascadePart(
                 model=model_name(part.model),
