@@ -253,6 +253,7 @@ def _catalog(settings: Settings) -> Catalog:
             tokenizer_revision="",
             teacher=model.teacher,
             base=model.base,
+            price=1.0 if model.price is None else model.price,
             min_option_mass=(
                 settings.decisions.min_option_mass
                 if model.decisions.min_option_mass is None

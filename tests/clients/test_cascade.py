@@ -77,6 +77,7 @@ def test_the_command_fits_evaluates_asks_and_writes(command, served, examples, w
     told = command("evaluate", name, path, "--answers", "from-0")
     assert told.exit_code == 0, told.stderr
     assert f"{LAST} alone" in told.stdout
+    assert "of the last alone" in told.stdout
     assert "before is the last model alone" in told.stderr
 
     scored = command("score", "both", path)
@@ -88,7 +89,8 @@ def test_the_command_fits_evaluates_asks_and_writes(command, served, examples, w
     written = command("bulk", "both", path, "-o", output)
     assert written.exit_code == 0, written.stderr
     by = parquet.read_table(output).to_pylist()
-    assert [each["answered_by"] for each in by] == [each["answered_by"] for each in answers]
+    for name in ("answered_by", "prompt_tokens", "cached_tokens", "cost"):
+        assert [each[name] for each in by] == [each[name] for each in answers]
 
     shares = ["--method", "cascade", "--target-passed-on", "0.5"]
     unanswered = write(*({**row, "answer": None} for row in rows))

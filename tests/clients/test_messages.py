@@ -328,6 +328,8 @@ ANSWER = {
     "answered_by": "models/small",
     "cascade_calibrator": "models/both/calibrators/1",
     "skipped_because": "the threshold was measured with another",
+    "cached_tokens": 5,
+    "cost": 1.5,
 }
 
 

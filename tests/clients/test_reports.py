@@ -133,10 +133,13 @@ REPORT = {
                 "answered": 6,
                 "risk": {"value": 0.125, "lower": 0.0625, "upper": 0.25},
                 "prompt_tokens": 90,
+                "cached_tokens": 30,
+                "cost": 15.0,
             },
             {"model": "models/large", "asked": 3},
         ],
-        "last_alone_tokens": 99,
+        "last_alone": {"model": "models/large", "asked": 9, "answered": 9, "prompt_tokens": 99},
+        "relative_cost": {"value": 0.5, "lower": 0.25, "upper": 0.75},
     },
 }
 
@@ -254,10 +257,11 @@ def test_a_report_is_read_whole(report):
         0.25,
         0.5,
         (
-            CascadePart("models/small", 9, 6, Estimate(0.125, 0.0625, 0.25), 90),
-            CascadePart("models/large", 3, 0, None, 0),
+            CascadePart("models/small", 9, 6, Estimate(0.125, 0.0625, 0.25), 90, 30, 15.0),
+            CascadePart("models/large", 3, 0, None, 0, 0, 0.0),
         ),
-        99,
+        CascadePart("models/large", 9, 9, None, 99, 0, 0.0),
+        Estimate(0.5, 0.25, 0.75),
     )
 
 

@@ -243,7 +243,10 @@ def test_an_evaluation_tells_who_answers_and_what_it_takes(cascaded, questions, 
     tokens = small.prompt_tokens + large.prompt_tokens
     assert tokens == sum(each.prompt_tokens for each in answers)
     own = [each.answer for each in cascaded.batch(questions, model=LAST)]
-    assert report.cascade.last_alone_tokens == sum(each.prompt_tokens for each in own)
+    alone = report.cascade.last_alone
+    assert alone.prompt_tokens == sum(each.prompt_tokens for each in own)
+    wrong = [item.answer != each.choice for item, each in zip(labelled.items, own, strict=True)]
+    assert alone.risk.value == pytest.approx(sum(wrong) / len(wrong))
     right = [item.answer == each.choice for item, each in zip(labelled.items, own, strict=True)]
     assert report.before.metrics["accuracy"].value == pytest.approx(sum(right) / len(right))
     right = [i.answer == each.choice for i, each in zip(labelled.items, answers, strict=True)]

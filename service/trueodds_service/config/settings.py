@@ -84,13 +84,7 @@ class Settings(Section):
     @model_validator(mode="after")
     def _check(self) -> Self:
         names = [model.name for model in self.models]
-        if duplicates := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"models: the name {sorted(duplicates)[0]!r} is used twice")
-        for model in self.models:
-            if model.teacher is not None and model.teacher not in names:
-                raise ValueError(
-                    f"models: the teacher {model.teacher!r} of {model.name!r} is not a model here"
-                )
+        self._check_models(names)
         self._check_cascades(names)
         self._check_clients()
         if self.quotas != Quotas() and self.access != "keys":
@@ -113,6 +107,18 @@ class Settings(Section):
             if self.metrics in (self.listen, self.http) and not self.metrics.endswith(":0"):
                 raise ValueError(f"metrics: {self.metrics} is where callers are answered")
         return self
+
+    def _check_models(self, names: list[str]) -> None:
+        if duplicates := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"models: the name {sorted(duplicates)[0]!r} is used twice")
+        for model in self.models:
+            if model.teacher is not None and model.teacher not in names:
+                raise ValueError(
+                    f"models: the teacher {model.teacher!r} of {model.name!r} is not a model here"
+                )
+        lacking = [model.name for model in self.models if model.price is None]
+        if 0 < len(lacking) < len(names):
+            raise ValueError(f"models: {lacking[0]!r} has no price, and others have one")
 
     def _check_cascades(self, models: list[str]) -> None:
         taken = set(models)

@@ -214,4 +214,5 @@ def _told(
         turn=turn,
         prompt_tokens=sum(each.prompt_tokens for each in asked),
         cached_tokens=sum(each.cached_tokens for each in asked),
+        cost=sum(each.cost for each in asked),
     )

@@ -50,8 +50,9 @@ class State(Enum):
 class ModelEntry:
     """A model of the configuration. ``served`` is None while it does not answer.
 
-    ``base`` is the model over whose weights an adapter runs. ``min_option_mass`` is what the
-    options of its decisions have to hold, where a request does not say.
+    ``base`` is the model over whose weights an adapter runs. ``price`` is what a token costs that
+    its engine computes. ``min_option_mass`` is what the options of its decisions have to hold,
+    where a request does not say.
     """
 
     name: str
@@ -59,6 +60,7 @@ class ModelEntry:
     tokenizer_revision: str
     teacher: str | None
     base: str | None = None
+    price: float = 1.0
     min_option_mass: float = 0.0
     served: ServedModel | None = None
     # Why it does not answer, while it does not.

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 
 from trueodds_service.core.decisions.abstention import NEVER
 from trueodds_service.core.decisions.cascade import InTurn, in_turn
+from trueodds_service.core.metrics.paired import ratio_interval
 from trueodds_service.core.metrics.rate_intervals import wilson_interval
 from trueodds_service.errors import InvalidInput, ServiceError
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.arrays import long_work
-from trueodds_service.flows.catalog import Cascade
+from trueodds_service.flows.catalog import Cascade, ModelEntry
 from trueodds_service.flows.evaluate import (
     CascadePart,
     CascadeReport,
@@ -32,18 +33,38 @@ from trueodds_service.flows.fit_data import (
     ask,
     data_hash,
 )
-from trueodds_service.flows.promise import MIN_CONFIDENCE, promise_in
+from trueodds_service.flows.promise import MIN_CONFIDENCE, Promise, promise_in
 from trueodds_service.prompts.reading import Reading
 from trueodds_service.store.calibrator import Calibrator
 
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """What a model says of n items, (n, k), calibrated, and the tokens of their prompts, (n,)."""
+    """What a model says of n items, (n, k), calibrated, and the tokens of their prompts."""
 
-    model: str
+    model: ModelEntry
     calibrated: NDArray[np.float64]
-    prompt_tokens: NDArray[np.int64]
+    said: Said
+
+    @property
+    def costs(self) -> NDArray[np.float64]:
+        """Of each item, (n,): of the tokens that the engine did not have in its cache."""
+        computed = self.said.prompt_tokens - self.said.cached_tokens
+        return np.asarray(computed * self.model.price, dtype=np.float64)
+
+    def part(self, asked: NDArray[np.bool_], wrong: NDArray[np.bool_]) -> CascadePart:
+        """What it takes to ask it some of the items, (n,), and how much is ``wrong`` of those that
+        it answers.
+        """
+        return CascadePart(
+            model=self.model.name,
+            asked=int(asked.sum()),
+            answered=len(wrong),
+            risk=_risk(wrong),
+            prompt_tokens=int(self.said.prompt_tokens[asked].sum()),
+            cached_tokens=int(self.said.cached_tokens[asked].sum()),
+            cost=float(self.costs[asked].sum()),
+        )
 
 
 async def evaluate_cascade(
@@ -79,9 +100,7 @@ async def evaluate_cascade(
         else:
             said = event
     measured = [
-        _Measured(
-            model.name, calibrated_scores(each.scores, calibrator, calibrators), each.prompt_tokens
-        )
+        _Measured(model, calibrated_scores(each.scores, calibrator, calibrators), each)
         for model, each, calibrator in zip(cascade.models, said, (*own, last), strict=True)
     ]
     yield await long_work(
@@ -94,9 +113,8 @@ def _report(
 ) -> Report:
     answers = query.source.answers
     least = record.parameters[MIN_CONFIDENCE]
-    last = models[-1]
     found = in_turn([each.calibrated for each in models], least)
-    before, after, differences = compared(last.calibrated, found.probs, answers)
+    before, after, differences = compared(models[-1].calibrated, found.probs, answers)
     return Report(
         calibrator=record,
         items=len(answers),
@@ -107,36 +125,35 @@ def _report(
         # A threshold of sets is for the calibrator of one model.
         answer_sets=(),
         data_hash=data,
-        cascade=CascadeReport(
-            promise_in(record),
-            _parts(models, least, found, answers),
-            int(last.prompt_tokens.sum()),
-        ),
+        cascade=_cascade(models, least, found, answers, promise_in(record)),
     )
 
 
-def _parts(
+def _cascade(
     models: Sequence[_Measured],
     min_confidence: Sequence[float],
     found: InTurn,
     answers: NDArray[np.int64],
-) -> tuple[CascadePart, ...]:
-    wrong = found.probs.argmax(axis=1) != answers
+    promise: Promise,
+) -> CascadeReport:
+    wrong, last = found.probs.argmax(axis=1) != answers, models[-1]
+    costs = np.zeros(len(answers))
     parts = []
     for place, (each, least) in enumerate(zip(models, (*min_confidence, 0.0), strict=True)):
         # What nothing would stand of is not asked.
         asked = (found.by >= place) & (least < NEVER)
-        answered = found.by == place
-        parts.append(
-            CascadePart(
-                model=each.model,
-                asked=int(asked.sum()),
-                answered=int(answered.sum()),
-                risk=_risk(wrong[answered]),
-                prompt_tokens=int(each.prompt_tokens[asked].sum()),
-            )
-        )
-    return tuple(parts)
+        costs += np.where(asked, each.costs, 0.0)
+        parts.append(each.part(asked, wrong[found.by == place]))
+    everything = np.ones(len(answers), dtype=bool)
+    alone = last.part(everything, last.calibrated.argmax(axis=1) != answers)
+    return CascadeReport(promise, tuple(parts), alone, _relative(costs, last.costs))
+
+
+def _relative(costs: NDArray[np.float64], alone: NDArray[np.float64]) -> Estimate | None:
+    if not alone.any():
+        return None
+    interval = ratio_interval(costs, alone)
+    return Estimate(float(costs.sum() / alone.sum()), interval.low, interval.high)
 
 
 def _risk(wrong: NDArray[np.bool_]) -> Estimate | None:

@@ -1285,17 +1285,26 @@ class CascadeReport(google.protobuf.message.Message):
     TARGET_RISK_FIELD_NUMBER: builtins.int
     TARGET_PASSED_ON_FIELD_NUMBER: builtins.int
     PARTS_FIELD_NUMBER: builtins.int
-    LAST_ALONE_TOKENS_FIELD_NUMBER: builtins.int
+    LAST_ALONE_FIELD_NUMBER: builtins.int
+    RELATIVE_COST_FIELD_NUMBER: builtins.int
     target_risk: builtins.float
     """What was promised: how much of the answers of each model but the last may be wrong, or what
     share of the questions may go on to the last of two.
     """
     target_passed_on: builtins.float
-    last_alone_tokens: builtins.int
-    """Prompt tokens that the last model reads where it is asked everything."""
     @property
     def parts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___CascadePart]:
         """The models in the order that they are asked in."""
+
+    @property
+    def last_alone(self) -> global___CascadePart:
+        """The last model where it is asked everything."""
+
+    @property
+    def relative_cost(self) -> global___Estimate:
+        """The cost of all parts in that of the last model alone, with its 95 % interval over the items;
+        absent where the last had all of its prompts in the cache.
+        """
 
     def __init__(
         self,
@@ -1303,10 +1312,13 @@ class CascadeReport(google.protobuf.message.Message):
         target_risk: builtins.float | None = ...,
         target_passed_on: builtins.float | None = ...,
         parts: collections.abc.Iterable[global___CascadePart] | None = ...,
-        last_alone_tokens: builtins.int = ...,
+        last_alone: global___CascadePart | None = ...,
+        relative_cost: global___Estimate | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_target_passed_on", b"_target_passed_on", "_target_risk", b"_target_risk", "target_passed_on", b"target_passed_on", "target_risk", b"target_risk"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_target_passed_on", b"_target_passed_on", "_target_risk", b"_target_risk", "last_alone_tokens", b"last_alone_tokens", "parts", b"parts", "target_passed_on", b"target_passed_on", "target_risk", b"target_risk"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_relative_cost", b"_relative_cost", "_target_passed_on", b"_target_passed_on", "_target_risk", b"_target_risk", "last_alone", b"last_alone", "relative_cost", b"relative_cost", "target_passed_on", b"target_passed_on", "target_risk", b"target_risk"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_relative_cost", b"_relative_cost", "_target_passed_on", b"_target_passed_on", "_target_risk", b"_target_risk", "last_alone", b"last_alone", "parts", b"parts", "relative_cost", b"relative_cost", "target_passed_on", b"target_passed_on", "target_risk", b"target_risk"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_relative_cost", b"_relative_cost"]) -> typing.Literal["relative_cost"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_target_passed_on", b"_target_passed_on"]) -> typing.Literal["target_passed_on"] | None: ...
     @typing.overload
@@ -1323,13 +1335,19 @@ class CascadePart(google.protobuf.message.Message):
     ANSWERED_FIELD_NUMBER: builtins.int
     RISK_FIELD_NUMBER: builtins.int
     PROMPT_TOKENS_FIELD_NUMBER: builtins.int
+    CACHED_TOKENS_FIELD_NUMBER: builtins.int
+    COST_FIELD_NUMBER: builtins.int
     model: builtins.str
     """models/{model}."""
     asked: builtins.int
     """How many of the items it was asked, and how many of these it answered."""
     answered: builtins.int
     prompt_tokens: builtins.int
-    """Tokens of the prompts that it was asked."""
+    """Tokens of the prompts that it was asked, how many of them the engine had in its cache, and what
+    the others cost: each the price that the configuration gives the model, 1 where it gives none.
+    """
+    cached_tokens: builtins.int
+    cost: builtins.float
     @property
     def risk(self) -> global___Estimate:
         """The share of wrong ones among its answers, with its 95 % interval (Wilson); absent where it
@@ -1344,9 +1362,11 @@ class CascadePart(google.protobuf.message.Message):
         answered: builtins.int = ...,
         risk: global___Estimate | None = ...,
         prompt_tokens: builtins.int = ...,
+        cached_tokens: builtins.int = ...,
+        cost: builtins.float = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_risk", b"_risk", "risk", b"risk"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_risk", b"_risk", "answered", b"answered", "asked", b"asked", "model", b"model", "prompt_tokens", b"prompt_tokens", "risk", b"risk"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_risk", b"_risk", "answered", b"answered", "asked", b"asked", "cached_tokens", b"cached_tokens", "cost", b"cost", "model", b"model", "prompt_tokens", b"prompt_tokens", "risk", b"risk"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_risk", b"_risk"]) -> typing.Literal["risk"] | None: ...
 
 global___CascadePart = CascadePart
