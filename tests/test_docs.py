@@ -14,6 +14,7 @@ from documentation.__main__ import build
 from documentation.pages import navigation
 from ray.scripts.scripts import cli as ray_command
 from ray.serve.scripts import cli as serve_command
+from scipy.stats import beta
 from tests import pages
 from tests.pages import ROOT
 
@@ -66,6 +67,21 @@ def test_every_row_is_of_a_table(page):
     for rows in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
         first, second = [*rows.splitlines(), ""][:2]
         assert re.fullmatch(r"\|[-:| ]+\|", second), first
+
+
+def test_a_cascade_takes_as_many_labels_as_its_page_says():
+    """By the exact binomial bound, of each of ten tests at half a percent, as scipy has it."""
+    rows = [*table(ROOT / "docs/cascades.md", "may be wrong")]
+    assert len(rows) == 4
+    for first, *told in rows:
+        target = float(first.removesuffix(" %")) / 100
+        for part, cell in zip((0, 0.25, 0.5, 0.75), told, strict=True):
+            count = int(cell.replace(",", ""))
+
+            def bound(n, share=part * target):
+                return beta.ppf(1 - 0.05 / 10, round(share * n) + 1, n - round(share * n))
+
+            assert bound(count) <= target < bound(int(0.85 * count)), (first, cell)
 
 
 def test_every_piece_of_code_is_run_or_it_is_told_why_not():

@@ -266,6 +266,7 @@ def _catalog(settings: Settings) -> Catalog:
             tokenizer_revision="",
             teacher=model.teacher,
             base=model.base,
+            price=1.0 if model.price is None else model.price,
             min_option_mass=(
                 settings.decisions.min_option_mass
                 if model.decisions.min_option_mass is None
@@ -275,7 +276,8 @@ def _catalog(settings: Settings) -> Catalog:
         for model in settings.models
     }
     cascades = [
-        Cascade(each.name, *(entries[name] for name in each.models)) for each in settings.cascades
+        Cascade(each.name, tuple(entries[name] for name in each.models))
+        for each in settings.cascades
     ]
     return Catalog(entries, cascades)
 

@@ -2,5 +2,6 @@
 
 `make study-real` reads the models through the service, on a GPU, into `studies/results/real.npz`;
 `make study` makes the report of it, on any machine. SmolLM2's answers in conversations lie beside
-it in `real_chat.npz`.
+it in `real_chat.npz`, and in `real_tokens.npz` how many tokens an engine computes for each of
+MMLU's questions.
 """

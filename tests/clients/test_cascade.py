@@ -41,7 +41,8 @@ def test_the_client_fits_evaluates_and_asks(served, connect, examples):
     )
     assert (found.method, found.active, found.degenerate) == (Method.CASCADE, True, "")
     assert found.parameters["target_risk"] == (0.2,)
-    assert found.first_calibrator.startswith(f"{FIRST}/calibrators/")
+    [first] = found.measured_with
+    assert first.startswith(f"{FIRST}/calibrators/")
     report = client.evaluate(found.name, examples)
     first, last = report.cascade.parts
     assert (first.model, first.asked, last.model) == (FIRST, 120, LAST)
@@ -76,6 +77,7 @@ def test_the_command_fits_evaluates_asks_and_writes(command, served, examples, w
     told = command("evaluate", name, path, "--answers", "from-0")
     assert told.exit_code == 0, told.stderr
     assert f"{LAST} alone" in told.stdout
+    assert "of the last alone" in told.stdout
     assert "before is the last model alone" in told.stderr
 
     scored = command("score", "both", path)
@@ -87,7 +89,19 @@ def test_the_command_fits_evaluates_asks_and_writes(command, served, examples, w
     written = command("bulk", "both", path, "-o", output)
     assert written.exit_code == 0, written.stderr
     by = parquet.read_table(output).to_pylist()
-    assert [each["answered_by"] for each in by] == [each["answered_by"] for each in answers]
+    for name in ("answered_by", "prompt_tokens", "cached_tokens", "cost"):
+        assert [each[name] for each in by] == [each[name] for each in answers]
+
+    shares = ["--method", "cascade", "--target-passed-on", "0.5"]
+    unanswered = write(*({**row, "answer": None} for row in rows))
+    shared = command("fit", "both", unanswered, *shares)
+    assert shared.exit_code == 0, shared.stderr
+    assert "of the questions, from a confidence of" in shared.stderr
+
+    in_request = command("score", "base+aligned", path, "--wait", "10")
+    assert "skipped_because" in in_request.stdout.splitlines()[0]
+    unknown = command("score", "base+huge", path, "--wait", "10")
+    assert "models/huge is no model of this server" in unknown.stderr
 
     page = command("report", name, path)
     assert page.exit_code == 1

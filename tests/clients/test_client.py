@@ -23,6 +23,7 @@ from trueodds import (
 from trueodds import client as blocking
 from trueodds._channel import channel_options
 from trueodds.errors import NoServer
+from trueodds_service.engine.fake import FakeEngine
 
 NOWHERE = "127.0.0.1:1"
 NOBODY = "models/aligned/calibrators/0123456789abcdef"
@@ -59,6 +60,10 @@ def test_a_model_that_starts_is_not_ready(start_service, connect, ask):
     assert [model.ready for model in client.models()] == [False, False]
     with pytest.raises(DeadlineExceeded, match="was not ready"):
         client.wait_until_ready(timeout=0)
+    service.model_ready("base", FakeEngine())
+    client.wait_until_ready(timeout=0, model="base")
+    with pytest.raises(DeadlineExceeded, match="was not ready"):
+        client.wait_until_ready(timeout=0, model="base+aligned")
     with pytest.raises(Unavailable) as caught:
         client.score(ask(), model="aligned")
     assert caught.value.reason == "MODEL_STARTING"

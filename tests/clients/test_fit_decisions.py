@@ -122,7 +122,7 @@ def test_a_degenerate_fit_is_told_and_not_activated(fit):
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (["--method", "cascade"], "target_risk: goes with the method cascade"),
+        (["--method", "cascade"], "target_risk: METHOD_CASCADE needs it, or target_passed_on"),
         (["--teacher", "nobody"], "there is no models/nobody"),
     ],
 )
@@ -179,10 +179,10 @@ def test_another_server_is_told_from_ours_and_gets_nothing_sent_on(fit):
 def test_the_door_is_waited_for(command, start_service, write):
     service = start_service(http="127.0.0.1:0", ready=False)
     file = write(*recorded(URGENT), name="decisions.jsonl")
-    args = ("fit-decisions", "aligned", file, "--http", service.url, "--wait")
+    args = ("fit-decisions", "base+aligned", file, "--http", service.url, "--wait")
     late = command(*args, 0.1)
     assert late.exit_code == 1
-    assert "models/aligned is starting" in late.stderr
+    assert "models/base is starting" in late.stderr
     assert "no HTTP door" in command(*args[:4], "http://127.0.0.1:1", "--wait", 0.1).stderr
 
 

@@ -211,6 +211,7 @@ def test_a_fit_is_sent_whole(method):
         teacher="base",
         temperature=2.0,
         target_risk=0.25,
+        target_passed_on=0.5,
         items=[Question("Tin?", ["yes", "no"]), Example(Question("Oak?", ["yes", "no"]), 0)],
         shots=[Example(Question("Ash?", ["yes", "no"]), 1)],
         options=None,
@@ -243,7 +244,7 @@ def test_a_fit_is_sent_whole(method):
     )
     assert message.bias_correction == calibration_pb2.BIAS_CORRECTION_BATCH
     assert (message.request_id, message.validate_only) == ("nightly", True)
-    assert message.target_risk == 0.25
+    assert (message.target_risk, message.target_passed_on) == (0.25, 0.5)
 
 
 @pytest.mark.parametrize("correction", BiasCorrection)
@@ -327,6 +328,8 @@ ANSWER = {
     "answered_by": "models/small",
     "cascade_calibrator": "models/both/calibrators/1",
     "skipped_because": "the threshold was measured with another",
+    "cached_tokens": 5,
+    "cost": 1.5,
 }
 
 

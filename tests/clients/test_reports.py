@@ -63,7 +63,7 @@ CALIBRATOR = {
             "calibrators": ["models/a/calibrators/1"],
         },
         "prompts_hash": "p",
-        "first_calibrator": "models/small/calibrators/2",
+        "measured_with": ["models/small/calibrators/2"],
         "outcomes_of": "models/small/calibrators/3",
     },
     "metrics": {"kl_before": 0.5},
@@ -125,6 +125,7 @@ REPORT = {
     "differences": {"nll": {"value": -0.25, "lower": -0.5, "upper": -0.125}},
     "cascade": {
         "target_risk": 0.25,
+        "target_passed_on": 0.5,
         "parts": [
             {
                 "model": "models/small",
@@ -132,10 +133,13 @@ REPORT = {
                 "answered": 6,
                 "risk": {"value": 0.125, "lower": 0.0625, "upper": 0.25},
                 "prompt_tokens": 90,
+                "cached_tokens": 30,
+                "cost": 15.0,
             },
             {"model": "models/large", "asked": 3},
         ],
-        "last_alone_tokens": 99,
+        "last_alone": {"model": "models/large", "asked": 9, "answered": 9, "prompt_tokens": 99},
+        "relative_cost": {"value": 0.5, "lower": 0.25, "upper": 0.75},
     },
 }
 
@@ -204,7 +208,7 @@ def test_a_calibrator_is_read_whole():
         teacher_revision="u",
         teacher_reading="letter",
         prior=Prior(1.0, 0.5, ("models/a/calibrators/1",)),
-        first_calibrator="models/small/calibrators/2",
+        measured_with=("models/small/calibrators/2",),
         outcomes_of="models/small/calibrators/3",
     )
 
@@ -251,11 +255,13 @@ def test_a_report_is_read_whole(report):
     assert asdict(answer_set) | {"rule": None} == {**REPORT["answer_sets"][0], "rule": None}
     assert report.cascade == CascadeReport(
         0.25,
+        0.5,
         (
-            CascadePart("models/small", 9, 6, Estimate(0.125, 0.0625, 0.25), 90),
-            CascadePart("models/large", 3, 0, None, 0),
+            CascadePart("models/small", 9, 6, Estimate(0.125, 0.0625, 0.25), 90, 30, 15.0),
+            CascadePart("models/large", 3, 0, None, 0, 0, 0.0),
         ),
-        99,
+        CascadePart("models/large", 9, 9, None, 99, 0, 0.0),
+        Estimate(0.5, 0.25, 0.75),
     )
 
 

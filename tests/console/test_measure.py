@@ -61,12 +61,16 @@ def test_a_cascade_is_measured_against_its_last_model_alone():
         "after": after,
         "differences": {"nll": {"lower": -0.1, "upper": 0.1}},
         "abstentions": [],
-        "cascade": {"parts": [{"model": "models/small"}, {"model": "models/large"}]},
+        "cascade": {
+            "parts": [{"model": "models/small"}, {"model": "models/large"}],
+            "relativeCost": {"value": 0.625, "lower": 0.5, "upper": 0.75},
+        },
     }
     shown = as_shown([report])
     assert shown["sides"][0].title == "large alone"
     assert shown["verdict"].startswith("large alone was right 80\u202f% of the time")
-    assert shown["verdict"].endswith("it cannot be told apart from large alone.")
+    assert "it cannot be told apart from large alone." in shown["verdict"]
+    assert shown["verdict"].endswith("It costs 62\u202f% of large alone (50\u202f% to 75\u202f%).")
     shown = as_shown([{**report, "cascade": None}])
     assert shown["sides"][0].title == "Without"
     assert shown["verdict"].startswith("The model was right")

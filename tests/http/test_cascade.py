@@ -44,19 +44,20 @@ def _answers(http, model):
     return [each["answers"][0] for each in found], [each["usage"]["total_tokens"] for each in found]
 
 
-def test_a_decision_is_answered_by_who_may(served, http):
+@pytest.mark.parametrize("name", ["both", "base+aligned"])
+def test_a_decision_is_answered_by_who_may(served, http, name):
     assert _fit(http, [None] * len(MESSAGES), model="base", method="identity").status_code == 200
     own, own_tokens = _answers(http, "base")
     middle = sorted(each["confidence"] for each in own)[len(own) // 2]
     # Right in the half that it is surest of.
     truth = [each["choice"] if each["confidence"] >= middle else _other(each) for each in own]
-    fitted = _fit(http, truth, model="both", method="cascade", target_risk=0.2).json()
+    fitted = _fit(http, truth, model=name, method="cascade", target_risk=0.2).json()
     [cascade] = fitted["calibrators"]
     assert cascade["active"]
     assert cascade["scope"]["reading"] == "choice+decision-1"
 
     others, others_tokens = _answers(http, "aligned")
-    found, tokens = _answers(http, "both")
+    found, tokens = _answers(http, name)
     [least] = cascade["parameters"]["min_confidence"]["values"]
     for place, said in enumerate(found):
         is_sure = own[place]["confidence"] >= least
@@ -68,7 +69,7 @@ def test_a_decision_is_answered_by_who_may(served, http):
     assert {each["answered_by"] for each in found} == {"models/base", "models/aligned"}
 
     with openai.OpenAI(base_url=f"{served.url}/v1", api_key="none") as client:
-        decision = client.decisions.create(model="both", input=MESSAGES[0], questions=[CHOICE])
+        decision = client.decisions.create(model=name, input=MESSAGES[0], questions=[CHOICE])
     assert decision.answers[0].choice == found[0]["choice"]
 
 
@@ -97,6 +98,17 @@ def test_what_the_first_would_refuse_by_its_own_threshold_the_last_is_asked(star
     assert [each["answered_by"] for each in found] == ["models/usual", "models/strict"]
 
 
+def test_no_more_decisions_go_on_to_the_last_than_may(http):
+    """Nobody knows an answer, and none is needed."""
+    unknown = [None] * len(MESSAGES)
+    assert _fit(http, unknown, model="base", method="identity").status_code == 200
+    body = {"model": "both", "method": "cascade", "target_passed_on": 0.5}
+    [cascade] = _fit(http, unknown, **body).json()["calibrators"]
+    found, _ = _answers(http, "both")
+    passed_on = [each["answered_by"] for each in found].count("models/aligned") / len(found)
+    assert 0 < passed_on <= cascade["metrics"]["passed_on_upper_bound"] <= 0.5
+
+
 def _other(answer):
     return next(
         each["value"] for each in answer["probabilities"] if each["value"] != answer["choice"]
@@ -106,6 +118,11 @@ def _other(answer):
 WRONG = {
     "no target": ({"method": "cascade"}, "target_risk"),
     "a target without the method": ({"method": "auto", "target_risk": 0.1}, "target_risk"),
+    "two targets": (
+        {"method": "cascade", "target_risk": 0.1, "target_passed_on": 0.5},
+        "target_passed_on",
+    ),
+    "a share without the method": ({"method": "auto", "target_passed_on": 0.1}, "target_passed_on"),
     "a target of all": ({"method": "cascade", "target_risk": 1}, "target_risk"),
     "a teacher": ({"method": "cascade", "target_risk": 0.1, "teacher": "base"}, "teacher"),
     "an answer that nobody knows": (
@@ -124,17 +141,19 @@ def test_what_is_wrong_with_a_fit_is_named(http, body, field):
     assert response.json()["error"]["param"] == field
 
 
-def test_the_console_shows_a_cascade_and_its_threshold(http):
+@pytest.mark.parametrize("name", ["both", "base+aligned"])
+def test_the_console_shows_a_cascade_and_its_threshold(http, name):
     _fit(http, [None] * len(MESSAGES), model="base", method="identity")
     own, _ = _answers(http, "base")
     right = [each["choice"] for each in own]
-    body = {"model": "both", "method": "cascade", "target_risk": 0.2}
+    body = {"model": name, "method": "cascade", "target_risk": 0.2}
     [cascade] = _fit(http, right, **body).json()["calibrators"]
     page = http.get("/console/").text
     assert "base, then aligned" in page
-    assert "No threshold is active" not in page
+    # It lists those of the configuration.
+    assert ("No threshold is active" in page) == (name != "both")
     identifier = cascade["name"].rpartition("/")[2]
-    page = http.get(f"/console/calibrators/both/{identifier}").text
+    page = http.get(f"/console/calibrators/{name}/{identifier}").text
     assert "threshold: who answers in a cascade" in page
     # Outcomes are those of its models' answers, and it changes who chooses.
     assert "Does it still hold?" not in page

@@ -97,4 +97,7 @@ def test_in_a_cascade_who_answers_says_what_it_says_by_itself(client: Client) ->
         alone = [option.logprob for option in (small if stays else large).options]
         # float32, in batches of other sizes.
         assert [option.logprob for option in answer.options] == pytest.approx(alone, abs=1e-3)
+        for each in (small, large, answer):  # the shots, at least, are in the cache
+            assert 0 < each.cached_tokens < each.prompt_tokens
+            assert each.cost == each.prompt_tokens - each.cached_tokens
     assert 0 < stayed < len(questions)

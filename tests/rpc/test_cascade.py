@@ -75,7 +75,7 @@ def test_the_first_answers_where_it_is_sure_enough_and_the_last_the_rest(
     first, cascade = fitted
     [least] = cascade.parameters["min_confidence"].values
     assert cascade.active
-    assert cascade.provenance.first_calibrator == first.name
+    assert list(cascade.provenance.measured_with) == [first.name]
     assert 0.4 < cascade.metrics["coverage"] < 0.6
     assert cascade.metrics["risk_upper_bound"] <= 0.1
 
@@ -243,7 +243,10 @@ def test_an_evaluation_tells_who_answers_and_what_it_takes(cascaded, questions, 
     tokens = small.prompt_tokens + large.prompt_tokens
     assert tokens == sum(each.prompt_tokens for each in answers)
     own = [each.answer for each in cascaded.batch(questions, model=LAST)]
-    assert report.cascade.last_alone_tokens == sum(each.prompt_tokens for each in own)
+    alone = report.cascade.last_alone
+    assert alone.prompt_tokens == sum(each.prompt_tokens for each in own)
+    wrong = [item.answer != each.choice for item, each in zip(labelled.items, own, strict=True)]
+    assert alone.risk.value == pytest.approx(sum(wrong) / len(wrong))
     right = [item.answer == each.choice for item, each in zip(labelled.items, own, strict=True)]
     assert report.before.metrics["accuracy"].value == pytest.approx(sum(right) / len(right))
     right = [i.answer == each.choice for i, each in zip(labelled.items, answers, strict=True)]
@@ -277,6 +280,8 @@ WRONG_FITS = {
     "no target": ({"target_risk": None}, "target_risk"),
     "a target of nothing": ({"target_risk": 0.0}, "target_risk"),
     "a target of all": ({"target_risk": 1.0}, "target_risk"),
+    "two targets": ({"target_passed_on": 0.5}, "target_passed_on"),
+    "a share of all": ({"target_risk": None, "target_passed_on": 1.0}, "target_passed_on"),
     "a teacher": ({"teacher": FIRST}, "teacher"),
     "a temperature": ({"temperature": 2.0}, "temperature"),
     "a bias correction": ({"bias_correction": pb.BIAS_CORRECTION_BATCH}, "bias_correction"),
@@ -301,6 +306,58 @@ def test_a_fit_needs_questions_with_answers(cascaded, question, refused):
     fit |= {"method": pb.METHOD_CONSTANT, "options": 4}
     with refused(INVALID, field="target_risk"):
         list(cascaded.calibration.FitCalibrator(pb.FitCalibratorRequest(**fit)))
+    fit |= {"target_risk": None, "target_passed_on": 0.5}
+    with refused(INVALID, field="target_passed_on"):
+        list(cascaded.calibration.FitCalibrator(pb.FitCalibratorRequest(**fit)))
+
+
+def _passes_on(service, questions, share, **fit):
+    """The cascade's calibrator that bounds what goes on to the last, from questions alone."""
+    items = [pb.FitQuestion(question=each) for each in questions]
+    request = pb.FitCalibratorRequest(
+        **{"model": BOTH, "activate": True, **fit},
+        method=pb.METHOD_CASCADE,
+        questions=pb.FitQuestions(items=items),
+        target_passed_on=share,
+    )
+    return _last(service.calibration.FitCalibrator(request)).calibrator
+
+
+def test_no_more_goes_on_to_the_last_than_may_and_nobody_need_know_the_answers(cascaded, questions):
+    first = _constant(cascaded, FIRST)
+    found = _passes_on(cascaded, questions, 0.4)
+    assert found.active
+    assert list(found.provenance.measured_with) == [first.name]
+    assert (found.provenance.items, found.provenance.labelled) == (300, 0)
+    assert list(found.parameters["target_passed_on"].values) == [0.4]
+    answers = [each.answer for each in cascaded.batch(questions, model=BOTH)]
+    passed_on = [each.answered_by for each in answers].count(LAST) / len(answers)
+    assert found.metrics["coverage"] == pytest.approx(1 - passed_on)
+    assert 0.3 < passed_on < found.metrics["passed_on_upper_bound"] <= 0.4
+    assert {each.cascade_calibrator for each in answers} == {found.name}
+    request = pb.EvaluateCalibratorRequest(
+        name=found.name, questions=_labelled(cascaded, questions)
+    )
+    report = _last(cascaded.calibration.EvaluateCalibrator(request)).report.cascade
+    assert (report.HasField("target_risk"), report.target_passed_on) == (False, 0.4)
+    small, large = report.parts
+    assert small.answered == 300 - large.answered == round(300 * (1 - passed_on))
+
+
+def test_too_few_questions_tell_nothing_of_what_goes_on(cascaded, questions):
+    _constant(cascaded, FIRST)
+    found = _passes_on(cascaded, questions[:20], 0.1)
+    assert not found.active
+    assert "what is passed on to 0.1 on 20 items" in found.degenerate
+
+
+def test_of_three_models_a_share_does_not_say_who_answers_what(
+    start_service, weights, refused, question
+):
+    fake = {"weights": weights, "engine": {"backend": "fake"}}
+    service = start_service(models=[{"name": each, **fake} for each in "abc"])
+    with refused(INVALID, field="target_passed_on"):
+        _passes_on(service, [question()], 0.5, model="models/a+b+c")
 
 
 def test_a_cascade_has_no_scores_of_its_own(cascaded, question, fitted, refused):

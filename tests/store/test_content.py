@@ -29,7 +29,7 @@ PROVENANCE_CHANGES = {
     "prior": Prior(0.0, 1.0, ("0f",)),
     "prompts_hash": "other",
     "outcomes_of": "0f",
-    "first_calibrator": "models/small/calibrators/0f",
+    "measured_with": ("models/small/calibrators/0f",),
 }
 CHANGES = {
     "scope": [{key: value} for key, value in SCOPE_CHANGES.items()],

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from trueodds._address import is_loopback
+from trueodds._convert.models import models_of
 from trueodds._security import Security
 from trueodds.errors import (
     DeadlineExceeded,
@@ -79,10 +80,11 @@ class HttpDoor:
             _, told = self._ask("/readyz", _POLL_ANSWER_SECONDS)
         except (NoServer, DeadlineExceeded) as error:
             return error
-        answer, name = _json(told), model.removeprefix("models/")
+        answer = _json(told)
         models = answer.get("models", {}) if isinstance(answer, dict) else {}
-        if models.get(name) in ("STARTING", "LOST"):
-            return Starting(f"models/{name} is starting", reason="MODEL_STARTING")
+        for name in models_of(model):
+            if models.get(name) in ("STARTING", "LOST"):
+                return Starting(f"models/{name} is starting", reason="MODEL_STARTING")
         return None
 
     def _ask(

@@ -89,12 +89,14 @@ class Answer:
     may have become active meanwhile. ``receipt`` is what ``record_outcomes`` needs of the answer,
     where it was asked for.
 
-    ``prompt_tokens`` are those of the question's prompts, in every order that it was asked in.
+    ``prompt_tokens`` are those of the question's prompts, in every order that it was asked in. The
+    engine had ``cached_tokens`` of them in its cache; ``cost`` is that of the others, each by the
+    price that the server's configuration gives the model, 1 where it gives none.
 
     In a cascade, ``answered_by`` is the model whose answer this is, and all else that is told is
-    that model's but for ``prompt_tokens``, which are those of all models that were asked.
-    ``cascade_calibrator`` names the one whose threshold decided; where none held, it is None and
-    ``skipped_because`` says in words why the first model was not asked. For a model, all three say
+    that model's but for tokens and ``cost``, which are those of all models that were asked.
+    ``cascade_calibrator`` names the one whose thresholds decided; where none held, it is None and
+    ``skipped_because`` says in words why the last model alone was asked. For a model, all three say
     nothing.
     """
 
@@ -120,6 +122,8 @@ class Answer:
     answered_by: str | None = None
     cascade_calibrator: str | None = None
     skipped_because: str = ""
+    cached_tokens: int = 0
+    cost: float = 0.0
 
     @property
     def calibrated(self) -> bool:

@@ -36,7 +36,7 @@ class Method(Enum):
     SCALING_BINNING = "scaling_binning"
     """Temperature scaling, then the mean of each bin; needs answers."""
     CASCADE = "cascade"
-    """For a cascade, the least confidence at which its first model answers; needs answers."""
+    """For a cascade, the least confidences at which its models answer; needs answers."""
 
 
 class BiasCorrection(Enum):
@@ -98,8 +98,8 @@ class Calibrator:
     fitted on, ``labelled`` how many of these have an answer, and ``data_hash`` that of their
     scores and answers. ``outcomes_of`` names the calibrator whose answers' outcomes they were, if
     they were. ``metrics`` were measured on the items of the fit. ``selection`` is
-    AUTO's, ``prior`` TEACHER_POOLED's. ``first_calibrator`` is CASCADE's: what the threshold was
-    measured with, and holds for.
+    AUTO's, ``prior`` TEACHER_POOLED's. ``measured_with`` is CASCADE's: what the thresholds
+    were measured with, and hold for, of each model but the last.
     """
 
     name: str
@@ -132,4 +132,4 @@ class Calibrator:
     teacher_revision: str | None = None
     teacher_reading: str | None = None
     prior: Prior | None = None
-    first_calibrator: str | None = None
+    measured_with: tuple[str, ...] = ()

@@ -97,7 +97,8 @@ class CascadePart:
     """A model of a cascade: how many questions it was ``asked``, and how many it ``answered``.
 
     ``risk`` is the share of wrong ones among its answers, None where it gave none.
-    ``prompt_tokens`` are those of all questions that it was asked.
+    ``prompt_tokens`` are those of all that it was asked, of which the engine had ``cached_tokens``
+    in its cache; ``cost`` is that of the others, as of an ``Answer``.
     """
 
     model: str
@@ -105,19 +106,24 @@ class CascadePart:
     answered: int
     risk: Estimate | None
     prompt_tokens: int
+    cached_tokens: int
+    cost: float
 
 
 @dataclass(frozen=True, slots=True)
 class CascadeReport:
     """Who answers in a cascade, and what it takes.
 
-    ``target_risk`` is what was promised of the first of its ``parts``; ``last_alone_tokens`` are
-    the prompt tokens of the last where it is asked everything.
+    What was promised of all its ``parts`` but the last is a ``target_risk`` or a
+    ``target_passed_on``; ``last_alone`` is the last where it is asked everything, and
+    ``relative_cost`` the cost of all parts in that of it; None where that is none.
     """
 
-    target_risk: float
+    target_risk: float | None
+    target_passed_on: float | None
     parts: tuple[CascadePart, ...]
-    last_alone_tokens: int
+    last_alone: CascadePart
+    relative_cost: Estimate | None
 
 
 @dataclass(frozen=True, slots=True)

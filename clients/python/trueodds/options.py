@@ -91,12 +91,16 @@ class FitOptions(ReadingOptions, total=False):
 
     method: TEACHER_KL, AGREEMENT_KL and TEACHER_POOLED need a handful of questions and a teacher,
         CONSTANT and IDENTITY only the number of ``options``, the others answers; AUTO chooses.
-        CASCADE is for a cascade, and needs answers and a ``target_risk``.
+        CASCADE is for a cascade, and needs a ``target_risk`` and answers, or a
+        ``target_passed_on``.
     reading: how the questions are asked and their answers read; a format alone will do.
     shots: worked examples, shown before each question; each needs its answer.
     teacher: the pre-trained model; that of the server's configuration when left out.
     temperature: for CONSTANT; in [0.001, 1000].
-    target_risk: for CASCADE: how much of what the first model answers may be wrong, in (0, 1).
+    target_risk: for CASCADE: how much of what each model but the last answers may be wrong, in
+        (0, 1).
+    target_passed_on: for CASCADE: what share of the questions may go on to the last of two models,
+        in (0, 1).
     options: how many options the calibrator is for, where there are no items to tell.
     teacher_reading, teacher_shots: how the teacher is asked and read, where that differs.
     bias_correction: what is taken off the scores of the labels before.
@@ -118,6 +122,7 @@ class FitOptions(ReadingOptions, total=False):
     teacher: str | None
     temperature: float | None
     target_risk: float | None
+    target_passed_on: float | None
     options: int | None
     teacher_reading: AnyReading | None
     teacher_shots: Sequence[Example]
@@ -178,6 +183,7 @@ FIT: FitOptions = {
     "teacher": None,
     "temperature": None,
     "target_risk": None,
+    "target_passed_on": None,
     "options": None,
     "teacher_reading": None,
     "teacher_shots": (),

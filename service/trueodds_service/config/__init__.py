@@ -12,13 +12,19 @@ from trueodds_service.config.flows import (
     Webhook,
 )
 from trueodds_service.config.limits import Limits, Quota, Quotas, Rates, TenantQuota
-from trueodds_service.config.models import MODEL_NAME, CascadeSettings, ModelSettings
+from trueodds_service.config.models import (
+    MODEL_NAME,
+    MOST_CASCADED,
+    CascadeSettings,
+    ModelSettings,
+)
 from trueodds_service.config.reading import MAX_LORA_RANK, load, read
 from trueodds_service.config.settings import Settings, is_loopback
 
 __all__ = [
     "MAX_LORA_RANK",
     "MODEL_NAME",
+    "MOST_CASCADED",
     "AlertSettings",
     "AuditSettings",
     "CascadeSettings",

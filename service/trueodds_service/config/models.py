@@ -11,6 +11,8 @@ from trueodds_service.config.flows import ModelDecisionSettings
 from trueodds_service.config.section import Section
 
 MODEL_NAME = re.compile(r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?")
+MOST_CASCADED = 8
+"""How many models a cascade may have."""
 
 
 class ModelSettings(Section):
@@ -27,6 +29,9 @@ class ModelSettings(Section):
     """The model that the adapter is for, by name; they share an engine."""
     teacher: str | None = None
     """The pre-trained counterpart, by name: the teacher of method TEACHER_KL."""
+    price: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """What a token costs that its engine computes, in a unit that all models share: all have a
+    price, or none has. Costs of answers and of cascades are told by it."""
     decisions: ModelDecisionSettings = ModelDecisionSettings()
     """What holds for its decisions, in the place of the service's ``decisions``."""
     engine: Annotated[VllmSettings | FakeSettings, Field(discriminator="backend")] = VllmSettings()
@@ -51,19 +56,19 @@ class ModelSettings(Section):
 
 
 class CascadeSettings(Section):
-    """A name under which two models answer: the first where it is sure enough, else the last."""
+    """A name under which models answer in turn: each where it is sure enough, the last the rest."""
 
     name: str
     """What callers call it, as a model."""
-    models: tuple[str, str]
-    """The first, which is asked everything, and the last, by their names."""
+    models: tuple[str, ...] = Field(min_length=2, max_length=MOST_CASCADED)
+    """By their names, in the order that they are asked in: the first is asked everything."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         _check_name(self.name)
-        first, last = self.models
-        if first == last:
-            raise ValueError(f"models: {first!r} is both the first and the last")
+        for name in self.models:
+            if self.models.count(name) > 1:
+                raise ValueError(f"models: {name!r} is named twice")
         return self
 
 

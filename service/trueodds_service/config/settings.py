@@ -34,7 +34,7 @@ class Settings(Section):
     machines, ``postgresql://USER:PASSWORD@HOST/DATABASE``."""
     models: tuple[ModelSettings, ...] = Field(min_length=1)
     cascades: tuple[CascadeSettings, ...] = ()
-    """Names under which two of the models answer in turn: docs/cascades.md."""
+    """Names under which some of the models answer in turn: docs/cascades.md."""
     limits: Limits = Limits()
     quotas: Quotas = Quotas()
     decisions: DecisionSettings = DecisionSettings()
@@ -90,13 +90,7 @@ class Settings(Section):
     @model_validator(mode="after")
     def _check(self) -> Self:
         names = [model.name for model in self.models]
-        if duplicates := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"models: the name {sorted(duplicates)[0]!r} is used twice")
-        for model in self.models:
-            if model.teacher is not None and model.teacher not in names:
-                raise ValueError(
-                    f"models: the teacher {model.teacher!r} of {model.name!r} is not a model here"
-                )
+        self._check_models(names)
         self._check_cascades(names)
         self._check_clients()
         if self.quotas != Quotas() and self.access != "keys":
@@ -119,6 +113,18 @@ class Settings(Section):
             if self.metrics in (self.listen, self.http) and not self.metrics.endswith(":0"):
                 raise ValueError(f"metrics: {self.metrics} is where callers are answered")
         return self
+
+    def _check_models(self, names: list[str]) -> None:
+        if duplicates := {name for name in names if names.count(name) > 1}:
+            raise ValueError(f"models: the name {sorted(duplicates)[0]!r} is used twice")
+        for model in self.models:
+            if model.teacher is not None and model.teacher not in names:
+                raise ValueError(
+                    f"models: the teacher {model.teacher!r} of {model.name!r} is not a model here"
+                )
+        lacking = [model.name for model in self.models if model.price is None]
+        if 0 < len(lacking) < len(names):
+            raise ValueError(f"models: {lacking[0]!r} has no price, and others have one")
 
     def _check_cascades(self, models: list[str]) -> None:
         taken = set(models)

@@ -1,13 +1,16 @@
 """The path of questions to a model or a cascade: whose turn it is, and whose answer stands."""
 
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 from trueodds_service import metering
+from trueodds_service.core.decisions.abstention import NEVER
 from trueodds_service.errors import NotReady, ServiceError
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.catalog import Cascade, Catalog, ModelEntry, ServedModel
+from trueodds_service.flows.promise import MIN_CONFIDENCE
 from trueodds_service.flows.read import Timings
 from trueodds_service.flows.score import (
     Answer,
@@ -21,9 +24,6 @@ from trueodds_service.flows.score import (
 from trueodds_service.prompts.question import Question
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.records import Scope
-
-MIN_CONFIDENCE = "min_confidence"
-"""What the parameter of a cascade's calibrator is called."""
 
 Written = Callable[[ServedModel], Awaitable[tuple[Question, ...]]]
 
@@ -66,29 +66,31 @@ class _InTurn:
         outcomes: dict[int, Answer | ServiceError] = {
             place: turn for place, turn in enumerate(turns) if isinstance(turn, ServiceError)
         }
-        results = []
-        passed_on: dict[int, Answer] = {}
-        if asked := [place for place, turn in enumerate(turns) if _asks_first(turn)]:
-            # The threshold holds only where the first model's own calibrator answers.
+        results: list[ScoreResult] = []
+        passed_on: defaultdict[int, list[Answer]] = defaultdict(list)
+        for number, model in enumerate(self.cascade.others):
+            asked = [
+                place
+                for place, turn in enumerate(turns)
+                if place not in outcomes and _asks(turn, number)
+            ]
+            if not asked:
+                continue
+            # The threshold holds only where the model's own calibrator answers.
             part = replace(self.query, require_calibrated=True)
-            model = self.cascade.first
-            first = await self._ask(model, part, await self._questions(model), asked)
-            results.append(first)
-            for place, outcome in zip(asked, first.outcomes, strict=True):
-                if _stands(outcome, turns[place]):
+            found = await self._ask(model, part, await self._questions(model), asked, results)
+            for place, outcome in zip(asked, found, strict=True):
+                if _stands(outcome, turns[place], number):
                     outcomes[place] = outcome
                 elif isinstance(outcome, Answer):
-                    passed_on[place] = outcome
+                    passed_on[place].append(outcome)
         if left := [place for place in range(len(turns)) if place not in outcomes]:
-            with metering.going_on() if asked else nullcontext():
-                last = await self._ask(self.cascade.last, self.query, questions, left)
-            results.append(last)
-            outcomes |= zip(left, last.outcomes, strict=True)
+            found = await self._ask(self.cascade.last, self.query, questions, left, results)
+            outcomes |= zip(left, found, strict=True)
         return ScoreResult(
             asked={name: asked for each in results for name, asked in each.asked.items()},
             outcomes=[
-                _told(outcomes[place], turn, passed_on.get(place))
-                for place, turn in enumerate(turns)
+                _told(outcomes[place], turn, passed_on[place]) for place, turn in enumerate(turns)
             ],
             # One was asked after the other.
             timings=Timings(
@@ -109,8 +111,9 @@ class _InTurn:
         query: ScoreQuery,
         questions: Sequence[Question],
         places: Sequence[int],
-    ) -> ScoreResult:
-        """What one of the models says of the questions at some places."""
+        results: list[ScoreResult],
+    ) -> Sequence[Answer | ServiceError]:
+        """What one of the models says of the questions at some places; joins the ``results``."""
         part = replace(
             query,
             model=model.name,
@@ -118,7 +121,10 @@ class _InTurn:
             questions=tuple(questions[place] for place in places),
             tasks=tuple(query.task_of(place) for place in places),
         )
-        return await score(part, self.catalog, self.calibrators)
+        # What a model before it was asked is paid for.
+        with metering.going_on() if results else nullcontext():
+            results.append(await score(part, self.catalog, self.calibrators))
+        return results[-1].outcomes
 
     def _turns(
         self, questions: Iterable[Question], named: Calibrator | None
@@ -149,52 +155,64 @@ class _InTurn:
         return out_of_scope(decides, scope) or self._turn_by(decides, scope)
 
     def _turn_by(self, decides: Calibrator, scope: Scope) -> Turn | ServiceError:
-        """The same by a calibrator of the scope, while its threshold holds."""
-        first = self.cascade.first.scope(scope.task, scope.reading, scope.options)
-        answers = self.calibrators.active(first)
-        measured_with = decides.provenance.first_calibrator
-        if decides.degenerate:  # nothing would reach it
-            because = f"{decides.name}: {decides.degenerate}"
-        elif isinstance(answers, Calibrator) and answers.name == measured_with:
+        """The same by a calibrator of the scope, while its thresholds hold."""
+        because = (
+            f"{decides.name}: {decides.degenerate}"
+            if decides.degenerate
+            else self._outdated(decides, scope)
+        )
+        if not because:
             return Turn(decides)
-        else:
-            because = (
-                f"the threshold of {decides.name} was measured with {measured_with}, which is not "
-                "what answers there now"
-            )
         if self.query.require_calibrated:
             return NotReady(because, reason="NOT_CALIBRATED")
         return Turn(None, because)
 
+    def _outdated(self, decides: Calibrator, scope: Scope) -> str:
+        """Why its thresholds do not hold now, in words; empty where they do."""
+        measured_with = decides.provenance.measured_with
+        for model, name in zip(self.cascade.others, measured_with, strict=True):
+            answers = self.calibrators.active(model.scope(scope.task, scope.reading, scope.options))
+            if not isinstance(answers, Calibrator) or answers.name != name:
+                return (
+                    f"the threshold of {decides.name} was measured with {name}, which is not "
+                    "what answers there now"
+                )
+        return ""
 
-def _asks_first(turn: Turn | ServiceError) -> bool:
-    return isinstance(turn, Turn) and turn.calibrator is not None
+
+def _asks(turn: Turn | ServiceError, number: int) -> bool:
+    """Whether a model before the last, by its number, is asked: not where nothing would stand."""
+    if isinstance(turn, ServiceError) or turn.calibrator is None:
+        return False
+    return turn.calibrator.parameters[MIN_CONFIDENCE][number] < NEVER
 
 
-def _stands(said: Answer | ServiceError, turn: Turn | ServiceError) -> bool:
-    """Whether what the first model says is the cascade's answer."""
+def _stands(said: Answer | ServiceError, turn: Turn | ServiceError, number: int) -> bool:
+    """Whether what a model before the last says is the cascade's answer."""
     if isinstance(said, ServiceError) or isinstance(turn, ServiceError):
         return False
     if said.calibrator is None or turn.calibrator is None:
         return False
     # Another calibrator may have become active since its turn was decided.
-    is_measured = said.calibrator.name == turn.calibrator.provenance.first_calibrator
-    (least,) = turn.calibrator.parameters[MIN_CONFIDENCE]
+    is_measured = said.calibrator.name == turn.calibrator.provenance.measured_with[number]
+    least = turn.calibrator.parameters[MIN_CONFIDENCE][number]
     confidence = min(float(said.calibrated.max()), 1.0)  # a certainty may be rounded up
     return is_measured and not said.abstained and confidence >= least
 
 
 def _told(
-    outcome: Answer | ServiceError, turn: Turn | ServiceError, first: Answer | None
+    outcome: Answer | ServiceError, turn: Turn | ServiceError, before: Sequence[Answer]
 ) -> Answer | ServiceError:
-    """The outcome with whose turn it was, and with the tokens of the first's, who passed it on."""
+    """The outcome with whose turn it was, and with the tokens of those ``before``, who passed it
+    on.
+    """
     if isinstance(outcome, ServiceError) or isinstance(turn, ServiceError):
         return outcome
-    if first is None:
-        return replace(outcome, turn=turn)
+    asked = (*before, outcome)
     return replace(
         outcome,
         turn=turn,
-        prompt_tokens=first.prompt_tokens + outcome.prompt_tokens,
-        cached_tokens=first.cached_tokens + outcome.cached_tokens,
+        prompt_tokens=sum(each.prompt_tokens for each in asked),
+        cached_tokens=sum(each.cached_tokens for each in asked),
+        cost=sum(each.cost for each in asked),
     )

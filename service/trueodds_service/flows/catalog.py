@@ -16,6 +16,8 @@ from trueodds_service.prompts.tokenizer import PromptTokenizer
 from trueodds_service.store.records import Scope
 
 _REVISION_DIGITS = 16
+# Between the models' names in that of a cascade that has no other; no configured name has it.
+_THEN = "+"
 
 # How long after the loss of an engine callers wait for its replacement, which mostly takes less:
 # half of the time that clients give an answer.
@@ -48,8 +50,9 @@ class State(Enum):
 class ModelEntry:
     """A model of the configuration. ``served`` is None while it does not answer.
 
-    ``base`` is the model over whose weights an adapter runs. ``min_option_mass`` is what the
-    options of its decisions have to hold, where a request does not say.
+    ``base`` is the model over whose weights an adapter runs. ``price`` is what a token costs that
+    its engine computes. ``min_option_mass`` is what the options of its decisions have to hold,
+    where a request does not say.
     """
 
     name: str
@@ -57,6 +60,7 @@ class ModelEntry:
     tokenizer_revision: str
     teacher: str | None
     base: str | None = None
+    price: float = 1.0
     min_option_mass: float = 0.0
     served: ServedModel | None = None
     # Why it does not answer, while it does not.
@@ -135,11 +139,12 @@ class ModelEntry:
 
 @dataclass(frozen=True, slots=True)
 class Cascade:
-    """A name under which ``first`` answers where it is sure enough, and ``last`` the rest."""
+    """A name under which two models or more answer in turn, each where it is sure enough, and the
+    last the rest.
+    """
 
     name: str
-    first: ModelEntry
-    last: ModelEntry
+    models: tuple[ModelEntry, ...]
 
     @property
     def revision(self) -> str:
@@ -157,13 +162,18 @@ class Cascade:
         return self._least_ready.cause
 
     @property
-    def models(self) -> tuple[ModelEntry, ModelEntry]:
-        """In the order in which they are asked."""
-        return self.first, self.last
+    def last(self) -> ModelEntry:
+        """What answers all that the ``others`` pass on."""
+        return self.models[-1]
+
+    @property
+    def others(self) -> tuple[ModelEntry, ...]:
+        """Those before the last, which answer where a threshold of theirs is reached."""
+        return self.models[:-1]
 
     @property
     def _least_ready(self) -> ModelEntry:
-        return self.last if self.first.state is State.READY else self.first
+        return next((each for each in self.models if each.state is not State.READY), self.last)
 
     def scope(self, task: str, reading: str, options: int) -> Scope:
         """As ``ModelEntry.scope``."""
@@ -191,15 +201,20 @@ class Catalog:
         return tuple(self._cascades.values())
 
     def cascade(self, name: str) -> Cascade | None:
-        """The cascade of this name, if there is one."""
-        return self._cascades.get(name)
+        """The cascade of this name, if it is that of one: configured, or its models' own, ``a+b``.
+
+        Raises NotFound where one of these is no model here, and NotReady where it is a cascade.
+        """
+        if _THEN not in name:
+            return self._cascades.get(name)
+        return Cascade(name, tuple(self.find(each) for each in name.split(_THEN)))
 
     def find(self, name: str) -> ModelEntry:
         """Raises NotFound, and NotReady for a cascade, which has no scores of its own."""
-        if (cascade := self._cascades.get(name)) is not None:
+        if (cascade := self.cascade(name)) is not None:
+            wanted = ", ".join(f"models/{each.name}" for each in cascade.models)
             raise NotReady(
-                f"models/{name} is a cascade: here models/{cascade.first.name} or "
-                f"models/{cascade.last.name} is wanted",
+                f"models/{name} is a cascade: one of its models is wanted here: {wanted}",
                 reason="IS_CASCADE",
             )
         entry = self._entries.get(name)

@@ -51,6 +51,7 @@ from trueodds_service.flows.fit_data import (
     data_hash,
     one_number,
 )
+from trueodds_service.flows.promise import Promise
 from trueodds_service.prompts.formats import FORMAT_VERSION
 from trueodds_service.prompts.question import Question
 from trueodds_service.prompts.reading import Reading
@@ -118,7 +119,8 @@ class SetCalibration:
 @dataclass(frozen=True, slots=True)
 class CascadePart:
     """A model of a cascade: how many items it was ``asked``, and ``answered``, of which it had the
-    share ``risk`` wrong: None where it answered none.
+    share ``risk`` wrong: None where it answered none. The engine had ``cached_tokens`` of its
+    ``prompt_tokens`` in its cache; ``cost`` is that of the others, by the model's price.
     """
 
     model: str
@@ -126,15 +128,21 @@ class CascadePart:
     answered: int
     risk: Estimate | None
     prompt_tokens: int
+    cached_tokens: int
+    cost: float
 
 
 @dataclass(frozen=True, slots=True)
 class CascadeReport:
-    """Who answers, in the order of their turns, and what asking the last alone would take."""
+    """Who answers, in the order of their turns, and the last where it is asked everything.
 
-    target_risk: float
+    ``relative_cost`` is the cost of all in that of the last alone; None where that is none.
+    """
+
+    promise: Promise
     parts: tuple[CascadePart, ...]
-    last_alone_tokens: int
+    last_alone: CascadePart
+    relative_cost: Estimate | None
 
 
 @dataclass(frozen=True, slots=True)

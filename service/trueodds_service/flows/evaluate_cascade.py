@@ -1,4 +1,4 @@
-"""The path of a cascade's evaluation: labelled items → both models → who answers, and how well."""
+"""The path of a cascade's evaluation: labelled items → all models → who answers, and how well."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from trueodds_service.core.decisions.abstention import NEVER
 from trueodds_service.core.decisions.cascade import InTurn, in_turn
+from trueodds_service.core.metrics.paired import ratio_interval
 from trueodds_service.core.metrics.rate_intervals import wilson_interval
 from trueodds_service.errors import InvalidInput, ServiceError
 from trueodds_service.flows.active_calibrators import Calibrators
-from trueodds_service.flows.apply_calibrator import distributions
 from trueodds_service.flows.arrays import long_work
-from trueodds_service.flows.cascade import MIN_CONFIDENCE
-from trueodds_service.flows.catalog import Cascade
+from trueodds_service.flows.catalog import Cascade, ModelEntry
 from trueodds_service.flows.evaluate import (
     CascadePart,
     CascadeReport,
@@ -24,7 +24,7 @@ from trueodds_service.flows.evaluate import (
     check_asked,
     compared,
 )
-from trueodds_service.flows.fit_cascade import TARGET_RISK
+from trueodds_service.flows.fit_cascade import calibrated_scores
 from trueodds_service.flows.fit_data import (
     Asked,
     FitQuestions,
@@ -33,17 +33,38 @@ from trueodds_service.flows.fit_data import (
     ask,
     data_hash,
 )
+from trueodds_service.flows.promise import MIN_CONFIDENCE, Promise, promise_in
 from trueodds_service.prompts.reading import Reading
 from trueodds_service.store.calibrator import Calibrator
 
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """What a model says of n items, (n, k), calibrated, and the tokens of their prompts, (n,)."""
+    """What a model says of n items, (n, k), calibrated, and the tokens of their prompts."""
 
-    model: str
+    model: ModelEntry
     calibrated: NDArray[np.float64]
-    prompt_tokens: NDArray[np.int64]
+    said: Said
+
+    @property
+    def costs(self) -> NDArray[np.float64]:
+        """Of each item, (n,): of the tokens that the engine did not have in its cache."""
+        computed = self.said.prompt_tokens - self.said.cached_tokens
+        return np.asarray(computed * self.model.price, dtype=np.float64)
+
+    def part(self, asked: NDArray[np.bool_], wrong: NDArray[np.bool_]) -> CascadePart:
+        """What it takes to ask it some of the items, (n,), and how much is ``wrong`` of those that
+        it answers.
+        """
+        return CascadePart(
+            model=self.model.name,
+            asked=int(asked.sum()),
+            answered=len(wrong),
+            risk=_risk(wrong),
+            prompt_tokens=int(self.said.prompt_tokens[asked].sum()),
+            cached_tokens=int(self.said.cached_tokens[asked].sum()),
+            cost=float(self.costs[asked].sum()),
+        )
 
 
 async def evaluate_cascade(
@@ -51,16 +72,18 @@ async def evaluate_cascade(
 ) -> AsyncIterator[Progress | Report]:
     """Measures a cascade against its last model alone: progress first, the report last.
 
-    Both models are asked everything. The first has the calibrator that the threshold was measured
-    with, active or not; the last has what answers for it now.
+    All models are asked everything. All but the last have the calibrators that the thresholds were
+    measured with, active or not; the last has what answers for it now.
     """
     record = await calibrators.get(cascade.name, query.calibrator)
     if not isinstance(query.source, FitQuestions):
-        raise InvalidInput("scores", "a cascade is measured on questions: it asks two models")
+        raise InvalidInput("scores", "a cascade is measured on questions: it asks its models")
     reading = query.reading or Reading()
     check_asked(record, query.source.questions, reading, cascade.revision)
-    first_id = record.provenance.first_calibrator.rpartition("/")[2]
-    first = await calibrators.get(cascade.first.name, first_id)
+    own: list[Calibrator | None] = [
+        await calibrators.get(model.name, name.rpartition("/")[2])
+        for model, name in zip(cascade.others, record.provenance.measured_with, strict=True)
+    ]
     scope = record.scope
     last = calibrators.active(cascade.last.scope(scope.task, scope.reading, scope.options))
     if isinstance(last, ServiceError):
@@ -77,31 +100,21 @@ async def evaluate_cascade(
         else:
             said = event
     measured = [
-        _measured(model.name, each, calibrator, calibrators)
-        for model, each, calibrator in zip(cascade.models, said, (first, last), strict=True)
+        _Measured(model, calibrated_scores(each.scores, calibrator, calibrators), each)
+        for model, each, calibrator in zip(cascade.models, said, (*own, last), strict=True)
     ]
     yield await long_work(
-        _report, query, record, *measured, data_hash(said[0].scores, query.source.answers)
+        _report, query, record, measured, data_hash(said[0].scores, query.source.answers)
     )
 
 
-def _measured(
-    model: str, said: Said, calibrator: Calibrator | None, calibrators: Calibrators
-) -> _Measured:
-    applied = None if calibrator is None else calibrators.applied(calibrator)
-    if isinstance(applied, ServiceError):
-        raise applied
-    found = distributions(said.scores, calibrator, applied)
-    return _Measured(model, found.calibrated, said.prompt_tokens)
-
-
 def _report(
-    query: EvaluateQuery, record: Calibrator, first: _Measured, last: _Measured, data: str
+    query: EvaluateQuery, record: Calibrator, models: Sequence[_Measured], data: str
 ) -> Report:
     answers = query.source.answers
-    (least,), (target_risk,) = record.parameters[MIN_CONFIDENCE], record.parameters[TARGET_RISK]
-    found = in_turn(first.calibrated, last.calibrated, least)
-    before, after, differences = compared(last.calibrated, found.probs, answers)
+    least = record.parameters[MIN_CONFIDENCE]
+    found = in_turn([each.calibrated for each in models], least)
+    before, after, differences = compared(models[-1].calibrated, found.probs, answers)
     return Report(
         calibrator=record,
         items=len(answers),
@@ -112,30 +125,35 @@ def _report(
         # A threshold of sets is for the calibrator of one model.
         answer_sets=(),
         data_hash=data,
-        cascade=CascadeReport(
-            target_risk, _parts(first, last, found, answers), int(last.prompt_tokens.sum())
-        ),
+        cascade=_cascade(models, least, found, answers, promise_in(record)),
     )
 
 
-def _parts(
-    first: _Measured, last: _Measured, found: InTurn, answers: NDArray[np.int64]
-) -> tuple[CascadePart, ...]:
-    wrong = found.probs.argmax(axis=1) != answers
-    everything = np.ones_like(found.by_first)
-    return tuple(
-        CascadePart(
-            model=each.model,
-            asked=int(asked.sum()),
-            answered=int(answered.sum()),
-            risk=_risk(wrong[answered]),
-            prompt_tokens=int(each.prompt_tokens[asked].sum()),
-        )
-        for each, asked, answered in (
-            (first, everything, found.by_first),
-            (last, ~found.by_first, ~found.by_first),
-        )
-    )
+def _cascade(
+    models: Sequence[_Measured],
+    min_confidence: Sequence[float],
+    found: InTurn,
+    answers: NDArray[np.int64],
+    promise: Promise,
+) -> CascadeReport:
+    wrong, last = found.probs.argmax(axis=1) != answers, models[-1]
+    costs = np.zeros(len(answers))
+    parts = []
+    for place, (each, least) in enumerate(zip(models, (*min_confidence, 0.0), strict=True)):
+        # What nothing would stand of is not asked.
+        asked = (found.by >= place) & (least < NEVER)
+        costs += np.where(asked, each.costs, 0.0)
+        parts.append(each.part(asked, wrong[found.by == place]))
+    everything = np.ones(len(answers), dtype=bool)
+    alone = last.part(everything, last.calibrated.argmax(axis=1) != answers)
+    return CascadeReport(promise, tuple(parts), alone, _relative(costs, last.costs))
+
+
+def _relative(costs: NDArray[np.float64], alone: NDArray[np.float64]) -> Estimate | None:
+    if not alone.any():
+        return None
+    interval = ratio_interval(costs, alone)
+    return Estimate(float(costs.sum() / alone.sum()), interval.low, interval.high)
 
 
 def _risk(wrong: NDArray[np.bool_]) -> Estimate | None:

@@ -70,13 +70,15 @@ class Said:
     """Option scores, (n, k), and how likely the model answers in the format, (n,).
 
     ``options``, (n,), are how many each item has: from there on its scores are -inf.
-    ``prompt_tokens`` are those of each item's prompts, in all of its orders, (n,).
+    ``prompt_tokens`` are those of each item's prompts, in all of its orders, (n,), of which the
+    engine had ``cached_tokens`` in its cache.
     """
 
     scores: NDArray[np.float64]
     options: NDArray[np.int64]
     format_probability: NDArray[np.float64]
     prompt_tokens: NDArray[np.int64]
+    cached_tokens: NDArray[np.int64]
 
 
 async def ask(asked: Sequence[Asked]) -> AsyncIterator[Progress | list[Said]]:
@@ -96,9 +98,9 @@ async def ask(asked: Sequence[Asked]) -> AsyncIterator[Progress | list[Said]]:
             yield Progress(done + len(reads), total)
         done += len(reads)
         formats = [one.as_asked.format_probability for one in reads]
-        tokens = [one.prompt_tokens for one in reads]
+        tokens = np.array([(one.prompt_tokens, one.cached_tokens) for one in reads], dtype=np.int64)
         rows = score_rows([one.scores for one in reads])
-        said.append(Said(*rows, np.array(formats), np.array(tokens, dtype=np.int64)))
+        said.append(Said(*rows, np.array(formats), *tokens.reshape(-1, 2).T))
     yield said
 
 

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -11,11 +12,12 @@ from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.core.fitting.fit import CONSTANT_TEMPERATURE
 from trueodds_service.errors import InvalidInput
 from trueodds_service.flows.active_calibrators import Calibrators
-from trueodds_service.flows.catalog import Catalog
+from trueodds_service.flows.catalog import Catalog, ServedModel
 from trueodds_service.flows.decide import Decision, labelled, reading_of
 from trueodds_service.flows.fit import FitQuery, fit
 from trueodds_service.flows.fit_cascade import FitCascade, fit_cascade
 from trueodds_service.flows.fit_data import FitQuestions, Progress
+from trueodds_service.flows.promise import Promise
 from trueodds_service.prompts.question import Kind, Question
 from trueodds_service.store.calibrator import Calibrator
 
@@ -36,8 +38,7 @@ class FitDecisions:
 
     With ``redrawn`` the decisions have seeds for their labels.
     With ``any_options`` a task has one temperature a type, for any number of options.
-    With a ``target_risk`` the model is a cascade, and its thresholds are found: every question
-    needs its answer.
+    With a ``promise`` the model is a cascade, and its thresholds are found.
     """
 
     model: str
@@ -48,7 +49,7 @@ class FitDecisions:
     cyclic: bool = False
     redrawn: bool = False
     any_options: bool = False
-    target_risk: float | None = None
+    promise: Promise | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +68,8 @@ async def fit_decisions(
     """One after the other; what was fitted before one that cannot be stays. Raises a ServiceError,
     of which an InvalidInput names the decision and the question.
     """
-    cascade = catalog.cascade(asked.model) if asked.target_risk is not None else None
-    model = catalog.find(asked.model) if cascade is None else cascade.first
+    cascade = catalog.cascade(asked.model) if asked.promise is not None else None
+    model = catalog.find(asked.model) if cascade is None else cascade.last
     served = await model.ready()
     items = [
         item
@@ -118,15 +119,16 @@ def _fit(
         questions=tuple(item.question for item in group),
         answers=np.array([item.answer for item in group], dtype=np.int64),
     )
-    if asked.target_risk is not None:
+    if asked.promise is not None:
         cascade = FitCascade(
             model=asked.model,
             task=task,
             reading=reading,
-            target_risk=asked.target_risk,
+            promise=asked.promise,
             source=source,
             activate=asked.activate,
             any_options=asked.any_options,
+            written=partial(_written, asked, [item.place for item in group]),
         )
         return fit_cascade(cascade, catalog, calibrators)
     query = FitQuery(
@@ -141,6 +143,18 @@ def _fit(
         any_options=asked.any_options,
     )
     return fit(query, catalog, calibrators)
+
+
+async def _written(
+    asked: FitDecisions, places: Sequence[tuple[int, int]], served: ServedModel
+) -> tuple[Question, ...]:
+    """The questions at some places, with the labels of another model."""
+
+    def questions() -> tuple[Question, ...]:
+        found = [labelled(served, each.decision) for each in asked.recorded]
+        return tuple(found[decision][question] for decision, question in places)
+
+    return await asyncio.to_thread(questions)
 
 
 def _placed(error: InvalidInput, group: Sequence[_Item]) -> InvalidInput:

@@ -74,8 +74,8 @@ class ScoreQuery:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Why it was whose turn in a cascade: its calibrator, whose threshold decided; or, where none
-    held, why its first model was not asked.
+    """Why it was whose turn in a cascade: its calibrator, whose thresholds decided; or, where none
+    held, why its last model alone was asked.
     """
 
     calibrator: Calibrator | None
@@ -92,8 +92,9 @@ class Answer:
     ``answer_set`` are the options of the set that was asked for, the likeliest first.
     ``raw_because`` says why there is no calibrator, where there is none. ``prompt_tokens`` are
     those of all prompts: in each order that was asked, and of all models. The engines had
-    ``cached_tokens`` of them in their caches. ``min_option_mass`` is what the options had to hold;
-    ``turn`` is how a cascade came to it.
+    ``cached_tokens`` of them in their caches; ``cost`` is that of the others, by the prices of
+    their models. ``min_option_mass`` is what the options had to hold; ``turn`` is how a cascade
+    came to it.
     """
 
     read: Read
@@ -108,6 +109,7 @@ class Answer:
     calibrator: Calibrator | None
     prompt_tokens: int
     cached_tokens: int
+    cost: float
     answer_set: tuple[int, ...] = ()
     raw_because: str = ""
     turn: Turn | None = None
@@ -232,8 +234,7 @@ def _outcomes(
             answers = [calibrator] * len(placed)
         else:
             group = [each for _, each in placed]
-            least_mass = query.least_mass(model)
-            answers = _scope_answers(group, scope, calibrator, calibrators, query, least_mass)
+            answers = _scope_answers(group, scope, calibrator, calibrators, query, model)
         for (place, _), answer in zip(placed, answers, strict=True):
             outcomes[place] = answer
     return [outcome for outcome in outcomes if outcome is not None]
@@ -245,16 +246,16 @@ def _scope_answers(
     calibrator: Calibrator | None,
     calibrators: Calibrators,
     query: ScoreQuery,
-    least_mass: float,
+    model: ModelEntry,
 ) -> Sequence[Answer | ServiceError]:
     """The answers to questions of one scope, or why there is none."""
     if calibrator is None:
         raw_because = calibrators.raw_because(scope)
-        return _answers(group, scope, None, None, query, least_mass, raw_because)
+        return _answers(group, scope, None, None, query, model, raw_because)
     applied = calibrators.applied(calibrator)
     if isinstance(applied, ServiceError):
         return [applied] * len(group)
-    return _answers(group, scope, calibrator, applied, query, least_mass)
+    return _answers(group, scope, calibrator, applied, query, model)
 
 
 def out_of_scope(calibrator: Calibrator, scope: Scope) -> NotReady | None:
@@ -272,7 +273,7 @@ def _answers(
     calibrator: Calibrator | None,
     applied: Applied | None,
     query: ScoreQuery,
-    least_mass: float,
+    model: ModelEntry,
     raw_because: str = "",
 ) -> Sequence[Answer]:
     """The answers to questions of one scope, with k options each, as one (n, k) array."""
@@ -281,6 +282,7 @@ def _answers(
     choices = found.choices.tolist()
     entropies = entropy(found.answer)
     masses = [each.as_asked.option_mass for each in group]
+    least_mass = query.least_mass(model)
     rule = None if calibrator is None else query.answer_sets.get(calibrator.id)
     sets = answer_sets(found.calibrated, rule)
     return [
@@ -300,6 +302,7 @@ def _answers(
             calibrator=calibrator,
             prompt_tokens=each.prompt_tokens,
             cached_tokens=each.cached_tokens,
+            cost=(each.prompt_tokens - each.cached_tokens) * model.price,
             answer_set=sets[row],
             raw_because=raw_because,
         )

@@ -1,7 +1,12 @@
-"""Resource names: models/{model} and models/{model}/calibrators/{calibrator}."""
+"""Resource names: models/{model} and models/{model}/calibrators/{calibrator}.
+
+A cascade without a name of its own is named by its models, in the order of their turns:
+models/{model}+{model}.
+"""
 
 import re
 
+from trueodds_service.config import MOST_CASCADED
 from trueodds_service.errors import InvalidInput
 from trueodds_service.store.records import calibrator_name
 
@@ -13,8 +18,9 @@ __all__ = [
     "parse_model",
 ]
 
-_MODEL = re.compile(r"models/([a-z0-9._-]{1,63})")
-_CALIBRATOR = re.compile(r"models/([a-z0-9._-]{1,63})/calibrators/([0-9a-f]{1,64})")
+_NAME = "[a-z0-9._-]{1,63}"
+_MODEL = re.compile(rf"models/({_NAME}(?:\+{_NAME}){{0,{MOST_CASCADED - 1}}})")
+_CALIBRATOR = re.compile(rf"{_MODEL.pattern}/calibrators/([0-9a-f]{{1,64}})")
 
 
 def model_name(model: str) -> str:
@@ -26,6 +32,9 @@ def parse_model(name: str, field: str) -> str:
     match = _MODEL.fullmatch(name)
     if match is None:
         raise InvalidInput(field, _expected("models/{model}", name))
+    turns = match[1].split("+")
+    if len(set(turns)) < len(turns):
+        raise InvalidInput(field, "names a model twice")
     return match[1]
 
 

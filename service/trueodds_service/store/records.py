@@ -91,8 +91,8 @@ class Provenance:
     ``data_hash`` empty where no data was; ``prompts_hash`` is empty where the caller had the
     scores. ``labelled`` counts the items with an answer. ``outcomes_of`` is the calibrator whose
     answers' outcomes the items were, by its id; empty where they were none. ``versions`` maps
-    software to its version. ``first_calibrator`` is the name of what a cascade's first model was
-    calibrated with.
+    software to its version. ``measured_with`` are the names of what a cascade's models, all but
+    the last, were calibrated with.
     """
 
     teacher: str = ""
@@ -105,10 +105,11 @@ class Provenance:
     prior: Prior | None = field(default=None, metadata=ADDED)
     prompts_hash: str = field(default="", metadata=ADDED)
     outcomes_of: str = field(default="", metadata=ADDED)
-    first_calibrator: str = field(default="", metadata=ADDED)
+    measured_with: tuple[str, ...] = field(default=(), metadata=ADDED)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "versions", FrozenMapping(self.versions))
+        object.__setattr__(self, "measured_with", tuple(self.measured_with))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,10 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
+from scipy.stats import bootstrap
 
 from trueodds_service.core.metrics.evaluate import evaluate
-from trueodds_service.core.metrics.paired import paired_intervals
+from trueodds_service.core.metrics.paired import paired_intervals, ratio_interval
 
 N, K = 300, 4
 
@@ -78,3 +79,28 @@ def test_what_does_not_belong_together_is_refused(items):
         paired_intervals(sharp, soft[:, :3] / soft[:, :3].sum(axis=1, keepdims=True), labels)
     with pytest.raises(ValueError, match="labels"):
         paired_intervals(sharp, soft, labels[:-1])
+
+
+def test_a_ratio_of_sums_has_the_interval_that_scipy_gives_it():
+    rng = np.random.default_rng(3)
+    below = rng.gamma(5, 20, N)
+    above = 0.25 * below + below * (rng.random(N) < 0.4)
+    found = ratio_interval(above, below, resamples=5_000)
+    wanted = bootstrap(
+        (above, below),
+        lambda a, b, axis: a.sum(axis=axis) / b.sum(axis=axis),
+        paired=True,
+        method="percentile",
+        n_resamples=5_000,
+        random_state=1,
+    ).confidence_interval
+    assert [found.low, found.high] == pytest.approx([wanted.low, wanted.high], abs=0.005)
+    assert ratio_interval(below, below).low == pytest.approx(1)
+
+
+def test_a_ratio_needs_something_to_divide_by():
+    found = ratio_interval([0, 1], [0, 2])
+    assert (found.low, found.high) == (0.5, 0.5), "draws of the first alone are left out"
+    for above, below in (([1], [0]), ([1, 2], [1]), ([1], [-1]), ([[1]], [[1]])):
+        with pytest.raises(ValueError, match=r"denominators|shapes"):
+            ratio_interval(above, below)

@@ -74,7 +74,7 @@ def calibrator_of(message: calibration_pb2.Calibrator) -> Calibrator:
         teacher_revision=provenance.teacher_revision or None,
         teacher_reading=provenance.teacher_reading or None,
         prior=_prior_of(provenance.prior) if provenance.HasField("prior") else None,
-        first_calibrator=provenance.first_calibrator or None,
+        measured_with=tuple(provenance.measured_with),
     )
 
 

@@ -58,17 +58,29 @@ def report_of(message: calibration_pb2.Report) -> Report:
 
 
 def _cascade_of(message: calibration_pb2.CascadeReport) -> CascadeReport:
-    parts = tuple(
-        CascadePart(
-            model=each.model,
-            asked=each.asked,
-            answered=each.answered,
-            risk=_estimate_of(each.risk) if each.HasField("risk") else None,
-            prompt_tokens=each.prompt_tokens,
-        )
-        for each in message.parts
+    return CascadeReport(
+        target_risk=message.target_risk if message.HasField("target_risk") else None,
+        target_passed_on=(
+            message.target_passed_on if message.HasField("target_passed_on") else None
+        ),
+        parts=tuple(map(_part_of, message.parts)),
+        last_alone=_part_of(message.last_alone),
+        relative_cost=(
+            _estimate_of(message.relative_cost) if message.HasField("relative_cost") else None
+        ),
     )
-    return CascadeReport(message.target_risk, parts, message.last_alone_tokens)
+
+
+def _part_of(message: calibration_pb2.CascadePart) -> CascadePart:
+    return CascadePart(
+        model=message.model,
+        asked=message.asked,
+        answered=message.answered,
+        risk=_estimate_of(message.risk) if message.HasField("risk") else None,
+        prompt_tokens=message.prompt_tokens,
+        cached_tokens=message.cached_tokens,
+        cost=message.cost,
+    )
 
 
 def evaluation_of(message: calibration_pb2.Evaluation) -> Evaluation:

@@ -37,6 +37,7 @@ def fit_message(
         teacher=model_name(teacher) if teacher else "",
         temperature=told["temperature"],
         target_risk=told["target_risk"],
+        target_passed_on=told["target_passed_on"],
         activate=told["activate"],
         force=told["force"],
         any_options=told["any_options"],

@@ -16,6 +16,11 @@ def model_name(model: str) -> str:
     return model if model.startswith("models/") else f"models/{model}"
 
 
+def models_of(model: str) -> list[str]:
+    """The names, as a server lists them: of a model or of a cascade its own, of ``x+y`` both."""
+    return model.removeprefix("models/").split("+")
+
+
 def tokenize_messages(
     model: str, prompts: Iterable[str | Text | TokenIds | Chat], size: int
 ) -> Iterator[model_pb2.TokenizeRequest]:
@@ -33,10 +38,14 @@ def tokenize_messages(
 
 def are_ready(models: Sequence[Model], wanted: str | None) -> bool:
     """Whether all models are ready, or the wanted one. Raises when that cannot become so."""
-    name = None if wanted is None else model_name(wanted)
-    chosen = [model for model in models if name is None or model.name == name]
-    if name is not None and not chosen:
-        raise errors.NotFound(f"{name} is no model of this server", reason="NOT_FOUND")
+    chosen = list(models)
+    if wanted is not None:
+        known = {model.name: model for model in models}
+        chosen = []
+        for name in map(model_name, models_of(wanted)):
+            if name not in known:
+                raise errors.NotFound(f"{name} is no model of this server", reason="NOT_FOUND")
+            chosen.append(known[name])
     for model in chosen:
         if model.state is ModelState.FAILED:
             raise errors.ModelFailed(

@@ -118,6 +118,8 @@ def answer_of(message: scoring_pb2.Answer) -> Answer:
         answered_by=message.answered_by or None,
         cascade_calibrator=message.cascade_calibrator or None,
         skipped_because=message.skipped_because,
+        cached_tokens=message.cached_tokens,
+        cost=message.cost,
     )
 
 

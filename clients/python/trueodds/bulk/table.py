@@ -39,6 +39,8 @@ SCHEMA = pa.schema(
         pa.field("calibrator", pa.string()),
         pa.field("calibration_stale", pa.bool_()),
         pa.field("prompt_tokens", pa.int32()),
+        pa.field("cached_tokens", pa.int32()),
+        pa.field("cost", pa.float64()),
         pa.field("answered_by", pa.string()),
         pa.field("receipt", pa.string()),
         pa.field("answer", pa.int32()),
@@ -119,6 +121,8 @@ def _answer(item: Item, answer: scoring_pb2.Answer) -> dict[str, Any]:
         "calibrator": answer.calibrator or None,
         "calibration_stale": answer.calibration_stale,
         "prompt_tokens": answer.prompt_tokens,
+        "cached_tokens": answer.cached_tokens,
+        "cost": answer.cost,
         "answered_by": answer.answered_by or None,
         # In base64, as `trueodds outcomes` takes it.
         "receipt": b64encode(answer.receipt).decode() or None,

@@ -85,7 +85,13 @@ def fit(
     ] = None,
     target_risk: Annotated[
         float | None,
-        typer.Option(help="For --method cascade: how much of the first model's may be wrong."),
+        typer.Option(
+            help="For --method cascade: how much may be wrong of what is not the last model's."
+        ),
+    ] = None,
+    target_passed_on: Annotated[
+        float | None,
+        typer.Option(help="For --method cascade: how much may go on to the last of two models."),
     ] = None,
     options: Annotated[
         int | None, typer.Option(min=2, max=128, help="Their number, for constant and identity.")
@@ -116,9 +122,9 @@ def fit(
 
     teacher_kl, agreement_kl and teacher_pooled need a handful of questions, constant and identity
     only --options or --any-options, the other methods questions with answers. cascade is for a
-    cascade, and needs --target-risk. `trueodds score --help` shows a line of the file. Instead of
-    questions there may be rows of scores: `trueodds calibrate --help` shows them. Recorded
-    decisions are for `trueodds fit-decisions`.
+    cascade, and needs --target-risk, or questions without answers and --target-passed-on. `trueodds
+    score --help` shows a line of the file. Instead of questions there may be rows of scores:
+    `trueodds calibrate --help` shows them. Recorded decisions are for `trueodds fit-decisions`.
 
     Example: trueodds fit demo-aligned questions.jsonl --task reviews --activate
     """
@@ -134,7 +140,8 @@ def fit(
             opened = files.understood(source)
             if dry_run:
                 say(opened.preview())
-            items = (labelled if method in LABELLED else examples)(opened)
+            needs_answers = method in LABELLED and target_passed_on is None
+            items = (labelled if needs_answers else examples)(opened)
             columns = opened.columns
         worked = files.shots(shots, stack, columns)
         with progress_bar("fitting") as progress, warnings.catch_warnings():
@@ -152,6 +159,7 @@ def fit(
                 bias_correction=bias_correction,
                 temperature=temperature,
                 target_risk=target_risk,
+                target_passed_on=target_passed_on,
                 options=options,
                 any_options=any_options,
                 probability_step=probability_step,

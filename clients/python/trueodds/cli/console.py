@@ -29,7 +29,9 @@ out = Console(
 )
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
-ModelName = Annotated[str, typer.Argument(metavar="MODEL", help="The model, such as demo-aligned.")]
+ModelName = Annotated[
+    str, typer.Argument(metavar="MODEL", help="The model; SMALL+LARGE answer in turn.")
+]
 CALIBRATOR = typer.Argument(
     metavar="CALIBRATOR",
     help="Its name, models/MODEL/calibrators/ID, or ID, or what begins no other ID.",

@@ -1,5 +1,6 @@
 """`trueodds evaluate`: what a calibrator does, in numbers."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -72,17 +73,23 @@ def evaluate(
 
 
 def _cascade(cascade: CascadeReport) -> Table:
-    table = Table("model", "asked", "answers", "wrong", "prompt tokens")
-    for part in cascade.parts:
+    cost = ""
+    if cascade.relative_cost is not None:
+        cost = f"costs {estimate_text(cascade.relative_cost, 3)} of the last alone"
+    table = Table(
+        "model", "asked", "answers", "wrong", "prompt tokens", "cached", "cost", title=cost
+    )
+    alone = replace(cascade.last_alone, model=f"{cascade.last_alone.model} alone")
+    for part in (*cascade.parts, alone):
         table.add_row(
             part.model,
             str(part.asked),
             str(part.answered),
             estimate_text(part.risk, 4),
             f"{part.prompt_tokens:,}",
+            f"{part.cached_tokens:,}",
+            f"{part.cost:,.6g}",
         )
-    last = cascade.parts[-1].model
-    table.add_row(f"{last} alone", "", "", "", f"{cascade.last_alone_tokens:,}")
     return table
 
 

@@ -40,7 +40,13 @@ def fit_decisions(
     ] = None,
     target_risk: Annotated[
         float | None,
-        typer.Option(help="For --method cascade: how much of the first model's may be wrong."),
+        typer.Option(
+            help="For --method cascade: how much may be wrong of what is not the last model's."
+        ),
+    ] = None,
+    target_passed_on: Annotated[
+        float | None,
+        typer.Option(help="For --method cascade: how much may go on to the last of two models."),
     ] = None,
     any_options: Annotated[
         bool,
@@ -79,6 +85,7 @@ def fit_decisions(
         "method": method.value,
         "teacher": teacher,
         "target_risk": target_risk,
+        "target_passed_on": target_passed_on,
         "any_options": any_options,
         "order": order,
         "label_seed": label_seed,

@@ -119,4 +119,6 @@ def _turn(answer: Answer) -> dict[str, Any]:
         "cascade_calibrator": answer.cascade_calibrator,
         "skipped_because": answer.skipped_because or None,
         "prompt_tokens": answer.prompt_tokens,
+        "cached_tokens": answer.cached_tokens,
+        "cost": answer.cost,
     }

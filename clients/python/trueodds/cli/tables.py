@@ -121,7 +121,7 @@ def calibrator_table(calibrator: Calibrator) -> Table:
         "items": f"{calibrator.items}, {calibrator.labelled} with an answer",
         **_selection(calibrator.selection),
         **_prior(calibrator.prior),
-        "measured with": calibrator.first_calibrator or "",
+        "measured with": ", ".join(calibrator.measured_with),
         "data": calibrator.data_hash,
         "prompts": calibrator.prompts_hash,
         "outcomes of": calibrator.outcomes_of or "",

@@ -66,8 +66,9 @@ class _MethodEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTyp
     METHOD_SCALING_BINNING: _Method.ValueType  # 13
     """Temperature scaling, then the mean of each bin (Kumar et al. 2019)."""
     METHOD_CASCADE: _Method.ValueType  # 14
-    """Of a cascade, and of nothing else: the least confidence at which its first model answers, so
-    that at most target_risk of what it answers is wrong. Needs answers.
+    """Of a cascade, and of nothing else: the least confidence at which each of its models but the
+    last answers, so that it keeps a target_risk, for which it needs answers, or the first of two a
+    target_passed_on, for which it needs none.
     """
 
 class Method(_Method, metaclass=_MethodEnumTypeWrapper):
@@ -109,8 +110,9 @@ METHOD_BETA: Method.ValueType  # 12
 METHOD_SCALING_BINNING: Method.ValueType  # 13
 """Temperature scaling, then the mean of each bin (Kumar et al. 2019)."""
 METHOD_CASCADE: Method.ValueType  # 14
-"""Of a cascade, and of nothing else: the least confidence at which its first model answers, so
-that at most target_risk of what it answers is wrong. Needs answers.
+"""Of a cascade, and of nothing else: the least confidence at which each of its models but the
+last answers, so that it keeps a target_risk, for which it needs answers, or the first of two a
+target_passed_on, for which it needs none.
 """
 global___Method = Method
 
@@ -420,7 +422,7 @@ class Provenance(google.protobuf.message.Message):
     PRIOR_FIELD_NUMBER: builtins.int
     PROMPTS_HASH_FIELD_NUMBER: builtins.int
     OUTCOMES_OF_FIELD_NUMBER: builtins.int
-    FIRST_CALIBRATOR_FIELD_NUMBER: builtins.int
+    MEASURED_WITH_FIELD_NUMBER: builtins.int
     teacher: builtins.str
     """The teacher, as models/{model}, and its revision; empty without one."""
     teacher_revision: builtins.str
@@ -435,10 +437,6 @@ class Provenance(google.protobuf.message.Message):
     """Hash of the prompts that were scored; empty where the caller had the scores."""
     outcomes_of: builtins.str
     """The calibrator to whose answers the items were the outcomes; empty where they were none."""
-    first_calibrator: builtins.str
-    """CASCADE only: the calibrator of the first model that the threshold was measured with, as
-    models/{model}/calibrators/{calibrator}. The threshold holds while it is the active one.
-    """
     @property
     def versions(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]:
         """Versions of the software that fitted it, by name."""
@@ -446,6 +444,13 @@ class Provenance(google.protobuf.message.Message):
     @property
     def prior(self) -> global___Prior:
         """TEACHER_POOLED only: what the other tasks told."""
+
+    @property
+    def measured_with(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """CASCADE only: the calibrators that the thresholds were measured with, as
+        models/{model}/calibrators/{calibrator}: of each model but the last, in their order. The
+        thresholds hold while these are the active ones.
+        """
 
     def __init__(
         self,
@@ -460,10 +465,10 @@ class Provenance(google.protobuf.message.Message):
         prior: global___Prior | None = ...,
         prompts_hash: builtins.str = ...,
         outcomes_of: builtins.str = ...,
-        first_calibrator: builtins.str = ...,
+        measured_with: collections.abc.Iterable[builtins.str] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["prior", b"prior"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["data_hash", b"data_hash", "first_calibrator", b"first_calibrator", "items", b"items", "labelled", b"labelled", "outcomes_of", b"outcomes_of", "prior", b"prior", "prompts_hash", b"prompts_hash", "teacher", b"teacher", "teacher_reading", b"teacher_reading", "teacher_revision", b"teacher_revision", "versions", b"versions"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["data_hash", b"data_hash", "items", b"items", "labelled", b"labelled", "measured_with", b"measured_with", "outcomes_of", b"outcomes_of", "prior", b"prior", "prompts_hash", b"prompts_hash", "teacher", b"teacher", "teacher_reading", b"teacher_reading", "teacher_revision", b"teacher_revision", "versions", b"versions"]) -> None: ...
 
 global___Provenance = Provenance
 
@@ -514,6 +519,7 @@ class FitCalibratorRequest(google.protobuf.message.Message):
     FORCE_FIELD_NUMBER: builtins.int
     ANY_OPTIONS_FIELD_NUMBER: builtins.int
     TARGET_RISK_FIELD_NUMBER: builtins.int
+    TARGET_PASSED_ON_FIELD_NUMBER: builtins.int
     model: builtins.str
     """The model to calibrate, as models/{model}. Required."""
     task: builtins.str
@@ -550,8 +556,13 @@ class FitCalibratorRequest(google.protobuf.message.Message):
     threshold of a cascade.
     """
     target_risk: builtins.float
-    """CASCADE only, and required there: how much of what the first model answers may be wrong, in
-    (0, 1). The promise holds with a probability of 95 % over the draw of the items.
+    """CASCADE only, where one of the two is required: how much of what each model but the last
+    answers may be wrong, in (0, 1). The promise holds with a probability of 95 % over the draw of
+    the items.
+    """
+    target_passed_on: builtins.float
+    """What share of the questions may go on to the last of two models, in (0, 1), with the same
+    probability.
     """
     @property
     def reading(self) -> trueodds.v1.reading_pb2.Reading:
@@ -585,9 +596,12 @@ class FitCalibratorRequest(google.protobuf.message.Message):
         force: builtins.bool = ...,
         any_options: builtins.bool = ...,
         target_risk: builtins.float | None = ...,
+        target_passed_on: builtins.float | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_target_risk", b"_target_risk", "_temperature", b"_temperature", "options", b"options", "questions", b"questions", "reading", b"reading", "scores", b"scores", "source", b"source", "target_risk", b"target_risk", "teacher_reading", b"teacher_reading", "temperature", b"temperature"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_target_risk", b"_target_risk", "_temperature", b"_temperature", "activate", b"activate", "any_options", b"any_options", "bias_correction", b"bias_correction", "force", b"force", "method", b"method", "model", b"model", "options", b"options", "questions", b"questions", "reading", b"reading", "request_id", b"request_id", "scores", b"scores", "source", b"source", "target_risk", b"target_risk", "task", b"task", "teacher", b"teacher", "teacher_reading", b"teacher_reading", "temperature", b"temperature", "validate_only", b"validate_only"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_target_passed_on", b"_target_passed_on", "_target_risk", b"_target_risk", "_temperature", b"_temperature", "options", b"options", "questions", b"questions", "reading", b"reading", "scores", b"scores", "source", b"source", "target_passed_on", b"target_passed_on", "target_risk", b"target_risk", "teacher_reading", b"teacher_reading", "temperature", b"temperature"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_target_passed_on", b"_target_passed_on", "_target_risk", b"_target_risk", "_temperature", b"_temperature", "activate", b"activate", "any_options", b"any_options", "bias_correction", b"bias_correction", "force", b"force", "method", b"method", "model", b"model", "options", b"options", "questions", b"questions", "reading", b"reading", "request_id", b"request_id", "scores", b"scores", "source", b"source", "target_passed_on", b"target_passed_on", "target_risk", b"target_risk", "task", b"task", "teacher", b"teacher", "teacher_reading", b"teacher_reading", "temperature", b"temperature", "validate_only", b"validate_only"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_target_passed_on", b"_target_passed_on"]) -> typing.Literal["target_passed_on"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_target_risk", b"_target_risk"]) -> typing.Literal["target_risk"] | None: ...
     @typing.overload
@@ -1269,24 +1283,46 @@ class CascadeReport(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     TARGET_RISK_FIELD_NUMBER: builtins.int
+    TARGET_PASSED_ON_FIELD_NUMBER: builtins.int
     PARTS_FIELD_NUMBER: builtins.int
-    LAST_ALONE_TOKENS_FIELD_NUMBER: builtins.int
+    LAST_ALONE_FIELD_NUMBER: builtins.int
+    RELATIVE_COST_FIELD_NUMBER: builtins.int
     target_risk: builtins.float
-    """What was promised of the first model's answers."""
-    last_alone_tokens: builtins.int
-    """Prompt tokens that the last model reads where it is asked everything."""
+    """What was promised: how much of the answers of each model but the last may be wrong, or what
+    share of the questions may go on to the last of two.
+    """
+    target_passed_on: builtins.float
     @property
     def parts(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___CascadePart]:
         """The models in the order that they are asked in."""
 
+    @property
+    def last_alone(self) -> global___CascadePart:
+        """The last model where it is asked everything."""
+
+    @property
+    def relative_cost(self) -> global___Estimate:
+        """The cost of all parts in that of the last model alone, with its 95 % interval over the items;
+        absent where the last had all of its prompts in the cache.
+        """
+
     def __init__(
         self,
         *,
-        target_risk: builtins.float = ...,
+        target_risk: builtins.float | None = ...,
+        target_passed_on: builtins.float | None = ...,
         parts: collections.abc.Iterable[global___CascadePart] | None = ...,
-        last_alone_tokens: builtins.int = ...,
+        last_alone: global___CascadePart | None = ...,
+        relative_cost: global___Estimate | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["last_alone_tokens", b"last_alone_tokens", "parts", b"parts", "target_risk", b"target_risk"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_relative_cost", b"_relative_cost", "_target_passed_on", b"_target_passed_on", "_target_risk", b"_target_risk", "last_alone", b"last_alone", "relative_cost", b"relative_cost", "target_passed_on", b"target_passed_on", "target_risk", b"target_risk"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_relative_cost", b"_relative_cost", "_target_passed_on", b"_target_passed_on", "_target_risk", b"_target_risk", "last_alone", b"last_alone", "parts", b"parts", "relative_cost", b"relative_cost", "target_passed_on", b"target_passed_on", "target_risk", b"target_risk"]) -> None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_relative_cost", b"_relative_cost"]) -> typing.Literal["relative_cost"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_target_passed_on", b"_target_passed_on"]) -> typing.Literal["target_passed_on"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_target_risk", b"_target_risk"]) -> typing.Literal["target_risk"] | None: ...
 
 global___CascadeReport = CascadeReport
 
@@ -1299,13 +1335,19 @@ class CascadePart(google.protobuf.message.Message):
     ANSWERED_FIELD_NUMBER: builtins.int
     RISK_FIELD_NUMBER: builtins.int
     PROMPT_TOKENS_FIELD_NUMBER: builtins.int
+    CACHED_TOKENS_FIELD_NUMBER: builtins.int
+    COST_FIELD_NUMBER: builtins.int
     model: builtins.str
     """models/{model}."""
     asked: builtins.int
     """How many of the items it was asked, and how many of these it answered."""
     answered: builtins.int
     prompt_tokens: builtins.int
-    """Tokens of the prompts that it was asked."""
+    """Tokens of the prompts that it was asked, how many of them the engine had in its cache, and what
+    the others cost: each the price that the configuration gives the model, 1 where it gives none.
+    """
+    cached_tokens: builtins.int
+    cost: builtins.float
     @property
     def risk(self) -> global___Estimate:
         """The share of wrong ones among its answers, with its 95 % interval (Wilson); absent where it
@@ -1320,9 +1362,11 @@ class CascadePart(google.protobuf.message.Message):
         answered: builtins.int = ...,
         risk: global___Estimate | None = ...,
         prompt_tokens: builtins.int = ...,
+        cached_tokens: builtins.int = ...,
+        cost: builtins.float = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_risk", b"_risk", "risk", b"risk"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_risk", b"_risk", "answered", b"answered", "asked", b"asked", "model", b"model", "prompt_tokens", b"prompt_tokens", "risk", b"risk"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_risk", b"_risk", "answered", b"answered", "asked", b"asked", "cached_tokens", b"cached_tokens", "cost", b"cost", "model", b"model", "prompt_tokens", b"prompt_tokens", "risk", b"risk"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_risk", b"_risk"]) -> typing.Literal["risk"] | None: ...
 
 global___CascadePart = CascadePart

@@ -70,7 +70,10 @@ class ScoreSettings(google.protobuf.message.Message):
     REQUIRE_CALIBRATED_FIELD_NUMBER: builtins.int
     RECEIPTS_FIELD_NUMBER: builtins.int
     model: builtins.str
-    """The model, as models/{model}. Required."""
+    """The model, as models/{model}. Required. Models that answer in turn, as a cascade, are
+    models/{model}+{model}, in the order that they are asked in: here, and wherever a model that may
+    be a cascade is named.
+    """
     task: builtins.str
     """The caller's name for this kind of question, such as mmlu/anatomy. It decides which
     calibrator applies: that of the task, else the model's default, else none.
@@ -356,6 +359,8 @@ class Answer(google.protobuf.message.Message):
     ANSWERED_BY_FIELD_NUMBER: builtins.int
     CASCADE_CALIBRATOR_FIELD_NUMBER: builtins.int
     SKIPPED_BECAUSE_FIELD_NUMBER: builtins.int
+    CACHED_TOKENS_FIELD_NUMBER: builtins.int
+    COST_FIELD_NUMBER: builtins.int
     choice: builtins.int
     """The index of the option with the largest calibrated probability, from 0; the first of equals.
     A calibrator that keeps the choice leaves it where the largest answer probability is.
@@ -406,11 +411,21 @@ class Answer(google.protobuf.message.Message):
     answered is that model's. Absent where the model asked is no cascade.
     """
     cascade_calibrator: builtins.str
-    """Of a cascade: its calibrator, whose threshold decided who answers, as
+    """Of a cascade: its calibrator, whose thresholds decided who answers, as
     models/{cascade}/calibrators/{calibrator}; empty where none held.
     """
     skipped_because: builtins.str
-    """Of a cascade: why its first model was not asked, in words; empty where it was."""
+    """Of a cascade: why no thresholds held, so that its last model alone was asked, in words; empty
+    where they did.
+    """
+    cached_tokens: builtins.int
+    """How many of the prompt_tokens the engines had in their caches, by their own word; the others
+    they computed.
+    """
+    cost: builtins.float
+    """What was computed: the tokens that were in no cache, each by the price that the configuration
+    gives its model, 1 where it gives none.
+    """
     @property
     def options(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___OptionScore]:
         """One an option, in the order of the question."""
@@ -461,9 +476,11 @@ class Answer(google.protobuf.message.Message):
         answered_by: builtins.str | None = ...,
         cascade_calibrator: builtins.str = ...,
         skipped_because: builtins.str = ...,
+        cached_tokens: builtins.int = ...,
+        cost: builtins.float = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_abstained", b"_abstained", "_answered_by", b"_answered_by", "_calibrated", b"_calibrated", "_choice", b"_choice", "_entropy", b"_entropy", "_format_probability", b"_format_probability", "_low_option_mass", b"_low_option_mass", "_option_mass", b"_option_mass", "abstained", b"abstained", "answered_by", b"answered_by", "calibrated", b"calibrated", "choice", b"choice", "entropy", b"entropy", "format_probability", b"format_probability", "identity", b"identity", "low_option_mass", b"low_option_mass", "option_mass", b"option_mass"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_abstained", b"_abstained", "_answered_by", b"_answered_by", "_calibrated", b"_calibrated", "_choice", b"_choice", "_entropy", b"_entropy", "_format_probability", b"_format_probability", "_low_option_mass", b"_low_option_mass", "_option_mass", b"_option_mass", "abstained", b"abstained", "answer_set", b"answer_set", "answered_by", b"answered_by", "calibrated", b"calibrated", "calibrated_confidence", b"calibrated_confidence", "calibration_stale", b"calibration_stale", "calibrator", b"calibrator", "cascade_calibrator", b"cascade_calibrator", "choice", b"choice", "confidence", b"confidence", "entropy", b"entropy", "format_probability", b"format_probability", "identity", b"identity", "label_prior", b"label_prior", "low_option_mass", b"low_option_mass", "option_mass", b"option_mass", "options", b"options", "permutations", b"permutations", "prompt_tokens", b"prompt_tokens", "raw_because", b"raw_because", "receipt", b"receipt", "skipped_because", b"skipped_because", "top_tokens", b"top_tokens"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_abstained", b"_abstained", "_answered_by", b"_answered_by", "_calibrated", b"_calibrated", "_choice", b"_choice", "_entropy", b"_entropy", "_format_probability", b"_format_probability", "_low_option_mass", b"_low_option_mass", "_option_mass", b"_option_mass", "abstained", b"abstained", "answer_set", b"answer_set", "answered_by", b"answered_by", "cached_tokens", b"cached_tokens", "calibrated", b"calibrated", "calibrated_confidence", b"calibrated_confidence", "calibration_stale", b"calibration_stale", "calibrator", b"calibrator", "cascade_calibrator", b"cascade_calibrator", "choice", b"choice", "confidence", b"confidence", "cost", b"cost", "entropy", b"entropy", "format_probability", b"format_probability", "identity", b"identity", "label_prior", b"label_prior", "low_option_mass", b"low_option_mass", "option_mass", b"option_mass", "options", b"options", "permutations", b"permutations", "prompt_tokens", b"prompt_tokens", "raw_because", b"raw_because", "receipt", b"receipt", "skipped_because", b"skipped_because", "top_tokens", b"top_tokens"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_abstained", b"_abstained"]) -> typing.Literal["abstained"] | None: ...
     @typing.overload

@@ -73,6 +73,29 @@ def paired_answers(
     return found
 
 
+def ratio_interval(
+    numerators: ArrayLike,
+    denominators: ArrayLike,
+    seed: int = 0,
+    *,
+    level: float = 0.95,
+    resamples: int = 1000,
+) -> Interval:
+    """The percentile interval of the ratio of two sums over the same items, (n,) each.
+
+    Draws as ``paired_intervals``; those without a denominator are left out. Raises ValueError where
+    the shapes differ, or a denominator is below 0 or all are 0.
+    """
+    above, below = (np.asarray(each, dtype=np.float64) for each in (numerators, denominators))
+    if above.ndim != 1 or above.shape != below.shape:
+        raise ValueError(f"the shapes have to be (n,): they are {above.shape} and {below.shape}")
+    if not (below >= 0).all() or not below.any():
+        raise ValueError("denominators must be at least 0, and not all 0")
+    drawn = [(times @ above, times @ below) for times in resampled(len(above), resamples, seed)]
+    totals, of = (np.concatenate(each) for each in zip(*drawn, strict=True))
+    return percentile_interval(totals[of > 0] / of[of > 0], level)
+
+
 def _intervals(
     before: NDArray[np.float64], after: NDArray[np.float64], level: float
 ) -> PairedIntervals:

@@ -99,7 +99,7 @@ def _text(value: Any) -> str:
 @dataclass(frozen=True, slots=True)
 class Side:
     """What the questions say of no calibrator, ``css`` "before", or of one. ``differences`` are
-    those to none.
+    those to none, ``cost`` is that of a cascade in that of its last model alone.
     """
 
     css: str
@@ -108,6 +108,7 @@ class Side:
     metrics: Fields
     differences: Fields = field(default_factory=dict)
     abstentions: Sequence[Fields] = ()
+    cost: Fields | None = None
 
 
 # Classes of the calibrator that the page is of, and of the one beside it.
@@ -124,7 +125,9 @@ def as_shown(reports: Sequence[Fields]) -> Fields:
     sides = [_side("before", alone or "Without", first["before"])]
     for css, name, each in zip(_CSS, names, reports, strict=False):
         title = "With it" if len(reports) == 1 else f"With {name}"
-        sides.append(_side(css, title, each["after"], each["differences"], each["abstentions"]))
+        cost = (each.get("cascade") or {}).get("relativeCost")
+        told = (each["differences"], each["abstentions"], cost)
+        sides.append(_side(css, title, each["after"], *told))
     return {
         "items": first["items"],
         "few": first["items"] < _FEW,
@@ -144,9 +147,10 @@ def _side(
     measured: Fields,
     differences: Fields | None = None,
     abstentions: Sequence[Fields] = (),
+    cost: Fields | None = None,
 ) -> Side:
     reliability = Reliability(measured["equalWidth"], Square())
-    return Side(css, title, reliability, measured["metrics"], differences or {}, abstentions)
+    return Side(css, title, reliability, measured["metrics"], differences or {}, abstentions, cost)
 
 
 def _verdict(sides: Sequence[Side], names: Sequence[str], alone: str) -> str:
@@ -167,6 +171,7 @@ def _verdict(sides: Sequence[Side], names: Sequence[str], alone: str) -> str:
             else f"With {which} it is right {found[0]}, and says {found[1]}."
         )
         said.append(_sure(side.differences.get("nll"), alone or "no calibrator"))
+        said.append(_cost(side.cost, alone))
     return " ".join(filter(None, said))
 
 
@@ -178,6 +183,13 @@ def _sure(difference: Fields | None, other: str) -> str:
     if difference["lower"] > 0:
         return "It does worse by more than chance explains."
     return f"On so many questions it cannot be told apart from {other}."
+
+
+def _cost(cost: Fields | None, alone: str) -> str:
+    if cost is None:
+        return ""
+    share, low, high = (percent(cost[name]) for name in ("value", "lower", "upper"))
+    return f"It costs {share} of {alone} ({low} to {high})."
 
 
 async def _calibrator(visit: Visit) -> Fields:

@@ -70,4 +70,5 @@ def _turn(answer: Answer) -> dict[str, Any]:
         "answered_by": model_name(answer.scope.model),
         "cascade_calibrator": None if decided is None else decided.name,
         "skipped_because": answer.turn.skipped_because or None,
+        "cost": answer.cost,
     }

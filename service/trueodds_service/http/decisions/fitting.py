@@ -6,9 +6,11 @@ from pydantic import Field
 
 from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.core.decisions.cascade import METHOD as CASCADE
+from trueodds_service.core.decisions.cascade import Target
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.decide import Decision
 from trueodds_service.flows.fit_decisions import FitDecisions, Recorded
+from trueodds_service.flows.promise import Promise, check_no_promise, promise_of
 from trueodds_service.http.decisions.bodies import Seed, Strict, model_of
 from trueodds_service.http.decisions.inputs import Item, system_and_state
 from trueodds_service.http.decisions.openai_body import (
@@ -41,7 +43,8 @@ class Request(Strict):
     teacher: str | None = None
     activate: bool = False
     any_options: bool = False
-    target_risk: Annotated[float, Field(gt=0, lt=1)] | None = None
+    target_risk: float | None = None
+    target_passed_on: float | None = None
     order: Literal["as_asked", "cyclic"] = "as_asked"
     label_seed: Seed | None = None
 
@@ -49,14 +52,12 @@ class Request(Strict):
         """Raises InvalidInput."""
         if (count := sum(len(each.questions) for each in self.decisions)) > most:
             raise InvalidInput("decisions", f"have {count} questions together; at most {most}")
-        if (self.method == CASCADE) != (self.target_risk is not None):
-            raise InvalidInput("target_risk", "goes with the method cascade, which needs it")
-        if self.method == CASCADE and self.teacher is not None:
-            raise InvalidInput("teacher", "does not go with the method cascade")
+        promise = self._promise()
+        needs_answers = promise is not None and promise.needs_answers
         recorded = []
         for place, each in enumerate(self.decisions):
             with field(f"decisions[{place}]"):
-                recorded.append(self._recorded(each, header, place))
+                recorded.append(self._recorded(each, header, place, needs_answers))
         return FitDecisions(
             model=model_of(self.model),
             recorded=tuple(recorded),
@@ -66,10 +67,25 @@ class Request(Strict):
             cyclic=self.order == "cyclic",
             redrawn=self.label_seed is not None,
             any_options=self.any_options,
-            target_risk=self.target_risk,
+            promise=promise,
         )
 
-    def _recorded(self, each: RecordedBody, header: str | None, number: int) -> Recorded:
+    def _promise(self) -> Promise | None:
+        """What a cascade is to promise; None of other methods."""
+        shares = {
+            Target.RISK: self.target_risk,
+            Target.PASSED_ON: self.target_passed_on,
+        }
+        if self.method == CASCADE:
+            if self.teacher is not None:
+                raise InvalidInput("teacher", "does not go with the method cascade")
+            return promise_of(shares)
+        check_no_promise(shares)
+        return None
+
+    def _recorded(
+        self, each: RecordedBody, header: str | None, number: int, needs_answers: bool
+    ) -> Recorded:
         system, state = system_and_state(each.input)
         questions = decision_questions(each.questions, task_of(header, self.task))
         known = each.answers if each.answers is not None else [None] * len(questions)
@@ -77,7 +93,7 @@ class Request(Strict):
             raise InvalidInput("answers", f"are {len(known)}, and there are {len(questions)}")
         answers = []
         for place, (question, answer) in enumerate(zip(each.questions, known, strict=True)):
-            if answer is None and self.method == CASCADE:
+            if answer is None and needs_answers:
                 raise InvalidInput(f"answers[{place}]", "is required: a threshold needs it")
             answers.append(-1 if answer is None else _index(question, answer, f"answers[{place}]"))
         # If all decisions were drawn alike, one order would be learnt.

@@ -71,7 +71,7 @@ def _provenance(provenance: Provenance, model: str) -> pb.Provenance:
         labelled=provenance.labelled,
         data_hash=provenance.data_hash,
         prompts_hash=provenance.prompts_hash,
-        first_calibrator=provenance.first_calibrator,
+        measured_with=provenance.measured_with,
         prior=None if provenance.prior is None else _prior(provenance.prior, model),
         versions=provenance.versions,
         outcomes_of=calibrator_name(model, provenance.outcomes_of)

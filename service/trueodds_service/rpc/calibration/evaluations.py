@@ -13,6 +13,7 @@ from trueodds_service.core.metrics.selective import RiskCoverage
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.evaluate import (
     Abstention,
+    CascadePart,
     CascadeReport,
     Estimate,
     EvaluateQuery,
@@ -101,18 +102,22 @@ def report_message(report: Report, calibrator: pb.Calibrator) -> pb.Report:
 
 def _cascade(report: CascadeReport) -> pb.CascadeReport:
     return pb.CascadeReport(
-        target_risk=report.target_risk,
-        parts=[
-            pb.CascadePart(
-                model=model_name(part.model),
-                asked=part.asked,
-                answered=part.answered,
-                risk=None if part.risk is None else _estimate(part.risk),
-                prompt_tokens=part.prompt_tokens,
-            )
-            for part in report.parts
-        ],
-        last_alone_tokens=report.last_alone_tokens,
+        **{report.promise.target: report.promise.share},
+        parts=map(_part, report.parts),
+        last_alone=_part(report.last_alone),
+        relative_cost=None if report.relative_cost is None else _estimate(report.relative_cost),
+    )
+
+
+def _part(part: CascadePart) -> pb.CascadePart:
+    return pb.CascadePart(
+        model=model_name(part.model),
+        asked=part.asked,
+        answered=part.answered,
+        risk=None if part.risk is None else _estimate(part.risk),
+        prompt_tokens=part.prompt_tokens,
+        cached_tokens=part.cached_tokens,
+        cost=part.cost,
     )
 
 

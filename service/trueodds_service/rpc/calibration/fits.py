@@ -6,6 +6,7 @@ from trueodds.v1 import calibration_pb2 as pb
 from trueodds.v1 import reading_pb2
 from trueodds_service.config import Limits
 from trueodds_service.core.calibrators.methods import CONFIDENCE_MAPS, SPECS, Method
+from trueodds_service.core.decisions.cascade import Target
 from trueodds_service.core.fitting.data import FitData
 from trueodds_service.core.fitting.fit import CONSTANT_TEMPERATURE
 from trueodds_service.core.fitting.temperature import DEFAULT_BOUNDS
@@ -14,6 +15,7 @@ from trueodds_service.flows.fit import FitQuery
 from trueodds_service.flows.fit_cascade import FitCascade
 from trueodds_service.flows.fit_data import FitQuestions, NoData
 from trueodds_service.flows.fit_record import Bias
+from trueodds_service.flows.promise import check_no_promise, promise_of
 from trueodds_service.prompts.reading import OrderCorrection, Reading
 from trueodds_service.rpc.calibration.calibrators import BIAS_MESSAGES, METHOD_MESSAGES
 from trueodds_service.rpc.calibration.items import parse_questions, parse_scores
@@ -32,8 +34,7 @@ def parse_fit(request: pb.FitCalibratorRequest, limits: Limits) -> FitQuery | Fi
     """Raises InvalidInput."""
     if request.method == pb.METHOD_CASCADE:
         return _cascade(request, limits)
-    if request.HasField("target_risk"):
-        raise InvalidInput("target_risk", "goes with METHOD_CASCADE only")
+    check_no_promise(_shares(request))
     model = parse_model(request.model, "model")
     task = parse_task(request.task, "task")
     method = _method(request.method)
@@ -80,27 +81,33 @@ def parse_fit(request: pb.FitCalibratorRequest, limits: Limits) -> FitQuery | Fi
 _NOT_OF_CASCADES = ("temperature", "teacher", "bias_correction", "teacher_reading")
 
 
+def _shares(request: pb.FitCalibratorRequest) -> dict[Target, float | None]:
+    said = {each.name: value for each, value in request.ListFields()}
+    return {target: said.get(target) for target in Target}
+
+
 def _cascade(request: pb.FitCalibratorRequest, limits: Limits) -> FitCascade:
     said = {each.name for each, _ in request.ListFields()}
     for name in _NOT_OF_CASCADES:
         if name in said:
             raise InvalidInput(name, "does not go with METHOD_CASCADE")
-    if not request.HasField("target_risk"):
-        raise InvalidInput("target_risk", "is required with METHOD_CASCADE")
-    if not 0 < request.target_risk < 1:
-        raise InvalidInput("target_risk", "has to be above 0 and below 1")
+    promise = promise_of(_shares(request))
     if request.WhichOneof("source") != "questions":
         raise InvalidInput("source", "METHOD_CASCADE is fitted from questions")
     reading = _fit_reading(request.reading, "reading", limits)
     with field("questions"):
         questions = parse_questions(
-            request.questions, reading, limits, all_answered=True, mixed=request.any_options
+            request.questions,
+            reading,
+            limits,
+            all_answered=promise.needs_answers,
+            mixed=request.any_options,
         )
     return FitCascade(
         model=parse_model(request.model, "model"),
         task=parse_task(request.task, "task"),
         reading=reading,
-        target_risk=request.target_risk,
+        promise=promise,
         source=questions,
         activate=request.activate,
         force=request.force,

@@ -55,6 +55,8 @@ class AnswerMessages:
             label_prior=read.prior,
             identity=identity,
             prompt_tokens=answer.prompt_tokens,
+            cached_tokens=answer.cached_tokens,
+            cost=answer.cost,
             answer_set=answer.answer_set,
             raw_because=answer.raw_because,
             calibration_stale=self._stale,
