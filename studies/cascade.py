@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from studies.confidences.answers import Key, read
 from studies.confidences.promises import claimed
 from studies.demo_pair import DUMP, Dump
-from studies.real.readings import MMLU, READINGS, Readings
-from studies.results import RESULTS, save
+from studies.paper.readings import MMLU, Readings
+from studies.results import READINGS, RESULTS, save
 from trueodds_demo.service import ALIGNED, BASE
 from trueodds_demo.world import TASKS
 from trueodds_service.core.arrays.distributions import answer_distribution

@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from studies.real import effects
-from studies.real.decomposition import decomposed
-from studies.real.posthoc import cases, rows, subjects
-from studies.real.readings import MMLU, READINGS, Readings
-from studies.real.schemes import SCHEMES
-from studies.real.signs import signs
-from studies.results import RESULTS, save
+from studies.paper import effects
+from studies.paper.decomposition import decomposed
+from studies.paper.posthoc import cases, rows, subjects
+from studies.paper.readings import MMLU, Readings
+from studies.paper.schemes import SCHEMES
+from studies.paper.signs import signs
+from studies.results import READINGS, RESULTS, save
 
 BASE = "gemma"
 # The ways in which the models are calibrated: as they are asked without worked examples.

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from studies.intervals import over_groups, over_units
-from studies.real.posthoc import SIGNS
-from studies.real.schemes import REALISTIC, SCHEMES, TRAINED
+from studies.paper.posthoc import SIGNS
+from studies.paper.schemes import REALISTIC, SCHEMES, TRAINED
 from studies.report.claims import FAILS, HOLDS, UNTOLD, Claim, Interval, judged, told
 from trueodds_service.core.metrics.rate_intervals import wilson_interval
 

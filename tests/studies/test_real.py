@@ -8,12 +8,12 @@ import pytest
 from numpy.typing import NDArray
 from studies.arrays import save_arrays
 from studies.intervals import over_groups, over_units
+from studies.paper.effects import above_all, difference, table
+from studies.paper.exercises import Exercise, preference
+from studies.paper.posthoc import OWN, SIZES, cases, rows
+from studies.paper.readings import Readings
 from studies.real import picture, pooling
-from studies.real.effects import above_all, difference, table
 from studies.real.gather import placed
-from studies.real.posthoc import OWN, SIZES, cases, rows
-from studies.real.readings import Readings
-from studies.real.synthetic import Exercise, preference
 from studies.real.tasks import index, load
 from studies.report import real as report
 from studies.report.claims import FAILS, HOLDS, UNTOLD, judged

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.real.readings import Answers, Readings
+from studies.paper.readings import Answers, Readings
 from trueodds_service.core.arrays.distributions import answer_distribution
 from trueodds_service.core.metrics.bin_edges import DEFAULT_BINS
 from trueodds_service.core.metrics.reliability import null_ece
