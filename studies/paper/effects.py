@@ -130,6 +130,16 @@ def overconfident(readings: Readings, one: tuple[str, str], task: str) -> dict[s
     return interval(lambda counts: overconfidence(confidence, right, counts), len(right))
 
 
+def format_left_in(readings: Readings, one: Asked, task: str) -> dict[str, float]:
+    """The ECE of p(label | x, F) · p(F | x), the format left in, less that of the first alone."""
+    answers = readings.of(*one, task)
+    right, confidence = _judged(answers)
+    whole = confidence * np.minimum(answers.format, 1.0)
+    return interval(
+        lambda counts: ece(whole, right, counts) - ece(confidence, right, counts), len(right)
+    )
+
+
 def _judged(answers: Answers) -> tuple[Floats, Floats]:
     """Whether each choice is right, and its confidence, (n,)."""
     probs = answer_distribution(answers.logprobs)

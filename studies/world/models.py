@@ -7,7 +7,7 @@ from studies.paper.schemes import TRAINED
 from trueodds_demo.service import MODELS
 from trueodds_demo.training.settings import Shape
 
-SHIPPED = Path(__file__).parent / "models"
+SHIPPED = Path(__file__).parent / "weights"
 
 BASE, SMALL, LARGE, DEMO = "base", "small", "large", "demo-aligned"
 # Beside the demo's own of 2.5 million parameters: 0.6, and 4.3.
