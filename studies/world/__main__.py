@@ -71,7 +71,11 @@ def _folded(each: list[dict[str, Any]], same: dict[str, str]) -> list[dict[str, 
     return [
         same
         | {"n": n, "method": method}
-        | {name: [row[name] for row in found] for name in _BY_TASK if name in found[0]}
+        | {
+            name: [row[name] for row in found]
+            for name in _BY_TASK
+            if all(name in row for row in found)
+        }
         for (n, method), found in by_method.items()
     ]
 
