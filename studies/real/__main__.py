@@ -9,13 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from studies.real import effects
-from studies.real.decomposition import decomposed
-from studies.real.posthoc import cases, rows, subjects
-from studies.real.readings import MMLU, READINGS, Readings
-from studies.real.schemes import SCHEMES
-from studies.real.signs import signs
-from studies.results import RESULTS, save
+from studies.paper import effects
+from studies.paper.comparisons import compared
+from studies.paper.decomposition import decomposed
+from studies.paper.posthoc import cases, rows, subjects
+from studies.paper.readings import MMLU, Readings
+from studies.paper.signs import signs
+from studies.results import READINGS, RESULTS, save
 
 BASE = "gemma"
 # The ways in which the models are calibrated: as they are asked without worked examples.
@@ -54,63 +54,6 @@ def _of_model(
     }
 
 
-def _effects(readings: Readings) -> dict[str, Any]:
-    """The comparisons that the claims are about, on MMLU, by model and way."""
-    formats, asked = ("paren", "letter"), ("paren/0", "paren/5", "letter/0", "letter/5")
-    aligned = [model for model in readings.models if model != BASE]
-
-    def less(one: effects.Asked, other: effects.Asked, measure: str = "ece") -> dict[str, float]:
-        return effects.difference(readings, one, other, MMLU, measure)
-
-    def taught(way: str) -> effects.Asked:
-        return BASE, f"{way.partition('/')[0]}/5"
-
-    return {
-        "shots": {
-            f"{model} {each}": less((model, f"{each}/5"), (model, f"{each}/0"))
-            for model in readings.models
-            for each in formats
-        },
-        "irrelevant_shots": {
-            model: less((model, "paren/other"), (model, "paren/0"))
-            for model in readings.models
-            if "paren/other" in readings.ways(model)
-        },
-        "paren_narrows": effects.gap_of_gaps(
-            readings,
-            [(BASE, "letter/0"), (BASE, "letter/5")],
-            [(BASE, "paren/0"), (BASE, "paren/5")],
-            MMLU,
-        ),
-        "aligned_less_base": {
-            f"{model} {way}": less((model, way), (BASE, way)) for model in aligned for way in asked
-        },
-        "overconfidence": {
-            f"{model} {way}": effects.overconfident(readings, (model, way), MMLU)
-            for model in readings.models
-            for way in asked
-        },
-        # What the schemes are held against: the base after five shots in the same format.
-        "aligned_after_shots": {
-            f"{model} {way}": less((model, way), taught(way)) for model in aligned for way in asked
-        },
-        "overconfidence_after_shots": {
-            f"{model} {way}": less((model, way), taught(way), "overconfidence")
-            for model in aligned
-            for way in asked
-        },
-        "dpo_choice_above_all": {
-            way: effects.above_all(
-                readings,
-                ("dpo-choice", way),
-                [(scheme, way) for scheme in SCHEMES if scheme != "dpo-choice"],
-                MMLU,
-            )
-            for way in asked
-        },
-    }
-
-
 def main() -> None:
     """The command; `--help` describes its arguments."""
     parser = argparse.ArgumentParser(prog="python -m studies.real", description=__doc__)
@@ -121,10 +64,11 @@ def main() -> None:
     started = time.perf_counter()
     readings = Readings(options.readings)
     draws = {"draws": options.draws, "subject_draws": max(1, options.draws // SHARE)}
-    jobs = [(model, way) for way in CALIBRATED for model in readings.models if model != BASE]
+    aligned = [model for model in readings.models if model != BASE]
+    jobs = [(model, way) for way in CALIBRATED for model in aligned]
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         table = pool.submit(effects.table, readings)
-        compared = pool.submit(_effects, readings)
+        found = pool.submit(compared, readings, BASE, aligned, MMLU)
         run = partial(_of_model, paths=options.readings, **draws)
         parts = list(pool.map(run, jobs))
         fits, subject_fits = (
@@ -137,7 +81,7 @@ def main() -> None:
             **draws,
             "synthetic": json.loads(synthetic.read_text()) if synthetic.exists() else {},
             "table": table.result(),
-            "effects": compared.result(),
+            "effects": found.result(),
             "posthoc": [row for part in parts for row in part["posthoc"]],
             "subjects": [row for part in parts for row in part["subjects"]],
             "signs": signs(fits),

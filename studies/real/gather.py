@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studies.arrays import save_arrays
+from studies.paper.readings import MMLU
 from studies.paren_options import SHOTS, cell, mmlu
-from studies.real.readings import MMLU
 from studies.real.tasks import Task, index, load
 from studies.results import RESULTS
 

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.real.posthoc import cases
-from studies.real.readings import MMLU, READINGS, Readings
+from studies.paper.posthoc import cases
+from studies.paper.readings import MMLU, Readings
+from studies.results import READINGS
 from trueodds.report.pair import CAPTION, Side, picture
 from trueodds_demo.report import Bin
 from trueodds_service.core.calibrators.methods import Method

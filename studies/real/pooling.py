@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from studies.confidences.maps import score
 from studies.methods import pooled, priors, temperature_of
-from studies.real.posthoc import POOLED, Case, cases
-from studies.real.readings import READINGS, Readings
-from studies.results import RESULTS, save
+from studies.paper.posthoc import POOLED, Case, cases
+from studies.paper.readings import Readings
+from studies.results import READINGS, RESULTS, save
 from studies.simulation import World
 from trueodds_service.core.arrays.distributions import softmax
 from trueodds_service.core.calibrators.methods import Method

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from studies.arrays import save_arrays
+from studies.paper.readings import MMLU
 from studies.reader import computed_tokens, prompts_of
-from studies.real.readings import MMLU
 from studies.real.tasks import Task, load
 from studies.real.weights import GEMMA, SMOLLM2
 from studies.results import RESULTS

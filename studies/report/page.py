@@ -9,8 +9,12 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from studies.figures import BLUE, GREEN, GREY, ORANGE
+from studies.paper.posthoc import TEACHER
+from studies.paper.readings import MMLU, WORLD
+from studies.report import real as in_real
+from studies.report import world as in_world
 from studies.report.claims import FAILS, HOLDS, Claim
-from studies.report.real import BASE, FROM, NAMES, WAYS
+from studies.report.paper import FROM, WAYS, Place, cells
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem;
@@ -26,15 +30,22 @@ AS_IT_COMES = "smollm2"
 _CLASSES = {HOLDS: "holds", FAILS: "fails"}
 
 
-def written(claims: Sequence[Claim], real: dict[str, Any], large: dict[str, Any]) -> str:
+def written(
+    claims: Sequence[Claim], real: dict[str, Any], world: dict[str, Any], large: dict[str, Any]
+) -> str:
     """HTML, with all that it shows inside."""
     parts = [
         "<!doctype html><html lang='en'><meta charset='utf-8'><title>The study</title>",
         f"<style>{_STYLE}</style><h1>The paper's findings, claim by claim</h1>",
         "<p>Effects have 95 % intervals. docs/study.md tells the story.</p>",
-        _svg(_real_figure(real)),
+        _svg(_models_figure(in_real.PLACE, real, MMLU)),
         "<p>Gemma 3 270M, pre-trained (dotted), seven ways of aligning it, and "
         "SmolLM2-135M-Instruct, plain and in conversations, on 5,700 questions of MMLU.</p>",
+        _svg(_models_figure(in_world.PLACE, world, WORLD)),
+        "<p>The demo's world: three pre-trained models, seven ways of aligning the middle one "
+        f"(dotted), and the demo's aligned model, on {world['questions']} questions of each of "
+        "seven tasks; the diamonds are the mean of the tasks, each by itself, and so higher by "
+        "what few questions add to any ECE.</p>",
         _svg(_large_figure(large)),
         "<p>Twelve large models on MMLU and HellaSwag: a map of confidence from few answers.</p>",
     ]
@@ -73,7 +84,7 @@ def _subjects(rows: Sequence[dict[str, Any]]) -> str:
         f"({_range(row['teacher_kl_t'], '.3g')})</td></tr>"
         for row in sorted(shown, key=lambda row: (row["way"], row["subject"]))
     )
-    title = f"<h2>{NAMES[AS_IT_COMES]}, each subject by itself</h2>"
+    title = f"<h2>{in_real.PLACE.names[AS_IT_COMES]}, each subject by itself</h2>"
     return f"{title}<table>{head}{lines}</table>"
 
 
@@ -81,31 +92,31 @@ def _range(middle: dict[str, float], written: str) -> str:
     return f"{middle['low']:{written}} to {middle['high']:{written}}"
 
 
-def _real_figure(real: dict[str, Any]) -> Figure:
+def _models_figure(place: Place, result: dict[str, Any], task: str) -> Figure:
     """ECE by model, zero-shot and after five shots, and after a temperature from five questions."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
-    models = [model for model in NAMES if model in real["models"]]
+    models = [model for model in place.names if model in result["models"]]
     places = range(len(models))
+    left = cells(result["posthoc"], FROM)
     for axes, way in zip(figure.subplots(1, 2, sharex=True, sharey=True), WAYS, strict=True):
         rows = {
             row["model"]: row["ece"]
-            for row in real["table"]
-            if (row["way"], row["task"]) == (way, "mmlu")
-        }
-        after = {
-            row["model"]: row["ece"]
-            for row in real["posthoc"]
-            if (row["way"], row["n"], row["method"]) == (way, 5, "teacher_kl")
+            for row in result["table"]
+            if (row["way"], row["task"]) == (way, task)
         }
         found = [rows[model] for model in models]
-        ends = [[e["mean"] - e["low"] for e in found], [e["high"] - e["mean"] for e in found]]
         middle = [each["mean"] for each in found]
+        # Drawn anew, questions show a higher ECE than they do: the end may be beyond the middle.
+        ends = [
+            [max(0.0, each["mean"] - each["low"]) for each in found],
+            [max(0.0, each["high"] - each["mean"]) for each in found],
+        ]
         axes.errorbar(middle, places, xerr=ends, fmt="o", color=ORANGE, capsize=3, label="raw")
-        left = [after.get(model, float("nan")) for model in models]
-        axes.plot(left, places, "D", color=BLUE, ms=5, label="teacher_kl from five")
-        axes.axvline(rows[BASE]["mean"], color="black", lw=0.8, ls=":")
+        after = [left.get((model, way), {}).get(TEACHER, float("nan")) for model in models]
+        axes.plot(after, places, "D", color=BLUE, ms=5, label="teacher_kl from five")
+        axes.axvline(rows[place.base]["mean"], color="black", lw=0.8, ls=":")
         axes.set(title=way.replace("/", ", ") + " shots", xlabel="ECE", xlim=(0, None))
-        axes.set_yticks(places, [NAMES[model] for model in models])
+        axes.set_yticks(places, [place.names[model] for model in models])
         axes.spines[["top", "right"]].set_visible(False)
     axes.invert_yaxis()
     axes.legend(frameon=False)

@@ -8,13 +8,14 @@ import pytest
 from numpy.typing import NDArray
 from studies.arrays import save_arrays
 from studies.intervals import over_groups, over_units
+from studies.paper.effects import above_all, difference, table
+from studies.paper.exercises import Exercise, preference
+from studies.paper.posthoc import OWN, SIZES, cases, rows
+from studies.paper.readings import Readings
 from studies.real import picture, pooling
-from studies.real.effects import above_all, difference, table
 from studies.real.gather import placed
-from studies.real.posthoc import OWN, SIZES, cases, rows
-from studies.real.readings import Readings
-from studies.real.synthetic import Exercise, preference
 from studies.real.tasks import index, load
+from studies.report import paper
 from studies.report import real as report
 from studies.report.claims import FAILS, HOLDS, UNTOLD, judged
 from studies.results import load as recorded
@@ -157,8 +158,8 @@ def test_near_is_a_whole_interval_within_the_margin(low: float, high: float, ver
     found = {"mean": 0.0, "low": low, "high": high, "n": 10}
     asked = {"sft-format paren/0": found}
     effects = {"aligned_after_shots": asked, "overconfidence_after_shots": {}}
-    worst = {"dpo_choice_above_all": dict.fromkeys(report.WAYS, found)}
-    claim, *_ = report.schemes(effects | worst)
+    worst = {"dpo_choice_above_all": dict.fromkeys(paper.WAYS, found)}
+    claim, *_ = paper.schemes(report.PLACE, effects | worst)
     assert (claim.id, claim.holds) == ("scheme-sft-format-paren-0", verdict)
 
 

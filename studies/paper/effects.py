@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.real.readings import Answers, Readings
+from studies.paper.readings import Answers, Readings
 from trueodds_service.core.arrays.distributions import answer_distribution
 from trueodds_service.core.metrics.bin_edges import DEFAULT_BINS
 from trueodds_service.core.metrics.reliability import null_ece
@@ -128,6 +128,16 @@ def overconfident(readings: Readings, one: tuple[str, str], task: str) -> dict[s
     """By how much a model claims more than it keeps."""
     right, confidence = _judged(readings.of(*one, task))
     return interval(lambda counts: overconfidence(confidence, right, counts), len(right))
+
+
+def format_left_in(readings: Readings, one: Asked, task: str) -> dict[str, float]:
+    """The ECE of p(label | x, F) · p(F | x), the format left in, less that of the first alone."""
+    answers = readings.of(*one, task)
+    right, confidence = _judged(answers)
+    whole = confidence * np.minimum(answers.format, 1.0)
+    return interval(
+        lambda counts: ece(whole, right, counts) - ece(confidence, right, counts), len(right)
+    )
 
 
 def _judged(answers: Answers) -> tuple[Floats, Floats]:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.real.effects import ece, interval
-from studies.real.posthoc import Case
-from studies.real.readings import Floats
+from studies.paper.effects import ece, interval
+from studies.paper.posthoc import Case
+from studies.paper.readings import Floats
 from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.core.fitting.fit import fit
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from studies.confidences.maps import score
 from studies.methods import pooled, priors, temperature_of
-from studies.real.readings import Answers, Readings
+from studies.paper.readings import Answers, Readings
 from trueodds_service.core.arrays.distributions import answer_distribution, entropy, softmax
 from trueodds_service.core.arrays.order_bias import without_prior
 from trueodds_service.core.calibrators.base import Calibrator

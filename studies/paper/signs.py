@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from studies.real.posthoc import SIGNS
+from studies.paper.posthoc import SIGNS
 
 HARM = 0.01
 

@@ -1,4 +1,4 @@
-"""What `studies.real.read` wrote: every model's answers to every question that it was asked."""
+"""Every model's answers to every question that it was asked, as the studies' readers write them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -7,14 +7,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from studies.results import RESULTS
-
 Floats = NDArray[np.float64]
 
-# The paper's tasks: MMLU is one, and so is each set of AGIEval.
-MMLU = "mmlu"
-# Those that are recorded: the service's, and those in conversations.
-READINGS = [RESULTS / "real.npz", RESULTS / "real_chat.npz"]
+# What is a task as a whole, too: MMLU, and the demo's world. Each set of AGIEval is one alone.
+MMLU, WORLD = "mmlu", "world"
+# An option that a model rules out, or that its question does not have.
+_RULED_OUT = -1e4
 # What a file says of its questions.
 _INDEX = {"tasks", "task", "labels"}
 
@@ -76,7 +74,7 @@ class Readings:
 
     @property
     def tasks(self) -> list[str]:
-        """MMLU, and AGIEval's sets."""
+        """MMLU, AGIEval's sets, the world."""
         return list(dict.fromkeys(_task(name) for name in self.subjects))
 
     def asked(self, model: str, way: str) -> list[str]:
@@ -85,7 +83,7 @@ class Readings:
         return list(dict.fromkeys(_task(self.subjects[place]) for place in answered))
 
     def of(self, model: str, way: str, task: str) -> Answers:
-        """The questions of a task, or of one subject of MMLU, that were asked in this way."""
+        """The questions of a task, or of one subject of it, that were asked in this way."""
         chosen = [place for place, name in enumerate(self.subjects) if task in (name, _task(name))]
         key = f"{model}/{way}"
         logprobs = self._arrays[f"{key}/logprobs"].astype(np.float64)
@@ -93,8 +91,7 @@ class Readings:
         options = int((~np.isnan(logprobs[rows])).any(axis=0).sum())
         prior = self._arrays.get(f"{key}/prior", np.full((len(self.subjects), options), np.nan))
         return Answers(
-            # A model may rule an option out; what is left of it is next to nothing.
-            np.maximum(logprobs[rows, :options], -1e4),
+            np.maximum(np.nan_to_num(logprobs[rows, :options], nan=_RULED_OUT), _RULED_OUT),
             self._arrays[f"{key}/format"][rows].astype(np.float64),
             self._arrays[f"{key}/mass"][rows].astype(np.float64),
             self._labels[rows],
@@ -115,4 +112,4 @@ class Readings:
 
 def _task(subject: str) -> str:
     collection, _, name = subject.partition("/")
-    return collection if collection == MMLU else name
+    return collection if collection in (MMLU, WORLD) else name
