@@ -97,6 +97,7 @@ DOORS = {
         "store.alerts",
         "store.base",
         "store.calibrator",
+        "store.checks",
         "store.errors",
         "store.outcomes",
         "store.records",

@@ -26,6 +26,7 @@ from trueodds_service.flows import deliveries
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.alerts import Alerts
 from trueodds_service.flows.catalog import Cascade, Catalog, ModelEntry, ServedModel
+from trueodds_service.flows.checks import Checks
 from trueodds_service.flows.deliveries import Deliveries
 from trueodds_service.flows.following import follow
 from trueodds_service.flows.outcomes import Outcomes
@@ -40,6 +41,7 @@ from trueodds_service.rpc.services import Services
 from trueodds_service.store import (
     SqlAlertStore,
     SqlCalibratorStore,
+    SqlCheckStore,
     SqlKeyStore,
     SqlOutcomeStore,
     upgrade,
@@ -112,6 +114,13 @@ class App:
             Deliveries(self._alerts, WebhookClient(webhook).post) if webhook is not None else None
         )
         self._catalog = _catalog(settings)
+        self._checks = Checks(
+            SqlCheckStore(settings.store),
+            self._catalog,
+            self._calibrators,
+            self._alerts,
+            self._proposals,
+        )
         registry.register(Asked(lambda: of_state(self._state())))
         requests = RequestMetrics(registry, settings.observability.tenants)
         watch = Watch(requests, settings.observability.log_requests, tracing)
@@ -124,7 +133,12 @@ class App:
         gate = Gate(most, self._identities, watch, work)
         certificates = Certificates(settings.tls) if settings.tls is not None else None
         services = Services.of(
-            settings, self._catalog, self._calibrators, self._outcomes, self._alerts
+            settings,
+            self._catalog,
+            self._calibrators,
+            self._outcomes,
+            self._alerts,
+            self._checks,
         )
         self._server = Server(settings, self._catalog, services, gate, certificates)
         self._http = (
@@ -239,6 +253,7 @@ class App:
                 await task
         await self._identities.close()
         self._calibrators.close()
+        self._checks.close()
         self._alerts.close()
         self._outcomes.close()
         self._store.close()

@@ -153,3 +153,48 @@ def test_the_command_shows_alerts_and_the_proposal(command, service, alerted, cl
     assert "on 201 outcomes that neither was fitted on: -0.1000 (-0.1500 to -0.0500)\n" in told
     [first, *_] = client.alerts("aligned", calibrator=identifier)
     assert first.proposal.differences["brier"].upper == -0.05
+
+
+@pytest.fixture
+def taught(client, ask, task):
+    """A calibrator that a teacher's questions have made, and fresh questions."""
+    questions = [ask(f"Of the fit, number {place}?") for place in range(40)]
+    fitted = client.fit(questions, model="aligned", task=task)
+    return fitted, [ask(f"Fresh, number {place}?") for place in range(30)]
+
+
+def test_a_check_of_fresh_questions(client, taught):
+    calibrator, fresh = taught
+    told = []
+    found = client.check(calibrator.name, fresh, propose=True, progress=lambda *at: told.append(at))
+    assert (found.questions, found.fit_questions) == (30, 40)
+    assert found.teacher == "models/base"
+    assert found.p_value == 1
+    assert found.proposal.fitted == 30
+    assert found.proposal.note.startswith("not compared: 0 of 200 outcomes")
+    assert told[-1] == (60, 60)
+    drift = client.drift(calibrator.name)
+    assert drift.checks == (found,)
+    assert {each.promise for each in drift.tests} == {*Promise}
+    assert not drift.alarms
+
+
+async def test_a_check_by_the_asyncio_client(service, taught):
+    calibrator, fresh = taught
+    async with AsyncClient(service.app.address) as client:
+        found = await client.check(calibrator.name, fresh)
+        assert found == await client.check(calibrator.name, fresh)
+    assert found.proposal is None
+
+
+def test_the_command_asks_fresh_questions(command, write, taught):
+    calibrator, fresh = taught
+    rows = [{"question": each.text, "options": list(each.options)} for each in fresh]
+    told = command("drift", calibrator.name, "--questions", write(*rows), "--propose")
+    assert told.exit_code == 0, told.output
+    said = "models/base disagrees on 0 of 30 questions; of the fit's, on 0 of 40: p = 1"
+    assert said in told.stdout
+    assert "is proposed; not compared: 0 of 200 outcomes" in told.stdout
+    assert "the teacher disagrees otherwise than at the fit" in told.stdout
+    alone = command("drift", calibrator.name, "--propose")
+    assert (alone.exit_code, "takes --questions" in alone.output) == (2, True)

@@ -22,6 +22,7 @@ from trueodds.drift import (
     Proposal,
     RecordedOutcomes,
     SequentialTest,
+    TeacherCheck,
 )
 from trueodds.errors import (
     DeadlineExceeded,
@@ -53,7 +54,13 @@ from trueodds.evaluation import (
     Report,
     RiskCoverage,
 )
-from trueodds.options import ConnectionOptions, EvaluateOptions, FitOptions, ScoreOptions
+from trueodds.options import (
+    CheckOptions,
+    ConnectionOptions,
+    EvaluateOptions,
+    FitOptions,
+    ScoreOptions,
+)
 from trueodds.types import (
     Answer,
     AnswerSetMethod,
@@ -99,6 +106,7 @@ __all__ = [
     "CascadePart",
     "CascadeReport",
     "Chat",
+    "CheckOptions",
     "Client",
     "ConnectionOptions",
     "CustomFormat",
@@ -147,6 +155,7 @@ __all__ = [
     "SequentialTest",
     "ServiceFailed",
     "Starting",
+    "TeacherCheck",
     "Text",
     "TlsFailed",
     "TokenIds",

@@ -80,28 +80,41 @@ async def fit(
             yield answered
             return
     teacher = _teacher(query, model, catalog)
-    _check_enough(query)
+    check_enough(query)
     scope = _scope(query, model)
-    asked = _asked(query, model, teacher)
+    asked = asked_of(query, model, teacher)
     data = query.source if isinstance(query.source, FitScores) else _NO_SCORES
     async for event in ask(asked):
         if isinstance(event, Progress):
             yield event
         elif isinstance(query.source, FitQuestions):
-            data = _data(query, query.source, event, teacher is not None)
-    pools = query.method in (None, Method.TEACHER_POOLED)
-    prior = await prior_for(scope, query.bias, calibrators) if pools else None
-    provenance = _provenance(model, teacher, data, asked, prior)
-    with field(_source_field(query)):
-        calibrator = await long_work(
-            fitted_record, scope, query.method, data, query.bias, query.temperature, provenance
-        )
+            data = data_of(query, query.source, event, teacher is not None)
+    calibrator = await record_of(query, scope, asked, teacher, data, catalog, calibrators)
     if not query.validate_only:
         activate = query.activate and (query.force or not calibrator.degenerate)
         # What engines have worked for is not given up for a store that is away for a moment.
         patience = PATIENCE_SECONDS if isinstance(query.source, FitQuestions) else 0.0
         calibrator = await calibrators.keep(calibrator, activate, query.request, patience)
     yield calibrator
+
+
+async def record_of(
+    query: FitQuery,
+    scope: Scope,
+    asked: Sequence[Asked],
+    teacher: ModelEntry | None,
+    data: FitScores,
+    catalog: Catalog,
+    calibrators: Calibrators,
+) -> Calibrator:
+    """What is fitted on what was said; nothing is stored. Raises InvalidInput."""
+    pools = query.method in (None, Method.TEACHER_POOLED)
+    prior = await prior_for(scope, query.bias, calibrators) if pools else None
+    provenance = _provenance(catalog.find(query.model), teacher, data, asked, prior)
+    with field(_source_field(query)):
+        return await long_work(
+            fitted_record, scope, query.method, data, query.bias, query.temperature, provenance
+        )
 
 
 _NO_SCORES = FitScores(np.empty((0, 2)), None, np.empty(0, np.int64))
@@ -123,7 +136,7 @@ def _teacher(query: FitQuery, model: ModelEntry, catalog: Catalog) -> ModelEntry
     return catalog.find(name)
 
 
-def _check_enough(query: FitQuery) -> None:
+def check_enough(query: FitQuery) -> None:
     """Refuses what the method could not be fitted on, before anything is scored."""
     if query.method is None or isinstance(query.source, NoData):
         return
@@ -143,7 +156,7 @@ def _source_field(query: FitQuery) -> str:
     return "scores" if isinstance(query.source, FitScores) else "questions"
 
 
-def _asked(query: FitQuery, model: ModelEntry, teacher: ModelEntry | None) -> list[Asked]:
+def asked_of(query: FitQuery, model: ModelEntry, teacher: ModelEntry | None) -> list[Asked]:
     """What to ask of whom: the model, its teacher, and the model again without content."""
     source = query.source
     if not isinstance(source, FitQuestions):
@@ -169,7 +182,8 @@ def _without_content(questions: Sequence[Question]) -> Iterator[Question]:
             yield Question(nothing, texts, labels)
 
 
-def _data(query: FitQuery, source: FitQuestions, said: Sequence[Said], taught: bool) -> FitScores:
+def data_of(query: FitQuery, source: FitQuestions, said: Sequence[Said], taught: bool) -> FitScores:
+    """What was said to all that ``asked_of`` tells; ``taught``: a teacher was among those asked."""
     return FitScores(
         logprobs=said[0].scores,
         teacher_logprobs=said[1].scores if taught else None,

@@ -8,7 +8,7 @@ from importlib.metadata import version
 import numpy as np
 from numpy.typing import NDArray
 
-from trueodds_service.core.arrays.distributions import answer_distribution
+from trueodds_service.core.arrays.distributions import answer_distribution, choice
 from trueodds_service.core.calibrators.methods import SPECS, Method
 from trueodds_service.core.fitting import auto, fit, pooling
 from trueodds_service.core.fitting.bias import batch_prior, contextual_prior
@@ -24,6 +24,8 @@ from trueodds_service.store.records import Candidate, Prior, Provenance, Scope, 
 
 # What the items alone tell of a temperature, with a teacher: ln T and its standard error.
 ESTIMATE = ("log_t", "log_t_error")
+# On which share of the items it and the model choose different options.
+DISAGREEMENT = "disagreement"
 
 
 def versions() -> dict[str, str]:
@@ -147,6 +149,8 @@ def _metrics(
     if items is None:
         return metrics
     if items.teacher_logprobs is not None:
+        differ = disagreeing(items.logprobs, items.teacher_logprobs)
+        metrics[DISAGREEMENT] = differ / len(items.logprobs)
         metrics |= _taught(fitted, items if log_prior is None else items.less(log_prior))
     if items.known.any():
         known = items.take(items.known)
@@ -157,6 +161,11 @@ def _metrics(
             metrics[f"{name}_before"] = before[name]
             metrics[f"{name}_after"] = after[name]
     return metrics
+
+
+def disagreeing(logprobs: NDArray[np.float64], teacher_logprobs: NDArray[np.float64]) -> int:
+    """For how many items, (n, k) each, the likeliest option of the two is not the same."""
+    return int((choice(logprobs) != choice(teacher_logprobs)).sum())
 
 
 def _measured(probs: NDArray[np.float64], known: FitData) -> dict[str, float]:

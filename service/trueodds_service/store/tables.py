@@ -269,6 +269,29 @@ class ProposalRow(Row):
     activated: Mapped[bool]
 
 
+class CheckRow(Row):
+    """Fresh questions on which a calibrator's model and its teacher were compared.
+
+    The same prompts again are no other check. ``proposal`` is a refit from these questions, as
+    ``ProposalRow`` has those from outcomes.
+    """
+
+    __tablename__ = "checks"
+    __table_args__ = (
+        UniqueConstraint("calibrator_id", "prompts_hash"),
+        {"sqlite_autoincrement": True},
+    )
+
+    position: Mapped[int] = mapped_column(primary_key=True)
+    calibrator_id: Mapped[str] = mapped_column(ForeignKey("calibrators.id"))
+    prompts_hash: Mapped[str]
+    teacher: Mapped[str]
+    questions: Mapped[int]
+    disagreeing: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    proposal: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+
+
 class SealRow(Row):
     """The one row with the key that seals receipts, there once a receipt was asked for."""
 

@@ -43,7 +43,7 @@ def parse_fit(request: pb.FitCalibratorRequest, limits: Limits) -> FitQuery | Fi
         _check_alone(request, method, bias)
     elif request.any_options:
         _check_any_options(method, bias)
-    reading = _fit_reading(request.reading, "reading", limits)
+    reading = fit_reading(request.reading, "reading", limits)
     # A teacher's own fields make sense where the service asks it.
     asks_teacher = _may_teach(method) and request.WhichOneof("source") == "questions"
     if request.teacher and not asks_teacher:
@@ -56,7 +56,7 @@ def parse_fit(request: pb.FitCalibratorRequest, limits: Limits) -> FitQuery | Fi
     if asks_teacher:
         teacher_reading = reading
         if request.HasField("teacher_reading"):
-            teacher_reading = _fit_reading(request.teacher_reading, "teacher_reading", limits)
+            teacher_reading = fit_reading(request.teacher_reading, "teacher_reading", limits)
     return FitQuery(
         model=model,
         task=task,
@@ -90,7 +90,7 @@ def _cascade(request: pb.FitCalibratorRequest, limits: Limits) -> FitCascade:
         raise InvalidInput("target_risk", "has to be above 0 and below 1")
     if request.WhichOneof("source") != "questions":
         raise InvalidInput("source", "METHOD_CASCADE is fitted from questions")
-    reading = _fit_reading(request.reading, "reading", limits)
+    reading = fit_reading(request.reading, "reading", limits)
     with field("questions"):
         questions = parse_questions(
             request.questions, reading, limits, all_answered=True, mixed=request.any_options
@@ -154,7 +154,8 @@ def _may_teach(method: Method | None) -> bool:
     return method is None or SPECS[method].needs_teacher
 
 
-def _fit_reading(message: reading_pb2.Reading, name: str, limits: Limits) -> Reading:
+def fit_reading(message: reading_pb2.Reading, name: str, limits: Limits) -> Reading:
+    """How the items of a fit are read; ``name`` is the field's. Raises InvalidInput."""
     with field(name):
         reading = parse_reading(message, limits)
         if reading.order is OrderCorrection.PRIOR and not reading.label_prior:

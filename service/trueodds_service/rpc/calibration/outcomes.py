@@ -7,6 +7,7 @@ from trueodds_service.core.monitoring.evidence import Evidence
 from trueodds_service.errors import InvalidInput
 from trueodds_service.flows.drift import DEFAULT_WINDOW, MAX_PERIOD, Drift, Period
 from trueodds_service.flows.promises import Promise
+from trueodds_service.rpc.calibration.checks import check_message
 from trueodds_service.rpc.calibration.evaluations import evaluation_message
 from trueodds_service.rpc.status import to_status
 from trueodds_service.store.outcomes import Recorded
@@ -51,6 +52,7 @@ def drift_message(drift: Drift, calibrator: pb.Calibrator) -> pb.Drift:
         since_first=None if drift.since_first is None else _period(drift.since_first),
         window=None if drift.window is None else _period(drift.window),
         tests=[_test(promise, evidence) for promise, evidence in drift.tests.items()],
+        checks=[check_message(each, drift.calibrator.scope.model) for each in drift.checks],
     )
 
 
