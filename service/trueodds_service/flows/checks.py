@@ -214,15 +214,19 @@ def fit_counts(calibrator: Calibrator) -> tuple[int, int] | None:
     return items, round(share * items)
 
 
-def evidence_of(calibrator: Calibrator, checks: Sequence[Check]) -> Evidence:
+def evidence_of(calibrator: Calibrator, checks: Sequence[Check], alpha: float = ALPHA) -> Evidence:
     """That the questions of checks are others than those of the fit: it may be looked at after each
-    check. None where nobody knows of the fit.
+    check. There is none where nobody knows of the fit.
     """
     fit = fit_counts(calibrator)
-    test = ShiftTest(() if fit is None else _values(*fit), ALPHA)
-    for place, check in enumerate(checks if fit is not None else ()):
-        # The order of questions must say nothing, and is always the same.
-        order = np.random.default_rng([1, place])
+    if fit is None:
+        return Evidence(alpha)
+    # Values are all but equal, and lots rank them: each calibrator has lots of its own, and the
+    # same at each look. The order of a check's questions says nothing.
+    seed = int(calibrator.id, 16)
+    test = ShiftTest(_values(*fit), alpha, seed)
+    for number, check in enumerate(checks, 1):
+        order = np.random.default_rng([seed, number])
         test.add(order.permutation(_values(check.questions, check.disagreeing)))
     return test.shifted
 
