@@ -29,7 +29,7 @@ from trueodds_service.flows.catalog import Cascade, Catalog, ModelEntry, ServedM
 from trueodds_service.flows.checks import Checks
 from trueodds_service.flows.deliveries import Deliveries
 from trueodds_service.flows.following import follow
-from trueodds_service.flows.outcomes import Outcomes
+from trueodds_service.flows.outcomes import Bounds, Outcomes
 from trueodds_service.flows.promises import Promise
 from trueodds_service.flows.proposals import Proposals
 from trueodds_service.http.door import http_server
@@ -155,7 +155,7 @@ class App:
             if settings.http is not None
             else None
         )
-        self._kept_outcomes = settings.outcomes
+        self._kept_outcomes, self._kept_answers = settings.outcomes, settings.answers
         self._background: list[asyncio.Task[None]] = []
 
     @property
@@ -176,10 +176,15 @@ class App:
         await asyncio.to_thread(self._find_revisions)
         await self._calibrators.open()
         await self._identities.start()
-        keep = timedelta(days=self._kept_outcomes.keep_days)
+        outcomes, answers = self._kept_outcomes, self._kept_answers
         self._background = [
             asyncio.create_task(self._calibrators.follow()),
-            asyncio.create_task(self._outcomes.prune(keep, self._kept_outcomes.at_most)),
+            asyncio.create_task(
+                self._outcomes.prune(
+                    Bounds(timedelta(days=outcomes.keep_days), outcomes.at_most),
+                    Bounds(timedelta(days=answers.keep_days), answers.at_most),
+                )
+            ),
         ]
         self._background += [asyncio.create_task(each) for each in self._watching()]
         await self._server.start()

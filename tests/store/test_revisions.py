@@ -193,3 +193,10 @@ def test_all_that_the_sixth_revision_knows_is_kept(old_url, make):
     assert check.proposal.differences == {"brier": (-0.1, -0.15, -0.05)}
     assert checks.add(replace(check, disagreeing=9)) == check, "it is known"
     checks.close()
+    outcomes = SqlOutcomeStore(url)
+    [(name, answer)] = outcomes.answers([b"kept-of-16-bytes"]).items()
+    assert (name, answer.answer_id) == (b"kept-of-16-bytes", b"kept-of-16-bytes")
+    assert answer.scope == make(task="anatomy").scope
+    assert (answer.choice, answer.option) == (1, None)
+    assert struct.unpack("<4f", answer.calibrated) == pytest.approx((0.2, 0.4, 0.2, 0.2))
+    outcomes.close()

@@ -15,10 +15,11 @@ from trueodds.types import Calibrator
 class Outcome:
     """Which option of an answered question was right: its index, from 0; None: nobody knows.
 
-    ``receipt`` is ``Answer.receipt``, of an answer that was asked for with ``receipts``.
+    ``answer`` is ``Answer.receipt``, of an answer that was asked for with ``receipts``, or the
+    ``answer_id`` that it is kept under.
     """
 
-    receipt: bytes
+    answer: bytes | str
     option: int | None
 
 

@@ -4,6 +4,7 @@ from trueodds_service.config.edge import CertificateClient, Observability, Reque
 from trueodds_service.config.engines import FakeSettings, Scaling, VllmSettings
 from trueodds_service.config.flows import (
     AlertSettings,
+    AnswerSettings,
     DecisionSettings,
     ModelDecisionSettings,
     OutcomeSettings,
@@ -19,6 +20,7 @@ __all__ = [
     "MAX_LORA_RANK",
     "MODEL_NAME",
     "AlertSettings",
+    "AnswerSettings",
     "CascadeSettings",
     "CertificateClient",
     "DecisionSettings",

@@ -7,7 +7,12 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from trueodds_service.config.edge import CertificateClient, Observability, Tls, Tracing
-from trueodds_service.config.flows import AlertSettings, DecisionSettings, OutcomeSettings
+from trueodds_service.config.flows import (
+    AlertSettings,
+    AnswerSettings,
+    DecisionSettings,
+    OutcomeSettings,
+)
 from trueodds_service.config.limits import Limits, Quotas
 from trueodds_service.config.models import CascadeSettings, ModelSettings
 from trueodds_service.config.section import Section
@@ -34,6 +39,7 @@ class Settings(Section):
     quotas: Quotas = Quotas()
     decisions: DecisionSettings = DecisionSettings()
     outcomes: OutcomeSettings = OutcomeSettings()
+    answers: AnswerSettings = AnswerSettings()
     alerts: AlertSettings | None = AlertSettings()
     """null: nobody looks by himself whether calibrators still hold."""
     tls: Tls | None = None

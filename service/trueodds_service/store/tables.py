@@ -206,6 +206,30 @@ class OutcomeRow(Row):
     recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class AnswerRow(Row):
+    """An answer that waits for its outcome; its columns are as those of ``OutcomeRow``."""
+
+    __tablename__ = "answers"
+    __table_args__ = (
+        UniqueConstraint("answer_id"),
+        Index(None, "answered_at"),
+        {"sqlite_autoincrement": True},
+    )
+
+    position: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True
+    )
+    answer_id: Mapped[bytes]
+    scope_id: Mapped[int] = mapped_column(ForeignKey("scopes.id"))
+    calibrator_id: Mapped[str]
+    choice: Mapped[int]
+    probabilities: Mapped[bytes]
+    calibrated: Mapped[bytes]
+    answered_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    scope: Mapped[ScopeRow] = relationship(lazy="joined", innerjoin=True)
+
+
 class CorrectionsRow(Row):
     """How often outcomes of a calibrator's answers were corrected: who follows them reads again."""
 

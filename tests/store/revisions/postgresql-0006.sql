@@ -34,6 +34,23 @@ CREATE SEQUENCE public.alerts_position_seq
     NO MAXVALUE
     CACHE 1;
 ALTER SEQUENCE public.alerts_position_seq OWNED BY public.alerts."position";
+CREATE TABLE public.answers (
+    "position" bigint NOT NULL,
+    answer_id bytea NOT NULL,
+    scope_id integer NOT NULL,
+    calibrator_id character varying NOT NULL,
+    choice integer NOT NULL,
+    probabilities bytea NOT NULL,
+    calibrated bytea NOT NULL,
+    answered_at timestamp with time zone NOT NULL
+);
+CREATE SEQUENCE public.answers_position_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1;
+ALTER SEQUENCE public.answers_position_seq OWNED BY public.answers."position";
 CREATE TABLE public.api_keys (
     id character varying NOT NULL,
     name character varying NOT NULL,
@@ -171,6 +188,7 @@ CREATE TABLE public.seals (
     key bytea NOT NULL
 );
 ALTER TABLE ONLY public.alerts ALTER COLUMN "position" SET DEFAULT nextval('public.alerts_position_seq'::regclass);
+ALTER TABLE ONLY public.answers ALTER COLUMN "position" SET DEFAULT nextval('public.answers_position_seq'::regclass);
 ALTER TABLE ONLY public.audit ALTER COLUMN sequence SET DEFAULT nextval('public.audit_sequence_seq'::regclass);
 ALTER TABLE ONLY public.calibrators ALTER COLUMN "position" SET DEFAULT nextval('public.calibrators_position_seq'::regclass);
 ALTER TABLE ONLY public.checks ALTER COLUMN "position" SET DEFAULT nextval('public.checks_position_seq'::regclass);
@@ -183,6 +201,7 @@ INSERT INTO public.activations VALUES (4, 3, '611a4aa0f5110ad9', NULL, '2026-11-
 INSERT INTO public.activations VALUES (5, 5, 'fec61f37bdde2da0', NULL, '2026-11-28 20:50:41.879608+00');
 INSERT INTO public.alembic_version VALUES ('0006');
 INSERT INTO public.alerts VALUES (1, 'b14eef5eb4943c4d', 2, 'ad8ae960990eef3d', 'too_high', 0.01, 5.25, 121, 0.9, 0.6, 121, '2026-11-29 00:00:00+00', 1, '2026-11-28 10:23:06.184277+00', NULL, 'status 500');
+INSERT INTO public.answers VALUES (1, '\x6b6570742d6f662d31362d6279746573', 2, 'ad8ae960990eef3d', 1, '\xcdcccc3d3333333fcdcccc3dcdcccc3d', '\xcdcc4c3ecdcccc3ecdcc4c3ecdcc4c3e', '2026-11-30 00:00:00+00');
 INSERT INTO public.api_keys VALUES ('0bd6b365cf51', 'nightly', 'acme', '["fit", "score"]', 'scrypt$16384$8$1$cbb39db20683df578f86d45361581778$6291b3794b49768824e7a77426599fca35dc50cef54cf98ccb245a74ea08b4cb', '2026-11-28 20:50:42.096816+00', '2027-03-01 00:00:00+00', NULL);
 INSERT INTO public.api_keys VALUES ('5f98c493a35a', 'old', '', '["admin"]', 'scrypt$16384$8$1$94e148ba5f3db308ed38f654061ca658$e7fb459458a4f69dbd975dc52ae0d0540e43dea63417262ef3428a1b9155b842', '2026-11-28 20:50:42.261883+00', NULL, '2026-11-28 20:50:42.288165+00');
 INSERT INTO public.audit VALUES (1, '2026-11-28 20:50:41.84749+00', 'acme', 'key:nightly', 'fit', 'models/demo-aligned/calibrators/fec61f37bdde2da0');
@@ -210,6 +229,7 @@ INSERT INTO public.scopes VALUES (4, 'demo-aligned', '3f2a', 'gone', 'paren', 1,
 INSERT INTO public.scopes VALUES (5, 'demo-aligned', '3f2a', '', 'paren', 1, 4, 'acme');
 INSERT INTO public.seals VALUES (1, '\xcb5226f387591f7d53f786ea9140604db92614f1782769891a0bbbaf83c509c5');
 SELECT pg_catalog.setval('public.alerts_position_seq', 1, true);
+SELECT pg_catalog.setval('public.answers_position_seq', 1, true);
 SELECT pg_catalog.setval('public.audit_sequence_seq', 5, true);
 SELECT pg_catalog.setval('public.calibrators_position_seq', 6, true);
 SELECT pg_catalog.setval('public.checks_position_seq', 1, true);
@@ -221,6 +241,8 @@ ALTER TABLE ONLY public.activations
     ADD CONSTRAINT pk_activations PRIMARY KEY (sequence);
 ALTER TABLE ONLY public.alerts
     ADD CONSTRAINT pk_alerts PRIMARY KEY ("position");
+ALTER TABLE ONLY public.answers
+    ADD CONSTRAINT pk_answers PRIMARY KEY ("position");
 ALTER TABLE ONLY public.api_keys
     ADD CONSTRAINT pk_api_keys PRIMARY KEY (id);
 ALTER TABLE ONLY public.audit
@@ -247,6 +269,8 @@ ALTER TABLE ONLY public.alerts
     ADD CONSTRAINT uq_alerts_calibrator_id_test UNIQUE (calibrator_id, test);
 ALTER TABLE ONLY public.alerts
     ADD CONSTRAINT uq_alerts_id UNIQUE (id);
+ALTER TABLE ONLY public.answers
+    ADD CONSTRAINT uq_answers_answer_id UNIQUE (answer_id);
 ALTER TABLE ONLY public.calibrators
     ADD CONSTRAINT uq_calibrators_id UNIQUE (id);
 ALTER TABLE ONLY public.checks
@@ -256,6 +280,7 @@ ALTER TABLE ONLY public.outcomes
 ALTER TABLE ONLY public.scopes
     ADD CONSTRAINT uq_scopes_tenant UNIQUE (tenant, model, revision, task, reading, format_version, options);
 CREATE INDEX ix_activations_scope_id_sequence ON public.activations USING btree (scope_id, sequence);
+CREATE INDEX ix_answers_answered_at ON public.answers USING btree (answered_at);
 CREATE INDEX ix_outcomes_calibrator_id_position ON public.outcomes USING btree (calibrator_id, "position");
 CREATE INDEX ix_outcomes_recorded_at ON public.outcomes USING btree (recorded_at);
 ALTER TABLE ONLY public.activations
@@ -268,6 +293,8 @@ ALTER TABLE ONLY public.alerts
     ADD CONSTRAINT fk_alerts_calibrator_id FOREIGN KEY (calibrator_id) REFERENCES public.calibrators(id);
 ALTER TABLE ONLY public.alerts
     ADD CONSTRAINT fk_alerts_scope_id FOREIGN KEY (scope_id) REFERENCES public.scopes(id);
+ALTER TABLE ONLY public.answers
+    ADD CONSTRAINT fk_answers_scope_id FOREIGN KEY (scope_id) REFERENCES public.scopes(id);
 ALTER TABLE ONLY public.calibrators
     ADD CONSTRAINT fk_calibrators_scope_id FOREIGN KEY (scope_id) REFERENCES public.scopes(id);
 ALTER TABLE ONLY public.checks

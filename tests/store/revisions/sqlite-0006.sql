@@ -43,6 +43,19 @@ CREATE TABLE alerts (
 	CONSTRAINT fk_alerts_calibrator_id FOREIGN KEY(calibrator_id) REFERENCES calibrators (id)
 );
 INSERT INTO "alerts" VALUES(1,'b14eef5eb4943c4d',2,'ad8ae960990eef3d','too_high',0.01,5.25,121,0.9,0.6,121,'2026-11-29 00:00:00.000000',1,'2026-11-28 10:23:01.388577',NULL,'status 500');
+CREATE TABLE answers (
+	position INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
+	answer_id BLOB NOT NULL, 
+	scope_id INTEGER NOT NULL, 
+	calibrator_id VARCHAR NOT NULL, 
+	choice INTEGER NOT NULL, 
+	probabilities BLOB NOT NULL, 
+	calibrated BLOB NOT NULL, 
+	answered_at DATETIME NOT NULL, 
+	CONSTRAINT uq_answers_answer_id UNIQUE (answer_id), 
+	CONSTRAINT fk_answers_scope_id FOREIGN KEY(scope_id) REFERENCES scopes (id)
+);
+INSERT INTO "answers" VALUES(1,X'6B6570742D6F662D31362D6279746573',2,'ad8ae960990eef3d',1,X'CDCCCC3D3333333FCDCCCC3DCDCCCC3D',X'CDCC4C3ECDCCCC3ECDCC4C3ECDCC4C3E','2026-11-30 00:00:00.000000');
 CREATE TABLE api_keys (
 	id VARCHAR NOT NULL, 
 	name VARCHAR NOT NULL, 
@@ -180,10 +193,12 @@ INSERT INTO "seals" VALUES(1,X'097D593D592F5DD2AC67A8BD45505FAABDB92C94B766664BB
 CREATE INDEX ix_activations_scope_id_sequence ON activations (scope_id, sequence);
 CREATE INDEX ix_outcomes_calibrator_id_position ON outcomes (calibrator_id, position);
 CREATE INDEX ix_outcomes_recorded_at ON outcomes (recorded_at);
+CREATE INDEX ix_answers_answered_at ON answers (answered_at);
 DELETE FROM "sqlite_sequence";
 INSERT INTO "sqlite_sequence" VALUES('calibrators',6);
 INSERT INTO "sqlite_sequence" VALUES('audit',5);
 INSERT INTO "sqlite_sequence" VALUES('outcomes',1);
 INSERT INTO "sqlite_sequence" VALUES('alerts',1);
 INSERT INTO "sqlite_sequence" VALUES('checks',1);
+INSERT INTO "sqlite_sequence" VALUES('answers',1);
 COMMIT;

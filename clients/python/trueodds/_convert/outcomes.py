@@ -45,11 +45,14 @@ def outcome_messages(
     """The outcomes in messages of at most ``_A_MESSAGE``; no message where there are none."""
     for first in range(0, len(outcomes), _A_MESSAGE):
         yield calibration_pb2.RecordOutcomesRequest(
-            outcomes=[
-                calibration_pb2.ReportedOutcome(receipt=each.receipt, option=each.option)
-                for each in outcomes[first : first + _A_MESSAGE]
-            ]
+            outcomes=[_outcome_message(each) for each in outcomes[first : first + _A_MESSAGE]]
         )
+
+
+def _outcome_message(outcome: Outcome) -> calibration_pb2.ReportedOutcome:
+    if isinstance(outcome.answer, str):
+        return calibration_pb2.ReportedOutcome(answer_id=outcome.answer, option=outcome.option)
+    return calibration_pb2.ReportedOutcome(receipt=outcome.answer, option=outcome.option)
 
 
 def recorded_of(responses: Sequence[calibration_pb2.RecordOutcomesResponse]) -> RecordedOutcomes:

@@ -125,6 +125,7 @@ def answer_of(message: scoring_pb2.Answer) -> Answer:
         answered_by=message.answered_by or None,
         cascade_calibrator=message.cascade_calibrator or None,
         skipped_because=message.skipped_because,
+        kept=message.kept if message.HasField("kept") else None,
     )
 
 

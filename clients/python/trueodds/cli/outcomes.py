@@ -19,7 +19,7 @@ from trueodds.drift import Outcome
 def outcomes(
     file: Annotated[
         Path,
-        typer.Argument(help="Receipts and the options that were right: JSON Lines; - for stdin."),
+        typer.Argument(help="Answers and the options that were right: JSON Lines; - for stdin."),
     ],
     wait: Wait = 0.0,
     *,
@@ -27,9 +27,10 @@ def outcomes(
 ) -> None:
     """Tell which options of answered questions were right.
 
-    A line of the file: {"receipt": "…", "answer": 2}. The receipt is that of an answer of `trueodds
-    score --receipts`; the answer is the index of the right option, from 0, and null where nobody
-    knows. Other fields are not read. What was told before may be told again, and corrected.
+    A line of the file: {"receipt": "…", "answer": 2}, or {"id": "…", "answer": 2}. The receipt is
+    that of an answer of `trueodds score --receipts`, the id that of a row of `score --keep`; the
+    answer is the index of the right option, from 0, and null where nobody knows. Other fields are
+    not read. What was told before may be told again, and corrected.
 
     Example: trueodds outcomes outcomes.jsonl
     """
@@ -56,15 +57,25 @@ def _outcome(line: str, place: str) -> Outcome:
         row = None
     if not isinstance(row, dict):
         raise typer.BadParameter(f"{place}: is no JSON object")
-    for name in ("receipt", "answer"):
-        if name not in row:
-            raise typer.BadParameter(f"{place}: has no {name!r}")
+    if "receipt" not in row and "id" not in row:
+        raise typer.BadParameter(f"{place}: has no 'receipt' and no 'id'")
+    if "answer" not in row:
+        raise typer.BadParameter(f"{place}: has no 'answer'")
     option = row["answer"]
     # A truth value is an int to Python, and never meant as one.
     if isinstance(option, bool) or not (option is None or isinstance(option, int)):
         raise typer.BadParameter(f"{place}: answer: is the index of an option, or null")
+    if "receipt" not in row:
+        return Outcome(_id(row["id"], place), option)
     try:
         receipt = base64.b64decode(row["receipt"], validate=True)
     except (binascii.Error, TypeError, ValueError):
         raise typer.BadParameter(f"{place}: receipt: is not as an answer had it") from None
     return Outcome(receipt, option)
+
+
+def _id(value: object, place: str) -> str:
+    """As rows of questions have it: a text, or a whole number."""
+    if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
+        return str(value)
+    raise typer.BadParameter(f"{place}: id: is a text, or a whole number")

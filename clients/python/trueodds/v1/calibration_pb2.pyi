@@ -1730,18 +1730,22 @@ class ReportedOutcome(google.protobuf.message.Message):
 
     RECEIPT_FIELD_NUMBER: builtins.int
     OPTION_FIELD_NUMBER: builtins.int
+    ANSWER_ID_FIELD_NUMBER: builtins.int
     receipt: builtins.bytes
-    """Answer.receipt, as it came. Required."""
+    """Answer.receipt, as it came. Exactly one of it and answer_id."""
     option: builtins.int
     """The index of the right option, from 0; absent where nobody knows."""
+    answer_id: builtins.str
+    """Question.answer_id of an answer that is kept."""
     def __init__(
         self,
         *,
         receipt: builtins.bytes = ...,
         option: builtins.int | None = ...,
+        answer_id: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_option", b"_option", "option", b"option"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_option", b"_option", "option", b"option", "receipt", b"receipt"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_option", b"_option", "answer_id", b"answer_id", "option", b"option", "receipt", b"receipt"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_option", b"_option"]) -> typing.Literal["option"] | None: ...
 
 global___ReportedOutcome = ReportedOutcome

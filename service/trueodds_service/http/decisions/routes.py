@@ -62,13 +62,15 @@ class Decisions:
 
     async def openai(self, body: bytes, http: HttpRequest) -> Response:
         request = await parsed(openai_body.Request, body)
+        key = await self._key(request)
         answers = await self._answers(request, http, "questions[{}]", "input")
-        return JSONResponse(openai_answers.response(request, answers, await self._key(request)))
+        return JSONResponse(openai_answers.response(request, answers, key))
 
     async def systemone(self, body: bytes, http: HttpRequest) -> Response:
         request = await parsed(systemone.Request, body)
+        key = await self._key(request)
         answers = await self._answers(request, http, "questions.{}", "state")
-        return JSONResponse(systemone.response(request, answers, await self._key(request)))
+        return JSONResponse(systemone.response(request, answers, key))
 
     async def fit(self, body: bytes, http: HttpRequest) -> Response:
         request = await parsed(fitting.Request, body)
@@ -94,7 +96,9 @@ class Decisions:
         return JSONResponse(temperatures.file_of(active))
 
     async def _key(self, request: Any) -> bytes | None:
-        """What seals the receipts of a request's answers, where it wants some."""
+        """What seals the receipts of a request's answers, where it wants some: asked for before an
+        engine works in vain.
+        """
         return await self._outcomes.key() if request.receipts else None
 
     async def _answers(

@@ -15,13 +15,18 @@ from trueodds_service.store.outcomes import Recorded
 KINDS = {each: pb.SequentialTest.Kind.Value(f"KIND_{each.name}") for each in Promise}
 
 
-def parse_outcomes(request: pb.RecordOutcomesRequest, most: int) -> list[tuple[bytes, int | None]]:
-    """Receipts, and the options that were right. Raises InvalidInput."""
+def parse_outcomes(
+    request: pb.RecordOutcomesRequest, most: int
+) -> list[tuple[bytes | str, int | None]]:
+    """Receipts, or names of answers, and the options that were right. Raises InvalidInput."""
     count = len(request.outcomes)
     if not 1 <= count <= most:
         raise InvalidInput("outcomes", f"has {count} outcomes; from 1 to {most}")
+    for place, each in enumerate(request.outcomes):
+        if each.receipt and each.answer_id:
+            raise InvalidInput(f"outcomes[{place}].answer_id", "does not go with a receipt")
     return [
-        (each.receipt, each.option if each.HasField("option") else None)
+        (each.answer_id or each.receipt, each.option if each.HasField("option") else None)
         for each in request.outcomes
     ]
 
