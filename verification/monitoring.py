@@ -87,7 +87,7 @@ def _disagreement(rng: np.random.Generator, year: int, checks: int, questions: i
         scope=Scope("aligned", f"{year}", "", "paren", 1, 4),
         method="teacher_kl",
         parameters={"temperature": (2.0,)},
-        provenance=Provenance(items=_FIT),
+        provenance=Provenance(teacher="base", items=_FIT),
         metrics={DISAGREEMENT: fit},
     )
     found = [

@@ -120,6 +120,29 @@ def test_of_a_fit_without_a_teacher_nothing_is_compared(start_service, asked):
     assert (test.alarm, test.log_evidence) == (False, 0)
 
 
+def test_of_a_fit_from_scores_nobody_knows_the_teacher(start_service, asked):
+    service = start_service()
+    rows = [{"logprobs": [-0.1, -2.4], "teacher_logprobs": [-2.4, -0.1]} for _ in range(20)]
+    request = pb.FitCalibratorRequest(
+        model="models/aligned", method=pb.METHOD_TEACHER_KL, scores=pb.FitScores(items=rows)
+    )
+    *_, event = service.calibration.FitCalibrator(request)
+    assert event.calibrator.metrics["disagreement"] == 1
+    found = check(service, event.calibrator, asked(30), reading=None)
+    assert found.fit_questions == 0
+    assert not found.HasField("p_value")
+
+
+def test_answers_of_the_questions_are_not_looked_at(start_service, fitted, asked):
+    service = start_service()
+    questions = asked(30)
+    for item in questions.items:
+        item.answer = 1
+    proposal = check(service, fitted(service), questions, propose=True).proposal
+    named = pb.GetCalibratorRequest(name=proposal.calibrator)
+    assert service.calibration.GetCalibrator(named).calibrator.provenance.labelled == 0
+
+
 def test_a_refit_is_kept_and_not_compared_without_outcomes(start_service, fitted, asked):
     service = start_service()
     calibrator = fitted(service)

@@ -206,9 +206,11 @@ def beside_fit(calibrator: Calibrator, check: Check) -> Comparison:
 
 
 def fit_counts(calibrator: Calibrator) -> tuple[int, int] | None:
-    """The items of a fit, and on how many of them the two disagreed; None if nobody knows."""
+    """The items of a fit, and on how many of them the two disagreed; None if nobody knows, or
+    whose the teacher's scores were.
+    """
     share = calibrator.metrics.get(DISAGREEMENT)
-    if share is None:
+    if share is None or not calibrator.provenance.teacher:
         return None
     items = calibrator.provenance.items
     return items, round(share * items)

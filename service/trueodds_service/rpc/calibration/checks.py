@@ -1,7 +1,12 @@
 """CheckCalibratorRequest → CheckQuery, checked, and what was found → messages."""
 
+from dataclasses import replace
+
+import numpy as np
+
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds_service.config import Limits
+from trueodds_service.core.fitting.data import UNKNOWN
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.checks import CheckQuery, Comparison
 from trueodds_service.rpc.calibration.fits import fit_reading
@@ -25,7 +30,8 @@ def parse_check(request: pb.CheckCalibratorRequest, limits: Limits) -> CheckQuer
     return CheckQuery(
         model=model,
         calibrator=calibrator,
-        source=source,
+        # Answers are nothing that a check may know of.
+        source=replace(source, answers=np.full(len(source.questions), UNKNOWN)),
         reading=reading,
         teacher_reading=teacher_reading,
         teacher=parse_model(request.teacher, "teacher") if request.teacher else None,
