@@ -50,6 +50,12 @@ def request_to(method: str, model: str, calibrator: str, receipt: bytes = b"none
             outcomes=[calibration_pb2.ReportedOutcome(receipt=receipt, option=1)]
         ),
         "GetDrift": calibration_pb2.GetDriftRequest(name=calibrator),
+        "CheckCalibrator": calibration_pb2.CheckCalibratorRequest(
+            name=calibrator,
+            questions=calibration_pb2.FitQuestions(
+                items=[calibration_pb2.FitQuestion(question=asked)]
+            ),
+        ),
         "ListAlerts": calibration_pb2.ListAlertsRequest(model=model, calibrator=calibrator),
     }
     return requests[method.rpartition("/")[2]]

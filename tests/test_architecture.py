@@ -107,6 +107,7 @@ DOORS = {
         "store.audit",
         "store.base",
         "store.calibrator",
+        "store.checks",
         "store.errors",
         "store.outcomes",
         "store.records",

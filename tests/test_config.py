@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from trueodds_service.config import (
     MAX_LORA_RANK,
     AlertSettings,
+    AnswerSettings,
     CascadeSettings,
     CertificateClient,
     DecisionSettings,
@@ -578,6 +579,7 @@ def test_the_production_configuration_has_every_setting_and_its_default():
         DecisionSettings: content["decisions"],
         Observability: content["observability"],
         OutcomeSettings: content["outcomes"],
+        AnswerSettings: content["answers"],
         AlertSettings: content["alerts"],
         Webhook: content["alerts"]["webhook"],
         ProposalSettings: content["alerts"]["proposal"],
@@ -594,6 +596,7 @@ def test_the_production_configuration_has_every_setting_and_its_default():
     assert DecisionSettings(**content["decisions"]) == DecisionSettings()
     assert ModelDecisionSettings(**models[1]["decisions"]) == ModelDecisionSettings()
     assert OutcomeSettings(**content["outcomes"]) == OutcomeSettings()
+    assert AnswerSettings(**content["answers"]) == AnswerSettings()
     assert AlertSettings(**{**content["alerts"], "webhook": None}) == AlertSettings()
     assert Observability(**content["observability"]) == Observability()
     assert VllmSettings(**{**models[0]["engine"], "replicas": None}) == VllmSettings()

@@ -15,6 +15,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from trueodds_service.core.monitoring.better_than_raw import ImprovementTest
 from trueodds_service.core.monitoring.calibrated import CalibrationTest
 from trueodds_service.core.monitoring.shifted import ShiftTest
+from trueodds_service.flows.checks import evidence_of
+from trueodds_service.flows.fit_record import DISAGREEMENT
+from trueodds_service.store import Calibrator, Check, Provenance, Scope
 from verification.calibration_result import at_least
 from verification.comparison import Result
 
@@ -27,6 +30,9 @@ _CHANCE = 1e-4
 
 _YEARS = 10_000
 _OUTCOMES_A_YEAR = (100, 1_000, 5_000)
+# Once a month and once a week, of how many questions; and those of the fit.
+_CHECKS_A_YEAR = ((12, 100), (52, 20))
+_FIT = 50
 
 # Before a break, and after it.
 _KEPT, _BROKEN = 500, 2_000
@@ -39,51 +45,77 @@ _MARTINGALE_FIT = 100
 def alarms() -> Iterator[Result]:
     """False alarms in simulated years, each test looked at after every outcome."""
     for outcomes in _OUTCOMES_A_YEAR:
-        rng = np.random.default_rng(outcomes)
-        counts = np.zeros(3, dtype=int)
-        for _ in range(_YEARS):
-            confidences, correct = _stream(rng, outcomes)
-            test = CalibrationTest(ALPHA)
-            test.add(confidences, correct)
-            found = (test.too_high, test.too_low, test.any)
-            counts += [each.alarm_at is not None for each in found]
-        for name, count in zip(("too high", "too low", "any"), counts, strict=True):
-            yield _kept(f"false alarms of a year, {outcomes} outcomes, {name}", _YEARS, int(count))
-    yield _improvement(1_000)
-    yield _shift(1_000)
+        for test, simulate in _YEAR_OF.items():
+            rng = np.random.default_rng(outcomes)
+            alarmed = sum(np.array(simulate(rng, outcomes)) for _ in range(_YEARS))
+            for name, count in zip(test.split(", "), np.atleast_1d(alarmed), strict=True):
+                yield _kept(f"false alarms of a year, {outcomes} outcomes, {name}", int(count))
+    for checks, questions in _CHECKS_A_YEAR:
+        rng = np.random.default_rng(checks)
+        count = sum(_disagreement(rng, year, checks, questions) for year in range(_YEARS))
+        name = f"false alarms of a year, {checks} checks of {questions} questions, disagrees"
+        yield _kept(name, count)
 
 
-def _improvement(outcomes: int) -> Result:
+def _calibration(rng: np.random.Generator, outcomes: int) -> list[bool]:
+    test = CalibrationTest(ALPHA)
+    test.add(*_stream(rng, outcomes))
+    return [each.alarm_at is not None for each in (test.too_high, test.too_low, test.any)]
+
+
+def _improvement(rng: np.random.Generator, outcomes: int) -> bool:
     """At the edge of the promise: raw and calibrated are equally good."""
-    rng = np.random.default_rng(1)
-    years = _YEARS // 5
-    count = 0
-    for _ in range(years):
-        raw, calibrated = (rng.dirichlet(np.full(4, a), outcomes) for a in (0.5, 2.0))
-        chances = ((raw + calibrated) / 2).cumsum(axis=1)
-        labels = np.minimum((rng.random((outcomes, 1)) > chances).sum(axis=1), 3)
-        test = ImprovementTest(ALPHA)
-        test.add(raw, calibrated, labels)
-        count += test.worse_than_raw.alarm_at is not None
-    return _kept(f"false alarms of a year, {outcomes} outcomes, worse than raw", years, count)
+    raw, calibrated = (rng.dirichlet(np.full(4, a), outcomes) for a in (0.5, 2.0))
+    chances = ((raw + calibrated) / 2).cumsum(axis=1)
+    labels = np.minimum((rng.random((outcomes, 1)) > chances).sum(axis=1), 3)
+    test = ImprovementTest(ALPHA)
+    test.add(raw, calibrated, labels)
+    return test.worse_than_raw.alarm_at is not None
 
 
-def _shift(values: int) -> Result:
-    rng = np.random.default_rng(2)
-    years = _YEARS // 10
-    count = 0
-    for year in range(years):
-        test = ShiftTest(rng.beta(4, 2, 200), ALPHA, seed=year)
-        test.add(rng.beta(4, 2, values))
-        count += test.shifted.alarm_at is not None
-    return _kept(f"false alarms of a year, {values} answers, shifted", years, count)
+def _shift(rng: np.random.Generator, answers: int) -> bool:
+    test = ShiftTest(alpha=ALPHA)
+    test.add(rng.beta(4, 2, answers))
+    return test.shifted.alarm_at is not None
 
 
-def _kept(name: str, years: int, count: int) -> Result:
+def _disagreement(rng: np.random.Generator, year: int, checks: int, questions: int) -> bool:
+    """Of a calibrator of its own each year; its fit had few questions."""
+    share = rng.uniform(0.05, 0.5)
+    fit = rng.binomial(_FIT, share) / _FIT
+    calibrator = Calibrator(
+        scope=Scope("aligned", f"{year}", "", "paren", 1, 4),
+        method="teacher_kl",
+        parameters={"temperature": (2.0,)},
+        provenance=Provenance(teacher="base", items=_FIT),
+        metrics={DISAGREEMENT: fit},
+    )
+    found = [
+        Check(
+            calibrator=calibrator.id,
+            prompts_hash=f"{number}",
+            teacher="base",
+            questions=questions,
+            disagreeing=int(rng.binomial(questions, share)),
+            created_at=calibrator.created_at,
+        )
+        for number in range(checks)
+    ]
+    return evidence_of(calibrator, found, ALPHA).alarm_at is not None
+
+
+_YEAR_OF: dict[str, Callable[[np.random.Generator, int], bool | list[bool]]] = {
+    "too high, too low, any": _calibration,
+    "worse than raw": _improvement,
+    "shifted": _shift,
+}
+
+
+def _kept(name: str, count: int) -> Result:
     """At most α of the years, as far as their number can tell."""
-    allowed = binom.ppf(1 - _CHANCE, years, ALPHA)
-    note = f"{count / years:.2%} of the years, at most {ALPHA:.0%} promised"
-    return at_least(name, "its promise", years, allowed / max(count, 1), 1.0, note)
+    allowed = binom.ppf(1 - _CHANCE, _YEARS, ALPHA)
+    note = f"{count / _YEARS:.2%} of the years, at most {ALPHA:.0%} promised"
+    return at_least(name, "its promise", _YEARS, allowed / max(count, 1), 1.0, note)
 
 
 def delays() -> Iterator[Result]:

@@ -26,9 +26,10 @@ from trueodds_service.flows import audit, deliveries
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.alerts import Alerts
 from trueodds_service.flows.catalog import Cascade, Catalog, ModelEntry, ServedModel
+from trueodds_service.flows.checks import Checks
 from trueodds_service.flows.deliveries import Deliveries
 from trueodds_service.flows.following import follow
-from trueodds_service.flows.outcomes import Outcomes
+from trueodds_service.flows.outcomes import Bounds, Outcomes
 from trueodds_service.flows.promises import Promise
 from trueodds_service.flows.proposals import Proposals
 from trueodds_service.http.door import http_server
@@ -40,6 +41,7 @@ from trueodds_service.rpc.services import Services
 from trueodds_service.store import (
     SqlAlertStore,
     SqlCalibratorStore,
+    SqlCheckStore,
     SqlKeyStore,
     SqlOutcomeStore,
     upgrade,
@@ -107,6 +109,13 @@ class App:
             Deliveries(self._alerts, WebhookClient(webhook).post) if webhook is not None else None
         )
         self._catalog = _catalog(settings)
+        self._checks = Checks(
+            SqlCheckStore(settings.store),
+            self._catalog,
+            self._calibrators,
+            self._alerts,
+            self._proposals,
+        )
         registry.register(StateCollector(lambda: of_state(self._state())))
         requests = RequestMetrics(registry, settings.observability.tenants)
         watch = Watch(requests, settings.observability.log_requests, tracing)
@@ -119,7 +128,12 @@ class App:
         gate = Gate(most, self._identities, watch, work)
         certificates = Certificates(settings.tls) if settings.tls is not None else None
         services = Services.of(
-            settings, self._catalog, self._calibrators, self._outcomes, self._alerts
+            settings,
+            self._catalog,
+            self._calibrators,
+            self._outcomes,
+            self._alerts,
+            self._checks,
         )
         self._server = Server(settings, self._catalog, services, gate, certificates)
         self._http = (
@@ -136,7 +150,7 @@ class App:
             if settings.http is not None
             else None
         )
-        self._kept_outcomes = settings.outcomes
+        self._kept_outcomes, self._kept_answers = settings.outcomes, settings.answers
         self._audit = None
         if settings.audit.keep_days is not None:
             kept = timedelta(days=settings.audit.keep_days)
@@ -161,10 +175,15 @@ class App:
         await self.find_revisions()
         await self._calibrators.open()
         await self._identities.start()
-        keep = timedelta(days=self._kept_outcomes.keep_days)
+        outcomes, answers = self._kept_outcomes, self._kept_answers
         self._background = [
             asyncio.create_task(self._calibrators.follow()),
-            asyncio.create_task(self._outcomes.prune(keep, self._kept_outcomes.at_most)),
+            asyncio.create_task(
+                self._outcomes.prune(
+                    Bounds(timedelta(days=outcomes.keep_days), outcomes.at_most),
+                    Bounds(timedelta(days=answers.keep_days), answers.at_most),
+                )
+            ),
         ]
         if self._audit is not None:
             forgetting = follow(self._audit.forget, self._audit.calls, audit.LOOK_SECONDS)
@@ -250,6 +269,7 @@ class App:
                 await task
         await self._identities.close()
         self._calibrators.close()
+        self._checks.close()
         self._alerts.close()
         self._outcomes.close()
         if self._audit is not None:

@@ -50,8 +50,9 @@ async def _rows(answers: Answers, draws: int, folder: Path) -> list[dict[str, An
     await calibrators.open()
     catalog = Catalog({_MODEL: ModelEntry(_MODEL, "1", "1", None)})
     limits = Limits(max_items=len(answers))
-    # It is asked for no outcomes and no alerts.
-    asked = CalibrationServicer(catalog, calibrators, None, None, limits)  # type: ignore[arg-type]
+    # It is asked for no outcomes, alerts and checks.
+    nobody: Any = None
+    asked = CalibrationServicer(catalog, calibrators, nobody, nobody, nobody, limits)
     said = answers.confidence.round(-round(math.log10(STEP)))
     rows = []
     for n in SIZES:

@@ -1,6 +1,7 @@
 """Receipts, outcomes and drift, by the library and by the command."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from tests.told import active, tell
@@ -78,7 +79,8 @@ def test_the_command_from_answers_to_drift(command, write, task, client, calibra
         ("nothing", "line 1: is no JSON object"),
         ('["a"]', "line 1: is no JSON object"),
         ('{"receipt": "AA=="}', "line 1: has no 'answer'"),
-        ('{"answer": 1}', "line 1: has no 'receipt'"),
+        ('{"answer": 1}', "line 1: has no 'receipt' and no 'id'"),
+        ('{"id": true, "answer": 1}', "line 1: id: is a text"),
         ('{"receipt": "AA==", "answer": true}', "line 1: answer: is the index"),
         ('{"receipt": "AA==", "answer": "B"}', "line 1: answer: is the index"),
         ('{"receipt": "not base64", "answer": 1}', "line 1: receipt: is not as"),
@@ -153,3 +155,72 @@ def test_the_command_shows_alerts_and_the_proposal(command, service, alerted, cl
     assert "on 201 outcomes that neither was fitted on: -0.1000 (-0.1500 to -0.0500)\n" in told
     [first, *_] = client.alerts("aligned", calibrator=identifier)
     assert first.proposal.differences["brier"].upper == -0.05
+
+
+@pytest.fixture
+def taught(client, ask, task):
+    """A calibrator that a teacher's questions have made, and fresh questions."""
+    questions = [ask(f"Of the fit, number {place}?") for place in range(40)]
+    fitted = client.fit(questions, model="aligned", task=task)
+    return fitted, [ask(f"Fresh, number {place}?") for place in range(30)]
+
+
+def test_a_check_of_fresh_questions(client, taught):
+    calibrator, fresh = taught
+    told = []
+    found = client.check(calibrator.name, fresh, propose=True, progress=lambda *at: told.append(at))
+    assert (found.questions, found.fit_questions) == (30, 40)
+    assert found.teacher == "models/base"
+    assert found.p_value == 1
+    assert found.proposal.fitted == 30
+    assert found.proposal.note.startswith("not compared: 0 of 200 outcomes")
+    assert told[-1] == (60, 60)
+    drift = client.drift(calibrator.name)
+    assert drift.checks == (found,)
+    assert {each.promise for each in drift.tests} == {*Promise}
+    assert not drift.alarms
+
+
+async def test_a_check_by_the_asyncio_client(service, taught):
+    calibrator, fresh = taught
+    async with AsyncClient(service.app.address) as client:
+        found = await client.check(calibrator.name, fresh)
+        assert found == await client.check(calibrator.name, fresh)
+    assert found.proposal is None
+
+
+def test_the_command_asks_fresh_questions(command, write, taught):
+    calibrator, fresh = taught
+    rows = [{"question": each.text, "options": list(each.options)} for each in fresh]
+    told = command("drift", calibrator.name, "--questions", write(*rows), "--propose")
+    assert told.exit_code == 0, told.output
+    said = "models/base disagrees on 0 of 30 questions; of the fit's, on 0 of 40: p = 1"
+    assert said in told.stdout
+    assert "is proposed; not compared: 0 of 200 outcomes" in told.stdout
+    assert "the teacher disagrees otherwise than at the fit" in told.stdout
+    alone = command("drift", calibrator.name, "--propose")
+    assert (alone.exit_code, "takes --questions" in alone.output) == (2, True)
+
+
+def test_an_answer_is_kept_by_an_id_and_its_outcome_told_by_it(client, ask, calibrator, task):
+    question = replace(ask("Which one is it?"), answer_id=f"{task} 1")
+    assert client.score(question, model="aligned", task=task).kept
+    assert client.score(ask("Which one?"), model="aligned", task=task).kept is None
+    found = client.record_outcomes([Outcome(f"{task} 1", 2), Outcome(f"{task} 2", 2)])
+    assert found.recorded == 1
+    [(place, error)] = found.errors
+    assert (place, error.reason) == (1, "ANSWER_NOT_KEPT")
+    assert client.drift(calibrator.name).outcomes == 1
+
+
+def test_the_command_keeps_answers_by_the_ids_of_rows(command, write, task, calibrator):
+    row = {"question": "Is it?", "options": ["a", "b", "c", "d"]}
+    file = write({**row, "id": f"{task} 1"}, {**row, "id": f"{task} 2"})
+    scored = command("score", "aligned", file, "--task", task, "--keep")
+    assert scored.exit_code == 0, scored.output
+    assert [json.loads(line)["kept"] for line in scored.stdout.splitlines()] == [True, True]
+    rows = [{"id": f"{task} {number}", "answer": number} for number in (1, 2)]
+    told = command("outcomes", write(*rows, name="outcomes.jsonl"))
+    assert (told.exit_code, told.stdout) == (0, "2 new, 0 corrected, 0 known already\n")
+    without = command("score", "aligned", write(row), "--task", task, "--keep")
+    assert (without.exit_code, "has no id" in without.output) == (2, True)

@@ -2,7 +2,7 @@
 
 import html
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -10,7 +10,7 @@ from tests.console.conftest import fit
 from tests.told import active, tell
 
 from trueodds import Client, Outcome, Promise, Question
-from trueodds_service.store import Proposal
+from trueodds_service.store import Check, Proposal
 
 
 @pytest.fixture
@@ -67,3 +67,23 @@ def test_what_was_found_and_what_is_proposed_is_told(service, page):
     )
     assert "What would change" in found
     assert "Activate …" in found
+
+
+def test_fresh_questions_and_what_was_fitted_on_them_are_told(service, page):
+    name = fit(service, "checked", "TEACHER_KL", labelled=False, activate=True)
+    other = fit(service, "checked", "TEACHER_KL", labelled=False, activate=False, seed=2)
+    proposal = Proposal(proposed=other, fitted=30, note="not compared: 0 of 200 outcomes")
+    check = Check(
+        calibrator=name,
+        prompts_hash="ab12",
+        teacher="base",
+        questions=30,
+        disagreeing=9,
+        created_at=datetime(2026, 11, 30, 12, tzinfo=UTC),
+        proposal=proposal,
+    )
+    service.app._checks._store.add(check)
+    found = page(name)
+    # It was fitted from scores: nobody knows of which teacher.
+    assert re.search(r"UTC 9 of 30 unknown " + other[:6], found)
+    assert "not compared: 0 of 200 outcomes" in found

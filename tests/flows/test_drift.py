@@ -27,10 +27,13 @@ def look():
 
     async def look(outcomes, window=1000):
         async def calibrator(*_):
-            return SimpleNamespace(id="0f3a")
+            return SimpleNamespace(id="0f3a", metrics={})
 
         async def of_calibrator(_):
             return outcomes
+
+        async def no_checks(_):
+            return []
 
         return await drift(
             "aligned",
@@ -38,6 +41,7 @@ def look():
             window,
             SimpleNamespace(get=calibrator),
             SimpleNamespace(of_calibrator=of_calibrator),
+            SimpleNamespace(of=no_checks),
         )
 
     return look

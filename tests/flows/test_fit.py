@@ -63,7 +63,9 @@ async def test_a_teacher_needs_no_answers_and_gives_its_temperature(house, make_
     assert calibrator.method == "teacher_kl"
     assert not calibrator.at_bound
     assert not calibrator.undetermined
-    assert calibrator.metrics.keys() == {"kl_before", "kl_after", "log_t", "log_t_error"}
+    told = {"disagreement", "kl_before", "kl_after", "log_t", "log_t_error"}
+    assert calibrator.metrics.keys() == told
+    assert calibrator.metrics["disagreement"] == 0, "sharper, and of the same order"
     student = await scores_of(house, source.questions)
     teacher = await scores_of(house, source.questions, "base")
     p, q = (np.exp(each) / np.exp(each).sum(axis=1, keepdims=True) for each in (teacher, student))

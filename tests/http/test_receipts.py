@@ -2,6 +2,8 @@
 
 import pytest
 
+from trueodds_service.errors import Unavailable
+
 RECORD = "/trueodds.v1.CalibrationService/RecordOutcomes"
 DRIFT = "/trueodds.v1.CalibrationService/GetDrift"
 MESSAGES = [f"Message {number}." for number in range(12)]
@@ -85,6 +87,25 @@ def test_there_is_a_receipt_where_one_is_asked_for_and_answered(decide, post, ur
     refused = decide(urgent, "Now.", min_option_mass=1)
     assert refused["type"] == "refusal"
     assert "receipt" not in refused, "nothing was answered"
+
+
+@pytest.mark.parametrize("path", ["/v1/decisions", "/v1/systemone"])
+def test_no_engine_works_for_receipts_that_cannot_be_sealed(
+    service, http, urgent, task, monkeypatch, path
+):
+    async def away():
+        raise Unavailable("the calibrator store does not answer", reason="STORE_UNAVAILABLE")
+
+    monkeypatch.setattr(service.app._outcomes, "key", away)
+    engine = service.app._catalog.find("aligned").served.engine
+    before = engine.usage.prompts
+    asked = {"input": "Now.", "questions": [urgent]}
+    if path == "/v1/systemone":
+        noul = {task: {"type": "noul", "instructions": "Is it urgent?"}}
+        asked = {"state": "Now.", "questions": noul}
+    response = http.post(path, json={"model": "aligned", "receipts": True, **asked})
+    assert response.status_code == 503
+    assert engine.usage.prompts == before
 
 
 def test_an_option_that_the_answer_did_not_have_is_refused(decide, post, urgent):

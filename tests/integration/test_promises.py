@@ -101,3 +101,24 @@ def test_in_a_cascade_who_answers_says_what_it_says_by_itself(client: Client) ->
             assert 0 < each.cached_tokens < each.prompt_tokens
             assert each.cost == each.prompt_tokens - each.cached_tokens
     assert 0 < stayed < len(questions)
+
+
+def test_of_like_questions_the_teacher_disagrees_alike_and_teaches_alike(client: Client) -> None:
+    asked: dict[str, Any] = {"shots": shots(ASKED)}
+    questions = scored_questions(ASKED, COUNT)
+    calibrator = client.fit(questions[:200], model=ALIGNED, task="checked", activate=True, **asked)
+    tell(client, "checked")
+    check = client.check(calibrator.name, questions[200:], propose=True, **asked)
+    assert (check.questions, check.fit_questions) == (200, 200)
+    assert check.fit_disagreeing > 0
+    assert check.p_value is not None
+    assert check.p_value > 1e-3
+    drift = client.drift(calibrator.name)
+    assert drift.checks == (check,)
+    assert not any(each.alarm for each in drift.tests if each.promise is Promise.DISAGREES)
+    assert check.proposal is not None
+    assert check.proposal.held_out == COUNT
+    assert abs(check.proposal.differences["brier"].value) < 0.01
+    proposed = client.calibrator(check.proposal.calibrator or "")
+    assert proposed.temperature == pytest.approx(calibrator.temperature, rel=0.2)
+    assert not proposed.active

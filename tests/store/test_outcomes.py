@@ -149,3 +149,31 @@ def test_the_seal_is_made_once_for_all(url):
     assert len(one.seal()) == 32
     one.close()
     two.close()
+
+
+def test_answers_wait_for_their_outcomes(store):
+    waiting = [outcome(1, None), outcome(2, None)]
+    store.keep(waiting)
+    assert store.answers([waiting[0].answer_id, b"another"]) == {waiting[0].answer_id: waiting[0]}
+    again = replace(waiting[1], choice=3)
+    store.keep([waiting[1], again])
+    assert store.answers([again.answer_id]) == {again.answer_id: again}, "the last holds"
+    assert store.answers([]) == {}
+    assert options(store) == [], "they are no outcomes"
+
+
+def test_more_answers_than_a_statement_can_hold(store):
+    many = [outcome(number, None) for number in range(1200)]
+    store.keep(many)
+    assert len(store.answers([each.answer_id for each in many])) == 1200
+
+
+def test_answers_are_forgotten_as_outcomes_are(store):
+    store.record([outcome(9)])
+    many = [replace(outcome(number, None), answered_at=datetime.now(UTC)) for number in range(5)]
+    store.keep([*many, outcome(7, None)])
+    assert store.prune_answers(keep=timedelta(hours=1), at_most=3) == 4, "one old, three too many"
+    assert set(store.answers([each.answer_id for each in many])) == {
+        each.answer_id for each in many[-2:]
+    }
+    assert options(store) == [0]

@@ -25,6 +25,7 @@ from trueodds_service.store import (
     Selection,
     SqlAlertStore,
     SqlCalibratorStore,
+    SqlCheckStore,
     SqlKeyStore,
     SqlOutcomeStore,
     audit_log,
@@ -65,7 +66,7 @@ def test_there_is_a_database_of_each_revision(kind, new_migrated_url):
     } == released
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005", "0006"])
 def test_calibrators_keep_their_ids_and_answer(old_url, make, revision):
     url = old_url(revision)
     upgrade(url)
@@ -82,7 +83,7 @@ def test_calibrators_keep_their_ids_and_answer(old_url, make, revision):
     store.close()
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005", "0006"])
 def test_an_upgraded_database_has_the_tables_of_a_new_one(old_url, revision):
     url = old_url(revision)
     upgrade(url)
@@ -92,7 +93,7 @@ def test_an_upgraded_database_has_the_tables_of_a_new_one(old_url, revision):
     engine.dispose()
 
 
-@pytest.mark.parametrize("revision", ["0002", "0003", "0004", "0005"])
+@pytest.mark.parametrize("revision", ["0002", "0003", "0004", "0005", "0006"])
 def test_all_that_the_second_revision_knows_is_kept(old_url, make, revision):
     url = old_url(revision)
     upgrade(url)
@@ -127,7 +128,7 @@ def test_all_that_the_second_revision_knows_is_kept(old_url, make, revision):
     store.close()
 
 
-@pytest.mark.parametrize("revision", ["0003", "0004", "0005"])
+@pytest.mark.parametrize("revision", ["0003", "0004", "0005", "0006"])
 def test_all_that_the_third_revision_knows_is_kept(old_url, make, acting_for, revision):
     url = old_url(revision)
     upgrade(url)
@@ -150,7 +151,7 @@ def test_all_that_the_third_revision_knows_is_kept(old_url, make, acting_for, re
     keys.close()
 
 
-@pytest.mark.parametrize("revision", ["0004", "0005"])
+@pytest.mark.parametrize("revision", ["0004", "0005", "0006"])
 def test_all_that_the_fourth_revision_knows_is_kept(old_url, revision):
     url = old_url(revision)
     upgrade(url)
@@ -163,8 +164,9 @@ def test_all_that_the_fourth_revision_knows_is_kept(old_url, revision):
     outcomes.close()
 
 
-def test_all_that_the_fifth_revision_knows_is_kept(old_url, make):
-    url = old_url("0005")
+@pytest.mark.parametrize("revision", ["0005", "0006"])
+def test_all_that_the_fifth_revision_knows_is_kept(old_url, make, revision):
+    url = old_url(revision)
     upgrade(url)
     alerts, outcomes = SqlAlertStore(url), SqlOutcomeStore(url)
     calibrator = make(0.1 + 0.2, task="anatomy")
@@ -178,4 +180,23 @@ def test_all_that_the_fifth_revision_knows_is_kept(old_url, make):
     assert alerts.claim_delivery(timedelta(minutes=1)) == (told.alert, 2)
     assert outcomes.corrections() == {"0123456789abcdef": 3}
     alerts.close()
+    outcomes.close()
+
+
+def test_all_that_the_sixth_revision_knows_is_kept(old_url, make):
+    url = old_url("0006")
+    upgrade(url)
+    checks = SqlCheckStore(url)
+    [check] = checks.of_calibrator(make(0.1 + 0.2, task="anatomy").id)
+    assert (check.teacher, check.questions, check.disagreeing) == ("demo-base", 50, 7)
+    assert check.created_at == datetime(2026, 11, 30, 12, tzinfo=UTC)
+    assert check.proposal.differences == {"brier": (-0.1, -0.15, -0.05)}
+    assert checks.add(replace(check, disagreeing=9)) == check, "it is known"
+    checks.close()
+    outcomes = SqlOutcomeStore(url)
+    [(name, answer)] = outcomes.answers([b"kept-of-16-bytes"]).items()
+    assert (name, answer.answer_id) == (b"kept-of-16-bytes", b"kept-of-16-bytes")
+    assert answer.scope == make(task="anatomy").scope
+    assert (answer.choice, answer.option) == (1, None)
+    assert struct.unpack("<4f", answer.calibrated) == pytest.approx((0.2, 0.4, 0.2, 0.2))
     outcomes.close()

@@ -24,6 +24,7 @@ from trueodds.drift import (
     Proposal,
     RecordedOutcomes,
     SequentialTest,
+    TeacherCheck,
 )
 from trueodds.errors import (
     DeadlineExceeded,
@@ -56,7 +57,13 @@ from trueodds.evaluation import (
     RiskCoverage,
 )
 from trueodds.model import Model, ModelState
-from trueodds.options import ConnectionOptions, EvaluateOptions, FitOptions, ScoreOptions
+from trueodds.options import (
+    CheckOptions,
+    ConnectionOptions,
+    EvaluateOptions,
+    FitOptions,
+    ScoreOptions,
+)
 from trueodds.question import Chat, Example, Question, Text, TokenIds
 from trueodds.reading import CustomFormat, Format, Normalization, OrderCorrection, Reading
 from trueodds.scores import CalibratedScores, Scores
@@ -77,6 +84,7 @@ __all__ = [
     "CascadePart",
     "CascadeReport",
     "Chat",
+    "CheckOptions",
     "Client",
     "ConnectionOptions",
     "CustomFormat",
@@ -125,6 +133,7 @@ __all__ = [
     "SequentialTest",
     "ServiceFailed",
     "Starting",
+    "TeacherCheck",
     "Text",
     "TlsFailed",
     "TokenIds",

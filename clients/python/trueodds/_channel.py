@@ -89,7 +89,7 @@ def _service_config(retries: int) -> dict[str, Any]:
     return {
         "methodConfig": [
             {"name": [{}], "retryPolicy": policy},
-            # Streams go on by themselves, with what has no answer, and fits and evaluations are
+            # Streams go on by themselves, with what has no answer, and fits and what measures are
             # repeated by us: a stream that gRPC has repeated can lose messages on the way, or
             # never end, where the server was killed.
             {
@@ -97,6 +97,7 @@ def _service_config(retries: int) -> dict[str, Any]:
                     {"service": "trueodds.v1.ScoringService", "method": "StreamScore"},
                     {"service": _CALIBRATION, "method": "FitCalibrator"},
                     {"service": _CALIBRATION, "method": "EvaluateCalibrator"},
+                    {"service": _CALIBRATION, "method": "CheckCalibrator"},
                     {"service": _CALIBRATION, "method": "StreamFitCalibrator"},
                     {"service": _CALIBRATION, "method": "StreamEvaluateCalibrator"},
                 ]

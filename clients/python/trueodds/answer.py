@@ -87,7 +87,8 @@ class Answer:
     answer so. ``raw_because`` says in words why no calibrator was applied; else it is empty.
     ``calibration_stale`` is whether the service's store of calibrators is away: another calibrator
     may have become active meanwhile. ``receipt`` is what ``record_outcomes`` needs of the answer,
-    where it was asked for.
+    where it was asked for. ``kept`` is whether the service keeps the answer under its question's
+    ``answer_id``, and None without one: where its store is away, it does not.
 
     ``prompt_tokens`` are those of the question's prompts, in every order that it was asked in. The
     engine had ``cached_tokens`` of them in its cache; ``cost`` is that of the others, each by the
@@ -124,6 +125,7 @@ class Answer:
     skipped_because: str = ""
     cached_tokens: int = 0
     cost: float = 0.0
+    kept: bool | None = None
 
     @property
     def calibrated(self) -> bool:

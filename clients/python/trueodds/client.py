@@ -21,15 +21,17 @@ from trueodds._stream.pieces import Key
 from trueodds._transport.blocking import Blocking, each, run
 from trueodds.answer import Answer
 from trueodds.calibrator import Calibrator
-from trueodds.drift import Alert, Drift, Outcome, RecordedOutcomes
+from trueodds.drift import Alert, Drift, Outcome, RecordedOutcomes, TeacherCheck
 from trueodds.evaluation import Report
 from trueodds.model import Model
 from trueodds.options import (
+    CHECK,
     CONNECTION,
     EVALUATE,
     FIT,
     SCORE,
     AnyReading,
+    CheckOptions,
     ConnectionOptions,
     EvaluateOptions,
     FitOptions,
@@ -329,6 +331,27 @@ class Client:
         ``window`` is how many of the newest to measure apart, at most 10,000; 1,000 unless told.
         """
         return run(self._calls.drift(name, model=model, task=task, window=window, timeout=timeout))
+
+    @spelled_out(CheckOptions, CHECK)
+    def check(
+        self,
+        name: str,
+        questions: Iterable[Question | Example],
+        *,
+        progress: Progress | None = None,
+        timeout: float = FIT_TIMEOUT,
+        **options: Unpack[CheckOptions],
+    ) -> TeacherCheck:
+        """Looks at a calibrator through fresh questions without answers: whether its model and the
+        teacher disagree on them as often as at the fit. It is a reason to look, and no more.
+
+        The counts are kept, and nothing of the questions; the same questions again are no other
+        check. Answers of examples are not sent. ``progress`` counts prompts scored. ``timeout``
+        bounds all of it, in seconds. The options are those of ``CheckOptions``.
+        """
+        return run(
+            self._calls.check(name, questions, progress=progress, timeout=timeout, **options)
+        )
 
     def alerts(
         self, model: str, *, calibrator: str | None = None, timeout: float | None = None

@@ -137,6 +137,23 @@ class FitOptions(ReadingOptions, total=False):
     validate_only: bool
 
 
+class CheckOptions(ReadingOptions, total=False):
+    """Options of ``check``.
+
+    reading, shots: those of the answers that the calibrator is for, and of its fit.
+    teacher: the pre-trained model, of a calibrator that was fitted without one; that of the
+        server's configuration when left out.
+    teacher_reading, teacher_shots: how the teacher is asked and read, as at the fit, where that
+        differs.
+    propose: whether a calibrator is fitted on the questions, kept, and compared on outcomes.
+    """
+
+    teacher: str | None
+    teacher_reading: AnyReading | None
+    teacher_shots: Sequence[Example]
+    propose: bool
+
+
 class EvaluateOptions(ReadingOptions, total=False):
     """Options of ``evaluate``.
 
@@ -198,6 +215,15 @@ FIT: FitOptions = {
     "validate_only": False,
 }
 
+CHECK: CheckOptions = {
+    "reading": Format.PAREN,
+    "shots": (),
+    "teacher": None,
+    "teacher_reading": None,
+    "teacher_shots": (),
+    "propose": False,
+}
+
 EVALUATE: EvaluateOptions = {
     "reading": Format.PAREN,
     "shots": (),
@@ -207,7 +233,9 @@ EVALUATE: EvaluateOptions = {
     "allow_probabilities": False,
 }
 
-Options = TypeVar("Options", ConnectionOptions, ScoreOptions, FitOptions, EvaluateOptions)
+Options = TypeVar(
+    "Options", ConnectionOptions, ScoreOptions, FitOptions, CheckOptions, EvaluateOptions
+)
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

@@ -56,7 +56,9 @@ class Question:
     text to read before the question. ``labels`` are what the options are called in the prompt,
     one each: A, B, …, Z, AA, AB, … unless told. Instead of ``text`` and ``passage`` there may be a
     whole ``prompt``, after which the options are read; after one of token ids, ``option_ids`` are
-    the options' tokens, one sequence each. Raises TypeError and ValueError, which name the field.
+    the options' tokens, one sequence each. Where it is scored, its answer is kept by the service
+    under ``answer_id``, a name of yours, for ``record_outcomes``; printable, of at most 128
+    characters. Raises TypeError and ValueError, which name the field.
     """
 
     text: str = ""
@@ -65,10 +67,12 @@ class Question:
     labels: Sequence[str] | None = None
     prompt: str | Text | TokenIds | Chat | None = None
     option_ids: Sequence[Sequence[int]] | None = None
+    answer_id: str = ""
 
     def __post_init__(self) -> None:
         _check_text(self.text, "text")
         _check_text(self.passage, "passage")
+        _check_text(self.answer_id, "answer_id")
         if self.option_ids is not None:
             ids = tuple(_ids(each, f"option_ids[{i}]") for i, each in enumerate(self.option_ids))
             object.__setattr__(self, "option_ids", ids)

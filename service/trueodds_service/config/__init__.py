@@ -4,6 +4,7 @@ from trueodds_service.config.edge import CertificateClient, Observability, Reque
 from trueodds_service.config.engines import FakeSettings, Scaling, VllmSettings
 from trueodds_service.config.flows import (
     AlertSettings,
+    AnswerSettings,
     AuditSettings,
     DecisionSettings,
     ModelDecisionSettings,
@@ -26,6 +27,7 @@ __all__ = [
     "MODEL_NAME",
     "MOST_CASCADED",
     "AlertSettings",
+    "AnswerSettings",
     "AuditSettings",
     "CascadeSettings",
     "CertificateClient",

@@ -25,6 +25,15 @@ class AuditSettings(Section):
     """null: for ever. What is forgotten is told in the audit log itself."""
 
 
+class AnswerSettings(Section):
+    """How long answers wait in the store for their outcomes, where a caller has them kept."""
+
+    keep_days: float = Field(default=90.0, gt=0, le=100_000)
+    """Since they were given."""
+    at_most: int = Field(default=1_000_000, ge=1, le=10**12)
+    """How many wait, the newest of all tenants: some hundred bytes each."""
+
+
 class Webhook(Section):
     """Who is told of alerts: JSON is posted there, signed as Standard Webhooks has it."""
 

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from trueodds_service.config.edge import CertificateClient, Observability, Tls, Tracing
 from trueodds_service.config.flows import (
     AlertSettings,
+    AnswerSettings,
     AuditSettings,
     DecisionSettings,
     OutcomeSettings,
@@ -40,6 +41,7 @@ class Settings(Section):
     decisions: DecisionSettings = DecisionSettings()
     outcomes: OutcomeSettings = OutcomeSettings()
     audit: AuditSettings = AuditSettings()
+    answers: AnswerSettings = AnswerSettings()
     alerts: AlertSettings | None = AlertSettings()
     """null: the service does not look by itself whether calibrators still hold."""
     tls: Tls | None = None

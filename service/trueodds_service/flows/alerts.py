@@ -143,15 +143,22 @@ class Alerts:
             # Also where nothing is new: the store may have been away when this was to be recorded.
             for promise, evidence in watched.tests.evidence.items():
                 if evidence.alarm_at is not None and (calibrator.id, promise) not in self._known:
-                    await self._record(calibrator, promise, evidence, watched.position)
+                    effect = await self._effect(calibrator.id, promise)
+                    await self.record(calibrator, promise, evidence, effect, watched.position)
             if len(kept) < _AT_ONCE:
                 return
             await asyncio.sleep(_PAUSE_SECONDS)
 
-    async def _record(
-        self, calibrator: Calibrator, promise: Promise, evidence: Evidence, through: int
+    async def record(
+        self,
+        calibrator: Calibrator,
+        promise: Promise,
+        evidence: Evidence,
+        effect: tuple[float, float],
+        through: int = 0,
     ) -> None:
-        expected, observed = await self._effect(calibrator.id, promise)
+        """Keeps an alarm, unless it is known: ``effect`` is what was expected, and observed."""
+        expected, observed = effect
         alert = Alert(
             scope=calibrator.scope,
             calibrator=calibrator.id,
@@ -207,8 +214,14 @@ def _brier(probs: NDArray[np.float64], right: NDArray[np.int64]) -> float:
     return float(((probs - hit) ** 2).sum(axis=1).mean())
 
 
+_SAYS = {
+    Promise.SHIFTED: "confidences have moved: look",
+    Promise.DISAGREES: "a teacher disagrees otherwise than at the fit: look",
+}
+
+
 def _report(alert: Alert, promise: Promise) -> None:
-    says = "a calibrator no longer holds" if promise.is_broken else "confidences have moved: look"
+    says = _SAYS.get(promise, "a calibrator no longer holds")
     fields = {
         "alert": alert.id,
         "calibrator": alert.calibrator_name,

@@ -7,14 +7,17 @@ from datetime import datetime
 from trueodds_service.core.monitoring.evidence import Evidence
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.arrays import long_work
+from trueodds_service.flows.checks import Checks, Comparison, beside_fit, evidence_of
 from trueodds_service.flows.evaluate import Evaluation, compared
 from trueodds_service.flows.outcomes import Outcomes
 from trueodds_service.flows.promises import Answers, Promise, PromiseTests
 from trueodds_service.store.calibrator import Calibrator
+from trueodds_service.store.checks import Check
 from trueodds_service.store.outcomes import Kept
 
 DEFAULT_WINDOW = 1000
 MAX_PERIOD = 10_000
+_MAX_CHECKS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ class Period:
 @dataclass(frozen=True, slots=True)
 class Drift:
     """``outcomes`` have a right option, ``unknown`` have none. Periods are None without outcomes,
-    and hold at most ``MAX_PERIOD`` of them, the newest.
+    and hold at most ``MAX_PERIOD`` of them, the newest. ``checks`` are the newest, the last first.
     """
 
     calibrator: Calibrator
@@ -40,18 +43,26 @@ class Drift:
     since_first: Period | None
     window: Period | None
     tests: Mapping[Promise, Evidence]
+    checks: Sequence[Comparison]
 
 
 async def drift(
-    model: str, calibrator_id: str, window: int, calibrators: Calibrators, outcomes: Outcomes
+    model: str,
+    calibrator_id: str,
+    window: int,
+    calibrators: Calibrators,
+    outcomes: Outcomes,
+    checks: Checks,
 ) -> Drift:
-    """Looks at the outcomes of a calibrator, the newest ``window`` of them apart."""
+    """Looks at a calibrator's outcomes, the newest ``window`` of them apart, and at its checks."""
     calibrator = await calibrators.get(model, calibrator_id)
     kept = await outcomes.of_calibrator(calibrator.id)
-    return await long_work(_drift, calibrator, kept, window)
+    return await long_work(_drift, calibrator, kept, await checks.of(calibrator), window)
 
 
-def _drift(calibrator: Calibrator, kept: Sequence[Kept], window: int) -> Drift:
+def _drift(
+    calibrator: Calibrator, kept: Sequence[Kept], checks: Sequence[Check], window: int
+) -> Drift:
     everyone = Answers.of(kept)
     tests = PromiseTests()
     tests.add(everyone)
@@ -67,7 +78,8 @@ def _drift(calibrator: Calibrator, kept: Sequence[Kept], window: int) -> Drift:
         unknown=len(kept) - known,
         since_first=since_first,
         window=since_first if is_all else _period(answers, moments, window),
-        tests=tests.evidence,
+        tests={**tests.evidence, Promise.DISAGREES: evidence_of(calibrator, checks)},
+        checks=[beside_fit(calibrator, each) for each in checks[: -_MAX_CHECKS - 1 : -1]],
     )
 
 

@@ -78,29 +78,42 @@ async def fit(
             yield answered
             return
     teacher = _teacher(query, model, catalog)
-    _check_enough(query)
+    check_enough(query)
     scope = _scope(query, model)
-    asked = _asked(query, model, teacher)
+    asked = asked_of(query, model, teacher)
     said: Sequence[Said] = ()
     async for event in ask(asked):
         if isinstance(event, Progress):
             yield event
         else:
             said = event
-    data = _data(query, said, taught=teacher is not None)
-    pools = query.method in (None, Method.TEACHER_POOLED)
-    prior = await prior_for(scope, query.bias, calibrators) if pools else None
-    provenance = _provenance(model, teacher, data, asked, prior)
-    with field(_source_field(query)):
-        calibrator = await long_work(
-            fitted_record, scope, query.method, data, query.bias, query.temperature, provenance
-        )
+    data = data_of(query, said, taught=teacher is not None)
+    calibrator = await record_of(query, scope, asked, teacher, data, catalog, calibrators)
     if not query.validate_only:
         activate = query.activate and (query.force or not calibrator.degenerate)
         # What engines have worked for is not given up for a store that is away for a moment.
         patience = PATIENCE_SECONDS if isinstance(query.source, FitQuestions) else 0.0
         calibrator = await calibrators.keep(calibrator, activate, query.request, patience)
     yield calibrator
+
+
+async def record_of(
+    query: FitQuery,
+    scope: Scope,
+    asked: Sequence[Asked],
+    teacher: ModelEntry | None,
+    data: FitData | None,
+    catalog: Catalog,
+    calibrators: Calibrators,
+) -> Calibrator:
+    """What is fitted on what was said; nothing is stored. Raises InvalidInput."""
+    pools = query.method in (None, Method.TEACHER_POOLED)
+    prior = await prior_for(scope, query.bias, calibrators) if pools else None
+    provenance = _provenance(catalog.find(query.model), teacher, data, asked, prior)
+    with field(_source_field(query)):
+        return await long_work(
+            fitted_record, scope, query.method, data, query.bias, query.temperature, provenance
+        )
 
 
 def _teacher(query: FitQuery, model: ModelEntry, catalog: Catalog) -> ModelEntry | None:
@@ -119,7 +132,7 @@ def _teacher(query: FitQuery, model: ModelEntry, catalog: Catalog) -> ModelEntry
     return catalog.find(name)
 
 
-def _check_enough(query: FitQuery) -> None:
+def check_enough(query: FitQuery) -> None:
     """Refuses what the method could not be fitted on, before anything is scored."""
     if query.method is None or isinstance(query.source, NoData):
         return
@@ -139,7 +152,7 @@ def _source_field(query: FitQuery) -> str:
     return "scores" if isinstance(query.source, FitData) else "questions"
 
 
-def _asked(query: FitQuery, model: ModelEntry, teacher: ModelEntry | None) -> list[Asked]:
+def asked_of(query: FitQuery, model: ModelEntry, teacher: ModelEntry | None) -> list[Asked]:
     """What to ask of whom: the model, its teacher, and the model again without content."""
     source = query.source
     if not isinstance(source, FitQuestions):
@@ -165,8 +178,10 @@ def _without_content(questions: Sequence[Question]) -> Iterator[Question]:
             yield Question(nothing, texts, labels)
 
 
-def _data(query: FitQuery, said: Sequence[Said], *, taught: bool) -> FitData | None:
-    """What to fit on; None for methods that need none. ``said`` is the answer to ``_asked``."""
+def data_of(query: FitQuery, said: Sequence[Said], *, taught: bool) -> FitData | None:
+    """What to fit on; None for methods that need none. ``said`` is the answer to ``asked_of``;
+    ``taught``: a teacher was among those asked.
+    """
     match query.source:
         case FitData() as data:
             return data

@@ -8,7 +8,7 @@ from importlib.metadata import version
 import numpy as np
 from numpy.typing import NDArray
 
-from trueodds_service.core.arrays.distributions import answer_distribution
+from trueodds_service.core.arrays.distributions import answer_distribution, choice
 from trueodds_service.core.calibrators.methods import SPECS, Method
 from trueodds_service.core.fitting import auto, fit, pooling
 from trueodds_service.core.fitting.bias import batch_prior, contextual_prior
@@ -23,6 +23,8 @@ from trueodds_service.store.records import Candidate, Prior, Provenance, Scope, 
 
 # What the items alone tell of a temperature, with a teacher: ln T and its standard error.
 ESTIMATE = ("log_t", "log_t_error")
+# On which share of the items it and the model choose different options.
+DISAGREEMENT = "disagreement"
 
 
 def versions() -> dict[str, str]:
@@ -132,6 +134,8 @@ def _metrics(
     if data is None:
         return metrics
     if data.teacher_logprobs is not None:
+        differ = disagreeing(data.logprobs, data.teacher_logprobs)
+        metrics[DISAGREEMENT] = differ / len(data.logprobs)
         metrics |= _taught(fitted, data if log_prior is None else data.without_bias(log_prior))
     if data.known.any():
         known = data.take(data.known)
@@ -142,6 +146,11 @@ def _metrics(
             metrics[f"{name}_before"] = before[name]
             metrics[f"{name}_after"] = after[name]
     return metrics
+
+
+def disagreeing(logprobs: NDArray[np.float64], teacher_logprobs: NDArray[np.float64]) -> int:
+    """For how many items, (n, k) each, the likeliest option of the two is not the same."""
+    return int((choice(logprobs) != choice(teacher_logprobs)).sum())
 
 
 def _measured(probs: NDArray[np.float64], known: FitData) -> dict[str, float]:

@@ -1,13 +1,20 @@
-"""The path of an outcome: receipt → what the answer said → store."""
+"""The path of an outcome: receipt, or the name of a kept answer → what it said → store."""
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
-from datetime import timedelta
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import numpy as np
 
 from trueodds_service.caller import current
 from trueodds_service.errors import InvalidInput, ServiceError
-from trueodds_service.flows.receipts import BadReceipt, open_receipt
+from trueodds_service.flows.receipts import FLOAT, BadReceipt, open_receipt
+from trueodds_service.flows.score import Answer
 from trueodds_service.flows.store_calls import StoreCalls
 from trueodds_service.store.outcomes import Kept, Outcome, Recorded, SqlOutcomeStore
 
@@ -15,6 +22,16 @@ _THREADS = 2
 _PRUNE_SECONDS = 600
 # A thousand rows on a slow disk, behind other writers.
 _ANSWER_SECONDS = 20.0
+# An answer that is there waits no longer to be kept.
+_KEEP_SECONDS = 2.0
+_ID_BYTES = 16
+
+
+class Bounds(NamedTuple):
+    """For how long something is kept, and how many of it."""
+
+    keep: timedelta
+    at_most: int
 
 
 class Outcomes:
@@ -23,6 +40,7 @@ class Outcomes:
     def __init__(self, store: SqlOutcomeStore) -> None:
         self._store = store
         self._calls = StoreCalls(_THREADS, _ANSWER_SECONDS)
+        self._keeping = StoreCalls(_THREADS, _KEEP_SECONDS)
         self._key: bytes | None = None
 
     async def key(self) -> bytes:
@@ -31,37 +49,90 @@ class Outcomes:
             self._key = await self._calls.ask(self._store.seal)
         return self._key
 
+    async def keep(self, answers: Mapping[str, Answer]) -> bool:
+        """Keeps answers by the names that their caller gives them; False where the store does not
+        say that it has.
+        """
+        now = datetime.now(UTC)
+        rows = [_row(name, answer, now) for name, answer in answers.items()]
+        try:
+            await self._keeping.ask(self._store.keep, rows)
+        except ServiceError:  # its line is in the log
+            return False
+        return True
+
     async def record(
-        self, reported: Sequence[tuple[bytes, int | None]]
+        self, reported: Sequence[tuple[bytes | str, int | None]]
     ) -> tuple[Recorded, list[tuple[int, InvalidInput]]]:
-        """Keeps outcomes: each a receipt, and the right option, None where nobody knows.
+        """Keeps outcomes: each a receipt, or the name of a kept answer, and the right option, None
+        where nobody knows.
 
         Returns what became of them, and the places and errors of those that are none.
         """
         key, tenant = await self.key(), current().tenant
+        ids = {each: _answer_id(tenant, each) for each, _ in reported if isinstance(each, str)}
+        kept = await self._calls.ask(self._store.answers, [*ids.values()]) if ids else {}
         outcomes: list[Outcome] = []
         errors: list[tuple[int, InvalidInput]] = []
-        for place, (receipt, option) in enumerate(reported):
+        for place, (named, option) in enumerate(reported):
             try:
-                outcomes.append(open_receipt(key, receipt, option, tenant))
-            except BadReceipt as error:
-                wrong = InvalidInput("receipt", str(error), reason="BAD_RECEIPT")
-                errors.append((place, wrong.under(f"outcomes[{place}]")))
+                if isinstance(named, str):
+                    outcomes.append(_outcome_of(kept.get(ids[named]), option))
+                else:
+                    outcomes.append(_opened(key, named, option, tenant))
+            except InvalidInput as error:
+                errors.append((place, error.under(f"outcomes[{place}]")))
         return await self._calls.ask(self._store.record, outcomes), errors
 
     async def of_calibrator(self, calibrator: str) -> list[Kept]:
         """The outcomes of a calibrator's answers, in the order in which they came."""
         return await self._calls.ask(self._store.of_calibrator, calibrator)
 
-    async def prune(self, keep: timedelta, at_most: int) -> None:
+    async def prune(self, outcomes: Bounds, answers: Bounds) -> None:
         """Forgets what is too old, or too much, until it is cancelled."""
         while True:
             await asyncio.sleep(_PRUNE_SECONDS)
             # A store that is away has its line in the log already.
             with contextlib.suppress(ServiceError):
-                await self._calls.ask(self._store.prune, keep=keep, at_most=at_most)
+                await self._calls.ask(self._store.prune, **outcomes._asdict())
+                await self._calls.ask(self._store.prune_answers, **answers._asdict())
 
     def close(self) -> None:
         """Asks the store for nothing more."""
         self._calls.close()
+        self._keeping.close()
         self._store.close()
+
+
+def _answer_id(tenant: str, name: str) -> bytes:
+    """What an answer of that name is kept by: the name itself is not."""
+    return hashlib.sha256(json.dumps([tenant, name]).encode()).digest()[:_ID_BYTES]
+
+
+def _row(name: str, answer: Answer, now: datetime) -> Outcome:
+    return Outcome(
+        answer_id=_answer_id(answer.scope.tenant, name),
+        scope=answer.scope,
+        calibrator="" if answer.calibrator is None else answer.calibrator.id,
+        choice=answer.choice,
+        option=None,
+        probabilities=np.asarray(answer.probabilities, FLOAT).tobytes(),
+        calibrated=np.asarray(answer.calibrated, FLOAT).tobytes(),
+        answered_at=now,
+    )
+
+
+def _outcome_of(answer: Outcome | None, option: int | None) -> Outcome:
+    if answer is None:
+        raise InvalidInput("answer_id", "names no answer that is kept", reason="ANSWER_NOT_KEPT")
+    options = len(answer.probabilities) // FLOAT.itemsize
+    if option is not None and not 0 <= option < options:
+        raise InvalidInput("option", f"is {option}, of an answer with {options} options")
+    return replace(answer, option=option)
+
+
+def _opened(key: bytes, receipt: bytes, option: int | None, tenant: str) -> Outcome:
+    try:
+        return open_receipt(key, receipt, option, tenant)
+    except BadReceipt as error:
+        raise InvalidInput("receipt", str(error), reason="BAD_RECEIPT") from error

@@ -28,11 +28,12 @@ class Promise(StrEnum):
     MISCALIBRATED = "miscalibrated"
     WORSE_THAN_RAW = "worse_than_raw"
     SHIFTED = "shifted"
+    DISAGREES = "disagrees"
 
     @property
     def is_broken(self) -> bool:
         """Whether evidence of it breaks the promise, and is not just a reason to look."""
-        return self is not Promise.SHIFTED
+        return self not in (Promise.SHIFTED, Promise.DISAGREES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,7 @@ class Answers:
 
 
 class PromiseTests:
-    """Every test of one calibrator, after all outcomes that were added."""
+    """Every test of one calibrator that outcomes tell of, after all that were added."""
 
     def __init__(self) -> None:
         self._calibrated, self._improvement = CalibrationTest(ALPHA), ImprovementTest(ALPHA)

@@ -2,6 +2,7 @@
 
 The earlier half of the outcomes is for the fit, and the later one tells what it is worth: they are
 those after the alert, for those before it were looked at until they spoke against the calibrator.
+A fit from questions, ``flows/checks.py`` makes it, has all of them to be compared on.
 """
 
 import logging
@@ -22,6 +23,7 @@ from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.alerts import Alerts
 from trueodds_service.flows.arrays import long_work
 from trueodds_service.flows.evaluate import Estimate, compared
+from trueodds_service.flows.fit import PATIENCE_SECONDS
 from trueodds_service.flows.fit_data import data_hash
 from trueodds_service.flows.fit_record import Bias, fitted_record, versions
 from trueodds_service.flows.promises import Answers
@@ -41,8 +43,11 @@ _JUDGE = "brier"
 
 
 @dataclass(frozen=True, slots=True)
-class _Refit:
-    """A new calibrator, and its metrics less the present one's, on outcomes it has not seen."""
+class Refit:
+    """A new calibrator, and its metrics less the present one's, on outcomes it has not seen.
+
+    There are no ``differences`` where these are too few.
+    """
 
     calibrator: Calibrator
     held_out: int
@@ -50,7 +55,21 @@ class _Refit:
 
     @property
     def is_better(self) -> bool:
-        return self.differences[_JUDGE].high < 0 and not self.calibrator.degenerate
+        judged = self.differences.get(_JUDGE)
+        return judged is not None and judged.high < 0 and not self.calibrator.degenerate
+
+    def proposal(self, fitted: int, note: str = "") -> Proposal:
+        """For the store: it was fitted on so many outcomes, or questions."""
+        differences = {
+            name: (each.value, each.low, each.high) for name, each in self.differences.items()
+        }
+        return Proposal(
+            note=note,
+            proposed=self.calibrator.id,
+            fitted=fitted,
+            held_out=self.held_out,
+            differences=differences or None,
+        )
 
 
 class Proposals:
@@ -101,27 +120,40 @@ class Proposals:
         except InvalidInput as error:
             await self._keep(wanted, Proposal(note=error.message), self._again)
             return
-        proposed = await self._calibrators.keep(found.calibrator, activate=False, request=None)
-        proposal = Proposal(
-            proposed=proposed.id,
-            fitted=len(kept) - found.held_out,
-            held_out=found.held_out,
-            differences={
-                name: (each.value, each.low, each.high) for name, each in found.differences.items()
-            },
-        )
+        await self._calibrators.keep(found.calibrator, activate=False, request=None)
+        proposal = found.proposal(len(kept) - found.held_out)
         # Before it is activated: who dies in between leaves the choice to people.
         await self._keep(wanted, proposal)
-        _report(calibrator, proposed, found)
-        if self._activate and found.is_better:
-            await self._take_over(wanted, proposed, proposal)
+        _report(calibrator, found)
+        if await self.take_over(calibrator, found):
+            await self._keep(wanted, replace(proposal, activated=True))
 
-    async def _take_over(self, wanted: Wanted, proposed: Calibrator, proposal: Proposal) -> None:
+    async def judged(self, present: Calibrator, refit: Calibrator) -> tuple[Refit, str]:
+        """A fit from questions, kept, and compared on the present one's outcomes: those since its
+        alert, where it has one. Where they are too few, a note that it was not.
+        """
+        await self._calibrators.keep(refit, activate=False, request=None, patience=PATIENCE_SECONDS)
+        after = await self._alerts.ask(self._alerts.store.broken_at, present.id)
+        kept = await self._alerts.ask(self._alerts.outcomes.newest, present.id, _MOST, after=after)
+        # As many as a fit from outcomes would have for this.
+        least = self._min_outcomes // 2
+        if len(kept) < least:
+            few = f"not compared: {len(kept)} of {least} outcomes that tell of the present one"
+            return Refit(refit, 0, {}), few
+        answers = Answers.of(kept)
+        found = Refit(refit, len(kept), await long_work(_differences, refit, answers))
+        _report(present, found)
+        return found, ""
+
+    async def take_over(self, present: Calibrator, found: Refit) -> bool:
+        """Activates what is better, where that is allowed; whether it has."""
+        if not (self._activate and found.is_better):
+            return False
         try:
-            await self._calibrators.activate(proposed, instead_of=wanted.calibrator)
+            await self._calibrators.activate(found.calibrator, instead_of=present.id)
         except NotReady:  # somebody has just activated another: theirs holds
-            return
-        await self._keep(wanted, replace(proposal, activated=True))
+            return False
+        return True
 
     async def _keep(
         self, wanted: Wanted, proposal: Proposal, again: timedelta | None = None
@@ -129,7 +161,7 @@ class Proposals:
         await self._alerts.ask(self._alerts.store.propose, wanted.calibrator, proposal, again)
 
 
-def _refitted(calibrator: Calibrator, answers: Answers) -> _Refit:
+def _refitted(calibrator: Calibrator, answers: Answers) -> Refit:
     half = len(answers.right) // 2
     first, second = answers.only(slice(half)), answers.only(slice(half, None))
     scores = _scores(first)
@@ -144,9 +176,14 @@ def _refitted(calibrator: Calibrator, answers: Answers) -> _Refit:
     )
     method, bias = _method(calibrator)
     refit = fitted_record(calibrator.scope, method, data, bias, 1.0, provenance)
-    proposed = calibrator_of(Method(refit.method), refit.parameters).apply(_scores(second))
-    _, _, differences = compared(second.calibrated, proposed, second.right)
-    return _Refit(refit, len(second.right), {name: differences[name] for name in _METRICS})
+    return Refit(refit, len(second.right), _differences(refit, second))
+
+
+def _differences(refit: Calibrator, answers: Answers) -> Mapping[str, Estimate]:
+    """What the answers' metrics would be with another calibrator, less what they are."""
+    proposed = calibrator_of(Method(refit.method), refit.parameters).apply(_scores(answers))
+    _, _, differences = compared(answers.calibrated, proposed, answers.right)
+    return {name: differences[name] for name in _METRICS}
 
 
 def _method(calibrator: Calibrator) -> tuple[Method, Bias]:
@@ -168,11 +205,11 @@ def _scores(answers: Answers) -> NDArray[np.float64]:
     return np.where(held, np.log(np.maximum(answers.raw, np.exp(LOG_FLOOR))), -np.inf)
 
 
-def _report(calibrator: Calibrator, proposed: Calibrator, found: _Refit) -> None:
+def _report(calibrator: Calibrator, found: Refit) -> None:
     judged = found.differences[_JUDGE]
     fields = {
         "calibrator": calibrator.name,
-        "proposed": proposed.name,
+        "proposed": found.calibrator.name,
         "tenant": calibrator.scope.tenant,
         "held_out": found.held_out,
         _JUDGE: [round(each, 5) for each in (judged.value, judged.low, judged.high)],

@@ -12,6 +12,19 @@ from trueodds_service.rpc.reading import parse_prompt
 
 _MAX_LABEL = 64
 _MAX_TASK = 200
+_MAX_ANSWER_ID = 128
+
+
+def parse_answer_id(message: pb.Question) -> str:
+    """What the answer is to be kept by; empty where it is not. Raises InvalidInput."""
+    name = message.answer_id
+    if name and (len(name) > _MAX_ANSWER_ID or not is_legible(name)):
+        raise InvalidInput(
+            "answer_id",
+            f"has to be printable, without space around it, and at most {_MAX_ANSWER_ID} "
+            "characters long",
+        )
+    return name
 
 
 def parse_task(task: str, name: str) -> str:

@@ -7,6 +7,7 @@ from trueodds_service.config import Settings
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.alerts import Alerts
 from trueodds_service.flows.catalog import Catalog
+from trueodds_service.flows.checks import Checks
 from trueodds_service.flows.outcomes import Outcomes
 from trueodds_service.rpc.calibration.servicer import CalibrationServicer
 from trueodds_service.rpc.models import ModelServicer
@@ -35,6 +36,7 @@ class Services(NamedTuple):
         calibrators: Calibrators,
         outcomes: Outcomes,
         alerts: Alerts,
+        checks: Checks,
     ) -> "Services":
         limits = settings.limits
         return cls(
@@ -45,6 +47,6 @@ class Services(NamedTuple):
                 limits,
                 require_calibrated=settings.require_calibrated,
             ),
-            CalibrationServicer(catalog, calibrators, outcomes, alerts, limits),
+            CalibrationServicer(catalog, calibrators, outcomes, alerts, checks, limits),
             ModelServicer(catalog, calibrators, limits),
         )

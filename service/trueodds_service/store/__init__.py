@@ -16,6 +16,7 @@ from trueodds_service.store.alerts import (
 from trueodds_service.store.audit import Action, AuditEntry, audit_log, forget_audit
 from trueodds_service.store.base import CalibratorStore
 from trueodds_service.store.calibrator import Calibrator
+from trueodds_service.store.checks import Check, SqlCheckStore
 from trueodds_service.store.errors import (
     BadArchive,
     BadPageToken,
@@ -63,6 +64,7 @@ __all__ = [
     "CalibratorNotFound",
     "CalibratorStore",
     "Candidate",
+    "Check",
     "Contradiction",
     "Delivery",
     "FitRequest",
@@ -84,6 +86,7 @@ __all__ = [
     "Snapshot",
     "SqlAlertStore",
     "SqlCalibratorStore",
+    "SqlCheckStore",
     "SqlKeyStore",
     "SqlOutcomeStore",
     "StillActive",

@@ -72,7 +72,8 @@ class Proposal:
     """What is to take a calibrator's place, by its id; None while there is none, and ``note`` why.
 
     Fitted on so many outcomes since the alert and compared with the present one on the later
-    ``held_out`` ones. ``differences``, by metric, are the proposal's less the present one's: the
+    ``held_out`` ones; or on a check's questions, and compared on ``held_out`` outcomes.
+    ``differences``, by metric, are the proposal's less the present one's: the
     value, and the ends of its 95 % interval. ``is_waiting``: it is tried again.
     """
 
@@ -202,6 +203,14 @@ class SqlAlertStore:
             if row.delivered_at is None:  # by another, whose claim had run out
                 row.try_at = None if again is None else datetime.now(UTC) + again
                 row.fault = fault
+
+    def broken_at(self, calibrator: str) -> int:
+        """The position of the last outcome that its first alert of a broken promise had looked at;
+        0 where none was found.
+        """
+        with self._database.reading() as session:
+            row = session.get(ProposalRow, calibrator)
+            return 0 if row is None else row.after
 
     def claim_proposal(self, lease: timedelta, due: datetime) -> Wanted | None:
         """A proposal that was to be made by ``due``."""

@@ -4,16 +4,24 @@ import secrets
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import Select, delete, func, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from trueodds_service.store.activations import find_scope
-from trueodds_service.store.convert import scope_row
+from trueodds_service.store.convert import scope_record, scope_row
 from trueodds_service.store.database import Database
 from trueodds_service.store.records import Scope
-from trueodds_service.store.tables import SEAL_ID, CorrectionsRow, OutcomeRow, SealRow
+from trueodds_service.store.tables import (
+    SEAL_ID,
+    AnswerRow,
+    CorrectionsRow,
+    OutcomeRow,
+    SealRow,
+)
+
+T = TypeVar("T")
 
 # Databases bound how many values a statement may have; SQLite once had 999.
 _AT_ONCE = 500
@@ -82,10 +90,12 @@ class SqlOutcomeStore:
         with self._database.writing() as session:
             known = dict(_known(session, list(last)))
             fresh = [each for name, each in last.items() if name not in known]
-            scopes: dict[Scope, int] = {}
-            rows = [_row(each, _scope_id(session, each.scope, scopes)) for each in fresh]
-            for start in range(0, len(rows), _AT_ONCE):
-                session.execute(insert(OutcomeRow), rows[start : start + _AT_ONCE])
+            now = datetime.now(UTC)
+            rows = [
+                {**row, "option": each.option, "recorded_at": now}
+                for row, each in zip(_rows(session, fresh), fresh, strict=True)
+            ]
+            _insert(session, OutcomeRow, rows)
             new = len(rows)
             changed = [last[name] for name, option in known.items() if option != last[name].option]
             for each in changed:
@@ -94,6 +104,23 @@ class SqlOutcomeStore:
             corrected = len(changed)
             _note_corrections(session, {each.calibrator for each in changed})
         return Recorded(new, corrected, len(outcomes) - new - corrected)
+
+    def keep(self, answers: Sequence[Outcome]) -> None:
+        """Keeps answers whose outcomes nobody knows yet; of the same one the last holds."""
+        last = {each.answer_id: each for each in answers}
+        with self._database.writing() as session:
+            for some in _parts(list(last)):
+                session.execute(delete(AnswerRow).where(AnswerRow.answer_id.in_(some)))
+            _insert(session, AnswerRow, _rows(session, list(last.values())))
+
+    def answers(self, names: Sequence[bytes]) -> dict[bytes, Outcome]:
+        """Those of the answers that are kept, by their ids."""
+        with self._database.reading() as session:
+            return {
+                bytes(row.answer_id): _answer(row)
+                for some in _parts(names)
+                for row in session.scalars(select(AnswerRow).where(AnswerRow.answer_id.in_(some)))
+            }
 
     def of_calibrator(
         self, calibrator: str, *, after: int = 0, at_most: int | None = None
@@ -136,13 +163,28 @@ class SqlOutcomeStore:
             return {each: number for each, number in session.execute(query)}  # noqa: C416 (rows)
 
     def prune(self, *, keep: timedelta, at_most: int) -> int:
-        """Forgets what is older than ``keep``, and all but the newest ``at_most``; how many."""
+        """Forgets outcomes told longer ago than ``keep``, and all but the newest ``at_most``; how
+        many.
+        """
+        return self._prune(OutcomeRow, OutcomeRow.recorded_at, keep, at_most)
+
+    def prune_answers(self, *, keep: timedelta, at_most: int) -> int:
+        """The same of answers that wait, by when they were given."""
+        return self._prune(AnswerRow, AnswerRow.answered_at, keep, at_most)
+
+    def _prune(
+        self,
+        table: type[OutcomeRow] | type[AnswerRow],
+        moment: InstrumentedAttribute[datetime],
+        keep: timedelta,
+        at_most: int,
+    ) -> int:
         with self._database.writing() as session:
-            newest = session.scalar(select(func.max(OutcomeRow.position))) or 0
-            old = OutcomeRow.recorded_at < datetime.now(UTC) - keep
-            beyond = OutcomeRow.position <= newest - at_most
+            newest = session.scalar(select(func.max(table.position))) or 0
+            old = moment < datetime.now(UTC) - keep
+            beyond = table.position <= newest - at_most
             # Positions may have gaps: never more than at_most are left.
-            done = session.execute(delete(OutcomeRow).where(old | beyond))
+            done = session.execute(delete(table).where(old | beyond))
             return int(getattr(done, "rowcount", 0))
 
     def close(self) -> None:
@@ -168,10 +210,21 @@ def _note_corrections(session: Session, calibrators: Set[str]) -> None:
 def _known(session: Session, names: Sequence[bytes]) -> Iterator[tuple[bytes, int | None]]:
     """The option that is told of each answer that has an outcome already."""
     columns = select(OutcomeRow.answer_id, OutcomeRow.option)
-    for start in range(0, len(names), _AT_ONCE):
-        some = OutcomeRow.answer_id.in_(names[start : start + _AT_ONCE])
-        for answer_id, option in session.execute(columns.where(some)):
+    for some in _parts(names):
+        for answer_id, option in session.execute(columns.where(OutcomeRow.answer_id.in_(some))):
             yield bytes(answer_id), option
+
+
+def _parts(all_of: Sequence[T]) -> Iterator[Sequence[T]]:
+    for start in range(0, len(all_of), _AT_ONCE):
+        yield all_of[start : start + _AT_ONCE]
+
+
+def _insert(
+    session: Session, table: type[OutcomeRow] | type[AnswerRow], rows: Sequence[dict[str, object]]
+) -> None:
+    for some in _parts(rows):
+        session.execute(insert(table), some)
 
 
 def _scope_id(session: Session, scope: Scope, found: dict[Scope, int]) -> int:
@@ -185,15 +238,31 @@ def _scope_id(session: Session, scope: Scope, found: dict[Scope, int]) -> int:
     return found[scope]
 
 
-def _row(outcome: Outcome, scope_id: int) -> dict[str, object]:
-    return {
-        "answer_id": outcome.answer_id,
-        "scope_id": scope_id,
-        "calibrator_id": outcome.calibrator,
-        "choice": outcome.choice,
-        "option": outcome.option,
-        "probabilities": outcome.probabilities,
-        "calibrated": outcome.calibrated,
-        "answered_at": outcome.answered_at,
-        "recorded_at": datetime.now(UTC),
-    }
+def _rows(session: Session, answers: Sequence[Outcome]) -> list[dict[str, object]]:
+    """What is kept of answers, whether their outcomes are known or not."""
+    scopes: dict[Scope, int] = {}
+    return [
+        {
+            "answer_id": each.answer_id,
+            "scope_id": _scope_id(session, each.scope, scopes),
+            "calibrator_id": each.calibrator,
+            "choice": each.choice,
+            "probabilities": each.probabilities,
+            "calibrated": each.calibrated,
+            "answered_at": each.answered_at,
+        }
+        for each in answers
+    ]
+
+
+def _answer(row: AnswerRow) -> Outcome:
+    return Outcome(
+        answer_id=bytes(row.answer_id),
+        scope=scope_record(row.scope),
+        calibrator=row.calibrator_id,
+        choice=row.choice,
+        option=None,
+        probabilities=bytes(row.probabilities),
+        calibrated=bytes(row.calibrated),
+        answered_at=row.answered_at,
+    )

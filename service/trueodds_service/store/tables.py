@@ -206,6 +206,30 @@ class OutcomeRow(Row):
     recorded_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class AnswerRow(Row):
+    """An answer that waits for its outcome; its columns are as those of ``OutcomeRow``."""
+
+    __tablename__ = "answers"
+    __table_args__ = (
+        UniqueConstraint("answer_id"),
+        Index(None, "answered_at"),
+        {"sqlite_autoincrement": True},
+    )
+
+    position: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True
+    )
+    answer_id: Mapped[bytes]
+    scope_id: Mapped[int] = mapped_column(ForeignKey("scopes.id"))
+    calibrator_id: Mapped[str]
+    choice: Mapped[int]
+    probabilities: Mapped[bytes]
+    calibrated: Mapped[bytes]
+    answered_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    scope: Mapped[ScopeRow] = relationship(lazy="joined", innerjoin=True)
+
+
 class CorrectionsRow(Row):
     """How often outcomes of a calibrator's answers were corrected: who follows them reads again."""
 
@@ -267,6 +291,29 @@ class ProposalRow(Row):
     held_out: Mapped[int]
     differences: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     activated: Mapped[bool]
+
+
+class CheckRow(Row):
+    """Fresh questions on which a calibrator's model and its teacher were compared.
+
+    The same prompts again are no other check. ``proposal`` is a refit from these questions, as
+    ``ProposalRow`` has those from outcomes.
+    """
+
+    __tablename__ = "checks"
+    __table_args__ = (
+        UniqueConstraint("calibrator_id", "prompts_hash"),
+        {"sqlite_autoincrement": True},
+    )
+
+    position: Mapped[int] = mapped_column(primary_key=True)
+    calibrator_id: Mapped[str] = mapped_column(ForeignKey("calibrators.id"))
+    prompts_hash: Mapped[str]
+    teacher: Mapped[str]
+    questions: Mapped[int]
+    disagreeing: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    proposal: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class SealRow(Row):

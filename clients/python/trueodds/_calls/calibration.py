@@ -16,14 +16,18 @@ from trueodds._channel import (
 )
 from trueodds._convert import evaluations as _reports
 from trueodds._convert import fits as _fits
+from trueodds._convert.outcomes import check_message, check_of
 from trueodds._convert.parts import evaluation_events, fit_events
 from trueodds._transport.base import Stubs
 from trueodds.calibrator import Calibrator
+from trueodds.drift import TeacherCheck
 from trueodds.evaluation import Report
 from trueodds.options import (
+    CHECK,
     EVALUATE,
     FIT,
     AnyReading,
+    CheckOptions,
     EvaluateOptions,
     FitOptions,
     Progress,
@@ -75,6 +79,27 @@ class CalibrationCalls(OutcomeCalls):
         if event is None:
             raise errors.ServiceFailed("the evaluation ended without a report")
         return _reports.report_of(event.report)
+
+    @spelled_out(CheckOptions, CHECK)
+    async def check(
+        self,
+        name: str,
+        questions: Iterable[Question | Example],
+        *,
+        progress: Progress | None = None,
+        timeout: float = FIT_TIMEOUT,
+        **options: Unpack[CheckOptions],
+    ) -> TeacherCheck:
+        """Looks at a calibrator through fresh questions; see ``Client.check``."""
+        request = check_message(await self._named(name, "", None), questions, **options)
+        event = await self._last(
+            lambda on, left: on.calibration.CheckCalibrator(request, timeout=left),
+            timeout,
+            progress,
+        )
+        if event is None:
+            raise errors.ServiceFailed("the check ended without what it found")
+        return check_of(event.check)
 
     async def calibrate(
         self,

@@ -1,12 +1,16 @@
 """Python ↔ messages of outcomes, drift and alerts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timezone
+
+from typing_extensions import Unpack
 
 from trueodds import errors
 from trueodds._convert.calibrators import calibrator_of
 from trueodds._convert.enums import known
 from trueodds._convert.evaluations import estimates_of, evaluation_of
+from trueodds._convert.models import model_name
+from trueodds._convert.questions import question_message, reading_message, shot_message
 from trueodds.drift import (
     Alert,
     AlertDelivery,
@@ -18,7 +22,10 @@ from trueodds.drift import (
     Proposal,
     RecordedOutcomes,
     SequentialTest,
+    TeacherCheck,
 )
+from trueodds.options import CHECK, CheckOptions, completed
+from trueodds.question import Example, Question
 from trueodds.v1 import calibration_pb2
 
 # Outcomes of a message, some hundred bytes each.
@@ -38,11 +45,14 @@ def outcome_messages(
     """The outcomes in messages of at most ``_A_MESSAGE``; no message where there are none."""
     for first in range(0, len(outcomes), _A_MESSAGE):
         yield calibration_pb2.RecordOutcomesRequest(
-            outcomes=[
-                calibration_pb2.ReportedOutcome(receipt=each.receipt, option=each.option)
-                for each in outcomes[first : first + _A_MESSAGE]
-            ]
+            outcomes=[_outcome_message(each) for each in outcomes[first : first + _A_MESSAGE]]
         )
+
+
+def _outcome_message(outcome: Outcome) -> calibration_pb2.ReportedOutcome:
+    if isinstance(outcome.answer, str):
+        return calibration_pb2.ReportedOutcome(answer_id=outcome.answer, option=outcome.option)
+    return calibration_pb2.ReportedOutcome(receipt=outcome.answer, option=outcome.option)
 
 
 def recorded_of(responses: Sequence[calibration_pb2.RecordOutcomesResponse]) -> RecordedOutcomes:
@@ -72,6 +82,40 @@ def drift_of(message: calibration_pb2.Drift) -> Drift:
         window=_period_of(message.window) if message.HasField("window") else None,
         # A later service may test what this client does not know.
         tests=tuple(_test_of(each) for each in message.tests if each.kind in _PROMISES),
+        checks=tuple(check_of(each) for each in message.checks),
+    )
+
+
+def check_message(
+    name: str, questions: Iterable[Question | Example], **options: Unpack[CheckOptions]
+) -> calibration_pb2.CheckCalibratorRequest:
+    told = completed(options, CHECK)
+    teacher, teacher_reading = told["teacher"], told["teacher_reading"]
+    asked = [each.question if isinstance(each, Example) else each for each in questions]
+    return calibration_pb2.CheckCalibratorRequest(
+        name=name,
+        questions=calibration_pb2.FitQuestions(
+            items=[calibration_pb2.FitQuestion(question=question_message(each)) for each in asked],
+            shots=map(shot_message, told["shots"]),
+            teacher_shots=map(shot_message, told["teacher_shots"]),
+        ),
+        reading=reading_message(told["reading"]),
+        teacher_reading=None if teacher_reading is None else reading_message(teacher_reading),
+        teacher=model_name(teacher) if teacher else "",
+        propose=told["propose"],
+    )
+
+
+def check_of(message: calibration_pb2.TeacherCheck) -> TeacherCheck:
+    return TeacherCheck(
+        created=message.create_time.ToDatetime(timezone.utc),
+        teacher=message.teacher,
+        questions=message.questions,
+        disagreeing=message.disagreeing,
+        fit_questions=message.fit_questions,
+        fit_disagreeing=message.fit_disagreeing,
+        p_value=message.p_value if message.HasField("p_value") else None,
+        proposal=_proposal_of(message.proposal) if message.HasField("proposal") else None,
     )
 
 

@@ -14,6 +14,7 @@ def question_message(question: Question) -> question_pb2.Question:
     return question_pb2.Question(
         text=question.text,
         passage=question.passage,
+        answer_id=question.answer_id,
         options=option_messages(question),
         prompt=None if question.prompt is None else prompt_message(question.prompt),
     )

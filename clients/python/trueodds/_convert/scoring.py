@@ -120,6 +120,7 @@ def answer_of(message: scoring_pb2.Answer) -> Answer:
         skipped_because=message.skipped_because,
         cached_tokens=message.cached_tokens,
         cost=message.cost,
+        kept=message.kept if message.HasField("kept") else None,
     )
 
 

@@ -7,10 +7,9 @@ import typer
 from rich.table import Table
 
 from trueodds.cli.console import ModelName, Wait, connected, out
-from trueodds.cli.outcomes import SAID
+from trueodds.cli.drift import SAID, proposal_text
 from trueodds.cli.server import Target, asks_server
-from trueodds.cli.tables import estimate_text
-from trueodds.drift import Alert, AlertDelivery, DeliveryState, Proposal
+from trueodds.drift import Alert, AlertDelivery, DeliveryState
 
 
 @asks_server
@@ -65,15 +64,4 @@ def _proposals(found: Sequence[Alert]) -> Iterator[str]:
     """A line for each calibrator that something is proposed for, or is to be."""
     for each in found:
         if each.proposal is not None:
-            yield f"{each.calibrator}: {_proposal(each.proposal)}"
-
-
-def _proposal(proposal: Proposal) -> str:
-    if proposal.calibrator is None:
-        return f"no proposal{' yet' if proposal.waiting else ''}: {proposal.note}"
-    brier = estimate_text(proposal.differences.get("brier"), 4)
-    done = ", activated" if proposal.activated else ""
-    return (
-        f"{proposal.calibrator} is proposed{done}; its Brier score less the present one's, on "
-        f"{proposal.held_out} outcomes that neither was fitted on: {brier}"
-    )
+            yield f"{each.calibrator}: {proposal_text(each.proposal)}"

@@ -11,10 +11,11 @@ from trueodds.cli.calibrate import calibrate
 from trueodds.cli.calibrators import calibrators_app, fit
 from trueodds.cli.console import Wait, connected, out
 from trueodds.cli.demo import demo
+from trueodds.cli.drift import drift
 from trueodds.cli.evaluate import evaluate
 from trueodds.cli.fit_decisions import fit_decisions
 from trueodds.cli.keys import audit, keys_app
-from trueodds.cli.outcomes import drift, outcomes
+from trueodds.cli.outcomes import outcomes
 from trueodds.cli.report import report
 from trueodds.cli.score import score
 from trueodds.cli.serve import check, serve, serve_config

@@ -106,6 +106,7 @@ def _row(outcome: Answer | TrueoddsError, *, with_set: bool) -> dict[str, Any]:
         **_turn(outcome),
         "identity": asdict(outcome.identity),
         **({"receipt": b64encode(outcome.receipt).decode()} if outcome.receipt else {}),
+        **({} if outcome.kept is None else {"kept": outcome.kept}),
         **({"top_tokens": top} if top else {}),
     }
 

@@ -1,6 +1,7 @@
 """`trueodds score`: a file of questions, or one from the command line."""
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -42,6 +43,10 @@ def score(
     ] = None,
     task: Task = "",
     shots: Shots = None,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="The service keeps each answer by its id, for `outcomes`."),
+    ] = False,
     table: Annotated[
         bool, typer.Option("--table", help="Tables for people, not JSON Lines.")
     ] = False,
@@ -86,6 +91,8 @@ def score(
             if not opened.is_plain():
                 say(opened.told())
         asked["shots"] = files.shots(shots, stack, columns)
+        if keep:
+            items = [_kept(item) for item in items]
         printer = Printer(items, table=table, with_set=asked["answer_set"] is not None)
         with progress_bar("scoring", prints=True) as progress:
             client.score_batch(
@@ -108,3 +115,11 @@ def _question(text: str, options: list[str]) -> Question:
         return Question(text, options)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def _kept(item: Item) -> Item:
+    if item.question is None:
+        return item
+    if item.id is None:
+        raise typer.BadParameter(f"{item.place or 'the question'} has no id", param_hint="--keep")
+    return replace(item, question=replace(item.question, answer_id=item.id))

@@ -227,7 +227,8 @@ class Calibrator(google.protobuf.message.Message):
         """Measured on the items of the fit, so they flatter: with a teacher kl_before and kl_after, and
         log_t and log_t_error, what the items alone tell of ln T and its standard error; from the
         items with answers labelled (how many), accuracy, and _before and _after of confidence, ece,
-        null_ece, nll and brier.
+        null_ece, nll and brier. With a teacher also disagreement, the share of items on which the two
+        choose different options.
         """
 
     @property
@@ -1773,18 +1774,22 @@ class ReportedOutcome(google.protobuf.message.Message):
 
     RECEIPT_FIELD_NUMBER: builtins.int
     OPTION_FIELD_NUMBER: builtins.int
+    ANSWER_ID_FIELD_NUMBER: builtins.int
     receipt: builtins.bytes
-    """Answer.receipt, as it came. Required."""
+    """Answer.receipt, as it came. Exactly one of it and answer_id."""
     option: builtins.int
     """The index of the right option, from 0; absent where nobody knows."""
+    answer_id: builtins.str
+    """Question.answer_id of an answer that is kept."""
     def __init__(
         self,
         *,
         receipt: builtins.bytes = ...,
         option: builtins.int | None = ...,
+        answer_id: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["_option", b"_option", "option", b"option"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_option", b"_option", "option", b"option", "receipt", b"receipt"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["_option", b"_option", "answer_id", b"answer_id", "option", b"option", "receipt", b"receipt"]) -> None: ...
     def WhichOneof(self, oneof_group: typing.Literal["_option", b"_option"]) -> typing.Literal["option"] | None: ...
 
 global___ReportedOutcome = ReportedOutcome
@@ -1899,6 +1904,7 @@ class Drift(google.protobuf.message.Message):
     SINCE_FIRST_FIELD_NUMBER: builtins.int
     WINDOW_FIELD_NUMBER: builtins.int
     TESTS_FIELD_NUMBER: builtins.int
+    CHECKS_FIELD_NUMBER: builtins.int
     outcomes: builtins.int
     """Outcomes with a right option, and those that nobody knows, since its first answer."""
     unknown: builtins.int
@@ -1914,6 +1920,10 @@ class Drift(google.protobuf.message.Message):
     def tests(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___SequentialTest]:
         """May be looked at at any time, as often as one likes."""
 
+    @property
+    def checks(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___TeacherCheck]:
+        """What CheckCalibrator found, the newest first, 100 at most."""
+
     def __init__(
         self,
         *,
@@ -1923,9 +1933,10 @@ class Drift(google.protobuf.message.Message):
         since_first: global___DriftPeriod | None = ...,
         window: global___DriftPeriod | None = ...,
         tests: collections.abc.Iterable[global___SequentialTest] | None = ...,
+        checks: collections.abc.Iterable[global___TeacherCheck] | None = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["calibrator", b"calibrator", "since_first", b"since_first", "window", b"window"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["calibrator", b"calibrator", "outcomes", b"outcomes", "since_first", b"since_first", "tests", b"tests", "unknown", b"unknown", "window", b"window"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["calibrator", b"calibrator", "checks", b"checks", "outcomes", b"outcomes", "since_first", b"since_first", "tests", b"tests", "unknown", b"unknown", "window", b"window"]) -> None: ...
 
 global___Drift = Drift
 
@@ -1990,6 +2001,10 @@ class SequentialTest(google.protobuf.message.Message):
         """Confidences are not distributed as at first. Needs no outcome's truth, and breaks no
         promise: a reason to look.
         """
+        KIND_DISAGREES: SequentialTest._Kind.ValueType  # 6
+        """On the questions of CheckCalibrator the model and its teacher disagree otherwise than at the
+        fit. Needs no truth, and breaks no promise: a reason to look.
+        """
 
     class Kind(_Kind, metaclass=_KindEnumTypeWrapper): ...
     KIND_UNSPECIFIED: SequentialTest.Kind.ValueType  # 0
@@ -2002,6 +2017,10 @@ class SequentialTest(google.protobuf.message.Message):
     KIND_SHIFTED: SequentialTest.Kind.ValueType  # 5
     """Confidences are not distributed as at first. Needs no outcome's truth, and breaks no
     promise: a reason to look.
+    """
+    KIND_DISAGREES: SequentialTest.Kind.ValueType  # 6
+    """On the questions of CheckCalibrator the model and its teacher disagree otherwise than at the
+    fit. Needs no truth, and breaks no promise: a reason to look.
     """
 
     KIND_FIELD_NUMBER: builtins.int
@@ -2019,7 +2038,9 @@ class SequentialTest(google.protobuf.message.Message):
     largest_log_evidence: builtins.float
     alarm: builtins.bool
     alarm_at: builtins.int
-    """After how many outcomes the alarm came; 0 without one."""
+    """After how many outcomes the alarm came, or questions of checks for KIND_DISAGREES; 0 without
+    one.
+    """
     def __init__(
         self,
         *,
@@ -2035,6 +2056,127 @@ class SequentialTest(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_alarm", b"_alarm"]) -> typing.Literal["alarm"] | None: ...
 
 global___SequentialTest = SequentialTest
+
+@typing.final
+class CheckCalibratorRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    QUESTIONS_FIELD_NUMBER: builtins.int
+    READING_FIELD_NUMBER: builtins.int
+    TEACHER_READING_FIELD_NUMBER: builtins.int
+    TEACHER_FIELD_NUMBER: builtins.int
+    PROPOSE_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    """models/{model}/calibrators/{calibrator}. Required."""
+    teacher: builtins.str
+    """The teacher, as models/{model}, of a calibrator that was fitted without one; the one that the
+    service's configuration names for the model when empty.
+    """
+    propose: builtins.bool
+    """Fit again, from these questions, and compare the new calibrator with this one on outcomes. It is
+    kept, and activated only where the service is configured to.
+    """
+    @property
+    def questions(self) -> global___FitQuestions:
+        """Of the kind that it answers, with the shots that it was fitted with, and not those of the fit.
+        Answers are not looked at. Required.
+        """
+
+    @property
+    def reading(self) -> trueodds.v1.reading_pb2.Reading:
+        """How the questions are read; has to match the calibrator's scope."""
+
+    @property
+    def teacher_reading(self) -> trueodds.v1.reading_pb2.Reading:
+        """How the teacher is read: as at the fit; as the model when absent."""
+
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        questions: global___FitQuestions | None = ...,
+        reading: trueodds.v1.reading_pb2.Reading | None = ...,
+        teacher_reading: trueodds.v1.reading_pb2.Reading | None = ...,
+        teacher: builtins.str = ...,
+        propose: builtins.bool = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["questions", b"questions", "reading", b"reading", "teacher_reading", b"teacher_reading"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["name", b"name", "propose", b"propose", "questions", b"questions", "reading", b"reading", "teacher", b"teacher", "teacher_reading", b"teacher_reading"]) -> None: ...
+
+global___CheckCalibratorRequest = CheckCalibratorRequest
+
+@typing.final
+class CheckCalibratorResponse(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROGRESS_FIELD_NUMBER: builtins.int
+    CHECK_FIELD_NUMBER: builtins.int
+    @property
+    def progress(self) -> global___FitProgress: ...
+    @property
+    def check(self) -> global___TeacherCheck: ...
+    def __init__(
+        self,
+        *,
+        progress: global___FitProgress | None = ...,
+        check: global___TeacherCheck | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["check", b"check", "event", b"event", "progress", b"progress"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["check", b"check", "event", b"event", "progress", b"progress"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["event", b"event"]) -> typing.Literal["progress", "check"] | None: ...
+
+global___CheckCalibratorResponse = CheckCalibratorResponse
+
+@typing.final
+class TeacherCheck(google.protobuf.message.Message):
+    """How often a model and its teacher choose different options, on fresh questions and at the fit."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    CREATE_TIME_FIELD_NUMBER: builtins.int
+    TEACHER_FIELD_NUMBER: builtins.int
+    QUESTIONS_FIELD_NUMBER: builtins.int
+    DISAGREEING_FIELD_NUMBER: builtins.int
+    FIT_QUESTIONS_FIELD_NUMBER: builtins.int
+    FIT_DISAGREEING_FIELD_NUMBER: builtins.int
+    P_VALUE_FIELD_NUMBER: builtins.int
+    PROPOSAL_FIELD_NUMBER: builtins.int
+    teacher: builtins.str
+    """As models/{model}."""
+    questions: builtins.int
+    disagreeing: builtins.int
+    fit_questions: builtins.int
+    """Of the calibrator's fit; 0 where its record does not tell, and nothing is compared."""
+    fit_disagreeing: builtins.int
+    p_value: builtins.float
+    """That chance alone makes the two shares differ so much (Fisher's exact test, two-sided): of these
+    questions by themselves, for who looks once. The test of Drift is for who looks again and again.
+    Absent where nothing is compared.
+    """
+    @property
+    def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...
+    @property
+    def proposal(self) -> global___Proposal:
+        """Absent where none was asked for."""
+
+    def __init__(
+        self,
+        *,
+        create_time: google.protobuf.timestamp_pb2.Timestamp | None = ...,
+        teacher: builtins.str = ...,
+        questions: builtins.int = ...,
+        disagreeing: builtins.int = ...,
+        fit_questions: builtins.int = ...,
+        fit_disagreeing: builtins.int = ...,
+        p_value: builtins.float | None = ...,
+        proposal: global___Proposal | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_p_value", b"_p_value", "create_time", b"create_time", "p_value", b"p_value", "proposal", b"proposal"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_p_value", b"_p_value", "create_time", b"create_time", "disagreeing", b"disagreeing", "fit_disagreeing", b"fit_disagreeing", "fit_questions", b"fit_questions", "p_value", b"p_value", "proposal", b"proposal", "questions", b"questions", "teacher", b"teacher"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_p_value", b"_p_value"]) -> typing.Literal["p_value"] | None: ...
+
+global___TeacherCheck = TeacherCheck
 
 @typing.final
 class ListAlertsRequest(google.protobuf.message.Message):
@@ -2108,15 +2250,18 @@ class Alert(google.protobuf.message.Message):
     calibrator: builtins.str
     """models/{model}/calibrators/{calibrator}."""
     test: global___SequentialTest.Kind.ValueType
-    """KIND_SHIFTED is a reason to look; the others break the promise."""
+    """KIND_SHIFTED and KIND_DISAGREES are reasons to look; the others break the promise."""
     alpha: builtins.float
     log_evidence: builtins.float
-    """The logarithm of the evidence when it was found, and after how many outcomes the alarm came."""
+    """The logarithm of the evidence when it was found, and after how many outcomes the alarm came, or
+    questions for KIND_DISAGREES.
+    """
     outcomes: builtins.int
     expected: builtins.float
     """Of the newest thousand outcomes then: the mean confidence and the share that was right; of
     KIND_WORSE_THAN_RAW, the raw Brier score and the calibrated one; of KIND_SHIFTED, the mean
-    confidence of the first thousand and of the newest.
+    confidence of the first thousand and of the newest. Of KIND_DISAGREES, the share of questions on
+    which model and teacher disagree, at the fit and in all checks.
     """
     observed: builtins.float
     @property
@@ -2204,7 +2349,9 @@ global___AlertDelivery = AlertDelivery
 
 @typing.final
 class Proposal(google.protobuf.message.Message):
-    """A refit from the outcomes since a calibrator's first alert: one for all of its alerts."""
+    """A refit from the outcomes since a calibrator's first alert, one for all of its alerts; or from the
+    questions of a check.
+    """
 
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -2234,12 +2381,16 @@ class Proposal(google.protobuf.message.Message):
     DIFFERENCES_FIELD_NUMBER: builtins.int
     ACTIVATED_FIELD_NUMBER: builtins.int
     calibrator: builtins.str
-    """models/{model}/calibrators/{calibrator}; empty while there is none, and note tells why."""
+    """models/{model}/calibrators/{calibrator}; empty while there is none, and note tells why. With a
+    calibrator, note tells why it was not compared.
+    """
     note: builtins.str
     waiting: builtins.bool
     """Whether it is tried again."""
     fitted: builtins.int
-    """Outcomes that it was fitted on, and later ones on which it was compared with the present one."""
+    """Outcomes, or questions, that it was fitted on, and other outcomes on which it was compared with
+    the present one.
+    """
     held_out: builtins.int
     activated: builtins.bool
     """Whether the service has activated it by itself, as its operator allowed."""

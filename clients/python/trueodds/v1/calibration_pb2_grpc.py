@@ -95,6 +95,11 @@ class CalibrationServiceStub(object):
                 request_serializer=trueodds_dot_v1_dot_calibration__pb2.GetDriftRequest.SerializeToString,
                 response_deserializer=trueodds_dot_v1_dot_calibration__pb2.GetDriftResponse.FromString,
                 _registered_method=True)
+        self.CheckCalibrator = channel.unary_stream(
+                '/trueodds.v1.CalibrationService/CheckCalibrator',
+                request_serializer=trueodds_dot_v1_dot_calibration__pb2.CheckCalibratorRequest.SerializeToString,
+                response_deserializer=trueodds_dot_v1_dot_calibration__pb2.CheckCalibratorResponse.FromString,
+                _registered_method=True)
         self.ListAlerts = channel.unary_unary(
                 '/trueodds.v1.CalibrationService/ListAlerts',
                 request_serializer=trueodds_dot_v1_dot_calibration__pb2.ListAlertsRequest.SerializeToString,
@@ -193,6 +198,15 @@ class CalibrationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CheckCalibrator(self, request, context):
+        """Looks at a calibrator through fresh questions without answers: whether its model and the
+        teacher disagree on them as often as at the fit. Proposes a refit from them where asked.
+        Progress comes first, the check last.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAlerts(self, request, context):
         """Lists the alerts of a model's calibrators, the newest first: that one no longer keeps its
         promise, who was told, and what is proposed in its place.
@@ -263,6 +277,11 @@ def add_CalibrationServiceServicer_to_server(servicer, server):
                     servicer.GetDrift,
                     request_deserializer=trueodds_dot_v1_dot_calibration__pb2.GetDriftRequest.FromString,
                     response_serializer=trueodds_dot_v1_dot_calibration__pb2.GetDriftResponse.SerializeToString,
+            ),
+            'CheckCalibrator': grpc.unary_stream_rpc_method_handler(
+                    servicer.CheckCalibrator,
+                    request_deserializer=trueodds_dot_v1_dot_calibration__pb2.CheckCalibratorRequest.FromString,
+                    response_serializer=trueodds_dot_v1_dot_calibration__pb2.CheckCalibratorResponse.SerializeToString,
             ),
             'ListAlerts': grpc.unary_unary_rpc_method_handler(
                     servicer.ListAlerts,
@@ -595,6 +614,33 @@ class CalibrationService(object):
             '/trueodds.v1.CalibrationService/GetDrift',
             trueodds_dot_v1_dot_calibration__pb2.GetDriftRequest.SerializeToString,
             trueodds_dot_v1_dot_calibration__pb2.GetDriftResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CheckCalibrator(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/trueodds.v1.CalibrationService/CheckCalibrator',
+            trueodds_dot_v1_dot_calibration__pb2.CheckCalibratorRequest.SerializeToString,
+            trueodds_dot_v1_dot_calibration__pb2.CheckCalibratorResponse.FromString,
             options,
             channel_credentials,
             insecure,

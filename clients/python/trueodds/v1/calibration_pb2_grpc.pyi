@@ -100,6 +100,15 @@ class CalibrationServiceStub:
     ]
     """Compares recorded outcomes with the calibrator's promise."""
 
+    CheckCalibrator: grpc.UnaryStreamMultiCallable[
+        trueodds.v1.calibration_pb2.CheckCalibratorRequest,
+        trueodds.v1.calibration_pb2.CheckCalibratorResponse,
+    ]
+    """Looks at a calibrator through fresh questions without answers: whether its model and the
+    teacher disagree on them as often as at the fit. Proposes a refit from them where asked.
+    Progress comes first, the check last.
+    """
+
     ListAlerts: grpc.UnaryUnaryMultiCallable[
         trueodds.v1.calibration_pb2.ListAlertsRequest,
         trueodds.v1.calibration_pb2.ListAlertsResponse,
@@ -189,6 +198,15 @@ class CalibrationServiceAsyncStub:
         trueodds.v1.calibration_pb2.GetDriftResponse,
     ]
     """Compares recorded outcomes with the calibrator's promise."""
+
+    CheckCalibrator: grpc.aio.UnaryStreamMultiCallable[
+        trueodds.v1.calibration_pb2.CheckCalibratorRequest,
+        trueodds.v1.calibration_pb2.CheckCalibratorResponse,
+    ]
+    """Looks at a calibrator through fresh questions without answers: whether its model and the
+    teacher disagree on them as often as at the fit. Proposes a refit from them where asked.
+    Progress comes first, the check last.
+    """
 
     ListAlerts: grpc.aio.UnaryUnaryMultiCallable[
         trueodds.v1.calibration_pb2.ListAlertsRequest,
@@ -303,6 +321,17 @@ class CalibrationServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[trueodds.v1.calibration_pb2.GetDriftResponse, collections.abc.Awaitable[trueodds.v1.calibration_pb2.GetDriftResponse]]:
         """Compares recorded outcomes with the calibrator's promise."""
+
+    @abc.abstractmethod
+    def CheckCalibrator(
+        self,
+        request: trueodds.v1.calibration_pb2.CheckCalibratorRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[trueodds.v1.calibration_pb2.CheckCalibratorResponse], collections.abc.AsyncIterator[trueodds.v1.calibration_pb2.CheckCalibratorResponse]]:
+        """Looks at a calibrator through fresh questions without answers: whether its model and the
+        teacher disagree on them as often as at the fit. Proposes a refit from them where asked.
+        Progress comes first, the check last.
+        """
 
     @abc.abstractmethod
     def ListAlerts(

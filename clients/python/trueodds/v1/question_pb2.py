@@ -24,25 +24,25 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atrueodds/v1/question.proto\x12\x0btrueodds.v1\"t\n\x08Question\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0f\n\x07passage\x18\x02 \x01(\t\x12$\n\x07options\x18\x03 \x03(\x0b\x32\x13.trueodds.v1.Option\x12#\n\x06prompt\x18\x04 \x01(\x0b\x32\x13.trueodds.v1.Prompt\"8\n\x06Option\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x11\n\ttoken_ids\x18\x03 \x03(\r\"O\n\x04Shot\x12\'\n\x08question\x18\x01 \x01(\x0b\x32\x15.trueodds.v1.Question\x12\x13\n\x06\x61nswer\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\t\n\x07_answer\"\x89\x01\n\x06Prompt\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x16\n\x0cspecial_text\x18\x02 \x01(\tH\x00\x12*\n\ttoken_ids\x18\x03 \x01(\x0b\x32\x15.trueodds.v1.TokenIdsH\x00\x12!\n\x04\x63hat\x18\x04 \x01(\x0b\x32\x11.trueodds.v1.ChatH\x00\x42\x08\n\x06source\"\x17\n\x08TokenIds\x12\x0b\n\x03ids\x18\x01 \x03(\r\"I\n\x04\x43hat\x12*\n\x08messages\x18\x01 \x03(\x0b\x32\x18.trueodds.v1.ChatMessage\x12\x15\n\ranswer_prefix\x18\x02 \x01(\t\",\n\x0b\x43hatMessage\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1atrueodds/v1/question.proto\x12\x0btrueodds.v1\"\x87\x01\n\x08Question\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0f\n\x07passage\x18\x02 \x01(\t\x12$\n\x07options\x18\x03 \x03(\x0b\x32\x13.trueodds.v1.Option\x12#\n\x06prompt\x18\x04 \x01(\x0b\x32\x13.trueodds.v1.Prompt\x12\x11\n\tanswer_id\x18\x05 \x01(\t\"8\n\x06Option\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\x12\x11\n\ttoken_ids\x18\x03 \x03(\r\"O\n\x04Shot\x12\'\n\x08question\x18\x01 \x01(\x0b\x32\x15.trueodds.v1.Question\x12\x13\n\x06\x61nswer\x18\x02 \x01(\x05H\x00\x88\x01\x01\x42\t\n\x07_answer\"\x89\x01\n\x06Prompt\x12\x0e\n\x04text\x18\x01 \x01(\tH\x00\x12\x16\n\x0cspecial_text\x18\x02 \x01(\tH\x00\x12*\n\ttoken_ids\x18\x03 \x01(\x0b\x32\x15.trueodds.v1.TokenIdsH\x00\x12!\n\x04\x63hat\x18\x04 \x01(\x0b\x32\x11.trueodds.v1.ChatH\x00\x42\x08\n\x06source\"\x17\n\x08TokenIds\x12\x0b\n\x03ids\x18\x01 \x03(\r\"I\n\x04\x43hat\x12*\n\x08messages\x18\x01 \x03(\x0b\x32\x18.trueodds.v1.ChatMessage\x12\x15\n\ranswer_prefix\x18\x02 \x01(\t\",\n\x0b\x43hatMessage\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'trueodds.v1.question_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_QUESTION']._serialized_start=43
-  _globals['_QUESTION']._serialized_end=159
-  _globals['_OPTION']._serialized_start=161
-  _globals['_OPTION']._serialized_end=217
-  _globals['_SHOT']._serialized_start=219
-  _globals['_SHOT']._serialized_end=298
-  _globals['_PROMPT']._serialized_start=301
-  _globals['_PROMPT']._serialized_end=438
-  _globals['_TOKENIDS']._serialized_start=440
-  _globals['_TOKENIDS']._serialized_end=463
-  _globals['_CHAT']._serialized_start=465
-  _globals['_CHAT']._serialized_end=538
-  _globals['_CHATMESSAGE']._serialized_start=540
-  _globals['_CHATMESSAGE']._serialized_end=584
+  _globals['_QUESTION']._serialized_start=44
+  _globals['_QUESTION']._serialized_end=179
+  _globals['_OPTION']._serialized_start=181
+  _globals['_OPTION']._serialized_end=237
+  _globals['_SHOT']._serialized_start=239
+  _globals['_SHOT']._serialized_end=318
+  _globals['_PROMPT']._serialized_start=321
+  _globals['_PROMPT']._serialized_end=458
+  _globals['_TOKENIDS']._serialized_start=460
+  _globals['_TOKENIDS']._serialized_end=483
+  _globals['_CHAT']._serialized_start=485
+  _globals['_CHAT']._serialized_end=558
+  _globals['_CHATMESSAGE']._serialized_start=560
+  _globals['_CHATMESSAGE']._serialized_end=604
 # @@protoc_insertion_point(module_scope)

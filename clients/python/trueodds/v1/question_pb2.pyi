@@ -24,10 +24,16 @@ class Question(google.protobuf.message.Message):
     PASSAGE_FIELD_NUMBER: builtins.int
     OPTIONS_FIELD_NUMBER: builtins.int
     PROMPT_FIELD_NUMBER: builtins.int
+    ANSWER_ID_FIELD_NUMBER: builtins.int
     text: builtins.str
     """The question itself. Required, unless there is a prompt."""
     passage: builtins.str
     """Text to read before the question."""
+    answer_id: builtins.str
+    """Of a question that is scored: keep its answer in the service's store under this name of the
+    caller's, for RecordOutcomes. Printable, at most 128 characters; for one answer, and of the same
+    name again the last answer holds. Not looked at elsewhere.
+    """
     @property
     def options(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Option]:
         """At least two options, or one after a prompt of the caller's own; those of the request's
@@ -47,9 +53,10 @@ class Question(google.protobuf.message.Message):
         passage: builtins.str = ...,
         options: collections.abc.Iterable[global___Option] | None = ...,
         prompt: global___Prompt | None = ...,
+        answer_id: builtins.str = ...,
     ) -> None: ...
     def HasField(self, field_name: typing.Literal["prompt", b"prompt"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["options", b"options", "passage", b"passage", "prompt", b"prompt", "text", b"text"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["answer_id", b"answer_id", "options", b"options", "passage", b"passage", "prompt", b"prompt", "text", b"text"]) -> None: ...
 
 global___Question = Question
 

@@ -361,6 +361,7 @@ class Answer(google.protobuf.message.Message):
     SKIPPED_BECAUSE_FIELD_NUMBER: builtins.int
     CACHED_TOKENS_FIELD_NUMBER: builtins.int
     COST_FIELD_NUMBER: builtins.int
+    KEPT_FIELD_NUMBER: builtins.int
     choice: builtins.int
     """The index of the option with the largest calibrated probability, from 0; the first of equals.
     A calibrator that keeps the choice leaves it where the largest answer probability is.
@@ -426,6 +427,10 @@ class Answer(google.protobuf.message.Message):
     """What was computed: the tokens that were in no cache, each by the price that the configuration
     gives its model, 1 where it gives none.
     """
+    kept: builtins.bool
+    """Whether the answer is kept under the question's answer_id; absent without one. Where it is not,
+    for the store is away, the answer is as good, and nothing can be told of it by that name.
+    """
     @property
     def options(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___OptionScore]:
         """One an option, in the order of the question."""
@@ -478,9 +483,10 @@ class Answer(google.protobuf.message.Message):
         skipped_because: builtins.str = ...,
         cached_tokens: builtins.int = ...,
         cost: builtins.float = ...,
+        kept: builtins.bool | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: typing.Literal["_abstained", b"_abstained", "_answered_by", b"_answered_by", "_calibrated", b"_calibrated", "_choice", b"_choice", "_entropy", b"_entropy", "_format_probability", b"_format_probability", "_low_option_mass", b"_low_option_mass", "_option_mass", b"_option_mass", "abstained", b"abstained", "answered_by", b"answered_by", "calibrated", b"calibrated", "choice", b"choice", "entropy", b"entropy", "format_probability", b"format_probability", "identity", b"identity", "low_option_mass", b"low_option_mass", "option_mass", b"option_mass"]) -> builtins.bool: ...
-    def ClearField(self, field_name: typing.Literal["_abstained", b"_abstained", "_answered_by", b"_answered_by", "_calibrated", b"_calibrated", "_choice", b"_choice", "_entropy", b"_entropy", "_format_probability", b"_format_probability", "_low_option_mass", b"_low_option_mass", "_option_mass", b"_option_mass", "abstained", b"abstained", "answer_set", b"answer_set", "answered_by", b"answered_by", "cached_tokens", b"cached_tokens", "calibrated", b"calibrated", "calibrated_confidence", b"calibrated_confidence", "calibration_stale", b"calibration_stale", "calibrator", b"calibrator", "cascade_calibrator", b"cascade_calibrator", "choice", b"choice", "confidence", b"confidence", "cost", b"cost", "entropy", b"entropy", "format_probability", b"format_probability", "identity", b"identity", "label_prior", b"label_prior", "low_option_mass", b"low_option_mass", "option_mass", b"option_mass", "options", b"options", "permutations", b"permutations", "prompt_tokens", b"prompt_tokens", "raw_because", b"raw_because", "receipt", b"receipt", "skipped_because", b"skipped_because", "top_tokens", b"top_tokens"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["_abstained", b"_abstained", "_answered_by", b"_answered_by", "_calibrated", b"_calibrated", "_choice", b"_choice", "_entropy", b"_entropy", "_format_probability", b"_format_probability", "_kept", b"_kept", "_low_option_mass", b"_low_option_mass", "_option_mass", b"_option_mass", "abstained", b"abstained", "answered_by", b"answered_by", "calibrated", b"calibrated", "choice", b"choice", "entropy", b"entropy", "format_probability", b"format_probability", "identity", b"identity", "kept", b"kept", "low_option_mass", b"low_option_mass", "option_mass", b"option_mass"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_abstained", b"_abstained", "_answered_by", b"_answered_by", "_calibrated", b"_calibrated", "_choice", b"_choice", "_entropy", b"_entropy", "_format_probability", b"_format_probability", "_kept", b"_kept", "_low_option_mass", b"_low_option_mass", "_option_mass", b"_option_mass", "abstained", b"abstained", "answer_set", b"answer_set", "answered_by", b"answered_by", "cached_tokens", b"cached_tokens", "calibrated", b"calibrated", "calibrated_confidence", b"calibrated_confidence", "calibration_stale", b"calibration_stale", "calibrator", b"calibrator", "cascade_calibrator", b"cascade_calibrator", "choice", b"choice", "confidence", b"confidence", "cost", b"cost", "entropy", b"entropy", "format_probability", b"format_probability", "identity", b"identity", "kept", b"kept", "label_prior", b"label_prior", "low_option_mass", b"low_option_mass", "option_mass", b"option_mass", "options", b"options", "permutations", b"permutations", "prompt_tokens", b"prompt_tokens", "raw_because", b"raw_because", "receipt", b"receipt", "skipped_because", b"skipped_because", "top_tokens", b"top_tokens"]) -> None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_abstained", b"_abstained"]) -> typing.Literal["abstained"] | None: ...
     @typing.overload
@@ -493,6 +499,8 @@ class Answer(google.protobuf.message.Message):
     def WhichOneof(self, oneof_group: typing.Literal["_entropy", b"_entropy"]) -> typing.Literal["entropy"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_format_probability", b"_format_probability"]) -> typing.Literal["format_probability"] | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: typing.Literal["_kept", b"_kept"]) -> typing.Literal["kept"] | None: ...
     @typing.overload
     def WhichOneof(self, oneof_group: typing.Literal["_low_option_mass", b"_low_option_mass"]) -> typing.Literal["low_option_mass"] | None: ...
     @typing.overload

@@ -16,6 +16,9 @@ from trueodds_service.core.monitoring.wealth import Wealth
 _Array = NDArray[np.float64]
 
 _STEPS = 256
+# So many are ranked at once; of these, each knows itself and those before it.
+_AT_ONCE = 256
+_TOLD = np.tri(_AT_ONCE, dtype=bool)
 _TILTS = np.array([-0.9, -0.5, -0.25, 0.25, 0.5, 0.9])
 
 
@@ -34,17 +37,23 @@ class ShiftTest:
 
     def add(self, values: ArrayLike) -> None:
         """Takes up n more values, shape (n,)."""
-        ranks = np.array([self._rank(step) for step in _step(values)])
+        steps = _step(values)
+        chunks = [steps[at : at + _AT_ONCE] for at in range(0, len(steps), _AT_ONCE)]
+        ranks = np.concatenate([np.empty(0), *map(self._ranks, chunks)])
         slope = 2 * ranks - 1
         ends = 2 * np.abs(slope) - 1
         tilted = np.hstack([np.outer(slope, _TILTS), np.outer(ends, _TILTS)])
         self.shifted.follow(self._wealth.play(np.log1p(tilted)))
 
-    def _rank(self, step: int) -> float:
-        """Where a value stands among all so far and itself, uniform in [0, 1]."""
-        self._counts[step] += 1
-        below = int(self._counts[:step].sum())
-        return float((below + self._lots.random() * self._counts[step]) / self._counts.sum())
+    def _ranks(self, steps: NDArray[np.int64]) -> _Array:
+        """Where each stands among all before it and itself, uniform in [0, 1]."""
+        before = self._counts.cumsum() - self._counts
+        told = _TOLD[: len(steps), : len(steps)]
+        below = before[steps] + (told & (steps < steps[:, np.newaxis])).sum(axis=1)
+        alike = self._counts[steps] + (told & (steps == steps[:, np.newaxis])).sum(axis=1)
+        numbers = self._counts.sum() + np.arange(1, len(steps) + 1)
+        self._counts += np.bincount(steps, minlength=_STEPS)
+        return np.asarray((below + self._lots.random(len(steps)) * alike) / numbers)
 
 
 def _step(values: ArrayLike) -> NDArray[np.int64]:

@@ -13,6 +13,7 @@ _IN_BULK = {
     "StreamScore",
     "FitCalibrator",
     "StreamFitCalibrator",
+    "CheckCalibrator",
     "EvaluateCalibrator",
     "StreamEvaluateCalibrator",
 }

@@ -16,7 +16,7 @@ _SCORE = {
 }
 _FIT = {
     "CalibrationService": (
-        *("FitCalibrator", "StreamFitCalibrator"),
+        *("FitCalibrator", "StreamFitCalibrator", "CheckCalibrator"),
         *("ActivateCalibrator", "RollbackCalibrator", "DeleteCalibrator"),
     ),
 }

@@ -18,11 +18,13 @@ _TESTS = {
     "KIND_MISCALIBRATED": ("It is wrong somewhere: too high here, too low there", True),
     "KIND_WORSE_THAN_RAW": ("Raw probabilities now do better", True),
     "KIND_SHIFTED": ("Confidences are not distributed as at first", False),
+    "KIND_DISAGREES": ("The teacher disagrees otherwise than at the fit", False),
 }
 # What an alert's two numbers are.
 _EFFECTS = {
     "KIND_WORSE_THAN_RAW": ("Brier score: raw", "calibrated"),
     "KIND_SHIFTED": ("confidence at first", "then"),
+    "KIND_DISAGREES": ("teacher disagrees at the fit", "then"),
 }
 _USUAL = ("said", "right")
 _DELIVERIES = {
@@ -68,6 +70,7 @@ def _shown(test: Fields) -> Fields:
         "alarm": test.get("alarm", False),
         "breaks": breaks,
         "at": test["alarmAt"],
+        "of": _of(test["kind"]),
         "now": _share(test["logEvidence"], needed),
         "most": _share(test["largestLogEvidence"], needed),
     }
@@ -83,12 +86,18 @@ def _alert(alert: Fields) -> Fields:
         "breaks": breaks,
         "at": alert["createTime"],
         "outcomes": alert["outcomes"],
+        "of": _of(alert["test"]),
         "expected": f"{expected} {numbers(alert['expected'])}",
         "observed": f"{observed} {numbers(alert['observed'])}",
         "delivery": _DELIVERIES[alert["delivery"]["state"]],
         "fault": alert["delivery"]["fault"],
         "proposal": alert.get("proposal"),
     }
+
+
+def _of(kind: str) -> str:
+    """After how many of what a test's alarm came."""
+    return "question" if kind == "KIND_DISAGREES" else "outcome"
 
 
 def _share(evidence: float | str, needed: float) -> float:

@@ -66,13 +66,15 @@ class Decisions:
 
     async def openai(self, body: bytes, http: HttpRequest) -> Response:
         request = await parsed(openai_body.Request, body)
+        key = await self._key(request)
         answers = await self._answers(request, http, "questions[{}]", "input")
-        return _as_json(openai_answers.response(request, answers, await self._key(request)))
+        return _as_json(openai_answers.response(request, answers, key))
 
     async def systemone(self, body: bytes, http: HttpRequest) -> Response:
         request = await parsed(systemone.Request, body)
+        key = await self._key(request)
         answers = await self._answers(request, http, "questions.{}", "state")
-        return _as_json(systemone.response(request, answers, await self._key(request)))
+        return _as_json(systemone.response(request, answers, key))
 
     async def fit(self, body: bytes, http: HttpRequest) -> Response:
         request = await parsed(fitting.Request, body)
@@ -98,7 +100,9 @@ class Decisions:
         return _as_json(temperatures.file_of(active))
 
     async def _key(self, request: Any) -> bytes | None:
-        """What seals the receipts of a request's answers, where it wants some."""
+        """What seals the receipts of a request's answers, where it wants some: asked for before an
+        engine works in vain.
+        """
         return await self._outcomes.key() if request.receipts else None
 
     async def _answers(

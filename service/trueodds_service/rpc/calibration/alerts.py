@@ -1,17 +1,12 @@
 """ListAlertsRequest → what is asked for, and alerts → messages."""
 
-from datetime import datetime
-
-from google.protobuf import timestamp_pb2
-
 from trueodds.v1 import calibration_pb2 as pb
-from trueodds_service.flows.evaluate import Estimate
 from trueodds_service.flows.promises import Promise
 from trueodds_service.rpc.calibration.calibrators import scope_message
-from trueodds_service.rpc.calibration.evaluations import estimate_messages
 from trueodds_service.rpc.calibration.outcomes import KINDS
-from trueodds_service.rpc.names import calibrator_name, parse_calibrator_of
-from trueodds_service.store.alerts import AlertPage, Delivery, Proposal, Told
+from trueodds_service.rpc.calibration.proposals import proposal_message, timestamp_message
+from trueodds_service.rpc.names import parse_calibrator_of
+from trueodds_service.store.alerts import AlertPage, Delivery, Told
 
 
 def parse_alerts_of(request: pb.ListAlertsRequest, model: str) -> str | None:
@@ -39,9 +34,11 @@ def _alert(told: Told) -> pb.Alert:
         outcomes=alert.outcomes,
         expected=alert.expected,
         observed=alert.observed,
-        create_time=_timestamp(alert.created_at),
+        create_time=timestamp_message(alert.created_at),
         delivery=_delivery(told.delivery),
-        proposal=None if told.proposal is None else _proposal(told.proposal, alert.scope.model),
+        proposal=None
+        if told.proposal is None
+        else proposal_message(told.proposal, alert.scope.model),
     )
 
 
@@ -50,7 +47,7 @@ def _delivery(delivery: Delivery) -> pb.AlertDelivery:
     return pb.AlertDelivery(
         state=_state(delivery),
         attempts=delivery.attempts,
-        deliver_time=None if done is None else _timestamp(done),
+        deliver_time=None if done is None else timestamp_message(done),
         fault=delivery.fault,
     )
 
@@ -61,24 +58,3 @@ def _state(delivery: Delivery) -> pb.AlertDelivery.State.ValueType:
     if delivery.try_at is not None:
         return pb.AlertDelivery.STATE_WAITING
     return pb.AlertDelivery.STATE_GIVEN_UP if delivery.attempts else pb.AlertDelivery.STATE_NONE
-
-
-def _proposal(proposal: Proposal, model: str) -> pb.Proposal:
-    differences = proposal.differences or {}
-    return pb.Proposal(
-        calibrator=calibrator_name(model, proposal.proposed) if proposal.proposed else "",
-        note=proposal.note,
-        waiting=proposal.is_waiting,
-        fitted=proposal.fitted,
-        held_out=proposal.held_out,
-        differences=estimate_messages(
-            {name: Estimate(*difference) for name, difference in differences.items()}
-        ),
-        activated=proposal.activated,
-    )
-
-
-def _timestamp(moment: datetime) -> timestamp_pb2.Timestamp:
-    message = timestamp_pb2.Timestamp()
-    message.FromDatetime(moment)
-    return message

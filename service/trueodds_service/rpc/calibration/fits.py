@@ -45,7 +45,7 @@ def parse_fit(request: pb.FitCalibratorRequest, limits: Limits) -> FitQuery | Fi
         _check_alone(request, method, bias)
     elif request.any_options:
         _check_any_options(method, bias)
-    reading = _fit_reading(request.reading, "reading", limits)
+    reading = fit_reading(request.reading, "reading", limits)
     # A teacher's own fields make sense where the service asks it.
     asks_teacher = _may_teach(method) and request.WhichOneof("source") == "questions"
     if request.teacher and not asks_teacher:
@@ -58,7 +58,7 @@ def parse_fit(request: pb.FitCalibratorRequest, limits: Limits) -> FitQuery | Fi
     if asks_teacher:
         teacher_reading = reading
         if request.HasField("teacher_reading"):
-            teacher_reading = _fit_reading(request.teacher_reading, "teacher_reading", limits)
+            teacher_reading = fit_reading(request.teacher_reading, "teacher_reading", limits)
     return FitQuery(
         model=model,
         task=task,
@@ -94,7 +94,7 @@ def _cascade(request: pb.FitCalibratorRequest, limits: Limits) -> FitCascade:
     promise = promise_of(_shares(request))
     if request.WhichOneof("source") != "questions":
         raise InvalidInput("source", "METHOD_CASCADE is fitted from questions")
-    reading = _fit_reading(request.reading, "reading", limits)
+    reading = fit_reading(request.reading, "reading", limits)
     with field("questions"):
         questions = parse_questions(
             request.questions,
@@ -162,7 +162,8 @@ def _may_teach(method: Method | None) -> bool:
     return method is None or SPECS[method].needs_teacher
 
 
-def _fit_reading(message: reading_pb2.Reading, name: str, limits: Limits) -> Reading:
+def fit_reading(message: reading_pb2.Reading, name: str, limits: Limits) -> Reading:
+    """How the items of a fit are read; ``name`` is the field's. Raises InvalidInput."""
     with field(name):
         reading = parse_reading(message, limits)
         if reading.order is OrderCorrection.PRIOR and not reading.label_prior:

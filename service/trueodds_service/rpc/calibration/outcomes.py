@@ -7,6 +7,7 @@ from trueodds_service.core.monitoring.evidence import Evidence
 from trueodds_service.errors import InvalidInput
 from trueodds_service.flows.drift import DEFAULT_WINDOW, MAX_PERIOD, Drift, Period
 from trueodds_service.flows.promises import Promise
+from trueodds_service.rpc.calibration.checks import check_message
 from trueodds_service.rpc.calibration.evaluations import evaluation_message
 from trueodds_service.rpc.status import to_status
 from trueodds_service.store.outcomes import Recorded
@@ -14,13 +15,18 @@ from trueodds_service.store.outcomes import Recorded
 KINDS = {each: pb.SequentialTest.Kind.Value(f"KIND_{each.name}") for each in Promise}
 
 
-def parse_outcomes(request: pb.RecordOutcomesRequest, most: int) -> list[tuple[bytes, int | None]]:
-    """Receipts, and the options that were right. Raises InvalidInput."""
+def parse_outcomes(
+    request: pb.RecordOutcomesRequest, most: int
+) -> list[tuple[bytes | str, int | None]]:
+    """Receipts, or names of answers, and the options that were right. Raises InvalidInput."""
     count = len(request.outcomes)
     if not 1 <= count <= most:
         raise InvalidInput("outcomes", f"has {count} outcomes; from 1 to {most}")
+    for place, each in enumerate(request.outcomes):
+        if each.receipt and each.answer_id:
+            raise InvalidInput(f"outcomes[{place}].answer_id", "does not go with a receipt")
     return [
-        (each.receipt, each.option if each.HasField("option") else None)
+        (each.answer_id or each.receipt, each.option if each.HasField("option") else None)
         for each in request.outcomes
     ]
 
@@ -51,6 +57,7 @@ def drift_message(drift: Drift, calibrator: pb.Calibrator) -> pb.Drift:
         since_first=None if drift.since_first is None else _period(drift.since_first),
         window=None if drift.window is None else _period(drift.window),
         tests=[_test(promise, evidence) for promise, evidence in drift.tests.items()],
+        checks=[check_message(each, drift.calibrator.scope.model) for each in drift.checks],
     )
 
 

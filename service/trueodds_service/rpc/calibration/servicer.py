@@ -12,6 +12,7 @@ from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.alerts import Alerts
 from trueodds_service.flows.calibrate import calibrate
 from trueodds_service.flows.catalog import Catalog
+from trueodds_service.flows.checks import Checks
 from trueodds_service.flows.drift import drift
 from trueodds_service.flows.evaluate import evaluate_calibrator
 from trueodds_service.flows.evaluate_cascade import evaluate_cascade
@@ -22,6 +23,7 @@ from trueodds_service.flows.outcomes import Outcomes
 from trueodds_service.rpc.calibration.alerts import alerts_message, parse_alerts_of
 from trueodds_service.rpc.calibration.calibrate import calibrate_response, parse_calibrate
 from trueodds_service.rpc.calibration.calibrators import calibrator_message, damaged_message
+from trueodds_service.rpc.calibration.checks import check_message, parse_check
 from trueodds_service.rpc.calibration.evaluations import parse_evaluation, report_message
 from trueodds_service.rpc.calibration.fits import parse_fit
 from trueodds_service.rpc.calibration.outcomes import (
@@ -49,12 +51,14 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
         calibrators: Calibrators,
         outcomes: Outcomes,
         alerts: Alerts,
+        checks: Checks,
         limits: Limits,
     ) -> None:
         self._catalog = catalog
         self._calibrators = calibrators
         self._outcomes = outcomes
         self._alerts = alerts
+        self._checks = checks
         self._limits = limits
 
     async def FitCalibrator(
@@ -147,9 +151,22 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
 
     async def GetDrift(self, request: pb.GetDriftRequest, context: Context) -> pb.GetDriftResponse:
         window = parse_window(request.window)
-        found = await drift(*self._watched(request), window, self._calibrators, self._outcomes)
+        found = await drift(
+            *self._watched(request), window, self._calibrators, self._outcomes, self._checks
+        )
         message = drift_message(found, self._message(found.calibrator))
         return pb.GetDriftResponse(drift=message)
+
+    async def CheckCalibrator(
+        self, request: pb.CheckCalibratorRequest, context: Context
+    ) -> AsyncIterator[pb.CheckCalibratorResponse]:
+        query = await asyncio.to_thread(parse_check, request, self._limits)
+        async for event in self._checks.check(query):
+            if isinstance(event, Progress):
+                progress = pb.FitProgress(done=event.done, total=event.total)
+                yield pb.CheckCalibratorResponse(progress=progress)
+            else:
+                yield pb.CheckCalibratorResponse(check=check_message(event, query.model))
 
     def _watched(self, request: pb.GetDriftRequest) -> tuple[str, str]:
         """A calibrator's model and id: of the one that is named, or that answers for a task."""

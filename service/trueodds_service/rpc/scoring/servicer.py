@@ -15,10 +15,10 @@ from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.cascade import answer
 from trueodds_service.flows.catalog import Catalog
 from trueodds_service.flows.outcomes import Outcomes
-from trueodds_service.flows.score import ScoreQuery, ScoreResult
+from trueodds_service.flows.score import Answer, ScoreQuery, ScoreResult
 from trueodds_service.prompts.question import Question
 from trueodds_service.rpc.idle import in_time
-from trueodds_service.rpc.questions import QuestionParser
+from trueodds_service.rpc.questions import QuestionParser, parse_answer_id
 from trueodds_service.rpc.scoring.answers import AnswerMessages, timings_message
 from trueodds_service.rpc.scoring.settings import Parsed, SettingsParser
 from trueodds_service.rpc.status import Context, of_any
@@ -48,18 +48,20 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
     ) -> scoring_pb2.ScoreResponse:
         arrived = time.perf_counter()
         query, parser = self._settings.parse(request.settings)
+        key = await self._key(query)
         with field("question"):
             question = parser.question(request.question)
+            answer_id = parse_answer_id(request.question)
         result = await self._score(query, (question,))
         outcome = result.outcomes[0]
         if isinstance(outcome, InvalidInput):
             raise outcome.under("question")
         if isinstance(outcome, ServiceError):
             raise outcome
-        return scoring_pb2.ScoreResponse(
-            answer=(await self._answers(query, result)).message(outcome),
-            timings=timings_message(result, arrived),
-        )
+        message = AnswerMessages(result, key).message(outcome)
+        if answer_id:
+            message.kept = await self._outcomes.keep({answer_id: outcome})
+        return scoring_pb2.ScoreResponse(answer=message, timings=timings_message(result, arrived))
 
     async def BatchScore(
         self, request: scoring_pb2.BatchScoreRequest, context: Context
@@ -152,22 +154,44 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
         self, settings: Parsed, messages: Sequence[question_pb2.Question], arrived: float
     ) -> tuple[list[scoring_pb2.Outcome], scoring_pb2.Timings]:
         query, parser = settings
+        key = await self._key(query)
         parsed = [_parsed(message, parser) async for message in in_pieces(messages)]
         questions = tuple(question for question in parsed if isinstance(question, Question))
         result = await self._score(query, questions)
-        answers = await self._answers(query, result)
+        answers = AnswerMessages(result, key)
         scored = iter(result.outcomes)
+        found = [next(scored) if isinstance(each, Question) else each for each in parsed]
         outcomes = [
-            answers.outcome(next(scored) if isinstance(question, Question) else question, index)
-            async for index, question in in_pieces(enumerate(parsed))
+            answers.outcome(each, index) async for index, each in in_pieces(enumerate(found))
         ]
+        await self._keep(messages, found, outcomes)
         return outcomes, timings_message(result, arrived)
+
+    async def _keep(
+        self,
+        messages: Sequence[question_pb2.Question],
+        found: Sequence[Answer | ServiceError],
+        outcomes: Sequence[scoring_pb2.Outcome],
+    ) -> None:
+        """Keeps the answers to questions that want it, and says so in their messages."""
+        named = {
+            message.answer_id: answer
+            for message, answer in zip(messages, found, strict=True)
+            if message.answer_id and isinstance(answer, Answer)
+        }
+        if not named:
+            return
+        kept = await self._outcomes.keep(named)
+        for message, outcome in zip(messages, outcomes, strict=True):
+            if message.answer_id and outcome.HasField("answer"):
+                outcome.answer.kept = kept
 
     async def _score(self, query: ScoreQuery, questions: tuple[Question, ...]) -> ScoreResult:
         return await answer(replace(query, questions=questions), self._catalog, self._calibrators)
 
-    async def _answers(self, query: ScoreQuery, result: ScoreResult) -> AnswerMessages:
-        return AnswerMessages(result, await self._outcomes.key() if query.receipts else None)
+    async def _key(self, query: ScoreQuery) -> bytes | None:
+        """What seals receipts, where they are wanted: asked for before an engine works in vain."""
+        return await self._outcomes.key() if query.receipts else None
 
 
 @dataclass(slots=True)
@@ -180,6 +204,7 @@ class _Stream:
 
 def _parsed(message: question_pb2.Question, parser: QuestionParser) -> Question | InvalidInput:
     try:
+        parse_answer_id(message)
         return parser.question(message)
     except InvalidInput as error:
         return error
