@@ -49,6 +49,8 @@ def _of_responses(request: Any, responses: tuple[Any, ...]) -> Iterator[str]:
             | calibration_pb2.StreamEvaluateCalibratorRequest()
         ):
             yield from _of_evaluation(responses)
+        case calibration_pb2.CheckCalibratorRequest():
+            yield from _of_check(responses, request)
         case calibration_pb2.CalibrateRequest():
             yield from _of_calibrate(responses[0])
         case calibration_pb2.ListCalibratorsRequest():
@@ -256,6 +258,21 @@ def _of_evaluation(
             yield "an abstention rule does not keep its risk"
     if not all(0 <= each.rule.threshold <= 1 for each in report.answer_sets):
         yield "an answer set's threshold is beyond [0, 1]"
+
+
+def _of_check(
+    events: tuple[calibration_pb2.CheckCalibratorResponse, ...],
+    request: calibration_pb2.CheckCalibratorRequest,
+) -> Iterator[str]:
+    kinds = [event.WhichOneof("event") for event in events]
+    if kinds != ["progress"] * (len(kinds) - 1) + ["check"]:
+        yield "a check's events: not progress and then a check"
+        return
+    check = events[-1].check
+    if not 0 <= check.disagreeing <= check.questions == len(request.questions.items):
+        yield "a check's questions: wrong"
+    if check.HasField("p_value") and not 0 <= check.p_value <= 1:
+        yield "a check's p-value: no probability"
 
 
 def _of_calibrate(response: calibration_pb2.CalibrateResponse) -> Iterator[str]:

@@ -64,9 +64,15 @@ class Double:
     """
 
     def __init__(
-        self, model: str, folder: Path, engine: FakeEngine, marks: Mapping[int, Mark]
+        self,
+        model: str,
+        folder: Path,
+        engine: FakeEngine,
+        marks: Mapping[int, Mark],
+        revisions: Mapping[str, str],
     ) -> None:
         self._model = model
+        self._revisions = revisions
         self._folder = folder
         self._engine = engine
         self._marks = marks
@@ -78,7 +84,9 @@ class Double:
         number = next(_numbers)
         self._listener = Listener(self._engine.info, self._score)
         endpoint = self._listener.listen(f"ipc://{self._folder}/{number}")
-        self.announcement = Announcement(self._model, number, float(number), "here", endpoint)
+        self.announcement = Announcement(
+            self._model, number, float(number), "here", endpoint, revisions=self._revisions
+        )
 
     def close(self) -> None:
         self._listener.drop()

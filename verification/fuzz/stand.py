@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import grpc
 from trueodds.v1 import model_pb2, model_pb2_grpc
 from trueodds_service.config import Settings
 from trueodds_service.engine.fake import FakeEngine
+from trueodds_service.revision import model_revision
 from trueodds_service.serving import gateway as gateway_module
 from trueodds_service.serving.directory import Announcement, GatewayReport, View
 from trueodds_service.serving.gateway import Gateway
@@ -51,8 +53,9 @@ def odd_models(folder: Path) -> Iterator[Stand]:
     models: dict[str, dict[str, object]] = {}
     doubles = {}
     for seed, (name, template) in enumerate(TEMPLATES.items()):
-        models[name] = {"weights": write_model(folder / name, template)}
-        doubles[name] = [_double(name, folder / f"{name}-0", seed)]
+        weights = write_model(folder / name, template)
+        models[name] = {"weights": weights}
+        doubles[name] = [_double(name, folder / f"{name}-0", {name: model_revision(weights)}, seed)]
     with _serving(folder, models, doubles) as listening:
         yield Stand(*listening, _every(doubles), {})
 
@@ -65,10 +68,18 @@ def hostile_models(folder: Path) -> Iterator[Stand]:
     weights = write_model(folder / "plain")
     marks = {token_of(weights, mark.character): mark for mark in Mark}
     models: dict[str, dict[str, object]] = {name: {"weights": weights} for name in _PROCESSES}
-    models["adapted"] = {"adapter": _adapter(folder / "adapter"), "base": "alone"}
+    adapter = _adapter(folder / "adapter")
+    models["adapted"] = {"adapter": adapter, "base": "alone"}
+    revisions = {name: {name: model_revision(weights)} for name in _PROCESSES}
+    revisions["alone"]["adapted"] = model_revision(weights, adapter)
     doubles = {
         name: [
-            _double(name, folder / f"{name}-{number}", 0, {} if name == "twin" else marks)
+            _double(
+                name,
+                folder / f"{name}-{number}",
+                revisions[name],
+                marks={} if name == "twin" else marks,
+            )
             for number in range(processes)
         ]
         for name, processes in _PROCESSES.items()
@@ -88,10 +99,16 @@ def _adapter(folder: Path) -> Path:
     return folder
 
 
-def _double(model: str, folder: Path, seed: int, marks: Mapping[int, Mark] | None = None) -> Double:
+def _double(
+    model: str,
+    folder: Path,
+    revisions: Mapping[str, str],
+    seed: int = 0,
+    marks: Mapping[int, Mark] | None = None,
+) -> Double:
     folder.mkdir()
     engine = FakeEngine(seed=seed, sharpness=3.0, max_tokens=MAX_TOKENS, vocabulary=ROWS)
-    return Double(model, folder, engine, marks or {})
+    return Double(model, folder, engine, marks or {}, revisions)
 
 
 class _Directory:
@@ -186,9 +203,11 @@ def _loop() -> Iterator[asyncio.AbstractEventLoop]:
 def _wait_until_ready(address: str) -> None:
     with grpc.insecure_channel(address) as channel:
         stub = model_pb2_grpc.ModelServiceStub(channel)
-        waiting = threading.Event()
+        ends = time.monotonic() + _SECONDS
         while any(
             model.state != model_pb2.STATE_READY
             for model in stub.ListModels(model_pb2.ListModelsRequest()).models
         ):
-            waiting.wait(0.02)
+            if time.monotonic() > ends:
+                raise TimeoutError("the service does not become ready")
+            time.sleep(0.02)

@@ -35,6 +35,7 @@ def requests(draw: Draw, method: str, known: Known) -> Any:
 
 def _score(draw: Draw, known: Known) -> scores.ScoreRequest:
     settings, question = _settings_and_question(draw, known)
+    question.answer_id = draw(st.sampled_from(["", "", "one", "ένα"]))
     return scores.ScoreRequest(settings=settings, question=question)
 
 
@@ -256,6 +257,15 @@ def _evaluate(draw: Draw, known: Known) -> fits.EvaluateCalibratorRequest:
     return request
 
 
+def _check(draw: Draw, known: Known) -> fits.CheckCalibratorRequest:
+    return fits.CheckCalibratorRequest(
+        name=draw(st.sampled_from(known.calibrators)),
+        questions=_questions(draw, draw(st.integers(2, 3)), known),
+        teacher=draw(st.sampled_from(["", *known.models])),
+        propose=draw(st.booleans()),
+    )
+
+
 def _calibrate(draw: Draw, known: Known) -> fits.CalibrateRequest:
     options = draw(st.integers(2, 3))
     request = fits.CalibrateRequest(
@@ -291,10 +301,13 @@ def _drift(draw: Draw, known: Known) -> fits.GetDriftRequest:
 def _outcomes(draw: Draw, known: Known) -> fits.RecordOutcomesRequest:
     """What is no receipt is told by itself, so nothing is wrong with the request."""
     receipts = st.sampled_from(known.receipts) | st.binary(max_size=300)
+    answers = st.fixed_dictionaries({"receipt": receipts}) | st.fixed_dictionaries(
+        {"answer_id": st.sampled_from(["one", "ένα", "none"])}
+    )
     return fits.RecordOutcomesRequest(
         outcomes=[
-            fits.ReportedOutcome(receipt=each, option=draw(st.sampled_from([None, 0, 1, 3])))
-            for each in draw(st.lists(receipts, min_size=1, max_size=4))
+            fits.ReportedOutcome(**each, option=draw(st.sampled_from([None, 0, 1, 3])))
+            for each in draw(st.lists(answers, min_size=1, max_size=4))
         ]
     )
 
@@ -325,6 +338,7 @@ _REQUESTS: dict[str, Callable[[Draw, Known], Any]] = {
     "StreamEvaluateCalibrator": lambda draw, known: fits.StreamEvaluateCalibratorRequest(
         part=_evaluate(draw, known)
     ),
+    "CheckCalibrator": _check,
     "Calibrate": _calibrate,
     "DeleteCalibrator": _named(fits.DeleteCalibratorRequest),
     "RecordOutcomes": _outcomes,
