@@ -29,7 +29,7 @@ def broken_promises(path: str, sent: bytes, status: int, told: bytes) -> Iterato
         return
     body = _read(sent)
     if status != 200:
-        yield from _of_error(status, answer, body)
+        yield from _of_error(path, status, answer, body)
     elif body is None:
         yield "answers what is no JSON"
     elif path == CALIBRATORS:
@@ -56,22 +56,25 @@ def _read(sent: bytes) -> Any:
     return found if isinstance(found, dict) else None
 
 
-def _of_error(status: int, told: Any, body: Any) -> Iterator[str]:
+def _of_error(path: str, status: int, told: Any, body: Any) -> Iterator[str]:
     error = told.get("error", {})
-    if set(error) != {"message", "type", "param", "code"} or not (
-        error["message"] and error["code"]
+    # vLLM's route has HTTP's status as the code, and our reason beside it.
+    whose, reason = ("vLLM's", "reason") if path == SYSTEMONE else ("OpenAI's", "code")
+    if set(error) != {"message", "type", "param", "code", reason} or not (
+        error["message"] and error[reason] and error["code"] in (status, error[reason])
     ):
-        yield f"{status} in other words than OpenAI's"
+        yield f"{status} in other words than {whose}"
         return
+    reason = error[reason]
     if _TELLTALE in json.dumps(error):
         yield f"{status} tells a prompt"
-    if (status == 413) != (error["code"] in _TOO_MUCH):
-        yield f"{status} ({error['code']})"
+    if (status == 413) != (reason in _TOO_MUCH):
+        yield f"{status} ({reason})"
     param = error["param"]
-    if error["code"] in ("INVALID_FIELD", "PROMPT_TOO_LONG") and not param:
-        yield f"{status} ({error['code']}) without a field"
+    if reason in ("INVALID_FIELD", "PROMPT_TOO_LONG") and not param:
+        yield f"{status} ({reason}) without a field"
     if param and body is not None and (wrong := _no_place(param, body)):
-        yield f"{status} ({error['code']}) at {wrong}: no such field"
+        yield f"{status} ({reason}) at {wrong}: no such field"
 
 
 def _no_place(param: str, body: dict[str, Any]) -> str | None:
