@@ -9,8 +9,8 @@ from trueodds_service import metering
 from trueodds_service.core.decisions.abstention import NEVER
 from trueodds_service.errors import NotReady, ServiceError
 from trueodds_service.flows.active_calibrators import Calibrators
+from trueodds_service.flows.cascade_promise import MIN_CONFIDENCE
 from trueodds_service.flows.catalog import Cascade, Catalog, ModelEntry, ServedModel
-from trueodds_service.flows.promise import MIN_CONFIDENCE
 from trueodds_service.flows.read import Timings
 from trueodds_service.flows.score import (
     Answer,

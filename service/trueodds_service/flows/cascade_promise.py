@@ -12,7 +12,7 @@ MIN_CONFIDENCE = "min_confidence"
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
+class CascadePromise:
     """What is to be no more than ``share``, in (0, 1)."""
 
     target: Target
@@ -24,7 +24,7 @@ class Promise:
         return self.target is Target.RISK
 
 
-def promise_of(shares: Mapping[Target, float | None]) -> Promise:
+def promise_of(shares: Mapping[Target, float | None]) -> CascadePromise:
     """Of the one target that is given. Raises InvalidInput, which names it or what is wanted."""
     given = {target: share for target, share in shares.items() if share is not None}
     if not given:
@@ -34,7 +34,7 @@ def promise_of(shares: Mapping[Target, float | None]) -> Promise:
     [(target, share)] = given.items()
     if not 0 < share < 1:
         raise InvalidInput(target, "has to be above 0 and below 1")
-    return Promise(target, share)
+    return CascadePromise(target, share)
 
 
 def check_no_promise(shares: Mapping[Target, float | None]) -> None:
@@ -44,8 +44,8 @@ def check_no_promise(shares: Mapping[Target, float | None]) -> None:
             raise InvalidInput(target, "goes with METHOD_CASCADE only")
 
 
-def promise_in(record: Calibrator) -> Promise:
+def promise_in(record: Calibrator) -> CascadePromise:
     """What a cascade's calibrator promises."""
     target = next(each for each in Target if each in record.parameters)
     (share,) = record.parameters[target]
-    return Promise(target, share)
+    return CascadePromise(target, share)
