@@ -18,13 +18,6 @@ class OutcomeSettings(Section):
     """How many are kept, the newest of all calibrators and tenants: some hundred bytes each."""
 
 
-class AuditSettings(Section):
-    """How long it is kept who has changed what."""
-
-    keep_days: float | None = Field(default=400.0, ge=1, le=100_000)
-    """null: for ever. What is forgotten is told in the audit log itself."""
-
-
 class AnswerSettings(Section):
     """How long answers wait in the store for their outcomes, where a caller has them kept."""
 
@@ -32,6 +25,13 @@ class AnswerSettings(Section):
     """Since they were given."""
     at_most: int = Field(default=1_000_000, ge=1, le=10**12)
     """How many wait, the newest of all tenants: some hundred bytes each."""
+
+
+class AuditSettings(Section):
+    """How long it is kept who has changed what."""
+
+    keep_days: float | None = Field(default=400.0, ge=1, le=100_000)
+    """null: for ever. What is forgotten is told in the audit log itself."""
 
 
 class Webhook(Section):
