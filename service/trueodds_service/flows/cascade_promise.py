@@ -13,7 +13,7 @@ MIN_CONFIDENCE = "min_confidence"
 
 @dataclass(frozen=True, slots=True)
 class CascadePromise:
-    """What is to be no more than ``share``, in (0, 1)."""
+    """That what ``target`` names is no more than ``share``, in (0, 1)."""
 
     target: Target
     share: float
@@ -25,7 +25,7 @@ class CascadePromise:
 
 
 def promise_of(shares: Mapping[Target, float | None]) -> CascadePromise:
-    """Of the one target that is given. Raises InvalidInput, which names it or what is wanted."""
+    """The promise of the one target that is given. Raises InvalidInput, by its name."""
     given = {target: share for target, share in shares.items() if share is not None}
     if not given:
         raise InvalidInput(Target.RISK, f"METHOD_CASCADE needs it, or {Target.PASSED_ON}")
@@ -38,7 +38,7 @@ def promise_of(shares: Mapping[Target, float | None]) -> CascadePromise:
 
 
 def check_no_promise(shares: Mapping[Target, float | None]) -> None:
-    """Raises InvalidInput where a target is given for what is no cascade's."""
+    """Raises InvalidInput where a target is given with another method than a cascade's."""
     for target, share in shares.items():
         if share is not None:
             raise InvalidInput(target, "goes with METHOD_CASCADE only")

@@ -140,7 +140,7 @@ def _cascade(
     costs = np.zeros(len(answers))
     parts = []
     for place, (each, least) in enumerate(zip(models, (*min_confidence, 0.0), strict=True)):
-        # What nothing would stand of is not asked.
+        # A model of which no answer could stand is not asked.
         asked = (found.by >= place) & (least < NEVER)
         costs += np.where(asked, each.costs, 0.0)
         parts.append(each.part(asked, wrong[found.by == place]))

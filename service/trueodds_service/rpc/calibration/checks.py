@@ -31,7 +31,7 @@ def parse_check(request: pb.CheckCalibratorRequest, limits: Limits) -> CheckQuer
     return CheckQuery(
         model=model,
         calibrator=calibrator,
-        # Answers are nothing that a check may know of.
+        # A check has to do without answers.
         source=replace(source, answers=np.full(len(source.questions), UNKNOWN)),
         reading=reading,
         teacher_reading=teacher_reading,
