@@ -8,7 +8,7 @@ import argparse
 import json
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -55,15 +55,19 @@ def main() -> None:
         "machine": machine(),
         "versions": versions(),
         "model": prepared.about["model"],
-        "questions": sum(len(each.alone) for each in rounds[1:]),
-        **_measured(prepared, [each.alone for each in rounds]),
     }
+    for found in _measured(prepared, [each.alone for each in rounds]):
+        result |= found
+        write(result, options.output)  # a run that is cut off keeps its rounds
     console.print_json(json.dumps(result))
-    write(result, options.output)
 
 
-def _measured(prepared: profiles.Prepared, rounds: Sequence[list[Task]]) -> dict[str, Any]:
-    """Percentiles in milliseconds; a round begins with another system than the one before."""
+def _measured(
+    prepared: profiles.Prepared, rounds: Sequence[list[Task]]
+) -> Iterator[dict[str, Any]]:
+    """Percentiles in milliseconds, of all rounds so far, after each but the first; a round begins
+    with another system than the one before.
+    """
     starts: dict[str, Start] = {"AsyncLLM": Async, "engine": Bare, "service": _Service}
     took: dict[str, list[float]] = {name: [] for name in starts}
     parts: list[Any] = []
@@ -83,6 +87,11 @@ def _measured(prepared: profiles.Prepared, rounds: Sequence[list[Task]]) -> dict
                 if number:
                     took[name] += scores.latencies
                     parts += scores.logprobs if name == "service" else []
+            if number:
+                yield _percentiles(took, parts)
+
+
+def _percentiles(took: dict[str, list[float]], parts: list[Any]) -> dict[str, Any]:
     found = {f"{name}_ms": percentiles(each, _DIGITS) for name, each in took.items()}
     tokenizing, asking, whole = np.array(parts).T
     of_service = {
@@ -92,7 +101,7 @@ def _measured(prepared: profiles.Prepared, rounds: Sequence[list[Task]]) -> dict
         "gRPC and the client": np.array(took["service"]) - whole,
     }
     told = {name: percentiles(list(each), _DIGITS) for name, each in of_service.items()}
-    return {**found, "of the service's, ms": told}
+    return {"questions": len(parts), **found, "of the service's, ms": told}
 
 
 class _Service:

@@ -37,6 +37,10 @@ def files() -> dict[Path, str]:
             made[chart] = _chart(result)
         elif "health_check_ms" in result:
             parts.append(_single_question(result))
+        elif "AsyncLLM_ms" in result:
+            parts.append(_lone_question(result))
+        elif "capacity_per_second" in result:
+            parts.append(_tenants(result))
         elif "decisions" in result:
             parts.append(_decisions(result))
         elif "kernels" in result:
@@ -188,8 +192,29 @@ def _single_question(result: dict[str, Any]) -> str:
         for part, percentiles in parts.items():
             what = part.removesuffix("_ms").replace("_", ", ")
             times[f"{name}: {what}"] = percentiles
+    return _latencies(
+        f"A single question over the fake engine ({_hardware(result)})", result, times
+    )
+
+
+def _lone_question(result: dict[str, Any]) -> str:
+    times = {
+        "AsyncLLM, token ids": result["AsyncLLM_ms"],
+        "the service's engine alone": result["engine_ms"],
+        "the service, text": result["service_ms"],
+        **{f"of that: {name}": each for name, each in result["of the service's, ms"].items()},
+    }
+    return _latencies(f"A lone question: {_title(result)}", result, times)
+
+
+def _tenants(result: dict[str, Any]) -> str:
+    title = f"One tenant's lone questions beside another's: {_title(result)}"
+    return _latencies(title, result, result["rows"])
+
+
+def _latencies(title: str, result: dict[str, Any], times: dict[str, dict[str, float]]) -> str:
     lines = [
-        f"## A single question over the fake engine ({_hardware(result)})",
+        f"## {title}",
         "",
         "| | p50 ms | p99 ms |",
         "|---|---|---|",

@@ -61,25 +61,37 @@ def main() -> None:
         with running(config(Path(folder), weights, settings, {"access": "keys"})) as address:
             with Client(address, api_key=keys["quiet"]) as client:
                 client.wait_until_ready()
-            found = asyncio.run(_measured(address, keys, weights, options))
-    result = {
-        "command": called("benchmarks.tenants"),
-        "machine": machine(),
-        "versions": versions(),
-        "model": weights.name,
-        "seconds": options.seconds,
-        **found,
-    }
+            result: dict[str, Any] = {
+                "command": called("benchmarks.tenants"),
+                "machine": machine(),
+                "versions": versions(),
+                "model": weights.name,
+                "seconds": options.seconds,
+            }
+            asyncio.run(_measure(address, keys, weights, options, result))
     console.print_json(json.dumps(result))
-    write(result, options.output)
 
 
-async def _measured(
-    address: str, keys: dict[str, str], weights: Path, options: argparse.Namespace
-) -> dict[str, Any]:
-    """The quiet tenant's milliseconds, alone and beside each way in which the other asks."""
+async def _measure(
+    address: str,
+    keys: dict[str, str],
+    weights: Path,
+    options: argparse.Namespace,
+    result: dict[str, Any],
+) -> None:
+    """Adds the quiet tenant's milliseconds, alone and beside each way in which the other asks, and
+    writes them after each: a run that is cut off keeps its rows.
+    """
+    rows: dict[str, dict[str, float]] = {}
+
+    def keep(name: str, row: dict[str, float]) -> None:
+        rows[name] = row
+        row["p99_ratio"] = round(row["p99"] / rows["alone"]["p99"], 2)
+        write(result, options.output)
+
     questions = _questions(weights)
     capacity = await _capacity(address, keys["busy"], questions, options.seconds / 4)
+    result |= {"capacity_per_second": round(capacity, 1), "rows": rows}
     async with AsyncClient(address, api_key=keys["quiet"], retries=0) as quiet:
 
         async def lone() -> dict[str, float]:
@@ -96,7 +108,7 @@ async def _measured(
                 **percentiles(took[1:], 1),
             }
 
-        rows = {"alone": await lone()}
+        keep("alone", await lone())
         for way in _Way:
             with _flood(address, keys["busy"], weights, way, _TIMES * capacity) as answered:
                 await asyncio.sleep(_WARM_UP_SECONDS)
@@ -104,11 +116,8 @@ async def _measured(
                 row = await lone()
                 seconds = time.perf_counter() - began
             row["other_tenant_per_second"] = round((answered.value - before) / seconds, 1)
-            rows[f"beside {way.value}"] = row
-        rows["alone again"] = await lone()
-    for row in rows.values():
-        row["p99_ratio"] = round(row["p99"] / rows["alone"]["p99"], 2)
-    return {"capacity_per_second": round(capacity, 1), "rows": rows}
+            keep(f"beside {way.value}", row)
+        keep("alone again", await lone())
 
 
 async def _capacity(address: str, key: str, questions: Iterator[Question], seconds: float) -> float:
