@@ -89,8 +89,8 @@ def test_the_command_fits_evaluates_asks_and_writes(command, served, examples, w
     written = command("bulk", "both", path, "-o", output)
     assert written.exit_code == 0, written.stderr
     by = parquet.read_table(output).to_pylist()
-    for name in ("answered_by", "prompt_tokens", "cached_tokens", "cost"):
-        assert [each[name] for each in by] == [each[name] for each in answers]
+    for column in ("answered_by", "prompt_tokens", "cached_tokens", "cost"):
+        assert [each[column] for each in by] == [each[column] for each in answers]
 
     shares = ["--method", "cascade", "--target-passed-on", "0.5"]
     unanswered = write(*({**row, "answer": None} for row in rows))

@@ -330,6 +330,7 @@ ANSWER = {
     "skipped_because": "the threshold was measured with another",
     "cached_tokens": 5,
     "cost": 1.5,
+    "kept": True,
 }
 
 

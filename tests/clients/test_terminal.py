@@ -255,8 +255,8 @@ def test_what_is_zero_or_false_is_there_for_a_reader_of_json(service, connect, a
     )
     answer = service.scoring.Score(request).answer
     for message in (answer, *answer.options, *answer.top_tokens):
-        # What is of a cascade, or of PMI, alone.
-        absent = {"unconditionalLogprob", "answeredBy"}
+        # What only PMI, a cascade and an answer that is kept have.
+        absent = {"unconditionalLogprob", "answeredBy", "kept"}
         assert _optional(message) - absent <= MessageToDict(message).keys()
     found = service.calibration.GetCalibrator(
         calibration_pb2.GetCalibratorRequest(name=names[0])

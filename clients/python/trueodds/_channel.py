@@ -89,7 +89,7 @@ def _service_config(retries: int) -> dict[str, Any]:
     return {
         "methodConfig": [
             {"name": [{}], "retryPolicy": policy},
-            # Streams go on by themselves, with what has no answer, and fits and what measures are
+            # Streams go on by themselves, with what has no answer; fits, evaluations and checks are
             # repeated by us: a stream that gRPC has repeated can lose messages on the way, or
             # never end, where the server was killed.
             {

@@ -36,7 +36,8 @@ class Method(Enum):
     SCALING_BINNING = "scaling_binning"
     """Temperature scaling, then the mean of each bin; needs answers."""
     CASCADE = "cascade"
-    """For a cascade, the least confidences at which its models answer; needs answers."""
+    """For a cascade, the least confidences at which its models answer; a bound on what may be wrong
+    needs answers, one on what is passed on needs none."""
 
 
 class BiasCorrection(Enum):
@@ -94,12 +95,12 @@ class Calibrator:
 
     ``task`` is empty for a model's default. ``reading`` names the way of reading, such as
     "paren" or "text+bytes", or is "confidence" of confidences alone; ``options`` is their number,
-    0 of any. ``items`` is how many questions it was
-    fitted on, ``labelled`` how many of these have an answer, and ``data_hash`` that of their
-    scores and answers. ``outcomes_of`` names the calibrator whose answers' outcomes they were, if
-    they were. ``metrics`` were measured on the items of the fit. ``selection`` is
-    AUTO's, ``prior`` TEACHER_POOLED's. ``measured_with`` is CASCADE's: what the thresholds
-    were measured with, and hold for, of each model but the last.
+    0 of any. ``items`` is how many questions it was fitted on, ``labelled`` how many of these have
+    an answer, and ``data_hash`` that of their scores and answers. ``outcomes_of`` names the
+    calibrator whose answers' outcomes they were, if they were. ``metrics`` were measured on the
+    items of the fit. ``selection`` is AUTO's, ``prior`` TEACHER_POOLED's. ``measured_with`` is
+    CASCADE's: of each model but the last, the calibrator that the thresholds were measured with,
+    and hold for.
     """
 
     name: str

@@ -21,11 +21,11 @@ class Model:
 
     ``state_cause`` is why it is not ready, where there is more to say than ``state``.
     ``max_prompt_tokens`` is 0 until then. ``base`` is the model over whose weights an adapter
-    runs. ``max_items`` bounds a message's questions; batches of
-    questions are cut to it by the client. ``prefix_token_id`` is the token before a text that
-    has nothing before it, None where the tokenizer has none. ``calibration_stale_seconds`` is how
-    long ago the service last knew which calibrators are active, while its store is away; else 0.
-    ``cascade`` are the models that answer under this name, in their order; none of a model.
+    runs. ``max_items`` bounds a message's questions; batches of questions are cut to it by the
+    client. ``prefix_token_id`` is the token before a text that has nothing before it, None where
+    the tokenizer has none. ``calibration_stale_seconds`` is how long ago the service last knew
+    which calibrators are active, while its store is away; else 0. ``cascade`` are the models that
+    answer under this name, in their order; empty unless it is that of a cascade.
     """
 
     name: str

@@ -10,7 +10,7 @@ from trueodds_service.config.section import Section
 
 
 class OutcomeSettings(Section):
-    """How long it is kept what became of answers."""
+    """For how long outcomes are kept."""
 
     keep_days: float = Field(default=400.0, gt=0, le=100_000)
     """Since it was told."""
@@ -18,20 +18,20 @@ class OutcomeSettings(Section):
     """How many are kept, the newest of all calibrators and tenants: some hundred bytes each."""
 
 
-class AuditSettings(Section):
-    """How long it is kept who has changed what."""
-
-    keep_days: float | None = Field(default=400.0, ge=1, le=100_000)
-    """null: for ever. What is forgotten is told in the audit log itself."""
-
-
 class AnswerSettings(Section):
-    """How long answers wait in the store for their outcomes, where a caller has them kept."""
+    """For how long answers wait in the store for their outcomes, where a caller has them kept."""
 
     keep_days: float = Field(default=90.0, gt=0, le=100_000)
     """Since they were given."""
     at_most: int = Field(default=1_000_000, ge=1, le=10**12)
     """How many wait, the newest of all tenants: some hundred bytes each."""
+
+
+class AuditSettings(Section):
+    """For how long the audit log is kept."""
+
+    keep_days: float | None = Field(default=400.0, ge=1, le=100_000)
+    """null: for ever. What is forgotten is told in the audit log itself."""
 
 
 class Webhook(Section):

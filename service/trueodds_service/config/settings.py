@@ -40,8 +40,8 @@ class Settings(Section):
     quotas: Quotas = Quotas()
     decisions: DecisionSettings = DecisionSettings()
     outcomes: OutcomeSettings = OutcomeSettings()
-    audit: AuditSettings = AuditSettings()
     answers: AnswerSettings = AnswerSettings()
+    audit: AuditSettings = AuditSettings()
     alerts: AlertSettings | None = AlertSettings()
     """null: the service does not look by itself whether calibrators still hold."""
     tls: Tls | None = None

@@ -157,7 +157,9 @@ class Alerts:
         effect: tuple[float, float],
         through: int = 0,
     ) -> None:
-        """Keeps an alarm, unless it is known: ``effect`` is what was expected, and observed."""
+        """Keeps an alarm, unless it is known. ``effect`` is what was expected, and observed;
+        ``through`` the position of the last outcome that was looked at.
+        """
         expected, observed = effect
         alert = Alert(
             scope=calibrator.scope,

@@ -1,4 +1,4 @@
-"""How long it is kept who has changed what."""
+"""What the audit log forgets, and when."""
 
 import logging
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ from trueodds_service.store.audit import forget_audit
 _log = logging.getLogger(__name__)
 
 LOOK_SECONDS = 3600.0
-"""How often it is looked for lines that are too old."""
+"""How often lines that are too old are looked for."""
 _ANSWER_SECONDS = 60.0
 
 
@@ -21,7 +21,7 @@ class AuditRetention:
         self.calls = StoreCalls(1, _ANSWER_SECONDS)
 
     async def forget(self) -> None:
-        """Forgets the days that have ended for longer than that."""
+        """Forgets the days that ended longer ago than lines are kept."""
         oldest = datetime.now(UTC) - self._keep
         before = oldest.replace(hour=0, minute=0, second=0, microsecond=0)
         if lines := await self.calls.ask(forget_audit, self._url, before=before):

@@ -9,8 +9,8 @@ from trueodds_service import metering
 from trueodds_service.core.decisions.abstention import NEVER
 from trueodds_service.errors import NotReady, ServiceError
 from trueodds_service.flows.active_calibrators import Calibrators
+from trueodds_service.flows.cascade_promise import MIN_CONFIDENCE
 from trueodds_service.flows.catalog import Cascade, Catalog, ModelEntry, ServedModel
-from trueodds_service.flows.promise import MIN_CONFIDENCE
 from trueodds_service.flows.read import Timings
 from trueodds_service.flows.score import (
     Answer,
@@ -121,7 +121,7 @@ class _InTurn:
             questions=tuple(questions[place] for place in places),
             tasks=tuple(query.task_of(place) for place in places),
         )
-        # What a model before it was asked is paid for.
+        # The query has begun, and what the models before this one were asked is paid for.
         with metering.going_on() if results else nullcontext():
             results.append(await score(part, self.catalog, self.calibrators))
         return results[-1].outcomes
@@ -181,7 +181,7 @@ class _InTurn:
 
 
 def _asks(turn: Turn | ServiceError, number: int) -> bool:
-    """Whether a model before the last, by its number, is asked: not where nothing would stand."""
+    """Whether a model before the last, by its number, is asked: not if no answer could stand."""
     if isinstance(turn, ServiceError) or turn.calibrator is None:
         return False
     return turn.calibrator.parameters[MIN_CONFIDENCE][number] < NEVER

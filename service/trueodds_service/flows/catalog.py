@@ -16,7 +16,7 @@ from trueodds_service.prompts.tokenizer import PromptTokenizer
 from trueodds_service.store.records import Scope
 
 _REVISION_DIGITS = 16
-# Between the models' names in that of a cascade that has no other; no configured name has it.
+# What joins models' names to that of a cascade that has no other; no configured name has it.
 _THEN = "+"
 
 # How long after the loss of an engine callers wait for its replacement, which mostly takes less:
@@ -201,7 +201,7 @@ class Catalog:
         return tuple(self._cascades.values())
 
     def cascade(self, name: str) -> Cascade | None:
-        """The cascade of this name, if it is that of one: configured, or its models' own, ``a+b``.
+        """The cascade of a name, configured or made of its models' names, ``a+b``; else None.
 
         Raises NotFound where one of these is no model here, and NotReady where it is a cascade.
         """

@@ -40,6 +40,7 @@ from trueodds_service.flows.apply_calibrator import (
     reading_mismatch,
 )
 from trueodds_service.flows.arrays import long_work
+from trueodds_service.flows.cascade_promise import CascadePromise
 from trueodds_service.flows.catalog import Catalog
 from trueodds_service.flows.fit_data import (
     Asked,
@@ -51,7 +52,6 @@ from trueodds_service.flows.fit_data import (
     data_hash,
     one_number,
 )
-from trueodds_service.flows.promise import Promise
 from trueodds_service.prompts.formats import FORMAT_VERSION
 from trueodds_service.prompts.question import Question
 from trueodds_service.prompts.reading import Reading
@@ -139,7 +139,7 @@ class CascadeReport:
     ``relative_cost`` is the cost of all in that of the last alone; None where that is none.
     """
 
-    promise: Promise
+    promise: CascadePromise
     parts: tuple[CascadePart, ...]
     last_alone: CascadePart
     relative_cost: Estimate | None

@@ -13,6 +13,7 @@ from trueodds_service.core.metrics.rate_intervals import wilson_interval
 from trueodds_service.errors import InvalidInput, ServiceError
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.arrays import long_work
+from trueodds_service.flows.cascade_promise import MIN_CONFIDENCE, CascadePromise, promise_in
 from trueodds_service.flows.catalog import Cascade, ModelEntry
 from trueodds_service.flows.evaluate import (
     CascadePart,
@@ -33,7 +34,6 @@ from trueodds_service.flows.fit_data import (
     ask,
     data_hash,
 )
-from trueodds_service.flows.promise import MIN_CONFIDENCE, Promise, promise_in
 from trueodds_service.prompts.reading import Reading
 from trueodds_service.store.calibrator import Calibrator
 
@@ -134,13 +134,13 @@ def _cascade(
     min_confidence: Sequence[float],
     found: InTurn,
     answers: NDArray[np.int64],
-    promise: Promise,
+    promise: CascadePromise,
 ) -> CascadeReport:
     wrong, last = found.probs.argmax(axis=1) != answers, models[-1]
     costs = np.zeros(len(answers))
     parts = []
     for place, (each, least) in enumerate(zip(models, (*min_confidence, 0.0), strict=True)):
-        # What nothing would stand of is not asked.
+        # A model of which no answer could stand is not asked.
         asked = (found.by >= place) & (least < NEVER)
         costs += np.where(asked, each.costs, 0.0)
         parts.append(each.part(asked, wrong[found.by == place]))

@@ -18,6 +18,7 @@ from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.apply_calibrator import distributions
 from trueodds_service.flows.arrays import long_work
 from trueodds_service.flows.cascade import Written
+from trueodds_service.flows.cascade_promise import MIN_CONFIDENCE, CascadePromise
 from trueodds_service.flows.catalog import Cascade, Catalog, ModelEntry
 from trueodds_service.flows.fit import PATIENCE_SECONDS, versions_of
 from trueodds_service.flows.fit_data import (
@@ -30,7 +31,6 @@ from trueodds_service.flows.fit_data import (
     data_hash,
     prompts_hash,
 )
-from trueodds_service.flows.promise import MIN_CONFIDENCE, Promise
 from trueodds_service.prompts.reading import Reading
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.records import FitRequest, Provenance, Scope
@@ -47,7 +47,7 @@ class FitCascade:
     model: str
     task: str
     reading: Reading
-    promise: Promise
+    promise: CascadePromise
     source: FitQuestions
     activate: bool = False
     force: bool = False
@@ -153,7 +153,7 @@ def _record(
     scope: Scope,
     calibrated: Sequence[NDArray[np.float64]],
     answers: NDArray[np.int64],
-    promise: Promise,
+    promise: CascadePromise,
     provenance: Provenance,
 ) -> Calibrator:
     if promise.target is Target.RISK:
@@ -182,7 +182,7 @@ def _record(
     )
 
 
-def _fallback(promise: Promise, items: int) -> str:
+def _fallback(promise: CascadePromise, items: int) -> str:
     of = "a risk of" if promise.target is Target.RISK else "what is passed on to"
     return (
         f"no threshold keeps {of} {promise.share:g} on {items} items: the last model is asked "

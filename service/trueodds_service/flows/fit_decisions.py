@@ -12,12 +12,12 @@ from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.core.fitting.fit import CONSTANT_TEMPERATURE
 from trueodds_service.errors import InvalidInput
 from trueodds_service.flows.active_calibrators import Calibrators
+from trueodds_service.flows.cascade_promise import CascadePromise
 from trueodds_service.flows.catalog import Catalog, ServedModel
 from trueodds_service.flows.decide import Decision, labelled, reading_of
 from trueodds_service.flows.fit import FitQuery, fit
 from trueodds_service.flows.fit_cascade import FitCascade, fit_cascade
 from trueodds_service.flows.fit_data import FitQuestions, Progress
-from trueodds_service.flows.promise import Promise
 from trueodds_service.prompts.question import Kind, Question
 from trueodds_service.store.calibrator import Calibrator
 
@@ -49,7 +49,7 @@ class FitDecisions:
     cyclic: bool = False
     redrawn: bool = False
     any_options: bool = False
-    promise: Promise | None = None
+    promise: CascadePromise | None = None
 
 
 @dataclass(frozen=True, slots=True)

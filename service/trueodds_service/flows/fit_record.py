@@ -23,7 +23,7 @@ from trueodds_service.store.records import Candidate, Prior, Provenance, Scope, 
 
 # What the items alone tell of a temperature, with a teacher: ln T and its standard error.
 ESTIMATE = ("log_t", "log_t_error")
-# On which share of the items it and the model choose different options.
+# The metric of how often it and the model choose different options, as a share of the items.
 DISAGREEMENT = "disagreement"
 
 

@@ -22,7 +22,7 @@ _THREADS = 2
 _PRUNE_SECONDS = 600
 # A thousand rows on a slow disk, behind other writers.
 _ANSWER_SECONDS = 20.0
-# An answer that is there waits no longer to be kept.
+# How long an answer waits to be kept; then it is sent without.
 _KEEP_SECONDS = 2.0
 _ID_BYTES = 16
 

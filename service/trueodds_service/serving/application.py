@@ -80,7 +80,9 @@ def application(settings: Settings, sockets: Path | None) -> serve.Application:
 
 
 def _placed(models: Sequence[ModelSettings], *, of_cluster: bool) -> tuple[ModelSettings, ...]:
-    """Says what the models have that may share a GPU. Raises ConfigError."""
+    """The models with what they get; prints it of those that may share a GPU. Raises
+    ConfigError.
+    """
     gpus = gpus_by_node()
     placed = place(models, gpus)
     sharing = concerned(models, placed)

@@ -21,7 +21,7 @@ class Capacity:
     gpu_bytes: int
     """Of the smallest GPU; 0 where it is not known."""
     cores: float
-    """For each GPU, where there are the fewest."""
+    """For each GPU, of the node that has the fewest."""
     sizes: Mapping[str, Size]
     """Of the models whose size is known, by name."""
 

@@ -2,12 +2,12 @@
 
 import gc
 
-# Requests leave hardly any cycles, and at the default of 700 objects a look comes within each.
+# Requests leave hardly any cycles; at the default of 700 objects each would have a collection.
 _YOUNG_OBJECTS = 20_000
 
 
 def leave_alone() -> None:
-    """What is here now stays: its pauses would be seen in the latencies. And it looks seldom."""
+    """Exempts what is here now, and makes collections rare: their pauses are seen in latencies."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(_YOUNG_OBJECTS)

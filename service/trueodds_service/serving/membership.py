@@ -32,7 +32,7 @@ class Membership:
         self._revisions = dict(revisions)
         self._members: dict[int, Member] = {}
         self._connecting: dict[int, asyncio.Task[None]] = {}
-        # Those of which it has been told why they are not asked.
+        # Why these are not asked is in the log.
         self._passed_over: set[int] = set()
         self._arrivals = self._lost = 0
         self._changed = asyncio.Event()
@@ -95,7 +95,7 @@ class Membership:
 
     def _stranger(self, announced: Announcement) -> str | None:
         """Why it is not to be asked; None where it is."""
-        # What announced itself first may be of a version that did not tell.
+        # A replica of an older version may not tell its own.
         if (link := getattr(announced, "link", None)) != LINK_VERSION:
             return (
                 "it is of another version of the service, whose messages are of version "

@@ -16,7 +16,7 @@ _READ_SECONDS = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """On one node: what is wrong, and where nothing is the models' revisions, by name."""
+    """On one node: what is wrong, or, where nothing is, the models' revisions by name."""
 
     wrong: Sequence[str] = ()
     revisions: Mapping[str, str] = field(default_factory=dict)

@@ -10,7 +10,7 @@ from trueodds_service.serving.packing import STEPS
 from trueodds_service.serving.placement import check, largest_first
 
 # As many as have a tenth of the GPU with their weights, and not more than four: on an H200 four of
-# a 1B answer twice as much as one, and several of an 8B no more than one (benchmarks/NOTES.md).
+# a 1B answer 1.9 times as much as one, several of an 8B no more than one (benchmarks/NOTES.md).
 _WEIGHTS = 0.1
 _MOST = 4
 # One prepares the steps, and one computes them.

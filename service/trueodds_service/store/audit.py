@@ -93,7 +93,7 @@ def audit_log(
 
 
 def forget_audit(url: str, *, before: datetime) -> int:
-    """Forgets the lines of before then, and says so in the log; how many there were.
+    """Forgets the lines of before a moment, and adds one that says so; how many there were.
 
     Raises StoreError where there is no such store.
     """

@@ -17,6 +17,8 @@ from trueodds.cli.console import (
     ModelName,
     ProbabilityStep,
     Shots,
+    TargetPassedOn,
+    TargetRisk,
     Task,
     Wait,
     connected,
@@ -83,16 +85,8 @@ def fit(
     temperature: Annotated[
         float | None, typer.Option(help="For --method constant, from 0.001 to 1000.")
     ] = None,
-    target_risk: Annotated[
-        float | None,
-        typer.Option(
-            help="For --method cascade: how much may be wrong of what is not the last model's."
-        ),
-    ] = None,
-    target_passed_on: Annotated[
-        float | None,
-        typer.Option(help="For --method cascade: how much may go on to the last of two models."),
-    ] = None,
+    target_risk: TargetRisk = None,
+    target_passed_on: TargetPassedOn = None,
     options: Annotated[
         int | None, typer.Option(min=2, max=128, help="Their number, for constant and identity.")
     ] = None,

@@ -43,6 +43,14 @@ Wait = Annotated[
     float,
     typer.Option("--wait", min=0, metavar="SECONDS", help="How long to wait for a ready server."),
 ]
+TargetRisk = Annotated[
+    float | None,
+    typer.Option(help="For --method cascade: how much may be wrong of all but the last model's."),
+]
+TargetPassedOn = Annotated[
+    float | None,
+    typer.Option(help="For --method cascade: how much may go on to the last of two models."),
+]
 
 ProbabilityStep = Annotated[
     float,

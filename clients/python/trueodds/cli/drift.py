@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from trueodds._channel import FIT_TIMEOUT
-from trueodds.cli.console import Shots, Wait, connected, extras, out, progress_bar
+from trueodds.cli.console import CALIBRATOR, Shots, Wait, connected, extras, out, progress_bar
 from trueodds.cli.files import STDIN, FileOptions, examples, file_options
 from trueodds.cli.options import reading_options
 from trueodds.cli.server import Target, asks_server
@@ -32,11 +32,9 @@ _METRICS = ("accuracy", "confidence", "ece", "null_ece", "brier", "nll")
 @file_options(dry_run=False)
 @reading_options
 def drift(
-    name: Annotated[
-        str, typer.Argument(metavar="[NAME]", help="As of `trueodds calibrators get`.")
-    ] = "",
+    calibrator: Annotated[str | None, CALIBRATOR] = None,
     model: Annotated[
-        str, typer.Option(help="Without a name: the model whose active calibrator it is.")
+        str, typer.Option(help="Without a calibrator: the model whose active one it is.")
     ] = "",
     task: Annotated[str, typer.Option(help="And its task; the model's default without.")] = "",
     window: Annotated[
@@ -87,7 +85,7 @@ def drift(
     if questions == shots == STDIN:
         raise typer.BadParameter("questions and shots cannot both come from stdin")
     with extras("bulk"), connected(server, wait=wait) as client, ExitStack() as stack:
-        found = client.drift(name, model=model, task=task, window=window)
+        found = client.drift(calibrator or "", model=model, task=task, window=window)
         if questions is not None:
             opened = files.open(questions, stack, answers=False)
             with progress_bar("asking") as progress:
@@ -104,7 +102,7 @@ def drift(
                     timeout=timeout,
                 )
             found = client.drift(found.calibrator.name, window=window)
-            out.print(check_text(check), soft_wrap=True)
+            out.print(_check(check), soft_wrap=True)
     if found.since_first is not None and found.window is not None:
         out.print(_metrics(found.since_first, found.window))
     out.print(_tests(found))
@@ -149,7 +147,7 @@ def proposal_text(proposal: Proposal) -> str:
     )
 
 
-def check_text(check: TeacherCheck) -> str:
+def _check(check: TeacherCheck) -> str:
     """What a check has found, in a line or two."""
     said = f"{check.teacher} disagrees on {check.disagreeing} of {check.questions} questions"
     if check.p_value is None:

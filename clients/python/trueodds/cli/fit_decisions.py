@@ -13,7 +13,14 @@ from trueodds._channel import FIT_TIMEOUT
 from trueodds._convert.calibrators import calibrator_of
 from trueodds.calibrator import Calibrator, Method
 from trueodds.cli.calibrators import tell_fitted
-from trueodds.cli.console import ModelName, Wait, at_http_door, say
+from trueodds.cli.console import (
+    ModelName,
+    TargetPassedOn,
+    TargetRisk,
+    Wait,
+    at_http_door,
+    say,
+)
 from trueodds.cli.files import STDIN, lines_of
 from trueodds.cli.server import Target, asks_http
 from trueodds.errors import ServiceFailed, TrueoddsError
@@ -38,16 +45,8 @@ def fit_decisions(
     teacher: Annotated[
         str | None, typer.Option(help="The pre-trained model; the configured one when left out.")
     ] = None,
-    target_risk: Annotated[
-        float | None,
-        typer.Option(
-            help="For --method cascade: how much may be wrong of what is not the last model's."
-        ),
-    ] = None,
-    target_passed_on: Annotated[
-        float | None,
-        typer.Option(help="For --method cascade: how much may go on to the last of two models."),
-    ] = None,
+    target_risk: TargetRisk = None,
+    target_passed_on: TargetPassedOn = None,
     any_options: Annotated[
         bool,
         typer.Option("--any-options", help="One temperature for any number of options."),

@@ -67,8 +67,8 @@ class _MethodEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumTyp
     """Temperature scaling, then the mean of each bin (Kumar et al. 2019)."""
     METHOD_CASCADE: _Method.ValueType  # 14
     """Of a cascade, and of nothing else: the least confidence at which each of its models but the
-    last answers, so that it keeps a target_risk, for which it needs answers, or the first of two a
-    target_passed_on, for which it needs none.
+    last answers. With a target_risk it needs answers; with a target_passed_on it needs none, and
+    is for two models.
     """
 
 class Method(_Method, metaclass=_MethodEnumTypeWrapper):
@@ -111,8 +111,8 @@ METHOD_SCALING_BINNING: Method.ValueType  # 13
 """Temperature scaling, then the mean of each bin (Kumar et al. 2019)."""
 METHOD_CASCADE: Method.ValueType  # 14
 """Of a cascade, and of nothing else: the least confidence at which each of its models but the
-last answers, so that it keeps a target_risk, for which it needs answers, or the first of two a
-target_passed_on, for which it needs none.
+last answers. With a target_risk it needs answers; with a target_passed_on it needs none, and
+is for two models.
 """
 global___Method = Method
 
@@ -224,11 +224,11 @@ class Calibrator(google.protobuf.message.Message):
     def provenance(self) -> global___Provenance: ...
     @property
     def metrics(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.float]:
-        """Measured on the items of the fit, so they flatter: with a teacher kl_before and kl_after, and
-        log_t and log_t_error, what the items alone tell of ln T and its standard error; from the
-        items with answers labelled (how many), accuracy, and _before and _after of confidence, ece,
-        null_ece, nll and brier. With a teacher also disagreement, the share of items on which the two
-        choose different options.
+        """Measured on the items of the fit, so they flatter. With a teacher: kl_before and kl_after;
+        log_t and log_t_error, what the items alone tell of ln T and its standard error; and
+        disagreement, the share of items on which the two choose different options. From the items
+        with answers: labelled (how many), accuracy, and _before and _after of confidence, ece,
+        null_ece, nll and brier.
         """
 
     @property
@@ -562,7 +562,7 @@ class FitCalibratorRequest(google.protobuf.message.Message):
     the items.
     """
     target_passed_on: builtins.float
-    """What share of the questions may go on to the last of two models, in (0, 1), with the same
+    """Or what share of the questions may go on to the last of two models, in (0, 1); with the same
     probability.
     """
     @property
@@ -2150,9 +2150,9 @@ class TeacherCheck(google.protobuf.message.Message):
     """Of the calibrator's fit; 0 where its record does not tell, and nothing is compared."""
     fit_disagreeing: builtins.int
     p_value: builtins.float
-    """That chance alone makes the two shares differ so much (Fisher's exact test, two-sided): of these
-    questions by themselves, for who looks once. The test of Drift is for who looks again and again.
-    Absent where nothing is compared.
+    """How likely chance alone makes the two shares differ as much (Fisher's exact test, two-sided):
+    of these questions by themselves, for who looks once. The test of Drift is for who looks again
+    and again. Absent where nothing is compared.
     """
     @property
     def create_time(self) -> google.protobuf.timestamp_pb2.Timestamp: ...

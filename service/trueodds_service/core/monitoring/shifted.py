@@ -16,9 +16,9 @@ from trueodds_service.core.monitoring.wealth import Wealth
 _Array = NDArray[np.float64]
 
 _STEPS = 256
-# So many are ranked at once; of these, each knows itself and those before it.
+# So many are ranked at once; row i marks which of these value i is ranked among.
 _AT_ONCE = 256
-_TOLD = np.tri(_AT_ONCE, dtype=bool)
+_RANKED_AMONG = np.tri(_AT_ONCE, dtype=bool)
 _TILTS = np.array([-0.9, -0.5, -0.25, 0.25, 0.5, 0.9])
 
 
@@ -48,9 +48,9 @@ class ShiftTest:
     def _ranks(self, steps: NDArray[np.int64]) -> _Array:
         """Where each stands among all before it and itself, uniform in [0, 1]."""
         before = self._counts.cumsum() - self._counts
-        told = _TOLD[: len(steps), : len(steps)]
-        below = before[steps] + (told & (steps < steps[:, np.newaxis])).sum(axis=1)
-        alike = self._counts[steps] + (told & (steps == steps[:, np.newaxis])).sum(axis=1)
+        among = _RANKED_AMONG[: len(steps), : len(steps)]
+        below = before[steps] + (among & (steps < steps[:, np.newaxis])).sum(axis=1)
+        alike = self._counts[steps] + (among & (steps == steps[:, np.newaxis])).sum(axis=1)
         numbers = self._counts.sum() + np.arange(1, len(steps) + 1)
         self._counts += np.bincount(steps, minlength=_STEPS)
         return np.asarray((below + self._lots.random(len(steps)) * alike) / numbers)

@@ -96,7 +96,7 @@ def _alert(alert: Fields) -> Fields:
 
 
 def _of(kind: str) -> str:
-    """After how many of what a test's alarm came."""
+    """What a test counts."""
     return "question" if kind == "KIND_DISAGREES" else "outcome"
 
 

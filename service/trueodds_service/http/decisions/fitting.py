@@ -8,9 +8,9 @@ from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.core.decisions.cascade import METHOD as CASCADE
 from trueodds_service.core.decisions.cascade import Target
 from trueodds_service.errors import InvalidInput, field
+from trueodds_service.flows.cascade_promise import CascadePromise, check_no_promise, promise_of
 from trueodds_service.flows.decide import Decision
 from trueodds_service.flows.fit_decisions import FitDecisions, Recorded
-from trueodds_service.flows.promise import Promise, check_no_promise, promise_of
 from trueodds_service.http.decisions.bodies import Seed, Strict, model_of
 from trueodds_service.http.decisions.inputs import Item, system_and_state
 from trueodds_service.http.decisions.openai_body import (
@@ -70,7 +70,7 @@ class Request(Strict):
             promise=promise,
         )
 
-    def _promise(self) -> Promise | None:
+    def _promise(self) -> CascadePromise | None:
         """What a cascade is to promise; None of other methods."""
         shares = {
             Target.RISK: self.target_risk,

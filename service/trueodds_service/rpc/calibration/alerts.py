@@ -4,8 +4,9 @@ from trueodds.v1 import calibration_pb2 as pb
 from trueodds_service.flows.promises import Promise
 from trueodds_service.rpc.calibration.calibrators import scope_message
 from trueodds_service.rpc.calibration.outcomes import KINDS
-from trueodds_service.rpc.calibration.proposals import proposal_message, timestamp_message
+from trueodds_service.rpc.calibration.proposals import proposal_message
 from trueodds_service.rpc.names import parse_calibrator_of
+from trueodds_service.rpc.timestamps import timestamp_message
 from trueodds_service.store.alerts import AlertPage, Delivery, Told
 
 

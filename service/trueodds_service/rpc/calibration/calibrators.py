@@ -1,12 +1,11 @@
 """Calibrators → messages."""
 
-from google.protobuf import timestamp_pb2
-
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.core.decisions.cascade import METHOD as CASCADE
 from trueodds_service.flows.fit_record import Bias
 from trueodds_service.rpc.names import calibrator_name, model_name
+from trueodds_service.rpc.timestamps import timestamp_message
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.records import Damaged, Prior, Provenance, Scope, Selection
 
@@ -22,8 +21,6 @@ BIAS_MESSAGES = {
 
 
 def calibrator_message(calibrator: Calibrator, *, active: bool) -> pb.Calibrator:
-    created = timestamp_pb2.Timestamp()
-    created.FromDatetime(calibrator.created_at)
     return pb.Calibrator(
         name=calibrator.name,
         scope=scope_message(calibrator.scope),
@@ -33,7 +30,7 @@ def calibrator_message(calibrator: Calibrator, *, active: bool) -> pb.Calibrator
         undetermined=calibrator.undetermined,
         provenance=_provenance(calibrator.provenance, calibrator.scope.model),
         metrics=calibrator.metrics,
-        create_time=created,
+        create_time=timestamp_message(calibrator.created_at),
         active=active,
         parameters={
             name: pb.Numbers(values=values) for name, values in calibrator.parameters.items()

@@ -11,8 +11,9 @@ from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.checks import CheckQuery, Comparison
 from trueodds_service.rpc.calibration.fits import fit_reading
 from trueodds_service.rpc.calibration.items import parse_questions
-from trueodds_service.rpc.calibration.proposals import proposal_message, timestamp_message
+from trueodds_service.rpc.calibration.proposals import proposal_message
 from trueodds_service.rpc.names import model_name, parse_calibrator, parse_model
+from trueodds_service.rpc.timestamps import timestamp_message
 
 
 def parse_check(request: pb.CheckCalibratorRequest, limits: Limits) -> CheckQuery:
@@ -30,7 +31,7 @@ def parse_check(request: pb.CheckCalibratorRequest, limits: Limits) -> CheckQuer
     return CheckQuery(
         model=model,
         calibrator=calibrator,
-        # Answers are nothing that a check may know of.
+        # A check has to do without answers.
         source=replace(source, answers=np.full(len(source.questions), UNKNOWN)),
         reading=reading,
         teacher_reading=teacher_reading,

@@ -11,11 +11,11 @@ from trueodds_service.core.fitting.data import FitData
 from trueodds_service.core.fitting.fit import CONSTANT_TEMPERATURE
 from trueodds_service.core.fitting.temperature import DEFAULT_BOUNDS
 from trueodds_service.errors import InvalidInput, field
+from trueodds_service.flows.cascade_promise import check_no_promise, promise_of
 from trueodds_service.flows.fit import FitQuery
 from trueodds_service.flows.fit_cascade import FitCascade
 from trueodds_service.flows.fit_data import FitQuestions, NoData
 from trueodds_service.flows.fit_record import Bias
-from trueodds_service.flows.promise import check_no_promise, promise_of
 from trueodds_service.prompts.reading import OrderCorrection, Reading
 from trueodds_service.rpc.calibration.calibrators import BIAS_MESSAGES, METHOD_MESSAGES
 from trueodds_service.rpc.calibration.items import parse_questions, parse_scores

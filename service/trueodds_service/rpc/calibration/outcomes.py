@@ -1,7 +1,5 @@
 """Outcomes and drift: messages in, messages out."""
 
-from google.protobuf import timestamp_pb2
-
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds_service.core.monitoring.evidence import Evidence
 from trueodds_service.errors import InvalidInput
@@ -10,6 +8,7 @@ from trueodds_service.flows.promises import Promise
 from trueodds_service.rpc.calibration.checks import check_message
 from trueodds_service.rpc.calibration.evaluations import evaluation_message
 from trueodds_service.rpc.status import to_status
+from trueodds_service.rpc.timestamps import timestamp_message
 from trueodds_service.store.outcomes import Recorded
 
 KINDS = {each: pb.SequentialTest.Kind.Value(f"KIND_{each.name}") for each in Promise}
@@ -62,13 +61,10 @@ def drift_message(drift: Drift, calibrator: pb.Calibrator) -> pb.Drift:
 
 
 def _period(period: Period) -> pb.DriftPeriod:
-    start, end = timestamp_pb2.Timestamp(), timestamp_pb2.Timestamp()
-    start.FromDatetime(period.start)
-    end.FromDatetime(period.end)
     return pb.DriftPeriod(
         outcomes=period.outcomes,
-        start_time=start,
-        end_time=end,
+        start_time=timestamp_message(period.start),
+        end_time=timestamp_message(period.end),
         before=evaluation_message(period.before),
         after=evaluation_message(period.after),
     )

@@ -1,9 +1,5 @@
 """Proposals → messages."""
 
-from datetime import datetime
-
-from google.protobuf import timestamp_pb2
-
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds_service.flows.evaluate import Estimate
 from trueodds_service.rpc.calibration.evaluations import estimate_messages
@@ -24,9 +20,3 @@ def proposal_message(proposal: Proposal, model: str) -> pb.Proposal:
         ),
         activated=proposal.activated,
     )
-
-
-def timestamp_message(moment: datetime) -> timestamp_pb2.Timestamp:
-    message = timestamp_pb2.Timestamp()
-    message.FromDatetime(moment)
-    return message

@@ -196,7 +196,7 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
 
 @dataclass(slots=True)
 class _Stream:
-    """What one stream holds, and how many of its batches have no answer that was taken."""
+    """What one stream holds, and the answers of how many batches have not been taken yet."""
 
     memory: metering.Stream
     batches: int = 0

@@ -6,7 +6,7 @@ from alembic import op
 revision = "0006"
 down_revision = "0005"
 
-# As that of outcomes.
+# As outcomes have theirs.
 _POSITION = sa.BigInteger().with_variant(sa.Integer, "sqlite")
 
 

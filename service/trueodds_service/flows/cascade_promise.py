@@ -12,8 +12,8 @@ MIN_CONFIDENCE = "min_confidence"
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
-    """What is to be no more than ``share``, in (0, 1)."""
+class CascadePromise:
+    """That what ``target`` names is no more than ``share``, in (0, 1)."""
 
     target: Target
     share: float
@@ -24,8 +24,8 @@ class Promise:
         return self.target is Target.RISK
 
 
-def promise_of(shares: Mapping[Target, float | None]) -> Promise:
-    """Of the one target that is given. Raises InvalidInput, which names it or what is wanted."""
+def promise_of(shares: Mapping[Target, float | None]) -> CascadePromise:
+    """The promise of the one target that is given. Raises InvalidInput, by its name."""
     given = {target: share for target, share in shares.items() if share is not None}
     if not given:
         raise InvalidInput(Target.RISK, f"METHOD_CASCADE needs it, or {Target.PASSED_ON}")
@@ -34,18 +34,18 @@ def promise_of(shares: Mapping[Target, float | None]) -> Promise:
     [(target, share)] = given.items()
     if not 0 < share < 1:
         raise InvalidInput(target, "has to be above 0 and below 1")
-    return Promise(target, share)
+    return CascadePromise(target, share)
 
 
 def check_no_promise(shares: Mapping[Target, float | None]) -> None:
-    """Raises InvalidInput where a target is given for what is no cascade's."""
+    """Raises InvalidInput where a target is given with another method than a cascade's."""
     for target, share in shares.items():
         if share is not None:
             raise InvalidInput(target, "goes with METHOD_CASCADE only")
 
 
-def promise_in(record: Calibrator) -> Promise:
+def promise_in(record: Calibrator) -> CascadePromise:
     """What a cascade's calibrator promises."""
     target = next(each for each in Target if each in record.parameters)
     (share,) = record.parameters[target]
-    return Promise(target, share)
+    return CascadePromise(target, share)
