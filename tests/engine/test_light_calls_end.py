@@ -4,7 +4,7 @@ import asyncio
 from contextlib import ExitStack
 
 import pytest
-from tests.engine.test_light_questions import Engine, VirtualTime
+from tests.engine.test_light_questions import ENGINES, Engine, VirtualTime
 
 from trueodds_service import caller
 from trueodds_service.caller import Caller
@@ -20,9 +20,9 @@ def played(scene):
 
 
 class Scene:
-    def __init__(self, full_tokens=FULL_TOKENS):
-        self.hand_over = HandOver(64, 0.1, full_tokens, clock=asyncio.get_running_loop().time)
-        self.engine = Engine(0.005, 1e-4, plans_ahead=True)
+    def __init__(self, engine=(0.005, 1e-4, True)):
+        self.hand_over = HandOver(64, 0.1, FULL_TOKENS, clock=asyncio.get_running_loop().time)
+        self.engine = Engine(*engine)
         self.tokens = {}
         self.tasks = []
 
@@ -58,14 +58,14 @@ def test_a_light_call_that_never_ends_blocks_nobody_for_long():
         never = asyncio.create_task(scene.ask("hung", [10], lambda *_: asyncio.Event().wait()))
         await asyncio.sleep(5)
         before = scene.tokens["many"]
-        await asyncio.sleep(60)
+        await asyncio.sleep(20)
         assert not never.done()
         never.cancel()
         scene.end()
         return before, scene.tokens["many"]
 
     before, after = played(scene())
-    assert (after - before) / 60 > 0.9 * FULL_TOKENS / (0.005 + FULL_TOKENS * 1e-4)
+    assert (after - before) / 20 > 0.9 * FULL_TOKENS / (0.005 + FULL_TOKENS * 1e-4)
 
 
 @pytest.mark.parametrize("sizes", [[TOKENS], [TOKENS] * 8, [TOKENS] * 200, [8000] * 20])
@@ -78,7 +78,7 @@ def test_who_always_has_one_call_takes_no_more_than_who_has_many(sizes, quiet):
         for number in range(quiet):
             scene.keep_asking(f"quiet{number}", sizes, callers=1)
         before = scene.tokens["many"]
-        await asyncio.sleep(200)
+        await asyncio.sleep(40)
         scene.end()
         return scene.tokens["many"] - before, scene.tokens.get("quiet0", 0)
 
@@ -104,3 +104,31 @@ def test_a_call_of_more_than_a_full_step_is_light_up_to_that():
 
     ranks = played(scene())
     assert ranks == [Rank.LIGHT] * 4 + [Rank.LONE] * 6 + [Rank.LIGHT]
+
+
+@pytest.mark.parametrize("engine", ENGINES.values(), ids=ENGINES)
+def test_tiny_questions_now_and_then_leave_the_others_a_part_of_the_engine(engine):
+    async def scene():
+        scene, loop = Scene(engine), asyncio.get_running_loop()
+        scene.keep_asking("many", [60], callers=400)
+        await asyncio.sleep(5)
+        before = scene.tokens["many"]
+        await asyncio.sleep(5)
+        middle = scene.tokens["many"]
+        took = []
+        for _ in range(4):
+            began = loop.time()
+            await scene.ask("tiny", [10])
+            took.append(loop.time() - began)
+            await asyncio.sleep(1.9)
+        alone, meanwhile = (
+            (middle - before) / 5,
+            (scene.tokens["many"] - middle) / (4 * 1.9 + sum(took)),
+        )
+        scene.end()
+        return meanwhile / alone, max(took[1:])
+
+    share, longest = played(scene())
+    fixed, each, _ = engine
+    assert share > 0.2
+    assert longest < 2 * (2 * fixed + FULL_TOKENS / 8 * each)

@@ -24,6 +24,9 @@ from trueodds_service.fair import FairQueue
 _LINGER_SECONDS = 2.0
 # How long others wait for a light call at most: it may be large, or never end.
 _LIGHT_SECONDS = 2.0
+# What others have in the engine at once while light calls come is this part of a full step, however
+# short those are: steps of a few tokens each would leave next to nothing of it.
+_PART_OF_STEP = 1 / 8
 # Short steps that an engine has at once: it takes up the second as it ends the first. And full
 # ones: it may plan the second while it computes the first. More would not make it faster.
 _STEPS, _FULL_STEPS = 2, 3
@@ -82,11 +85,11 @@ class HandOver:
 
     A call is light whose tenant has no other here, beside others who wait. It goes before them,
     and nothing of theirs enters while it lasts. While such come, the others have no more tokens in
-    the engine at once than a light call: then a step of theirs takes no longer than a light one's,
-    and a light one waits for the step that is on and takes its own, twice what it takes by itself.
-    And they have as many in turn, so that nobody gains by asking for much in calls that are light.
-    A call that asks for more than a full step, or takes longer than ``_LIGHT_SECONDS``, goes on as
-    a lone one.
+    the engine at once than a light call, or an eighth of a full step: then a step of theirs takes
+    about as long as a light one's, and a light one waits for the step that is on and takes its own,
+    twice what it takes by itself. And they have as many in turn, so that nobody gains by asking for
+    much in calls that are light. A call that asks for more than a full step, or takes longer than
+    ``_LIGHT_SECONDS``, goes on as a lone one.
     """
 
     def __init__(
@@ -105,7 +108,7 @@ class HandOver:
         # How many calls each tenant has here, and how many are light.
         self._present: Counter[str] = Counter()
         self._light_calls = 0
-        # Tokens of others that are in the engine at once while light calls come.
+        # The tokens of the last light call.
         self._room = 0
         # How many others may enter before the next light call ends, and who of them was the last.
         self._credit, self._entered_last = 0, self._bulk
@@ -249,7 +252,9 @@ class HandOver:
             return False
         if self._is_light_around:
             requests = self._lone.requests + self._bulk.requests
-            return not requests or self._lone.tokens + self._bulk.tokens + tokens <= self._room
+            return (
+                not requests or self._lone.tokens + self._bulk.tokens + tokens <= self._others_room
+            )
         full = max(short, _FULL_STEPS * self._pace.full_tokens)
         if line is self._bulk:
             return not line.requests or self._bulk_fits(tokens, full)
@@ -263,6 +268,12 @@ class HandOver:
         if self._clock() - self._asked_at >= _LINGER_SECONDS and not self._lone.requests:
             return tokens <= full
         return not self._lone.waiting and self._lone.tokens + tokens <= self._pace.step_tokens
+
+    @property
+    def _others_room(self) -> float:
+        """Tokens of others that are in the engine at once while light calls come."""
+        full = self._pace.full_tokens
+        return self._room if math.isinf(full) else max(self._room, _PART_OF_STEP * full)
 
     @property
     def _is_light_around(self) -> bool:
