@@ -130,6 +130,7 @@ BAD_SETTINGS = {
         "models",
     ),
     "a price of nothing": (_set("models.0.price", 0), "models.0.price"),
+    "a price that makes costs infinite": (_set("models.0.price", 1e308), "models.0.price"),
     "a cascade of what is no model": (
         _set("cascades", [{"name": "both", "models": ["aligned", "base"]}]),
         "cascades.0.models.1",

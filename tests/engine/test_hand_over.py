@@ -46,7 +46,7 @@ class Bench:
             async with self.hand_over.turn(call, tokens) as request:
                 request.cached = self.cached
                 self.inside[name] = tokens, asyncio.get_running_loop().create_future()
-                self.ranks[name] = call.rank
+                self.ranks[name] = request.rank
                 await self.inside[name][1]
         self.done.append(name)
 
@@ -199,8 +199,8 @@ async def test_a_call_of_several_prompts_is_light_as_a_whole(bench):
         turns = [bench.hand_over.turn(call, 10) for _ in range(8)]
         async with AsyncExitStack() as stack:
             for turn in turns:
-                await asyncio.wait_for(stack.enter_async_context(turn), 1)
-    assert call.rank is Rank.LIGHT
+                request = await asyncio.wait_for(stack.enter_async_context(turn), 1)
+                assert request.rank is Rank.LIGHT
 
 
 async def test_many_light_tenants_leave_something_to_the_others(bench):

@@ -110,8 +110,8 @@ class Scene:
             stack.enter_context(urgency.hurrying(seconds, in_bulk=in_bulk))
             self._hand_over.check(in_bulk=in_bulk)
             call = stack.enter_context(self._hand_over.call(in_bulk=in_bulk))
-            async with self._hand_over.turn(call, TOKENS):
-                await self._engine.score(TOKENS, call.rank)
+            async with self._hand_over.turn(call, TOKENS) as request:
+                await self._engine.score(TOKENS, request.rank)
 
     async def quiet(self, pause, count):
         """How long each of some lone questions takes, one after another."""

@@ -230,3 +230,14 @@ def test_too_few_questions_for_a_refit_are_refused_before_any_is_asked(
         check(service, calibrator, asked(1), propose=True)
     drift, _ = drift_of(service, calibrator)
     assert not drift.checks
+
+
+def test_the_same_questions_in_another_order_are_no_other_check(start_service, fitted, asked):
+    service = start_service()
+    calibrator = fitted(service)
+    questions = asked(60)
+    first = check(service, calibrator, questions)
+    mixed = pb.FitQuestions(items=[*questions.items][::-1])
+    assert check(service, calibrator, mixed) == first
+    drift, _ = drift_of(service, calibrator)
+    assert list(drift.checks) == [first]

@@ -86,6 +86,28 @@ def test_the_last_answer_of_an_id_holds(start_service, named):
     assert counts(tell(service, ("a", 3))) == (0, 0, 0, 1)
 
 
+def test_an_answer_of_a_known_outcome_may_be_kept_anew(start_service, named):
+    service = start_service()
+    request = pb.FitCalibratorRequest(
+        model="models/aligned", method=pb.METHOD_IDENTITY, any_options=True, activate=True
+    )
+    *_, event = service.calibration.FitCalibrator(request)
+    service.score(named("a", options=2))
+    assert counts(tell(service, ("a", 1))) == (1, 0, 0, 0)
+    service.score(named("a", options=4))
+    assert counts(tell(service, ("a", 3), ("b", 0))) == (0, 1, 0, 1)
+    assert counts(tell(service, ("a", 3))) == (0, 0, 1, 0)
+    drift = service.calibration.GetDrift(pb.GetDriftRequest(name=event.calibrator.name)).drift
+    assert drift.outcomes == 1
+
+
+def test_in_one_message_an_id_is_for_one_question(service, named):
+    first, again, other = service.batch([named("one"), named("one", options=3), named("two")])
+    assert first.answer.kept
+    assert again.error.message.startswith("questions[1].answer_id: is that of questions[0]")
+    assert other.answer.kept
+
+
 @pytest.mark.parametrize("name", ["x" * 129, " a", "a\nb"])
 def test_an_id_that_is_none_is_refused(service, named, refused, name):
     with refused(INVALID, field="question.answer_id"):

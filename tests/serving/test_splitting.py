@@ -201,6 +201,9 @@ def test_numbers_of_32_bits_take_twice_as_much(sized):
     [
         ({"model_type": "something"}, {}),
         ([], {}),
+        ({**LLAMA, "num_attention_heads": 0}, {}),
+        ({**LLAMA, "max_position_embeddings": float("inf")}, {}),
+        ({**LLAMA, "max_position_embeddings": -1}, {}),
         ({**LLAMA, "quantization_config": {"quant_method": "awq"}}, {}),
         (LLAMA, {"load_format": "dummy"}),
         (LLAMA, {"backend": "fake"}),

@@ -29,7 +29,7 @@ class ModelSettings(Section):
     """The model that the adapter is for, by name; they share an engine."""
     teacher: str | None = None
     """The pre-trained counterpart, by name: the teacher of method TEACHER_KL."""
-    price: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    price: float | None = Field(default=None, ge=1e-30, le=1e30)
     """What a token costs that its engine computes, in a unit that all models share: all have a
     price, or none has. Costs of answers and of cascades are told by it."""
     decisions: ModelDecisionSettings = ModelDecisionSettings()

@@ -22,6 +22,11 @@ from trueodds_service.fair import FairQueue
 # How long after a lone question bulk makes room for the next one; and after a light question the
 # others do.
 _LINGER_SECONDS = 2.0
+# How long others wait for a light call at most: it may be large, or never end.
+_LIGHT_SECONDS = 2.0
+# What others have in the engine at once while light calls come is this part of a full step, however
+# short those are: steps of a few tokens each would leave next to nothing of it.
+_PART_OF_STEP = 1 / 8
 # Short steps that an engine has at once: it takes up the second as it ends the first. And full
 # ones: it may plan the second while it computes the first. More would not make it faster.
 _STEPS, _FULL_STEPS = 2, 3
@@ -49,13 +54,14 @@ class Call:
     others_wait: bool
     """Whether they did as it came."""
     tokens: int = 0
-    """Those of its longest request so far."""
+    """Those of its requests so far."""
 
 
 @dataclass(slots=True)
 class Request:
-    """What the engine tells of a request."""
+    """What an engine is told of a request, and tells of it."""
 
+    rank: Rank
     cached: int = 0
     """How many of its tokens it had not to compute."""
 
@@ -79,9 +85,11 @@ class HandOver:
 
     A call is light whose tenant has no other here, beside others who wait. It goes before them,
     and nothing of theirs enters while it lasts. While such come, the others have no more tokens in
-    the engine at once than a light request: then a step of theirs takes no longer than a light
-    one's, and a light one waits for the step that is on and takes its own, twice what it takes by
-    itself.
+    the engine at once than a light call, or an eighth of a full step: then a step of theirs takes
+    about as long as a light one's, and a light one waits for the step that is on and takes its own,
+    twice what it takes by itself. And they have as many in turn, so that nobody gains by asking for
+    much in calls that are light. A call that asks for more than a full step, or takes longer than
+    ``_LIGHT_SECONDS``, goes on as a lone one.
     """
 
     def __init__(
@@ -100,10 +108,10 @@ class HandOver:
         # How many calls each tenant has here, and how many are light.
         self._present: Counter[str] = Counter()
         self._light_calls = 0
-        # Tokens of others that are in the engine at once while light calls come.
+        # The tokens of the last light call.
         self._room = 0
-        # Whether a light call has ended since one of the others entered, and who that was.
-        self._is_their_turn, self._entered_last = False, self._bulk
+        # How many others may enter before the next light call ends, and who of them was the last.
+        self._credit, self._entered_last = 0, self._bulk
 
     @contextmanager
     def call(self, *, in_bulk: bool) -> Iterator[Call]:
@@ -113,19 +121,28 @@ class HandOver:
         rank = Rank.BULK if in_bulk else Rank.LIGHT if is_light else Rank.LONE
         call = Call(tenant, rank, others_wait)
         self._present[tenant] += 1
-        self._light_calls += rank is Rank.LIGHT
+        ending = self._begin_light(call) if rank is Rank.LIGHT else None
         try:
             yield call
         finally:
             self._present[tenant] -= 1
             if not self._present[tenant]:
                 del self._present[tenant]
-            if rank is Rank.LIGHT:
+            if ending is not None:
+                ending.cancel()
                 self._end_light(call)
 
+    def _begin_light(self, call: Call) -> asyncio.TimerHandle:
+        self._light_calls += 1
+        return asyncio.get_running_loop().call_later(_LIGHT_SECONDS, self._end_light, call)
+
     def _end_light(self, call: Call) -> None:
+        """What is left of it is lone. Does nothing where that is so already."""
+        if call.rank is not Rank.LIGHT:
+            return
+        call.rank = Rank.LONE
         self._light_calls -= 1
-        self._is_their_turn = True
+        self._credit = call.tokens
         # The first of many at once was not light.
         if call.others_wait and call.tenant not in self._present:
             self._light_at, self._room = self._clock(), call.tokens
@@ -137,8 +154,10 @@ class HandOver:
 
         It hurries as the context says. Raises Expired where its turn has come too late.
         """
-        request = Request()
-        call.tokens = max(call.tokens, tokens)
+        if call.tokens and call.tokens + tokens > self._pace.full_tokens:
+            self._end_light(call)
+        call.tokens += tokens
+        request = Request(call.rank)
         line = (self._light, self._lone, self._bulk)[call.rank]
         if line is not self._bulk:
             self._asked_at = self._clock()
@@ -229,11 +248,13 @@ class HandOver:
         short = _STEPS * self._pace.step_tokens
         if line is self._light:
             return line.requests < _STEPS or line.tokens + tokens <= short
-        if self._light_calls and not self._is_their_turn:
+        if self._light_calls and self._credit <= 0:
             return False
         if self._is_light_around:
             requests = self._lone.requests + self._bulk.requests
-            return not requests or self._lone.tokens + self._bulk.tokens + tokens <= self._room
+            return (
+                not requests or self._lone.tokens + self._bulk.tokens + tokens <= self._others_room
+            )
         full = max(short, _FULL_STEPS * self._pace.full_tokens)
         if line is self._bulk:
             return not line.requests or self._bulk_fits(tokens, full)
@@ -249,6 +270,12 @@ class HandOver:
         return not self._lone.waiting and self._lone.tokens + tokens <= self._pace.step_tokens
 
     @property
+    def _others_room(self) -> float:
+        """Tokens of others that are in the engine at once while light calls come."""
+        full = self._pace.full_tokens
+        return self._room if math.isinf(full) else max(self._room, _PART_OF_STEP * full)
+
+    @property
     def _is_light_around(self) -> bool:
         return self._clock() - self._light_at < _LINGER_SECONDS
 
@@ -257,7 +284,8 @@ class HandOver:
         line.requests += 1
         line.tokens += tokens
         if line is not self._light:
-            self._is_their_turn, self._entered_last = False, line
+            self._credit -= tokens
+            self._entered_last = line
 
     def _leave(self, line: _Line, tokens: int) -> None:
         """It was let in, and nothing was asked of the engine."""

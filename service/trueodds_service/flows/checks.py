@@ -23,6 +23,7 @@ from trueodds_service.flows.catalog import Catalog, ModelEntry
 from trueodds_service.flows.evaluate import check_asked
 from trueodds_service.flows.fit import FitQuery, asked_of, check_enough, data_of, record_of
 from trueodds_service.flows.fit_data import (
+    Asked,
     FitQuestions,
     Progress,
     ask,
@@ -88,7 +89,7 @@ class Checks:
     async def check(self, query: CheckQuery) -> AsyncIterator[Progress | Comparison]:
         """Compares, and keeps what is found: progress first, the comparison last.
 
-        The same questions again are no other check. Raises a ServiceError.
+        The same questions again, in whichever order, are no other check. Raises a ServiceError.
         """
         calibrator = await self._calibrators.get(query.model, query.calibrator)
         model = self._catalog.find(query.model)
@@ -98,8 +99,7 @@ class Checks:
         if query.propose:
             check_enough(fit)
         asked = asked_of(fit, model, teacher)
-        hashed = prompts_hash(asked)
-        if hashed == calibrator.provenance.prompts_hash:
+        if prompts_hash(asked) == calibrator.provenance.prompts_hash:
             raise InvalidInput("questions", "are those of the fit: ask fresh ones")
         async for event in ask(asked):
             if isinstance(event, Progress):
@@ -108,7 +108,7 @@ class Checks:
                 said = event
         check = Check(
             calibrator=calibrator.id,
-            prompts_hash=hashed,
+            prompts_hash=_hash_in_any_order(asked),
             teacher=teacher.name,
             questions=len(said[0].scores),
             disagreeing=disagreeing(said[0].scores, said[1].scores),
@@ -187,6 +187,13 @@ def _fit_query(query: CheckQuery, calibrator: Calibrator) -> FitQuery:
         teacher_reading=query.teacher_reading,
         bias=Bias(calibrator.bias_correction),
         any_options=scope.options == 0,
+    )
+
+
+def _hash_in_any_order(asked: Sequence[Asked]) -> str:
+    """The same of the same questions, however they are mixed."""
+    return prompts_hash(
+        [replace(each, questions=sorted(each.questions, key=repr)) for each in asked]
     )
 
 

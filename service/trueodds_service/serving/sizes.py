@@ -13,6 +13,8 @@ _KEY_AND_VALUE = 2
 # Files, and what vLLM makes of them, have numbers of 16 bits unless told otherwise.
 _BYTES = 2
 _TIMES = {"float32": 2}
+# What comes of a ``config.json`` whose numbers are not a transformer's.
+_NO_TRANSFORMER = (ValueError, TypeError, AttributeError, KeyError, ArithmeticError)
 
 
 class Size(NamedTuple):
@@ -35,9 +37,9 @@ def size_of(model: ModelSettings) -> Size | None:
         config = json.loads(path.read_bytes())
         if not weights or quantized_by(path.parent) is not None:
             return None
-        times = _TIMES.get(engine.dtype, 1)
-        return Size(times * weights, times * _context(config, engine.max_tokens))
-    except (ConfigError, OSError, ValueError, TypeError, AttributeError, KeyError):
+        times, context = _TIMES.get(engine.dtype, 1), _context(config, engine.max_tokens)
+        return Size(times * weights, times * context) if context > 0 else None
+    except (ConfigError, OSError, RecursionError, *_NO_TRANSFORMER):
         return None
 
 
@@ -50,7 +52,7 @@ def _files(weights: Path) -> tuple[Path, int]:
 
 
 def _context(config: dict[str, Any], max_tokens: int | None) -> int:
-    """Raises KeyError, TypeError or AttributeError."""
+    """Raises what ``_NO_TRANSFORMER`` has."""
     config = config.get("text_config", config)
     heads = config["num_attention_heads"]
     kept = config.get("num_key_value_heads") or heads

@@ -26,6 +26,8 @@ T = TypeVar("T")
 # Databases bound how many values a statement may have; SQLite once had 999.
 _AT_ONCE = 500
 _SEAL_BYTES = 32
+# What a correction may change.
+_TOLD = ("option", "calibrator_id", "choice", "probabilities", "calibrated")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +87,34 @@ class SqlOutcomeStore:
             return bytes(row.key)
 
     def record(self, outcomes: Sequence[Outcome]) -> Recorded:
-        """Keeps outcomes, or none of them; of the same answer, the last that is told holds."""
+        """Keeps outcomes, or none of them; of the same answer, the last that is told holds.
+
+        An answer that was kept anew by the same id takes the place of the one before.
+        """
         last = {each.answer_id: each for each in outcomes}
         with self._database.writing() as session:
-            known = dict(_known(session, list(last)))
-            fresh = [each for name, each in last.items() if name not in known]
+            told = _rows(session, list(last.values()))
+            rows = {
+                name: {**row, "option": each.option}
+                for (name, each), row in zip(last.items(), told, strict=True)
+            }
+            known = _known(session, list(last))
             now = datetime.now(UTC)
-            rows = [
-                {**row, "option": each.option, "recorded_at": now}
-                for row, each in zip(_rows(session, fresh), fresh, strict=True)
-            ]
-            _insert(session, OutcomeRow, rows)
-            new = len(rows)
-            changed = [last[name] for name, option in known.items() if option != last[name].option]
-            for each in changed:
-                row = update(OutcomeRow).filter_by(answer_id=each.answer_id)
-                session.execute(row.values(option=each.option))
-            corrected = len(changed)
-            _note_corrections(session, {each.calibrator for each in changed})
-        return Recorded(new, corrected, len(outcomes) - new - corrected)
+            fresh = [{**rows[name], "recorded_at": now} for name in rows if name not in known]
+            _insert(session, OutcomeRow, fresh)
+            changed = {
+                name: before
+                for name, before in known.items()
+                if any(rows[name][column] != value for column, value in before.items())
+            }
+            for name in changed:
+                row = update(OutcomeRow).filter_by(answer_id=name)
+                session.execute(row.values(rows[name]))
+            calibrators = {last[name].calibrator for name in changed}
+            calibrators |= {before["calibrator_id"] for before in changed.values()}
+            _note_corrections(session, calibrators)
+        new = len(fresh)
+        return Recorded(new, len(changed), len(outcomes) - new - len(changed))
 
     def keep(self, answers: Sequence[Outcome]) -> None:
         """Keeps answers whose outcomes nobody knows yet; of the same one the last holds."""
@@ -207,12 +218,15 @@ def _note_corrections(session: Session, calibrators: Set[str]) -> None:
         row.number += 1
 
 
-def _known(session: Session, names: Sequence[bytes]) -> Iterator[tuple[bytes, int | None]]:
-    """The option that is told of each answer that has an outcome already."""
-    columns = select(OutcomeRow.answer_id, OutcomeRow.option)
-    for some in _parts(names):
-        for answer_id, option in session.execute(columns.where(OutcomeRow.answer_id.in_(some))):
-            yield bytes(answer_id), option
+def _known(session: Session, names: Sequence[bytes]) -> dict[bytes, dict[str, Any]]:
+    """What is told of each answer that has an outcome already, by its columns."""
+    answer = OutcomeRow.answer_id
+    columns = [getattr(OutcomeRow, column) for column in _TOLD]
+    return {
+        bytes(name): dict(zip(_TOLD, values, strict=True))
+        for some in _parts(names)
+        for name, *values in session.execute(select(answer, *columns).where(answer.in_(some)))
+    }
 
 
 def _parts(all_of: Sequence[T]) -> Iterator[Sequence[T]]:

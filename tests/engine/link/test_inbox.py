@@ -63,3 +63,19 @@ async def test_who_takes_a_message_may_close_it(pair):
     assert here.closed
     inbox.close()
     assert taken.empty()
+
+
+async def test_who_sends_much_at_once_leaves_the_event_loop_to_others(pair):
+    here, there = pair
+    here.rcvhwm = there.sndhwm = 0
+    for _ in range(1000):
+        there.send(b"one of many")
+    time.sleep(0.1)  # noqa: ASYNC251 (all of it is to be there)
+    taken = asyncio.Queue()
+    inbox = Inbox(here, taken.put_nowait)
+    turns = 0
+    while taken.qsize() < 1000:
+        await asyncio.sleep(0)
+        turns += 1
+    assert turns > 10
+    inbox.close()

@@ -6,6 +6,9 @@ from typing import Any
 
 import zmq
 
+# Messages that are taken in one turn of the event loop: whatever comes, the others have theirs.
+_AT_ONCE = 64
+
 
 class Inbox:
     """Calls ``take`` with the frames of each message that comes to a socket.
@@ -18,9 +21,10 @@ class Inbox:
         self._socket, self._take = socket, take
         self._loop = asyncio.get_running_loop()
         self._fd = int(socket.get(zmq.FD))
-        self._loop.add_reader(self._fd, self._drain)
+        self._is_due = False
+        self._loop.add_reader(self._fd, self._notice)
         # ZeroMQ tells of what comes to a socket that was found empty, and of nothing before.
-        self._loop.call_soon(self._drain)
+        self._look_soon()
 
     def send(self, frames: Sequence[bytes]) -> None:
         """Done at once. Raises ZMQError where nobody is there, unless the socket drops it then."""
@@ -29,7 +33,7 @@ class Inbox:
         finally:
             # ZeroMQ tells once that something has come, and whoever calls it next hears of it.
             if int(self._socket.get(zmq.EVENTS)) & zmq.POLLIN:
-                self._loop.call_soon(self._drain)
+                self._look_soon()
 
     def close(self, linger: int | None = None) -> None:
         """Closes the socket, too; ``linger`` as the socket has it."""
@@ -37,10 +41,23 @@ class Inbox:
             self._loop.remove_reader(self._fd)
             self._socket.close(linger)
 
-    def _drain(self) -> None:
-        while not self._socket.closed:
+    def _notice(self) -> None:
+        if not self._is_due:
+            self._take_some()
+
+    def _look_soon(self) -> None:
+        if not self._is_due:
+            self._is_due = True
+            self._loop.call_soon(self._take_some)
+
+    def _take_some(self) -> None:
+        self._is_due = False
+        for _ in range(_AT_ONCE):
+            if self._socket.closed:
+                return
             try:
                 frames = self._socket.recv_multipart(zmq.DONTWAIT)
             except zmq.Again:
                 return
             self._take(frames)
+        self._look_soon()

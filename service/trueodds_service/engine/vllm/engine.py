@@ -161,7 +161,7 @@ class VllmEngine:
                 params,
                 self._next_id(),
                 lora_request=terms.lora,
-                priority=terms.call.rank,
+                priority=request.rank,
             )
             try:
                 output = [output async for output in generation][-1]

@@ -155,7 +155,11 @@ class ScoringServicer(scoring_pb2_grpc.ScoringServiceServicer):
     ) -> tuple[list[scoring_pb2.Outcome], scoring_pb2.Timings]:
         query, parser = settings
         key = await self._key(query)
-        parsed = [_parsed(message, parser) async for message in in_pieces(messages)]
+        places: dict[str, int] = {}
+        parsed = [
+            _parsed(message, parser, places.setdefault(message.answer_id, place), place)
+            async for place, message in in_pieces(enumerate(messages))
+        ]
         questions = tuple(question for question in parsed if isinstance(question, Question))
         result = await self._score(query, questions)
         answers = AnswerMessages(result, key)
@@ -202,9 +206,13 @@ class _Stream:
     batches: int = 0
 
 
-def _parsed(message: question_pb2.Question, parser: QuestionParser) -> Question | InvalidInput:
+def _parsed(
+    message: question_pb2.Question, parser: QuestionParser, first: int, place: int
+) -> Question | InvalidInput:
+    """``first`` is the place of the first question of the message with the same ``answer_id``."""
     try:
-        parse_answer_id(message)
+        if parse_answer_id(message) and first != place:
+            raise InvalidInput("answer_id", f"is that of questions[{first}]: it is for one answer")
         return parser.question(message)
     except InvalidInput as error:
         return error
