@@ -50,8 +50,9 @@ def test_an_answer_is_one_packet(connected):
         (b"GET /healthz HTTP/1.1\r\na b\r\n\r\n", 400, "NOT_HTTP"),
         (b"\x16\x03\x01\x02\x00", 400, "NOT_HTTP"),  # how TLS begins
         (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 11_000, 431, "HEAD_TOO_LARGE"),
+        (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 11_700 + b"\r\n", 431, "HEAD_TOO_LARGE"),
     ],
-    ids=["method", "version", "header", "TLS", "size"],
+    ids=["method", "version", "header", "TLS", "size", "size of a whole one"],
 )
 def test_what_is_no_request_is_refused_as_all_else(connected, head, status, reason):
     with connected() as (connection, said):

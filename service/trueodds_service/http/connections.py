@@ -15,6 +15,7 @@ from trueodds_service.rpc.as_json import status_json
 
 # The most that a caller may send before it is known.
 _MOST_HEAD_BYTES = 2**16
+_PIECE_BYTES = 2**12
 _HEAD_SECONDS = 60.0
 _FRAMING = (b"content-length", b"transfer-encoding")
 
@@ -50,11 +51,15 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._unread_bytes += len(data)
-        super().data_received(data)
-        if self._unread_bytes > _MOST_HEAD_BYTES and not self.transport.is_closing():
-            most = f"is larger than {_MOST_HEAD_BYTES // 1024} KiB"
-            self._refuse(InvalidInput("head", most, reason="HEAD_TOO_LARGE"))
+        while data and not self.transport.is_closing():
+            # A head piece by piece: of one that is read at once, nobody would hear how long it was.
+            piece = data if self._late is None else data[:_PIECE_BYTES]
+            data = data[len(piece) :]
+            self._unread_bytes += len(piece)
+            super().data_received(piece)
+            if self._unread_bytes > _MOST_HEAD_BYTES and not self.transport.is_closing():
+                most = f"is larger than {_MOST_HEAD_BYTES // 1024} KiB"
+                self._refuse(InvalidInput("head", most, reason="HEAD_TOO_LARGE"))
 
     def send_400_response(self, msg: str) -> None:
         """For input that is no HTTP; uvicorn would answer in plain text."""
