@@ -142,12 +142,14 @@ class Postgres:
         server = psutil.Process(self.pid)
         processes = [server, *server.children()]
         for each in processes:
-            each.suspend()
+            with suppress(psutil.NoSuchProcess):  # a connection's, which was about to end
+                each.suspend()
         try:
             yield
         finally:
             for each in processes:
-                each.resume()
+                with suppress(psutil.NoSuchProcess):
+                    each.resume()
 
     @contextmanager
     def killed(self) -> Iterator[None]:
