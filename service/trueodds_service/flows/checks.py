@@ -118,7 +118,7 @@ class Checks:
         if query.propose and not _is_judged(check):
             data = data_of(fit, said, taught=True)
             refit = await record_of(
-                fit, calibrator.scope, asked, teacher, data, self._catalog, self._calibrators
+                fit, calibrator.scope, asked, model, teacher, data, self._calibrators
             )
             check = await self._propose(calibrator, refit, check)
         yield beside_fit(calibrator, check)

@@ -88,7 +88,7 @@ async def fit(
         else:
             said = event
     data = data_of(query, said, taught=teacher is not None)
-    calibrator = await record_of(query, scope, asked, teacher, data, catalog, calibrators)
+    calibrator = await record_of(query, scope, asked, model, teacher, data, calibrators)
     if not query.validate_only:
         activate = query.activate and (query.force or not calibrator.degenerate)
         # What engines have worked for is not given up for a store that is away for a moment.
@@ -101,15 +101,15 @@ async def record_of(
     query: FitQuery,
     scope: Scope,
     asked: Sequence[Asked],
+    model: ModelEntry,
     teacher: ModelEntry | None,
     data: FitData | None,
-    catalog: Catalog,
     calibrators: Calibrators,
 ) -> Calibrator:
     """What is fitted on what was said; nothing is stored. Raises InvalidInput."""
     pools = query.method in (None, Method.TEACHER_POOLED)
     prior = await prior_for(scope, query.bias, calibrators) if pools else None
-    provenance = _provenance(catalog.find(query.model), teacher, data, asked, prior)
+    provenance = _provenance(model, teacher, data, asked, prior)
     with field(_source_field(query)):
         return await long_work(
             fitted_record, scope, query.method, data, query.bias, query.temperature, provenance
