@@ -28,7 +28,7 @@ from trueodds.cli.console import (
     progress_bar,
     say,
 )
-from trueodds.cli.files import STDIN, FileOptions, examples, file_options, labelled
+from trueodds.cli.files import FileOptions, check_stdin, examples, file_options, labelled
 from trueodds.cli.options import reading_options
 from trueodds.cli.server import Target, asks_server
 from trueodds.cli.tables import calibrator_table, calibrators_table, temperature_text
@@ -122,8 +122,7 @@ def fit(
 
     Example: trueodds fit demo-aligned questions.jsonl --task reviews --activate
     """
-    if questions == shots == STDIN:
-        raise typer.BadParameter("questions and shots cannot both come from stdin")
+    check_stdin(questions, shots)
     with extras("bulk"), connected(server, wait=wait, model=model) as client, ExitStack() as stack:
         source = None if questions is None else files.source(questions, stack)
         items: Sequence[Example | Scores] = []

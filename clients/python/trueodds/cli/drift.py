@@ -10,7 +10,7 @@ from rich.table import Table
 
 from trueodds._channel import FIT_TIMEOUT
 from trueodds.cli.console import CALIBRATOR, Shots, Wait, connected, extras, out, progress_bar
-from trueodds.cli.files import STDIN, FileOptions, examples, file_options
+from trueodds.cli.files import FileOptions, check_stdin, examples, file_options
 from trueodds.cli.options import reading_options
 from trueodds.cli.server import Target, asks_server
 from trueodds.cli.tables import estimate_text
@@ -82,8 +82,7 @@ def drift(
     """
     if questions is None and (propose or shots or teacher or teacher_shots or teacher_format):
         raise typer.BadParameter("takes --questions", param_hint="--propose, --shots, --teacher …")
-    if questions == shots == STDIN:
-        raise typer.BadParameter("questions and shots cannot both come from stdin")
+    check_stdin(questions, shots)
     with extras("bulk"), connected(server, wait=wait) as client, ExitStack() as stack:
         found = client.drift(calibrator or "", model=model, task=task, window=window)
         if questions is not None:

@@ -129,6 +129,12 @@ class FileOptions:
         return open_source(copy, self.dialect, "standard input")
 
 
+def check_stdin(questions: Path | None, shots: Path | None) -> None:
+    """Refuses both from stdin, which can be read once."""
+    if questions == shots == STDIN:
+        raise typer.BadParameter("questions and shots cannot both come from stdin")
+
+
 def examples(file: OpenFile) -> list[Example]:
     """The questions of a file. An answer that is no option is left out, and that is told.
 

@@ -11,7 +11,7 @@ from typing_extensions import Unpack
 from trueodds._channel import FIT_TIMEOUT
 from trueodds.calibrator import Method
 from trueodds.cli.console import connected, extras, fail, model_of, progress_bar
-from trueodds.cli.files import STDIN, FileOptions, labelled
+from trueodds.cli.files import FileOptions, check_stdin, labelled
 from trueodds.cli.server import Target
 from trueodds.evaluation import Report
 from trueodds.files.scores import read_scores
@@ -49,8 +49,7 @@ def measured(
     has shown it. ``worked`` is the file of the worked examples. Without ``of_cascades`` a cascade's
     calibrator ends the command.
     """
-    if questions == worked == STDIN:
-        raise typer.BadParameter("questions and shots cannot both come from stdin")
+    check_stdin(questions, worked)
     with (
         extras("bulk"),
         connected(server, wait=wait, model=model_of(calibrator)) as client,

@@ -20,7 +20,7 @@ from trueodds.cli.console import (
     tell_low_mass,
     tell_stale,
 )
-from trueodds.cli.files import STDIN, FileOptions, file_options
+from trueodds.cli.files import FileOptions, check_stdin, file_options
 from trueodds.cli.options import score_options
 from trueodds.cli.printer import Printer
 from trueodds.cli.server import Target, asks_server
@@ -73,8 +73,7 @@ def score(
     """
     if (questions is None) == (question is None) or (option and question is None):
         raise typer.BadParameter("give a file of questions, or one with -q and -o")
-    if questions == shots == STDIN:
-        raise typer.BadParameter("questions and shots cannot both come from stdin")
+    check_stdin(questions, shots)
     with (
         extras("bulk"),
         connected(server, timeout, wait=wait, model=model) as client,
