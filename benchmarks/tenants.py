@@ -41,6 +41,8 @@ _DEADLINE_SECONDS = 5.0
 _WARM_UP_SECONDS = 5.0
 # One that is forked would have the threads of gRPC half.
 _PROCESSES = multiprocessing.get_context("spawn")
+# Of each row: whether its p99 is one stall, or many.
+_SLOWEST = 5
 # More than an engine keeps in its cache.
 _TEXTS = 4096
 
@@ -82,9 +84,9 @@ async def _measure(
     """Adds the quiet tenant's milliseconds, alone and beside each way in which the other asks, and
     writes them after each: a run that is cut off keeps its rows.
     """
-    rows: dict[str, dict[str, float]] = {}
+    rows: dict[str, dict[str, Any]] = {}
 
-    def keep(name: str, row: dict[str, float]) -> None:
+    def keep(name: str, row: dict[str, Any]) -> None:
         rows[name] = row
         row["p99_ratio"] = round(row["p99"] / rows["alone"]["p99"], 2)
         write(result, options.output)
@@ -94,7 +96,7 @@ async def _measure(
     result |= {"capacity_per_second": round(capacity, 1), "rows": rows}
     async with AsyncClient(address, api_key=keys["quiet"], retries=0) as quiet:
 
-        async def lone() -> dict[str, float]:
+        async def lone() -> dict[str, Any]:
             took = []
             ends = time.perf_counter() + options.seconds
             while (began := time.perf_counter()) < ends:
@@ -106,6 +108,7 @@ async def _measure(
                 "first": round(took[0] * 1000, 1),
                 "later": len(took) - 1,
                 **percentiles(took[1:], 1),
+                "slowest": [round(each * 1000, 1) for each in sorted(took[1:])[-_SLOWEST:]],
             }
 
         keep("alone", await lone())

@@ -24,6 +24,11 @@ class Stream:
 class Meter:
     """Charges one request. This one charges nothing."""
 
+    @property
+    def is_only(self) -> bool:
+        """Whether no engine is asked for anything else of its tenant's here."""
+        return False
+
     def stream(self) -> Stream:
         """Of a request that is a stream of messages. To be closed."""
         return Stream()
@@ -64,6 +69,10 @@ class _GoingOn(Meter):
 
     def __init__(self, begun: Meter) -> None:
         self._begun = begun
+
+    @property
+    def is_only(self) -> bool:
+        return self._begun.is_only
 
     def stream(self) -> Stream:
         return self._begun.stream()

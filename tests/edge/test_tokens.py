@@ -42,11 +42,14 @@ class Slow(FakeEngine):
 
     def __init__(self):
         super().__init__(seed=7, sharpness=1, max_tokens=2048)
-        self.is_asked, self.goes_on = threading.Event(), asyncio.Event()
+        self.is_asked, self._goes_on = threading.Event(), asyncio.Event()
+
+    async def go_on(self):
+        self._goes_on.set()
 
     async def score(self, prompts):
         self.is_asked.set()
-        await self.goes_on.wait()
+        await self._goes_on.wait()
         return await super().score(prompts)
 
 
@@ -58,11 +61,7 @@ def test_while_a_gateway_has_enough_new_requests_are_refused(start_service, ques
     assert engine.is_asked.wait(60)
     with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, reason="TOO_MANY_TOKENS"):
         service.scoring.Score(request)
-
-    async def go_on():
-        engine.goes_on.set()
-
-    service.run(go_on())
+    service.run(engine.go_on())
     assert first.result(60).answer.prompt_tokens > 10
     assert service.scoring.Score(request).answer == first.result().answer
 
@@ -100,3 +99,31 @@ def test_what_is_too_much_is_refused_before_all_of_it_is_made(
     with refused(grpc.StatusCode.INVALID_ARGUMENT, reason="REQUEST_TOO_LONG"):
         service.batch(questions, reading=cyclic)
     assert 0 < len(made) < 1000
+
+
+def test_a_longer_question_waits_for_no_thread_where_its_tenant_asks_nothing_else(
+    start_service, question, monkeypatch
+):
+    threads, prepare = [], PromptTokenizer.prepare
+
+    def seen(*args):
+        threads.append(threading.current_thread())
+        return prepare(*args)
+
+    monkeypatch.setattr(PromptTokenizer, "prepare", seen)
+    engine = Slow()
+    service = start_service(engines={"aligned": engine})
+    longer = question(passage="So it goes on. " * 150)
+    request = scoring_pb2.ScoreRequest(settings=SETTINGS, question=longer)
+    first = service.scoring.Score.future(request)
+    assert engine.is_asked.wait(60)
+    engine.is_asked.clear()
+    second = service.scoring.Score.future(request)
+    assert engine.is_asked.wait(60)
+    service.run(engine.go_on())
+    assert first.result(60).answer == second.result(60).answer
+    at_once, later = threads
+    assert at_once != later
+    third = service.scoring.Score(request)
+    assert third.answer == first.result().answer
+    assert threads[2] == at_once

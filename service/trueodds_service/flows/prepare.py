@@ -20,9 +20,11 @@ _PRIOR_SHARE = 0.05
 _PRIOR_QUESTIONS = 8
 
 # Tokenised in a few milliseconds at most, and in less than half of one where the tokens of the
-# worked examples are known: no more, for meanwhile all others of this process wait.
+# worked examples are known: no more, for meanwhile all others of this process wait. They wait a
+# little longer for a caller who asks nothing else, but not for one who asks much at once.
 _SHORT_CHARACTERS = 30_000
 _SHORT_QUESTION_CHARACTERS = 1_000
+_ONLY_QUESTION_CHARACTERS = 4_000
 # A piece has about this many characters, which are tokenised in some seconds at most, and at least
 # this many prompts, however long they are.
 _PIECE_CHARACTERS = 2**19
@@ -85,7 +87,10 @@ def _pieces(
 async def _prepared(
     served: ServedModel, questions: Sequence[Question], shots: Sequence[Shot], reading: Reading
 ) -> list[Prepared | InvalidInput]:
-    """The prompts in tokens: in a thread, unless that would cost more than a short prompt does."""
+    """The prompts in tokens: in a thread, unless that would cost more than a short prompt does.
+
+    In a process that is busy a thread waits for Python's lock, tens of milliseconds at worst.
+    """
     prepare = served.tokenizer.prepare
     if len(questions) == 1 and _is_short(questions[0], shots, reading):
         return prepare(questions, shots, reading)
@@ -97,7 +102,8 @@ def _is_short(question: Question, shots: Sequence[Shot], reading: Reading) -> bo
         return False
     written = reading.format
     length = asked_length(question, written)
-    if length > _SHORT_QUESTION_CHARACTERS:
+    only = metering.current().is_only
+    if length > (_ONLY_QUESTION_CHARACTERS if only else _SHORT_QUESTION_CHARACTERS):
         return False
     length += worked_length(shots, written)
     # Some tokenizers have to read the whole prompt with each option after it.

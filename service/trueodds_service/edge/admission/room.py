@@ -25,6 +25,10 @@ class Room:
         """How many are taken."""
         return self._taken.total()
 
+    def of(self, tenant: str) -> int:
+        """How many of them a tenant has taken."""
+        return self._taken[tenant]
+
     def check(self, tenant: str) -> None:
         """Raises Exhausted where no more are taken of a tenant's."""
         if (refusal := self._refused(tenant)) is not None:

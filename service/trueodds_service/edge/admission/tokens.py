@@ -20,6 +20,10 @@ class TokensUnderWay:
         """How many there are."""
         return self._room.number
 
+    def of(self, tenant: str) -> int:
+        """How many a tenant has."""
+        return self._room.of(tenant)
+
     def check(self, tenant: str) -> None:
         """Raises Exhausted where no more are taken of a tenant's."""
         self._room.check(tenant)

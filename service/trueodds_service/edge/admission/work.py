@@ -51,6 +51,10 @@ class _Request(Meter):
         self._tenant, self._check_caller = tenant, check_caller
         self._has_begun = False
 
+    @property
+    def is_only(self) -> bool:
+        return not self._work.tokens.of(self._tenant)
+
     def check(self) -> None:
         if self._check_caller is not None:
             self._check_caller()
