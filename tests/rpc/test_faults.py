@@ -1,6 +1,7 @@
 """What goes wrong answers a status, tells no prompt, and leaves the service well."""
 
 import asyncio
+import gc
 import logging
 import math
 import threading
@@ -359,3 +360,26 @@ def test_no_question_is_too_absurd_to_be_answered(service, text, options, task, 
     assert code in (INVALID, grpc.StatusCode.OK)
     if answer:
         assert sum(each.probability for each in answer.options) == pytest.approx(1)
+
+
+def test_nothing_of_a_refused_request_stays(service, question, refused):
+    """Python frees at once what nothing refers to; what refers to itself stays until its collector
+    comes, and a flood of refused requests fills the memory, and then stops everybody.
+    """
+    request = scoring_pb2.ScoreRequest(
+        settings=scoring_pb2.ScoreSettings(model="models/none"), question=question()
+    )
+    gc.collect()
+    gc.disable()
+    try:
+        before = _messages()
+        for _ in range(10):
+            with refused(grpc.StatusCode.NOT_FOUND):
+                service.scoring.Score(request)
+        assert _messages() - before < 5
+    finally:
+        gc.enable()
+
+
+def _messages():
+    return sum(isinstance(each, scoring_pb2.ScoreRequest) for each in gc.get_objects())

@@ -25,7 +25,7 @@ from trueodds_service.rpc.credentials import names_of_client, server_credentials
 from trueodds_service.rpc.health import SERVICES
 from trueodds_service.rpc.health import health as health_of
 from trueodds_service.rpc.services import Services
-from trueodds_service.rpc.status import Context, abort
+from trueodds_service.rpc.status import Context, fail
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any] | None"
 
@@ -157,9 +157,8 @@ class _Guard(grpc.aio.ServerInterceptor):
                 async with self._gate.admitted(arrival):
                     return await method(_decoded(request), context)
             except Exception as error:
-                failed = error
-            # Not while the error is handled: where the caller has left, gRPC logs what it finds.
-            return await abort(context, failed, arrival.request_id)
+                fail(context, error, arrival.request_id)
+                return None  # which gRPC does not send
 
         return call
 
@@ -174,10 +173,8 @@ class _Guard(grpc.aio.ServerInterceptor):
                 ):
                     async for message in messages:
                         await context.write(message)
-                return
             except Exception as error:
-                failed = error
-            await abort(context, failed, arrival.request_id)
+                fail(context, error, arrival.request_id)
 
         return call
 
