@@ -382,4 +382,4 @@ def test_nothing_of_a_refused_request_stays(service, question, refused):
 
 
 def _messages():
-    return sum(isinstance(each, scoring_pb2.ScoreRequest) for each in gc.get_objects())
+    return sum(type(each) is scoring_pb2.ScoreRequest for each in gc.get_objects())
