@@ -47,6 +47,7 @@ def main() -> None:
     add("--questions", type=int, nargs="+", default=list(QUESTIONS))
     add("--shape", choices=sorted(shapes.SHAPES), help="with dummy weights, on a GPU")
     add("--engine", type=json.loads, default={}, help="engine settings of both, as JSON")
+    add("--service", type=json.loads, default={}, help="settings of the service alone, as JSON")
     add("--output", type=Path, default=Path("build/bench/decisions.json"))
     options = parser.parse_args()
     weights, settings = _model(options.shape, options.engine)
@@ -66,7 +67,10 @@ def main() -> None:
         "rounds": options.rounds,
         "decisions": rows,
     }
-    with closing(OpenAi(weights, settings)) as vllm, _service(weights, settings) as door:
+    with (
+        closing(OpenAi(weights, settings)) as vllm,
+        _service(weights, settings, options.service) as door,
+    ):
         systems = {"vllm": (vllm.url, vllm.model), "service": (door, MODEL)}
         for callers in options.callers:
             for questions in options.questions:
@@ -193,11 +197,11 @@ def _body(model: str, state: str, questions: int) -> dict[str, Any]:
 
 
 @contextmanager
-def _service(weights: Path, settings: VllmSettings) -> Iterator[str]:
+def _service(weights: Path, settings: VllmSettings, own: dict[str, Any]) -> Iterator[str]:
     """`trueodds serve` with one model and its HTTP door; the value is the URL."""
     door = f"127.0.0.1:{free_port()}"
     with tempfile.TemporaryDirectory() as folder:
-        path = config(Path(folder), weights, settings, {"http": door})
+        path = config(Path(folder), weights, settings, {"http": door, **own})
         with running(path) as address:
             with Client(address) as client:
                 client.wait_until_ready()

@@ -81,6 +81,7 @@ def test_a_wrong_field_is_named(http):
         (b"\xff", "body: is not one object of JSON in UTF-8"),
         (b"[" * 100_000, "body: is not one object of JSON in UTF-8"),
         (b'{"question": {}, "question": {}}', "question: is here twice"),
+        (b'{"question": {"text": "", "text": ""}, []', "body: is not one object of JSON in UTF-8"),
         (b'{"question": {"secret": 1}}', "question.secret: is no field of this message"),
         (
             b'{"settings": {"reading": {"format": "secret"}}}',

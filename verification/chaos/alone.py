@@ -40,15 +40,20 @@ class Held:
 
 @dataclass(frozen=True)
 class Gateway:
-    """Where it answers, its store, and its process."""
+    """Where it answers over gRPC and over HTTP, its store, and its process."""
 
     address: str
+    http_address: str
     store: str
     process: psutil.Process
 
     @property
     def port(self) -> int:
         return int(self.address.rpartition(":")[2])
+
+    @property
+    def http_port(self) -> int:
+        return int(self.http_address.rpartition(":")[2])
 
     @property
     def runs(self) -> bool:
@@ -74,6 +79,7 @@ def gateway(
         path = Path(folder) / "serve.yaml"
         content = {
             "listen": "127.0.0.1:0",
+            "http": "127.0.0.1:0",
             "store": store,
             "models": [{"name": MODEL, "weights": str(MODELS / "aligned"), "engine": engine}],
             **settings,
@@ -83,10 +89,11 @@ def gateway(
         with (Path(folder) / "log").open("w") as log:
             process = psutil.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         try:
-            if not (address := process.stdout.readline().strip()):
+            if not (addresses := process.stdout.readline().split()):
                 said = (Path(folder) / "log").read_text(encoding="utf-8")
                 raise RuntimeError(f"the gateway did not start:\n{said[-2000:]}")
-            yield Gateway(address, store, process)
+            address, http_address = addresses
+            yield Gateway(address, http_address, store, process)
         finally:
             _end(process)
 
@@ -107,7 +114,7 @@ async def _serve(path: Path) -> None:
     for model in settings.models:
         engine = start_engine(model)
         await app.model_ready(model.name, engine, engine.info)
-    print(app.address, flush=True)
+    print(app.address, app.http_address, flush=True)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     await stop.wait()

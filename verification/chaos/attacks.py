@@ -1,4 +1,6 @@
-"""What strangers send: nonsense, half of something, too much, or too slowly. Loopback alone."""
+"""What strangers send over gRPC: nonsense, half of something, too much, or too slowly. Loopback
+alone.
+"""
 
 import contextlib
 import random
@@ -38,7 +40,9 @@ def malformed_messages(target: Gateway, count: int) -> None:
             for number in range(share, count, _CALLERS):
                 method = methods[number // _CALLERS % len(methods)]
                 kind = channel.unary_stream if method.streams_responses else channel.unary_unary
-                _check_answer(kind(method.path), _spoilt(drawn), method.streams_responses)
+                _check_answer(
+                    kind(method.path), spoilt(_request(), drawn), method.streams_responses
+                )
 
     with ThreadPoolExecutor(_CALLERS) as threads:
         list(threads.map(send, range(_CALLERS)))
@@ -63,8 +67,9 @@ def _request() -> bytes:
     return scoring_pb2.ScoreRequest(settings=settings, question=question).SerializeToString()
 
 
-def _spoilt(drawn: random.Random) -> bytes:
-    content = bytearray(_request())
+def spoilt(request: bytes, drawn: random.Random) -> bytes:
+    """A request with bytes that are taken out, put in or changed."""
+    content = bytearray(request)
     for _ in range(drawn.randint(1, 6)):
         place = drawn.randrange(len(content) + 1)
         match drawn.randrange(5):
@@ -111,10 +116,14 @@ def broken_connections(target: Gateway, count: int) -> None:
         with contextlib.suppress(OSError):
             connection = socket.create_connection(("127.0.0.1", target.port), timeout=30)
             connection.sendall(beginnings[number % len(beginnings)])
-            if drawn.random() < 0.5:
-                http2.reset(connection)
-            else:
-                connection.close()
+            end(connection, by_reset=drawn.random() < 0.5)
+
+
+def end(connection: socket.socket, *, by_reset: bool) -> None:
+    """Ends it as a cut line does, with RST, or with FIN."""
+    if by_reset:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
 
 
 def slow_readers_and_writers(target: Gateway, count: int) -> None:
@@ -156,29 +165,33 @@ def floods(target: Gateway, count: int) -> None:
     Broken where the server does not take them, for then nothing was tried.
     """
     with ThreadPoolExecutor(len(_FLOODS)) as threads:
-        sent = list(threads.map(lambda flood: _flood(target, flood, count), _FLOODS))
-    for flood, frames in zip(_FLOODS, sent, strict=True):
-        if frames < count:
-            raise Broken(f"of {count} frames of {flood.__name__} only {frames} were taken")
+        sent = list(
+            threads.map(
+                lambda frames: flood(lambda: http2.connect(target.port), frames, count), _FLOODS
+            )
+        )
+    for frames, number in zip(_FLOODS, sent, strict=True):
+        if number < count:
+            raise Broken(f"of {count} frames of {frames.__name__} only {number} were taken")
 
 
-def _flood(target: Gateway, frames: Callable[[int], bytes], count: int) -> int:
-    """Sends what is taken, and connects again, from the first frame on, where the server has hung
+def flood(connect: Callable[[], socket.socket], pieces: Callable[[int], bytes], count: int) -> int:
+    """Sends what is taken, and connects again, from the first piece on, where the server has hung
     up; how many were taken.
     """
     sent = 0
-    end = time.monotonic() + _FLOOD_SECONDS
-    while sent < count and time.monotonic() < end:
+    ends = time.monotonic() + _FLOOD_SECONDS
+    while sent < count and time.monotonic() < ends:
         with (
             contextlib.suppress(OSError),
-            contextlib.closing(http2.connect(target.port)) as flooded,
+            contextlib.closing(connect()) as flooded,
         ):
             drained = threading.Thread(target=_drain, args=(flooded,), daemon=True)
             drained.start()
             here = 0
-            while sent < count and time.monotonic() < end:
+            while sent < count and time.monotonic() < ends:
                 chunk = range(here, here + min(100, count - sent))
-                flooded.sendall(b"".join(map(frames, chunk)))
+                flooded.sendall(b"".join(map(pieces, chunk)))
                 here = chunk.stop
                 sent += len(chunk)
     return sent

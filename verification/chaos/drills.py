@@ -9,6 +9,7 @@ from verification.chaos import (
     attacks,
     changing,
     credentials,
+    http_attacks,
     killed_writer,
     killing,
     nodes,
@@ -45,6 +46,10 @@ _ATTACKS: Mapping[str, tuple[siege.Attack, int]] = {
     "broken-connections": (attacks.broken_connections, 1_000),
     "slow-readers-and-writers": (attacks.slow_readers_and_writers, 100),
     "http2-floods": (attacks.floods, 10_000),
+    "http-malformed-bodies": (http_attacks.malformed_bodies, 5_000),
+    "http-broken-connections": (http_attacks.broken_http, 1_000),
+    "http-slow-readers-and-writers": (http_attacks.slow_http, 100),
+    "http-floods": (http_attacks.http_floods, 10_000),
 }
 
 _VICTIMS = {

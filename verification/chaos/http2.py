@@ -59,9 +59,3 @@ def connect(port: int, *, settings: bytes = b"", seconds: float = 30.0) -> socke
     connection = socket.create_connection(("127.0.0.1", port), timeout=seconds)
     connection.sendall(PREFACE + frame(SETTINGS, payload=settings))
     return connection
-
-
-def reset(connection: socket.socket) -> None:
-    """Ends it as a cut line does: with RST, and not with FIN."""
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()

@@ -1,9 +1,13 @@
 """A gateway under attack, and an honest caller beside it."""
 
 import contextlib
+import http.client
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from typing import Any
 
 from trueodds import Client, TrueoddsError
 from verification.chaos.alone import Gateway, gateway
@@ -14,6 +18,17 @@ from verification.chaos.service import MODEL
 # Within which an honest caller has to be answered beside an attack; alone it takes milliseconds.
 _CALL_SECONDS = 5.0
 _PAUSE_SECONDS = 0.05
+# What it asks over HTTP.
+_PATH = "/trueodds.v1.ScoringService/Score"
+_BODY = json.dumps(
+    {
+        "settings": {"model": f"models/{MODEL}"},
+        "question": {
+            "text": QUESTIONS[0].text,
+            "options": [{"text": text} for text in QUESTIONS[0].options],
+        },
+    }
+)
 _LOOK_SECONDS = 1.0
 _SETTLE_SECONDS = 90.0
 # How much it may grow between one half of an attack and the other; not with the attack's length.
@@ -79,28 +94,44 @@ def _settled(target: Gateway) -> None:
 
 @contextlib.contextmanager
 def _honest_caller(target: Gateway, result: Result) -> Iterator[None]:
-    """Asks all the time; each question has its one answer, within the deadline."""
+    """Asks at both doors all the time; each question has its one answer, within the deadline."""
     stop = threading.Event()
     slowest = 0.0
 
-    def ask() -> None:
+    def check(ask: Callable[[], Any], right: Any) -> None:
         nonlocal slowest
+        began = time.monotonic()
+        try:
+            told = ask()
+        except (TrueoddsError, OSError, http.client.HTTPException) as error:
+            result.lost += 1
+            result.note(f"an honest caller was told {error!r}")
+        else:
+            result.count("honest answers")
+            if told != right:
+                result.wrong += 1
+                result.note("an honest caller had another answer")
+        slowest = max(slowest, time.monotonic() - began)
+
+    def ask() -> None:
         with Client(target.address, retries=0) as client:
-            right = client.score(QUESTIONS[0], model=MODEL)
+
+            def over_grpc() -> Any:
+                return client.score(QUESTIONS[0], model=MODEL, timeout=_CALL_SECONDS).options
+
+            ways = [(over_grpc, over_grpc()), (over_http, over_http())]
             while not stop.is_set():
-                began = time.monotonic()
-                try:
-                    told = client.score(QUESTIONS[0], model=MODEL, timeout=_CALL_SECONDS)
-                except TrueoddsError as error:
-                    result.lost += 1
-                    result.note(f"an honest caller was told {error!r}")
-                else:
-                    result.count("honest answers")
-                    if told.options != right.options:
-                        result.wrong += 1
-                        result.note("an honest caller had another answer")
-                slowest = max(slowest, time.monotonic() - began)
+                for way, right in ways:
+                    check(way, right)
                 stop.wait(_PAUSE_SECONDS)
+
+    def over_http() -> Any:
+        connection = http.client.HTTPConnection(target.http_address, timeout=_CALL_SECONDS)
+        with contextlib.closing(connection):
+            connection.request("POST", _PATH, _BODY, {"content-type": "application/json"})
+            response = connection.getresponse()
+            said = json.loads(response.read())
+            return said["answer"]["options"] if response.status == HTTPStatus.OK else said
 
     thread = threading.Thread(target=ask, daemon=True)
     thread.start()

@@ -39,7 +39,9 @@ def path_of(place: Sequence[str | int]) -> str:
 
 
 def check_names(body: bytes) -> None:
-    """Raises InvalidInput where an object of a body, which is JSON, has the same name twice."""
+    """Raises InvalidInput where an object of a body has the same name twice, and where the body is
+    no JSON: what told of the name may not have read on.
+    """
     is_repeated = False
 
     def as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -52,7 +54,7 @@ def check_names(body: bytes) -> None:
 
     try:
         whole = json.loads(body, object_pairs_hook=as_object)
-    except RecursionError:
+    except (ValueError, RecursionError):
         raise not_json() from None
     if is_repeated:
         raise InvalidInput(path_of(_first_repeated(whole)), "is here twice")
