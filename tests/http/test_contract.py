@@ -2,7 +2,11 @@
 
 import json
 import socket
+import threading
+import time
+from contextlib import suppress
 
+import httpx
 import pytest
 from google.protobuf import json_format
 
@@ -120,6 +124,37 @@ def test_a_stream_answers_while_it_is_sent_and_says_in_its_last_line_why_it_fail
         error = next(line for line in answer if line.startswith(b"{"))
     assert json.loads(result)["result"]["batchId"] == "1"
     assert json.loads(error)["error"]["message"] == "body: is not one object of JSON in UTF-8"
+
+
+def test_a_stream_whose_caller_takes_no_answer_leaves_its_place_to_others(start_service):
+    limits = {"stream_idle_seconds": 0.2, "max_concurrent_requests": 1}
+    service = start_service(http="127.0.0.1:0", limits=limits)
+    batch = {"batchId": "1", "settings": ASKED["settings"], "questions": [ASKED["question"]] * 100}
+    body = json.dumps(batch).encode() + b"\n"
+    host, port = service.app.http_address.split(":")
+    head = f"POST {STREAM} HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\n"
+    chunk = b"%x\r\n%b\r\n" % (len(body), body)
+
+    def send_for_ever():
+        with suppress(OSError):
+            while True:
+                reads_nothing.sendall(chunk)
+
+    def answered_with(status):
+        while http.post(SCORE, json=ASKED).status_code != status:
+            assert time.monotonic() < deadline
+
+    with socket.socket() as reads_nothing, httpx.Client(base_url=service.url) as http:
+        reads_nothing.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
+        reads_nothing.connect((host, int(port)))
+        reads_nothing.sendall(f"{head}transfer-encoding: chunked\r\n\r\n".encode())
+        sending = threading.Thread(target=send_for_ever)
+        sending.start()
+        deadline = time.monotonic() + 60
+        answered_with(429)  # it has the place
+        answered_with(200)
+        reads_nothing.shutdown(socket.SHUT_RDWR)
+        sending.join()
 
 
 def test_a_stream_that_never_was_one_has_an_errors_status(http):

@@ -2,16 +2,20 @@
 
 import asyncio
 import itertools
+import struct
 import threading
 import time
+from contextlib import closing
 
 import grpc
 import pytest
+from verification.chaos import http2
 
 from trueodds.v1 import calibration_pb2, scoring_pb2
 from trueodds_service.engine.fake import FakeEngine
 
 LIMIT = 3
+STREAM = "/trueodds.v1.ScoringService/StreamScore"
 ONE_MIB = {"max_stream_mib": 1, "max_fit_mib": 1}
 
 
@@ -284,11 +288,36 @@ def test_a_stream_that_sends_nothing_is_ended_but_not_while_it_waits_for_answers
     silent.set()
 
 
+def test_a_stream_whose_caller_takes_no_answer_leaves_its_place_to_others(
+    start_service, question, first
+):
+    engine = Gated()
+    limits = {"stream_idle_seconds": 0.2, "max_concurrent_requests": 1}
+    service = start_service(engines={"aligned": engine}, limits=limits)
+    no_window = struct.pack(">HI", 4, 0)
+    request = http2.frame(http2.HEADERS, http2.END_HEADERS, 1, http2.headers(path=STREAM))
+    request += http2.frame(http2.DATA, 0, 1, http2.message(first.SerializeToString()))
+    port = int(service.app.address.rpartition(":")[2])
+    with closing(http2.connect(port, settings=no_window)) as reads_nothing:
+        reads_nothing.sendall(request)
+        engine.wait_for(1)
+        with pytest.raises(grpc.RpcError, match="works on 1 requests already"):
+            service.score(question(), model="models/base")
+        engine.answer(0)
+        eventually(lambda: is_answered(service, question()))
+
+
+def is_answered(service, question):
+    try:
+        return bool(service.score(question, model="models/base").options)
+    except grpc.RpcError:
+        return False
+
+
 def test_bytes_that_are_no_message_end_the_stream(service, first):
-    path = "/trueodds.v1.ScoringService/StreamScore"
     contents = iter([first.SerializeToString(), b"\x0a\xff\xff"])
     with pytest.raises(grpc.RpcError) as caught:
-        list(service.channel.stream_stream(path)(contents))
+        list(service.channel.stream_stream(STREAM)(contents))
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 

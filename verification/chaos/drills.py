@@ -80,6 +80,7 @@ DRILLS: Mapping[str, Drill] = {
         for name, (attack, tries) in _ATTACKS.items()
     },
     "ten-times-capacity-sqlite": Drill(overload.ten_times_capacity, overload.TRIES),
+    "ten-times-capacity-real": Drill(overload.ten_times_capacity_of_vllm, overload.TRIES),
     "soak-sqlite": Drill(soak.soak, soak.TRIES),
     "changed-certificates-sqlite": Drill(changing.certificates, changing.TRIES),
     "credentials": Drill(credentials.credentials, credentials.TRIES),

@@ -1,22 +1,31 @@
-"""Ten times as much is asked as can be answered, and then little again."""
+"""Ten times as much is asked as can be answered, and then little again.
+
+Of an engine that takes as long whatever it is asked, where the gateway's places are what is short;
+and of the real one, whose own queue refuses what would be too late.
+"""
 
 import asyncio
 import contextlib
+import itertools
 import statistics
+import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, cast
 
 import grpc
+import psutil
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from trueodds import Question
 from trueodds.v1 import question_pb2, scoring_pb2, scoring_pb2_grpc
-from verification.chaos.alone import Gateway, gateway
+from verification.chaos.alone import gateway
 from verification.chaos.load import QUESTIONS
 from verification.chaos.record import Result
-from verification.chaos.service import FAKE, MODEL
+from verification.chaos.service import FAKE, MODEL, VLLM, service
 
 TRIES = 60
 """Seconds of ten times capacity."""
@@ -27,11 +36,13 @@ _CAPACITY = _PLACES / _ENGINE_SECONDS
 _TIMES = 10
 _DEADLINE_SECONDS = 2.0
 _CALM_SECONDS = 5.0
+# Of who asks while nothing is to be shown.
+_PATIENCE_SECONDS = 60.0
 _CONNECTIONS = 8
+# Who ask at once while it is learnt how much can be answered.
+_CALLERS = 32
 # A caller that is refused has to learn it before it could have had an answer.
 _MOST_REFUSAL_SECONDS = _ENGINE_SECONDS
-# Less would mean that refusing is what the gateway does instead of its work.
-_LEAST_DONE = 0.8
 # What is refused leaves nothing behind; an allocator keeps some of what it once had.
 _MOST_MEMORY = 48 * 2**20
 # What counts as normal again: at most 1.5 times what a call took before, ten times in a row.
@@ -39,13 +50,40 @@ _NORMAL, _IN_A_ROW = 1.5, 10
 _MOST_RECOVERY_SECONDS = 5.0
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """``capacity``, answers a second, is measured where it is None. To answer less than the part
+    ``least`` of it would mean that refusing is what the service does instead of its work.
+    """
+
+    questions: Sequence[Question]
+    capacity: float | None
+    least: float
+
+
+_OF_FAKE = _Asked(QUESTIONS, _CAPACITY, least=0.8)
+# Of some hundred tokens each, of which the real engine has none in its cache: they come in turn,
+# and that holds half of them. It computes on the cores on which those who ask are, too.
+_OF_VLLM = _Asked(
+    [
+        replace(question, passage=f"Number {number}. {'It was seen again. ' * 120}")
+        for number, question in enumerate(QUESTIONS)
+    ],
+    None,
+    least=0.5,
+)
+_SMALL_CACHE = {"kv_cache_gib": 0.125}
+
+
 @dataclass
 class _Crowd:
     """Callers of a gateway who do not try again, and how they fare."""
 
-    target: Gateway
+    held: Callable[[], int]
+    """The bytes that the gateway has."""
     result: Result
     stubs: Sequence[Any]
+    questions: Sequence[Question]
     right: list[Any] = field(default_factory=list)
     answered: list[float] = field(default_factory=list)
     refused: list[float] = field(default_factory=list)
@@ -57,12 +95,26 @@ class _Crowd:
         """The right answers, from callers for whom there is room."""
         room = asyncio.Semaphore(_PLACES)
 
-        async def answer(number: int) -> Any:
+        async def answer(question: Question) -> Any:
             async with room:
-                told = await self.stubs[0].Score(_request(number), timeout=_DEADLINE_SECONDS)
+                told = await self.stubs[0].Score(_request(question), timeout=_PATIENCE_SECONDS)
             return told.answer.options
 
-        self.right = await asyncio.gather(*map(answer, range(len(QUESTIONS))))
+        self.right = await asyncio.gather(*map(answer, self.questions))
+
+    async def capacity(self) -> float:
+        """Answers a second, to callers each of whom asks again at once."""
+        ends, asked = time.monotonic() + _CALM_SECONDS, itertools.cycle(self.questions)
+
+        async def call(caller: int) -> int:
+            answered = 0
+            while time.monotonic() < ends:
+                request = _request(next(asked))
+                await self.stubs[caller % len(self.stubs)].Score(request, timeout=_PATIENCE_SECONDS)
+                answered += 1
+            return answered
+
+        return sum(await asyncio.gather(*map(call, range(_CALLERS)))) / _CALM_SECONDS
 
     async def ask(self, rate: float, seconds: float) -> None:
         """``rate`` calls a second, whatever becomes of those before."""
@@ -72,22 +124,22 @@ class _Crowd:
                 await asyncio.sleep(began + number / rate - time.monotonic())
                 calls.create_task(self._call(number))
                 if not number % round(rate):
-                    self.memory = max(self.memory, self.target.held().memory)
+                    self.memory = max(self.memory, self.held())
 
     async def _call(self, number: int) -> None:
-        question = number % len(QUESTIONS)
+        place = number % len(self.questions)
         began = time.monotonic()
         try:
             response = await self.stubs[number % len(self.stubs)].Score(
-                _request(question), timeout=_DEADLINE_SECONDS
+                _request(self.questions[place]), timeout=_DEADLINE_SECONDS
             )
         except grpc.aio.AioRpcError as error:
             self._failed(error, time.monotonic() - began)
             return
         self.answered.append(time.monotonic() - began)
-        if response.answer.options != self.right[question]:
+        if response.answer.options != self.right[place]:
             self.result.wrong += 1
-            self.result.note(f"question {question} has another answer")
+            self.result.note(f"question {place} has another answer")
 
     def _failed(self, error: grpc.aio.AioRpcError, seconds: float) -> None:
         if error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED and _says_when(error):
@@ -107,37 +159,60 @@ def ten_times_capacity(seconds: int = TRIES) -> Result:
     result = Result("ten-times-capacity-sqlite")
     engine = {**FAKE, "seconds": _ENGINE_SECONDS}
     with gateway(engine=engine, limits={"max_concurrent_requests": _PLACES}) as target:
-        asyncio.run(_overloaded(target, result, seconds))
+        held = partial(_resident, target.process)
+        asyncio.run(_overloaded(target.address, held, result, seconds, _OF_FAKE))
     return result
 
 
-async def _overloaded(target: Gateway, result: Result, seconds: int) -> None:
+def ten_times_capacity_of_vllm(seconds: int = TRIES) -> Result:
+    """The same of the whole service with the real engine. Its capacity is measured first."""
+    result = Result("ten-times-capacity-real")
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        service(f"sqlite:///{folder}/store.sqlite", engine={**VLLM, **_SMALL_CACHE}) as target,
+    ):
+        [process] = target.processes("trueodds:gateway")
+        held = partial(_resident, process)
+        asyncio.run(_overloaded(target.address, held, result, seconds, _OF_VLLM))
+    return result
+
+
+def _resident(process: psutil.Process) -> int:
+    """Bytes."""
+    return process.memory_info().rss
+
+
+async def _overloaded(
+    address: str, held: Callable[[], int], result: Result, seconds: int, asked: _Asked
+) -> None:
     async with contextlib.AsyncExitStack() as stack:
         stubs = [
             scoring_pb2_grpc.ScoringServiceStub(
                 await stack.enter_async_context(
                     grpc.aio.insecure_channel(
-                        target.address,
+                        address,
                         [("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1)],
                     )
                 )
             )
             for _ in range(_CONNECTIONS)
         ]
-        calm = _Crowd(target, result, stubs)
+        calm = _Crowd(held, result, stubs, asked.questions)
         await calm.learn()
-        await calm.ask(_CAPACITY / 2, _CALM_SECONDS)
-        crowd = _Crowd(target, result, stubs, calm.right)
+        capacity = asked.capacity or await calm.capacity()
+        await calm.ask(capacity / 2, _CALM_SECONDS)
+        crowd = _Crowd(held, result, stubs, asked.questions, calm.right)
         began = time.monotonic()
-        await crowd.ask(_TIMES * _CAPACITY, seconds)
+        await crowd.ask(_TIMES * capacity, seconds)
         ended = time.monotonic()
         result.tries = seconds
+        result.seen["capacity, a second"] = round(capacity, 1)
         usual = statistics.median(calm.answered)
-        result.recoveries.append(await _until_normal(stubs[0], usual))
-    _judge(result, calm, crowd, ended - began)
+        result.recoveries.append(await _until_normal(stubs[0], asked.questions[0], usual))
+    _judge(result, calm, crowd, ended - began, asked.least * capacity * seconds)
 
 
-async def _until_normal(stub: Any, usual: float) -> float:
+async def _until_normal(stub: Any, question: Question, usual: float) -> float:
     """The seconds until the first of some calls in a row that are answered as fast as ever."""
     began = since = time.monotonic()
     in_a_row = 0
@@ -146,7 +221,7 @@ async def _until_normal(stub: Any, usual: float) -> float:
         if asked > began + 2 * _MOST_RECOVERY_SECONDS + _IN_A_ROW * usual:
             return asked - began
         try:
-            await stub.Score(_request(0), timeout=_DEADLINE_SECONDS)
+            await stub.Score(_request(question), timeout=_DEADLINE_SECONDS)
             is_normal = time.monotonic() - asked <= _NORMAL * usual
         except grpc.aio.AioRpcError:
             is_normal = False
@@ -155,9 +230,8 @@ async def _until_normal(stub: Any, usual: float) -> float:
     return since - began
 
 
-def _judge(result: Result, calm: _Crowd, crowd: _Crowd, seconds: float) -> None:
+def _judge(result: Result, calm: _Crowd, crowd: _Crowd, seconds: float, least: float) -> None:
     asked = len(crowd.answered) + len(crowd.refused)
-    least = _LEAST_DONE * _CAPACITY * result.tries
     grown = (crowd.memory - calm.memory) / 2**20
     refusal = _percentile(crowd.refused, 99)
     result.seen.update(
@@ -188,12 +262,13 @@ def _percentile(values: Sequence[float], percent: int) -> float:
     return statistics.quantiles(values, n=100)[percent - 1]
 
 
-def _request(number: int) -> scoring_pb2.ScoreRequest:
-    asked = QUESTIONS[number]
+def _request(asked: Question) -> scoring_pb2.ScoreRequest:
     return scoring_pb2.ScoreRequest(
         settings=scoring_pb2.ScoreSettings(model=f"models/{MODEL}"),
         question=question_pb2.Question(
-            text=asked.text, options=[question_pb2.Option(text=text) for text in asked.options]
+            text=asked.text,
+            passage=asked.passage,
+            options=[question_pb2.Option(text=text) for text in asked.options],
         ),
     )
 

@@ -28,7 +28,7 @@ class Limits(Section):
     evaluation that is sent as a stream is refused."""
     stream_idle_seconds: float = Field(default=600.0, gt=0)
     """How long a stream of ``StreamScore`` may have nothing under way and send nothing before it is
-    ended."""
+    ended; and how long the caller of any stream may take none of its answers."""
     max_tokens: int = Field(default=8_000_000, ge=1)
     """Tokens of all prompts of a request, or of a batch of a stream; each question in each of the
     orders that it is asked in."""

@@ -30,7 +30,7 @@ def http_server(
 ) -> HttpServer:
     """The server with all of its routes; with ``certificates`` it speaks TLS. ``metrics`` is what
     the console shows of what is counted."""
-    door = Door(gate, settings.limits.max_message_mib * 2**20)
+    door = Door(gate, settings.limits.max_message_mib * 2**20, settings.limits.stream_idle_seconds)
     own_only = is_loopback(settings.http or "")
     routes = [
         # Looked for in this order.

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -11,6 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from trueodds_service.edge.arrival import REQUEST_ID
 from trueodds_service.edge.gate import Gate
+from trueodds_service.errors import Expired
 from trueodds_service.http.arrivals import (
     arrival,
     check_json,
@@ -20,6 +21,7 @@ from trueodds_service.http.arrivals import (
     while_awaited,
 )
 from trueodds_service.http.refusals import Refuse
+from trueodds_service.rpc.idle import taken
 
 NDJSON = "application/x-ndjson"
 
@@ -35,6 +37,8 @@ class Door:
 
     gate: Gate
     most_bytes: int
+    idle_seconds: float
+    """How long a stream waits for its caller to take a line."""
 
     @asynccontextmanager
     async def entered(self, name: str, request: Request) -> AsyncIterator[None]:
@@ -107,7 +111,8 @@ class StreamEndpoint:
                 has_begun = True
                 content = (b"content-type", NDJSON.encode())
                 await send({"type": "http.response.start", "status": 200, "headers": [content]})
-            await send({"type": "http.response.body", "body": line, "more_body": not is_last})
+            body = send({"type": "http.response.body", "body": line, "more_body": not is_last})
+            await taken(body, self.door.idle_seconds)
 
         try:
             async with (
@@ -122,7 +127,8 @@ class StreamEndpoint:
             refusal = self.refuse(error)
             if not has_begun:
                 await refusal(scope, receive, send)
-            else:
+                return
+            with suppress(Expired):  # whoever takes no answer does not take this either
                 await write(b'{"error": %b}\n' % bytes(refusal.body), is_last=True)
             return
         await write(b"", is_last=True)

@@ -1,7 +1,7 @@
-"""Streams whose caller sends nothing."""
+"""Streams whose caller sends nothing, or takes nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
 from trueodds_service.errors import Expired
@@ -29,3 +29,16 @@ async def in_time(
         finally:
             coming.cancel()
         yield message
+
+
+async def taken(message: Awaitable[None], seconds: float) -> None:
+    """Waits until a message is sent. Raises Expired where it has not been for ``seconds``: its
+    caller is there, and reads nothing.
+    """
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            await message
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise Expired(f"no answer was taken for {seconds:g} s") from None

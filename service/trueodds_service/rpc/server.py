@@ -24,6 +24,7 @@ from trueodds_service.flows.catalog import Catalog, State
 from trueodds_service.rpc.credentials import names_of_client, server_credentials
 from trueodds_service.rpc.health import SERVICES
 from trueodds_service.rpc.health import health as health_of
+from trueodds_service.rpc.idle import taken
 from trueodds_service.rpc.services import Services
 from trueodds_service.rpc.status import Context, fail
 
@@ -69,7 +70,7 @@ class Server:
         self._catalog = catalog
         self._gate = gate
         self._server = grpc.aio.server(
-            interceptors=[_Guard(gate)],
+            interceptors=[_Guard(gate, limits.stream_idle_seconds)],
             options=[
                 # For requests only: an answer too large to be sent would end its whole stream.
                 ("grpc.max_receive_message_length", limits.max_message_mib * 2**20),
@@ -128,8 +129,9 @@ class _Guard(grpc.aio.ServerInterceptor):
     INTERNAL without a word.
     """
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, idle_seconds: float) -> None:
         self._gate = gate
+        self._idle_seconds = idle_seconds
 
     async def intercept_service(
         self,
@@ -172,7 +174,7 @@ class _Guard(grpc.aio.ServerInterceptor):
                     aclosing(method(_decoded(request), context)) as messages,
                 ):
                     async for message in messages:
-                        await context.write(message)
+                        await taken(context.write(message), self._idle_seconds)
             except Exception as error:
                 fail(context, error, arrival.request_id)
 
