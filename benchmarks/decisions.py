@@ -2,6 +2,8 @@
 
 A Qwen3 with random weights, for vLLM answers for few architectures; states of 600 tokens
 that no other request has, with 1, 8 and 64 questions each; one caller, and 32. The two take turns.
+With ``--offline`` the same states are also asked of `LLM.generate`, one question each, all at once:
+what the engine does of requests that share nothing.
 """
 
 import argparse
@@ -10,8 +12,8 @@ import json
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +24,14 @@ from rich.table import Table
 from benchmarks import qwen3, shapes
 from benchmarks.machine import called, machine, versions
 from benchmarks.ports import free_port
+from benchmarks.process import SystemProcess
 from benchmarks.profiles import CACHE, memory
 from benchmarks.report import console, percentiles, write
 from benchmarks.systems.openai import OpenAi
 from benchmarks.systems.service import MODEL, config
-from trueodds import Client
+from benchmarks.systems.vllm import Offline
+from benchmarks.workload import Tasks
+from trueodds import Client, Format, Question
 from trueodds_demo.service import running
 from trueodds_service.config import VllmSettings
 
@@ -35,6 +40,7 @@ QUESTIONS = (1, 8, 64)
 # of fewer questions.
 CALLERS = {1: 16, 32: 2}
 _TIMES = {1: 8, 8: 4}
+_TOPICS = ["files", "networks", "numbers"]
 _TIMEOUT = aiohttp.ClientTimeout(total=600)
 
 
@@ -48,6 +54,7 @@ def main() -> None:
     add("--shape", choices=sorted(shapes.SHAPES), help="with dummy weights, on a GPU")
     add("--engine", type=json.loads, default={}, help="engine settings of both, as JSON")
     add("--service", type=json.loads, default={}, help="settings of the service alone, as JSON")
+    add("--offline", action="store_true", help="beside each row of one question")
     add("--output", type=Path, default=Path("build/bench/decisions.json"))
     options = parser.parse_args()
     weights, settings = _model(options.shape, options.engine)
@@ -70,11 +77,13 @@ def main() -> None:
     with (
         closing(OpenAi(weights, settings)) as vllm,
         _service(weights, settings, options.service) as door,
+        _offline(weights, settings, options.offline) as offline,
     ):
         systems = {"vllm": (vllm.url, vllm.model), "service": (door, MODEL)}
         for callers in options.callers:
             for questions in options.questions:
                 found: dict[str, list[_Found]] = {name: [] for name in systems}
+                bare: list[float] = []
                 for number in range(options.rounds + 1):
                     asked = [next(states) for _ in range(_requests(callers, questions))]
                     for name in sorted(systems, reverse=bool(number % 2)):
@@ -83,7 +92,13 @@ def main() -> None:
                         measured = asyncio.run(_measure(f"{url}/v1/systemone", bodies, callers))
                         if number:
                             found[name].append(measured)
+                    if offline is not None and questions == 1:
+                        rate = offline(asked)
+                        if number:
+                            bare.append(rate)
                 rows.append(_row(callers, questions, found))
+                if bare:
+                    rows[-1]["offline_questions_per_second"] = round(statistics.median(bare), 1)
                 console.print_json(json.dumps(rows[-1]))
                 write(result, options.output)
     console.print(_table(rows))
@@ -175,12 +190,34 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
+@contextmanager
+def _offline(
+    weights: Path, settings: VllmSettings, wanted: bool
+) -> Iterator[Callable[[Sequence[str]], float] | None]:
+    """What tells how many questions a second `LLM.generate` does, of one to each state."""
+    if not wanted:
+        yield None
+        return
+    tasks = Tasks(weights, Format.LETTER, shapes.CONTEXT)
+    with ExitStack() as stack:
+        system = SystemProcess(Offline, weights, settings)
+        stack.callback(system.stop)
+        system.wait()
+
+        def rate(states: Sequence[str]) -> float:
+            asked = [Question("What is it about?", _TOPICS, passage=state) for state in states]
+            task = tasks.of("decisions", [], asked, len(asked))
+            return len(asked) / system.seconds([task])
+
+        yield rate
+
+
 def _body(model: str, state: str, questions: int) -> dict[str, Any]:
     kinds = (
         {
             "type": "choice",
             "instructions": "What is it about?",
-            "criteria": {"files": None, "networks": None, "numbers": "also statistics"},
+            "criteria": {**dict.fromkeys(_TOPICS), "numbers": "also statistics"},
         },
         {"type": "noul", "instructions": "Does it tell how to install something?"},
         {

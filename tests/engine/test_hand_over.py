@@ -10,7 +10,7 @@ import pytest
 from trueodds_service import caller, urgency
 from trueodds_service.caller import Caller
 from trueodds_service.engine.hand_over import HandOver, Rank
-from trueodds_service.errors import Exhausted, Expired
+from trueodds_service.errors import Exhausted, Expired, Overloaded
 
 STEP = 0.1
 
@@ -245,14 +245,18 @@ async def test_the_first_of_many_at_once_is_not_light(bench):
     assert max(bench.steps[-10:]) > 2 * STEP * Bench.RATE
 
 
-async def test_who_gives_up_tells_nothing_of_how_long_it_takes(bench):
-    for number in range(10):
+@pytest.mark.parametrize(("part", "told"), [(0.1, 1.0), (2.0, 2.0)])
+async def test_who_gives_up_tells_only_that_it_takes_longer(bench, part, told):
+    await bench.ask("answered", tokens=5000)
+    await bench.step()
+    known = bench.hand_over._pace.stay
+    for number in range(20):
         [task] = await bench.ask(f"gone{number}", tokens=500)
-        bench.now += 0.001
+        bench.now += part * known
         task.cancel()
         await settle()
         bench.inside.clear()
-    assert bench.hand_over._pace.stay == 0
+    assert bench.hand_over._pace.stay == pytest.approx(told * known, rel=1e-3)
 
 
 async def test_bulk_that_is_there_already_does_not_keep_a_lone_question_waiting_for_long(bench):
@@ -366,9 +370,9 @@ async def test_with_none_of_its_kind_in_the_engine_it_is_seen_anew_how_long_that
     await bench.ask("slow", tokens=5000)
     await bench.step()
     # Five seconds is how long it took; half a second is left, and nobody knows better.
-    await bench.ask("first")
     [next_one] = await bench.ask("next", seconds=0.5)
-    await bench.step()
+    [refused] = await bench.ask("beside it", seconds=0.5)
+    assert isinstance(refused.exception(), Overloaded)
     assert [*bench.inside] == ["next"]
     await bench.step()
     await next_one
@@ -399,8 +403,8 @@ async def test_that_little_was_asked_says_nothing_of_what_the_engine_could_do(be
         await bench.step()
     for number in range(20):
         await bench.ask(f"now and then {number}", tokens=1)
-        bench.now += 5
         await bench.step()
+        bench.now += 5
     await bench.ask(*named("many", 100))
     [task] = await bench.ask("one more", seconds=5.0)
     assert not task.done(), "a thousand tokens are a second of work"

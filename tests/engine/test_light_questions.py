@@ -100,11 +100,11 @@ class Scene:
     def __init__(self, engine):
         self._hand_over = HandOver(512, 0.1, FULL_TOKENS, clock=asyncio.get_running_loop().time)
         self._engine = Engine(*engine)
-        self._capacity = FULL_TOKENS / TOKENS / (engine[0] + FULL_TOKENS * engine[1])
+        self.capacity = FULL_TOKENS / TOKENS / (engine[0] + FULL_TOKENS * engine[1])
         self._tasks = [self._engine.working]
         self.answered = 0
 
-    async def _ask(self, tenant, *, in_bulk=False, seconds=None):
+    async def ask(self, tenant, *, in_bulk=False, seconds=None):
         with ExitStack() as stack:
             stack.enter_context(caller.acting_for(Caller(tenant, "", frozenset())))
             stack.enter_context(urgency.hurrying(seconds, in_bulk=in_bulk))
@@ -119,7 +119,7 @@ class Scene:
         rng = random.Random(3)
         for _ in range(count):
             began = loop.time()
-            await self._ask("quiet")
+            await self.ask("quiet")
             took.append(loop.time() - began)
             await asyncio.sleep(pause * rng.uniform(0.9, 1.1))
         return took
@@ -130,25 +130,25 @@ class Scene:
         async def calls():
             while True:
                 self._tasks.append(asyncio.create_task(one()))
-                await asyncio.sleep(1 / (2 * self._capacity))
+                await asyncio.sleep(1 / (2 * self.capacity))
 
         async def one():
             try:
-                await self._ask("busy", seconds=5.0)
+                await self.ask("busy", seconds=5.0)
                 self.answered += 1
             except (Exhausted, Expired):
                 pass
 
         async def bulk():
             while True:
-                await self._ask("busy", in_bulk=True)
+                await self.ask("busy", in_bulk=True)
                 self.answered += 1
 
         if way == "calls":
             self._tasks.append(asyncio.create_task(calls()))
         else:
             self._tasks += [
-                asyncio.create_task(bulk()) for _ in range(math.ceil(10 * self._capacity))
+                asyncio.create_task(bulk()) for _ in range(math.ceil(10 * self.capacity))
             ]
 
     async def rate(self, seconds):

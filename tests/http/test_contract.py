@@ -127,7 +127,7 @@ def test_a_stream_answers_while_it_is_sent_and_says_in_its_last_line_why_it_fail
 
 
 def test_a_stream_whose_caller_takes_no_answer_leaves_its_place_to_others(start_service):
-    limits = {"stream_idle_seconds": 0.2, "max_concurrent_requests": 1}
+    limits = {"stream_idle_seconds": 1.0, "max_concurrent_requests": 1}
     service = start_service(http="127.0.0.1:0", limits=limits)
     batch = {"batchId": "1", "settings": ASKED["settings"], "questions": [ASKED["question"]] * 100}
     body = json.dumps(batch).encode() + b"\n"
@@ -148,12 +148,14 @@ def test_a_stream_whose_caller_takes_no_answer_leaves_its_place_to_others(start_
         reads_nothing.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024)
         reads_nothing.connect((host, int(port)))
         reads_nothing.sendall(f"{head}transfer-encoding: chunked\r\n\r\n".encode())
-        sending = threading.Thread(target=send_for_ever)
+        sending = threading.Thread(target=send_for_ever, daemon=True)
         sending.start()
         deadline = time.monotonic() + 60
-        answered_with(429)  # it has the place
-        answered_with(200)
-        reads_nothing.shutdown(socket.SHUT_RDWR)
+        try:
+            answered_with(429)  # it has the place
+            answered_with(200)
+        finally:
+            reads_nothing.shutdown(socket.SHUT_RDWR)
         sending.join()
 
 

@@ -14,6 +14,7 @@ from grpc_health.v1 import health_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from trueodds import Client, Question
 from trueodds.v1 import calibration_pb2, question_pb2, scoring_pb2
 from trueodds_service.engine.base import TokenScore
 from trueodds_service.engine.fake import FakeEngine
@@ -360,6 +361,22 @@ def test_no_question_is_too_absurd_to_be_answered(service, text, options, task, 
     assert code in (INVALID, grpc.StatusCode.OK)
     if answer:
         assert sum(each.probability for each in answer.options) == pytest.approx(1)
+
+
+def test_grpc_itself_asks_again_where_it_is_told_to(start_service, question):
+    """Only of a status that comes alone, without an empty message before it (gRFC A6)."""
+    engine = Hanging()
+    limits = {"max_concurrent_requests": 1}
+    service = start_service(engines={"aligned": engine}, limits=limits)
+    request = scoring_pb2.ScoreRequest(
+        settings=scoring_pb2.ScoreSettings(model="models/aligned"), question=question()
+    )
+    holding = service.scoring.Score.future(request)
+    assert engine.asked.wait(60)
+    threading.Timer(0.2, holding.cancel).start()
+    with Client(service.app.address, retries=4) as client:
+        asked = Question("Which?", ["this", "that"])
+        assert client.score(asked, model="base", timeout=60).options
 
 
 def test_nothing_of_a_refused_request_stays(service, question, refused):

@@ -22,7 +22,7 @@ _CALL_SECONDS = 60.0
 _FAULTS = {500, 501, 502, 504}
 _SLOW_SECONDS = 0.02
 # Of a reader, at once on one connection.
-_PIPELINED = 20
+_PIPELINED = 50
 
 _DECISION = (
     b'{"model": "%b", "input": "The light is red.", "questions": [{"type": "choice", "name": "go", '
@@ -62,7 +62,8 @@ def malformed_bodies(target: Gateway, count: int) -> None:
                 connection.request("POST", path, spoilt(body, drawn), headers)
                 response = connection.getresponse()
                 said = response.read()
-                if response.status in _FAULTS:
+                # A stream has begun with 200 before it fails.
+                if response.status in _FAULTS or b"INTERNAL" in said:
                     raise Broken(f"{path}: {response.status}: {said[:200]!r}")
 
     with ThreadPoolExecutor(_CALLERS) as threads:
@@ -111,10 +112,11 @@ def slow_http(target: Gateway, count: int) -> None:
     """Half of them write a request a byte at a time, half ask for answers and read none."""
     writers = [_connect(target) for _ in range(count // 2)]
     readers = [_connect(target, window=1024) for _ in range(count - count // 2)]
-    whole = _request("/v1/systemone")
     for reader in readers:
+        # Of some megabytes: what the kernel holds is not enough.
         with contextlib.suppress(OSError):
-            reader.sendall(whole * _PIPELINED)
+            reader.sendall(b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n" * _PIPELINED)
+    whole = _request("/v1/systemone")
     for place in range(len(whole)):
         for writer in writers:
             with contextlib.suppress(OSError):
@@ -128,21 +130,33 @@ def http_floods(target: Gateway, count: int) -> None:
     """``count`` pieces of each kind of flood, each kind on its own connection, all at once. Raises
     Broken where the server does not take them, for then nothing was tried.
     """
-    with ThreadPoolExecutor(len(_FLOODS)) as threads:
-        sent = list(
-            threads.map(lambda pieces: flood(lambda: _connect(target), pieces, count), _FLOODS)
-        )
-    for pieces, number in zip(_FLOODS, sent, strict=True):
-        if number < count:
-            raise Broken(f"of {count} pieces of {pieces.__name__} only {number} were taken")
+
+    def sent(pieces: Callable[[int], bytes]) -> int:
+        return flood(lambda: _connect(target), pieces, count)
+
+    def answered(path: str) -> int:
+        return sum(_answered(target, path) for _ in range(count // _PIPELINED)) * _PIPELINED
+
+    with ThreadPoolExecutor(len(_FLOODS) + len(_FLOODED)) as threads:
+        floods = {each.__name__: threads.submit(sent, each) for each in _FLOODS}
+        floods |= {path: threads.submit(answered, path) for path in _FLOODED}
+        taken = {name: flooding.result() for name, flooding in floods.items()}
+    for name, number in taken.items():
+        if number < count // _PIPELINED * _PIPELINED:
+            raise Broken(f"of {count} pieces of {name} only {number} were taken")
 
 
-def _pipelined(number: int) -> bytes:
-    return _request("/v1/systemone")
+_FLOODED = ("/v1/systemone", "/nowhere")
 
 
-def _nowhere(number: int) -> bytes:
-    return _request(f"/nowhere/{number}")
+def _answered(target: Gateway, path: str) -> bool:
+    """Whether all requests are that are sent at once, on a connection of their own."""
+    with contextlib.closing(_connect(target)) as connection:
+        connection.sendall(_request(path) * _PIPELINED)
+        said = b""
+        while said.count(b"HTTP/1.1 ") < _PIPELINED and (more := connection.recv(2**16)):
+            said += more
+    return said.count(b"HTTP/1.1 ") == _PIPELINED
 
 
 def _endless_head(number: int) -> bytes:
@@ -167,8 +181,6 @@ def _empty_lines(number: int) -> bytes:
 
 
 _FLOODS: Sequence[Callable[[int], bytes]] = (
-    _pipelined,
-    _nowhere,
     _endless_head,
     _endless_line,
     _tiny_chunks,

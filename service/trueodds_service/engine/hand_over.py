@@ -33,6 +33,8 @@ _STEPS, _FULL_STEPS = 2, 3
 # An engine gets more done in long steps. What it has of lone questions may last this part of what
 # waits.
 _PART_OF_WAIT = 1 / 4
+# How much longer than on average a lone question may be in the engine, by where in a step it comes.
+_LONGEST_STAY = 1.5
 
 _Turn: TypeAlias = "asyncio.Future[None]"
 
@@ -175,15 +177,15 @@ class HandOver:
             line.tokens -= tokens
             if line is not self._bulk:
                 self._asked_at = self._clock()
-                if done:
-                    self._pace.stayed(self._asked_at - entered)
+                stayed = self._asked_at - entered
+                # Of one whose caller has left it is known how long it was not enough.
+                self._pace.stayed(stayed if done else max(stayed, self._pace.stay))
             self._pace.left(done, request.cached, others_wait=self._somebody_waits)
             self._let_in()
 
     def check(self, *, in_bulk: bool) -> None:
-        """Raises Overloaded where what is asked now would have its turn after its deadline.
-
-        And Expired where that has passed.
+        """Raises Overloaded where what is asked now would have its turn after its deadline, or its
+        answer, as far as it is known how long that takes; and Expired where that has passed.
         """
         left = urgency.seconds_left()
         if left is None:
@@ -193,6 +195,8 @@ class HandOver:
         line = self._bulk if in_bulk else self._lone
         ahead = line.waiting.ahead_of(caller.current().tenant) + self._light.waiting.size
         wait = self._pace.seconds(ahead + (self._lone.waiting.size if in_bulk else 0))
+        if not in_bulk and (ahead or line.requests):
+            wait += _LONGEST_STAY * self._pace.stay
         if wait > left:
             raise Overloaded(wait, left)
 

@@ -110,9 +110,10 @@ class StreamEndpoint:
             if not has_begun:
                 has_begun = True
                 content = (b"content-type", NDJSON.encode())
-                await send({"type": "http.response.start", "status": 200, "headers": [content]})
-            body = send({"type": "http.response.body", "body": line, "more_body": not is_last})
-            await taken(body, self.door.idle_seconds)
+                start = {"type": "http.response.start", "status": 200, "headers": [content]}
+                await taken(send(start), self.door.idle_seconds)
+            body = {"type": "http.response.body", "body": line, "more_body": not is_last}
+            await taken(send(body), self.door.idle_seconds)
 
         try:
             async with (
@@ -128,10 +129,11 @@ class StreamEndpoint:
             if not has_begun:
                 await refusal(scope, receive, send)
                 return
-            with suppress(Expired):  # whoever takes no answer does not take this either
-                await write(b'{"error": %b}\n' % bytes(refusal.body), is_last=True)
-            return
-        await write(b"", is_last=True)
+            last = b'{"error": %b}\n' % bytes(refusal.body)
+        else:
+            last = b""
+        with suppress(Expired):  # whoever takes no answer does not take this either
+            await write(last, is_last=True)
 
     async def _answers(self, request: Request) -> AsyncGenerator[bytes, None]:
         check_json(request, *((NDJSON,) if self.takes_lines else ()))

@@ -40,7 +40,7 @@ def path_of(place: Sequence[str | int]) -> str:
 
 def check_names(body: bytes) -> None:
     """Raises InvalidInput where an object of a body has the same name twice, and where the body is
-    no JSON: what told of the name may not have read on.
+    no JSON: the parser that told of the name may have stopped there.
     """
     is_repeated = False
 

@@ -1,7 +1,7 @@
 """The gRPC server: services, health, reflection, and one place where errors become statuses."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, TypeAlias
 
@@ -154,31 +154,47 @@ class _Guard(grpc.aio.ServerInterceptor):
 
     def _unary(self, name: str, method: Any) -> Any:
         async def call(request: Any, context: Context) -> Any:
-            arrival = _arrival(name, context)
-            try:
-                async with self._gate.admitted(arrival):
-                    return await method(_decoded(request), context)
-            except Exception as error:
-                fail(context, error, arrival.request_id)
-                return None  # which gRPC does not send
+            return await self._ended(
+                _arrival(name, context), context, lambda: method(_decoded(request), context)
+            )
 
         return call
 
     def _stream(self, name: str, method: Any) -> Any:
         # Writes by itself: a generator would learn only later that the caller has left.
         async def call(request: Any, context: Context) -> None:
-            arrival = _arrival(name, context)
-            try:
-                async with (
-                    self._gate.admitted(arrival),
-                    aclosing(method(_decoded(request), context)) as messages,
-                ):
-                    async for message in messages:
-                        await taken(context.write(message), self._idle_seconds)
-            except Exception as error:
-                fail(context, error, arrival.request_id)
+            await self._ended(
+                _arrival(name, context),
+                context,
+                lambda: self._written(method(_decoded(request), context), context),
+            )
 
         return call
+
+    async def _ended(
+        self, arrival: Arrival, context: Context, answer: Callable[[], Awaitable[Any]]
+    ) -> Any:
+        """What ``answer`` gives, or nothing, and the status of what it raises."""
+        try:
+            async with self._gate.admitted(arrival):
+                return await answer()
+        except Exception as error:
+            failed = error
+        # Not while the error is handled: where the caller has left, gRPC logs what it finds.
+        try:
+            await fail(context, failed, arrival.request_id)
+        finally:
+            del failed  # which refers to this frame, and so to itself
+
+    async def _written(self, messages: AsyncGenerator[Any, None], context: Context) -> None:
+        has_begun = False
+        async with aclosing(messages):
+            async for message in messages:
+                if not has_begun:
+                    # A first message that is not taken leaves gRPC in doubt of them.
+                    has_begun = True
+                    await context.send_initial_metadata(())
+                await taken(context.write(message), self._idle_seconds)
 
 
 def _arrival(name: str, context: Context) -> Arrival:

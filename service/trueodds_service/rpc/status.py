@@ -66,25 +66,25 @@ def internal() -> status_pb2.Status:
     )
 
 
-def fail(context: Context, error: Exception, request_id: str) -> None:
-    """The call that ends now ends with the error's status, and with the request's id in its details
-    and beside them.
+async def fail(context: Context, error: Exception, request_id: str) -> None:
+    """Ends a call with the error's status, and the request's id in its details and beside them.
 
-    ``context.abort`` would raise an error that refers to itself through ``context``: it, the
-    request and all that worked on it would stay until Python's collector comes.
+    The status comes alone, without a message before it: else gRPC's clients do not try again.
     """
     status = of_any(error)
     status.details.extend(_packed([error_details_pb2.RequestInfo(request_id=request_id)]))
     told = rpc_status.to_status(status)
-    context.set_code(told.code)
-    context.set_details(told.details or "")
-    context.set_trailing_metadata(
-        (
-            *(told.trailing_metadata or ()),
-            (REQUEST_ID, request_id),
-            *_pushback(error, context.time_remaining()),
-        )
+    metadata = (
+        *(told.trailing_metadata or ()),
+        (REQUEST_ID, request_id),
+        *_pushback(error, context.time_remaining()),
     )
+    try:
+        await context.abort(told.code, told.details or "", metadata)
+    except grpc.aio.AbortError as aborted:
+        # gRPC raises it again by itself. It refers to itself by way of ``context``: the request and
+        # all that worked on it would stay until Python's collector comes.
+        aborted.__traceback__ = aborted.__context__ = None
 
 
 def _pushback(error: Exception, seconds_left: float | None) -> tuple[tuple[str, str], ...]:
