@@ -64,8 +64,8 @@ class _Asked:
 
 
 _OF_FAKE = _Asked(QUESTIONS, _CAPACITY, least=0.8)
-# Questions of some hundred tokens. They are asked in turn, and the cache holds half of them, so that
-# the one that is asked is never in it. The engine shares its cores with those who ask.
+# Questions of some hundred tokens. They are asked in turn, and the cache holds half of them, so
+# that the one that is asked is never in it. The engine shares its cores with those who ask.
 _OF_VLLM = _Asked(
     [
         replace(question, passage=f"Number {number}. {'It was seen again. ' * 120}")
