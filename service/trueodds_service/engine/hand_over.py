@@ -33,8 +33,9 @@ _STEPS, _FULL_STEPS = 2, 3
 # An engine gets more done in long steps. What it has of lone questions may last this part of what
 # waits.
 _PART_OF_WAIT = 1 / 4
-# How much longer than on average a lone question may be in the engine, by where in a step it comes.
-_LONGEST_STAY = 1.5
+# How much longer than is expected lone questions may wait, and be in the engine, by where in a step
+# they come. To let fewer of them wait costs nothing: there are more.
+_LONGEST_WAIT, _LONGEST_STAY = 1.15, 1.5
 
 _Turn: TypeAlias = "asyncio.Future[None]"
 
@@ -196,7 +197,7 @@ class HandOver:
         ahead = line.waiting.ahead_of(caller.current().tenant) + self._light.waiting.size
         wait = self._pace.seconds(ahead + (self._lone.waiting.size if in_bulk else 0))
         if not in_bulk and (ahead or line.requests):
-            wait += _LONGEST_STAY * self._pace.stay
+            wait = _LONGEST_WAIT * wait + _LONGEST_STAY * self._pace.stay
         if wait > left:
             raise Overloaded(wait, left)
 

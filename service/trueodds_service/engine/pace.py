@@ -5,6 +5,9 @@ from collections.abc import Callable
 
 # How much a new measurement says, and the old ones that much less: an exponential average.
 _WEIGHT = 0.5
+# What waits does so for seconds, and one round may take twice as long as the next: so it is told by
+# how fast the engine was in some seconds. After this many what was before says half as much.
+_HALF_LIFE_SECONDS = 2.0
 
 
 class Pace:
@@ -23,6 +26,8 @@ class Pace:
         self._full_tokens = full_tokens
         self._clock = clock
         self._rate = self._capacity = math.inf
+        # Of rounds in which something waited all along.
+        self._saturated_seconds = self._saturated_tokens = 0.0
         # Which part of the tokens is computed.
         self._computed_part = 1.0
         self._inside = 0
@@ -84,7 +89,10 @@ class Pace:
             computed = max(self._tokens - self._cached, 1) / self._tokens
             self._computed_part = _mean(self._computed_part, computed)
             if self._is_saturated:
-                self._capacity = _mean(self._capacity, rate)
+                weight = 0.5 ** (seconds / _HALF_LIFE_SECONDS)
+                self._saturated_seconds = weight * self._saturated_seconds + seconds
+                self._saturated_tokens = weight * self._saturated_tokens + self._tokens
+                self._capacity = self._saturated_tokens / self._saturated_seconds
         self._begin(self._last)
 
 
