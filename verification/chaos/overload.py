@@ -62,7 +62,7 @@ class _Asked:
     capacity: float | None
     least: float
     most_late: float = 0.0
-    """Of what is let in. How fast the real engine is, is learnt, and is not the same all the time."""
+    """Of what is let in: how fast the real engine is, is learnt, and changes."""
 
 
 _OF_FAKE = _Asked(QUESTIONS, _CAPACITY, least=0.8)
