@@ -137,13 +137,18 @@ def slow_readers_and_writers(target: Gateway, count: int) -> None:
         for stream in range(1, 2 * _STREAMS_OF_A_READER, 2):
             with contextlib.suppress(OSError):
                 reader.sendall(_on_stream(request, stream))
+    write_slowly(writers, request)
+    for connection in (*writers, *readers):
+        connection.close()
+
+
+def write_slowly(writers: Sequence[socket.socket], request: bytes) -> None:
+    """A byte at a time, on all of them."""
     for place in range(len(request)):
         for writer in writers:
             with contextlib.suppress(OSError):
                 writer.send(request[place : place + 1])
-        time.sleep(_SLOW_SECONDS)  # it is slow
-    for connection in (*writers, *readers):
-        connection.close()
+        time.sleep(_SLOW_SECONDS)
 
 
 _STREAMS_OF_A_READER = 20

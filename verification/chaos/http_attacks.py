@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from verification.chaos.alone import Gateway
-from verification.chaos.attacks import end, flood, spoilt
+from verification.chaos.attacks import end, flood, spoilt, write_slowly
 from verification.chaos.service import MODEL
 from verification.chaos.siege import Broken
 
@@ -116,12 +116,7 @@ def slow_http(target: Gateway, count: int) -> None:
         # Of some megabytes: what the kernel holds is not enough.
         with contextlib.suppress(OSError):
             reader.sendall(b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n" * _PIPELINED)
-    whole = _request("/v1/systemone")
-    for place in range(len(whole)):
-        for writer in writers:
-            with contextlib.suppress(OSError):
-                writer.send(whole[place : place + 1])
-        time.sleep(_SLOW_SECONDS)  # it is slow
+    write_slowly(writers, _request("/v1/systemone"))
     for connection in (*writers, *readers):
         connection.close()
 
