@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from starlette.requests import ClientDisconnect, Request
 
 from trueodds_service.edge.arrival import Arrival
-from trueodds_service.errors import Expired, InvalidInput
+from trueodds_service.errors import InvalidInput
 
 # A body that trickles in keeps a place at the gate.
 _BODY_SECONDS = 60.0
@@ -40,18 +40,6 @@ def _seconds(headers: Mapping[str, str]) -> float | None:
             raise InvalidInput(name, "has to be seconds above 0, such as 2.5")
         return seconds
     return None
-
-
-@asynccontextmanager
-async def until(seconds: float | None) -> AsyncIterator[None]:
-    """Raises Expired where what is inside takes longer than ``seconds``; None for no limit."""
-    try:
-        async with asyncio.timeout(seconds) as limit:
-            yield
-    except TimeoutError:
-        if not limit.expired():
-            raise
-        raise Expired("the request's time was over before its answer was there") from None
 
 
 @asynccontextmanager

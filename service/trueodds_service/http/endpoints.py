@@ -17,11 +17,10 @@ from trueodds_service.http.arrivals import (
     check_json,
     read_body,
     read_lines,
-    until,
     while_awaited,
 )
 from trueodds_service.http.refusals import Refuse
-from trueodds_service.rpc.idle import taken
+from trueodds_service.rpc.idle import expiring, taken
 
 NDJSON = "application/x-ndjson"
 
@@ -45,7 +44,8 @@ class Door:
         """Inside, the request is let in, for its caller and until its deadline."""
         came = arrival(name, request)
         request.state.request_id = came.request_id
-        async with self.gate.admitted(came), until(came.seconds_left):
+        over = "the request's time was over before its answer was there"
+        async with self.gate.admitted(came), expiring(came.seconds_left, over):
             yield
 
 

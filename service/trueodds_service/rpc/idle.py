@@ -1,7 +1,10 @@
-"""Streams whose caller sends nothing, or takes nothing."""
+"""Callers that are waited for no longer: streams that send nothing, or take nothing, and
+deadlines.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from trueodds_service.errors import Expired
@@ -31,14 +34,23 @@ async def in_time(
         yield message
 
 
+@asynccontextmanager
+async def expiring(seconds: float | None, why: str) -> AsyncIterator[None]:
+    """Raises Expired, with ``why``, where what is inside takes longer than ``seconds``; None for no
+    limit. A TimeoutError of something inside passes as it is.
+    """
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            yield
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise Expired(why) from None
+
+
 async def taken(message: Awaitable[None], seconds: float) -> None:
     """Waits until a message is sent. Raises Expired where it has not been for ``seconds``: its
     caller is there, and reads nothing.
     """
-    try:
-        async with asyncio.timeout(seconds) as limit:
-            await message
-    except TimeoutError:
-        if not limit.expired():
-            raise
-        raise Expired(f"no answer was taken for {seconds:g} s") from None
+    async with expiring(seconds, f"no answer was taken for {seconds:g} s"):
+        await message
