@@ -10,7 +10,7 @@ import itertools
 import math
 import random
 import selectors
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from types import SimpleNamespace
 
 import pytest
@@ -61,10 +61,21 @@ class Engine:
     async def score(self, tokens, rank):
         await asyncio.sleep(WAY_SECONDS)
         done = asyncio.Event()
-        heapq.heappush(self._waiting, (rank, next(self._numbers), [tokens, done]))
+        request = [tokens, done]
+        heapq.heappush(self._waiting, (rank, next(self._numbers), request))
         self._asked.set()
-        await done.wait()
+        try:
+            await done.wait()
+        except asyncio.CancelledError:
+            asyncio.get_running_loop().call_later(WAY_SECONDS, self._abort, request)
+            raise
         await asyncio.sleep(WAY_SECONDS)
+
+    def _abort(self, request):
+        """What of it is in a step stays there."""
+        self._begun = [each for each in self._begun if each is not request]
+        self._waiting = [each for each in self._waiting if each[2] is not request]
+        heapq.heapify(self._waiting)
 
     def _plan(self):
         """The tokens of a step, and who is done with it."""
@@ -125,19 +136,19 @@ class Scene:
         return took
 
     def flood(self, way):
-        """Twice what the engine can answer, one question a call; or bulk of ten seconds."""
+        """Three times what the engine can answer, one question a call; or bulk of ten seconds."""
 
         async def calls():
-            while True:
-                self._tasks.append(asyncio.create_task(one()))
-                await asyncio.sleep(1 / (2 * self.capacity))
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    group.create_task(one())
+                    await asyncio.sleep(1 / (3 * self.capacity))
 
         async def one():
-            try:
-                await self.ask("busy", seconds=5.0)
+            with suppress(Exhausted, Expired, TimeoutError):
+                async with asyncio.timeout(5.0):
+                    await self.ask("busy", seconds=5.0)
                 self.answered += 1
-            except (Exhausted, Expired):
-                pass
 
         async def bulk():
             while True:

@@ -167,7 +167,7 @@ class HandOver:
         if line.waiting or not self._fits(line, tokens):
             await self._wait(line, call.tenant, tokens)
         else:
-            self._check_in_time(beside=line.requests)
+            self._check_in_time(has_others=line.requests > 0)
             self._enter(line, tokens)
         entered, done = self._clock(), 0
         try:
@@ -218,19 +218,19 @@ class HandOver:
             self._let_in()
             raise
         try:
-            self._check_in_time(beside=line.requests - 1)
+            self._check_in_time(has_others=line.requests > 1 or bool(line.waiting))
         except Expired:
             self._leave(line, tokens)
             self._let_in()
             raise
 
-    def _check_in_time(self, *, beside: int) -> None:
+    def _check_in_time(self, *, has_others: bool) -> None:
         """Raises Expired where the answer would come too late: nothing is worked on in vain.
 
-        With none of its kind ``beside`` it in the engine, it is seen anew how long that takes.
+        With no others of its kind, there or behind it, it is seen anew how long that takes.
         """
         left = urgency.seconds_left()
-        if left is not None and (left <= 0 or (beside and left < self._pace.stay)):
+        if left is not None and (left <= 0 or (has_others and left < self._pace.stay)):
             raise Expired("the deadline passes before the engine has answered")
 
     def _let_in(self) -> None:
