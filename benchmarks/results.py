@@ -1,6 +1,7 @@
 """RESULTS.md and its charts, from the JSON in results/: `python -m benchmarks.results`."""
 
 import json
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -29,26 +30,12 @@ def files() -> dict[Path, str]:
     parts, made = [_HEAD], {}
     for path in sorted(RESULTS.glob("*.json")):
         result = json.loads(path.read_text(encoding="utf-8"))
-        if "sizes" in result:
-            parts.append(_growth(result))
-        elif "profile" in result:
-            chart = path.with_suffix(".svg")
+        if "profile" in result:
+            made[path.with_suffix(".svg")] = _chart(result)
             parts.append(_rates(result, path.stem))
-            made[chart] = _chart(result)
-        elif "health_check_ms" in result:
-            parts.append(_single_question(result))
-        elif "AsyncLLM_ms" in result:
-            parts.append(_lone_question(result))
-        elif "capacity_per_second" in result:
-            parts.append(_tenants(result))
-        elif "decisions" in result:
-            parts.append(_decisions(result))
-        elif "kernels" in result:
-            parts.append(_kernels(result))
-        elif "quantization" in result:
-            parts.append(_quantized(result))
-        else:
-            parts.append(_plain(path, result))
+            continue
+        told_by = [told for key, told in _KINDS.items() if key in result]
+        parts.append(told_by[0](result) if told_by else _plain(path, result))
     return {HERE / "RESULTS.md": "\n".join(parts), **made}
 
 
@@ -110,16 +97,13 @@ def _about(result: dict[str, Any]) -> str:
     if "ceiling_questions_per_second" in result:
         ceiling = result["ceiling_questions_per_second"]
         best = max(
-            (
-                row["questions_per_second"]
-                for row in result["rows"]
-                if _is_service(row) and row.get("gpus", 1) == 1
-            ),
-            default=0,
+            row["questions_per_second"] / row.get("gpus", 1)
+            for row in result["rows"]
+            if _is_service(row)
         )
         parts.append(
             f"The matrix ceiling ({result['matrix_tflops']:g} TFLOP/s measured) is {ceiling:g} a "
-            f"second for a GPU; the service's best row on one is at {best / ceiling:.0%} of it."
+            f"second for a GPU; the service's best row is at {best / ceiling:.0%} of its GPUs'."
         )
     parts += _comparisons(result["rows"])
     if again := ", ".join(f"{rate:g}" for rate in result["offline_again"]):
@@ -280,6 +264,25 @@ def _decisions(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _bare_engines(result: dict[str, Any]) -> str:
+    rates = result["questions_per_second"]
+    lines = [
+        f"## Bare engines: {_title(result)}",
+        "",
+        f"`LLM.generate`, {result['processes_a_gpu']} processes a GPU, without the service.",
+        "",
+        "| GPUs | questions/s |",
+        "|---|---|",
+        *(f"| {gpus} | {statistics.median(each):,.1f} |" for gpus, each in rates.items()),
+        "",
+        f"{result['ratio_to_one_gpu']:.2f} × the rate on one GPU.",
+        "",
+        f"```bash\n{result['command']}\n```",
+        "",
+    ]
+    return "\n".join(lines)
+
+
 def _kernels(result: dict[str, Any]) -> str:
     rates = result["questions_per_second"]
     never_idle = rates["if the GPU were never idle"]
@@ -319,6 +322,19 @@ def _growth(result: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+# By what only results of that kind have.
+_KINDS = {
+    "sizes": _growth,
+    "health_check_ms": _single_question,
+    "AsyncLLM_ms": _lone_question,
+    "capacity_per_second": _tenants,
+    "decisions": _decisions,
+    "kernels": _kernels,
+    "quantization": _quantized,
+    "processes_a_gpu": _bare_engines,
+}
 
 
 if __name__ == "__main__":
