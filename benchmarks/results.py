@@ -258,6 +258,12 @@ def _decisions(result: dict[str, Any]) -> str:
             for row in result["decisions"]
         ),
         "",
+        *(
+            f"`LLM.generate`, given all the states at once, does {offline:,.1f}: "
+            f"{offline / row['vllm']['questions_per_second']:.2f} × vLLM's.\n"
+            for row in result["decisions"]
+            if (offline := row.get("offline_questions_per_second"))
+        ),
         f"```bash\n{result['command']}\n```",
         "",
     ]
