@@ -249,14 +249,14 @@ async def test_the_first_of_many_at_once_is_not_light(bench):
 async def test_who_gives_up_tells_only_that_it_takes_longer(bench, part, told):
     await bench.ask("answered", tokens=5000)
     await bench.step()
-    known = bench.hand_over._pace.stay
+    known = bench.hand_over._lone.stay
     for number in range(20):
         [task] = await bench.ask(f"gone{number}", tokens=500)
         bench.now += part * known
         task.cancel()
         await settle()
         bench.inside.clear()
-    assert bench.hand_over._pace.stay == pytest.approx(told * known, rel=1e-3)
+    assert bench.hand_over._lone.stay == pytest.approx(told * known, rel=1e-3)
 
 
 async def test_bulk_that_is_there_already_does_not_keep_a_lone_question_waiting_for_long(bench):
@@ -376,6 +376,17 @@ async def test_with_none_of_its_kind_in_the_engine_it_is_seen_anew_how_long_that
     assert [*bench.inside] == ["next"]
     await bench.step()
     await next_one
+
+
+@pytest.mark.parametrize("in_bulk", [False, True])
+async def test_after_a_stall_a_call_of_several_prompts_is_let_in_whole(bench, in_bulk):
+    await bench.ask("slow", tokens=5000)
+    await bench.step()
+    # Five seconds is how long it took. What is asked beside each of the four is the call's own.
+    with urgency.hurrying(0.5), bench.hand_over.call(in_bulk=in_bulk) as call:
+        async with AsyncExitStack() as stack:
+            for _ in range(4):
+                await asyncio.wait_for(stack.enter_async_context(bench.hand_over.turn(call, 10)), 1)
 
 
 async def test_for_bulk_the_lone_questions_that_wait_are_ahead_as_well(bench):

@@ -15,7 +15,7 @@ from enum import IntEnum
 from typing import TypeAlias
 
 from trueodds_service import caller, urgency
-from trueodds_service.engine.pace import Pace
+from trueodds_service.engine.pace import Pace, mean
 from trueodds_service.errors import Expired, Overloaded
 from trueodds_service.fair import FairQueue
 
@@ -58,6 +58,8 @@ class Call:
     """Whether they did as it came."""
     tokens: int = 0
     """Those of its requests so far."""
+    requests: int = 0
+    """Those that wait or are in the engine."""
 
 
 @dataclass(slots=True)
@@ -74,8 +76,16 @@ class _Line:
     """The requests of a rank: what waits, and how much of it is in the engine."""
 
     waiting: FairQueue[_Turn] = field(default_factory=FairQueue)
+    asked: int = 0
+    """Requests that wait or are in the engine; ``requests`` are in it."""
     requests: int = 0
     tokens: int = 0
+    stay: float = 0.0
+    """Seconds that a request is in the engine, on average."""
+
+    def stayed(self, seconds: float, *, is_done: bool) -> None:
+        """Of one whose caller has left it is known how long it was not enough."""
+        self.stay = mean(self.stay, seconds if is_done else max(seconds, self.stay))
 
 
 class HandOver:
@@ -164,25 +174,35 @@ class HandOver:
         line = (self._light, self._lone, self._bulk)[call.rank]
         if line is not self._bulk:
             self._asked_at = self._clock()
-        if line.waiting or not self._fits(line, tokens):
-            await self._wait(line, call.tenant, tokens)
-        else:
-            self._check_in_time(has_others=line.requests > 0)
-            self._enter(line, tokens)
-        entered, done = self._clock(), 0
+        with self._counted(call, line):
+            if line.waiting or not self._fits(line, tokens):
+                await self._wait(call, line, tokens)
+            else:
+                self._check_in_time(call, line)
+                self._enter(line, tokens)
+            entered, done = self._clock(), 0
+            try:
+                yield request
+                done = tokens
+            finally:
+                line.requests -= 1
+                line.tokens -= tokens
+                line.stayed(self._clock() - entered, is_done=bool(done))
+                if line is not self._bulk:
+                    self._asked_at = self._clock()
+                self._pace.left(done, request.cached, others_wait=self._somebody_waits)
+                self._let_in()
+
+    @staticmethod
+    @contextmanager
+    def _counted(call: Call, line: _Line) -> Iterator[None]:
+        call.requests += 1
+        line.asked += 1
         try:
-            yield request
-            done = tokens
+            yield
         finally:
-            line.requests -= 1
-            line.tokens -= tokens
-            if line is not self._bulk:
-                self._asked_at = self._clock()
-                stayed = self._asked_at - entered
-                # Of one whose caller has left it is known how long it was not enough.
-                self._pace.stayed(stayed if done else max(stayed, self._pace.stay))
-            self._pace.left(done, request.cached, others_wait=self._somebody_waits)
-            self._let_in()
+            call.requests -= 1
+            line.asked -= 1
 
     def check(self, *, in_bulk: bool) -> None:
         """Raises Overloaded where what is asked now would have its turn after its deadline, or its
@@ -197,7 +217,7 @@ class HandOver:
         ahead = line.waiting.ahead_of(caller.current().tenant) + self._light.waiting.size
         wait = self._pace.seconds(ahead + (self._lone.waiting.size if in_bulk else 0))
         if not in_bulk and (ahead or line.requests):
-            wait = _LONGEST_WAIT * wait + _LONGEST_STAY * self._pace.stay
+            wait = _LONGEST_WAIT * wait + _LONGEST_STAY * line.stay
         if wait > left:
             raise Overloaded(wait, left)
 
@@ -205,32 +225,33 @@ class HandOver:
     def _somebody_waits(self) -> bool:
         return any(line.waiting for line in (self._light, self._lone, self._bulk))
 
-    async def _wait(self, line: _Line, tenant: str, tokens: int) -> None:
+    async def _wait(self, call: Call, line: _Line, tokens: int) -> None:
         turn: _Turn = asyncio.get_running_loop().create_future()
-        line.waiting.add(tenant, turn, tokens)
+        line.waiting.add(call.tenant, turn, tokens)
         self._let_in()  # it may be before those for whom there was no room
         try:
             await turn
         except asyncio.CancelledError:
-            line.waiting.remove(tenant, turn)
+            line.waiting.remove(call.tenant, turn)
             if not turn.cancelled():  # let in at this very moment
                 self._leave(line, tokens)
             self._let_in()
             raise
         try:
-            self._check_in_time(has_others=line.requests > 1 or bool(line.waiting))
+            self._check_in_time(call, line)
         except Expired:
             self._leave(line, tokens)
             self._let_in()
             raise
 
-    def _check_in_time(self, *, has_others: bool) -> None:
+    @staticmethod
+    def _check_in_time(call: Call, line: _Line) -> None:
         """Raises Expired where the answer would come too late: nothing is worked on in vain.
 
-        With no others of its kind, there or behind it, it is seen anew how long that takes.
+        With no other call there or behind it, it is seen anew how long that takes.
         """
-        left = urgency.seconds_left()
-        if left is not None and (left <= 0 or (has_others and left < self._pace.stay)):
+        left, has_others = urgency.seconds_left(), line.asked > call.requests
+        if left is not None and (left <= 0 or (has_others and left < line.stay)):
             raise Expired("the deadline passes before the engine has answered")
 
     def _let_in(self) -> None:

@@ -34,8 +34,6 @@ class Pace:
         # The round that is on.
         self._began = self._last = 0.0
         self._tokens, self._cached, self._widest_gap, self._is_saturated = 0, 0, 0.0, True
-        self.stay = 0.0
-        """Seconds that a lone question is in the engine, on average."""
 
     @property
     def step_tokens(self) -> float:
@@ -73,10 +71,6 @@ class Pace:
         if not self._inside:
             self._end_round()
 
-    def stayed(self, seconds: float) -> None:
-        """A lone question was in the engine for ``seconds``."""
-        self.stay = _mean(self.stay, seconds)
-
     def _begin(self, now: float) -> None:
         self._began = self._last = now
         self._tokens, self._cached, self._widest_gap, self._is_saturated = 0, 0, 0.0, True
@@ -85,9 +79,9 @@ class Pace:
         seconds = self._last - self._began
         if self._tokens and seconds > 0:
             rate = self._tokens / seconds
-            self._rate = _mean(self._rate, rate)
+            self._rate = mean(self._rate, rate)
             computed = max(self._tokens - self._cached, 1) / self._tokens
-            self._computed_part = _mean(self._computed_part, computed)
+            self._computed_part = mean(self._computed_part, computed)
             if self._is_saturated:
                 weight = 0.5 ** (seconds / _HALF_LIFE_SECONDS)
                 self._saturated_seconds = weight * self._saturated_seconds + seconds
@@ -96,5 +90,6 @@ class Pace:
         self._begin(self._last)
 
 
-def _mean(so_far: float, new: float) -> float:
+def mean(so_far: float, new: float) -> float:
+    """The exponential average; infinity is for nothing so far."""
     return new if math.isinf(so_far) else so_far + _WEIGHT * (new - so_far)
