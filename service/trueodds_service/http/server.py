@@ -16,6 +16,7 @@ from trueodds_service.config import Settings
 from trueodds_service.edge.tls import Certificates
 from trueodds_service.errors import ConfigError, InvalidInput, NotFound
 from trueodds_service.http.connections import bounded
+from trueodds_service.http.handshakes import Handshakes
 from trueodds_service.http.refusals import refuse_at
 from trueodds_service.rpc.as_json import status_json
 
@@ -57,9 +58,14 @@ class HttpServer:
             exception_handlers={HTTPException: _no_route},  # type: ignore[dict-item]
         )
         application.router.redirect_slashes = False
+        most = settings.limits.max_connections
+        protocol = bounded(most)
+        self._handshakes = None
+        if certificates is not None:
+            self._handshakes = Handshakes(certificates.context(), protocol, most)
         config = uvicorn.Config(
             application,
-            http=bounded(settings.limits.max_connections),
+            http=self._handshakes or protocol,  # type: ignore[arg-type]  # what makes one
             ws="none",
             lifespan="off",
             log_config=None,
@@ -70,7 +76,6 @@ class HttpServer:
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         )
         config.load()
-        config.ssl = None if certificates is None else certificates.context()
         self._server = _Server(config)
         self._serving: asyncio.Task[None] | None = None
 
@@ -90,6 +95,8 @@ class HttpServer:
         # If they were ended meanwhile, they have been told so: they need a moment to pass it on.
         self._server.config.timeout_graceful_shutdown = round(grace_seconds) + _LAST_WORD_SECONDS
         self._server.should_exit = True
+        if self._handshakes is not None:
+            self._handshakes.end()
         await self._serving
 
 
