@@ -161,12 +161,12 @@ class Unauthenticated(ServiceError):
 
 
 class Forbidden(ServiceError):
-    """The caller is known, and lacks the permission that the message names."""
+    """The caller lacks the permission that the message names, or is a page of another site."""
 
     code = "PERMISSION_DENIED"
 
-    def __init__(self, message: str) -> None:
-        super().__init__(message, reason="FORBIDDEN")
+    def __init__(self, message: str, *, reason: str = "FORBIDDEN") -> None:
+        super().__init__(message, reason=reason)
 
 
 class Expired(ServiceError):

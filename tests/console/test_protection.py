@@ -7,7 +7,6 @@ import time
 import httpx
 import pytest
 
-from trueodds_service.http.console.protection import is_this_machine
 from trueodds_service.http.console.secret import session_secret
 from trueodds_service.http.console.sessions import Sessions
 
@@ -71,22 +70,6 @@ def test_a_name_that_leads_here_is_refused(browser):
     for host in ("evil.example", "evil.example:80", "127.0.0.1.evil.example", ""):
         assert browser.get("/", headers={"host": host}).status_code in (400, 403), host
     assert browser.get("/", headers={"host": "localhost:50080"}).status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("host", "ours"),
-    [
-        ("localhost", True),
-        ("localhost:50080", True),
-        ("127.0.0.1:1", True),
-        ("[::1]:50080", True),
-        ("10.0.0.1", False),
-        ("localhost.evil.example", False),
-        ("[::1", False),
-    ],
-)
-def test_hosts_of_this_machine(host, ours):
-    assert is_this_machine(host) == ours
 
 
 def test_every_answer_has_the_policy(browser):

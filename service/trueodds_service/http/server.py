@@ -8,15 +8,17 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute
 
-from trueodds_service.config import Settings
+from trueodds_service.config import Settings, is_loopback
 from trueodds_service.edge.tls import Certificates
 from trueodds_service.errors import ConfigError, InvalidInput, NotFound
 from trueodds_service.http.connections import bounded
 from trueodds_service.http.handshakes import Handshakes
+from trueodds_service.http.own_pages import OwnPages
 from trueodds_service.http.refusals import refuse_at
 from trueodds_service.rpc.as_json import status_json
 
@@ -53,8 +55,11 @@ class HttpServer:
         self._socket = _bound(settings.http, shared=settings.gateways is not None)
         host, _, _ = settings.http.rpartition(":")
         self.address = f"{host}:{self._socket.getsockname()[1]}"
+        own_pages = Middleware(OwnPages, is_loopback=is_loopback(settings.http))
         application = Starlette(
             routes=routes,
+            # Where callers are known, a page of another site is not.
+            middleware=[] if settings.access == "keys" else [own_pages],
             exception_handlers={HTTPException: _no_route},  # type: ignore[dict-item]
         )
         application.router.redirect_slashes = False

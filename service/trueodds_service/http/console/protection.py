@@ -1,12 +1,12 @@
 """What a browser is told to refuse, and what is refused of it, before any page is made."""
 
-import ipaddress
 from collections.abc import Callable
-from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from trueodds_service.http.own_pages import parts
 
 _POLICY = "; ".join(
     (
@@ -63,34 +63,11 @@ class Protected:
         if scope["method"] in _SAFE:
             return ""
         # Every browser names the origin of a form that changes something.
-        if _parts(headers.get("origin", "")).netloc != host:
+        if parts(headers.get("origin", "")).netloc != host:
             return "The form comes from another site.\n"
         return ""
-
-
-def _parts(url: str) -> SplitResult:
-    """The parts of what a browser sent; empty where it is no address at all."""
-    try:
-        return urlsplit(url)
-    except ValueError:
-        return urlsplit("")
 
 
 def any_host(_: str) -> bool:
     """For an address that others reach, by names that only they know."""
     return True
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether a Host header names this machine, and not a name that only leads here.
-
-    Another site's name can be made to lead to the loopback address (DNS rebinding), and its pages
-    could then read ours.
-    """
-    name = _parts(f"//{host}").hostname or ""
-    if name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

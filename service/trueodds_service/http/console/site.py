@@ -26,10 +26,11 @@ from trueodds_service.http.console import (
 )
 from trueodds_service.http.console.contract import Contract
 from trueodds_service.http.console.page import House, Page, Show
-from trueodds_service.http.console.protection import Protected, any_host, is_this_machine
+from trueodds_service.http.console.protection import Protected, any_host
 from trueodds_service.http.console.secret import session_secret
 from trueodds_service.http.console.sessions import Sessions
 from trueodds_service.http.console.sign_in import SignIn, SignOut
+from trueodds_service.http.own_pages import is_this_machine
 from trueodds_service.rpc.as_json import JsonMethod
 
 _STATIC = Path(__file__).parent / "static"
