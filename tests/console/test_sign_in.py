@@ -11,10 +11,12 @@ from starlette.applications import Starlette
 from trueodds_service import caller
 from trueodds_service.caller import Caller, Permission
 from trueodds_service.errors import Forbidden, Unauthenticated
+from trueodds_service.http.arrivals import CERTIFICATE_NAMES
 from trueodds_service.http.console.site import console_routes
 
 TOKEN = re.compile(r'name="token" value="(\w+)"')
 MODELS = "trueodds.v1.ModelService/ListModels"
+NAMES = ("spiffe://example.org/browser",)
 KEYS = {
     "to_reader": frozenset({Permission.SCORE}),
     "to_fitter": frozenset({Permission.SCORE, Permission.FIT}),
@@ -61,9 +63,15 @@ async def browser(gate, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     methods = [Answers("ModelService/ListModels", {"models": []})]
     routes = console_routes(methods, None, gate, lambda: b"", is_loopback=False)
-    transport = httpx.ASGITransport(Starlette(routes=routes))
+    pages = Starlette(routes=routes)
+
+    async def with_certificate(scope, receive, send):
+        await pages({**scope, "state": {CERTIFICATE_NAMES: NAMES}}, receive, send)
+
     async with httpx.AsyncClient(
-        transport=transport, base_url="https://odds.example/console", follow_redirects=True
+        transport=httpx.ASGITransport(with_certificate),
+        base_url="https://odds.example/console",
+        follow_redirects=True,
     ) as client:
         yield client
 
@@ -94,6 +102,17 @@ async def test_a_key_opens_the_pages_until_one_signs_out(browser, gate):
     page = await browser.post("/sign-out", data={"token": token}, headers=headers)
     assert page.url.path == "/console/sign-in"
     assert (await browser.get("/")).url.path == "/console/sign-in"
+
+
+async def test_behind_a_proxy_that_speaks_tls_the_cookie_is_for_tls_alone(browser):
+    browser.base_url = "http://odds.example/console"
+    page = await send(browser, "/sign-in", key="to_reader")
+    assert "secure" in page.history[0].headers["set-cookie"].lower()
+
+
+async def test_the_gate_is_told_whom_the_certificate_names(browser, gate):
+    await browser.get("/")
+    assert gate.seen[-1].certificate_names == NAMES
 
 
 @pytest.mark.parametrize("key", ["", "to_nobody", "to_réader", "to reader\r\nx: y"])

@@ -197,3 +197,19 @@ def test_a_name_that_is_there_twice_is_refused(http, twice, param):
     assert refused.status_code == 400
     error = refused.json()["error"]
     assert (error["param"], error["message"]) == (param, f"{param}: is here twice")
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e400"])
+def test_a_number_that_json_readers_cannot_hold_is_refused(http, number):
+    """It would be told to the model as Infinity."""
+    questions = '{"a": {"type": "noul"}}'
+    body = f'{{"model": "aligned", "state": {{"a": {number}}}, "questions": {questions}}}'
+    refused = http.post("/v1/systemone", content=body, headers={"content-type": "application/json"})
+    assert refused.status_code == 400
+    assert refused.json()["error"]["message"] == "state: has a number that is too large"
+    data = f'[{{"role": "user", "content": [{{"type": "input_json", "data": {{"a": {number}}}}}]}}]'
+    question = '[{"type": "predicate", "instructions": "Is it urgent?"}]'
+    body = f'{{"model": "aligned", "input": {data}, "questions": {question}}}'
+    refused = http.post("/v1/decisions", content=body, headers={"content-type": "application/json"})
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == "input[0].content[0].data"

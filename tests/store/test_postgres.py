@@ -99,6 +99,9 @@ def test_a_user_who_may_not_write_is_told_what(guest, behind, make):
         SqlCalibratorStore(guest).put(make())
     assert not isinstance(caught.value, StoreUnavailable)
     behind("GRANT INSERT, UPDATE ON ALL TABLES IN SCHEMA public TO guest")
+    with pytest.raises(StoreError, match="its user may not DELETE in the table"):
+        probe(guest)
+    behind("GRANT DELETE ON ALL TABLES IN SCHEMA public TO guest")
     probe(guest)
 
 

@@ -1,7 +1,5 @@
 """The path of an outcome: receipt, or the name of a kept answer → what it said → store."""
 
-import asyncio
-import contextlib
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -13,6 +11,7 @@ import numpy as np
 
 from trueodds_service.caller import current
 from trueodds_service.errors import InvalidInput, ServiceError
+from trueodds_service.flows.following import follow
 from trueodds_service.flows.receipts import FLOAT, BadReceipt, open_receipt
 from trueodds_service.flows.score import Answer
 from trueodds_service.flows.store_calls import StoreCalls
@@ -90,12 +89,12 @@ class Outcomes:
 
     async def prune(self, outcomes: Bounds, answers: Bounds) -> None:
         """Forgets what is too old, or too much, until it is cancelled."""
-        while True:
-            await asyncio.sleep(_PRUNE_SECONDS)
-            # A store that is away has its line in the log already.
-            with contextlib.suppress(ServiceError):
-                await self._calls.ask(self._store.prune, **outcomes._asdict())
-                await self._calls.ask(self._store.prune_answers, **answers._asdict())
+
+        async def once() -> None:
+            await self._calls.ask(self._store.prune, **outcomes._asdict())
+            await self._calls.ask(self._store.prune_answers, **answers._asdict())
+
+        await follow(once, self._calls, _PRUNE_SECONDS)
 
     def close(self) -> None:
         """Asks the store for nothing more."""

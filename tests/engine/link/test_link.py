@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 
+import psutil
 import pytest
 import zmq
 import zmq.asyncio
@@ -50,6 +51,18 @@ async def until(condition):
     """Waits for it, however slow the machine; the test's own time limit ends a wait in vain."""
     while not condition():  # noqa: ASYNC110 (what is waited for has no event)
         await asyncio.sleep(0.001)
+
+
+async def test_where_nothing_can_be_connected_to_nothing_stays_open():
+    async def attempts():
+        for _ in range(10):
+            with pytest.raises(zmq.ZMQError):
+                await Connection.open("ipc:///" + "x" * 200, lambda: None)
+
+    await attempts()
+    before = psutil.Process().num_fds()
+    await attempts()
+    await until(lambda: psutil.Process().num_fds() <= before)
 
 
 async def until_nobody_listens(path):

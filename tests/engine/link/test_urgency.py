@@ -1,5 +1,8 @@
 """Whose a call is and how it hurries travel with it, and so does its refusal."""
 
+import asyncio
+from types import SimpleNamespace
+
 import pytest
 
 from trueodds_service import caller, urgency
@@ -55,6 +58,18 @@ async def test_each_call_has_its_own(connection, engine):
     assert b_left is None
     assert 50.0 < c_left <= 1e6
     assert (a_bulk, b_bulk, c_bulk) == (True, False, False)
+
+
+async def test_who_waited_for_room_has_less_time_left(connection, engine, monkeypatch):
+    loop, now = asyncio.get_running_loop(), [0.0]
+    monkeypatch.setattr(urgency, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    async with connection._room.taken(2**40):
+        with urgency.hurrying(50.0):
+            call = loop.create_task(connection.score([PROMPT], None))
+        await asyncio.sleep(0)
+        now[0] = 20.0
+    await call
+    assert engine.seen[0][1] == pytest.approx(30.0)
 
 
 async def test_a_part_of_bulk_is_in_bulk_as_the_whole_is(connection, engine):

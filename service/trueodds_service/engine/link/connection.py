@@ -114,6 +114,7 @@ class Connection:
             keys.show(socket)
         connection = cls(socket, on_lost, on_free)
         try:
+            await asyncio.sleep(0)  # a task that has not begun would free no socket at its end
             socket.connect(endpoint)
             await connection._greet()
         except BaseException:
@@ -161,9 +162,11 @@ class Connection:
         """
         number = next(self._numbers)
         body = messages.encode(messages.ask(number, prompts, adapter, alone=alone))
-        async with self._room.taken(len(body)):
+        async with self._room.taken(len(body)) as has_waited:
             if not self._is_open:
                 raise NotSent
+            if has_waited:  # less time is left
+                body = messages.encode(messages.ask(number, prompts, adapter, alone=alone))
             call = _Call(asyncio.get_running_loop().create_future(), is_started=not alone)
             self._calls[number] = call
             try:

@@ -18,9 +18,10 @@ class Room:
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @asynccontextmanager
-    async def taken(self, size: int) -> AsyncIterator[None]:
-        """``size`` of it is taken inside."""
-        if self._waiting or not self._fits(size):
+    async def taken(self, size: int) -> AsyncIterator[bool]:
+        """``size`` of it is taken inside; the value is whether that took time."""
+        has_to_wait = bool(self._waiting) or not self._fits(size)
+        if has_to_wait:
             turn = asyncio.get_running_loop().create_future()
             self._waiting.append((size, turn))
             try:
@@ -33,7 +34,7 @@ class Room:
         else:
             self._held += size
         try:
-            yield
+            yield has_to_wait
         finally:
             self._leave(size)
 

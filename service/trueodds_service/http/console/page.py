@@ -21,7 +21,7 @@ from trueodds_service.errors import (
     class_and_place,
 )
 from trueodds_service.flows.active_calibrators import Calibrators
-from trueodds_service.http.arrivals import read_body, while_awaited
+from trueodds_service.http.arrivals import CERTIFICATE_NAMES, read_body, while_awaited
 from trueodds_service.http.console.contract import Contract, full_name
 from trueodds_service.http.console.sessions import COOKIE, Sessions, keep
 from trueodds_service.http.console.visit import Visit, sentence
@@ -101,11 +101,13 @@ class Page:
 
 
 def arrival(method: str, request: Request, key: str) -> Arrival:
-    """What the gate is told: a key from the session, as any other client would send it."""
+    """What the gate is told: a key from the session, as any other client would send it, and whom
+    the browser's certificate names.
+    """
     metadata = {name: value for name, value in request.headers.items() if name != "cookie"}
     if key:
         metadata["authorization"] = f"Bearer {key}"
-    return Arrival(full_name(method), metadata)
+    return Arrival(full_name(method), metadata, request.scope["state"][CERTIFICATE_NAMES])
 
 
 async def with_form(visit: Visit, sessions: Sessions) -> Visit:

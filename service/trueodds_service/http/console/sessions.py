@@ -54,10 +54,15 @@ def keep(session: str, request: Request, response: Response) -> None:
         COOKIE,
         session,
         path=request.scope["root_path"] or "/",
-        secure=request.url.scheme == "https",
+        secure=_is_https(request),
         httponly=True,
         samesite="strict",
     )
+
+
+def _is_https(request: Request) -> bool:
+    """Whether the browser speaks TLS: with the door, or with a proxy in front of it."""
+    return "https" in (request.url.scheme, request.headers.get("origin", "").partition(":")[0])
 
 
 def forget(request: Request, response: Response) -> None:

@@ -106,9 +106,12 @@ def model_of(given: str) -> str:
         raise NotFound("there is no model of this name", reason="MODEL_NOT_FOUND") from None
 
 
-def as_json(value: Any) -> str:
-    """A value as the model reads it."""
-    return json.dumps(value, ensure_ascii=False)
+def as_json(value: Any, name: str) -> str:
+    """A value as the model reads it. Raises InvalidInput, with ``name`` as where it is."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:  # JSON has no such number, but for readers who make infinity of 1e999
+        raise InvalidInput(name, "has a number that is too large") from None
 
 
 def _path(problem: Any, body: Any) -> str:

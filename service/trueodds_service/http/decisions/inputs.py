@@ -167,7 +167,7 @@ def _part(part: Any, name: str) -> str:
         case Image():
             raise InvalidInput(name, "is an image, which is not served", reason="NOT_SERVED")
         case Json():
-            said = as_json(part.data)
+            said = as_json(part.data, f"{name}.data")
             if len(said.encode()) > _MOST_JSON_BYTES:
                 raise InvalidInput(f"{name}.data", "has more than 256 KiB")
             return said

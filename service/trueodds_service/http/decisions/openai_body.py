@@ -109,15 +109,13 @@ def _decision_question(question: Any, task: str) -> DecisionQuestion:
 
 def _choices(choices: Sequence[ChoiceValue]) -> tuple[str, ...]:
     """As the model reads them: strings in quotes where a boolean looks like one."""
-    booleans = {as_json(each.value) for each in choices if isinstance(each.value, bool)}
+    booleans = {as_json(each.value, "choices") for each in choices if isinstance(each.value, bool)}
     quoted = any(each.value in booleans for each in choices if isinstance(each.value, str))
-    return tuple(
-        _described(
-            each.value if isinstance(each.value, str) and not quoted else as_json(each.value),
-            each.description,
-        )
-        for each in choices
-    )
+
+    def said(value: str | bool) -> str:
+        return value if isinstance(value, str) and not quoted else as_json(value, "choices")
+
+    return tuple(_described(said(each.value), each.description) for each in choices)
 
 
 def _described(name: str, description: str | None) -> str:

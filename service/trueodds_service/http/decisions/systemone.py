@@ -79,7 +79,7 @@ class Request(Ours):
             # A template is told already not to think.
             if name not in ("enable_thinking", "thinking") or value is not False:
                 raise InvalidInput("chat_template_kwargs", "is not served", reason="NOT_SERVED")
-        state = self.state if isinstance(self.state, str) else as_json(self.state)
+        state = self.state if isinstance(self.state, str) else as_json(self.state, "state")
         if not state.strip():
             raise InvalidInput("state", "is empty")
         return self.instructions or "", state
@@ -99,30 +99,30 @@ class Request(Ours):
 
 
 def _decision_question(question: Any, task: str) -> DecisionQuestion:
-    text = _text(question.instructions) or ""
+    text = _text(question.instructions, "instructions") or ""
     match question:
         case Choice(criteria=criteria):
             options = tuple(
-                name if (said := _text(each)) is None else f"{name} - {said}"
+                name if (said := _text(each, "criteria")) is None else f"{name} - {said}"
                 for name, each in criteria.items()
             )
             check_options("criteria", options)
             return DecisionQuestion(Kind.CHOICE, text, options, task)
         case Score(criteria=levels):
-            names = [_text(each) or "" for each in levels]
+            names = [_text(each, "criteria") or "" for each in levels]
             check_options("criteria", names)
             return DecisionQuestion(Kind.SCORE, text, tuple(names), task)
         case _:
             sides = question.criteria or Sides()
-            options = (_text(sides.true) or "", _text(sides.false) or "")
+            options = tuple(_text(each, "criteria") or "" for each in (sides.true, sides.false))
             if all(options):
                 check_options("criteria", options)
             return DecisionQuestion(Kind.PREDICATE, text, options, task)
 
 
-def _text(said: Any) -> str | None:
+def _text(said: Any, name: str) -> str | None:
     """Numbers and objects are said as their JSON."""
-    return said if isinstance(said, str) or said is None else as_json(said)
+    return said if isinstance(said, str) or said is None else as_json(said, name)
 
 
 def response(request: Request, answers: list[Answer], key: bytes | None) -> dict[str, Any]:
@@ -161,7 +161,9 @@ def _answer(question: Any, answer: Answer, key: bytes | None) -> dict[str, Any]:
         case Score(criteria=levels):
             said = {
                 "score": expected_level(answer),
-                "legend": {str(index): _text(level) for index, level in enumerate(levels)},
+                "legend": {
+                    str(index): _text(level, "criteria") for index, level in enumerate(levels)
+                },
                 "probabilities": {str(index): each for index, each in enumerate(probabilities)},
             }
         case _:

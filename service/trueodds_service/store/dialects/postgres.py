@@ -91,6 +91,6 @@ def check_privileges(connection: Connection, tables: Sequence[str], *, is_curren
             raise StoreError(f"its user may not create tables in the schema {schema}")
         return
     for table in tables:
-        for privilege in ("SELECT", "INSERT", "UPDATE"):
+        for privilege in ("SELECT", "INSERT", "UPDATE", "DELETE"):
             if not connection.scalar(select(func.has_table_privilege(table, privilege))):
                 raise StoreError(f"its user may not {privilege} in the table {table}")
