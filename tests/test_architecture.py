@@ -31,6 +31,7 @@ ARROWS = {
         "urgency",
         "watching",
     },
+    "operators": {"caller", "config", "errors", "store"},
     "app": {
         "config",
         "edge",

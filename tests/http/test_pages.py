@@ -191,7 +191,7 @@ def run_program(demo):
 
 OUTCOMES = pages.beginning("answer = client.score(question")
 REPORT = pages.beginning("from pathlib import Path\n\nfrom trueodds.report")
-BACKEND = pages.beginning("from trueodds import AsyncClient, Question, Unavailable")
+BACKEND = pages.beginning("from trueodds import AsyncClient, DeadlineExceeded")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from trueodds_service.edge.arrival import REQUEST_ID
 from trueodds_service.edge.gate import Gate
+from trueodds_service.edge.time_limits import expiring, taken
 from trueodds_service.errors import Expired
 from trueodds_service.http.arrivals import (
     arrival,
@@ -20,7 +21,6 @@ from trueodds_service.http.arrivals import (
     while_awaited,
 )
 from trueodds_service.http.refusals import Refuse
-from trueodds_service.rpc.idle import expiring, taken
 
 NDJSON = "application/x-ndjson"
 

@@ -15,7 +15,6 @@ _PAIRS = tuple(map("".join, product(string.ascii_uppercase, repeat=2)))
 _LETTERS = (*string.ascii_uppercase, *_PAIRS, *string.ascii_lowercase)
 # What the options are told by where they have no text: nothing but words would do.
 _YES_NO = (("yes", "no"), ("Yes", "No"), ("true", "false"))
-MOST_LABELS = len(_PAIRS)
 
 IdsAtAnswer = Callable[[Sequence[str]], list[tuple[int, ...] | None]]
 """The tokens of each label where the answer begins; None where it is none of its own."""

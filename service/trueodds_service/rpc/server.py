@@ -18,13 +18,13 @@ from trueodds.v1 import (
 from trueodds_service.config import Settings
 from trueodds_service.edge.arrival import REQUEST_ID, Arrival
 from trueodds_service.edge.gate import Gate
+from trueodds_service.edge.time_limits import taken
 from trueodds_service.edge.tls import Certificates
 from trueodds_service.errors import InvalidInput, ServiceError
 from trueodds_service.flows.catalog import Catalog, State
 from trueodds_service.rpc.credentials import names_of_client, server_credentials
 from trueodds_service.rpc.health import SERVICES
 from trueodds_service.rpc.health import health as health_of
-from trueodds_service.rpc.idle import taken
 from trueodds_service.rpc.services import Services
 from trueodds_service.rpc.status import Context, fail
 

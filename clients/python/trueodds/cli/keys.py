@@ -31,7 +31,7 @@ def create(
     Example: trueodds keys create nightly --can score,fit --config serve.yaml > nightly.key
     """
     with extras("cpu", "cuda", of="trueodds-service"):
-        from trueodds_service.serving import keys  # noqa: PLC0415
+        from trueodds_service.operators import keys  # noqa: PLC0415
 
         url = None if config else store
         status = keys.create(name, tenant=tenant, can=can, days=days, configuration=config, url=url)
@@ -50,7 +50,7 @@ def list_keys(
     Example: trueodds keys list --config serve.yaml
     """
     with extras("cpu", "cuda", of="trueodds-service"):
-        from trueodds_service.serving import keys  # noqa: PLC0415
+        from trueodds_service.operators import keys  # noqa: PLC0415
 
         url = None if config else store
         status = keys.show(all_keys=all_keys, as_json=as_json, configuration=config, url=url)
@@ -64,7 +64,7 @@ def revoke(key_id: KeyId, config: Config = None, store: Store = None) -> None:
     Example: trueodds keys revoke 1a2b3c4d5e6f --config serve.yaml
     """
     with extras("cpu", "cuda", of="trueodds-service"):
-        from trueodds_service.serving import keys  # noqa: PLC0415
+        from trueodds_service.operators import keys  # noqa: PLC0415
 
         status = keys.revoke(key_id, configuration=config, url=None if config else store)
     raise typer.Exit(status)
@@ -84,7 +84,7 @@ def rotate(
     Example: trueodds keys rotate 1a2b3c4d5e6f --config serve.yaml > nightly.key
     """
     with extras("cpu", "cuda", of="trueodds-service"):
-        from trueodds_service.serving import keys  # noqa: PLC0415
+        from trueodds_service.operators import keys  # noqa: PLC0415
 
         url = None if config else store
         status = keys.rotate(key_id, grace_hours=grace_hours, configuration=config, url=url)
@@ -107,7 +107,7 @@ def audit(
     Example: trueodds audit --since 2026-11-01 --config serve.yaml
     """
     with extras("cpu", "cuda", of="trueodds-service"):
-        from trueodds_service.serving import keys  # noqa: PLC0415
+        from trueodds_service.operators import keys  # noqa: PLC0415
 
         url = None if config else store
         status = keys.audit(

@@ -31,7 +31,7 @@ def export(
     Example: trueodds calibrators export calibrators.jsonl --config serve.yaml
     """
     with extras("cpu", "cuda", of="trueodds-service"):
-        from trueodds_service.serving import transfer  # noqa: PLC0415
+        from trueodds_service.operators import transfer  # noqa: PLC0415
 
         status = transfer.export(file, configuration=config, url=None if config else store)
     raise typer.Exit(status)
@@ -52,7 +52,7 @@ def load(
     Example: trueodds calibrators import calibrators.jsonl --config serve.yaml
     """
     with extras("cpu", "cuda", of="trueodds-service"):
-        from trueodds_service.serving import transfer  # noqa: PLC0415
+        from trueodds_service.operators import transfer  # noqa: PLC0415
 
         url = None if config else store
         status = transfer.load(file, configuration=config, url=url, dry_run=dry_run)

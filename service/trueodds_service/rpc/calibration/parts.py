@@ -7,8 +7,8 @@ from typing import Protocol, TypeVar
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds_service import metering
 from trueodds_service.config import Limits
+from trueodds_service.edge.time_limits import in_time
 from trueodds_service.errors import InvalidInput, ServiceError
-from trueodds_service.rpc.idle import in_time
 
 _Request = TypeVar("_Request", pb.FitCalibratorRequest, pb.EvaluateCalibratorRequest)
 _Request_co = TypeVar(

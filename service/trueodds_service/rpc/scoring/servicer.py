@@ -10,6 +10,7 @@ from trueodds.v1 import question_pb2, scoring_pb2, scoring_pb2_grpc
 from trueodds_service import metering
 from trueodds_service.concurrency import as_completed, in_pieces
 from trueodds_service.config import Limits
+from trueodds_service.edge.time_limits import in_time
 from trueodds_service.errors import InvalidInput, ServiceError, field
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.cascade import answer
@@ -17,7 +18,6 @@ from trueodds_service.flows.catalog import Catalog
 from trueodds_service.flows.outcomes import Outcomes
 from trueodds_service.flows.score import Answer, ScoreQuery, ScoreResult
 from trueodds_service.prompts.question import Question
-from trueodds_service.rpc.idle import in_time
 from trueodds_service.rpc.questions import QuestionParser, parse_answer_id
 from trueodds_service.rpc.scoring.answers import AnswerMessages, timings_message
 from trueodds_service.rpc.scoring.settings import Parsed, SettingsParser

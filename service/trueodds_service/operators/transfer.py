@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from trueodds_service.serving.operator import on_store
+from trueodds_service.operators.on_store import on_store
 from trueodds_service.store import export_store, import_store
 
 # The exit status of what is done but for some items, as of the other commands.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from trueodds_service.caller import NAME, Permission
 from trueodds_service.errors import ConfigError
-from trueodds_service.serving.operator import on_store, print_columns
+from trueodds_service.operators.on_store import on_store, print_columns
 from trueodds_service.store import (
     ApiKey,
     AuditEntry,

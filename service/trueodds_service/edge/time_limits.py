@@ -1,6 +1,4 @@
-"""Callers that are waited for no longer: streams that send nothing, or take nothing, and
-deadlines.
-"""
+"""How long a caller is waited for, and waits: deadlines, and streams that send or take nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

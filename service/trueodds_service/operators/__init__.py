@@ -1,0 +1,1 @@
+"""What an operator does with the store itself, beside any service."""
