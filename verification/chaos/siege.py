@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -11,6 +10,7 @@ from typing import Any
 
 from trueodds import Client, TrueoddsError
 from verification.chaos.alone import Gateway, gateway
+from verification.chaos.beside import beside
 from verification.chaos.load import QUESTIONS
 from verification.chaos.record import Result
 from verification.chaos.service import MODEL
@@ -102,7 +102,6 @@ def _over_http(target: Gateway) -> Any:
 @contextlib.contextmanager
 def _honest_caller(target: Gateway, result: Result) -> Iterator[None]:
     """Asks at both doors all the time; each question has its one answer, within the deadline."""
-    stop = threading.Event()
     slowest = 0.0
 
     def check(ask: Callable[[], Any], right: Any) -> None:
@@ -132,16 +131,9 @@ def _honest_caller(target: Gateway, result: Result) -> Iterator[None]:
         ways = [(way, way()) for way in (over_grpc, partial(_over_http, target))]
 
         def ask() -> None:
-            while not stop.is_set():
-                for way, right in ways:
-                    check(way, right)
-                stop.wait(_PAUSE_SECONDS)
+            for way, right in ways:
+                check(way, right)
 
-        thread = threading.Thread(target=ask, daemon=True)
-        thread.start()
-        try:
+        with beside(ask, pause=_PAUSE_SECONDS, most_seconds=len(ways) * _CALL_SECONDS):
             yield
-        finally:
-            stop.set()
-            thread.join(4 * _CALL_SECONDS)
-            result.seen["slowest honest answer, s"] = round(slowest, 3)
+    result.seen["slowest honest answer, s"] = round(slowest, 3)

@@ -3,13 +3,13 @@
 import contextlib
 import os
 import statistics
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from trueodds import Client, TrueoddsError
 from verification.chaos.alone import Gateway, Held, gateway
+from verification.chaos.beside import beside
 from verification.chaos.load import QUESTIONS, Load, load
 from verification.chaos.record import Result
 from verification.chaos.service import FAKE, MODEL
@@ -99,25 +99,18 @@ def _looks(target: Gateway, end: float) -> Iterator[_Look]:
 @contextlib.contextmanager
 def _comes_and_goes(target: Gateway, result: Result) -> Iterator[None]:
     """A caller with a connection for each question."""
-    stop = threading.Event()
 
     def ask() -> None:
-        while not stop.is_set():
-            with Client(target.address, retries=0) as client:
-                try:
-                    client.score(QUESTIONS[0], model=MODEL, timeout=_CALL_SECONDS)
-                    result.count("connections")
-                except TrueoddsError as error:
-                    result.lost += 1
-                    result.note(f"who comes and goes was told {error!r}")
+        with Client(target.address, retries=0) as client:
+            try:
+                client.score(QUESTIONS[0], model=MODEL, timeout=_CALL_SECONDS)
+                result.count("connections")
+            except TrueoddsError as error:
+                result.lost += 1
+                result.note(f"who comes and goes was told {error!r}")
 
-    thread = threading.Thread(target=ask, daemon=True)
-    thread.start()
-    try:
+    with beside(ask, pause=0, most_seconds=_CALL_SECONDS):
         yield
-    finally:
-        stop.set()
-        thread.join(2 * _CALL_SECONDS)
 
 
 def _third(running: Load, looks: Sequence[_Look], since: float, until: float) -> _Third:
