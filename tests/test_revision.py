@@ -56,7 +56,13 @@ def test_a_model_that_is_quantized_as_it_is_loaded_is_another(make):
 def test_a_checkpoint_that_is_quantized_is_another(make):
     """Even one whose weights' bytes are the same."""
     told = b'{"model_type": "llama", "quantization_config": {"quant_method": "fp8"}}'
-    assert model_revision(make("quantized", files={"config.json": told})) != model_revision(make())
+    apart = b'{"quantization": {"quant_algo": "FP8"}}'
+    folders = [
+        make(),
+        make("quantized", files={"config.json": told}),
+        make("told apart", files={"hf_quant_config.json": apart}),
+    ]
+    assert len(set(map(model_revision, folders))) == 3
 
 
 def test_a_revision_is_sixteen_hexadecimal_digits(make):

@@ -111,16 +111,26 @@ def test_everything_that_is_wrong_is_told(check, bad, damaged, tmp_path, monkeyp
     assert lines[-1].endswith("serve.yaml: 11 wrong")
 
 
-def test_weights_that_are_quantized_already_are_not_quantized_again(check, tmp_path, weights):
+@pytest.mark.parametrize(
+    ("file", "told", "method"),
+    [
+        ("config.json", {"quantization_config": {"quant_method": "awq"}}, "awq"),
+        ("config.json", {"text_config": {"quantization_config": {"quant_method": "x"}}}, "x"),
+        ("config.json", {"compression_config": {}}, "compressed-tensors"),
+        ("hf_quant_config.json", {"quantization": {"quant_algo": "FP8"}}, "modelopt"),
+    ],
+)
+def test_weights_that_are_quantized_already_are_not_quantized_again(
+    check, tmp_path, weights, file, told, method
+):
     folder = tmp_path / "quantized"
     shutil.copytree(weights, folder)
-    config = json.loads((folder / "config.json").read_text())
-    config["quantization_config"] = {"quant_method": "compressed-tensors"}
-    (folder / "config.json").write_text(json.dumps(config))
+    config = json.loads((folder / "config.json").read_text()) if file == "config.json" else {}
+    (folder / file).write_text(json.dumps({**config, **told}))
     model = {"name": "m", "weights": str(folder)}
     assert wrong(check(models=[model])[1]) == []
     assert wrong(check(models=[{**model, "engine": {"quantization": "fp8"}}])[1])[0] == (
-        "model m: quantization fp8: the weights are quantized already (compressed-tensors) and "
+        f"model m: quantization fp8: the weights are quantized already ({method}) and "
         "served as they are; leave it out"
     )
 

@@ -20,6 +20,8 @@ _TOKENIZER = (
 )
 _WEIGHTS = ("*.safetensors", "*.bin")
 _INDICES = tuple(f"{pattern}.index.json" for pattern in _WEIGHTS)
+# Where older checkpoints of ModelOpt tell how they are quantized: vLLM reads it.
+_MODELOPT = "hf_quant_config.json"
 
 # Files up to this size are content themselves; of larger ones, what ``whole`` makes of them is.
 _LARGE_BYTES = 64 * 2**20
@@ -85,14 +87,16 @@ def check_architecture(folder: Path) -> None:
 def quantized_by(folder: Path) -> str | None:
     """How a checkpoint's weights are quantized, such as "awq"; None where they are not.
 
-    Raises ConfigError when its ``config.json`` cannot be read.
+    Looks where vLLM does. Raises ConfigError when its ``config.json`` cannot be read.
     """
     config = _config(folder / "config.json")
     for part in (config, config.get("text_config")):
         told = part.get("quantization_config") if isinstance(part, dict) else None
         if isinstance(told, dict):
             return str(told.get("quant_method"))
-    return None
+    if "compression_config" in config:
+        return "compressed-tensors"
+    return "modelopt" if (folder / _MODELOPT).is_file() else None
 
 
 def check_quantization(folder: Path, quantization: str) -> None:
@@ -117,7 +121,7 @@ def _update_weights(
     digest: "hashlib._Hash", folder: Path, config: str, progress: Progress | None
 ) -> None:
     check_weights(folder)
-    _update_files(digest, folder, (config, *_TOKENIZER, *_WEIGHTS, *_INDICES), progress)
+    _update_files(digest, folder, (config, _MODELOPT, *_TOKENIZER, *_WEIGHTS, *_INDICES), progress)
 
 
 def _update_files(
