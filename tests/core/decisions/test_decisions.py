@@ -82,6 +82,15 @@ def test_the_first_item_below_the_threshold_is_refused() -> None:
     assert (found.coverage, found.risk) == (0.5, 0)
 
 
+def test_a_threshold_between_two_plateaus_is_short_enough_to_be_copied() -> None:
+    """Isotonic maps and bins make plateaus, and 0.8000000000000002 is copied as 0.8."""
+    confidence = np.repeat([0.8, 0.95], 1000)
+    correct = np.concatenate([np.arange(1000) % 5 > 0, np.arange(1000) % 100 > 0])
+    found = confidence_threshold(confidence, correct, target_risk=0.05)
+    assert (found.min_confidence, found.coverage, found.risk) == (0.9, 0.5, 0.01)
+    assert repr(float(f"{found.min_confidence:.2g}")) == repr(found.min_confidence)
+
+
 def test_the_threshold_reports_what_it_does() -> None:
     p, labels = sample(1, n=1000)
     found = abstention_threshold(p, labels, target_risk=0.25)

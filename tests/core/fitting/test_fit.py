@@ -178,6 +178,19 @@ def test_scaling_binning_of_one_item_a_bin_tells_each_its_own_confidence() -> No
     assert found.parameters["calibrated"] == pytest.approx(confidence)
 
 
+@pytest.mark.parametrize("options", [2, 5, 10])
+def test_scaling_binning_tells_a_question_the_same_alone_and_among_others(options: int) -> None:
+    """Its edges are no item's confidence, whose last digit differs by how many are summed."""
+    generator = np.random.default_rng(options)
+    z = generator.normal(size=(200, options)) * 3
+    z[100:] = z[:100][:, ::-1]  # ties
+    labels = generator.integers(options, size=200)
+    calibrator = from_labels(z, labels, Method.SCALING_BINNING).calibrator
+    together = calibrator.apply(z)
+    alone = np.stack([calibrator.apply(row + 7.3) for row in z])
+    np.testing.assert_allclose(alone, together, atol=1e-9)
+
+
 def test_what_is_missing_is_named() -> None:
     with pytest.raises(ValueError, match="temperature needs logprobs"):
         fit(Method.TEMPERATURE)

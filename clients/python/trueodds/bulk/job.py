@@ -77,7 +77,11 @@ def score_file(
     parts = Parts(
         output,
         {
-            "input": {"digest": source.digest, "rows": source.count},
+            "input": {
+                "digest": source.digest,
+                "rows": source.count,
+                **asdict(source.dialect),
+            },
             "columns": asdict(columns),
             "settings": MessageToDict(settings),
             "model": {"revision": served.revision, "tokenizer": served.tokenizer_revision},

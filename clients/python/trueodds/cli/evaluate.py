@@ -16,6 +16,7 @@ from trueodds.cli.server import Target, asks_server
 from trueodds.cli.tables import estimate_text
 from trueodds.evaluation import CascadeReport, Report
 from trueodds.reading import Reading
+from trueodds.report.text import upwards
 
 
 @asks_server
@@ -107,7 +108,7 @@ def _abstentions(report: Report) -> Table:
         found = rule.min_confidence is not None
         table.add_row(
             f"{rule.target_risk:g}",
-            "none keeps it" if rule.min_confidence is None else f"{rule.min_confidence:.6g}",
+            "none keeps it" if rule.min_confidence is None else upwards(rule.min_confidence),
             f"{rule.coverage:.1%}" if found else "–",
             f"{rule.risk:.1%}" if found else "–",
             f"{rule.risk_upper_bound:.1%}" if found else "–",
@@ -120,7 +121,7 @@ def _answer_sets(report: Report) -> Table:
     for each in report.answer_sets:
         table.add_row(
             f"{each.miscoverage:g}",
-            f"{each.rule.method.value} {each.rule.threshold:.6g}",
+            f"{each.rule.method.value} {upwards(each.rule.threshold)}",
             f"{each.coverage:.1%}",
             f"{each.mean_size:.2f}",
             f"{each.singletons:.1%}",

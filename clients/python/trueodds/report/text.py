@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-import math
+from decimal import ROUND_CEILING, Decimal
 
 NARROW = "\u202f"
 _BRIEF = 10.0  # seconds
@@ -66,8 +66,12 @@ def brief(number: int) -> str:
 
 
 def upwards(value: float) -> str:
-    """Write a threshold to be copied: six decimals, rounded to the side that keeps its promise."""
-    return f"{math.ceil(round(value * 1e6, 3)) / 1e6:.6f}"
+    """Write a threshold to be copied: at most six decimals, never less than it is.
+
+    What is above a threshold keeps its promise, and what is below by a last digit may not.
+    """
+    rounded = Decimal(repr(value)).quantize(Decimal("0.000001"), ROUND_CEILING).normalize()
+    return f"{rounded:f}"
 
 
 def signed(value: float, decimals: int = 3) -> str:

@@ -81,7 +81,7 @@ class Split:
         """
         lost = self.others < _UNDERFLOW
         left = 1 - confidence
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             share = left / self.others
             probs = self.weights * share[..., np.newaxis]
             choice = (confidence + (self.ties - 1) * share) / self.ties

@@ -4,6 +4,7 @@ The guarantee holds for items exchangeable with the labelled ones that the thres
 whatever the model: those must be neither what the calibrator was fitted on nor chosen by eye.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,9 @@ from trueodds_service.core.metrics.bin_edges import as_confidence
 from trueodds_service.core.metrics.rate_intervals import upper_bound
 
 _Array = NDArray[np.float64]
+
+# A double has no more.
+_DECIMALS = 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +83,27 @@ def confidence_threshold(
     for part in range(_COVERAGES, 0, -1):
         count = n * part // _COVERAGES
         # Answered is what lies strictly above the first item that is not.
-        least = float(np.nextafter(ranked[count], 2.0)) if count < n else 0.0
-        answered = conf >= least
+        answered = conf > ranked[count] if count < n else conf >= 0.0
         hits, trials = int(wrong[answered].sum()), int(answered.sum())
         # A bound is above what was seen, and takes a while to find.
         if trials == 0 or hits > target_risk * trials:
             continue
         bound = upper_bound(hits, trials, delta / _COVERAGES)
         if bound <= target_risk:
+            least = (
+                _between(float(ranked[count]), float(conf[answered].min())) if count < n else 0.0
+            )
             return AbstentionThreshold(least, trials / n, hits / trials, bound)
     return AbstentionThreshold(NEVER, 0.0, 0.0, 1.0)
+
+
+def _between(below: float, most: float) -> float:
+    """The number of fewest decimals in (below, most]: thresholds are copied by hand."""
+    for decimals in range(1, _DECIMALS):
+        shortest = math.floor(most * 10.0**decimals) / 10.0**decimals
+        if below < shortest <= most:
+            return shortest
+    return float(np.nextafter(below, 2.0))
 
 
 def _check(probs: ArrayLike, labels: ArrayLike) -> tuple[_Array, NDArray[np.int64]]:

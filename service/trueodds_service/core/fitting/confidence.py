@@ -115,9 +115,19 @@ def fit_scaling_binning(
     middle = (edges[:-1] + edges[1:]) / 2
     calibrated = np.where(total > 0, mean / np.where(total > 0, total, 1.0), middle)
     calibrated = np.clip(calibrated, 0.0, 1.0)
-    # What is stored holds lower ≤ c < upper, as ever: to that the next double is the same edge.
-    edges[1:-1] = np.nextafter(edges[1:-1], 1.0)
+    edges[1:-1] = _above(edges[1:-1], confidence)
     return BinnedScaling(temperature, tuple(edges.tolist()), tuple(calibrated.tolist()))
+
+
+def _above(edges: _Array, confidence: _Array) -> _Array:
+    """Edges half-way from those given, which are confidences, to the next one.
+
+    What is stored holds lower ≤ c < upper: on which side an item of the fit lies must not depend on
+    a last digit, which differs with how many items are summed at once.
+    """
+    known = np.append(np.unique(confidence), 1.0)
+    following = known[np.searchsorted(known[:-1], edges, side="right")]
+    return np.asarray(np.maximum((edges + following) / 2, np.nextafter(edges, 1.0)))
 
 
 def _ascending(values: _Array, weights: _Array) -> _Array:
