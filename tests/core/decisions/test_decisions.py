@@ -13,7 +13,11 @@ from scipy import stats
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from trueodds_service.core.arrays.distributions import softmax
-from trueodds_service.core.decisions.abstention import NEVER, abstention_threshold
+from trueodds_service.core.decisions.abstention import (
+    NEVER,
+    abstention_threshold,
+    confidence_threshold,
+)
 from trueodds_service.core.decisions.conformal import (
     ConformalScore,
     answer_sets,

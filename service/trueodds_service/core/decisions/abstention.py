@@ -83,16 +83,15 @@ def confidence_threshold(
     for part in range(_COVERAGES, 0, -1):
         count = n * part // _COVERAGES
         # Answered is what lies strictly above the first item that is not.
-        answered = conf > ranked[count] if count < n else conf >= 0.0
+        below = float(ranked[count]) if count < n else -1.0
+        answered = conf > below
         hits, trials = int(wrong[answered].sum()), int(answered.sum())
         # A bound is above what was seen, and takes a while to find.
         if trials == 0 or hits > target_risk * trials:
             continue
         bound = upper_bound(hits, trials, delta / _COVERAGES)
         if bound <= target_risk:
-            least = (
-                _between(float(ranked[count]), float(conf[answered].min())) if count < n else 0.0
-            )
+            least = _between(below, float(conf[answered].min())) if count < n else 0.0
             return AbstentionThreshold(least, trials / n, hits / trials, bound)
     return AbstentionThreshold(NEVER, 0.0, 0.0, 1.0)
 
