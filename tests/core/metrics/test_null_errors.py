@@ -1,5 +1,6 @@
 """What calibration errors come to by chance alone."""
 
+import tracemalloc
 from dataclasses import asdict
 
 import numpy as np
@@ -52,6 +53,17 @@ def test_the_same_arguments_give_the_same_result_in_blocks_of_any_size(probs, mo
     assert null_errors(probs) == first
     monkeypatch.setattr("trueodds_service.core.metrics.bootstrap._BLOCK", 800)
     assert null_errors(probs) == pytest.approx(first)
+
+
+def test_many_options_take_no_more_memory_than_some_arrays_of_theirs():
+    probs = np.random.default_rng(13).dirichlet(np.full(255, 0.6), size=1000)
+    tracemalloc.start()
+    try:
+        null_errors(probs, draws=10)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 40 * probs.nbytes
 
 
 def test_rows_that_sum_to_a_little_less_than_one_are_taken():

@@ -55,14 +55,7 @@ class BinSums:
         Each set of weights has bins of its own, as ``edges_of`` makes them; one that ties
         leave empty weighs 0.
         """
-        n = len(confidence)
-        upto = np.cumsum(weights, axis=-1)
-        starts = np.zeros((*weights.shape[:-1], bins + 1), dtype=np.intp)
-        for place in range(1, bins):
-            goal = upto[..., -1:] * place / bins
-            last = (upto < goal).sum(axis=-1)
-            starts[..., place] = after[np.minimum(last, n - 1)]
-        starts[..., -1] = n
+        starts = equal_mass_starts(after, bins, weights)
 
         def sums(values: _Array) -> _Array:
             zero = np.zeros((*values.shape[:-1], 1))
@@ -116,3 +109,18 @@ class BinSums:
         squares = (self.surplus / count) ** 2 - accuracy * (1 - accuracy) / (count - 1)
         mean = (np.where(enough, self.count * squares, 0.0)).sum(axis=-1) / self.total
         return np.asarray(np.sqrt(np.maximum(mean, 0.0)))
+
+
+def equal_mass_starts(after: NDArray[np.intp], bins: int, weights: _Array) -> NDArray[np.intp]:
+    """Where each bin of equal mass begins among sorted items, and the last one ends, (..., bins +
+    1). ``after`` is where those equal to each item end, (n,).
+    """
+    n = len(after)
+    upto = np.cumsum(weights, axis=-1)
+    starts = np.zeros((*weights.shape[:-1], bins + 1), dtype=np.intp)
+    for place in range(1, bins):
+        goal = upto[..., -1:] * place / bins
+        last = (upto < goal).sum(axis=-1)
+        starts[..., place] = after[np.minimum(last, n - 1)]
+    starts[..., -1] = n
+    return starts

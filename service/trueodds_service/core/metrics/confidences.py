@@ -38,9 +38,9 @@ def null_confidence_errors(
 ) -> dict[str, float]:
     """``null_errors`` of confidences alone: each answer is right with its confidence."""
     conf = as_confidence(confidence)
-    outcomes = np.tile([True, False], conf.size)
-    answers = SortedAnswers.of_confidences(np.repeat(conf, 2), outcomes)
-    found = drawn_errors(np.column_stack([conf, 1 - conf]), answers, bins, DRAWS, seed)
+    outcomes = np.column_stack([conf, 1 - conf])
+    chosen = np.zeros(conf.size, dtype=np.int64)
+    found = drawn_errors(outcomes, conf, chosen, bins, DRAWS, seed)
     del found[_NOT_OF_CONFIDENCES]
     return found
 

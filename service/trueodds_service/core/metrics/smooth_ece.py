@@ -26,13 +26,19 @@ _GRID = (np.arange(256) + 0.5) / 256
 _HALVINGS = 16
 
 
-def smooth_ece(confidence: _Array, correct: _Array, weights: _Array) -> _Array:
-    """smECE, shape (...) for weights of shape (..., n), in [0, 1]."""
+# Items whose cosines are in memory at a time.
+_ITEMS = 4096
+
+
+def smooth_ece(confidence: _Array, residuals: _Array) -> _Array:
+    """smECE, (...), in [0, 1], of confidences, (n,), and residuals, (..., n): confidence − correct,
+    times the part of all weight that each item has.
+    """
     order = np.arange(_COSINES)
-    waves = np.cos(math.pi * np.outer(confidence, order))
-    waves *= (confidence - correct)[:, np.newaxis]
-    share = weights / weights.sum(axis=-1, keepdims=True)
-    series = share @ waves
+    series = np.zeros((*residuals.shape[:-1], _COSINES))
+    for start in range(0, len(confidence), _ITEMS):
+        some = slice(start, start + _ITEMS)
+        series += residuals[..., some] @ np.cos(math.pi * np.outer(confidence[some], order))
     # ∫ cos² is 1/2 but for the constant, whose is 1.
     series[..., 1:] *= 2
     basis = np.cos(math.pi * np.outer(order, _GRID))

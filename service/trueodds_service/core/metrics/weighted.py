@@ -87,7 +87,7 @@ def measures(answers: SortedAnswers, weights: _Array, bins: int) -> dict[str, _A
         "ece": width.ece,
         "ece_equal_mass": mass.ece,
         "ece_debiased": mass.debiased,
-        "ece_smooth": smooth_ece(conf, correct, weights),
+        "ece_smooth": smooth_ece(conf, (conf - correct) * weights / total[..., np.newaxis]),
         "mce": width.mce,
         "overconfidence": width.overconfidence,
         "underconfidence": width.underconfidence,
