@@ -254,6 +254,21 @@ def test_an_evaluation_tells_who_answers_and_what_it_takes(cascaded, questions, 
     assert not report.answer_sets
 
 
+def test_an_evaluation_is_beside_what_answers_for_the_last_model(cascaded, questions):
+    """Its calibrator for this number of options, which goes before the one for any."""
+    any_options = {"options": 0, "any_options": True}
+    _constant(cascaded, FIRST, **any_options)
+    cascade = _fit(cascaded, questions, any_options=True)
+    for options in ({"temperature": 1.1}, {"temperature": 4.0, **any_options}):
+        _constant(cascaded, LAST, **options)
+    labelled = _labelled(cascaded, questions)
+    request = pb.EvaluateCalibratorRequest(name=cascade.name, questions=labelled)
+    report = _last(cascaded.calibration.EvaluateCalibrator(request)).report
+    own = [each.answer for each in cascaded.batch(questions, model=LAST)]
+    said = sum(each.calibrated_confidence for each in own) / len(own)
+    assert report.before.metrics["confidence"].value == pytest.approx(said)
+
+
 def test_a_cascade_is_listed_with_its_models(cascaded):
     models = {
         each.name: each for each in cascaded.models.ListModels(model_pb2.ListModelsRequest()).models

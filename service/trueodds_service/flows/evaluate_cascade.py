@@ -1,6 +1,6 @@
 """The path of a cascade's evaluation: labelled items → all models → who answers, and how well."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,8 +34,10 @@ from trueodds_service.flows.fit_data import (
     ask,
     data_hash,
 )
+from trueodds_service.prompts.question import Question
 from trueodds_service.prompts.reading import Reading
 from trueodds_service.store.calibrator import Calibrator
+from trueodds_service.store.records import Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +86,7 @@ async def evaluate_cascade(
         await calibrators.get(model.name, name.rpartition("/")[2])
         for model, name in zip(cascade.others, record.provenance.measured_with, strict=True)
     ]
-    scope = record.scope
-    last = calibrators.active(cascade.last.scope(scope.task, scope.reading, scope.options))
-    if isinstance(last, ServiceError):
-        raise last
+    last = _active(cascade.last, record.scope, query.source.questions, calibrators)
     said: Sequence[Said] = ()
     async for event in ask(
         [
@@ -99,13 +98,44 @@ async def evaluate_cascade(
             yield event
         else:
             said = event
-    measured = [
-        _Measured(model, calibrated_scores(each.scores, calibrator, calibrators), each)
-        for model, each, calibrator in zip(cascade.models, said, (*own, last), strict=True)
+    calibrated = [
+        calibrated_scores(each.scores, calibrator, calibrators)
+        for each, calibrator in zip(said, own, strict=False)
     ]
+    calibrated.append(_by_options(said[-1].scores, query.source.questions, last, calibrators))
+    measured = [_Measured(*each) for each in zip(cascade.models, calibrated, said, strict=True)]
     yield await long_work(
         _report, query, record, measured, data_hash(said[0].scores, query.source.answers)
     )
+
+
+def _active(
+    model: ModelEntry, scope: Scope, questions: Sequence[Question], calibrators: Calibrators
+) -> dict[int, Calibrator | None]:
+    """What answers for a model now, by the number of options. Raises NotReady."""
+    found: dict[int, Calibrator | None] = {}
+    for options in {len(each.options) for each in questions}:
+        active = calibrators.active(model.scope(scope.task, scope.reading, options))
+        if isinstance(active, ServiceError):
+            raise active
+        found[options] = active
+    return found
+
+
+def _by_options(
+    scores: NDArray[np.float64],
+    questions: Sequence[Question],
+    by_options: Mapping[int, Calibrator | None],
+    calibrators: Calibrators,
+) -> NDArray[np.float64]:
+    """``calibrated_scores`` of questions with calibrators by their numbers of options, (n, k)."""
+    counts = np.array([len(each.options) for each in questions])
+    calibrated = np.zeros(scores.shape)
+    for options, calibrator in by_options.items():
+        rows = counts == options
+        found = calibrated_scores(scores[rows, :options], calibrator, calibrators)
+        calibrated[rows, :options] = found
+    return calibrated
 
 
 def _report(
