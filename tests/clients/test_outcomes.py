@@ -76,6 +76,7 @@ def test_the_command_from_answers_to_drift(command, write, task, client, calibra
 @pytest.mark.parametrize(
     ("line", "said"),
     [
+        ('{"id": "a", "answer": 0, "answer": 1}', "line 1: has 'answer' twice"),
         ("nothing", "line 1: is no JSON object"),
         ('["a"]', "line 1: is no JSON object"),
         ('{"receipt": "AA=="}', "line 1: has no 'answer'"),

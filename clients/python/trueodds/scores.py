@@ -12,7 +12,7 @@ class Scores:
     the teacher's, where the method needs one; instead of either there may be probabilities, in
     [0, 1]. ``answer`` is the index of the right option, from 0; None where it is not known.
     ``teacher_format_probability`` is how likely the teacher answers in the format, in [0, 1],
-    where it is known.
+    where it is known: no method weighs items by it.
 
     Of another service's answer that tells its ``confidence`` alone, in [0, 1], there is nothing
     else to say but whether it is ``correct``.

@@ -13,6 +13,7 @@ from trueodds.cli.console import Wait, connected, out, say
 from trueodds.cli.files import lines_of
 from trueodds.cli.server import Target, asks_server
 from trueodds.drift import Outcome
+from trueodds.files.json_file import NamedTwice, named_once
 
 
 @asks_server
@@ -52,7 +53,9 @@ def _outcomes(lines: Iterable[str]) -> Iterator[Outcome]:
 
 def _outcome(line: str, place: str) -> Outcome:
     try:
-        row = json.loads(line)
+        row = json.loads(line, object_pairs_hook=named_once)
+    except NamedTwice as error:
+        raise typer.BadParameter(f"{place}: {error}") from None
     except (json.JSONDecodeError, RecursionError):
         row = None
     if not isinstance(row, dict):

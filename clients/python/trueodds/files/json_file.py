@@ -62,7 +62,7 @@ def _whole(path: Path, text: str) -> list[Any] | None:
         raise FileError(f"{path}: {wrong}")
     try:
         found = list(_documents(text))
-    except _NamedTwice as error:
+    except NamedTwice as error:
         raise FileError(f"{path}: an object {error}") from error
     except (ValueError, RecursionError) as error:
         if array:
@@ -78,7 +78,7 @@ def _whole(path: Path, text: str) -> list[Any] | None:
 
 
 def _documents(text: str) -> Iterator[Any]:
-    decoder, place = json.JSONDecoder(object_pairs_hook=_fields), 0
+    decoder, place = json.JSONDecoder(object_pairs_hook=named_once), 0
     text = text.strip()
     while place < len(text):
         document, place = decoder.raw_decode(text, place)
@@ -89,8 +89,8 @@ def _documents(text: str) -> Iterator[Any]:
 
 def _line(line: str) -> Row:
     try:
-        row = json.loads(line, object_pairs_hook=_fields)
-    except _NamedTwice as error:
+        row = json.loads(line, object_pairs_hook=named_once)
+    except NamedTwice as error:
         return BadRow(str(error))
     except json.JSONDecodeError as error:
         why = foreign_byte(line) or f"is not JSON ({error.msg}, column {error.colno})"
@@ -104,16 +104,17 @@ def _line(line: str) -> Row:
     return _object(row)
 
 
-class _NamedTwice(ValueError):
+class NamedTwice(ValueError):
     """An object has a name twice: of the two, JSON's readers take the last without a word."""
 
 
-def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. Raises NamedTwice."""
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for place, name in enumerate(names) if name in names[:place])
-        raise _NamedTwice(f"has {twice!r} twice")
+        raise NamedTwice(f"has {twice!r} twice")
     return found
 
 
