@@ -765,7 +765,9 @@ class FitScore(google.protobuf.message.Message):
     answer: builtins.int
     """The index of the right option, from 0, as FitQuestion.answer. Not with a confidence."""
     teacher_format_probability: builtins.float
-    """The probability that the teacher answers in the format, in [0, 1], where it is known."""
+    """The probability that the teacher answers in the format, in [0, 1], where it is known: no method
+    weighs items by it.
+    """
     confidence: builtins.float
     """How sure the answer given is, in [0, 1], where nothing is known of the other options: for the
     methods that are maps of confidence (IDENTITY, KDE, ISOTONIC, BETA, SCALING_BINNING; AUTO
