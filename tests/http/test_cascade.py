@@ -73,29 +73,34 @@ def test_a_decision_is_answered_by_who_may(served, http, name):
     assert decision.answers[0].choice == found[0]["choice"]
 
 
-def test_what_the_first_would_refuse_by_its_own_threshold_the_last_is_asked(start_service, weights):
+def test_what_the_first_would_refuse_by_its_own_threshold_goes_on_and_is_counted(
+    start_service, weights
+):
     own = {"weights": weights, "engine": {"backend": "fake"}}
-    strict = {"name": "strict", "decisions": {"min_option_mass": 1}, **own}
-    service = start_service(
-        http="127.0.0.1:0",
-        models=[strict, {"name": "usual", **own}],
-        decisions={"min_option_mass": 0},
-        cascades=[{"name": "both", "models": ["strict", "usual"]}],
-    )
-    with httpx.Client(base_url=service.url, timeout=60) as http:
+
+    def serving(least):
+        strict = {"name": "strict", "decisions": {"min_option_mass": least}, **own}
+        service = start_service(
+            http="127.0.0.1:0",
+            models=[strict, {"name": "usual", **own}],
+            decisions={"min_option_mass": 0},
+            cascades=[{"name": "both", "models": ["strict", "usual"]}],
+        )
+        return httpx.Client(base_url=service.url, timeout=60)
+
+    with serving(0) as free:
+        masses = [each["label_mass"] for each in _answers(free, "strict")[0]]
+    least = sorted(masses)[len(masses) * 3 // 10]
+    with serving(least) as http:
         unknown = [None] * len(MESSAGES)
         assert _fit(http, unknown, model="strict", method="identity").status_code == 200
-        alone = {"model": "strict", "questions": [CHOICE], "min_option_mass": 0}
-        said = [http.post("/v1/decisions", json={**alone, "input": each}) for each in MESSAGES]
-        right = [each.json()["answers"][0]["choice"] for each in said]
-        fitted = _fit(http, right, model="both", method="cascade", target_risk=0.2)
-        assert fitted.json()["calibrators"][0]["active"]
-        asked = {"model": "both", "input": MESSAGES[0], "questions": [CHOICE]}
-        found = [
-            http.post("/v1/decisions", json=asked | least).json()["answers"][0]
-            for least in ({}, {"min_option_mass": 0})
-        ]
-    assert [each["answered_by"] for each in found] == ["models/usual", "models/strict"]
+        asked = {"model": "both", "method": "cascade", "target_passed_on": 0.6}
+        [cascade] = _fit(http, unknown, **asked).json()["calibrators"]
+        found, _ = _answers(http, "both")
+    stands = [each["answered_by"] == "models/strict" for each in found]
+    assert not any(held for held, mass in zip(stands, masses, strict=True) if mass < least)
+    assert sum(stands) / len(stands) == pytest.approx(cascade["metrics"]["coverage"])
+    assert 0.4 <= cascade["metrics"]["coverage"] < 0.7
 
 
 def test_no_more_decisions_go_on_to_the_last_than_may(http):

@@ -93,6 +93,9 @@ async def fit_cascade(
         calibrated_scores(each.scores, calibrator, calibrators)
         for each, calibrator in zip(said, own, strict=True)
     ]
+    # A decision stands only where the options hold what its model asks for.
+    least = [0.0 if query.written is None else model.min_option_mass for model in cascade.others]
+    may_stand = [each.option_mass >= mass for each, mass in zip(said, least, strict=True)]
     answers = query.source.answers
     provenance = Provenance(
         items=len(answers),
@@ -102,7 +105,9 @@ async def fit_cascade(
         versions=versions_of(cascade.last),
         measured_with=tuple(each.name for each in own),
     )
-    record = await long_work(_record, scope, calibrated, answers, query.promise, provenance)
+    record = await long_work(
+        _record, scope, calibrated, may_stand, answers, query.promise, provenance
+    )
     if not query.validate_only:
         activate = query.activate and (query.force or not record.degenerate)
         record = await calibrators.keep(record, activate, query.request, PATIENCE_SECONDS)
@@ -152,12 +157,13 @@ def calibrated_scores(
 def _record(
     scope: Scope,
     calibrated: Sequence[NDArray[np.float64]],
+    may_stand: Sequence[NDArray[np.bool_]],
     answers: NDArray[np.int64],
     promise: CascadePromise,
     provenance: Provenance,
 ) -> Calibrator:
     if promise.target is Target.RISK:
-        found = risk_thresholds(calibrated, answers, promise.share)
+        found = risk_thresholds(calibrated, answers, promise.share, may_stand=may_stand)
         least = found.min_confidence
         metrics = {
             "coverage": found.coverage,
@@ -166,7 +172,7 @@ def _record(
         }
     else:
         confidence = np.minimum(calibrated[0].max(axis=1), 1.0)  # a certainty may be rounded up
-        passed_on = passed_on_threshold(confidence, promise.share)
+        passed_on = passed_on_threshold(np.where(may_stand[0], confidence, 0.0), promise.share)
         least = (passed_on.min_confidence,)
         metrics = {
             "coverage": 1 - passed_on.share,

@@ -67,7 +67,8 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """Option scores, (n, k), and how likely the model answers in the format, (n,).
+    """Option scores, (n, k), how likely the model answers in the format, (n,), and how much of the
+    probability of what comes next the options hold as they are asked, (n,).
 
     ``options``, (n,), are how many each item has: from there on its scores are -inf.
     ``prompt_tokens`` are those of each item's prompts, in all of its orders, (n,), of which the
@@ -77,6 +78,7 @@ class Said:
     scores: NDArray[np.float64]
     options: NDArray[np.int64]
     format_probability: NDArray[np.float64]
+    option_mass: NDArray[np.float64]
     prompt_tokens: NDArray[np.int64]
     cached_tokens: NDArray[np.int64]
 
@@ -100,7 +102,8 @@ async def ask(asked: Sequence[Asked]) -> AsyncIterator[Progress | list[Said]]:
         formats = [one.as_asked.format_probability for one in reads]
         tokens = np.array([(one.prompt_tokens, one.cached_tokens) for one in reads], dtype=np.int64)
         rows = score_rows([one.scores for one in reads])
-        said.append(Said(*rows, np.array(formats), *tokens.reshape(-1, 2).T))
+        masses = [one.as_asked.option_mass for one in reads]
+        said.append(Said(*rows, np.array(formats), np.array(masses), *tokens.reshape(-1, 2).T))
     yield said
 
 

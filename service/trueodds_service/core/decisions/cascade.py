@@ -83,26 +83,33 @@ def in_turn(probs: Sequence[ArrayLike], min_confidence: Sequence[float]) -> InTu
 
 
 def risk_thresholds(
-    probs: Sequence[ArrayLike], labels: ArrayLike, target_risk: float, delta: float = 0.05
+    probs: Sequence[ArrayLike],
+    labels: ArrayLike,
+    target_risk: float,
+    delta: float = 0.05,
+    *,
+    may_stand: Sequence[NDArray[np.bool_]] | None = None,
 ) -> CascadeThresholds:
     """Thresholds that keep ``target_risk``, of what all models but the last say, (n, k) each.
 
     The items are dealt out to the models by chance, so that each threshold is found on items that
     no threshold before it was: those of its own that are passed on to it are a sample of all that
     will be. Each may fail with probability δ divided by their number. A model that is passed on
-    nothing, or for which no threshold keeps the target, answers nothing.
+    nothing, or for which no threshold keeps the target, answers nothing. ``may_stand``, (n,) each,
+    is which of a model's answers may be the cascade's, whatever their confidence; None is all.
 
     Raises ValueError where probabilities or labels are malformed, or are not of the same
     questions, or ``target_risk`` or ``delta`` is not in (0, 1).
     """
     arrays = _of_same_items(probs)
+    mays = may_stand or [np.ones(len(each), dtype=bool) for each in arrays]
     require_items(arrays[0], "probs")
     right = as_labels(labels, *arrays[0].shape)
     dealt = np.random.default_rng(0).permutation(len(right)) % len(arrays)
     left = np.ones(len(right), dtype=bool)
     found, bounds, wrong = [], [], 0
-    for place, own in enumerate(arrays):
-        seen = left & (dealt == place)
+    for place, (own, may) in enumerate(zip(arrays, mays, strict=True)):
+        seen = left & may & (dealt == place)
         least = NEVER
         if seen.any():
             threshold = abstention_threshold(
@@ -112,7 +119,7 @@ def risk_thresholds(
         found.append(least)
         if least < NEVER:
             bounds.append(threshold.risk_bound)
-        answered = left & _reaches(own, least)
+        answered = left & may & _reaches(own, least)
         wrong += int((choice(own) != right)[answered].sum())
         left &= ~answered
     count = len(left) - int(left.sum())
