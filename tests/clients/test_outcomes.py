@@ -225,3 +225,5 @@ def test_the_command_keeps_answers_by_the_ids_of_rows(command, write, task, cali
     assert (told.exit_code, told.stdout) == (0, "2 new, 0 corrected, 0 known already\n")
     without = command("score", "aligned", write(row), "--task", task, "--keep")
     assert (without.exit_code, "has no id" in without.output) == (2, True)
+    twice = command("score", "aligned", write(*[{**row, "id": task}] * 2), "--keep")
+    assert (twice.exit_code, "line 2 has the id of line 1" in twice.output) == (2, True)

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from trueodds_service.core.arrays.order_bias import cyclic_orders
 from trueodds_service.engine.base import TokenPrompt, TokenScore
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.errors import InvalidInput, NotReady, PromptFault
+from trueodds_service.flows.prepare import _orders
 from trueodds_service.flows.score import Answer
 from trueodds_service.prompts.formats import LETTER, PAREN, TEXT, Format
 from trueodds_service.prompts.question import (
@@ -375,6 +377,15 @@ async def test_a_given_prior_is_divided_out(house):
 )
 async def test_a_correction_costs_so_many_prompts(asked, make_questions, count, reading, prompts):
     assert len(await asked(*make_questions(count), reading=reading)) == prompts
+
+
+def test_the_prior_is_of_questions_from_all_over_the_batch():
+    """Questions come sorted by subject, and a model may like other labels at another."""
+    asked = [Question(f"Question {number}?", ["a", "b"]) for number in range(90)]
+    places = Counter(place for place, _ in _orders(asked, Reading(order=PRIOR)))
+    in_all = [place for place, orders in places.items() if orders == 2]
+    assert len(in_all) == 8
+    assert {place // 30 for place in in_all} == {0, 1, 2}
 
 
 async def test_a_given_prior_is_for_its_number_of_options(house, make_questions):

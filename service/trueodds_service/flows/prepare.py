@@ -127,7 +127,9 @@ def _orders(questions: Sequence[Question], reading: Reading) -> Iterator[tuple[i
     elif reading.order is OrderCorrection.PRIOR and not reading.label_prior:
         for places in counts.values():
             wanted = max(_PRIOR_QUESTIONS, math.ceil(_PRIOR_SHARE * len(places)))
-            in_all_orders |= set(places[:wanted])
+            wanted = min(wanted, len(places))
+            # Spread evenly: questions often come sorted by subject.
+            in_all_orders |= {places[each * len(places) // wanted] for each in range(wanted)}
     for index, question in enumerate(questions):
         orders = cyclic_orders(len(question.options))
         for order in orders if index in in_all_orders else orders[:1]:

@@ -1,5 +1,6 @@
 """`trueodds score`: a file of questions, or one from the command line."""
 
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -91,7 +92,7 @@ def score(
                 say(opened.told())
         asked["shots"] = files.shots(shots, stack, columns)
         if keep:
-            items = [_kept(item) for item in items]
+            items = list(_kept(items))
         printer = Printer(items, table=table, with_set=asked["answer_set"] is not None)
         with progress_bar("scoring", prints=True) as progress:
             client.score_batch(
@@ -116,9 +117,16 @@ def _question(text: str, options: list[str]) -> Question:
         raise typer.BadParameter(str(error)) from error
 
 
-def _kept(item: Item) -> Item:
-    if item.question is None:
-        return item
-    if item.id is None:
-        raise typer.BadParameter(f"{item.place or 'the question'} has no id", param_hint="--keep")
-    return replace(item, question=replace(item.question, answer_id=item.id))
+def _kept(items: Iterable[Item]) -> Iterator[Item]:
+    """With each row's id as that of its answer: the second of two would take the first's place."""
+    places: dict[str, str] = {}
+    for item in items:
+        if item.question is None:
+            yield item
+            continue
+        place = item.place or "the question"
+        if item.id is None:
+            raise typer.BadParameter(f"{place} has no id", param_hint="--keep")
+        if (first := places.setdefault(item.id, place)) != place:
+            raise typer.BadParameter(f"{place} has the id of {first}", param_hint="--keep")
+        yield replace(item, question=replace(item.question, answer_id=item.id))
