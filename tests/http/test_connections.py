@@ -38,15 +38,15 @@ def test_a_head_without_an_end_is_refused(connected, http):
 
 def test_an_answer_is_one_packet(connected):
     with connected() as (connection, _):
-        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n")
         assert connection.recv(2**16).endswith(b"\r\n\r\nok\n")
 
 
 @pytest.mark.parametrize(
     ("head", "status", "reason"),
     [
-        (b"FETCH /healthz HTTP/1.1\r\nhost: x\r\n\r\n", 400, "NOT_HTTP"),
-        (b"GET /healthz HTTP/9.9\r\nhost: x\r\n\r\n", 400, "NOT_HTTP"),
+        (b"FETCH /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n", 400, "NOT_HTTP"),
+        (b"GET /healthz HTTP/9.9\r\nhost: localhost\r\n\r\n", 400, "NOT_HTTP"),
         (b"GET /healthz HTTP/1.1\r\na b\r\n\r\n", 400, "NOT_HTTP"),
         (b"\x16\x03\x01\x02\x00", 400, "NOT_HTTP"),  # how TLS begins
         (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 11_000, 431, "HEAD_TOO_LARGE"),
@@ -69,7 +69,7 @@ def test_what_is_no_request_is_refused_as_all_else(connected, head, status, reas
 
 def test_a_head_that_does_not_come_is_not_waited_for(connected, monkeypatch):
     monkeypatch.setattr("trueodds_service.http.connections._HEAD_SECONDS", 0.1)
-    for begun in (b"", b"GET /healthz HTTP/1.1\r\nhost: x\r\n"):
+    for begun in (b"", b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n"):
         with connected() as (connection, said):
             connection.sendall(begun)
             assert said() == b""
@@ -80,7 +80,7 @@ def test_a_head_that_does_not_come_is_not_waited_for(connected, monkeypatch):
 def test_an_offer_of_another_protocol_is_passed_over(connected, cut, chunked):
     """As Java's HttpClient makes it with each request: its body is this request's all the same."""
     head = (
-        f"POST {SCORE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        f"POST {SCORE} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQ\r\n"
     )
     if chunked:
@@ -90,7 +90,7 @@ def test_an_offer_of_another_protocol_is_passed_over(connected, cut, chunked):
         head += f"Connection: Upgrade, HTTP2-Settings\r\nContent-Length: {len(BODY)}\r\n\r\n"
         body = BODY
     # The second request on the same connection is one of its own.
-    last = b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    last = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n"
     with connected() as (connection, said):
         connection.sendall(head.encode() + body[:cut])
         connection.sendall(body[cut:] + last)
@@ -110,7 +110,7 @@ def test_a_line_may_come_a_byte_at_a_time(connected):
     chunks = b"".join(b"1\r\n%c\r\n" % each for each in line + b"\n \n" + line)
     with connected() as (connection, said):
         connection.sendall(
-            b"POST /trueodds.v1.ScoringService/StreamScore HTTP/1.1\r\nhost: x\r\n"
+            b"POST /trueodds.v1.ScoringService/StreamScore HTTP/1.1\r\nhost: localhost\r\n"
             b"connection: close\r\ncontent-type: application/x-ndjson\r\n"
             b"transfer-encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
         )

@@ -110,7 +110,7 @@ def test_a_stream_of_batches_is_lines_in_and_lines_out(http):
 def test_a_stream_answers_while_it_is_sent_and_says_in_its_last_line_why_it_fails(service):
     batch = {"batchId": "1", "settings": ASKED["settings"], "questions": [ASKED["question"]]}
     host, port = service.app.http_address.split(":")
-    head = f"POST {STREAM} HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\n"
+    head = f"POST {STREAM} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-ndjson\r\n"
 
     def chunk(content):
         return b"%x\r\n%b\r\n" % (len(content), content)
@@ -132,7 +132,7 @@ def test_a_stream_whose_caller_takes_no_answer_leaves_its_place_to_others(start_
     batch = {"batchId": "1", "settings": ASKED["settings"], "questions": [ASKED["question"]] * 100}
     body = json.dumps(batch).encode() + b"\n"
     host, port = service.app.http_address.split(":")
-    head = f"POST {STREAM} HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-ndjson\r\n"
+    head = f"POST {STREAM} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/x-ndjson\r\n"
     chunk = b"%x\r\n%b\r\n" % (len(body), body)
 
     def send_for_ever():

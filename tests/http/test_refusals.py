@@ -191,7 +191,7 @@ def test_what_a_caller_asked_who_left_is_not_worked_on(held):
     engine, service = held
     host, port = service.app.http_address.split(":")
     body = json.dumps(ASKED).encode()
-    head = f"POST {SCORE} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+    head = f"POST {SCORE} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     with socket.create_connection((host, int(port))) as caller:
         caller.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
         assert engine.asked.wait(10)
