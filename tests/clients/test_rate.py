@@ -1,5 +1,7 @@
 """What a long run says of itself where nobody watches."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from trueodds.cli import rate
@@ -9,7 +11,7 @@ from trueodds.cli import rate
 def clock(monkeypatch):
     """Seconds, to be set."""
     now = [1000.0]
-    monkeypatch.setattr(rate.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(rate, "time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 

@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -142,7 +143,7 @@ async def test_a_database_that_says_nothing_is_given_up(house, caplog):
 
 async def test_what_was_known_too_long_ago_is_stale(house, monkeypatch):
     now = [calibrators_module.time.monotonic() + 1000.0]
-    monkeypatch.setattr(calibrators_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(calibrators_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
     new = Calibrators(house.store)
     now[0] += 0.1
     assert new.stale, "nothing is known yet"

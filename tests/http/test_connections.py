@@ -2,7 +2,8 @@
 
 import json
 import socket
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -13,6 +14,7 @@ BODY = json.dumps(
         "question": {"text": "Which?", "options": [{"text": "a"}, {"text": "b"}]},
     }
 ).encode()
+DOCUMENT = b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 
 @pytest.fixture
@@ -115,3 +117,42 @@ def test_a_line_may_come_a_byte_at_a_time(connected):
             b"transfer-encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n"
         )
         assert said().count(b"questions: has 0 questions") == 2
+
+
+def _ask_for_ever(connection, request):
+    while True:
+        connection.sendall(request)
+        time.sleep(0.01)
+
+
+def _read_to_the_end(connection):
+    """Raises OSError where it does not end as it should."""
+    while connection.recv(2**16):
+        pass
+    raise ConnectionResetError
+
+
+def test_who_takes_nothing_of_an_answer_loses_his_connection(start_service):
+    service = start_service(http="127.0.0.1:0", limits={"stream_idle_seconds": 1.0})
+    host, port = service.app.http_address.split(":")
+    with socket.socket() as caller:
+        caller.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        caller.settimeout(60)
+        caller.connect((host, int(port)))
+        with pytest.raises(ConnectionError):
+            _ask_for_ever(caller, DOCUMENT)
+
+
+def test_requests_that_pile_up_before_their_answers_end_the_connection(connected):
+    with connected() as (connection, _):
+        with suppress(ConnectionError):
+            connection.sendall(DOCUMENT * 10_000)
+        with pytest.raises(ConnectionError):
+            _read_to_the_end(connection)
+    with connected() as (connection, _):
+        connection.sendall(DOCUMENT.replace(b"openapi.json", b"healthz") * 8)
+        answers = b""
+        while answers.count(b"\r\n\r\nok\n") < 8:
+            part = connection.recv(2**16)
+            assert part, "a few may wait"
+            answers += part

@@ -4,8 +4,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from pydantic import ValidationError
 
-from trueodds_service.http.decisions import bodies
+from trueodds_service.http.decisions import bodies, fitting, openai_body, systemone
 from trueodds_service.rpc import as_json
 
 SCORE = "/trueodds.v1.ScoringService/Score"
@@ -54,3 +55,18 @@ def test_the_name_that_is_there_twice_is_found_among_many(http):
     headers = {"content-type": "application/json"}
     refused = http.post("/v1/systemone", content=body, headers=headers)
     assert refused.json()["error"]["message"] == "state.k99999: is here twice"
+
+
+@pytest.mark.parametrize(
+    ("model", "body"),
+    [
+        (openai_body.Request, '{"model": "aligned", "input": [%s], "questions": []}'),
+        (fitting.Request, '{"model": "aligned", "decisions": [%s]}'),
+        (systemone.Request, '{"model": "a", "state": "x", "questions": {}, "images": [%s]}'),
+    ],
+)
+def test_of_many_faults_the_first_are_looked_for(model, body):
+    """All of them took seconds, in which nobody was answered, and gigabytes."""
+    with pytest.raises(ValidationError) as caught:
+        model.model_validate_json(body % ",".join(["1"] * 1000))
+    assert caught.value.error_count() < 10

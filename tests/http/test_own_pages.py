@@ -19,6 +19,9 @@ ELSEWHERE = "evil.example:50080"
         ({"origin": "null"}, "Origin"),
         ({"origin": "http://[evil"}, "Origin"),
         ({"origin": "http://localhost.evil.example"}, "Origin"),
+        ({"origin": "evil://localhost"}, "Origin"),
+        ({"host": ""}, "Host"),
+        ({"host": "evil.example@localhost"}, "Host"),
     ],
 )
 def test_it_is_refused(http, path, headers, named):
@@ -55,6 +58,11 @@ def test_who_shows_a_key_may_come_by_any_name(start_service):
         ("localhost:50080", True),
         ("127.0.0.1:1", True),
         ("[::1]:50080", True),
+        ("LocalHost.", True),
+        ("app.localhost:80", True),
+        ("[::ffff:127.0.0.1]", True),
+        ("2130706433", False),
+        ("localhost/evil.example", False),
         ("10.0.0.1", False),
         ("localhost.evil.example", False),
         ("[::1", False),

@@ -39,7 +39,7 @@ def test_each_node_that_is_there_has_its_gateways(monkeypatch):
     config = on_each_node(3, 2)
     assert (config.min_replicas, config.initial_replicas) == (3, 6)
     now = [1000.0]
-    monkeypatch.setattr(scaling.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(scaling, "time", SimpleNamespace(monotonic=lambda: now[0]))
     state = {}
 
     def wanted():

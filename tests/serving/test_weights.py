@@ -1,11 +1,13 @@
 """What is said while large weights are read."""
 
+from types import SimpleNamespace
+
 from trueodds_service.serving import weights
 
 
 def test_weights_that_take_long_are_told_every_few_seconds(monkeypatch, capsys):
     now = [0.0]
-    monkeypatch.setattr(weights.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(weights, "time", SimpleNamespace(monotonic=lambda: now[0]))
     tell = weights.Progress("large", "reading")
     for read in range(1, 13):
         now[0] += 1

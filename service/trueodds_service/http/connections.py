@@ -17,14 +17,19 @@ from trueodds_service.rpc.as_json import status_json
 _MOST_HEAD_BYTES = 2**16
 _PIECE_BYTES = 2**12
 _HEAD_SECONDS = 60.0
+# Requests that may wait on a connection for the answers to those before them.
+_MOST_WAITING = 16
 _FRAMING = (b"content-length", b"transfer-encoding")
 
 
-def bounded(most: int) -> type["Connection"]:
-    """Connections of a server that holds at most ``most`` of them."""
+def bounded(most: int, idle_seconds: float) -> type["Connection"]:
+    """Connections of a server that holds at most ``most`` of them, and none whose caller takes
+    nothing of an answer for ``idle_seconds``.
+    """
 
     class Bounded(Connection):
         most_connections = most
+        most_idle_seconds = idle_seconds
 
     return Bounded
 
@@ -33,6 +38,7 @@ class Connection(HttpToolsProtocol):
     """Tells each request whom its certificate is of; closes what is too many, large or slow."""
 
     most_connections: ClassVar[int]
+    most_idle_seconds: ClassVar[float]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(_Joining(transport, self.loop))  # type: ignore[arg-type]
@@ -42,13 +48,28 @@ class Connection(HttpToolsProtocol):
         # Bytes of which only ``on_header`` has heard: a head, or what stands around a body.
         self._unread_bytes = 0
         self._late: asyncio.TimerHandle | None = None
+        self._stuck: asyncio.TimerHandle | None = None
         self._await_head(_HEAD_SECONDS)
         if len(self.connections) > self.most_connections:
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._has_head()
+        self._is_taken()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stuck = self.loop.call_later(self.most_idle_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._is_taken()
+        super().resume_writing()
+
+    def _is_taken(self) -> None:
+        if self._stuck is not None:
+            self._stuck.cancel()
+            self._stuck = None
 
     def data_received(self, data: bytes) -> None:
         while data and not self.transport.is_closing():
@@ -97,6 +118,8 @@ class Connection(HttpToolsProtocol):
         if not self.passes_over_head:
             super().on_headers_complete()
         self.passes_over_head = False
+        if len(self.pipeline) > _MOST_WAITING:
+            self.transport.abort()
 
     def on_body(self, body: bytes) -> None:
         self._unread_bytes = 0

@@ -12,6 +12,8 @@ from trueodds_service.http.connections import Connection
 
 # A caller answers within two ways over the network; no person takes part.
 _SECONDS = 10.0
+# One who only reads when he asks does not answer that the connection ends.
+_CLOSING_SECONDS = 1.0
 
 
 class Handshakes:
@@ -25,6 +27,7 @@ class Handshakes:
         self._protocol = protocol
         self._most = most
         self._under_way: dict[asyncio.Transport, asyncio.Task[None]] = {}
+        self._has_ended = False
 
     def __call__(self, **arguments: Any) -> asyncio.Protocol:
         """What agrees with one caller, and then hands over to a ``Connection``."""
@@ -32,14 +35,16 @@ class Handshakes:
 
     def begin(self, arriving: "_Arriving", transport: asyncio.Transport) -> None:
         """Agrees with who has arrived, unless there are too many."""
-        if len(self._under_way) + len(arriving.connection.connections) >= self._most:
+        count = len(self._under_way) + len(arriving.connection.connections)
+        if self._has_ended or count >= self._most:
             transport.abort()
             return
         transport.pause_reading()  # what comes now is not for ``arriving``
         self._under_way[transport] = asyncio.create_task(self._agree(arriving, transport))
 
     def end(self) -> None:
-        """Closes all that are under way."""
+        """Closes all that are under way, and those that come."""
+        self._has_ended = True
         for transport, task in self._under_way.items():
             task.cancel()
             transport.close()
@@ -54,6 +59,7 @@ class Handshakes:
                     self._context,
                     server_side=True,
                     ssl_handshake_timeout=_SECONDS,
+                    ssl_shutdown_timeout=_CLOSING_SECONDS,
                 )
                 if agreed is not None:
                     arriving.hand_over(agreed)

@@ -5,6 +5,7 @@ reaches it, and shows pages of all the world.
 """
 
 import ipaddress
+import re
 from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers
@@ -13,6 +14,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from trueodds_service.errors import Forbidden
 from trueodds_service.http.refusals import refuse_at
 from trueodds_service.rpc.as_json import status_json
+
+_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?")
 
 
 class OwnPages:
@@ -35,15 +38,16 @@ class OwnPages:
     def _problem(self, headers: Headers) -> str:
         """Why it may be another site's; empty where it is not."""
         host, origin = headers.get("host"), headers.get("origin")
-        if self._is_loopback and host and not is_this_machine(host):
+        if self._is_loopback and host is not None and not is_this_machine(host):
             return (
                 "Host: names another machine than this one, as a page does whose name was made to "
                 "lead here; a proxy has to set it to localhost, or access to be keys"
             )
         if origin is None:
             return ""
-        site = parts(origin).netloc
-        if site == host or (self._is_loopback and is_this_machine(site)):
+        scheme, site = parts(origin)[:2]
+        is_own = site == host or (self._is_loopback and is_this_machine(site))
+        if is_own and scheme in ("http", "https"):
             return ""
         return "Origin: is another site than this one"
 
@@ -62,10 +66,13 @@ def is_this_machine(host: str) -> bool:
     Another site's name can be made to lead to the loopback address (DNS rebinding), and its pages
     could then read ours.
     """
-    name = parts(f"//{host}").hostname or ""
-    if name == "localhost":
+    found = _HOST.fullmatch(host)
+    name = found["name"].lower().removesuffix(".").strip("[]") if found else ""
+    if name == "localhost" or name.endswith(".localhost"):
         return True
     try:
-        return ipaddress.ip_address(name).is_loopback
+        address = ipaddress.ip_address(name)
     except ValueError:
         return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return (mapped or address).is_loopback

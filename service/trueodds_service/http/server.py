@@ -64,7 +64,7 @@ class HttpServer:
         )
         application.router.redirect_slashes = False
         most = settings.limits.max_connections
-        protocol = bounded(most)
+        protocol = bounded(most, settings.limits.stream_idle_seconds)
         self._handshakes = None
         if certificates is not None:
             self._handshakes = Handshakes(certificates.context(), protocol, most)
@@ -103,6 +103,8 @@ class HttpServer:
         if self._handshakes is not None:
             self._handshakes.end()
         await self._serving
+        for connection in [*self._server.server_state.connections]:
+            connection.transport.abort()  # whoever does not take his answer
 
 
 class _Server(uvicorn.Server):

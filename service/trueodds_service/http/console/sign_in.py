@@ -1,5 +1,6 @@
 """Signing in with an API key, and out again."""
 
+import asyncio
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -33,6 +34,8 @@ class SignIn:
         try:
             visit = await with_form(visit, sessions)
             response = await self._answer(visit)
+        except asyncio.CancelledError:  # the service stops
+            return
         except Exception as error:
             response = refused(visit, error)
         if is_new and "set-cookie" not in response.headers:
@@ -71,6 +74,8 @@ class SignOut:
             await with_form(visit, house.sessions)
             response = visit.redirect("/sign-in")
             forget(request, response)
+        except asyncio.CancelledError:
+            return
         except Exception as error:
             response = refused(visit, error)
         await response(scope, receive, send)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 from functools import partial
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -16,6 +16,9 @@ from trueodds_service.rpc.names import model_name, parse_calibrator_of, parse_mo
 Share = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Body = TypeVar("Body", bound=BaseModel)
+Part = TypeVar("Part")
+# One fault is told; millions of them would take the memory and the time of all.
+Many: TypeAlias = Annotated[list[Part], Field(fail_fast=True)]
 
 
 class Strict(BaseModel):
@@ -48,7 +51,7 @@ class Ours(Strict):
     """Whether choices are asked in every cyclic order, and averaged."""
     label_seed: Seed | None = None
     """Give the options of choices their labels in an order by chance, by this seed."""
-    answer_sets: list[AnswerSet] = []
+    answer_sets: Many[AnswerSet] = []
     """The sets of the answers that these calibrators give."""
     receipts: bool = False
     """Give each answer a receipt, by which its outcome is told later."""

@@ -11,7 +11,7 @@ from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.cascade_promise import CascadePromise, check_no_promise, promise_of
 from trueodds_service.flows.decide import Decision
 from trueodds_service.flows.fit_decisions import FitDecisions, Recorded
-from trueodds_service.http.decisions.bodies import Seed, Strict, model_of
+from trueodds_service.http.decisions.bodies import Many, Seed, Strict, model_of
 from trueodds_service.http.decisions.inputs import Item, system_and_state
 from trueodds_service.http.decisions.openai_body import (
     MOST_QUESTIONS,
@@ -30,14 +30,14 @@ class RecordedBody(Strict):
     or number; null where nobody knows.
     """
 
-    input: str | list[Item]
-    questions: list[Question] = Field(min_length=1, max_length=MOST_QUESTIONS)
-    answers: list[str | bool | int | None] | None = None
+    input: str | Many[Item]
+    questions: Many[Question] = Field(min_length=1, max_length=MOST_QUESTIONS)
+    answers: Many[str | bool | int | None] | None = None
 
 
 class Request(Strict):
     model: str
-    decisions: Annotated[list[RecordedBody], Field(min_length=1)]
+    decisions: Annotated[Many[RecordedBody], Field(min_length=1)]
     task: str | None = None
     method: str = _AUTO
     teacher: str | None = None

@@ -1,12 +1,13 @@
 """The input of a decision in OpenAI's terms → what the model is told, and the state as one text."""
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, Tag
 
 from trueodds_service.errors import InvalidInput
-from trueodds_service.http.decisions.bodies import Strict, as_json
+from trueodds_service.http.decisions.bodies import Many, Strict, as_json
 
 _MOST_JSON_BYTES = 256 * 1024
 
@@ -28,7 +29,7 @@ class Image(Strict):
 
 class Json(Strict):
     type: Literal["input_json"]
-    data: dict[str, Any] | list[dict[str, Any]]
+    data: dict[str, Any] | Many[dict[str, Any]]
 
 
 class OutputText(Strict):
@@ -43,8 +44,8 @@ class SaidRefusal(Strict):
 
 InputPart = Annotated[Text | Image | Json, Field(discriminator="type")]
 OutputPart = Annotated[OutputText | SaidRefusal, Field(discriminator="type")]
-Content = str | list[InputPart]
-ToolOutput = str | list[Annotated[Text | Image, Field(discriminator="type")]]
+Content = str | Many[InputPart]
+ToolOutput = str | Many[Annotated[Text | Image, Field(discriminator="type")]]
 
 
 class Told(Strict):
@@ -60,7 +61,7 @@ class Said(Strict):
 
     type: Literal["message"] = "message"
     role: Literal["assistant"]
-    content: str | list[OutputPart]
+    content: str | Many[OutputPart]
     phase: Any = None
 
 
@@ -125,16 +126,20 @@ def system_and_state(given: str | Sequence[Any]) -> tuple[str, str]:
     if isinstance(given, str):
         return "", _not_empty(given)
     items = [(f"input[{place}]", item) for place, item in enumerate(given)]
-    system = []
-    while items and isinstance(items[0][1], Told) and items[0][1].role != "user":
-        name, item = items.pop(0)
-        system.append(text_of(item.content, f"{name}.content"))
-    match items:
+    system = [
+        text_of(item.content, f"{name}.content")
+        for name, item in takewhile(lambda each: _is_of_system(each[1]), items)
+    ]
+    match items := items[len(system) :]:
         case [(name, Told(role="user", content=content))]:
             state = text_of(content, f"{name}.content")
         case _:
             state = "\n\n".join(_turns(items))
     return "\n\n".join(system), _not_empty(state)
+
+
+def _is_of_system(item: Any) -> bool:
+    return isinstance(item, Told) and item.role != "user"
 
 
 def _turns(items: Sequence[tuple[str, Any]]) -> list[str]:

@@ -7,14 +7,14 @@ from pydantic import Field, model_validator
 
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.decide import FEWEST_OPTIONS, MOST_OPTIONS, DecisionQuestion
-from trueodds_service.http.decisions.bodies import Ours, Strict, as_json, check_options
+from trueodds_service.http.decisions.bodies import Many, Ours, Strict, as_json, check_options
 from trueodds_service.http.decisions.inputs import InputPart, Item, system_and_state, text_of
 from trueodds_service.http.decisions.tasks import TaskOf
 from trueodds_service.prompts.question import Kind
 
 MOST_QUESTIONS = 400
 
-Instructions = str | list[InputPart]
+Instructions = str | Many[InputPart]
 
 
 class _Question(Strict):
@@ -33,7 +33,7 @@ class ChoiceValue(Strict):
 
 class Choice(_Question):
     type: Literal["choice"]
-    choices: list[ChoiceValue] = Field(min_length=FEWEST_OPTIONS, max_length=MOST_OPTIONS)
+    choices: Many[ChoiceValue] = Field(min_length=FEWEST_OPTIONS, max_length=MOST_OPTIONS)
 
     @model_validator(mode="after")
     def _check(self) -> "Choice":
@@ -51,7 +51,7 @@ class Level(Strict):
 
 class Score(_Question):
     type: Literal["score"]
-    levels: list[Level] = Field(min_length=FEWEST_OPTIONS, max_length=MOST_OPTIONS)
+    levels: Many[Level] = Field(min_length=FEWEST_OPTIONS, max_length=MOST_OPTIONS)
 
 
 Question = Annotated[Predicate | Choice | Score, Field(discriminator="type")]
@@ -63,8 +63,8 @@ class Request(Ours):
     """
 
     model: str
-    input: str | list[Item]
-    questions: list[Question] = Field(min_length=1, max_length=MOST_QUESTIONS)
+    input: str | Many[Item]
+    questions: Many[Question] = Field(min_length=1, max_length=MOST_QUESTIONS)
     prompt_cache_key: str | None = None
     prompt_cache_options: Any = None
     safety_identifier: str | None = None

@@ -15,7 +15,7 @@ from trueodds_service.http.decisions.answers import (
     ours,
     probability_of_answer,
 )
-from trueodds_service.http.decisions.bodies import Ours, Strict, as_json, check_options
+from trueodds_service.http.decisions.bodies import Many, Ours, Strict, as_json, check_options
 from trueodds_service.http.decisions.openai_body import MOST_QUESTIONS
 from trueodds_service.http.decisions.tasks import TaskOf
 from trueodds_service.prompts.question import Kind
@@ -62,9 +62,9 @@ class Request(Ours):
     state: Any
     questions: dict[str, Question] = Field(min_length=1, max_length=MOST_QUESTIONS)
     instructions: str | None = None
-    images: list[str] | None = None
-    audio: list[str] | None = None
-    videos: list[str] | None = None
+    images: Many[str] | None = None
+    audio: Many[str] | None = None
+    videos: Many[str] | None = None
     chat_template_kwargs: dict[str, Any] | None = None
     cache_salt: str | None = None
     priority: int = 0

@@ -20,7 +20,7 @@ from trueodds_service.core.fitting.temperature import DEFAULT_BOUNDS
 from trueodds_service.errors import InvalidInput
 from trueodds_service.flows.decide import FEWEST_OPTIONS, MOST_OPTIONS
 from trueodds_service.flows.temperatures import DecisionScope, Temperatures
-from trueodds_service.http.decisions.bodies import Strict, model_of
+from trueodds_service.http.decisions.bodies import Many, Strict, model_of
 from trueodds_service.http.decisions.tasks import task_of
 from trueodds_service.prompts.question import Kind
 
@@ -176,7 +176,7 @@ class ImportRequest(ExportRequest):
     """A file's content, and what its temperatures are for."""
 
     file: File
-    options: list[Options] = Field(default_factory=list)
+    options: Many[Options] = Field(default_factory=list)
     """The numbers of options that a rule of the file's is kept for."""
     activate: bool = False
 
