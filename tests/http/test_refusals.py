@@ -187,13 +187,15 @@ def test_a_deadline_that_is_none_is_refused(http, said):
     assert response.json()["message"] == "request-timeout: has to be seconds above 0, such as 2.5"
 
 
-def test_what_a_caller_asked_who_left_is_not_worked_on(held):
+@pytest.mark.parametrize("behind", [b"", b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n"])
+def test_what_a_caller_asked_who_left_is_not_worked_on(held, behind):
+    """Also where he has sent another request behind it."""
     engine, service = held
     host, port = service.app.http_address.split(":")
     body = json.dumps(ASKED).encode()
     head = f"POST {SCORE} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
     with socket.create_connection((host, int(port))) as caller:
-        caller.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+        caller.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body + behind)
         assert engine.asked.wait(10)
         assert not engine.left.is_set()
     assert engine.left.wait(10)

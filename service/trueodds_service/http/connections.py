@@ -5,7 +5,11 @@ import ssl
 from typing import Any, ClassVar
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from trueodds_service.edge.names import certificate_names
 from trueodds_service.errors import InvalidInput
@@ -49,6 +53,7 @@ class Connection(HttpToolsProtocol):
         self._unread_bytes = 0
         self._late: asyncio.TimerHandle | None = None
         self._stuck: asyncio.TimerHandle | None = None
+        self._under_way: RequestResponseCycle | None = None
         self._await_head(_HEAD_SECONDS)
         if len(self.connections) > self.most_connections:
             transport.abort()
@@ -57,6 +62,14 @@ class Connection(HttpToolsProtocol):
         self._has_head()
         self._is_taken()
         super().connection_lost(exc)
+        # uvicorn tells the newest request; with others waiting behind it, it is not this one.
+        if self._under_way is not None and not self._under_way.response_complete:
+            self._under_way.disconnected = True
+            self._under_way.message_event.set()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._under_way = cycle
+        super()._start_asgi_task(cycle, app)
 
     def pause_writing(self) -> None:
         super().pause_writing()
