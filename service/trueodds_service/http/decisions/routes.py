@@ -1,5 +1,7 @@
 """The paths of decisions: bodies in, the flow, answers out."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -28,6 +30,7 @@ from trueodds_service.http.decisions.tasks import HEADER, task_of
 from trueodds_service.http.endpoints import Door, Endpoint
 from trueodds_service.http.refusals import JSON, SYSTEMONE, refuse_at
 from trueodds_service.rpc.as_json import calibrators_json, status_json
+from trueodds_service.rpc.json_bodies import beside
 
 # What these are in the contract: the gate lets them in as that.
 _SCORES = "trueodds.v1.ScoringService/BatchScore"
@@ -67,18 +70,21 @@ class Decisions:
     async def openai(self, body: bytes, http: HttpRequest) -> Response:
         request = await parsed(openai_body.Request, body)
         key = await self._key(request)
-        answers = await self._answers(request, http, "questions[{}]", "input")
+        decision = await beside(len(body), partial(self._decision, request, http))
+        answers = await self._answers(decision, request.name_of, "questions[{}]", "input")
         return _as_json(openai_answers.response(request, answers, key))
 
     async def systemone(self, body: bytes, http: HttpRequest) -> Response:
         request = await parsed(systemone.Request, body)
         key = await self._key(request)
-        answers = await self._answers(request, http, "questions.{}", "state")
+        decision = await beside(len(body), partial(self._decision, request, http))
+        answers = await self._answers(decision, request.name_of, "questions.{}", "state")
         return _as_json(systemone.response(request, answers, key))
 
     async def fit(self, body: bytes, http: HttpRequest) -> Response:
         request = await parsed(fitting.Request, body)
-        asked = request.fit(http.headers.get(HEADER), self._settings.limits.max_fit_items)
+        task, most = http.headers.get(HEADER), self._settings.limits.max_fit_items
+        asked = await beside(len(body), partial(request.fit, task, most))
         fitted = await fit_decisions(asked, self._catalog, self._calibrators)
         return Response(calibrators_json(fitted, self._calibrators), media_type=JSON)
 
@@ -105,14 +111,12 @@ class Decisions:
         """
         return await self._outcomes.key() if request.receipts else None
 
-    async def _answers(
-        self, request: Any, http: HttpRequest, question: str, state: str
-    ) -> list[Answer]:
-        """Raises the first error of a question as the request's."""
+    def _decision(self, request: Any, http: HttpRequest) -> Decision:
+        """Raises InvalidInput."""
         system, said = request.system_and_state()
         required = request.require_calibrated
         model = model_of(request.model)
-        decision = Decision(
+        return Decision(
             model=model,
             system=system,
             state=said,
@@ -126,11 +130,16 @@ class Decisions:
                 self._settings.require_calibrated if required is None else required
             ),
         )
+
+    async def _answers(
+        self, decision: Decision, name_of: Callable[[int], object], question: str, state: str
+    ) -> list[Answer]:
+        """Raises the first error of a question as the request's."""
         result = await decide(decision, self._catalog, self._calibrators)
         answers = []
         for place, outcome in enumerate(result.outcomes):
             if isinstance(outcome, ServiceError):
-                raise _of_question(outcome, question.format(request.name_of(place)), state)
+                raise _of_question(outcome, question.format(name_of(place)), state)
             answers.append(outcome)
         return answers
 
