@@ -100,9 +100,9 @@ async def evaluate_cascade(
             said = event
     calibrated = [
         calibrated_scores(each.scores, calibrator, calibrators)
-        for each, calibrator in zip(said, own, strict=False)
+        for each, calibrator in zip(said[:-1], own, strict=True)
     ]
-    calibrated.append(_by_options(said[-1].scores, query.source.questions, last, calibrators))
+    calibrated.append(_by_options(said[-1], last, calibrators))
     measured = [_Measured(*each) for each in zip(cascade.models, calibrated, said, strict=True)]
     yield await long_work(
         _report, query, record, measured, data_hash(said[0].scores, query.source.answers)
@@ -123,17 +123,13 @@ def _active(
 
 
 def _by_options(
-    scores: NDArray[np.float64],
-    questions: Sequence[Question],
-    by_options: Mapping[int, Calibrator | None],
-    calibrators: Calibrators,
+    said: Said, by_options: Mapping[int, Calibrator | None], calibrators: Calibrators
 ) -> NDArray[np.float64]:
-    """``calibrated_scores`` of questions with calibrators by their numbers of options, (n, k)."""
-    counts = np.array([len(each.options) for each in questions])
-    calibrated = np.zeros(scores.shape)
+    """``calibrated_scores`` with calibrators by the numbers of options, (n, k)."""
+    calibrated = np.zeros(said.scores.shape)
     for options, calibrator in by_options.items():
-        rows = counts == options
-        found = calibrated_scores(scores[rows, :options], calibrator, calibrators)
+        rows = said.options == options
+        found = calibrated_scores(said.scores[rows, :options], calibrator, calibrators)
         calibrated[rows, :options] = found
     return calibrated
 
