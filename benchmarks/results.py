@@ -34,8 +34,8 @@ def files() -> dict[Path, str]:
             made[path.with_suffix(".svg")] = _chart(result)
             parts.append(_rates(result, path.stem))
             continue
-        told_by = [told for key, told in _KINDS.items() if key in result]
-        parts.append(told_by[0](result) if told_by else _plain(path, result))
+        told = next((told for key, told in _KINDS.items() if key in result), None)
+        parts.append(told(result) if told else _plain(path, result))
     return {HERE / "RESULTS.md": "\n".join(parts), **made}
 
 
@@ -97,9 +97,12 @@ def _about(result: dict[str, Any]) -> str:
     if "ceiling_questions_per_second" in result:
         ceiling = result["ceiling_questions_per_second"]
         best = max(
-            row["questions_per_second"] / row.get("gpus", 1)
-            for row in result["rows"]
-            if _is_service(row)
+            (
+                row["questions_per_second"] / row.get("gpus", 1)
+                for row in result["rows"]
+                if _is_service(row)
+            ),
+            default=0,
         )
         parts.append(
             f"The matrix ceiling ({result['matrix_tflops']:g} TFLOP/s measured) is {ceiling:g} a "
