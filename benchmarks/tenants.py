@@ -1,8 +1,8 @@
 """One tenant's lone questions: by themselves, and beside another's, who asks for ten times what the
 engine can answer, one question a call or in bulk.
 
-Each has a key of its own. Questions have 600 tokens, of which no other has any. The first lone
-question of a row is told apart.
+Each has a key of its own. Questions have 600 tokens, of which no other has any, but for a row in
+which one of ten was asked before. The first lone question of a row is told apart.
 """
 
 import argparse
@@ -10,6 +10,7 @@ import asyncio
 import json
 import math
 import multiprocessing
+import secrets
 import tempfile
 import time
 from collections.abc import Iterator
@@ -34,7 +35,7 @@ from trueodds_service.store import SqlKeyStore, upgrade
 _TIMES = 10
 # Calls at once of which it is learnt how much can be answered.
 _CALLS = 32
-_BATCH = 256
+_BATCH = 32
 # The deadline of a lone question of the busy tenant.
 _DEADLINE_SECONDS = 5.0
 # Until the pace of a busy engine is known.
@@ -43,8 +44,9 @@ _WARM_UP_SECONDS = 5.0
 _PROCESSES = multiprocessing.get_context("spawn")
 # Of each row: whether its p99 is one stall, or many.
 _SLOWEST = 5
-# More than an engine keeps in its cache.
 _TEXTS = 4096
+# Where questions are asked again: how many there are of those, and how often one of them comes.
+_ASKED_AGAIN, _EACH = 16, 10
 
 
 def main() -> None:
@@ -146,6 +148,7 @@ class _Way(Enum):
     # What that many calls cost the cores, whatever becomes of them.
     NO_MODEL = "calls for no model"
     LONE = "lone questions"
+    AGAIN = "lone questions, some of them asked before"
     BULK = "bulk"
 
 
@@ -176,13 +179,15 @@ def _ask(
 
     async def ask() -> None:
         questions = _questions(weights)
+        if way is _Way.AGAIN:
+            questions = _some_again(questions)
         async with AsyncClient(address, api_key=key, retries=0) as client:
             busy = _Busy(client, questions, answered)
             began.set()
             if way is _Way.BULK:
                 await busy.bulk(rate)
             else:
-                await busy.ones(rate, MODEL if way is _Way.LONE else "none")
+                await busy.ones(rate, "none" if way is _Way.NO_MODEL else MODEL)
 
     asyncio.run(ask())
 
@@ -233,14 +238,17 @@ def _model(shape: str | None, engine: dict[str, Any]) -> tuple[Path, VllmSetting
 
 
 def _questions(weights: Path) -> Iterator[Question]:
-    """Without an end, and none twice within what a cache holds."""
-    texts = qwen3.texts(weights, _TEXTS)
-    return cycle(
-        [
-            Question("What is it about?", ["files", "networks", "numbers"], passage=text)
-            for text in texts
-        ]
-    )
+    """Without an end. What one begins with no other does, so that none is in a cache."""
+    options = ["files", "networks", "numbers"]
+    for text in cycle(qwen3.texts(weights, _TEXTS)):
+        passage = f"{secrets.token_hex(4)} {text}"
+        yield Question("What is it about?", options, passage=passage)
+
+
+def _some_again(questions: Iterator[Question]) -> Iterator[Question]:
+    again = cycle([next(questions) for _ in range(_ASKED_AGAIN)])
+    for number in count():
+        yield next(questions if number % _EACH else again)
 
 
 def _keys(url: str) -> dict[str, str]:

@@ -298,7 +298,7 @@ class HandOver:
     @property
     def _others_room(self) -> float:
         """Tokens of others that are in the engine at once while light calls come."""
-        full = self._pace.full_tokens
+        full = self._pace.least_full_tokens
         return self._room if math.isinf(full) else max(self._room, _PART_OF_STEP * full)
 
     @property

@@ -28,8 +28,9 @@ class Pace:
         self._rate = self._capacity = math.inf
         # Of rounds in which something waited all along.
         self._saturated_seconds = self._saturated_tokens = 0.0
-        # Which part of the tokens is computed.
+        # Which part of the tokens is computed, and of one request at most.
         self._computed_part = 1.0
+        self._most_computed_part = _RecentMost()
         self._inside = 0
         # The round that is on.
         self._began = self._last = 0.0
@@ -44,6 +45,11 @@ class Pace:
     def full_tokens(self) -> float:
         """How much the engine works through in a full step."""
         return self._full_tokens / self._computed_part
+
+    @property
+    def least_full_tokens(self) -> float:
+        """The same, where no more is cached than was of any request of the last seconds."""
+        return self._full_tokens / (self._most_computed_part.value or 1.0)
 
     def seconds(self, tokens: int) -> float:
         """How long it takes for ``tokens`` tokens, if it has nothing else to do."""
@@ -67,6 +73,8 @@ class Pace:
         self._tokens += tokens
         self._cached += cached
         self._is_saturated &= others_wait
+        if tokens:
+            self._most_computed_part.add((tokens - cached) / tokens, now)
         self._last = now
         if not self._inside:
             self._end_round()
@@ -78,10 +86,11 @@ class Pace:
     def _end_round(self) -> None:
         seconds = self._last - self._began
         if self._tokens and seconds > 0:
-            rate = self._tokens / seconds
-            self._rate = mean(self._rate, rate)
+            # A short round, as of one request that was cached, says little of the next ones.
+            weight = _WEIGHT * min(seconds / self._round_seconds, 1.0)
+            self._rate = mean(self._rate, self._tokens / seconds, weight)
             computed = max(self._tokens - self._cached, 1) / self._tokens
-            self._computed_part = mean(self._computed_part, computed)
+            self._computed_part = mean(self._computed_part, computed, weight)
             if self._is_saturated:
                 weight = 0.5 ** (seconds / _HALF_LIFE_SECONDS)
                 self._saturated_seconds = weight * self._saturated_seconds + seconds
@@ -90,6 +99,25 @@ class Pace:
         self._begin(self._last)
 
 
-def mean(so_far: float, new: float) -> float:
+class _RecentMost:
+    """The largest of the values of the last half-life, or of up to two."""
+
+    def __init__(self) -> None:
+        self._now = self._before = 0.0
+        self._since = -math.inf
+
+    @property
+    def value(self) -> float:
+        return max(self._now, self._before)
+
+    def add(self, value: float, now: float) -> None:
+        passed = now - self._since
+        if passed >= _HALF_LIFE_SECONDS:
+            self._before = self._now if passed < 2 * _HALF_LIFE_SECONDS else 0.0
+            self._now, self._since = 0.0, now
+        self._now = max(self._now, value)
+
+
+def mean(so_far: float, new: float, weight: float = _WEIGHT) -> float:
     """The exponential average; infinity is for nothing so far."""
-    return new if math.isinf(so_far) else so_far + _WEIGHT * (new - so_far)
+    return new if math.isinf(so_far) else so_far + weight * (new - so_far)
