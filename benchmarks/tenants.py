@@ -239,16 +239,20 @@ def _model(shape: str | None, engine: dict[str, Any]) -> tuple[Path, VllmSetting
 
 def _questions(weights: Path) -> Iterator[Question]:
     """Without an end. What one begins with no other does, so that none is in a cache."""
-    options = ["files", "networks", "numbers"]
-    for text in cycle(qwen3.texts(weights, _TEXTS)):
-        passage = f"{secrets.token_hex(4)} {text}"
-        yield Question("What is it about?", options, passage=passage)
+    texts = cycle(qwen3.texts(weights, _TEXTS))
+    return (
+        Question(
+            "What is it about?",
+            ["files", "networks", "numbers"],
+            passage=f"{secrets.token_hex(4)} {text}",
+        )
+        for text in texts
+    )
 
 
 def _some_again(questions: Iterator[Question]) -> Iterator[Question]:
     again = cycle([next(questions) for _ in range(_ASKED_AGAIN)])
-    for number in count():
-        yield next(questions if number % _EACH else again)
+    return (next(questions if number % _EACH else again) for number in count())
 
 
 def _keys(url: str) -> dict[str, str]:
