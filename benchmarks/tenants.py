@@ -7,6 +7,7 @@ which one of ten was asked before. The first lone question of a row is told apar
 
 import argparse
 import asyncio
+import gc
 import json
 import math
 import multiprocessing
@@ -183,6 +184,9 @@ def _ask(
             questions = _some_again(questions)
         async with AsyncClient(address, api_key=key, retries=0) as client:
             busy = _Busy(client, questions, answered)
+            # After a collection, what it held up would come at once.
+            gc.freeze()
+            gc.disable()
             began.set()
             if way is _Way.BULK:
                 await busy.bulk(rate)

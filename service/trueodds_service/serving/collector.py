@@ -3,7 +3,7 @@
 import gc
 
 # Requests leave hardly any cycles; at the default of 700 objects each would have a collection.
-_YOUNG_OBJECTS = 20_000
+_YOUNG_OBJECTS = 5_000
 
 
 def leave_alone() -> None:
