@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from trueodds_service.config import AlertSettings, Settings
 from trueodds_service.edge.admission.work import Work
@@ -29,10 +30,11 @@ from trueodds_service.flows.catalog import Cascade, Catalog, ModelEntry, ServedM
 from trueodds_service.flows.checks import Checks
 from trueodds_service.flows.deliveries import Deliveries
 from trueodds_service.flows.following import follow
-from trueodds_service.flows.outcomes import Bounds, Outcomes
+from trueodds_service.flows.outcomes import FORGET_SECONDS, Bounds, Outcomes
 from trueodds_service.flows.promises import Promise
 from trueodds_service.flows.proposals import Proposals
 from trueodds_service.http.door import http_server
+from trueodds_service.http.server import HttpServer
 from trueodds_service.prompts.tokenizer import PromptTokenizer
 from trueodds_service.revision import model_revision, tokenizer_revision
 from trueodds_service.rpc.as_json import json_methods
@@ -49,6 +51,9 @@ from trueodds_service.store import (
 
 # One place for the token that is read, one for an identifier that is forced before it.
 _ANSWER_TOKENS = 2
+
+Repeated: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+"""What goes on by itself while the service runs."""
 
 
 def load_tokenizer(
@@ -83,79 +88,90 @@ class App:
         ``tracing`` requests leave spans.
         """
         self.metrics = metrics or ProcessMetrics("gateway")
-        registry = self.metrics.registry
         self._models = {model.name: model for model in settings.models}
+        self._catalog = _catalog(settings)
         self._store = SqlCalibratorStore(settings.store)
         self._calibrators = Calibrators(self._store, lambda: upgrade(settings.store))
         outcome_store = SqlOutcomeStore(settings.store)
         self._outcomes = Outcomes(outcome_store)
-        self._alert_settings = settings.alerts
-        alerts = settings.alerts or AlertSettings()
-        webhook = None if settings.alerts is None else alerts.webhook
+        self._audit = audit.AuditRetention(settings.store)
+        webhook = None if settings.alerts is None else settings.alerts.webhook
         self._alerts = Alerts(
             SqlAlertStore(settings.store),
             outcome_store,
             self._calibrators,
             deliver=webhook is not None,
         )
-        self._proposals = Proposals(
-            self._alerts,
-            self._calibrators,
-            min_outcomes=alerts.proposal.min_outcomes,
-            activate=alerts.proposal.activate,
-            again_seconds=alerts.check_seconds,
-        )
-        self._deliveries = (
-            Deliveries(self._alerts, WebhookClient(webhook).post) if webhook is not None else None
-        )
-        self._catalog = _catalog(settings)
+        proposals = self._proposals(settings.alerts or AlertSettings())
         self._checks = Checks(
-            SqlCheckStore(settings.store),
-            self._catalog,
-            self._calibrators,
-            self._alerts,
-            self._proposals,
+            SqlCheckStore(settings.store), self._catalog, self._calibrators, self._alerts, proposals
         )
-        registry.register(StateCollector(lambda: of_state(self._state())))
-        requests = RequestMetrics(registry, settings.observability.tenants)
-        watch = Watch(requests, settings.observability.log_requests, tracing)
+        self._repeated = [*self._forgetting(settings), *self._watching(settings.alerts, proposals)]
+        self._background: list[asyncio.Task[None]] = []
         self._identities = _identities(settings)
+        self.metrics.registry.register(StateCollector(lambda: of_state(self._state())))
+        requests = RequestMetrics(self.metrics.registry, settings.observability.tenants)
         self.quotas = Quotas(settings.quotas, requests.over_quota)
+        gate = self._gate(settings, requests, tracing)
+        self._server, self._http = self._doors(settings, gate)
+
+    def _proposals(self, settings: AlertSettings) -> Proposals:
+        return Proposals(
+            self._alerts,
+            self._calibrators,
+            min_outcomes=settings.proposal.min_outcomes,
+            activate=settings.proposal.activate,
+            again_seconds=settings.check_seconds,
+        )
+
+    def _forgetting(self, settings: Settings) -> Iterator[Repeated]:
+        """What is kept for some time only."""
+        outcomes, answers = (
+            Bounds(timedelta(days=each.keep_days), each.at_most)
+            for each in (settings.outcomes, settings.answers)
+        )
+        forget = partial(self._outcomes.forget, outcomes, answers)
+        yield partial(follow, forget, self._outcomes.calls, FORGET_SECONDS)
+        if settings.audit.keep_days is not None:
+            forget = partial(self._audit.forget, timedelta(days=settings.audit.keep_days))
+            yield partial(follow, forget, self._audit.calls, audit.FORGET_SECONDS)
+
+    def _watching(self, settings: AlertSettings | None, proposals: Proposals) -> Iterator[Repeated]:
+        """What is done about calibrators that may no longer hold."""
+        if settings is None:
+            return
+        calls = self._alerts.calls
+        yield partial(follow, self._alerts.look, calls, settings.check_seconds)
+        yield partial(follow, proposals.propose, calls, settings.check_seconds)
+        if settings.webhook is not None:
+            told = Deliveries(self._alerts, WebhookClient(settings.webhook).post)
+            yield partial(follow, told.deliver, calls, deliveries.POLL_SECONDS)
+
+    def _gate(self, settings: Settings, requests: RequestMetrics, tracing: Tracing | None) -> Gate:
         work = Work(settings.limits, self.quotas)
         requests.tokens_under_way.set_function(lambda: work.tokens.number)
         requests.stream_bytes.set_function(lambda: work.streamed.number)
-        most = settings.limits.max_concurrent_requests
-        gate = Gate(most, self._identities, watch, work)
+        watch = Watch(requests, settings.observability.log_requests, tracing)
+        return Gate(settings.limits.max_concurrent_requests, self._identities, watch, work)
+
+    def _doors(self, settings: Settings, gate: Gate) -> tuple[Server, HttpServer | None]:
         certificates = Certificates(settings.tls) if settings.tls is not None else None
         services = Services.of(
+            settings, self._catalog, self._calibrators, self._outcomes, self._alerts, self._checks
+        )
+        server = Server(settings, self._catalog, services, gate, certificates)
+        if settings.http is None:
+            return server, None
+        return server, http_server(
             settings,
             self._catalog,
             self._calibrators,
             self._outcomes,
-            self._alerts,
-            self._checks,
+            json_methods(services),
+            gate,
+            certificates,
+            self.metrics.node,
         )
-        self._server = Server(settings, self._catalog, services, gate, certificates)
-        self._http = (
-            http_server(
-                settings,
-                self._catalog,
-                self._calibrators,
-                self._outcomes,
-                json_methods(services),
-                gate,
-                certificates,
-                self.metrics.node,
-            )
-            if settings.http is not None
-            else None
-        )
-        self._kept_outcomes, self._kept_answers = settings.outcomes, settings.answers
-        self._audit = None
-        if settings.audit.keep_days is not None:
-            kept = timedelta(days=settings.audit.keep_days)
-            self._audit = audit.AuditRetention(settings.store, kept)
-        self._background: list[asyncio.Task[None]] = []
 
     @property
     def address(self) -> str:
@@ -175,32 +191,11 @@ class App:
         await self.find_revisions()
         await self._calibrators.open()
         await self._identities.start()
-        outcomes, answers = self._kept_outcomes, self._kept_answers
-        self._background = [
-            asyncio.create_task(self._calibrators.follow()),
-            asyncio.create_task(
-                self._outcomes.prune(
-                    Bounds(timedelta(days=outcomes.keep_days), outcomes.at_most),
-                    Bounds(timedelta(days=answers.keep_days), answers.at_most),
-                )
-            ),
-        ]
-        if self._audit is not None:
-            forgetting = follow(self._audit.forget, self._audit.calls, audit.LOOK_SECONDS)
-            self._background.append(asyncio.create_task(forgetting))
-        self._background += [asyncio.create_task(each) for each in self._watching()]
+        going_on = [self._calibrators.follow, *self._repeated]
+        self._background = [asyncio.create_task(each()) for each in going_on]
         await self._server.start()
         if self._http is not None:
             await self._http.start()
-
-    def _watching(self) -> Iterator[Coroutine[Any, Any, None]]:
-        """What goes on by itself about calibrators that may no longer hold."""
-        calls = self._alerts.calls
-        if self._alert_settings is not None:
-            yield follow(self._alerts.look, calls, self._alert_settings.check_seconds)
-            yield follow(self._proposals.propose, calls, self._alert_settings.check_seconds)
-        if self._deliveries is not None:
-            yield follow(self._deliveries.deliver, calls, deliveries.POLL_SECONDS)
 
     async def find_revisions(self) -> dict[str, str]:
         """Each model's, by its weights on this machine. Raises ConfigError.
@@ -268,12 +263,8 @@ class App:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         await self._identities.close()
-        self._calibrators.close()
-        self._checks.close()
-        self._alerts.close()
-        self._outcomes.close()
-        if self._audit is not None:
-            self._audit.close()
+        for each in (self._calibrators, self._checks, self._alerts, self._outcomes, self._audit):
+            each.close()
         self._store.close()
 
 

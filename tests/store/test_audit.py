@@ -128,10 +128,9 @@ def test_nothing_is_forgotten_that_is_not_told(store, url, make, monkeypatch):
 
 async def test_a_service_forgets_days_that_are_longer_over_than_it_keeps(url, store, make):
     store.put(make())
-    retention = AuditRetention(url, timedelta(days=1))
-    await retention.forget()
+    retention = AuditRetention(url)
+    await retention.forget(timedelta(days=1))
     assert len(told(url)) == 1
-    retention = AuditRetention(url, timedelta(days=-1))
-    await retention.forget()
+    await retention.forget(timedelta(days=-1))
     retention.close()
     assert [action for *_, action, _ in told(url)] == ["forget"]

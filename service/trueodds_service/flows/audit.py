@@ -8,7 +8,7 @@ from trueodds_service.store.audit import forget_audit
 
 _log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 3600.0
+FORGET_SECONDS = 3600.0
 """How often lines that are too old are looked for."""
 _ANSWER_SECONDS = 60.0
 
@@ -16,13 +16,13 @@ _ANSWER_SECONDS = 60.0
 class AuditRetention:
     """Forgets lines of the audit log of a store, a day's at a time, and says so there and here."""
 
-    def __init__(self, url: str, keep: timedelta) -> None:
-        self._url, self._keep = url, keep
+    def __init__(self, url: str) -> None:
+        self._url = url
         self.calls = StoreCalls(1, _ANSWER_SECONDS)
 
-    async def forget(self) -> None:
+    async def forget(self, keep: timedelta) -> None:
         """Forgets the days that ended longer ago than lines are kept."""
-        oldest = datetime.now(UTC) - self._keep
+        oldest = datetime.now(UTC) - keep
         before = oldest.replace(hour=0, minute=0, second=0, microsecond=0)
         if lines := await self.calls.ask(forget_audit, self._url, before=before):
             _log.warning("audit: %d lines of before %s are forgotten", lines, before.date())

@@ -11,14 +11,14 @@ import numpy as np
 
 from trueodds_service.caller import current
 from trueodds_service.errors import InvalidInput, ServiceError
-from trueodds_service.flows.following import follow
 from trueodds_service.flows.receipts import FLOAT, BadReceipt, open_receipt
 from trueodds_service.flows.score import Answer
 from trueodds_service.flows.store_calls import StoreCalls
 from trueodds_service.store.outcomes import Kept, Outcome, Recorded, SqlOutcomeStore
 
+FORGET_SECONDS = 600.0
+"""How often what is too old, or too much, is looked for."""
 _THREADS = 2
-_PRUNE_SECONDS = 600
 # A thousand rows on a slow disk, behind other writers.
 _ANSWER_SECONDS = 20.0
 # How long an answer waits to be kept; then it is sent without.
@@ -38,14 +38,14 @@ class Outcomes:
 
     def __init__(self, store: SqlOutcomeStore) -> None:
         self._store = store
-        self._calls = StoreCalls(_THREADS, _ANSWER_SECONDS)
+        self.calls = StoreCalls(_THREADS, _ANSWER_SECONDS)
         self._keeping = StoreCalls(_THREADS, _KEEP_SECONDS)
         self._key: bytes | None = None
 
     async def key(self) -> bytes:
         """What seals receipts. Raises Unavailable while the store is away, until it is known."""
         if self._key is None:
-            self._key = await self._calls.ask(self._store.seal)
+            self._key = await self.calls.ask(self._store.seal)
         return self._key
 
     async def keep(self, answers: Mapping[str, Answer]) -> bool:
@@ -70,7 +70,7 @@ class Outcomes:
         """
         key, tenant = await self.key(), current().tenant
         ids = {each: _answer_id(tenant, each) for each, _ in reported if isinstance(each, str)}
-        kept = await self._calls.ask(self._store.answers, [*ids.values()]) if ids else {}
+        kept = await self.calls.ask(self._store.answers, [*ids.values()]) if ids else {}
         outcomes: list[Outcome] = []
         errors: list[tuple[int, InvalidInput]] = []
         for place, (named, option) in enumerate(reported):
@@ -81,24 +81,20 @@ class Outcomes:
                     outcomes.append(_opened(key, named, option, tenant))
             except InvalidInput as error:
                 errors.append((place, error.under(f"outcomes[{place}]")))
-        return await self._calls.ask(self._store.record, outcomes), errors
+        return await self.calls.ask(self._store.record, outcomes), errors
 
     async def of_calibrator(self, calibrator: str) -> list[Kept]:
         """The outcomes of a calibrator's answers, in the order in which they came."""
-        return await self._calls.ask(self._store.of_calibrator, calibrator)
+        return await self.calls.ask(self._store.of_calibrator, calibrator)
 
-    async def prune(self, outcomes: Bounds, answers: Bounds) -> None:
-        """Forgets what is too old, or too much, until it is cancelled."""
-
-        async def once() -> None:
-            await self._calls.ask(self._store.prune, **outcomes._asdict())
-            await self._calls.ask(self._store.prune_answers, **answers._asdict())
-
-        await follow(once, self._calls, _PRUNE_SECONDS)
+    async def forget(self, outcomes: Bounds, answers: Bounds) -> None:
+        """Forgets what is too old, or too much."""
+        await self.calls.ask(self._store.prune, **outcomes._asdict())
+        await self.calls.ask(self._store.prune_answers, **answers._asdict())
 
     def close(self) -> None:
         """Asks the store for nothing more."""
-        self._calls.close()
+        self.calls.close()
         self._keeping.close()
         self._store.close()
 

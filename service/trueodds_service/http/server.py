@@ -75,6 +75,7 @@ class HttpServer:
             lifespan="off",
             log_config=None,
             access_log=False,
+            log_level="error",  # a warning for whatever somebody sends would fill a disk
             proxy_headers=False,
             server_header=False,
             backlog=_BACKLOG,
