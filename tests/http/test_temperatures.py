@@ -109,6 +109,14 @@ def test_a_rule_has_a_least_temperature():
     assert low == 0.05
 
 
+@pytest.mark.parametrize("file", [{"a": 1.5, "b": 0.5}, {"a": 1, "b": 2, "min": 0.5}])
+def test_a_rule_whose_numbers_might_be_temperatures_is_a_rule(post, decide, file):
+    post(IMPORT, file={"temperature_by_options": file}, options=[4], activate=True)
+    choice = decide(4)[0]
+    expected = tempered(choice.raw_probabilities, file["a"] + file["b"] * np.log(4))
+    assert [each.probability for each in choice.probabilities] == pytest.approx(expected, abs=1e-9)
+
+
 def test_numbers_of_options_are_for_a_rule(post):
     error = post(IMPORT, status=400, file={"temperature": 2.0}, options=[2])["error"]
     assert (error["param"], "with a rule" in error["message"]) == ("options", True)
@@ -200,6 +208,12 @@ def test_a_type_goes_before_what_is_said_of_all(post):
             "leave temperature_by_type out",
         ),
         ({**RULE, "decision_temperature": 1.0}, "file.decision_temperature", "leave one of them"),
+        (
+            {"temperature_by_options": {"a": 1.0, "b": 1.0, "c": 1.0}},
+            "file.temperature_by_options.c",
+            "no field here",
+        ),
+        ({"temperature_by_options": {"2": 0}}, "file.temperature_by_options.2", "0.001"),
         ({"temperature_by_options": {"a": 1.0}}, "file.temperature_by_options", "no number from"),
         (
             {"temperature_by_type": {"predicate": {"temperature_by_options": {"4": 2.0}}}},

@@ -14,7 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from trueodds_service.core.fitting.temperature import DEFAULT_BOUNDS
 from trueodds_service.errors import InvalidInput
@@ -64,12 +64,23 @@ class Table(Strict):
     temperature_by_options: Mapping[str, Temperature] = Field(default_factory=dict)
 
 
+def _rule_or_table(said: Any) -> str:
+    # By its names: what a and b say may be temperatures as well, and a table's names are numbers.
+    return "rule" if isinstance(said, dict) and {"a", "b"} <= said.keys() else "table"
+
+
+ByOptions = Annotated[
+    Annotated[Rule, Tag("rule")] | Annotated[Mapping[str, Temperature], Tag("table")],
+    Discriminator(_rule_or_table),
+]
+
+
 class File(Strict):
     """What such a file holds. Nothing else in it is passed over: it might decide the answers."""
 
     format_version: Literal[1] = 1
     temperature: Temperature | None = None
-    temperature_by_options: Mapping[str, Temperature] | Rule = Field(default_factory=dict)
+    temperature_by_options: ByOptions = Field(default_factory=dict)
     decision_temperature: Temperature | None = None
     temperature_by_type: Mapping[
         Literal["predicate", "noul", "choice", "score"], Temperature | Table
