@@ -167,7 +167,9 @@ def test_a_type_goes_before_what_is_said_of_all(post):
         ({}, "file", "has no temperature"),
         ({"temperature": 0}, "file.temperature", "greater than or equal to 0.001"),
         ({"temperature": "2"}, "file.temperature", "valid number"),
-        ({"format_version": 2, "temperature": 1.0}, "file.format_version", "should be 1"),
+        ({"format_version": 2, "temperature": 1.0}, "file.format_version", "equal to 1"),
+        ({"format_version": True, "temperature": 1.0}, "file.format_version", "valid integer"),
+        ({"format_version": 1.0, "temperature": 1.0}, "file.format_version", "valid integer"),
         ({"temperature": 1.0, "bias": [1]}, "file.bias", "no field here"),
         (
             {"decision_temperature": 0},

@@ -78,7 +78,8 @@ ByOptions = Annotated[
 class File(Strict):
     """What such a file holds. Nothing else in it is passed over: it might decide the answers."""
 
-    format_version: Literal[1] = 1
+    # Not a literal: pydantic takes true and 1.0 for that.
+    format_version: Annotated[int, Field(ge=1, le=1)] = 1
     temperature: Temperature | None = None
     temperature_by_options: ByOptions = Field(default_factory=dict)
     decision_temperature: Temperature | None = None
