@@ -77,7 +77,9 @@ def test_a_wrong_field_is_named(http):
     ("body", "message"),
     [
         (b"", "body: is not one object of JSON in UTF-8"),
-        (b"[1]", "body: is not what the contract has here"),
+        (b"[1]", "body: is not one object of JSON in UTF-8"),
+        (b"[]", "body: is not one object of JSON in UTF-8"),
+        (b"null", "body: is not one object of JSON in UTF-8"),
         (b"\xff", "body: is not one object of JSON in UTF-8"),
         (b"[" * 100_000, "body: is not one object of JSON in UTF-8"),
         (b'{"question": {}, "question": {}}', "question: is here twice"),
@@ -85,9 +87,11 @@ def test_a_wrong_field_is_named(http):
         (b'{"question": {"secret": 1}}', "question.secret: is no field of this message"),
         (
             b'{"settings": {"reading": {"format": "secret"}}}',
-            "settings.reading.format: is not what the contract has here",
+            "settings.reading.format: has to be one of FORMAT_LETTER, FORMAT_PAREN, FORMAT_TEXT, "
+            "FORMAT_CUSTOM, FORMAT_PAREN_OPTIONS",
         ),
-        (b'{"question": {"text": "\\ud800"}}', "question.text: is not what the contract has here"),
+        (b'{"question": {"text": "\\ud800"}}', "question.text: has half a character"),
+        (b'{"a secret": 1}', "body: has a name that is no field of this message"),
     ],
 )
 def test_what_is_no_message_is_told_without_its_words(http, body, message):

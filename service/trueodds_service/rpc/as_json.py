@@ -3,12 +3,12 @@
 Made from the descriptors: a method that the contract gains is here without a line of ours.
 """
 
-import re
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from google.protobuf import json_format
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
@@ -19,14 +19,10 @@ from trueodds_service.errors import InvalidInput
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.rpc.calibration.calibrators import calibrator_message
 from trueodds_service.rpc.json_bodies import beside, check_names, not_json
+from trueodds_service.rpc.json_fields import check_fields
 from trueodds_service.rpc.services import DESCRIPTORS, Services
 from trueodds_service.rpc.status import of_any
 from trueodds_service.store.calibrator import Calibrator
-
-# Where protobuf stumbled, from the outermost message on; what it says of a value can hold a prompt.
-_FIELDS = re.compile(r"Failed to parse ([A-Za-z_]\w{0,63}) field: ")
-_TWICE = re.compile(r"(Failed to load JSON: )+duplicate key ")
-_NO_FIELD = re.compile(r'Message type "[\w.]+" has no field named "(\w{1,64})"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,24 +91,29 @@ async def _parsed(body: bytes, message: Message) -> Message:
 
 def _of_json(body: bytes, message: Message) -> Message:
     try:
-        return json_format.Parse(body, message)
-    except (json_format.ParseError, ValueError, RecursionError) as error:
-        said = str(error)
-    if _TWICE.match(said):
+        said = json.loads(body.decode(), object_pairs_hook=_as_object)
+    except _TwiceError:
         check_names(body)
-    raise _refused(said)
+        raise
+    except (ValueError, RecursionError):
+        raise not_json() from None
+    check_fields(said, cast(Descriptor, message.DESCRIPTOR))
+    try:
+        return json_format.ParseDict(said, message)
+    except (json_format.ParseError, ValueError, TypeError, RecursionError):
+        # Of a message of protobuf's own, or too deep; what protobuf says of it can hold a prompt.
+        raise InvalidInput("body", "is not what the contract has here") from None
 
 
-def _refused(said: str) -> InvalidInput:
-    if said.startswith("Failed to load JSON") or not said.startswith(("Failed", "Message")):
-        return not_json()
-    fields, rest = [], said
-    while found := _FIELDS.match(rest):
-        fields.append(found[1])
-        rest = rest[found.end() :]
-    if unknown := _NO_FIELD.match(rest):
-        return InvalidInput(".".join([*fields, unknown[1]]), "is no field of this message")
-    return InvalidInput(".".join(fields) or "body", "is not what the contract has here")
+class _TwiceError(ValueError):
+    """An object has a name twice."""
+
+
+def _as_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _TwiceError
+    return found
 
 
 async def _written(message: Message) -> bytes:
