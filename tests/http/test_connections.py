@@ -69,6 +69,62 @@ def test_what_is_no_request_is_refused_as_all_else(connected, head, status, reas
     assert reason in [each.get("reason") for each in told["details"]]
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Host: localhost",
+        "Authorization: Bearer x",
+        "Trueodds-Tenant: x",
+        "Content-Type: text/plain",
+        "Content-Length: 2",
+        "Request-Timeout: 5",
+        "X-Request-Timeout: 5",
+        "X-Trueodds-Task: x",
+    ],
+)
+@pytest.mark.parametrize("path", ["/healthz", SCORE, "/v1/decisions", "/console/"])
+def test_a_header_that_is_there_twice_is_refused(connected, header, path):
+    """One of the two was taken without a word, and not everywhere the same."""
+    name = header.partition(":")[0].lower()
+    head = [f"POST {path} HTTP/1.1", *(["host: localhost"] if name != "host" else []), header]
+    with connected() as (connection, said):
+        connection.sendall("\r\n".join([*head, header, "", "{}"]).encode())
+        answer = said()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"NOT_HTTP" in answer
+    if name != "content-length":  # which the parser itself refuses
+        assert f"{name}: is here twice".encode() in answer
+
+
+@pytest.mark.parametrize(("version", "status"), [("1.1", 400), ("1.0", 200)])
+def test_a_host_is_required_where_http_has_it(connected, version, status):
+    with connected() as (connection, said):
+        connection.sendall(f"GET /healthz HTTP/{version}\r\nconnection: close\r\n\r\n".encode())
+        answer = said()
+    assert answer.startswith(f"HTTP/1.1 {status} ".encode())
+    assert (b"host: is required in HTTP/1.1" in answer) == (status == 400)
+
+
+def test_cookies_may_come_in_several_headers(connected):
+    with connected() as (connection, said):
+        connection.sendall(
+            b"GET /healthz HTTP/1.1\r\nhost: localhost\r\ncookie: a=b\r\ncookie: c=d\r\n"
+            b"connection: close\r\n\r\n"
+        )
+        assert said().startswith(b"HTTP/1.1 200 ")
+
+
+def test_what_comes_after_a_body_is_no_header(connected):
+    chunks = b"%x\r\n%b\r\n0\r\nrequest-timeout: never\r\n\r\n" % (len(BODY), BODY)
+    with connected() as (connection, said):
+        connection.sendall(
+            f"POST {SCORE} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n".encode()
+            + b"content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+            + chunks
+        )
+        assert said().startswith(b"HTTP/1.1 200 ")
+
+
 def test_a_head_that_does_not_come_is_not_waited_for(connected, monkeypatch):
     monkeypatch.setattr("trueodds_service.http.connections._HEAD_SECONDS", 0.1)
     for begun in (b"", b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n"):

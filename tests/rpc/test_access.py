@@ -185,6 +185,14 @@ def test_to_a_tenant_anothers_calibrator_is_none(guarded, all_of, theirs, reques
         assert told == (NOT_FOUND, "there is no such calibrator")
 
 
+@pytest.mark.parametrize("name", ["authorization", "trueodds-tenant"])
+def test_who_asks_is_said_once(guarded, all_of, request_to, name):
+    """Of two the last was heard, and a proxy before us may have looked at the first."""
+    metadata = [*all_of["ours"], (name, "x"), *([(name, "y")] if name == "trueodds-tenant" else [])]
+    code, words, _ = refusal(guarded, LIST, request_to(LIST), metadata)
+    assert (code, words) == (grpc.StatusCode.INVALID_ARGUMENT, f"{name}: is here twice")
+
+
 def answer(guarded, method, request, metadata):
     """What a method answers; the code and the words where it refuses the request."""
     try:

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import httptools
@@ -24,6 +25,20 @@ _HEAD_SECONDS = 60.0
 # Requests that may wait on a connection for the answers to those before them.
 _MOST_WAITING = 16
 _FRAMING = (b"content-length", b"transfer-encoding")
+# Of two, some readers take the first and some the last: a proxy may have looked at the other.
+_ONCE = frozenset(
+    (
+        b"host",
+        b"origin",
+        b"authorization",
+        b"trueodds-tenant",
+        b"content-type",
+        b"content-length",
+        b"request-timeout",
+        b"x-request-timeout",
+        b"x-trueodds-task",
+    )
+)
 
 
 def bounded(most: int, idle_seconds: float) -> type["Connection"]:
@@ -49,6 +64,8 @@ class Connection(HttpToolsProtocol):
         self.parser = _Parser(self)
         self.url = b""
         self.passes_over_head = False
+        self._in_head = False
+        self._problem: InvalidInput | None = None
         # Bytes of which only ``on_header`` has heard: a head, or what stands around a body.
         self._unread_bytes = 0
         self._late: asyncio.TimerHandle | None = None
@@ -98,7 +115,7 @@ class Connection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """For input that is no HTTP; uvicorn would answer in plain text."""
         problem = "cannot be read as HTTP/1.1: its method, its version or a header is none"
-        self._refuse(InvalidInput("head", problem, reason="NOT_HTTP"))
+        self._refuse(self._problem or InvalidInput("head", problem, reason="NOT_HTTP"))
 
     def _refuse(self, error: InvalidInput) -> None:
         """Ends the connection, with a response unless another is under way on it."""
@@ -115,6 +132,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         if not self.passes_over_head:
             super().on_message_begin()
+            self._in_head = True
             self.scope["state"][CERTIFICATE_NAMES] = _names_of_client(self.transport)
 
     def on_url(self, url: bytes) -> None:
@@ -122,13 +140,18 @@ class Connection(HttpToolsProtocol):
             super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.passes_over_head:
+        # What comes after a body in chunks is no part of the head.
+        if self._in_head and not self.passes_over_head:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._unread_bytes = 0
         self._has_head()
         if not self.passes_over_head:
+            self._in_head = False
+            self._problem = _problem_of(self.headers, self.parser.get_http_version())
+            if self._problem is not None:
+                raise self._problem  # to the parser, which stops and has it refused
             super().on_headers_complete()
         self.passes_over_head = False
         if len(self.pipeline) > _MOST_WAITING:
@@ -211,6 +234,20 @@ class _Parser(httptools.HttpRequestParser):
                     b"%b: %b" % each for each in self._connection.headers if each[0] in _FRAMING
                 ]
                 data = b"\r\n".join((*lines, b"", data[offer.args[0] :]))
+
+
+def _problem_of(headers: Iterable[tuple[bytes, bytes]], version: str) -> InvalidInput | None:
+    """Why a head can be understood in two ways, or in none."""
+    seen: set[bytes] = set()
+    for name, _ in headers:
+        if name not in _ONCE:
+            continue
+        if name in seen:
+            return InvalidInput(name.decode(), "is here twice", reason="NOT_HTTP")
+        seen.add(name)
+    if b"host" not in seen and version == "1.1":
+        return InvalidInput("host", "is required in HTTP/1.1", reason="NOT_HTTP")
+    return None
 
 
 def _is_offer(parser: httptools.HttpRequestParser) -> bool:

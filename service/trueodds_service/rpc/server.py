@@ -18,6 +18,7 @@ from trueodds.v1 import (
 from trueodds_service.config import Settings
 from trueodds_service.edge.arrival import REQUEST_ID, Arrival
 from trueodds_service.edge.gate import Gate
+from trueodds_service.edge.identity.identities import TENANT
 from trueodds_service.edge.time_limits import taken
 from trueodds_service.edge.tls import Certificates
 from trueodds_service.errors import InvalidInput, ServiceError
@@ -40,6 +41,8 @@ _KEEPALIVE = (
     ("grpc.http2.max_pings_without_data", 0),
 )
 _LEAST_STREAMS = 128
+# What of a call's metadata says who asks.
+_ONCE = ("authorization", TENANT)
 # How long requests that outlast the grace of a stop have to hear of it.
 _LAST_WORD_SECONDS = 1.0
 
@@ -176,6 +179,7 @@ class _Guard(grpc.aio.ServerInterceptor):
     ) -> Any:
         """What ``answer`` gives, or nothing, and the status of what it raises."""
         try:
+            _check_once(context)
             async with self._gate.admitted(arrival):
                 return await answer()
         except Exception as error:
@@ -210,6 +214,14 @@ def _arrival(name: str, context: Context) -> Arrival:
     )
     context.set_trailing_metadata(((REQUEST_ID, arrival.request_id),))
     return arrival
+
+
+def _check_once(context: Context) -> None:
+    """Raises InvalidInput where it is said twice who asks: one of the two would not be heard."""
+    names = [key for key, _ in context.invocation_metadata() or ()]
+    for name in _ONCE:
+        if names.count(name) > 1:
+            raise InvalidInput(name, "is here twice")
 
 
 def _decoded(request: Any) -> Any:
