@@ -138,6 +138,25 @@ def test_what_is_wrong_with_a_fit_is_named(fit, urgent, changes, param):
     assert error["param"] == param
 
 
+@pytest.mark.parametrize(
+    ("answer", "status"), [(3, 400), (5, 400), ("3", 200), (0, 200), (True, 400)]
+)
+def test_a_number_that_is_another_levels_label_is_refused(fit, task, answer, status):
+    """The level at index 3 has the label "4": nobody knows which of the two is meant."""
+    levels = [{"label": label} for label in "12345"]
+    score = {"type": "score", "name": task, "instructions": "How angry?", "levels": levels}
+    told = fit(recorded(score, answers=[answer]), method="teacher_kl", status=status)
+    if status == 400 and answer is not True:
+        assert told["error"]["param"] == "decisions[0].answers[0]"
+        assert "say the label as a string" in told["error"]["message"]
+
+
+def test_a_number_whose_label_is_its_own_is_the_level(fit, task):
+    levels = [{"label": label} for label in "012"]
+    score = {"type": "score", "name": task, "instructions": "How angry?", "levels": levels}
+    fit(recorded(score, answers=[2]), method="teacher_kl")
+
+
 def test_langchains_own_client_is_answered(service):
     decisions = OpenAIDecisions(
         model="aligned", api_key="none", base_url=f"{service.url}/v1", max_retries=0

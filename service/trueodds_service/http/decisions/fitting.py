@@ -1,5 +1,6 @@
 """The body of ``POST /v1/decisions/calibrators``: decisions of before, and what was right."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -112,6 +113,14 @@ def _method(name: str) -> Method | None:
         raise InvalidInput("method", f"has to be one of {known}") from None
 
 
+def _check_no_label(labels: Sequence[str], level: int, name: str) -> None:
+    """Raises InvalidInput where a level's number is the label of another: of levels "1" to "5", 3
+    may be meant as either.
+    """
+    if any(label.strip() == str(level) for place, label in enumerate(labels) if place != level):
+        raise InvalidInput(name, "is the label of another level too: say the label as a string")
+
+
 def _index(question: Any, answer: str | bool | int, name: str) -> int:
     """Which option an answer is."""
     options: list[Any]
@@ -121,6 +130,7 @@ def _index(question: Any, answer: str | bool | int, name: str) -> int:
         case Score():
             options = [each.label for each in question.levels]
             if isinstance(answer, int) and not isinstance(answer, bool):
+                _check_no_label(options, answer, name)
                 options = list(range(len(options)))
         case _:
             options = [True, False]
