@@ -225,6 +225,11 @@ def test_a_part_of_json_is_measured_in_bytes(client):
         ({"input": " "}, "input", "is empty"),
         ({"input": []}, "input", "is empty"),
         (
+            {"input": [{"role": role, "content": " "} for role in ("user", "assistant")]},
+            "input",
+            "is empty",
+        ),
+        (
             {"input": [{"role": "user", "content": [IMAGE]}]},
             "input[0].content[0]",
             "is an image, which is not served",

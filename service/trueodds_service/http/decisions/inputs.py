@@ -134,7 +134,10 @@ def system_and_state(given: str | Sequence[Any]) -> tuple[str, str]:
         case [(name, Told(role="user", content=content))]:
             state = text_of(content, f"{name}.content")
         case _:
-            state = "\n\n".join(_turns(items))
+            turns = _turns(items)
+            # Who speaks is no text.
+            _not_empty("".join(said for _, said in turns))
+            state = "\n\n".join(f"{speaker}:\n{said}" for speaker, said in turns)
     return "\n\n".join(system), _not_empty(state)
 
 
@@ -142,21 +145,22 @@ def _is_of_system(item: Any) -> bool:
     return isinstance(item, Told) and item.role != "user"
 
 
-def _turns(items: Sequence[tuple[str, Any]]) -> list[str]:
+def _turns(items: Sequence[tuple[str, Any]]) -> list[tuple[str, str]]:
+    """Who speaks, and what is said."""
     called: dict[str, str] = {}
     turns = []
     for name, item in items:
         match item:
             case Told() | Said():
-                turns.append(f"{item.role}:\n{text_of(item.content, f'{name}.content')}")
+                turns.append((item.role, text_of(item.content, f"{name}.content")))
             case Call(arguments=said) | CustomCall(input=said):
                 called[item.call_id] = item.name
-                turns.append(f"assistant calls {item.name} ({item.call_id}):\n{said}")
+                turns.append((f"assistant calls {item.name} ({item.call_id})", said))
             case Output():
                 if (tool := called.get(item.call_id)) is None:
                     raise InvalidInput(f"{name}.call_id", "is of no call before it")
                 said = text_of(item.output, f"{name}.output")
-                turns.append(f"{tool} returns ({item.call_id}):\n{said}")
+                turns.append((f"{tool} returns ({item.call_id})", said))
     return turns
 
 
