@@ -125,6 +125,7 @@ def test_a_calibrator_is_for_answers_read_in_one_way(fit, client, urgent, team, 
         ({"answers": [True, True]}, "decisions[0].answers"),
         ({"answers": ["yes"]}, "decisions[0].answers[0]"),
         ({"answers": [1]}, "decisions[0].answers[0]"),
+        ({"answers": [1.0]}, "decisions[0].answers[0]"),
         ({"input": ""}, "decisions[0].input"),
         ({"input": "<|end|>"}, "decisions[0].questions[0].passage"),
         ({"method": "temperature"}, "decisions"),
@@ -136,6 +137,14 @@ def test_what_is_wrong_with_a_fit_is_named(fit, urgent, changes, param):
     decisions = [{**each, **of_decision} for each in recorded(urgent, count=2)]
     error = fit(**{"decisions": decisions, **of_request}, status=400)["error"]
     assert error["param"] == param
+
+
+def test_every_type_that_an_answer_may_have_is_told(fit, urgent):
+    error = fit(recorded(urgent, answers=[1.0]), status=400)["error"]
+    assert error["message"] == (
+        "decisions[0].answers[0]: input should be a valid string or a valid boolean or a valid "
+        "integer"
+    )
 
 
 @pytest.mark.parametrize(

@@ -188,6 +188,8 @@ def test_errors_are_as_vllm_has_them(http):
             '"a": {"type": "choice", "criteria": {"x": "1", "y": null, "x": "2"}}',
             "questions.a.criteria.x",
         ),
+        # Once, it would be too few.
+        ('"a": {"type": "choice", "criteria": {"x": null, "x": null}}', "questions.a.criteria.x"),
     ],
 )
 def test_a_name_that_is_there_twice_is_refused(http, twice, param):
@@ -197,6 +199,14 @@ def test_a_name_that_is_there_twice_is_refused(http, twice, param):
     assert refused.status_code == 400
     error = refused.json()["error"]
     assert (error["param"], error["message"]) == (param, f"{param}: is here twice")
+
+
+@pytest.mark.parametrize("state", ["NaN", '{"a": [1, {"b": NaN}]}'])
+def test_what_is_no_number_is_told_so(http, state):
+    body = f'{{"model": "aligned", "state": {state}, "questions": {{"a": {{"type": "noul"}}}}}}'
+    refused = http.post("/v1/systemone", content=body, headers={"content-type": "application/json"})
+    assert refused.status_code == 400
+    assert refused.json()["error"]["message"] == "state: has NaN, which JSON has not"
 
 
 @pytest.mark.parametrize("number", ["1e999", "-1e400"])

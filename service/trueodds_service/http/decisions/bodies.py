@@ -1,6 +1,7 @@
 """What the bodies of both contracts share: how they are checked, and our own fields in them."""
 
 import json
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
@@ -86,7 +87,16 @@ def _parsed(model: type[Body], body: bytes) -> Body:
     first = max(found, key=lambda each: (each["loc"][:1] == found[0]["loc"][:1], len(each["loc"])))
     if first["type"] == "json_invalid":
         raise not_json()
-    raise InvalidInput(_path(first, json.loads(body)), _message(first))
+    # What is there twice is counted once, and would be told as too few.
+    check_names(body)
+    whole = json.loads(body)
+    path = _path(first, whole)
+    if first["type"].endswith("_type"):
+        # Of a union, each type that may stand here has a fault of its own.
+        types = [each for each in found if each["type"].endswith("_type")]
+        here = [_message(each) for each in types if _path(each, whole) == path]
+        raise InvalidInput(path, _any_of(here))
+    raise InvalidInput(path, _message(first))
 
 
 def check_options(name: str, options: Sequence[str]) -> None:
@@ -114,7 +124,21 @@ def as_json(value: Any, name: str) -> str:
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False)
     except ValueError:  # JSON has no such number, but for readers who make infinity of 1e999
-        raise InvalidInput(name, "has a number that is too large") from None
+        problem = "NaN, which JSON has not" if _has_nan(value) else "a number that is too large"
+        raise InvalidInput(name, f"has {problem}") from None
+
+
+def _has_nan(value: Any) -> bool:
+    left = [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, dict):
+            left += each.values()
+        elif isinstance(each, list):
+            left += each
+        elif isinstance(each, float) and math.isnan(each):
+            return True
+    return False
 
 
 def _path(problem: Any, body: Any) -> str:
@@ -137,6 +161,12 @@ def _holds(value: Any, part: str | int) -> bool:
     if isinstance(part, str):
         return isinstance(value, dict) and part in value
     return isinstance(value, list) and part < len(value)
+
+
+def _any_of(messages: Sequence[str]) -> str:
+    """As "input should be a valid string or a valid boolean"."""
+    first, *others = dict.fromkeys(messages)
+    return " or ".join((first, *(each.removeprefix("input should be ") for each in others)))
 
 
 def _message(problem: Any) -> str:

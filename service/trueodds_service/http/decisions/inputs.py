@@ -148,7 +148,7 @@ def _is_of_system(item: Any) -> bool:
 def _turns(items: Sequence[tuple[str, Any]]) -> list[tuple[str, str]]:
     """Who speaks, and what is said."""
     called: dict[str, str] = {}
-    turns = []
+    turns: list[tuple[str, str]] = []
     for name, item in items:
         match item:
             case Told() | Said():
