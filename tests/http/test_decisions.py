@@ -247,6 +247,21 @@ def test_a_part_of_json_is_measured_in_bytes(client):
             "questions[0].instructions",
             "names",
         ),
+        (
+            {"questions": [{**TEAM, "choices": [{"value": "a"}, {"value": "<|end|>"}]}]},
+            "questions[0].choices[1]",
+            "names",
+        ),
+        (
+            {"questions": [SPAM, {**ANGER, "levels": [{"label": "<|end|>"}, {"label": "b"}]}]},
+            "questions[1].levels[0]",
+            "names",
+        ),
+        (
+            {"input": [{"role": "system", "content": "<|end|>"}, {"role": "user", "content": "x"}]},
+            "input",
+            "names",
+        ),
         ({"temperature": 1}, "temperature", "is no field here"),
         # As pydantic calls the members of unions.
         ({"message": 1}, "message", "is no field here"),
@@ -264,6 +279,11 @@ def test_what_cannot_be_served_is_refused_by_name(client, changes, param, messag
     assert caught.value.type == "invalid_request_error"
     assert caught.value.code
     assert message in str(caught.value)
+
+
+def test_a_model_whose_template_refuses_a_question_is_what_can_be_changed():
+    body = openai_body.Request(model="aligned", input=TEXT, questions=[SPAM])
+    assert body.field_of(0, "model") == "model"
 
 
 def test_a_model_that_is_not_there_is_the_packages_own_error(client):

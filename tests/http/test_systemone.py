@@ -149,6 +149,28 @@ TEAM = QUESTIONS["team"]
             "has 100000 characters; at most 200",
         ),
         ({"questions": {"": TEAM}}, "questions", "without an id"),
+        ({"instructions": "<|end|>"}, "instructions", "names a control token"),
+        ({"state": "<|end|>"}, "state", "names a control token"),
+        (
+            {"questions": {"a": {**QUESTIONS["angry"], "instructions": "<|end|>"}}},
+            "questions.a.instructions",
+            "names a control token",
+        ),
+        (
+            {"questions": {"a": {**TEAM, "criteria": {"a": None, "<|end|>": None}}}},
+            "questions.a.criteria",
+            "names a control token",
+        ),
+        (
+            {"questions": {"a": {"type": "score", "criteria": ["x", "<|end|>"]}}},
+            "questions.a.criteria[1]",
+            "names a control token",
+        ),
+        (
+            {"questions": {"a": {"type": "noul", "criteria": {"false": "<|end|>"}}}},
+            "questions.a.criteria.false",
+            "names a control token",
+        ),
         ({"images": ["https://example.org/a.png"]}, "images", "are not served"),
         (
             {"chat_template_kwargs": {"enable_thinking": True}},

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
@@ -16,6 +17,7 @@ from trueodds_service.rpc.names import model_name, parse_calibrator_of, parse_mo
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+_OPTION = re.compile(r"options\[(\d+)\]")
 Body = TypeVar("Body", bound=BaseModel)
 Part = TypeVar("Part")
 # One fault is told; millions of them would take the memory and the time of all.
@@ -106,6 +108,12 @@ def check_options(name: str, options: Sequence[str]) -> None:
         raise InvalidInput(name, "has an option that says nothing")
     if len({*said}) < len(said):
         raise InvalidInput(name, "has two options that the model would read alike")
+
+
+def option_of(said: str) -> int | None:
+    """The option that a field of the domain's question is of, such as ``options[1].text``."""
+    found = _OPTION.match(said)
+    return None if found is None else int(found[1])
 
 
 def model_of(given: str) -> str:

@@ -7,7 +7,14 @@ from pydantic import Field, model_validator
 
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.decide import FEWEST_OPTIONS, MOST_OPTIONS, DecisionQuestion
-from trueodds_service.http.decisions.bodies import Many, Ours, Strict, as_json, check_options
+from trueodds_service.http.decisions.bodies import (
+    Many,
+    Ours,
+    Strict,
+    as_json,
+    check_options,
+    option_of,
+)
 from trueodds_service.http.decisions.inputs import InputPart, Item, system_and_state, text_of
 from trueodds_service.http.decisions.tasks import TaskOf
 from trueodds_service.prompts.question import Kind
@@ -72,13 +79,30 @@ class Request(Ours):
     def system_and_state(self) -> tuple[str, str]:
         return system_and_state(self.input)
 
-    def name_of(self, place: int) -> str:
-        """What a question is told by in an error."""
-        return str(place)
+    def field_of(self, place: int, said: str) -> str:
+        """Where in the body is what the domain's question at ``place`` calls ``said``."""
+        if said in ("passage", "system"):
+            return "input"
+        return "model" if said == "model" else field_of(self.questions[place], place, said)
 
     def decision_questions(self, task_of: TaskOf) -> tuple[DecisionQuestion, ...]:
         """Raises InvalidInput."""
         return decision_questions(self.questions, task_of)
+
+
+def field_of(question: Any, place: int, said: str) -> str:
+    """Where in a list of questions is what the domain calls ``said`` of one's own."""
+    path = f"questions[{place}]"
+    if said == "text":
+        return f"{path}.instructions"
+    option = option_of(said)
+    match question:
+        case Choice() if option is not None:
+            return f"{path}.choices[{option}]"
+        case Score() if option is not None:
+            return f"{path}.levels[{option}]"
+        case _:
+            return path
 
 
 def decision_questions(questions: Sequence[Any], task_of: TaskOf) -> tuple[DecisionQuestion, ...]:

@@ -71,14 +71,14 @@ class Decisions:
         request = await parsed(openai_body.Request, body)
         key = await self._key(request)
         decision = await beside(len(body), partial(self._decision, request, http))
-        answers = await self._answers(decision, request.name_of, "questions[{}]", "input")
+        answers = await self._answers(decision, request.field_of)
         return _as_json(openai_answers.response(request, answers, key))
 
     async def systemone(self, body: bytes, http: HttpRequest) -> Response:
         request = await parsed(systemone.Request, body)
         key = await self._key(request)
         decision = await beside(len(body), partial(self._decision, request, http))
-        answers = await self._answers(decision, request.name_of, "questions.{}", "state")
+        answers = await self._answers(decision, request.field_of)
         return _as_json(systemone.response(request, answers, key))
 
     async def fit(self, body: bytes, http: HttpRequest) -> Response:
@@ -132,14 +132,16 @@ class Decisions:
         )
 
     async def _answers(
-        self, decision: Decision, name_of: Callable[[int], object], question: str, state: str
+        self, decision: Decision, field_of: Callable[[int, str], str]
     ) -> list[Answer]:
-        """Raises the first error of a question as the request's."""
+        """Raises the first error of a question as the request's, of which ``field_of`` tells where
+        the field is that the domain names.
+        """
         result = await decide(decision, self._catalog, self._calibrators)
         answers = []
         for place, outcome in enumerate(result.outcomes):
             if isinstance(outcome, ServiceError):
-                raise _of_question(outcome, question.format(name_of(place)), state)
+                raise _of_question(outcome, partial(field_of, place))
             answers.append(outcome)
         return answers
 
@@ -148,15 +150,9 @@ def _as_json(told: Any) -> Response:
     return Response(msgspec.json.encode(told), media_type=JSON)
 
 
-# What the domain calls the fields of a question.
-_SHARED = ("passage", "system")
-
-
-def _of_question(error: ServiceError, question: str, state: str) -> ServiceError:
+def _of_question(error: ServiceError, field_of: Callable[[str], str]) -> ServiceError:
     if not isinstance(error, InvalidInput):
         return error
     # However long a question is, what is cut is the state.
-    if error.field in _SHARED or error.reason == "PROMPT_TOO_LONG":
-        return InvalidInput(state, error.message, reason=error.reason)
-    name = "instructions" if error.field == "text" else error.field
-    return InvalidInput(f"{question}.{name}", error.message, reason=error.reason)
+    said = "passage" if error.reason == "PROMPT_TOO_LONG" else error.field
+    return InvalidInput(field_of(said), error.message, reason=error.reason)

@@ -15,11 +15,21 @@ from trueodds_service.http.decisions.answers import (
     ours,
     probability_of_answer,
 )
-from trueodds_service.http.decisions.bodies import Many, Ours, Strict, as_json, check_options
+from trueodds_service.http.decisions.bodies import (
+    Many,
+    Ours,
+    Strict,
+    as_json,
+    check_options,
+    option_of,
+)
 from trueodds_service.http.decisions.openai_body import MOST_QUESTIONS
 from trueodds_service.http.decisions.tasks import TaskOf
 from trueodds_service.prompts.question import Kind
 from trueodds_service.rpc.json_bodies import path_of
+
+# What the domain's questions have in common.
+_SHARED = {"passage": "state", "system": "instructions", "model": "model"}
 
 
 class _Question(Strict):
@@ -84,8 +94,20 @@ class Request(Ours):
             raise InvalidInput("state", "is empty")
         return self.instructions or "", state
 
-    def name_of(self, place: int) -> str:
-        return path_of(([*self.questions][place],))
+    def field_of(self, place: int, said: str) -> str:
+        """Where in the body is what the domain's question at ``place`` calls ``said``."""
+        if shared := _SHARED.get(said):
+            return shared
+        name, question = [*self.questions.items()][place]
+        path = path_of(("questions", name))
+        if said == "text":
+            return f"{path}.instructions"
+        option = option_of(said)
+        if option is None or question.criteria is None:
+            return path
+        # A choice's names are what the model reads, and nothing of that is told.
+        part = {"choice": "", "score": f"[{option}]", "noul": (".true", ".false")[option > 0]}
+        return f"{path}.criteria{part[question.type]}"
 
     def decision_questions(self, task_of: TaskOf) -> tuple[DecisionQuestion, ...]:
         """Raises InvalidInput."""
