@@ -1,11 +1,16 @@
 """Recorded decisions become calibrators, one a task, type and number of options, and are used."""
 
 import json
+import math
+import re
 
+import httpx
+import msgspec
 import pytest
 from langchain_openai.decisions import Choice, OpenAIDecisions, Predicate, Score
 from tests.conftest import SHARPNESS
 
+from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.http.decisions import fitting
 
 FIT = "/v1/decisions/calibrators"
@@ -127,7 +132,8 @@ def test_a_calibrator_is_for_answers_read_in_one_way(fit, client, urgent, team, 
         ({"answers": [1]}, "decisions[0].answers[0]"),
         ({"answers": [1.0]}, "decisions[0].answers[0]"),
         ({"input": ""}, "decisions[0].input"),
-        ({"input": "<|end|>"}, "decisions[0].questions[0].passage"),
+        ({"input": "<|end|>"}, "decisions[0].input"),
+        ({"input": "x" * 100_000}, "decisions[0].input"),
         ({"method": "temperature"}, "decisions"),
     ],
 )
@@ -137,6 +143,38 @@ def test_what_is_wrong_with_a_fit_is_named(fit, urgent, changes, param):
     decisions = [{**each, **of_decision} for each in recorded(urgent, count=2)]
     error = fit(**{"decisions": decisions, **of_request}, status=400)["error"]
     assert error["param"] == param
+
+
+@pytest.mark.parametrize(
+    ("changes", "param"),
+    [
+        ({"instructions": "<|end|>"}, "decisions[0].questions[1].instructions"),
+        (
+            {"choices": [{"value": "a"}, {"value": "b", "description": "<|end|>"}]},
+            "decisions[0].questions[1].choices[1]",
+        ),
+    ],
+)
+def test_a_question_is_named_as_the_body_has_it(fit, urgent, team, changes, param):
+    error = fit(recorded(urgent, {**team, **changes}), status=400, method="teacher_kl")["error"]
+    assert error["param"] == param
+
+
+class Silent(FakeEngine):
+    """Gives the last prompt of a call no probability."""
+
+    async def score(self, prompts, adapter=None):
+        *scores, last = await super().score(prompts, adapter)
+        nothing = (-math.inf,) * len(last.continuations)
+        return [*scores, msgspec.structs.replace(last, continuations=nothing)]
+
+
+def test_a_question_that_cannot_be_fitted_on_is_named_as_the_body_has_it(start_service, urgent):
+    service = start_service(http="127.0.0.1:0", engines={"aligned": Silent()})
+    body = {"model": "aligned", "decisions": recorded(urgent), "method": "teacher_kl"}
+    error = httpx.post(f"{service.url}{FIT}", json=body, timeout=30).json()["error"]
+    assert error["code"] == "NO_OPTION_MASS"
+    assert re.match(r"decisions\[\d\]\.questions\[0\], models/aligned: ", error["message"])
 
 
 def test_every_type_that_an_answer_may_have_is_told(fit, urgent):

@@ -10,7 +10,7 @@ import numpy as np
 
 from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.core.fitting.fit import CONSTANT_TEMPERATURE
-from trueodds_service.errors import InvalidInput
+from trueodds_service.errors import InvalidInput, NotReady
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.cascade_promise import CascadePromise
 from trueodds_service.flows.catalog import Catalog, ServedModel
@@ -86,6 +86,8 @@ async def fit_decisions(
                     fitted.append(event)
         except InvalidInput as error:
             raise _placed(error, group) from error
+        except NotReady as error:
+            raise _told_at(error, group) from error
     return fitted
 
 
@@ -162,6 +164,19 @@ def _placed(error: InvalidInput, group: Sequence[_Item]) -> InvalidInput:
     if found is None:
         named = "decisions" if error.field.startswith("questions") else error.field
         return InvalidInput(named, error.message, reason=error.reason)
-    decision, question = group[int(found[1])].place
-    path = f"decisions[{decision}].questions[{question}]{error.field[found.end() :]}"
+    path = f"{_path(group[int(found[1])])}{error.field[found.end() :]}"
     return InvalidInput(path, error.message, reason=error.reason)
+
+
+def _told_at(error: NotReady, group: Sequence[_Item]) -> NotReady:
+    """The same, of an error that begins with the item that it is of."""
+    found = _ITEM.match(error.message)
+    if found is None:
+        return error
+    message = f"{_path(group[int(found[1])])}{error.message[found.end() :]}"
+    return NotReady(message, reason=error.reason)
+
+
+def _path(item: _Item) -> str:
+    decision, question = item.place
+    return f"decisions[{decision}].questions[{question}]"

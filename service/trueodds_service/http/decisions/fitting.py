@@ -1,5 +1,6 @@
 """The body of ``POST /v1/decisions/calibrators``: decisions of before, and what was right."""
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
@@ -20,10 +21,13 @@ from trueodds_service.http.decisions.openai_body import (
     Question,
     Score,
     decision_questions,
+    field_of,
 )
 from trueodds_service.http.decisions.tasks import task_of
 
 _AUTO = "auto"
+# Where the flow says that something is of a question.
+_QUESTION = re.compile(r"decisions\[(\d+)\]\.questions\[(\d+)\]\.(.+)")
 
 
 class RecordedBody(Strict):
@@ -70,6 +74,22 @@ class Request(Strict):
             any_options=self.any_options,
             promise=promise,
         )
+
+    def placed(self, error: InvalidInput) -> InvalidInput:
+        """An error of the flow, named as the body has its field."""
+        found = _QUESTION.fullmatch(error.field)
+        if found is None:
+            return error
+        number, place, said = int(found[1]), int(found[2]), found[3]
+        if error.reason == "PROMPT_TOO_LONG" or said in ("passage", "system"):
+            name = f"decisions[{number}].input"
+        elif said == "model":
+            # The model itself has been asked for its labels before.
+            name = "model" if self.teacher is None else "teacher"
+        else:
+            question = self.decisions[number].questions[place]
+            name = f"decisions[{number}].{field_of(question, place, said)}"
+        return InvalidInput(name, error.message, reason=error.reason)
 
     def _promise(self) -> CascadePromise | None:
         """What a cascade is to promise; None of other methods."""

@@ -85,7 +85,10 @@ class Decisions:
         request = await parsed(fitting.Request, body)
         task, most = http.headers.get(HEADER), self._settings.limits.max_fit_items
         asked = await beside(len(body), partial(request.fit, task, most))
-        fitted = await fit_decisions(asked, self._catalog, self._calibrators)
+        try:
+            fitted = await fit_decisions(asked, self._catalog, self._calibrators)
+        except InvalidInput as error:
+            raise request.placed(error) from error
         return Response(calibrators_json(fitted, self._calibrators), media_type=JSON)
 
     async def import_temperatures(self, body: bytes, http: HttpRequest) -> Response:
