@@ -1,12 +1,17 @@
 """How decisions are written, and which labels their options get."""
 
+from dataclasses import replace
+
 import pytest
 from tests import pages
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
 
 from trueodds_service.errors import InvalidInput
 from trueodds_service.prompts.formats import DECISION
 from trueodds_service.prompts.question import Kind, Question
 from trueodds_service.prompts.reading import Reading
+from trueodds_service.prompts.tokenizer import PromptTokenizer
 
 STATE = "It is late."
 TEAM = Question("Whose?", ("us - or you", "them"), ("A", "B"), STATE, kind=Kind.CHOICE)
@@ -93,6 +98,25 @@ def test_a_template_that_cannot_ask_a_decision_is_told_of_the_model(gpt2, templa
     with pytest.raises(InvalidInput) as caught:
         tokenizer.decision_labels(Kind.CHOICE, 2)
     assert (caught.value.field, caught.value.reason) == ("model", reason)
+
+
+@pytest.mark.parametrize(
+    ("field", "changes"),
+    [
+        ("system", {"system": "<think>"}),
+        ("passage", {"passage": "<think>"}),
+        ("text", {"text": "<think>"}),
+        ("options[1].text", {"options": ("us", "<think>")}),
+    ],
+)
+def test_without_a_template_too_the_part_is_named_that_names_a_control_token(field, changes):
+    """A piece of the vocabulary, which no tokenizer can be kept from reading."""
+    characters = [(chr(code), -5.0) for code in (*range(32, 127), 10)]
+    pieces = models.Unigram([("<unk>", -9.0), ("<think>", -1.0), *characters], unk_id=0)
+    fast = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(pieces))
+    question = replace(TEAM, **changes)
+    [refused] = PromptTokenizer(fast, 10_000).prepare([question], [], Reading(DECISION))
+    assert (refused.field, refused.reason) == (field, "SPECIAL_TOKEN_IN_TEXT")
 
 
 @pytest.mark.parametrize(

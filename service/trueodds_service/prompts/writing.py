@@ -64,6 +64,9 @@ class Writer:
             self.check_characters(length + longest, suffixes.prompt)
             text = Text(examples + ask(question, reading.format))
             _check_one_space(text.text, suffixes, "text")
+            if isinstance(reading.format, DecisionFormat):
+                # Part by part: who asks one has sent them apart.
+                self._check_parts(question, self._unsplit_names)
             self._check_plain(text.text, "text", self._unsplit_names)
         else:
             with field("prompt"):
@@ -104,10 +107,7 @@ class Writer:
 
     def _in_chat(self, question: Question, written: DecisionFormat) -> Text:
         """A decision as the user's turn, after the system's where the template has one."""
-        parts = {"system": question.system, "passage": question.passage, "text": question.text}
-        parts |= {f"options[{i}].text": text for i, text in enumerate(question.options)}
-        for name, part in parts.items():
-            self._check_plain(part, name, self._control_names)
+        self._check_parts(question, self._control_names)
         said = written.said(question)
         if not question.system:
             messages = [("user", said)]
@@ -137,6 +137,12 @@ class Writer:
         chat = isinstance(prompt, ChatPrompt)
         _check_one_space(text.text, suffixes, "prompt.chat.answer_prefix" if chat else "prompt")
         return suffixes
+
+    def _check_parts(self, question: Question, controls: Sequence[str]) -> None:
+        parts = {"system": question.system, "passage": question.passage, "text": question.text}
+        parts |= {f"options[{i}].text": text for i, text in enumerate(question.options)}
+        for name, part in parts.items():
+            self._check_plain(part, name, controls)
 
     @staticmethod
     def _check_plain(text: str, name: str, controls: Sequence[str]) -> None:
