@@ -151,7 +151,8 @@ class Connection(HttpToolsProtocol):
             self._in_head = False
             self._problem = _problem_of(self.headers, self.parser.get_http_version())
             if self._problem is not None:
-                raise self._problem  # to the parser, which stops and has it refused
+                # To the parser, which stops and has it refused.
+                raise ValueError
             super().on_headers_complete()
         self.passes_over_head = False
         if len(self.pipeline) > _MOST_WAITING:
