@@ -1,5 +1,6 @@
 """A configuration is right as a whole, or its first mistake is named."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ from trueodds_service.config import (
     Scaling,
     Settings,
     Tls,
+    Tracing,
     VllmSettings,
     Webhook,
     load,
@@ -603,5 +605,9 @@ def test_the_production_configuration_has_every_setting_and_its_default():
     assert VllmSettings(**{**models[0]["engine"], "replicas": None}) == VllmSettings()
     assert Scaling(**models[0]["engine"]["replicas"]) == Scaling(max=4)
     usual = Settings(models=[MODEL])
-    for name in ("insecure", "require_calibrated", "gateways"):
+    for name in ("insecure", "require_calibrated", "gateways", "tracing"):
         assert content[name] == getattr(usual, name)
+    [example] = re.findall(r"^# tracing:\n(?:#   .*\n)+", PRODUCTION.read_text(), re.MULTILINE)
+    tracing = yaml.safe_load(re.sub("^# ", "", example, flags=re.MULTILINE))["tracing"]
+    assert tracing.keys() == Tracing.model_fields.keys()
+    assert Tracing(**tracing) == Tracing(endpoint=tracing["endpoint"])

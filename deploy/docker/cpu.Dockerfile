@@ -15,7 +15,7 @@ COPY service service
 RUN /opt/trueodds/bin/pip install --no-deps --no-build-isolation ./clients/python ./service
 
 FROM python:3.11-slim-bookworm
-# gcc for what torch compiles as it runs, numactl for the cores of an engine.
+# gcc for what torch compiles as it runs, libnuma1, which vLLM links, for the cores of an engine.
 RUN apt-get update \
  && apt-get install -y --no-install-recommends gcc g++ libc6-dev libnuma1 libgomp1 \
  && rm -rf /var/lib/apt/lists/* \

@@ -13,8 +13,8 @@ COPY service service
 RUN /opt/trueodds/bin/pip install --no-deps --no-build-isolation ./clients/python ./service
 
 FROM python:3.11-slim-bookworm
-# gcc for what torch and Triton compile as they run; CUDA itself, its compiler too, comes with the packages. wget for the probes of
-# KubeRay.
+# gcc for what torch and Triton compile as they run; CUDA itself, its compiler too, comes with the packages. wget for
+# KubeRay's own probes, where a manifest has none.
 RUN apt-get update \
  && apt-get install -y --no-install-recommends gcc g++ libc6-dev libgomp1 wget \
  && rm -rf /var/lib/apt/lists/* \
