@@ -302,7 +302,7 @@ class Selection(google.protobuf.message.Message):
     REASON_FIELD_NUMBER: builtins.int
     CANDIDATES_FIELD_NUMBER: builtins.int
     criterion: builtins.str
-    """By what the candidates were compared, such as "nll, 5-fold, 10 times"."""
+    """By what the candidates were compared, such as "nll, 5-fold, 4 times"."""
     reason: builtins.str
     @property
     def candidates(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[global___Candidate]: ...

@@ -72,7 +72,7 @@ class RequestMetrics:
         )
         self._prompt_tokens = Counter(
             "trueodds_prompt_tokens_total",
-            "Tokens of the prompts that were answered, each question once.",
+            "Tokens of the prompts that were answered, in every order that they were asked in.",
             ["model"],
             registry=registry,
         )
