@@ -35,7 +35,7 @@ demo: $(READY)  ## serve the demo pair, calibrate it, and write build/demo/repor
 docs: $(READY)  ## build the documentation's site into build/site; a broken link fails
 	$(BIN)/python -m documentation
 
-test: $(READY) $(AXE) browser  ## run every test, the real engine included
+test: $(READY) $(AXE) browser  ## run every test but those of `make cluster`, the real engine included
 	$(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --ignore=tests/integration; fast=$$?; \
 	  $(BIN)/python -m pytest tests/integration && exit $$fast
 
