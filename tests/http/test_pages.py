@@ -129,6 +129,7 @@ def test_the_commands_of_a_page_work(demo, at_the_files, page, monkeypatch, tmp_
         # What some pages have from a page before them.
         constant = {"method": trueodds.Method.CONSTANT, "temperature": 2.0, "options": 2}
         client.fit(model="small", task="primes", activate=True, **constant)
+        client.fit(model="demo-aligned", task="reviews", activate=True, **constant)
         calibrator = client.fit(model="demo-aligned", **constant).name
     key = "1a2b3c4d5e6f"
     for piece in (each for each in pages.of("trueodds") if each.page == page):
