@@ -59,8 +59,8 @@ class Settings(Section):
     """Those who are known by a certificate, where ``access`` is keys."""
     gateways: int | None = Field(default=None, ge=1, le=64)
     """Processes that answer at the address, on each node, each the whole service but for its
-    engines; the kernel deals connections out among them. Left out, one for each GPU of a node, up
-    to four."""
+    engines; the kernel deals connections out among them. Left out, as many as the node with the
+    most GPUs has, from one to four."""
     require_calibrated: bool = False
     """Refuse questions that no calibrator applies to, where a request does not say."""
 
