@@ -140,3 +140,11 @@ def test_without_a_store_there_is_nothing_to_list(run):
     for command in (["keys", "list"], ["audit"], ["keys", "revoke", "0f0f0f0f0f0f"]):
         told = run(*command)
         assert (told.exit_code, told.stderr) == (1, "error: there is no store yet\n")
+
+
+@pytest.mark.parametrize("days", ["1e7", "inf"])
+def test_a_key_that_ends_at_no_date_is_refused(run, days):
+    told = run("keys", "create", "nightly", "--days", days)
+    assert told.exit_code == 1
+    assert "days: " in told.output
+    assert "Traceback" not in told.output

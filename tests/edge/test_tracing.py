@@ -1,6 +1,8 @@
 """Traces: a request's spans, in its caller's trace, and nothing of what was asked in them."""
 
 import asyncio
+import socket
+import threading
 
 import httpx
 import pytest
@@ -151,3 +153,16 @@ def test_a_library_that_is_missing_is_named(monkeypatch, name):
 def test_what_runs_beside_has_no_context(traced, exporter):
     """No span is current in the process: what other libraries trace is not put below ours."""
     assert trace.get_current_span(contexts.get_current()) is trace.INVALID_SPAN
+
+
+def test_a_collector_that_says_nothing_keeps_no_process(monkeypatch):
+    monkeypatch.setattr(tracing_module, "_FLUSH_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        tracing = Tracing.of(TracingSettings(endpoint=address, share=1.0), "gateway-1")
+        with tracing.call("model", 1, TRACEPARENT):
+            pass
+        closing = threading.Thread(target=tracing.close)
+        closing.start()
+        closing.join(5.0)  # gRPC alone would try for ten seconds
+        assert not closing.is_alive()

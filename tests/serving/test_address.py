@@ -123,3 +123,8 @@ def test_each_door_has_an_address_of_its_own_that_is_held():
     assert (
         listening_on(both.model_copy(update={"http": "NODE:80"}), "10.0.0.7").http == "10.0.0.7:80"
     )
+
+
+def test_what_can_be_no_host_s_name_is_told():
+    with pytest.raises(ConfigError, match=r"listen: a\.\.b:80 .* \(no host has that name\)"):
+        check_address("a..b:80")

@@ -282,3 +282,27 @@ async def test_prometheus_is_told_of_the_replicas_that_a_gateway_has(start):
     await gateway.until("good", "LOST")
     text = gateway._app.metrics.own().decode()
     assert f'trueodds_replicas_lost_total{{model="good",{name}}} 1.0' in text
+
+
+@pytest.mark.parametrize("why", ["its weights are others", "it has died"])
+async def test_it_does_not_wait_for_a_replica_that_it_will_not_ask(start, why, monkeypatch):
+    monkeypatch.setattr(directory_module, "_SILENCE_SECONDS", 0.2)
+    monkeypatch.setattr(gateway_module, "_FIRST_LOOK_SECONDS", 0.05)
+    _, models = await start(absent=["other"])
+    other = models.played["other"]
+    if why == "it has died":
+        await models.start("other")
+        await other.kill()
+    else:
+        other._revisions = {"other": "0" * 16}
+        telling = asyncio.create_task(_announced(models.directory, other.start()))
+    gateway = await asyncio.wait_for(models.open(), 30)
+    assert gateway.states()["other"][0] == "STARTING"
+    if why == "its weights are others":
+        await asyncio.wait_for(telling, 30)
+
+
+async def _announced(directory, announcement):
+    """Until every gateway has seen it: so long a replica holds up the next one's start."""
+    while not await directory.announce(announcement):  # noqa: ASYNC110 (it has no event)
+        await asyncio.sleep(0.01)

@@ -15,10 +15,11 @@ def serve(tmp_path, weights, monkeypatch, capsys):
     """Runs it on an address; its exit status and what it said on stderr."""
     monkeypatch.setattr(main, "end_on_signals", lambda: None)
 
-    def serve(listen, **how):
+    def serve(listen, *, doors=None, **how):
         path = tmp_path / "serve.yaml"
         models = [{"name": "model", "weights": str(weights), "engine": {"backend": "fake"}}]
-        path.write_text(yaml.safe_dump({"listen": listen, "insecure": True, "models": models}))
+        content = {"listen": listen, "insecure": True, "models": models, **(doors or {})}
+        path.write_text(yaml.safe_dump(content))
         return main.run(path, **how), capsys.readouterr().err
 
     return serve
@@ -159,3 +160,21 @@ def test_what_is_read_again_listens_where_the_service_does(serve, serving, monke
     assert serve("127.0.0.1:0") == (0, "")
     assert found[0].listen.startswith("127.0.0.1:")
     assert found[0].listen != "127.0.0.1:0"
+
+
+def test_a_door_that_is_not_named_any_more_is_closed(serve, serving, monkeypatch, tmp_path):
+    found = []
+
+    def watch(_, __, read):
+        path = tmp_path / "serve.yaml"
+        content = yaml.safe_load(path.read_text())
+        found.append(read())
+        del content["http"]
+        path.write_text(yaml.safe_dump(content))
+        found.append(read())
+
+    monkeypatch.setattr(main, "_watch", watch)
+    serving()
+    assert serve("127.0.0.1:0", doors={"http": "127.0.0.1:0"}) == (0, "")
+    assert found[0].http not in (None, "127.0.0.1:0")
+    assert found[1].http is None

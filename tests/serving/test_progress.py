@@ -48,3 +48,9 @@ def test_a_model_is_ready_where_all_gateways_say_so():
         "a": lost,
         "b": failed,
     }
+
+
+def test_while_one_configuration_takes_another_s_place_gateways_know_other_models():
+    ready, starting = ("READY", ""), ("STARTING", "")
+    before, after = {"a": ready, "gone": ready}, {"a": starting, "new": starting}
+    assert together([before, after]) == {"a": starting, "gone": ready, "new": starting}

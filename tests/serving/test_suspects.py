@@ -8,6 +8,7 @@ import pytest
 from tests.serving.played import Played, ended, until
 
 from trueodds.v1 import question_pb2, scoring_pb2
+from trueodds_service.caller import Caller, acting_for, current
 from trueodds_service.engine.base import TokenPrompt
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.errors import PromptFault
@@ -25,7 +26,7 @@ class Mortal:
         self._engine = FakeEngine(seed=7, sharpness=SHARPNESS)
         self.played = Played(folder, self._score, info=self._engine.info)
         self.deaths = 0
-        self.seen = []
+        self.seen, self.tenants = [], []
         self.arrived = asyncio.Event()
         self.go_on = asyncio.Event()
         self.go_on.set()
@@ -44,6 +45,7 @@ class Mortal:
     async def _score(self, prompts, adapter):
         listener = self.played.listener
         self.seen.append([prompt.prompt for prompt in prompts])
+        self.tenants.append(current().tenant)
         self.arrived.set()
         await self.go_on.wait()
         # What else is under way is in the engine by now.
@@ -127,6 +129,28 @@ async def test_what_was_in_the_engine_is_only_tried_again_apart_from_what_was_no
     await asyncio.gather(suspect, view.score(fresh, None))
     for group in replica.seen:
         assert len({prompt[1] == 2 for prompt in group}) == 1
+
+
+async def test_suspects_are_tried_for_the_tenants_who_asked(start):
+    """As everything: they share no cached prompts."""
+    [replica], [view] = await start()
+    replica.go_on.clear()
+
+    async def asked(tenant, prompt):
+        with acting_for(Caller(tenant, tenant, frozenset())):
+            return await view.score([prompt], None)
+
+    innocent, killer = prompts(1, count=2)
+    calls = [asyncio.create_task(asked("acme", innocent)), asyncio.create_task(asked("b", killer))]
+    await until(lambda: len(replica.seen) == len(calls))
+    replica.go_on.set()
+    await asyncio.gather(*calls)
+    whose = {
+        tuple(seen): tenant for seen, tenant in zip(replica.seen, replica.tenants, strict=True)
+    }
+    assert whose[(innocent.prompt,)] == "acme"
+    assert whose[(killer.prompt,)] == "b"
+    assert (innocent.prompt, killer.prompt) not in whose
 
 
 async def test_a_prompt_that_killed_is_refused_at_once(start):

@@ -128,3 +128,17 @@ def test_a_failure_in_the_middle_of_a_write_changes_nothing(store, no_room, make
         store.activate("demo-aligned", calibrator.id)
     assert store.version() == 0
     assert store.history(calibrator.scope) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:hunter2@host/trueodds",
+        "postgresql:///trueodds?host=h&user=svc&password=hunter2",
+        "postgresql:///trueodds?sslpassword=hunter2&host=h",
+    ],
+)
+def test_a_password_of_a_url_is_never_told(url):
+    assert "hunter2" not in errors.without_password(f"{url} said no")
+    assert "hunter2" not in str(StoreError(url))
+    assert errors.without_password(f"{url} said no").endswith(" said no")

@@ -6,6 +6,7 @@ the messages to replicas.
 """
 
 import importlib.util
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -68,7 +69,7 @@ class Tracing:
         resource = Resource.create({"service.name": "trueodds", "service.instance.id": process})
         sampler = sampling.ParentBasedTraceIdRatio(settings.share)
         provider = TracerProvider(sampler, resource, shutdown_on_exit=False)
-        exporter = trace_exporter.OTLPSpanExporter(settings.endpoint)
+        exporter = trace_exporter.OTLPSpanExporter(settings.endpoint, timeout=_FLUSH_SECONDS)
         provider.add_span_processor(export.BatchSpanProcessor(exporter))
         return cls(provider)
 
@@ -117,8 +118,10 @@ class Tracing:
 
     def close(self) -> None:
         """Sends what there is; blocks for some moments at most."""
-        self._provider.force_flush(1000 * _FLUSH_SECONDS)
-        self._provider.shutdown()
+        # A collector that is away would keep it for some seconds a batch.
+        sending = threading.Thread(target=self._provider.shutdown, daemon=True)
+        sending.start()
+        sending.join(_FLUSH_SECONDS)
 
     def _caller_s(self, metadata: Mapping[str, str]) -> "Context":
         # Nothing else of what a caller sends is looked at.

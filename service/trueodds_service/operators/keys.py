@@ -40,7 +40,7 @@ def create(
                 raise ConfigError(f"{what}: {text!r} has to match {NAME.pattern}")
         probe(store)
         upgrade(store)  # a store that no service has made yet
-        ends = None if days is None else datetime.now(UTC) + timedelta(days=days)
+        ends = None if days is None else datetime.now(UTC) + _span("days", days, timedelta(days=1))
         with _keys(store) as keys:
             key, text = keys.create(name, tenant=tenant, permissions=permissions, expires_at=ends)
         _show(key, text)
@@ -54,7 +54,8 @@ def rotate(key_id: str, *, grace_hours: float, configuration: Path | None, url: 
     def replace(store: str) -> None:
         check_current(store)
         with _keys(store) as keys:
-            key, text = keys.rotate(key_id, grace=timedelta(hours=grace_hours))
+            grace = _span("grace hours", grace_hours, timedelta(hours=1))
+            key, text = keys.rotate(key_id, grace=grace)
         _show(key, text)
         print(f"{key_id} ends in {grace_hours:g} hours", file=sys.stderr)
 
@@ -121,6 +122,15 @@ def _keys(store: str) -> Iterator[SqlKeyStore]:
         yield keys
     finally:
         keys.close()
+
+
+def _span(name: str, number: float, unit: timedelta) -> timedelta:
+    try:
+        span = number * unit
+        _ = datetime.now(UTC) + span
+    except (OverflowError, ValueError) as error:
+        raise ConfigError(f"{name}: {number:g} end at no date that there is") from error
+    return span
 
 
 def _permissions(can: str) -> frozenset[Permission]:

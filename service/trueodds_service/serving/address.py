@@ -86,7 +86,7 @@ def _listening(listen: str, name: str) -> Iterator[socket.socket]:
             host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         trial = socket.socket(family, kind, protocol)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the second where it can be no host's name
         raise _refused(listen, name, error) from error
     with trial:
         try:
@@ -99,5 +99,6 @@ def _listening(listen: str, name: str) -> Iterator[socket.socket]:
         yield trial
 
 
-def _refused(listen: str, name: str, error: OSError) -> ConfigError:
-    return ConfigError(f"{name}: {listen} cannot be listened on ({error.strerror})")
+def _refused(listen: str, name: str, error: OSError | UnicodeError) -> ConfigError:
+    why = error.strerror if isinstance(error, OSError) else "no host has that name"
+    return ConfigError(f"{name}: {listen} cannot be listened on ({why})")

@@ -63,7 +63,7 @@ class Announcement:
 @dataclass(frozen=True, slots=True)
 class GatewayReport:
     """A gateway: where it listens, the states of its models, the prompts that kill them, the
-    replicas that it asks, and what its callers have spent of their quotas.
+    replicas that it has seen, and what its callers have spent of their quotas.
     """
 
     gateway: int
@@ -98,7 +98,9 @@ class Directory:
         self._failures: _Heard[str, str] = _Heard(clock)
 
     async def announce(self, replica: Announcement) -> bool:
-        """A replica says that it answers; whether every gateway asks it."""
+        """A replica says that it answers; whether every gateway has seen it, and asks it if it is
+        to.
+        """
         self._replicas.put(replica.replica, replica)
         has_heard = self._clock() >= self._hears_until
         gateways = self._gateways.all().values()

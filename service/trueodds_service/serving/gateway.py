@@ -22,7 +22,12 @@ from trueodds_service.errors import ModelFault, class_and_place
 from trueodds_service.prompts.loading import leave_torch_out
 from trueodds_service.serving import collector, nodes
 from trueodds_service.serving.address import listening_on
-from trueodds_service.serving.directory import ANSWER_SECONDS, WITHDRAW_SECONDS, GatewayReport
+from trueodds_service.serving.directory import (
+    ANSWER_SECONDS,
+    WITHDRAW_SECONDS,
+    Announcement,
+    GatewayReport,
+)
 from trueodds_service.serving.loopback import keep_serve_to_this_machine
 from trueodds_service.serving.progress import States
 from trueodds_service.serving.replica import ABSENT
@@ -37,6 +42,7 @@ _GRACE_SECONDS = 5.0
 _PAUSE_SECONDS = 5.0
 # How long it waits for what is there already before it listens: tokenizers, on a busy machine.
 _FIRST_SECONDS = 120.0
+_FIRST_LOOK_SECONDS = 1.0
 # How often it asks the directory who is there.
 _LOOK_SECONDS = 0.5
 
@@ -129,13 +135,26 @@ class Gateway:
         """Where it takes the place of another gateway, it listens once it can answer as well."""
         with contextlib.suppress(TimeoutError, *ABSENT):
             async with asyncio.timeout(_FIRST_SECONDS):
-                replicas = await self._directory.replicas.remote()
-                for each in self._replicas.values():
-                    each.learn(replicas)
-                there = {each.model for each in replicas}
-                for model in self._models:
-                    if (model.base or model.name) in there:
-                        await self._taken_up[model.name].wait()
+                while coming := self._coming(await self._directory.replicas.remote()):
+                    # One that has died meanwhile is soon not named any more.
+                    await asyncio.wait(coming, timeout=_FIRST_LOOK_SECONDS)
+                    for each in coming:
+                        each.cancel()
+
+    def _coming(self, replicas: Sequence[Announcement]) -> list[asyncio.Task[bool]]:
+        """What waits for each model that a replica answers for, and that is not taken up yet."""
+        for each in self._replicas.values():
+            each.learn(replicas)
+        there = {
+            each.model
+            for each in replicas
+            if each.model in self._replicas and self._replicas[each.model].takes(each)
+        }
+        return [
+            asyncio.create_task(self._taken_up[model.name].wait())
+            for model in self._models
+            if (model.base or model.name) in there and not self._taken_up[model.name].is_set()
+        ]
 
     async def _look_for_replicas(self) -> None:
         """Tells the directory that this gateway is there, and learns who else is, for ever.
@@ -155,10 +174,10 @@ class Gateway:
     async def _look(self) -> None:
         killers = {name: each.killers.known for name, each in self._replicas.items()}
         found = {name: known for name, known in killers.items() if known}
-        asked = [replica for each in self._replicas.values() for replica in each.asked]
+        seen = [replica for each in self._replicas.values() for replica in each.seen]
         spent = self._app.quotas.spent()
         report = GatewayReport(
-            self._number, self._app.address, self.states(), found, frozenset(asked), spent
+            self._number, self._app.address, self.states(), found, frozenset(seen), spent
         )
         view = await self._directory.report.remote(report)
         self._app.quotas.learn(view.spent)

@@ -35,7 +35,10 @@ def run(path: Path, *, listen: str | None = None, ray_address: str | None = None
         _refuse_what_cannot_work(settings, in_cluster=ray_address is not None)
 
         def read_again(listens: dict[str, str]) -> Settings:
-            settings = config.load(path).model_copy(update=listens)
+            settings = config.load(path)
+            # A door that is left where it was, is; one that is not named any more is closed.
+            stays = {name: listens[name] for name in addresses(settings) if name in listens}
+            settings = settings.model_copy(update=stays)
             _refuse_what_cannot_work(settings, in_cluster=True)
             return settings
 

@@ -66,6 +66,11 @@ class Membership:
         """How many were gone without a word."""
         return self._lost
 
+    @property
+    def passed_over(self) -> Collection[int]:
+        """Those that are not to be asked."""
+        return self._passed_over
+
     def newest_since(self, arrivals: int) -> Member | None:
         """The newest of those that have come after the first ``arrivals``."""
         since = [each for each in self._members.values() if each.arrival > arrivals]
@@ -85,6 +90,10 @@ class Membership:
             elif each.replica not in self._members and each.replica not in self._connecting:
                 task = asyncio.create_task(self._connect(each))
                 self._connecting[each.replica] = task
+
+    def takes(self, announced: Announcement) -> bool:
+        """Whether it is to be asked, by what it says of itself."""
+        return self._stranger(announced) is None
 
     def close(self) -> None:
         for task in self._connecting.values():

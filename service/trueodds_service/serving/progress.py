@@ -11,10 +11,15 @@ _FIRST = ("FAILED", "LOST", "STARTING", "READY")
 
 
 def together(states: Sequence[States]) -> States:
-    """What several gateways say, as one: a model is ready where all say so."""
+    """What several gateways say, as one: a model is ready where all say so that have it. While one
+    configuration takes another's place they do not all have the same.
+    """
+    names = dict.fromkeys(name for each in states for name in each)
     return {
-        name: min((each[name] for each in states), key=lambda told: _FIRST.index(told[0]))
-        for name in (states[0] if states else ())
+        name: min(
+            (each[name] for each in states if name in each), key=lambda told: _FIRST.index(told[0])
+        )
+        for name in names
     }
 
 

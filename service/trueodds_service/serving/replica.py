@@ -138,10 +138,10 @@ class Replica:
             await listener.close(_GRACE_SECONDS)
         if metrics := getattr(self, "_metrics", None):
             metrics.close()
-        if tracing := getattr(self, "_tracing", None):
-            await asyncio.to_thread(tracing.close)
         if engine := getattr(self, "_engine", None):
             engine.close()
+        if tracing := getattr(self, "_tracing", None):
+            await asyncio.to_thread(tracing.close)
 
     def _state(self) -> EngineState:
         usage = self._engine.usage

@@ -53,6 +53,15 @@ class Replicas:
         self._membership.learn([each for each in announced if each.model == self._model])
 
     @property
+    def seen(self) -> Collection[int]:
+        """The ids of those that are asked, and of those that never will be."""
+        return {*self._membership.members, *self._membership.passed_over}
+
+    def takes(self, announced: Announcement) -> bool:
+        """Whether a replica of the model is to be asked, by what it says of itself."""
+        return self._membership.takes(announced)
+
+    @property
     def asked(self) -> Collection[int]:
         """The ids of those that are asked."""
         return self._membership.members.keys()

@@ -9,8 +9,10 @@ none of them: they are acquitted.
 import asyncio
 import logging
 from collections.abc import Collection, Sequence
+from contextvars import Context
 from dataclasses import dataclass, field
 
+from trueodds_service.caller import Caller, acting_for, current
 from trueodds_service.engine.base import Outcome, Score, TokenPrompt
 from trueodds_service.errors import PromptFault, class_and_place
 from trueodds_service.serving.killers import Killers, prompt_hash
@@ -36,6 +38,7 @@ class Suspect:
     prompt: TokenPrompt
     adapter: str | None
     node: str
+    caller: Caller = field(default_factory=current)
     outcome: "asyncio.Future[Outcome | Acquitted]" = field(
         default_factory=lambda: asyncio.get_running_loop().create_future()
     )
@@ -79,7 +82,8 @@ class Suspects:
         """
         suspects = [self._suspect(prompt, adapter, node) for prompt in prompts]
         if self._trying is None or self._trying.done():
-            self._trying = asyncio.create_task(self._try_all())
+            # On behalf of nobody until it is known whose prompts are tried.
+            self._trying = asyncio.create_task(self._try_all(), context=Context())
         return suspects
 
     def held(self, prompt: TokenPrompt, adapter: str | None) -> Suspect | None:
@@ -147,11 +151,13 @@ class Suspects:
         return True
 
     async def _survives(self, suspects: Sequence[Suspect]) -> bool:
-        adapters = dict.fromkeys(suspect.adapter for suspect in suspects)
+        groups: dict[tuple[str, str | None], list[Suspect]] = {}
+        for suspect in suspects:
+            groups.setdefault((suspect.caller.tenant, suspect.adapter), []).append(suspect)
         try:
-            for adapter in adapters:
-                group = [suspect for suspect in suspects if suspect.adapter == adapter]
-                outcomes = await self._ask([suspect.prompt for suspect in group], adapter)
+            for (_, adapter), group in groups.items():
+                with acting_for(group[0].caller):
+                    outcomes = await self._ask([suspect.prompt for suspect in group], adapter)
                 for suspect, outcome in zip(group, outcomes, strict=True):
                     suspect.answer(outcome)
         except ConnectionError:

@@ -22,11 +22,13 @@ import re
 
 # In a URL: what stands between the user's name and the host.
 _PASSWORD = re.compile(r"(://[^:/@\s]*):\S*@")
+# Or among the options of the driver.
+_PASSWORD_OPTION = re.compile(r"([?&](?:ssl)?password=)[^&\s]*", re.IGNORECASE)
 
 
 def without_password(text: str) -> str:
     """A text that may hold the URL of a database, for people to read."""
-    return _PASSWORD.sub(r"\1:***@", text)
+    return _PASSWORD_OPTION.sub(r"\1***", _PASSWORD.sub(r"\1:***@", text))
 
 
 class StoreError(Exception):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 
 import psutil
 import pytest
@@ -417,3 +418,15 @@ async def test_who_knows_the_public_key_alone_is_not_let_in(guarded, keys, engin
     await socket.send(messages.encode(messages.Greeting()))
     assert not await socket.poll(500)
     socket.close(0)
+
+
+async def test_nodes_may_have_addresses_of_ipv6(engine, keys):
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    listener = Listener(INFO, engine.score, keys)
+    connection = await Connection.open(listener.listen("tcp://[::1]:*"), lambda: None, keys)
+    assert firsts(await connection.score(prompts(3), None)) == [3]
+    connection.close()
+    listener.drop()

@@ -38,11 +38,8 @@ class Calls:
         self._on_free = on_free
         self._turns = Turns()
         self._calls: dict[tuple[bytes, int], _Call] = {}
-
-    @property
-    def prompts(self) -> int:
-        """How many are under way."""
-        return sum(call.asked.prompts for call in self._calls.values())
+        self.prompts = 0
+        """How many are under way: a number, which metrics read in another thread."""
 
     def ask(self, caller: bytes, asked: messages.Ask) -> None:
         """Lets a call in, or tells the caller that it is to be made elsewhere."""
@@ -56,6 +53,7 @@ class Calls:
             self._calls[key] = _Call(asked, task, go)
         else:
             self._calls[key] = _Call(asked, asyncio.create_task(self._answer(caller, asked)))
+        self.prompts += asked.prompts
         self._calls[key].task.add_done_callback(functools.partial(self._ended, key))
 
     def go(self, caller: bytes, number: int) -> None:
@@ -83,6 +81,7 @@ class Calls:
 
     def _ended(self, key: tuple[bytes, int], _: "asyncio.Task[None]") -> None:
         call = self._calls.pop(key)
+        self.prompts -= call.asked.prompts
         self._turns.leave(alone=call.asked.alone)
         if call.asked.alone:
             self._on_free()

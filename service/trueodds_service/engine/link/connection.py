@@ -17,7 +17,7 @@ import zmq
 from trueodds_service.engine.base import EngineInfo, Outcome, TokenPrompt
 from trueodds_service.engine.link import messages
 from trueodds_service.engine.link.beats import BEAT_SECONDS, Silence
-from trueodds_service.engine.link.context import context
+from trueodds_service.engine.link.context import context, speak_to
 from trueodds_service.engine.link.inbox import Inbox
 from trueodds_service.engine.link.keys import Keys
 from trueodds_service.engine.link.room import Room
@@ -115,6 +115,7 @@ class Connection:
         connection = cls(socket, on_lost, on_free)
         try:
             await asyncio.sleep(0)  # a task that has not begun would free no socket at its end
+            speak_to(socket, endpoint)
             socket.connect(endpoint)
             await connection._greet()
         except BaseException:

@@ -17,6 +17,13 @@ def context() -> "zmq.Context[zmq.Socket[Any]]":
     return found
 
 
+def speak_to(socket: "zmq.Socket[Any]", endpoint: str) -> None:
+    """Before ``socket`` binds or connects to ``endpoint``: IPv6 has to be asked for."""
+    if endpoint.startswith("tcp://"):
+        host, _, _ = endpoint.removeprefix("tcp://").rpartition(":")
+        socket.ipv6 = ":" in host
+
+
 def _destroy() -> None:
     # Their event loop may be gone.
     with contextlib.suppress(zmq.ZMQError, RuntimeError):

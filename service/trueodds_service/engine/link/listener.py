@@ -10,7 +10,7 @@ from trueodds_service.engine.base import EngineInfo, Score
 from trueodds_service.engine.link import messages
 from trueodds_service.engine.link.beats import BEAT_SECONDS, Silence
 from trueodds_service.engine.link.calls import Calls
-from trueodds_service.engine.link.context import context
+from trueodds_service.engine.link.context import context, speak_to
 from trueodds_service.engine.link.inbox import Inbox
 from trueodds_service.engine.link.keys import Keys
 from trueodds_service.errors import class_and_place
@@ -51,6 +51,7 @@ class Listener:
 
         It may have several.
         """
+        speak_to(self._socket, endpoint)
         self._socket.bind(endpoint)
         self._beating = self._beating or asyncio.create_task(self._beat())
         return bytes(self._socket.getsockopt(zmq.LAST_ENDPOINT)).rstrip(b"\0").decode()
