@@ -1,10 +1,13 @@
 """Calibrators in both clients: any number of options, more than a message, damaged records."""
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
+import grpc
 import numpy as np
 import pytest
+from grpc_status import rpc_status
 from typer.testing import CliRunner
 
 from trueodds import (
@@ -17,8 +20,10 @@ from trueodds import (
     NotFound,
     Question,
     Scores,
+    Unavailable,
 )
 from trueodds.cli.main import app
+from trueodds.v1 import calibration_pb2_grpc
 
 
 def scores(count, options=4):
@@ -134,3 +139,93 @@ def test_the_command_fits_for_any_number_of_options(service, task):
         app, ["calibrators", "show", fitted.stdout.strip(), "--server", service.app.address]
     )
     assert ["options", "any"] in [line.split() for line in shown.stdout.splitlines()]
+
+
+class Dies(calibration_pb2_grpc.CalibrationServiceServicer):
+    """A gateway that dies after each of its first calls, ``done`` or not yet, and has no answer."""
+
+    def __init__(self, calibration, done):
+        self._calibration, self._done = calibration, done
+        self.dies, self.calls = 1, 0
+        self.status = grpc.StatusCode.UNAVAILABLE
+
+    def DeleteCalibrator(self, request, context):  # noqa: N802
+        return self._answer(self._calibration.DeleteCalibrator, request, context)
+
+    def RollbackCalibrator(self, request, context):  # noqa: N802
+        return self._answer(self._calibration.RollbackCalibrator, request, context)
+
+    def _answer(self, method, request, context):
+        self.calls += 1
+        dies = self.calls <= self.dies
+        if dies and not self._done:
+            context.abort(self.status, "gone")
+        try:
+            response = method(request)
+        except grpc.RpcError as error:
+            status = rpc_status.from_call(error)
+            return context.abort_with_status(rpc_status.to_status(status))
+        return context.abort(self.status, "gone") if dies else response
+
+
+@pytest.fixture
+def dying(service):
+    """Starts a gateway that dies, ``done`` or not; ``address`` is where it listens."""
+    servers = []
+
+    def dying(*, done):
+        dies = Dies(service.calibration, done)
+        server = grpc.server(ThreadPoolExecutor(4))
+        calibration_pb2_grpc.add_CalibrationServiceServicer_to_server(dies, server)
+        dies.address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+        server.start()
+        servers.append(server)
+        return dies
+
+    yield dying
+    for server in servers:
+        server.stop(None)
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_deletion_whose_answer_was_lost_has_worked(client, connect, dying, task, done):
+    made = client.fit(model="aligned", task=task, method=Method.CONSTANT, options=2)
+    gateway = dying(done=done)
+    connect(gateway.address).delete(made.name)
+    assert gateway.calls == 2
+    with pytest.raises(NotFound):
+        client.calibrator(made.name)
+
+
+def test_a_deletion_of_what_never_was_is_told(client, connect, dying, task):
+    """Nobody was lost."""
+    made = client.fit(model="aligned", task=task, method=Method.CONSTANT, options=2)
+    client.delete(made.name)
+    gateway = dying(done=False)
+    gateway.dies = 0
+    with pytest.raises(NotFound):
+        connect(gateway.address).delete(made.name)
+    assert gateway.calls == 1
+
+
+def test_a_rollback_whose_answer_was_lost_says_so(client, connect, dying, task):
+    asked = {"model": "aligned", "task": task, "method": Method.CONSTANT, "activate": True}
+    first, second = (client.fit(options=2, temperature=t, **asked).name for t in (2.0, 3.0))
+    gateway = dying(done=True)
+    with pytest.raises(FailedPrecondition, match="may have been taken back already") as caught:
+        connect(gateway.address).rollback(second)
+    assert caught.value.reason == "CALIBRATOR_NOT_ACTIVE"
+    assert client.calibrator(first).active, "taken back once"
+    with pytest.raises(FailedPrecondition) as caught:
+        client.rollback(second)
+    assert "already" not in str(caught.value), "nobody was lost"
+    assert connect(dying(done=False).address).rollback(first) is None
+
+
+@pytest.mark.parametrize("retries", [0, 2])
+def test_a_deletion_is_repeated_as_often_as_other_calls(connect, dying, retries):
+    gateway = dying(done=False)
+    gateway.dies = 5
+    with pytest.raises(Unavailable):
+        connect(gateway.address, retries=retries).delete(f"models/aligned/calibrators/{0:016x}")
+    assert gateway.calls == 1 + retries

@@ -71,8 +71,8 @@ def checked_connections(connections: int) -> int:
 
 
 def _service_config(retries: int) -> dict[str, Any]:
-    """Every call can be repeated: scores and fits give the same again, an activation of what is
-    active changes nothing, and a rollback names what it takes back.
+    """What can be repeated without a look at how it failed: scores give the same again, and an
+    activation of what is active changes nothing.
     """
     if not retries:
         return {}
@@ -91,7 +91,8 @@ def _service_config(retries: int) -> dict[str, Any]:
             {"name": [{}], "retryPolicy": policy},
             # Streams go on by themselves, with what has no answer; fits, evaluations and checks are
             # repeated by us: a stream that gRPC has repeated can lose messages on the way, or
-            # never end, where the server was killed.
+            # never end, where the server was killed. So are deletions and rollbacks: what is gone
+            # already is refused the second time, which is no failure where the first one did it.
             {
                 "name": [
                     {"service": "trueodds.v1.ScoringService", "method": "StreamScore"},
@@ -100,6 +101,8 @@ def _service_config(retries: int) -> dict[str, Any]:
                     {"service": _CALIBRATION, "method": "CheckCalibrator"},
                     {"service": _CALIBRATION, "method": "StreamFitCalibrator"},
                     {"service": _CALIBRATION, "method": "StreamEvaluateCalibrator"},
+                    {"service": _CALIBRATION, "method": "DeleteCalibrator"},
+                    {"service": _CALIBRATION, "method": "RollbackCalibrator"},
                 ]
             },
         ]

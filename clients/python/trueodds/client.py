@@ -298,7 +298,8 @@ class Client:
         """Takes back the activation of a calibrator, which has to be the active one.
 
         Returns the calibrator that answers now; None when none does. Raises FailedPrecondition
-        when ``name`` is not active, so that a repeated rollback does not go two steps back.
+        when ``name`` is not active, so that a repeated rollback does not go two steps back; where
+        the answer to an earlier try was lost, it says that it may have been taken back already.
         """
         return run(self._calls.rollback(name, timeout=timeout))
 

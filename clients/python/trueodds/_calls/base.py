@@ -2,9 +2,15 @@
 
 # A timeout is the server's to know as well.
 
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
+from trueodds import errors
+from trueodds._channel import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from trueodds._transport.base import Method, Request, Response, Stubs, Transport
+
+Result = TypeVar("Result")
 
 
 class Calls:
@@ -34,6 +40,28 @@ class Calls:
         timeout: float | None,
     ) -> Response:
         return await self._transport.ask(method, request, self._limit(timeout))
+
+    async def _repeated(
+        self,
+        attempt: Callable[[float, Sequence[errors.Unavailable]], Awaitable[Result]],
+        timeout: float,
+    ) -> Result:
+        """What an attempt gives, made again where it finds the server unavailable, as gRPC does
+        with other calls. Each is told the seconds that are left of the timeout, and how those
+        before it failed.
+        """
+        ends = time.monotonic() + timeout
+        pause, retries = FIRST_PAUSE_SECONDS, self._retries
+        before: list[errors.Unavailable] = []
+        while True:
+            try:
+                return await attempt(ends - time.monotonic(), before)
+            except errors.Unavailable as error:
+                if self._is_closed or not retries or time.monotonic() + pause >= ends:
+                    raise
+                before.append(error)
+            await self._transport.pause(pause)
+            pause, retries = min(2 * pause, LONGEST_PAUSE_SECONDS), retries - 1
 
     def _limit(self, timeout: float | None) -> float:
         """The timeout of a call: its own, else the client's."""

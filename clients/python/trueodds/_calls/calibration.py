@@ -1,6 +1,5 @@
 """Calls of CalibrationService for questions and scores."""
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -8,12 +7,7 @@ from typing_extensions import Unpack
 
 from trueodds import errors
 from trueodds._calls.outcomes import OutcomeCalls
-from trueodds._channel import (
-    BATCH,
-    FIRST_PAUSE_SECONDS,
-    FIT_TIMEOUT,
-    LONGEST_PAUSE_SECONDS,
-)
+from trueodds._channel import BATCH, FIT_TIMEOUT
 from trueodds._convert import evaluations as _reports
 from trueodds._convert import fits as _fits
 from trueodds._convert.outcomes import check_message, check_of
@@ -128,12 +122,7 @@ class CalibrationCalls(OutcomeCalls):
     async def _last(
         self, begin: Callable[[Stubs, float], Any], timeout: float, progress: Progress | None
     ) -> Any:
-        """The event in which a call ends, once the progress before it is told.
-
-        A call that finds the server unavailable is made again, as gRPC does with other calls, with
-        the seconds that are left of its timeout.
-        """
-        ends = time.monotonic() + timeout
+        """The event in which a call ends, once the progress before it is told."""
 
         def is_last(event: Any) -> bool:
             if event.HasField("progress"):
@@ -142,17 +131,9 @@ class CalibrationCalls(OutcomeCalls):
                 return False
             return True
 
-        pause, retries = FIRST_PAUSE_SECONDS, self._retries
-        while True:
-            try:
-                return await self._transport.follow(
-                    lambda on: begin(on, ends - time.monotonic()), is_last
-                )
-            except errors.Unavailable:
-                if self._is_closed or not retries or time.monotonic() + pause >= ends:
-                    raise
-            await self._transport.pause(pause)
-            pause, retries = min(2 * pause, LONGEST_PAUSE_SECONDS), retries - 1
+        return await self._repeated(
+            lambda left, _: self._transport.follow(lambda on: begin(on, left), is_last), timeout
+        )
 
     async def _rows_size(self, name: str, model: str, timeout: float | None) -> int:
         """How many rows a message may hold; a calibrator may be of a model that is not served."""

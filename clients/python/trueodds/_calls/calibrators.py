@@ -1,13 +1,17 @@
 """Calls of CalibrationService for stored calibrators."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
+from trueodds import errors
 from trueodds._calls.models import ModelCalls
 from trueodds._convert import calibrators as _calibrators
 from trueodds._convert import fits as _fits
 from trueodds._convert import models as _models
 from trueodds.calibrator import Calibrator
 from trueodds.v1 import calibration_pb2
+
+# Of a server that was lost before it answered, or whose store was.
+_LOST = ("", "NO_SERVER", "STORE_UNAVAILABLE")
 
 
 class CalibratorCalls(ModelCalls):
@@ -43,7 +47,24 @@ class CalibratorCalls(ModelCalls):
         request = calibration_pb2.RollbackCalibratorRequest(
             name=await self._named(name, "", timeout)
         )
-        response = await self._ask(lambda on: on.calibration.RollbackCalibrator, request, timeout)
+
+        async def attempt(
+            left: float, before: Sequence[errors.Unavailable]
+        ) -> calibration_pb2.RollbackCalibratorResponse:
+            try:
+                return await self._transport.ask(
+                    lambda on: on.calibration.RollbackCalibrator, request, left
+                )
+            except errors.FailedPrecondition as error:
+                if error.reason != "CALIBRATOR_NOT_ACTIVE" or not _may_be_done(before):
+                    raise
+                raise errors.FailedPrecondition(
+                    f"{error}; it may have been taken back already: an earlier try had no answer",
+                    reason=error.reason,
+                    request_id=error.request_id,
+                ) from error
+
+        response = await self._repeated(attempt, self._limit(timeout))
         if not response.HasField("calibrator"):
             return None
         return _calibrators.calibrator_of(response.calibrator)
@@ -51,7 +72,15 @@ class CalibratorCalls(ModelCalls):
     async def delete(self, name: str, *, timeout: float | None = None) -> None:
         """Deletes a calibrator; see ``Client.delete``."""
         request = calibration_pb2.DeleteCalibratorRequest(name=await self._named(name, "", timeout))
-        await self._ask(lambda on: on.calibration.DeleteCalibrator, request, timeout)
+
+        async def attempt(left: float, before: Sequence[errors.Unavailable]) -> None:
+            try:
+                await self._transport.ask(lambda on: on.calibration.DeleteCalibrator, request, left)
+            except errors.NotFound as error:
+                if error.reason != "CALIBRATOR_NOT_FOUND" or not _may_be_done(before):
+                    raise
+
+        await self._repeated(attempt, self._limit(timeout))
 
     async def _pages(
         self, model: str, task: str | None, timeout: float | None
@@ -77,3 +106,10 @@ class CalibratorCalls(ModelCalls):
             for each in _calibrators.calibrator_names(page)
         ]
         return _calibrators.only_calibrator(start, names)
+
+
+def _may_be_done(before: Sequence[errors.Unavailable]) -> bool:
+    """Whether a try may have done what it was asked for, though it failed: the server, or its
+    store, was lost on the way. Who is told to come back was refused before anything was done.
+    """
+    return any(each.reason in _LOST for each in before)
