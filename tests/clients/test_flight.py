@@ -187,3 +187,14 @@ def test_what_cannot_be_mended_is_raised_at_once(flight):
     sent(flight, "a")
     with pytest.raises(InvalidRequest):
         flight.lost(InvalidRequest("no"))
+
+
+def test_patience_may_be_as_long_as_one_likes(flight, clock):
+    flight = flight(patience=1e6)
+    sent(flight, "a")
+    for _ in range(1100):
+        flight.lost(LOST)
+        clock.now += flight.pause()
+        flight.again()
+    flight.lost(LOST)
+    assert flight.pause() == LONGEST_PAUSE

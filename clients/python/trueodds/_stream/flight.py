@@ -16,6 +16,7 @@ from trueodds.v1 import scoring_pb2
 # Seconds before what failed is sent again: doubled each time that nothing comes back.
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
+_MOST_DOUBLINGS = 16
 
 # After how many failures a message goes on in halves: one of its questions may be why.
 FAULTS = 3
@@ -201,7 +202,9 @@ class Flight(Generic[Key]):
             raise error
         # What fails together counts once.
         if now >= self._not_before:
-            self._not_before = now + min(FIRST_PAUSE * 2**self._rounds, LONGEST_PAUSE)
+            # Bounded before it is a float, which holds no such power of two.
+            doubled = FIRST_PAUSE * 2 ** min(self._rounds, _MOST_DOUBLINGS)
+            self._not_before = now + min(doubled, LONGEST_PAUSE)
             self._rounds += 1
 
 
