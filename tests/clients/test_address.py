@@ -3,10 +3,13 @@
 import asyncio
 import socket
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 import pytest
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
 
 from trueodds import AsyncClient, Client, InvalidRequest, Method, NoServer, errors
 from trueodds._address import is_loopback, proxy_before, server_address
@@ -150,6 +153,56 @@ def test_so_is_a_fit_which_grpc_does_not_send_again(serve, retries, code):
     with Client(serve(away), retries=retries) as client, pytest.raises(errors.Unavailable):
         client.fit(model="model", method=Method.CONSTANT, options=2)
     assert away.calls == 1 + retries
+
+
+class Busy(grpc.GenericRpcHandler):
+    """Refuses the first call of each method for ``seconds``, and cannot serve the next."""
+
+    def __init__(self, seconds):
+        self.delay = error_details_pb2.RetryInfo()
+        self.delay.retry_delay.FromMilliseconds(round(1000 * seconds))
+        self.at = []
+
+    def service(self, handler_call_details):
+        def refuse(request, context):
+            self.at.append(time.monotonic())
+            status = status_pb2.Status(code=code_pb2.RESOURCE_EXHAUSTED, message="too much")
+            if len(self.at) > 1:
+                status.code = code_pb2.FAILED_PRECONDITION
+            status.details.add().Pack(self.delay)
+            context.abort_with_status(rpc_status.to_status(status))
+
+        if handler_call_details.method.endswith("/DeleteCalibrator"):
+            return grpc.unary_unary_rpc_method_handler(refuse)
+        return grpc.unary_stream_rpc_method_handler(refuse)
+
+
+REPEATED = {
+    "fit": lambda client, timeout: client.fit(
+        model="model", method=Method.CONSTANT, options=2, timeout=timeout
+    ),
+    "delete": lambda client, timeout: client.delete(
+        f"models/model/calibrators/{0:016x}", timeout=timeout
+    ),
+}
+
+
+@pytest.mark.parametrize("call", REPEATED.values(), ids=REPEATED)
+def test_what_is_sent_again_comes_when_the_server_says(serve, call):
+    busy = Busy(0.7)
+    with Client(serve(busy)) as client, pytest.raises(errors.FailedPrecondition):
+        call(client, 60)
+    first, second = busy.at
+    assert second - first >= 0.7
+
+
+@pytest.mark.parametrize("call", REPEATED.values(), ids=REPEATED)
+def test_what_would_come_too_late_is_not_sent_again(serve, call):
+    busy = Busy(30)
+    with Client(serve(busy)) as client, pytest.raises(errors.Unavailable) as caught:
+        call(client, 20)
+    assert (len(busy.at), caught.value.retry_seconds) == (1, 30)
+    assert time.monotonic() - busy.at[0] < 10
 
 
 def test_a_fit_whose_client_is_closed_meanwhile_is_not_sent_again(serve):

@@ -59,3 +59,14 @@ def test_an_error_tells_by_which_id_the_server_s_log_has_the_request(code, text)
     error = errors.from_status(status_of(code, "WHY", told))
     assert error.request_id == errors.counted_from(error, 3).request_id == "5d0c"
     assert str(error) == text
+
+
+@pytest.mark.parametrize(("told", "expected"), [((), None), ((20, 500_000_000), 20.5)])
+def test_an_error_tells_when_to_come_back_where_the_server_says_so(told, expected):
+    details = []
+    if told:
+        seconds, nanos = told
+        delay = {"seconds": seconds, "nanos": nanos}
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    error = errors.from_status(status_of(code_pb2.RESOURCE_EXHAUSTED, "OVERLOADED", *details))
+    assert error.retry_seconds == expected

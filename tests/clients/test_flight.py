@@ -1,7 +1,7 @@
 """What of a stream is under way, with a clock of the test's own."""
 
 import pytest
-from google.rpc import code_pb2, status_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
 from tests.clock import Clock
 
 from trueodds import ServiceFailed, Unavailable
@@ -198,3 +198,29 @@ def test_patience_may_be_as_long_as_one_likes(flight, clock):
         flight.again()
     flight.lost(LOST)
     assert flight.pause() == LONGEST_PAUSE
+
+
+def told_to_come_back(seconds):
+    status = status_pb2.Status(code=code_pb2.RESOURCE_EXHAUSTED)
+    delay = error_details_pb2.RetryInfo()
+    delay.retry_delay.FromMilliseconds(round(1000 * seconds))
+    status.details.add().Pack(delay)
+    return status
+
+
+def test_a_stream_comes_back_when_the_server_says(flight, clock):
+    flight = flight()
+    first, second = sent(flight, "a", "b")
+    flight.answered(answer(first, error=told_to_come_back(20)))
+    assert flight.pause() == pytest.approx(20)
+    flight.answered(answer(second, error=told_to_come_back(30)))
+    assert flight.pause() == pytest.approx(30), "what fails together comes back together"
+    clock.now += 30
+    assert len(flight.again()) == 2
+
+
+def test_a_stream_does_not_wait_longer_than_its_patience(flight):
+    flight = flight(patience=60.0)
+    [first] = sent(flight, "a")
+    with pytest.raises(Unavailable):
+        flight.answered(answer(first, error=told_to_come_back(61)))

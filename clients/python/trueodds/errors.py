@@ -74,6 +74,9 @@ class NotServed(TrueoddsError):
 class Unavailable(TrueoddsError, ConnectionError):
     """The server is not there, not ready or overloaded; the same request can succeed later."""
 
+    retry_seconds: float | None = None
+    """After how many seconds, where the server says it; else None."""
+
 
 class NoServer(Unavailable):
     """Nobody answers at the address, or the connection broke; reason ``NO_SERVER``."""
@@ -190,9 +193,9 @@ def from_status(
     A batch travels in several messages, and a server counts what is ``within`` each from 0.
     """
     info, request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
-    told = error_details_pb2.RequestInfo()
+    told, retry = error_details_pb2.RequestInfo(), error_details_pb2.RetryInfo()
     for detail in status.details:
-        detail.Unpack(info) or detail.Unpack(request) or detail.Unpack(told)
+        detail.Unpack(info) or detail.Unpack(request) or detail.Unpack(told) or detail.Unpack(retry)
     field = request.field_violations[0].field if request.field_violations else ""
     message = status.message
     if index is not None and field.startswith(f"{within}["):
@@ -201,7 +204,10 @@ def from_status(
     kind = _finest(_BY_NUMBER.get(status.code, grpc.StatusCode.UNKNOWN), info.reason)
     if kind is ServiceFailed and told.request_id:
         message = f"{message} (request {told.request_id})"  # for who asks its operator
-    return kind(message, reason=info.reason, field=field, request_id=told.request_id)
+    error = kind(message, reason=info.reason, field=field, request_id=told.request_id)
+    if isinstance(error, Unavailable) and retry.HasField("retry_delay"):
+        error.retry_seconds = retry.retry_delay.ToMicroseconds() / 1e6
+    return error
 
 
 def from_http(status: int, error: Mapping[str, Any]) -> TrueoddsError:

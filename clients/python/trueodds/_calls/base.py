@@ -48,7 +48,8 @@ class Calls:
     ) -> Result:
         """What an attempt gives, made again where it finds the server unavailable, as gRPC does
         with other calls. Each is told the seconds that are left of the timeout, and how those
-        before it failed.
+        before it failed. Where the server says when to come back, and that is too late, there is
+        no other one.
         """
         ends = time.monotonic() + timeout
         pause, retries = FIRST_PAUSE_SECONDS, self._retries
@@ -57,10 +58,11 @@ class Calls:
             try:
                 return await attempt(ends - time.monotonic(), before)
             except errors.Unavailable as error:
-                if self._is_closed or not retries or time.monotonic() + pause >= ends:
+                told = max(pause, error.retry_seconds or 0.0)
+                if self._is_closed or not retries or time.monotonic() + told >= ends:
                     raise
                 before.append(error)
-            await self._transport.pause(pause)
+            await self._transport.pause(told)
             pause, retries = min(2 * pause, LONGEST_PAUSE_SECONDS), retries - 1
 
     def _limit(self, timeout: float | None) -> float:

@@ -196,9 +196,11 @@ class Flight(Generic[Key]):
 
     def _back_off(self, error: errors.TrueoddsError) -> None:
         now = self._clock()
+        told = error.retry_seconds or 0.0 if isinstance(error, errors.Unavailable) else 0.0
         if not self._rounds:
             self._backing_off_since = now
-        elif now - self._backing_off_since > self._patience:
+        # Who is told to come back when patience is at its end need not wait for that.
+        if now + told - self._backing_off_since > self._patience:
             raise error
         # What fails together counts once.
         if now >= self._not_before:
@@ -206,6 +208,8 @@ class Flight(Generic[Key]):
             doubled = FIRST_PAUSE * 2 ** min(self._rounds, _MOST_DOUBLINGS)
             self._not_before = now + min(doubled, LONGEST_PAUSE)
             self._rounds += 1
+        # Before the server says so it would only be refused again.
+        self._not_before = max(self._not_before, now + told)
 
 
 def _unavailable(response: Response) -> errors.TrueoddsError | None:
