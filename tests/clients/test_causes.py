@@ -5,6 +5,9 @@ from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from trueodds import errors
+from trueodds_service.errors import InvalidInput, NotReady, PromptFault, TooLarge
+from trueodds_service.http.refusals import code
+from trueodds_service.rpc.status import to_status
 
 CAUSES = {
     "MODEL_STARTING": (code_pb2.UNAVAILABLE, errors.Starting),
@@ -70,3 +73,24 @@ def test_an_error_tells_when_to_come_back_where_the_server_says_so(told, expecte
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     error = errors.from_status(status_of(code_pb2.RESOURCE_EXHAUSTED, "OVERLOADED", *details))
     assert error.retry_seconds == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (TooLarge("has too much", reason="REQUEST_TOO_LONG"), errors.InvalidRequest),
+        (InvalidInput("body", "is too large", reason="BODY_TOO_LARGE"), errors.InvalidRequest),
+        (InvalidInput("head", "is too large", reason="HEAD_TOO_LARGE"), errors.InvalidRequest),
+        (InvalidInput("method", "has to be POST", reason="NO_SUCH_METHOD"), errors.InvalidRequest),
+        (InvalidInput("input", "is missing"), errors.InvalidRequest),
+        (NotReady("not now", reason="SCOPE_MISMATCH"), errors.FailedPrecondition),
+        (PromptFault("it dies of it", reason="ENGINE_KILLED"), errors.PromptFault),
+    ],
+    ids=lambda value: getattr(value, "reason", ""),
+)
+def test_an_error_has_one_class_over_grpc_and_over_http(error, kind):
+    told = {"message": error.message, "code": error.reason, "param": getattr(error, "field", None)}
+    over_http = errors.from_http(code(error), told)
+    over_grpc = errors.from_status(to_status(error))
+    assert (type(over_http), over_http.reason) == (kind, error.reason)
+    assert (type(over_grpc), over_grpc.reason) == (kind, error.reason)

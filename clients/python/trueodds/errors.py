@@ -131,15 +131,18 @@ _KINDS: dict[grpc.StatusCode, type[TrueoddsError]] = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: Unavailable,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
 }
+_BAD_REQUEST = 400
 _OF_HTTP = {
-    400: grpc.StatusCode.INVALID_ARGUMENT,
+    _BAD_REQUEST: grpc.StatusCode.INVALID_ARGUMENT,
     401: grpc.StatusCode.UNAUTHENTICATED,
     403: grpc.StatusCode.PERMISSION_DENIED,
     404: grpc.StatusCode.NOT_FOUND,
+    405: grpc.StatusCode.INVALID_ARGUMENT,
     408: grpc.StatusCode.INVALID_ARGUMENT,
     413: grpc.StatusCode.INVALID_ARGUMENT,
     415: grpc.StatusCode.INVALID_ARGUMENT,
     429: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    431: grpc.StatusCode.INVALID_ARGUMENT,
     501: grpc.StatusCode.UNIMPLEMENTED,
     503: grpc.StatusCode.UNAVAILABLE,
     504: grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -214,7 +217,7 @@ def from_http(status: int, error: Mapping[str, Any]) -> TrueoddsError:
     """The error of a path of decisions: its HTTP status, and OpenAI's object."""
     field, reason = str(error.get("param") or ""), str(error.get("code") or "")
     code = _OF_HTTP.get(status, grpc.StatusCode.UNKNOWN)
-    if code is grpc.StatusCode.INVALID_ARGUMENT and not field:
+    if status == _BAD_REQUEST and not field:
         code = grpc.StatusCode.FAILED_PRECONDITION  # HTTP has one status for both
     return _finest(code, reason)(str(error.get("message", "")), reason=reason, field=field)
 
