@@ -84,6 +84,8 @@ def test_the_command_from_answers_to_drift(command, write, task, client, calibra
         ('{"id": true, "answer": 1}', "line 1: id: is a text"),
         ('{"receipt": "AA==", "answer": true}', "line 1: answer: is the index"),
         ('{"receipt": "AA==", "answer": "B"}', "line 1: answer: is the index"),
+        ('{"receipt": "AA==", "answer": -1}', "line 1: answer: is the index"),
+        ('{"id": "a", "answer": 4294967296}', "line 1: answer: is the index"),
         ('{"receipt": "not base64", "answer": 1}', "line 1: receipt: is not as"),
         ('{"receipt": 7, "answer": 1}', "line 1: receipt: is not as"),
     ],

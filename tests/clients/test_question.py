@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from trueodds import (
+    AnswerSetMethod,
+    AnswerSetRule,
     Chat,
     CustomFormat,
     Example,
@@ -13,12 +15,18 @@ from trueodds import (
     InvalidRequest,
     Normalization,
     OrderCorrection,
+    Outcome,
     Question,
     Reading,
+    Scores,
     Text,
     TokenIds,
 )
+from trueodds._convert.evaluations import evaluate_message
+from trueodds._convert.fits import calibrate_messages, fit_message
+from trueodds._convert.scoring import settings_message
 
+SCORED = Scores([0.0, -1.0], 0)
 YES_NO = Question("Is tin a metal?", ("yes", "no"))
 
 
@@ -149,3 +157,80 @@ def test_a_reading_is_plain_unless_told():
     assert reading.order_correction is OrderCorrection.NONE
     assert reading == Reading(Format.PAREN)
     assert Reading(CustomFormat(answer=" {text}")) != Reading(Format.TEXT)
+
+
+# What Python takes for numbers
+
+
+@pytest.mark.parametrize("truth", [True, np.True_])
+@pytest.mark.parametrize(
+    ("make", "field"),
+    [
+        (lambda truth: Outcome(b"receipt", truth), "option"),
+        (lambda truth: Scores([0.0, -1.0], answer=truth), "answer"),
+        (lambda truth: Scores([0.0, truth]), r"logprobs\[1\]"),
+        (lambda truth: Scores(probabilities=[truth, 0]), r"probabilities\[0\]"),
+        (lambda truth: Scores(teacher_logprobs=[truth]), r"teacher_logprobs\[0\]"),
+        (lambda truth: Scores(confidence=truth), "confidence"),
+        (lambda truth: Scores(teacher_format_probability=truth), "teacher_format_probability"),
+        (lambda truth: TokenIds([truth]), "ids"),
+        (lambda truth: settings_message("m", min_confidence=truth), "min_confidence"),
+        (lambda truth: settings_message("m", min_option_mass=truth), "min_option_mass"),
+        (lambda truth: settings_message("m", top_tokens=truth), "top_tokens"),
+        (
+            lambda truth: settings_message(
+                "m", answer_set=AnswerSetRule(AnswerSetMethod.LAC, truth)
+            ),
+            r"answer_set\.threshold",
+        ),
+        (
+            lambda truth: settings_message("m", reading=Reading(label_prior=[truth, 0])),
+            r"label_prior\[0\]",
+        ),
+        (lambda truth: fit_message((), "m", temperature=truth, options=2), "temperature"),
+        (lambda truth: fit_message((), "m", target_risk=truth), "target_risk"),
+        (lambda truth: fit_message((), "m", target_passed_on=truth), "target_passed_on"),
+        (lambda truth: fit_message((), "m", options=truth), "options"),
+        (lambda truth: fit_message([SCORED], "m", probability_step=truth), "probability_step"),
+        (
+            lambda truth: fit_message([SCORED], "m", content_free=[[0, truth]]),
+            r"content_free\[0\]\[1\]",
+        ),
+        (lambda truth: evaluate_message("m", (), target_risks=[truth]), r"target_risks\[0\]"),
+        (lambda truth: evaluate_message("m", (), miscoverages=[truth]), r"miscoverages\[0\]"),
+        (
+            lambda truth: [*calibrate_messages("m", "", "", None, [[0, 1], [truth, 0]])],
+            r"rows\[1\]\[0\]",
+        ),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_truth_value_is_no_number(make, field, truth):
+    with pytest.raises(TypeError, match=rf"^{field} has to be "):
+        make(truth)
+
+
+@pytest.mark.parametrize("correct", [2, "yes", 0.5])
+def test_correct_is_true_or_false(correct):
+    with pytest.raises(TypeError, match=r"^correct has to be true or false"):
+        Scores(confidence=0.5, correct=correct)
+
+
+def test_an_index_is_from_0():
+    for make in (lambda: Outcome(b"receipt", -1), lambda: Outcome("id", 2**32)):
+        with pytest.raises(ValueError, match=r"^option: "):
+            make()
+    with pytest.raises(ValueError, match=r"^answer: "):
+        Scores([0.0, -1.0], answer=-1)
+
+
+def test_scores_and_outcomes_may_be_of_numpy():
+    scores = Scores(
+        np.array([0.0, -1.0]), np.int64(1), confidence=np.float32(0.5), correct=np.False_
+    )
+    assert scores == Scores([0, -1], 1, confidence=0.5, correct=False)
+    assert Scores(confidence=0.5, correct=1).correct is True
+    assert Outcome(b"receipt", np.int64(1)) == Outcome(b"receipt", 1)
+    assert Outcome(b"receipt", None).option is None
+    [message] = calibrate_messages("m", "", "", None, np.array([[0.0, -1.0]]))
+    assert list(message.items[0].logprobs) == [0.0, -1.0]

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
+from trueodds._numbers import place
 from trueodds.calibrator import Calibrator
 from trueodds.errors import TrueoddsError
 from trueodds.evaluation import Estimate, Evaluation
@@ -16,11 +17,15 @@ class Outcome:
     """Which option of an answered question was right: its index, from 0; None: nobody knows.
 
     ``answer`` is ``Answer.receipt``, of an answer that was asked for with ``receipts``, or the
-    ``answer_id`` that it is kept under.
+    ``answer_id`` that it is kept under. Raises TypeError and ValueError when ``option`` is no
+    index.
     """
 
     answer: bytes | str
     option: int | None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "option", place(self.option, "option"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """What is asked: questions, worked examples, and prompts of your own."""
 
-import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+from trueodds._numbers import whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +100,7 @@ class Example:
     def __post_init__(self) -> None:
         if self.answer is None:
             return
-        if isinstance(self.answer, bool) or not hasattr(self.answer, "__index__"):
-            raise TypeError(f"answer has to be an index from 0, not {self.answer!r}")
-        object.__setattr__(self, "answer", operator.index(self.answer))
+        object.__setattr__(self, "answer", whole(self.answer, "answer", "an index from 0"))
         last = len(self.question.options) - 1
         if not 0 <= self.answer <= last:
             raise ValueError(f"answer: {self.answer} is no option; from 0 to {last}")
@@ -119,7 +118,7 @@ def _texts(value: Sequence[str], name: str) -> tuple[str, ...]:
 
 def _ids(value: Sequence[int], name: str) -> tuple[int, ...]:
     try:
-        ids = tuple(operator.index(each) for each in value)
+        ids = tuple(whole(each, name) for each in value)
     except TypeError as error:
         raise TypeError(f"{name} has to be a list of token ids") from error
     if any(not 0 <= each < _TOO_LARGE for each in ids):

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from trueodds._numbers import number_or_none, numbers, place, truth
+
 
 @dataclass(frozen=True, slots=True)
 class Scores:
@@ -16,6 +18,8 @@ class Scores:
 
     Of another service's answer that tells its ``confidence`` alone, in [0, 1], there is nothing
     else to say but whether it is ``correct``.
+
+    Rows become tuples. Raises TypeError and ValueError, which name the field.
     """
 
     logprobs: Sequence[float] = ()
@@ -26,6 +30,14 @@ class Scores:
     teacher_probabilities: Sequence[float] = ()
     confidence: float | None = None
     correct: bool | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("logprobs", "teacher_logprobs", "probabilities", "teacher_probabilities"):
+            object.__setattr__(self, name, numbers(getattr(self, name), name))
+        for name in ("teacher_format_probability", "confidence"):
+            number_or_none(getattr(self, name), name)
+        object.__setattr__(self, "answer", place(self.answer, "answer"))
+        object.__setattr__(self, "correct", truth(self.correct, "correct"))
 
 
 @dataclass(frozen=True, slots=True)

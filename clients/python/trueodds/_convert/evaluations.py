@@ -8,6 +8,7 @@ from trueodds._convert import calibrators as _calibrators
 from trueodds._convert import enums as _enums
 from trueodds._convert import questions as _questions
 from trueodds._convert.fits import add_items, tell_of_scores
+from trueodds._numbers import numbers
 from trueodds.answer import AnswerSetRule
 from trueodds.evaluation import (
     AbstentionRule,
@@ -35,8 +36,8 @@ def evaluate_message(
     message = calibration_pb2.EvaluateCalibratorRequest(
         name=name,
         reading=_questions.reading_message(told["reading"]),
-        target_risks=told["target_risks"],
-        miscoverages=told["miscoverages"],
+        target_risks=numbers(told["target_risks"], "target_risks"),
+        miscoverages=numbers(told["miscoverages"], "miscoverages"),
     )
     add_items(message, list(items), told["shots"])
     tell_of_scores(message, told["probability_step"], told["allow_probabilities"])

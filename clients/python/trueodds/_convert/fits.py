@@ -12,6 +12,7 @@ from trueodds._convert.calibrators import calibrator_of
 from trueodds._convert.enums import CORRECTIONS, METHODS
 from trueodds._convert.models import model_name
 from trueodds._convert.questions import question_message, reading_message, shot_message
+from trueodds._numbers import number, number_or_none, numbers, whole
 from trueodds.calibrator import BiasCorrection, Calibrator, Method
 from trueodds.options import FIT, AnyReading, FitOptions, completed
 from trueodds.question import Example, Question
@@ -35,9 +36,9 @@ def fit_message(
         reading=reading_message(told["reading"]),
         method=METHODS[Method(told["method"])],
         teacher=model_name(teacher) if teacher else "",
-        temperature=told["temperature"],
-        target_risk=told["target_risk"],
-        target_passed_on=told["target_passed_on"],
+        temperature=number_or_none(told["temperature"], "temperature"),
+        target_risk=number_or_none(told["target_risk"], "target_risk"),
+        target_passed_on=number_or_none(told["target_passed_on"], "target_passed_on"),
         activate=told["activate"],
         force=told["force"],
         any_options=told["any_options"],
@@ -50,7 +51,7 @@ def fit_message(
     if told["options"] is not None:
         if items:
             raise errors.InvalidRequest("options: items have their own", field="options")
-        message.options = told["options"]
+        message.options = whole(told["options"], "options")
         return message
     add_items(message, items, told["shots"])
     tell_of_scores(message, told["probability_step"], told["allow_probabilities"])
@@ -69,8 +70,10 @@ def fit_message(
         # They are told as the items are.
         probabilities = bool(message.scores.items[0].probabilities)
         message.scores.content_free.extend(
-            _option_scores(Scores(probabilities=row) if probabilities else row)
-            for row in told["content_free"]
+            _option_scores(
+                Scores(probabilities=row) if probabilities else row, f"content_free[{place}]"
+            )
+            for place, row in enumerate(told["content_free"])
         )
     return message
 
@@ -158,6 +161,7 @@ def tell_of_scores(
     allow_probabilities: bool,
 ) -> None:
     """What probabilities are rounded to; and whether logprobs may look like probabilities."""
+    number(probability_step, "probability_step")
     told = {"probability_step": probability_step, "allow_probabilities": allow_probabilities}
     for name, value in told.items():
         if value:
@@ -190,15 +194,18 @@ def calibrate_messages(
             model=model and model_name(model),
             task=task,
             reading=None if reading is None else reading_message(reading),
-            items=[_option_scores(row) for row in rows[first : first + size]],
-            probability_step=probability_step,
+            items=[
+                _option_scores(row, f"rows[{place}]")
+                for place, row in enumerate(rows[first : first + size], first)
+            ],
+            probability_step=number(probability_step, "probability_step"),
             allow_probabilities=allow_probabilities,
         )
 
 
-def _option_scores(row: Sequence[float] | Scores) -> calibration_pb2.OptionScores:
+def _option_scores(row: Sequence[float] | Scores, name: str) -> calibration_pb2.OptionScores:
     if not isinstance(row, Scores):
-        return calibration_pb2.OptionScores(logprobs=row)
+        return calibration_pb2.OptionScores(logprobs=numbers(row, name))
     return calibration_pb2.OptionScores(
         logprobs=row.logprobs, probabilities=row.probabilities, confidence=row.confidence
     )

@@ -4,6 +4,7 @@ from dataclasses import asdict
 
 from trueodds import errors
 from trueodds._convert.enums import FORMATS, NORMALIZATIONS, ORDERS
+from trueodds._numbers import numbers
 from trueodds.options import AnyReading
 from trueodds.question import Chat, Example, Question, Text, TokenIds
 from trueodds.reading import CustomFormat, Format, Normalization, OrderCorrection, Reading
@@ -27,7 +28,7 @@ def reading_message(reading: AnyReading) -> reading_pb2.Reading:
         normalization=NORMALIZATIONS[Normalization(reading.normalization)],
         sum_variants=reading.sum_variants,
         order_correction=ORDERS[OrderCorrection(reading.order_correction)],
-        label_prior=reading.label_prior,
+        label_prior=numbers(reading.label_prior, "label_prior"),
     )
     if isinstance(reading.format, CustomFormat):
         message.format = reading_pb2.FORMAT_CUSTOM

@@ -14,6 +14,7 @@ from trueodds._convert.questions import (
     reading_message,
     shot_message,
 )
+from trueodds._numbers import number, whole
 from trueodds.answer import Answer, AnswerSetMethod, AnswerSetRule, Identity, OptionScore, TopToken
 from trueodds.options import SCORE, ScoreOptions, completed
 from trueodds.question import Question
@@ -32,9 +33,9 @@ def settings_message(
         reading=reading_message(told["reading"]),
         shots=[shot_message(shot) for shot in told["shots"]],
         calibrator=told["calibrator"] or "",
-        min_option_mass=told["min_option_mass"],
-        top_tokens=told["top_tokens"],
-        min_confidence=told["min_confidence"],
+        min_option_mass=number(told["min_option_mass"], "min_option_mass"),
+        top_tokens=whole(told["top_tokens"], "top_tokens"),
+        min_confidence=number(told["min_confidence"], "min_confidence"),
         answer_set=None if rule is None else _rule_message(rule),
         require_calibrated=told["require_calibrated"],
         receipts=told["receipts"],
@@ -43,7 +44,8 @@ def settings_message(
 
 def _rule_message(rule: AnswerSetRule) -> scoring_pb2.AnswerSetRule:
     return scoring_pb2.AnswerSetRule(
-        method=SET_METHODS[AnswerSetMethod(rule.method)], threshold=rule.threshold
+        method=SET_METHODS[AnswerSetMethod(rule.method)],
+        threshold=number(rule.threshold, "answer_set.threshold"),
     )
 
 

@@ -65,9 +65,10 @@ def _outcome(line: str, place: str) -> Outcome:
     if "answer" not in row:
         raise typer.BadParameter(f"{place}: has no 'answer'")
     option = row["answer"]
-    # A truth value is an int to Python, and never meant as one.
-    if isinstance(option, bool) or not (option is None or isinstance(option, int)):
-        raise typer.BadParameter(f"{place}: answer: is the index of an option, or null")
+    try:
+        Outcome(b"", option)
+    except (TypeError, ValueError):
+        raise typer.BadParameter(f"{place}: answer: is the index of an option, or null") from None
     if "receipt" not in row:
         return Outcome(_id(row["id"], place), option)
     try:
