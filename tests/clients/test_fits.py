@@ -156,6 +156,28 @@ def test_a_fit_of_what_does_not_go_together(client, arguments, field):
     assert caught.value.field == field
 
 
+SHOTS = [Example(Question("Tin?", ["a", "b"]), 0)]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"shots": SHOTS},
+        {"teacher_shots": SHOTS},
+        {"content_free": [[0.0, -1.0]]},
+        {"probability_step": 0.01},
+        {"allow_probabilities": True},
+    ],
+    ids="".join,
+)
+@pytest.mark.parametrize("of", [{"options": 2}, {"any_options": True}, {}], ids=str)
+def test_what_is_said_of_items_is_refused_where_there_are_none(client, said, of):
+    """Nothing of it would have been kept."""
+    with pytest.raises(InvalidRequest) as caught:
+        client.fit(model="aligned", method=Method.CONSTANT, **said, **of)
+    assert [caught.value.field] == [*said]
+
+
 def test_a_degenerate_fit_is_kept_and_not_activated(client, task):
     """The caller is warned, and may force it."""
     certain = [Scores([-0.1, -4.0], 0)] * 5

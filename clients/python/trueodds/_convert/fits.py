@@ -19,6 +19,8 @@ from trueodds.question import Example, Question
 from trueodds.scores import CalibratedScores, Scores
 from trueodds.v1 import calibration_pb2
 
+# What is said of the items of a fit.
+_OF_ITEMS = ("shots", "teacher_shots", "content_free", "probability_step", "allow_probabilities")
 _CORRECTIONS = {correction: message for message, correction in CORRECTIONS.items()}
 
 
@@ -51,8 +53,11 @@ def fit_message(
     if told["options"] is not None:
         if items:
             raise errors.InvalidRequest("options: items have their own", field="options")
+        _refuse(told, _OF_ITEMS, "goes with items, not with options alone")
         message.options = whole(told["options"], "options")
         return message
+    if not items:
+        _refuse(told, _OF_ITEMS, "goes with items, and there are none")
     add_items(message, items, told["shots"])
     tell_of_scores(message, told["probability_step"], told["allow_probabilities"])
     # To touch the one source would clear the other.
@@ -76,6 +81,13 @@ def fit_message(
             for place, row in enumerate(told["content_free"])
         )
     return message
+
+
+def _refuse(told: FitOptions, names: Sequence[str], why: str) -> None:
+    """Raises InvalidRequest at what would be left out of the request without a word."""
+    for name in names:
+        if told[name]:  # type: ignore[literal-required]
+            raise errors.InvalidRequest(f"{name}: {why}", field=name)
 
 
 class DegenerateFitWarning(UserWarning):
