@@ -72,6 +72,23 @@ def test_the_server_is_told_how_long_a_call_may_take(connect, deadlines, ask, na
     assert 0 < deadlines.seconds[name] <= 1.01 * (TIMEOUT if name in CALLS else FIT_TIMEOUT)
 
 
+WHOLE = {
+    "evaluate": lambda client, ask, timeout: client.evaluate(
+        "0123", [Scores([0.0, -1.0], answer=0)], timeout=timeout
+    ),
+    "check": lambda client, ask, timeout: client.check("0123", [ask()], timeout=timeout),
+}
+
+
+@pytest.mark.parametrize("call", WHOLE.values(), ids=WHOLE)
+def test_the_look_for_a_short_name_is_within_the_timeout(connect, deadlines, ask, call):
+    client = connect(deadlines.address, timeout=TIMEOUT)
+    for timeout, most in ((20.0, 20.0), (FIT_TIMEOUT, TIMEOUT)):
+        with pytest.raises(TrueoddsError):
+            call(client, ask, timeout)
+        assert 0 < deadlines.seconds["ListModels"] <= 1.01 * most
+
+
 class Held(scoring_pb2_grpc.ScoringServiceServicer, model_pb2_grpc.ModelServiceServicer):
     """Keeps every batch but the one that asks "First?", which fails once another one is here."""
 

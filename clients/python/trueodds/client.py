@@ -206,9 +206,8 @@ class Client:
         ``items`` are questions, with answers or without, for the service to score, or ``Scores``;
         all have the same number of options, but with ``any_options``. Without ``task`` it is the
         model's default. It answers at once with ``activate``, else when ``activate()`` names it.
-        Items too many for one message travel in several, which are not sent again. ``progress``
-        counts prompts scored. ``timeout`` bounds the whole fit, in seconds. The options are those
-        of ``FitOptions``.
+        Items too many for one message travel in several. ``progress`` counts prompts scored.
+        ``timeout`` bounds the whole fit, in seconds. The options are those of ``FitOptions``.
         """
         return run(
             self._calls.fit(

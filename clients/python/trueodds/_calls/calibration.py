@@ -1,5 +1,6 @@
 """Calls of CalibrationService for questions and scores."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -65,10 +66,10 @@ class CalibrationCalls(OutcomeCalls):
         **options: Unpack[EvaluateOptions],
     ) -> Report:
         """Measures a calibrator on examples, which need their answers; see ``Client.evaluate``."""
-        named = await self._named(name, "", None)
+        named, left = await self._named_within(name, timeout)
         request = _reports.evaluate_message(named, items, **options)
         event = await self._last(
-            lambda on, left: evaluation_events(on.calibration, request, left), timeout, progress
+            lambda on, left: evaluation_events(on.calibration, request, left), left, progress
         )
         if event is None:
             raise errors.ServiceFailed("the evaluation ended without a report")
@@ -85,11 +86,10 @@ class CalibrationCalls(OutcomeCalls):
         **options: Unpack[CheckOptions],
     ) -> TeacherCheck:
         """Looks at a calibrator through fresh questions; see ``Client.check``."""
-        request = check_message(await self._named(name, "", None), questions, **options)
+        named, left = await self._named_within(name, timeout)
+        request = check_message(named, questions, **options)
         event = await self._last(
-            lambda on, left: on.calibration.CheckCalibrator(request, timeout=left),
-            timeout,
-            progress,
+            lambda on, left: on.calibration.CheckCalibrator(request, timeout=left), left, progress
         )
         if event is None:
             raise errors.ServiceFailed("the check ended without what it found")
@@ -134,6 +134,14 @@ class CalibrationCalls(OutcomeCalls):
         return await self._repeated(
             lambda left, _: self._transport.follow(lambda on: begin(on, left), is_last), timeout
         )
+
+    async def _named_within(self, name: str, timeout: float) -> tuple[str, float]:
+        """The whole name of a calibrator, and the seconds that are left of a call's timeout: it
+        bounds the look for a short name as well.
+        """
+        ends = time.monotonic() + timeout
+        named = await self._named(name, "", min(timeout, self._timeout))
+        return named, ends - time.monotonic()
 
     async def _rows_size(self, name: str, model: str, timeout: float | None) -> int:
         """How many rows a message may hold; a calibrator may be of a model that is not served."""
