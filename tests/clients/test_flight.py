@@ -6,7 +6,7 @@ from tests.clock import Clock
 
 from trueodds import ServiceFailed, Unavailable
 from trueodds._stream.flight import FAULTS, FIRST_PAUSE, LONGEST_PAUSE, MOST_FAULTY, Flight
-from trueodds.errors import InvalidRequest
+from trueodds.errors import DeadlineExceeded, InvalidRequest
 from trueodds.v1 import scoring_pb2
 
 LOST = Unavailable("gone")
@@ -224,3 +224,13 @@ def test_a_stream_does_not_wait_longer_than_its_patience(flight):
     [first] = sent(flight, "a")
     with pytest.raises(Unavailable):
         flight.answered(answer(first, error=told_to_come_back(61)))
+
+
+def test_an_idle_line_that_is_ended_as_late_is_opened_again(flight, clock):
+    """By a proxy, while all that was sent has been told to come back."""
+    flight = flight()
+    [first] = sent(flight, "a")
+    flight.answered(answer(first, error=AWAY))
+    flight.lost(DeadlineExceeded("late"))
+    clock.now += LONGEST_PAUSE
+    assert [each.batch_id for each in flight.again()] == [first]

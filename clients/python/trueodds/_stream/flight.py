@@ -150,6 +150,9 @@ class Flight(Generic[Key]):
 
     def _too_slow(self, error: errors.TrueoddsError) -> None:
         waited_for = [each for name, each in self._pieces.items() if name not in self._again]
+        if not waited_for:  # a line on which nothing was asked was ended
+            self._back_off(error)
+            return
         if not self._pace.slower(max(len(each.request.questions) for each in waited_for)):
             raise error
         pieces = [part for each in self._pieces.values() for part in each.cut(self._pace.size)]
