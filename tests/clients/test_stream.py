@@ -175,6 +175,11 @@ def test_what_fails_in_the_source_comes_out(relay, connect):
 # Tokens
 
 
+def test_one_prompt_alone_is_not_taken_for_its_characters(client):
+    with pytest.raises(TypeError, match=r"^prompts has to be a list"):
+        client.tokenize("Tin?", model="aligned")
+
+
 def test_prompts_are_tokenized_in_their_order(client):
     prompts = [f"Is {number} even?" for number in range(BATCH + 5)]
     found = client.tokenize([*prompts, TokenIds([3, 4])], model="aligned")

@@ -25,6 +25,8 @@ def tokenize_messages(
     model: str, prompts: Iterable[str | Text | TokenIds | Chat], size: int
 ) -> Iterator[model_pb2.TokenizeRequest]:
     """The prompts in messages that have at most ``size`` of them, and a limited size in bytes."""
+    if isinstance(prompts, str):  # whose characters are strings as well, and never meant
+        raise TypeError("prompts has to be a list of prompts, not one")
     message, held = model_pb2.TokenizeRequest(name=model_name(model)), 0
     for prompt in map(prompt_message, prompts):
         held += prompt.ByteSize()
