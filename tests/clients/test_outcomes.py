@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from tests.told import active, tell
 
-from trueodds import AsyncClient, DeliveryState, Method, Outcome, Promise
+from trueodds import AsyncClient, DeliveryState, InvalidRequest, Method, Outcome, Promise
 from trueodds_service.store import Proposal
 
 
@@ -53,6 +53,13 @@ def test_outcomes_of_several_messages_have_their_places(client, monkeypatch, cal
     found = client.record_outcomes(told)
     assert found.recorded == 3
     assert [place for place, _ in found.errors] == [3]
+
+
+@pytest.mark.parametrize("window", [0, -1])
+def test_a_window_of_nothing_is_none(client, calibrator, window):
+    with pytest.raises(InvalidRequest) as caught:
+        client.drift(calibrator.name, window=window)
+    assert caught.value.field == "window"
 
 
 def test_no_outcome_is_no_call(client):
@@ -137,7 +144,7 @@ def test_the_command_shows_alerts_and_the_proposal(command, service, alerted, cl
     told = command("alerts", "aligned", "--calibrator", alerted)
     assert told.exit_code == 0, told.output
     assert "confidences are too high" in told.stdout
-    service.run(service.app._proposals.propose())
+    service.run(service.app._checks._proposals.propose())
     told = command("alerts", "aligned", "--calibrator", alerted).stdout
     assert f"{alerted}: no proposal yet: 0 of 400 outcomes since the alert\n" in told
     assert told.count("no proposal yet") == 1, "one for all alerts"

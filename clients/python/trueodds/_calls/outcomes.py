@@ -4,7 +4,13 @@ from collections.abc import AsyncIterator, Iterable
 
 from trueodds._calls.calibrators import CalibratorCalls
 from trueodds._convert.models import model_name
-from trueodds._convert.outcomes import alerts_of, drift_of, outcome_messages, recorded_of
+from trueodds._convert.outcomes import (
+    alerts_of,
+    checked_window,
+    drift_of,
+    outcome_messages,
+    recorded_of,
+)
 from trueodds.drift import Alert, Drift, Outcome, RecordedOutcomes
 from trueodds.v1 import calibration_pb2
 
@@ -37,7 +43,7 @@ class OutcomeCalls(CalibratorCalls):
             name=await self._named(name, "", timeout) if name else "",
             model=model_name(model) if model else "",
             task=task,
-            window=window or 0,
+            window=0 if window is None else checked_window(window),
         )
         response = await self._ask(lambda on: on.calibration.GetDrift, request, timeout)
         return drift_of(response.drift)

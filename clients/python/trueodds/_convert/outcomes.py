@@ -11,6 +11,7 @@ from trueodds._convert.enums import known
 from trueodds._convert.evaluations import estimates_of, evaluation_of
 from trueodds._convert.models import model_name
 from trueodds._convert.questions import question_message, reading_message, shot_message
+from trueodds._numbers import whole
 from trueodds.drift import (
     Alert,
     AlertDelivery,
@@ -71,6 +72,13 @@ def recorded_of(responses: Sequence[calibration_pb2.RecordOutcomesResponse]) -> 
             for index, status in told
         ),
     )
+
+
+def checked_window(window: int) -> int:
+    """Raises InvalidRequest at none, which the contract takes for what is meant unless told."""
+    if whole(window, "window") < 1:
+        raise errors.InvalidRequest("window: has at least one outcome", field="window")
+    return whole(window, "window")
 
 
 def drift_of(message: calibration_pb2.Drift) -> Drift:
