@@ -49,7 +49,7 @@ def test_what_was_found_and_what_is_proposed_is_told(service, page):
     calibrator = active(service, "sparrows")
     tell(service, calibrator, share=0.5, count=100)
     service.run(service.app._alerts.look())
-    service.run(service.app._proposals.propose())
+    service.run(service.app._checks._proposals.propose())
     name = calibrator.name.rpartition("/")[2]
     found = page(name)
     assert re.search(r"UTC It promises too much after \d+ outcomes said 90 %, right \d\d %", found)
@@ -58,7 +58,7 @@ def test_what_was_found_and_what_is_proposed_is_told(service, page):
     tell(service, calibrator, share=0.5, count=400, seed=4)
     store = service.app._alerts.store
     store.propose(name, Proposal(note="again"), timedelta(0))
-    service.run(service.app._proposals.propose())
+    service.run(service.app._checks._proposals.propose())
     found = page(name)
     assert re.search(
         r"fitted on 200 outcomes since\. On the 200 outcomes after these its Brier score is the "

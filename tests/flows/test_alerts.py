@@ -217,7 +217,7 @@ def test_on_a_database_of_a_cluster(start_service, looked, postgres_server):
     assert looked(one) == looked(two) == []
     correct(one, receipts, 1)
     assert looked(two) == looked(one) != []
-    two.run(two.app._proposals.propose())
+    two.run(two.app._checks._proposals.propose())
     page = one.run(one.app._alerts.page("aligned", None, page_size=1, page_token=""))
     assert page.alerts[0].proposal.note == "0 of 400 outcomes since the alert"
 
@@ -259,7 +259,7 @@ def test_a_tenant_s_calibrator_is_watched_and_told_to_the_tenant_alone(start_ser
     assert looked(service) == [], "which are the tests that the tenant without a name sees"
     assert gauge(service, "too_high") == 1
     tell(service, message, share=0.5, count=400, tenant="acme", seed=4)
-    service.run(service.app._proposals.propose())
+    service.run(service.app._checks._proposals.propose())
     store = service.app._alerts.store
     with acting_for(Caller("acme", "key:theirs", frozenset(Permission))):
         [first, *_] = store.page("aligned", theirs.id, page_size=9).alerts

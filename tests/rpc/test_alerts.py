@@ -29,7 +29,7 @@ def alerted(weights, run, tmp_path_factory):
 
 async def one_round(service):
     """Each proposal is tried once: afterwards the next try of one with too few is a minute off."""
-    await service.app._proposals.propose()
+    await service.app._checks._proposals.propose()
 
 
 def listed(service, **fields):
