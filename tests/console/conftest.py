@@ -82,7 +82,7 @@ def drifted(service):
     tell(service, calibrator, share=0.5, count=100)
     service.run(service.app._alerts.look())
     tell(service, calibrator, share=0.5, count=400, seed=4)
-    service.run(service.app._proposals.propose())
+    service.run(service.app._checks._proposals.propose())
     return calibrator.name.rpartition("/")[2]
 
 
