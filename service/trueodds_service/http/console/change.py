@@ -7,7 +7,7 @@ from trueodds_service.http.console.calibrator import active_in_scope, curve_of, 
 from trueodds_service.http.console.compare import differences
 from trueodds_service.http.console.contract import Fields
 from trueodds_service.http.console.drawing import Square
-from trueodds_service.http.console.listing import all_of, get
+from trueodds_service.http.console.listing import all_of, damaged_in_scope, get
 from trueodds_service.http.console.visit import Visit, sentence
 from trueodds_service.http.refusals import code
 from trueodds_service.rpc.names import calibrator_name
@@ -48,8 +48,9 @@ async def _confirm(visit: Visit, change: str, error: ServiceError | None = None)
     shown = await get(visit.contract, parameters["model"], parameters["id"])
     now: Fields | None
     then: Fields | None
+    damaged = ""
     if change == "activate":
-        now, then = await _active(visit, shown), shown
+        (now, damaged), then = await _active(visit, shown), shown
     else:
         now, then = shown, await _before(visit, shown)
     curves = [await curve_of(visit, each) if each else [] for each in (now, then)]
@@ -59,6 +60,7 @@ async def _confirm(visit: Visit, change: str, error: ServiceError | None = None)
         change=change,
         calibrator=shown,
         now=now,
+        damaged=damaged,
         then=then,
         curves=curves,
         effects=[effect_in_words(each) for each in curves],
@@ -68,10 +70,12 @@ async def _confirm(visit: Visit, change: str, error: ServiceError | None = None)
     )
 
 
-async def _active(visit: Visit, calibrator: Fields) -> Fields | None:
-    """What answers in the same scope, where anything does."""
-    found, _ = await all_of(visit.contract, calibrator["model"], calibrator["scope"]["task"])
-    return active_in_scope(found, calibrator)
+async def _active(visit: Visit, calibrator: Fields) -> tuple[Fields | None, str]:
+    """What answers in the same scope, where anything does; or the id of what would, if it were
+    not damaged.
+    """
+    found, damaged = await all_of(visit.contract, calibrator["model"], calibrator["scope"]["task"])
+    return active_in_scope(found, calibrator), damaged_in_scope(damaged, calibrator)
 
 
 async def _before(visit: Visit, calibrator: Fields) -> Fields | None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from trueodds_service.http.console.contract import Contract, Fields
+from trueodds_service.http.console.words import last_part
 from trueodds_service.rpc.names import calibrator_name
 
 _PAGE = 1000
@@ -39,10 +40,27 @@ async def all_of(
     return found, damaged
 
 
-async def active_of(contract: Contract, model: str) -> list[Fields]:
-    """What is active for a model, in the order of the tasks."""
-    found, _ = await all_of(contract, model)
-    return sorted((each for each in found if each["active"]), key=_task_and_options)
+async def active_of(contract: Contract, model: str) -> tuple[list[Fields], list[Fields]]:
+    """What is active for a model, in the order of the tasks; first what is whole, then what is
+    damaged, in whose place nothing answers.
+    """
+    found, damaged = (
+        sorted(filter(_is_active, each), key=_task_and_options)
+        for each in await all_of(contract, model)
+    )
+    return found, damaged
+
+
+def damaged_in_scope(damaged: Sequence[Fields], calibrator: Fields) -> str:
+    """The id of the active one whose damage has this calibrator's scope refuse; else empty."""
+    return next(
+        (
+            last_part(each["name"])
+            for each in damaged
+            if _is_active(each) and each["scope"] == calibrator["scope"]
+        ),
+        "",
+    )
 
 
 def by_task(calibrators: Sequence[Fields]) -> Mapping[str, list[Fields]]:
@@ -112,6 +130,10 @@ def at(curve: Sequence[tuple[float, float]], said: float) -> float | None:
         if x0 <= said <= x1:
             return y0 + (y1 - y0) * (said - x0) / (x1 - x0)
     return None
+
+
+def _is_active(calibrator: Fields) -> bool:
+    return bool(calibrator.get("active"))
 
 
 def _task_and_options(calibrator: Fields) -> tuple[str, int]:

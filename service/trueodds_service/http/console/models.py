@@ -20,8 +20,8 @@ async def show(visit: Visit) -> Response:
     models = await visit.models()
     active = await asyncio.gather(*(active_of(visit.contract, each["id"]) for each in models))
     shown = [
-        {**model, "mark": _state(model), "active": found}
-        for model, found in zip(models, active, strict=True)
+        {**model, "mark": _state(model), "active": found, "damaged": damaged}
+        for model, (found, damaged) in zip(models, active, strict=True)
     ]
     return visit.page("models.html", models=shown, summary=_summary(models))
 
