@@ -1,7 +1,9 @@
 """Questions with answers, as somebody pastes them into the page that measures."""
 
 import json
+import re
 
+import httpx
 import pytest
 
 from trueodds_service.errors import InvalidInput
@@ -33,9 +35,13 @@ def test_an_answer_is_an_index_or_its_words():
                 {"text": ["Which?"]},
                 {"options": ["a", None]},
                 {"answer": "c"},
+                {"answer": 2},
+                {"answer": -1},
                 {"answer": None},
             )
         ),
+        '{"text": NaN, "options": ["a", "b"], "answer": 0}',
+        '{"text": "Which?", "options": ["a", 1e999], "answer": 0}',
         "[]",
         "1",
         "[" * 10_000,
@@ -45,6 +51,49 @@ def test_what_is_none_is_refused_with_its_line(wrong):
     with pytest.raises(InvalidInput, match="is no question with its answer") as caught:
         list(questions(f"{json.dumps(ROW)}\n{wrong}"))
     assert caught.value.field == "line 2"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ('{"text": "Which?", "options": [1, 2, 3], "answer": 2}', "a place or another option"),
+        ('{"text": "Which?", "options": [1.0, 2.0], "answer": 1}', "a place or another option"),
+        ('{"text": "Which?", "options": ["1", "2"], "answer": 1}', "a place or another option"),
+        ('{"text": "Which?", "options": ["a", "a"], "answer": "a"}', "text of several options"),
+        ('{"text": "1?", "text": "2?", "options": ["a", "b"], "answer": 0}', "a field twice"),
+        ('{"text": "1?", "options": ["a", "b"], "answer": 0, "secret": 1}', "is not known here"),
+    ],
+)
+def test_what_may_mean_several_things_is_not_guessed(wrong, reason):
+    """The line is counted as an editor does, with those that are left out."""
+    with pytest.raises(InvalidInput, match=reason) as caught:
+        list(questions(f"\n\n{json.dumps(ROW)}\n{wrong}"))
+    assert caught.value.field == "line 4"
+    assert "secret" not in caught.value.message
+
+
+def test_a_number_that_is_the_option_at_its_own_place_is_clear():
+    row = {**ROW, "options": [0, 1], "id": "of the file's"}
+    assert [each["answer"] for each in questions(json.dumps(row))] == [1]
+
+
+@pytest.mark.parametrize("sign", ["\u2028", "\u0085", "\x1c"])
+def test_only_a_line_break_ends_a_line(sign):
+    row = json.dumps({**ROW, "text": f"a{sign}b"}, ensure_ascii=sign == "\x1c")
+    [found] = questions(row)
+    assert found["question"]["text"] == f"a{sign}b"
+
+
+def test_a_fault_that_the_contract_finds_is_told_with_its_line(service, taught):
+    rows = [{**ROW, "options": ["a", "b"]}, {**ROW, "options": ["a"], "answer": 0}]
+    url = f"{service.url}/console/calibrators/aligned/{taught}/measure"
+    with httpx.Client(timeout=30, headers={"origin": service.url}) as client:
+        token = re.search(r'name="token" value="([^"]+)"', client.get(url).text)[1]
+        told = client.post(
+            url, data={"token": token, "questions": "\n\n".join(map(json.dumps, rows))}
+        )
+    assert told.status_code == 400
+    assert '<p class="notice bad" role="alert">Line 3: options: ' in told.text
 
 
 def test_a_cascade_is_measured_against_its_last_model_alone():

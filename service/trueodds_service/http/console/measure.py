@@ -1,7 +1,9 @@
 """Calibrators measured on questions with answers: one, or two side by side, and none."""
 
 import json
+import math
 import operator
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +27,10 @@ READINGS = {
     "text": "FORMAT_TEXT",
 }
 _FEW = 100
+# What a line may hold; an id is the reader's own.
+_KEYS = {"id", "text", "passage", "options", "answer"}
+# Where the contract finds fault with a question.
+_ITEM = re.compile(r"questions\.items\[(\d+)\]")
 
 
 async def show(visit: Visit) -> Response:
@@ -53,19 +59,21 @@ async def measure(visit: Visit) -> Response:
     except Unauthenticated:
         raise
     except ServiceError as error:
-        return await _page(visit, said=sentence(error), status=code(error))
+        told = _in_its_line(error, visit.form.get("questions", ""))
+        return await _page(visit, said=sentence(told), status=code(error))
     return await _page(visit, report=as_shown([each["report"] for each in reports]))
 
 
 def questions(text: str) -> Iterator[Fields]:
     """Lines of JSON as ``FitQuestion``s. Raises InvalidInput, which names the line."""
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = _numbered(text)
     if not lines:
         raise InvalidInput("questions", "are required, one a line")
-    for number, line in enumerate(lines, 1):
+    for number, line in lines:
         try:
-            row = json.loads(line)
-            yield _question(row)
+            yield _question(json.loads(line, object_pairs_hook=_object, parse_constant=_refuse))
+        except _Unclear as error:
+            raise InvalidInput(f"line {number}", str(error)) from None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             raise InvalidInput(
                 f"line {number}",
@@ -74,26 +82,85 @@ def questions(text: str) -> Iterator[Fields]:
             ) from None
 
 
+class _Unclear(Exception):
+    """A line may mean more than one thing; what is told of it repeats nothing that it holds."""
+
+
+def _numbered(text: str) -> list[tuple[int, str]]:
+    """The lines that hold something, each with its number in the field.
+
+    Strings of JSON may hold what else breaks lines, such as U+2028.
+    """
+    return [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+
+
+def _in_its_line(error: ServiceError, text: str) -> ServiceError:
+    """An error of the contract as somebody can find it: of an item, the number of its line."""
+    lines, named = _numbered(text), getattr(error, "field", "")
+    found = _ITEM.match(named)
+    if found is None or int(found[1]) >= len(lines):
+        return error
+    number, _ = lines[int(found[1])]
+    rest = named[found.end() :].removeprefix(".").removeprefix("question.")
+    said = f"{rest}: {error.message}" if rest else error.message
+    return InvalidInput(f"line {number}", said, reason=error.reason)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _Unclear("has a field twice")
+    return found
+
+
+def _refuse(_: str) -> None:
+    """NaN and Infinity, which are no JSON."""
+    raise ValueError
+
+
 def _question(row: Any) -> Fields:
-    """Raises ValueError, KeyError, TypeError or AttributeError at what is none."""
-    options, answer = row["options"], row["answer"]
-    if not isinstance(options, list) or isinstance(answer, bool):
+    """Raises _Unclear; and ValueError, KeyError, TypeError or AttributeError at what is none."""
+    if isinstance(row, dict) and not row.keys() <= _KEYS:
+        known = ", ".join(sorted(_KEYS))
+        raise _Unclear(f"has a field that is not known here; those that are: {known}")
+    options = row["options"]
+    if not isinstance(options, list):
         raise TypeError
-    options = [_text(each) for each in options]
-    # Its index, or its words.
-    place = options.index(answer) if isinstance(answer, str) else operator.index(answer)
+    texts = [_text(each) for each in options]
     question = {
         "text": _text(row["text"]),
         "passage": _text(row.get("passage") or ""),
-        "options": [{"text": each} for each in options],
+        "options": [{"text": each} for each in texts],
     }
-    return {"question": question, "answer": place}
+    return {"question": question, "answer": _place(row["answer"], options, texts)}
+
+
+def _place(answer: Any, options: Sequence[Any], texts: Sequence[str]) -> int:
+    """Of an answer that is the words of an option, or its place."""
+    if isinstance(answer, str):
+        if texts.count(answer) > 1:
+            raise _Unclear("has an answer that is the text of several options")
+        return texts.index(answer)
+    if isinstance(answer, bool):
+        raise TypeError
+    place = operator.index(answer)
+    meant = {i for i, each in enumerate(options) if each == place or texts[i].strip() == str(place)}
+    if meant - {place}:
+        raise _Unclear(
+            "has an answer that is a number, and may be a place or another option: write the "
+            "option as a text, in quotes"
+        )
+    if not 0 <= place < len(texts):
+        raise ValueError
+    return place
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
-        return str(value)
-    raise TypeError
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise TypeError
+    if isinstance(value, float) and not math.isfinite(value):  # such as 1e999
+        raise ValueError
+    return str(value)
 
 
 @dataclass(frozen=True, slots=True)
