@@ -24,7 +24,10 @@ def active(service, task="", *, metadata=(), temperature=0.5):
 
 
 def tell(service, calibrator, share, count, *, seed=3, said=0.9, tenant=""):
-    """Of so many answers with this confidence, .75 raw, such a share was right; their receipts."""
+    """Of so many answers with this confidence, .75 raw, such a share was right; their receipts.
+
+    With None as the share, nobody knows.
+    """
     scope = calibrator.scope
     kept = Scope(
         *("aligned", scope.model_revision, scope.task, scope.reading, scope.format_version, 2),
@@ -38,7 +41,7 @@ def tell(service, calibrator, share, count, *, seed=3, said=0.9, tenant=""):
             pairs = [
                 (
                     seal_receipt(key, kept, name, 0, [0.75, 0.25], [said, 1 - said]),
-                    int(chance.random() >= share),
+                    None if share is None else int(chance.random() >= share),
                 )
                 for _ in range(count)
             ]

@@ -10,6 +10,7 @@ from tests.console.conftest import fit
 from tests.told import active, tell
 
 from trueodds import Client, Outcome, Promise, Question
+from trueodds_service.http.console.drift import _verdict
 from trueodds_service.store import Check, Proposal
 
 
@@ -26,6 +27,22 @@ def page(service):
 def test_without_outcomes_it_says_how_they_are_told(service, page):
     found = page(fit(service, "untold", "TEACHER_KL", labelled=False, activate=False))
     assert "Nobody has told yet what became of its answers. 0 outcomes told" in found
+    assert "client.record_outcomes" in found
+
+
+def test_an_alarm_that_needs_no_truth_is_told_without_any(service, page):
+    calibrator = active(service, "moved")
+    tell(service, calibrator, share=None, count=300)
+    tell(service, calibrator, share=None, count=300, said=0.55)
+    found = page(calibrator.name.rpartition("/")[2])
+    assert (
+        "Nobody has told yet what became of its answers. Confidences are not distributed as at "
+        "first: look. 0 outcomes told, and of 600 answers nobody knows."
+    ) in found
+    assert re.search(
+        r"Confidences are not distributed as at first 100 % 100 % after \d+ answers", found
+    )
+    assert "The numbers" not in found
     assert "client.record_outcomes" in found
 
 
@@ -87,3 +104,9 @@ def test_fresh_questions_and_what_was_fitted_on_them_are_told(service, page):
     # It was fitted from scores: nobody knows of which teacher.
     assert re.search(r"UTC 9 of 30 unknown " + other[:6], found)
     assert "not compared: 0 of 200 outcomes" in found
+
+
+def test_an_alert_whose_outcomes_are_forgotten_still_counts():
+    alert = {"says": "It promises too much", "breaks": True}
+    assert _verdict([], [alert], 0).startswith("It no longer keeps its promise")
+    assert _verdict([], [{**alert, "breaks": False}], 0).startswith("Nobody has told yet")

@@ -49,8 +49,9 @@ async def show(visit: Visit) -> Response:
         "drift.html",
         calibrator=shown,
         drift=drift,
-        verdict=_verdict(tests, drift["outcomes"]),
+        verdict=_verdict(tests, alerts, drift["outcomes"]),
         tests=tests,
+        has_evidence=any(each["most"] for each in tests),
         alerts=alerts,
         proposal=next((each["proposal"] for each in alerts if each["proposal"]), None),
         periods=[
@@ -96,8 +97,8 @@ def _alert(alert: Fields) -> Fields:
 
 
 def _of(kind: str) -> str:
-    """What a test counts."""
-    return "question" if kind == "KIND_DISAGREES" else "outcome"
+    """What a test counts: some need no truth."""
+    return {"KIND_DISAGREES": "question", "KIND_SHIFTED": "answer"}.get(kind, "outcome")
 
 
 def _share(evidence: float | str, needed: float) -> float:
@@ -105,11 +106,14 @@ def _share(evidence: float | str, needed: float) -> float:
     return min(max(float(evidence) / needed, 0.0), 1.0)
 
 
-def _verdict(tests: Sequence[Fields], outcomes: int) -> str:
-    if not outcomes:
-        return "Nobody has told yet what became of its answers."
-    if any(each["alarm"] and each["breaks"] for each in tests):
+def _verdict(tests: Sequence[Fields], alerts: Sequence[Fields], outcomes: int) -> str:
+    """Alarms come first: some need no truth, and alerts outlive the outcomes that they came of."""
+    alarms = [each for each in tests if each["alarm"]]
+    if any(each["breaks"] for each in (*alarms, *alerts)):
         return "It no longer keeps its promise: fit again, from recent questions."
-    if any(each["alarm"] for each in tests):
-        return "Its promise holds, and other questions come than at first: look."
-    return "Nothing speaks against its promise."
+    said = (
+        "Nothing speaks against its promise."
+        if outcomes
+        else "Nobody has told yet what became of its answers."
+    )
+    return " ".join([said, *(f"{each['says']}: look." for each in alarms)])
