@@ -72,6 +72,20 @@ def test_after_a_minute_what_was_is_forgotten(played):
     assert played.looks.recent().methods[0].middle is None
 
 
+def test_who_looks_less_than_once_a_minute_is_told_what_was_since(played):
+    played.after(0)
+    for _ in range(4):
+        played.ask(610, 0.01)
+        recent = played.after(61)
+        assert recent.seconds == 61
+        assert recent.methods[0].per_second == 10
+        assert recent.models[0].calibrated == 10
+    # What was long ago is left out again as soon as there is a later look.
+    played.ask(20, 0.01)
+    recent = played.after(2)
+    assert (recent.seconds, recent.methods[0].per_second) == (2, 10)
+
+
 def test_a_process_that_began_anew_counts_from_nothing(played):
     played.ask(100, 0.01)
     played.after(0)

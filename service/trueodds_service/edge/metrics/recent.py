@@ -1,4 +1,7 @@
-"""What the processes of a node did in the last minute, of two looks at what they count."""
+"""What the processes of a node did in the last minute, of two looks at what they count.
+
+Somebody who looks less often is told what they did since the look before.
+"""
 
 import math
 import threading
@@ -16,6 +19,8 @@ Values = Mapping[str, Mapping[Labels, float]]
 _SPAN_SECONDS = 60.0
 # A page that is asked for sooner gets the numbers of the last one.
 _LEAST_SECONDS = 0.9
+# Fewer tell nothing.
+_LEAST_LOOKS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +76,8 @@ class Looks:
             now = self._clock()
             if not self._seen or now - self._seen[-1][0] >= _LEAST_SECONDS:
                 self._seen.append((now, _values(self._text())))
-            while len(self._seen) > 1 and now - self._seen[0][0] > _SPAN_SECONDS:
+            # The look before stays, however long ago it was.
+            while len(self._seen) > _LEAST_LOOKS and now - self._seen[0][0] > _SPAN_SECONDS:
                 self._seen.popleft()
             (began, before), (ended, after) = self._seen[0], self._seen[-1]
         return _between(ended - began, before, after)

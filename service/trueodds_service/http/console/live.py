@@ -15,6 +15,9 @@ from trueodds_service.http.console.words import percent, plural, rate
 _WORK = ("ScoringService/", "CalibrationService/Calibrate", "CalibrationService/Stream")
 _LONG_WORK = ("CalibrationService/FitCalibrator", "CalibrationService/EvaluateCalibrator")
 
+# From here on a time is told in minutes.
+_LONG_SECONDS = 120
+
 
 async def show(visit: Visit) -> Response:
     return visit.page("live.html", **await _numbers(visit))
@@ -36,7 +39,8 @@ async def _numbers(visit: Visit) -> dict[str, Any]:
 def _summary(recent: Recent) -> str:
     asked = sum(each.calibrated + each.raw + each.failed for each in recent.models)
     if not recent.seconds:
-        return "The first numbers are here in a moment."
+        # Without JavaScript nothing comes by itself.
+        return "Rates take two looks: they are here in a moment, or with the page loaded again."
     if not asked:
         return f"Nobody has asked anything in the last {_span(recent)}."
     calibrated = sum(each.calibrated for each in recent.models)
@@ -48,4 +52,6 @@ def _summary(recent: Recent) -> str:
 
 def _span(recent: Recent) -> str:
     seconds = round(recent.seconds)
-    return "second" if seconds <= 1 else f"{seconds} seconds"
+    if seconds >= _LONG_SECONDS:
+        return plural(round(seconds / 60), "minute")
+    return "second" if seconds <= 1 else plural(seconds, "second")
