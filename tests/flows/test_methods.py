@@ -216,6 +216,13 @@ class TestPrior:
         assert pooled.temperature == (await taught("own", 3.0)).temperature
         assert pooled.fallback
 
+    async def test_is_all_there_is_where_the_items_give_no_temperature(self, house, taught):
+        told = [await taught(task, 2.0) for task in ("law", "art", "physics")]
+        sure = FitData(np.eye(4) * 9, teacher_logprobs=np.zeros((4, 4)))
+        [pooled] = await house.fit(sure, task="own", method=Method.TEACHER_POOLED)
+        assert pooled.degenerate == "the prior's mean: the items alone give no temperature"
+        assert pooled.temperature == pytest.approx(told[0].temperature, rel=0.1)
+
     async def test_pooled_tasks_tell_what_their_own_items_do(self, taught):
         for task in ("law", "art", "physics"):
             await taught(task, 2.0, Method.TEACHER_POOLED)

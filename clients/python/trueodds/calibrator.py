@@ -91,7 +91,8 @@ class Calibrator:
     it takes. ``at_bound`` or ``undetermined`` mean that the data did not settle the temperature:
     do not trust it. ``degenerate`` says so in words, of a ``fallback`` too, and is empty where the
     data determined it. ``fallback`` says what was done instead, and why, where the items were too
-    few. ``keeps_choice`` is whether it never changes which option is the likeliest.
+    few or told too little. ``keeps_choice`` is whether it never changes which option is the
+    likeliest.
 
     ``task`` is empty for a model's default. ``reading`` names the way of reading, such as
     "paren" or "text+bytes", or is "confidence" of confidences alone; ``options`` is their number,

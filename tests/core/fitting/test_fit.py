@@ -18,6 +18,7 @@ from trueodds_service.core.calibrators.temperature import TemperatureScaling
 from trueodds_service.core.fitting.confidence import fit_scaling_binning
 from trueodds_service.core.fitting.data import FitData
 from trueodds_service.core.fitting.fit import CONSTANT_TEMPERATURE, FitError, Fitted, fit
+from trueodds_service.core.fitting.pooling import Prior
 from trueodds_service.core.fitting.temperature import Bound
 
 Array = NDArray[np.float64]
@@ -198,3 +199,28 @@ def test_what_is_missing_is_named() -> None:
         fit(Method.TEACHER_KL, FitData(np.zeros((9, 4))))
     with pytest.raises(FitError, match="temperature needs at least 5 labelled items, got 0"):
         fit(Method.TEMPERATURE, FitData(np.zeros((9, 4))))
+
+
+@pytest.mark.parametrize(
+    ("z", "teacher"),
+    [
+        (np.eye(4) * 9, np.zeros((4, 4))),  # T of their own at its upper bound
+        (np.eye(4), np.eye(4) * 2000),  # at the lower one
+        (np.zeros((5, 4)), np.eye(4)[[0, 1, 2, 3, 0]]),  # undetermined
+    ],
+)
+def test_pooling_without_a_temperature_of_its_own_says_that_it_is_the_priors(
+    z: Array, teacher: Array
+) -> None:
+    prior = Prior(np.log(2.0), 0.2, 5)
+    pooled = fit(Method.TEACHER_POOLED, FitData(z, teacher_logprobs=teacher), prior=prior)
+    assert temperature_of(pooled) == pytest.approx(2.0)
+    assert pooled.fallback == "the prior's mean: the items alone give no temperature"
+    # Neither is true of this temperature.
+    assert (pooled.at_bound, pooled.undetermined) == (Bound.NONE, False)
+
+
+def test_pooling_with_a_temperature_of_its_own_is_no_fallback() -> None:
+    z, _ = overconfident(seed=9, n=40)
+    data = FitData(z, teacher_logprobs=z / 2.5 + np.random.default_rng(9).normal(0, 0.1, z.shape))
+    assert fit(Method.TEACHER_POOLED, data, prior=Prior(np.log(2.0), 0.2, 5)).fallback == ""

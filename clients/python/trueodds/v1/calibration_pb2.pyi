@@ -210,7 +210,7 @@ class Calibrator(google.protobuf.message.Message):
     active: builtins.bool
     """Whether this calibrator answers in its scope now."""
     fallback: builtins.str
-    """What was done instead where the items were too few for the method, and why; else empty."""
+    """What was done instead where the items were too few or told too little, and why; else empty."""
     keeps_choice: builtins.bool
     """Whether it never changes which option is the likeliest."""
     bias_correction: global___BiasCorrection.ValueType

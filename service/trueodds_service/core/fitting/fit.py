@@ -28,7 +28,7 @@ from trueodds_service.core.fitting.confidence import (
 )
 from trueodds_service.core.fitting.data import FitData
 from trueodds_service.core.fitting.linear import fit_matrix, fit_vector
-from trueodds_service.core.fitting.pooling import Prior, pooled_temperature
+from trueodds_service.core.fitting.pooling import Prior, drawn_temperature, task_estimate
 from trueodds_service.core.fitting.temperature import (
     DEFAULT_BOUNDS,
     Bound,
@@ -39,6 +39,8 @@ from trueodds_service.core.metrics.evaluate import mean_nll
 
 # The label-free constant that He et al. 2023 (section 5) compare against.
 CONSTANT_TEMPERATURE = 2.5
+
+_PRIOR_ALONE = "the prior's mean: the items alone give no temperature"
 
 
 class FitError(ValueError):
@@ -152,11 +154,19 @@ def _agreement_kl(method: Method, data: FitData) -> Fitted:
 
 def _teacher_pooled(method: Method, data: FitData, prior: Prior | None) -> Fitted:
     fitted = _teacher_kl(method, data)
-    temperature = pooled_temperature(data, prior)
-    if temperature is None:
+    if prior is None:
         return replace(fitted, fallback="teacher_kl: nothing to pool with")
-    after = _divergence(data, temperature)
-    return replace(fitted, calibrator=TemperatureScaling(temperature), objective_after=after)
+    own = task_estimate(data)
+    temperature = drawn_temperature(own, prior)
+    return replace(
+        fitted,
+        calibrator=TemperatureScaling(temperature),
+        # Of a temperature that is not this one, and is told in words.
+        at_bound=Bound.NONE,
+        undetermined=False,
+        fallback=_PRIOR_ALONE if own is None else "",
+        objective_after=_divergence(data, temperature),
+    )
 
 
 def _divergence(data: FitData, temperature: float) -> float:

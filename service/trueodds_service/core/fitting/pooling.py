@@ -110,9 +110,11 @@ def pooled_temperature(data: FitData, prior: Prior | None) -> float | None:
 
     Where the items alone give no temperature, it is the prior's mean.
     """
-    if prior is None:
-        return None
-    own = task_estimate(data)
+    return None if prior is None else drawn_temperature(task_estimate(data), prior)
+
+
+def drawn_temperature(own: TaskEstimate | None, prior: Prior) -> float:
+    """The same from what the items alone tell, None where that is nothing."""
     return math.exp(prior.mean if own is None else posterior_mean(own, prior))
 
 
