@@ -58,24 +58,31 @@ def request(form: Mapping[str, str]) -> dict[str, Any]:
     }
     if least := form["least"].strip().rstrip("%").strip():
         settings["minConfidence"] = _share(least)
-    options = [{"text": line.strip()} for line in form["options"].splitlines() if line.strip()]
+    options = [{"text": each} for each in _options(form)]
     return {"settings": settings, "question": {"text": form["text"], "options": options}}
+
+
+def _options(form: Mapping[str, str]) -> list[str]:
+    """One a line; a text may hold what else breaks lines, such as U+2028."""
+    return [line.strip() for line in form["options"].split("\n") if line.strip()]
 
 
 def _share(percentage: str) -> float:
     try:
-        return float(percentage.replace(",", ".")) / 100
+        share = float(percentage.replace(",", ".")) / 100
     except ValueError:
-        raise InvalidInput("settings.min_confidence", "has to be a percentage") from None
+        share = math.nan
+    if not 0 <= share <= 1:
+        raise InvalidInput("settings.min_confidence", "has to be a percentage, from 0 to 100")
+    return share
 
 
 def as_shown(said: Fields, form: Mapping[str, str]) -> Fields:
     """A ``ScoreResponse`` in the words and the order of the page."""
     answer = said["answer"]
-    texts = [line.strip() for line in form["options"].splitlines() if line.strip()]
     options = [
         {**option, "text": text, "is_choice": place == answer["choice"]}
-        for place, (option, text) in enumerate(zip(answer["options"], texts, strict=True))
+        for place, (option, text) in enumerate(zip(answer["options"], _options(form), strict=True))
     ]
     absent = {"calibrated": False, "abstained": False, "lowOptionMass": False}
     return {

@@ -1,5 +1,6 @@
 """One request of a page: what it brought, who asks, and how it is answered."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,8 +15,8 @@ from trueodds_service.caller import Permission
 from trueodds_service.edge.metrics.recent import Looks
 from trueodds_service.errors import ServiceError
 from trueodds_service.flows.active_calibrators import Calibrators
+from trueodds_service.http.console import words
 from trueodds_service.http.console.contract import Contract
-from trueodds_service.http.console.words import FILTERS
 
 _PAGES = Environment(
     loader=PackageLoader("trueodds_service.http.console"),
@@ -24,7 +25,7 @@ _PAGES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_PAGES.filters |= FILTERS
+_PAGES.filters |= words.FILTERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +94,20 @@ _FIELDS = {
     "settings.min_confidence": "The least confidence",
     "task": "The task",
 }
+_CAPITAL = re.compile(r"(?<=[a-z])[A-Z]")
+_OPTION = re.compile(r"question\.options\[(\d+)\]")
 
 
 def sentence(error: ServiceError) -> str:
     """What an error says, to somebody who knows the pages and not the contract."""
     name = getattr(error, "field", "")
-    said = f"{_FIELDS.get(name, name)}: {error.message}" if name else error.message
-    return f"{said[:1].upper()}{said[1:]}."
+    said = f"{_words(name)}: {error.message}" if name else error.message
+    return f"{words.sentence(said)}."
+
+
+def _words(name: str) -> str:
+    """What a page calls a field; JSON may write it as settings.minConfidence."""
+    known = _CAPITAL.sub(lambda found: f"_{found[0].lower()}", name)
+    if option := _OPTION.match(known):
+        return f"Option {int(option[1]) + 1}"
+    return _FIELDS.get(known, name)

@@ -8,6 +8,7 @@ NARROW = "\u202f"
 _NEARLY_ALL, _NEARLY_NONE = 0.995, 0.005
 _REST = 0.0005
 _WHOLE, _TENTH = 100, 0.1
+_SECOND = 1000
 
 METHODS = {
     "METHOD_IDENTITY": "nothing: raw probabilities",
@@ -28,24 +29,27 @@ METHODS = {
 
 def percent(share: float) -> str:
     """A share as a percentage; what is nearly all or nothing is not written as if it were."""
-    share = float(share)
-    if share in (0, 1) or _NEARLY_NONE <= share <= _NEARLY_ALL:
+    share = float(share) + 0.0
+    if share in (0, 1) or _NEARLY_NONE < share < _NEARLY_ALL:
         return f"{100 * share:.0f}{NARROW}%"
     if share < _REST:
         return f"under 0.1{NARROW}%"
-    if share > 1 - _REST:
+    if share >= 1 - _REST:
         return f"over 99.9{NARROW}%"
     return f"{100 * share:.1f}{NARROW}%"
 
 
 def decimal(value: float, digits: int = 3) -> str:
-    """A number with ``digits`` decimals and a true minus sign."""
-    return f"{float(value) + 0.0:.{digits}f}".replace("-", "−")
+    """A number with ``digits`` decimals and a true minus sign, which no zero has."""
+    return f"{round(float(value), digits) + 0.0:.{digits}f}".replace("-", "−")
 
 
 def temperature(value: float | None) -> str:
-    """A temperature to three figures."""
-    return "–" if value is None else f"{value:.3g}"
+    """A temperature to three figures, or whole where it has more."""
+    if value is None:
+        return "–"
+    # Below, three figures do without an exponent.
+    return f"{value:.3g}" if value < _WHOLE else count(round(value))
 
 
 def count(value: float) -> str:
@@ -71,7 +75,13 @@ def duration(seconds: float | None) -> str:
     """A latency, in milliseconds or in seconds."""
     if seconds is None:
         return "–"
-    return f"{1000 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
+    milliseconds = round(1000 * seconds)
+    return f"{milliseconds} ms" if milliseconds < _SECOND else f"{seconds:.1f} s"
+
+
+def sentence(text: str) -> str:
+    """The same with a large letter at its beginning, and abbreviations as they are."""
+    return text[:1].upper() + text[1:]
 
 
 def when(timestamp: str) -> str:
@@ -114,6 +124,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
         plural,
         rate,
         duration,
+        sentence,
         when,
         short,
         last_part,
