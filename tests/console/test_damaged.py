@@ -13,7 +13,8 @@ from trueodds import Client, FailedPrecondition, Question
 
 
 def text_of(url):
-    text = httpx.get(url, timeout=30).raise_for_status().text
+    text = httpx.get(url, timeout=30).raise_for_status().text.replace("<bdi>", "")
+    text = text.replace("</bdi>", "")
     return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", text)))
 
 

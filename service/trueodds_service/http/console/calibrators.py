@@ -17,6 +17,7 @@ async def show(visit: Visit) -> Response:
         "calibrators.html",
         models=models,
         model=model,
+        cascade="+" in model or any(each["cascade"] for each in models if each["id"] == model),
         tasks=by_task(found),
         damaged=damaged,
     )

@@ -30,7 +30,8 @@ async def show(visit: Visit) -> Response:
         effects=[effect_in_words(each) for each in curves],
         square=Square(),
         rows=differences(one, other),
-        choices=found,
+        # An address may name any two, also of two tasks.
+        choices=list({each["id"]: each for each in (*found, one, other)}.values()),
     )
 
 

@@ -204,6 +204,7 @@ def as_shown(reports: Sequence[Fields]) -> Fields:
             if each["dataHash"] == each["calibrator"]["provenance"]["dataHash"]
         ],
         "sides": sides,
+        "alone": alone,
         "verdict": _verdict(sides, names, alone),
     }
 
