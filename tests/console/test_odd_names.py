@@ -1,5 +1,6 @@
 """Every page with a task of an odd name: whole, and with nothing of it taken for HTML."""
 
+import json
 import re
 
 import httpx
@@ -95,3 +96,33 @@ def test_a_cascade_without_a_threshold_answers_nothing_raw(browser):
     text = browser.get("/calibrators?model=both").raise_for_status().text
     assert "its last model is asked everything" in text
     assert "answers with raw probabilities" not in text
+
+
+def test_a_threshold_says_what_its_activation_changes(own, browser, odd):
+    """Its scope is read in a way of its own, and without it nothing is raw."""
+    for model in ("base", "aligned"):
+        fitted(own, model=f"models/{model}", method="METHOD_IDENTITY", options=2, activate=True)
+    questions = [{"question": {"text": f"{number}?", "options": TWO}} for number in range(60)]
+    threshold = fitted(
+        own,
+        model="models/both",
+        method="METHOD_CASCADE",
+        targetPassedOn=0.5,
+        questions={"items": questions},
+    )
+    page = f"/calibrators/both/{threshold}"
+    text = browser.get(f"{page}/activate").raise_for_status().text
+    assert "with 2 options, read as <code>paren</code>, would change" in text
+    assert "nothing is active in this scope: the last model is asked everything." in text
+    assert "answers are raw" not in text
+    browser.get(page).raise_for_status()
+
+
+TWO = [{"text": "yes"}, {"text": "no"}]
+
+
+def fitted(service, **request):
+    url = f"{service.url}/trueodds.v1.CalibrationService/FitCalibrator"
+    told = httpx.post(url, json={"task": "art", **request}, timeout=30)
+    last = json.loads(told.raise_for_status().text.splitlines()[-1])
+    return last["result"]["calibrator"]["name"].rpartition("/")[2]
