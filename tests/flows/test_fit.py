@@ -1,5 +1,6 @@
 """The path of a fit: what is fitted, from what, and that it is stored whole or not at all."""
 
+import gc
 from dataclasses import replace
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.core.fitting.data import FitData
-from trueodds_service.engine.base import TokenScore
+from trueodds_service.engine.base import TokenPrompt, TokenScore
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.errors import InvalidInput, NotFound, NotReady, Unavailable
 from trueodds_service.flows import active_calibrators
@@ -259,6 +260,15 @@ async def test_progress_counts_the_prompts_and_the_calibrator_comes_last(
     *progress, calibrator = await house.fit(await labelled(150), method=method)
     assert progress == [Progress(each, total) for each in done]
     assert isinstance(calibrator, Calibrator)
+
+
+async def test_what_was_read_is_let_go_while_a_fit_goes_on(house, make_questions):
+    alive = []
+    async for event in house.start_fit(FitQuestions((), make_questions(200), np.full(200, -1))):
+        if isinstance(event, Progress):
+            alive.append(sum(type(each) is TokenPrompt for each in gc.get_objects()))
+    assert len(alive) == 8
+    assert max(alive) - min(alive) <= 64, "no more than those of one part"
 
 
 async def test_a_calibrator_is_activated_when_asked_and_answers_at_once(house, make_questions):

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +84,27 @@ class Said:
     cached_tokens: NDArray[np.int64]
 
 
+class _Item(NamedTuple):
+    """What is kept of a ``Read`` until the end: its prompt alone may be thousands of tokens."""
+
+    scores: NDArray[np.float64]
+    format_probability: float
+    option_mass: float
+    prompt_tokens: int
+    cached_tokens: int
+
+    @classmethod
+    def of(cls, one: Read) -> "_Item":
+        asked = one.as_asked
+        return cls(
+            one.scores,
+            asked.format_probability,
+            asked.option_mass,
+            one.prompt_tokens,
+            one.cached_tokens,
+        )
+
+
 async def ask(asked: Sequence[Asked]) -> AsyncIterator[Progress | list[Said]]:
     """What each model says: progress first, then all of it.
 
@@ -94,23 +116,29 @@ async def ask(asked: Sequence[Asked]) -> AsyncIterator[Progress | list[Said]]:
     done = 0
     said: list[Said] = []
     for each, model in zip(asked, served, strict=True):
-        reads: list[Read] = []
+        items: list[_Item] = []
         for start in range(0, len(each.questions), _CHUNK):
-            reads += await _chunk(each, model, start)
-            yield Progress(done + len(reads), total)
-        done += len(reads)
-        formats = [one.as_asked.format_probability for one in reads]
-        tokens = np.array([(one.prompt_tokens, one.cached_tokens) for one in reads], dtype=np.int64)
-        rows = score_rows([one.scores for one in reads])
-        masses = [one.as_asked.option_mass for one in reads]
-        said.append(Said(*rows, np.array(formats), np.array(masses), *tokens.reshape(-1, 2).T))
+            items += await _chunk(each, model, start)
+            yield Progress(done + len(items), total)
+        done += len(items)
+        said.append(_said(items))
     yield said
 
 
-async def _chunk(asked: Asked, served: ServedModel, start: int) -> list[Read]:
+def _said(items: Sequence[_Item]) -> Said:
+    tokens = np.array([(one.prompt_tokens, one.cached_tokens) for one in items], dtype=np.int64)
+    return Said(
+        *score_rows([one.scores for one in items]),
+        np.array([one.format_probability for one in items]),
+        np.array([one.option_mass for one in items]),
+        *tokens.reshape(-1, 2).T,
+    )
+
+
+async def _chunk(asked: Asked, served: ServedModel, start: int) -> list[_Item]:
     questions = asked.questions[start : start + _CHUNK]
     outcomes, _ = await read(served, questions, asked.shots, asked.reading)
-    reads = []
+    items = []
     for place, outcome in enumerate(outcomes, start):
         item = asked.field.format(place)
         if isinstance(outcome, InvalidInput) and item != asked.field:
@@ -128,8 +156,8 @@ async def _chunk(asked: Asked, served: ServedModel, start: int) -> list[Read]:
                 f"{item}, models/{asked.entry.name}: option {option} has no probability at all",
                 reason="INFINITE_SCORE",
             )
-        reads.append(outcome)
-    return reads
+        items.append(_Item.of(outcome))
+    return items
 
 
 def score_rows(
