@@ -11,8 +11,8 @@ from trueodds_service.core.fitting.data import FitData
 from trueodds_service.engine.base import TokenPrompt, TokenScore
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.errors import InvalidInput, NotFound, NotReady, Unavailable
-from trueodds_service.flows import active_calibrators
 from trueodds_service.flows import fit as fit_flow
+from trueodds_service.flows import store_calls
 from trueodds_service.flows.fit import FitQuestions, NoData, Progress
 from trueodds_service.prompts.formats import FORMAT_VERSION, LETTER, TEXT
 from trueodds_service.prompts.question import ChatPrompt, Question, Shot, TextPrompt, TokenIdPrompt
@@ -411,7 +411,7 @@ async def test_a_store_that_is_away_as_a_fit_ends_is_asked_again_and_keeps_it_on
         return kept
 
     monkeypatch.setattr(house.store, "put", away)
-    monkeypatch.setattr(active_calibrators, "_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(store_calls, "_AGAIN_SECONDS", 0.0)
     (*_, calibrator) = await house.fit(activate=True, request=FitRequest("once", "f" * 64))
     assert tried == [True] * 3
     assert house.calibrators.active(calibrator.scope).id == calibrator.id
@@ -421,12 +421,23 @@ async def test_a_store_that_is_away_as_a_fit_ends_is_asked_again_and_keeps_it_on
     assert len(house.store.history(calibrator.scope)) == 1
 
 
+@pytest.mark.parametrize("method", [None, Method.TEACHER_POOLED])
+async def test_what_other_tasks_tell_is_asked_before_the_engines(house, monkeypatch, method):
+    def away(*args, **kwargs):
+        raise StoreUnavailable("since engines work")
+
+    async for event in house.start_fit(method=method):
+        if isinstance(event, Progress):
+            monkeypatch.setattr(house.store, "list", away)
+    assert isinstance(event, Calibrator)
+
+
 async def test_a_store_that_stays_away_fails_the_fit_in_the_end(house, monkeypatch):
     def away(*args, **kwargs):
         raise StoreUnavailable("for ever")
 
     monkeypatch.setattr(house.store, "put", away)
-    monkeypatch.setattr(active_calibrators, "_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(store_calls, "_AGAIN_SECONDS", 0.0)
     monkeypatch.setattr(fit_flow, "PATIENCE_SECONDS", 0.01)
     with pytest.raises(Unavailable) as refusal:
         await house.fit()

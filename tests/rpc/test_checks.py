@@ -6,6 +6,9 @@ from tests.told import active, tell
 
 from trueodds.v1 import calibration_pb2 as pb
 from trueodds_service.engine.fake import FakeEngine
+from trueodds_service.flows import store_calls
+from trueodds_service.store.checks import SqlCheckStore
+from trueodds_service.store.errors import StoreUnavailable
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 FAILED = grpc.StatusCode.FAILED_PRECONDITION
@@ -241,3 +244,25 @@ def test_the_same_questions_in_another_order_are_no_other_check(start_service, f
     assert check(service, calibrator, mixed) == first
     drift, _ = drift_of(service, calibrator)
     assert list(drift.checks) == [first]
+
+
+@pytest.mark.parametrize("call", ["add", "of_calibrator", "propose"])
+def test_what_engines_have_worked_for_outlasts_a_store_that_is_away(
+    start_service, fitted, asked, monkeypatch, call
+):
+    service = start_service()
+    calibrator = fitted(service)
+    original, tried = getattr(SqlCheckStore, call), []
+
+    def away(*args):
+        tried.append(call)
+        if len(tried) == 1:
+            raise StoreUnavailable("for a moment")
+        return original(*args)
+
+    monkeypatch.setattr(SqlCheckStore, call, away)
+    monkeypatch.setattr(store_calls, "_AGAIN_SECONDS", 0.0)
+    found = check(service, calibrator, asked(60), propose=True)
+    assert (found.questions, found.proposal.fitted, len(tried)) == (60, 60, 2)
+    drift, _ = drift_of(service, calibrator)
+    assert list(drift.checks) == [found]

@@ -18,7 +18,7 @@ from trueodds_service.core.decisions.cascade import METHOD as CASCADE
 from trueodds_service.errors import InvalidInput, NotFound, NotReady, ServiceError, Unavailable
 from trueodds_service.flows.following import follow
 from trueodds_service.flows.raw import raw_because
-from trueodds_service.flows.store_calls import AWAY, StoreCalls, translated
+from trueodds_service.flows.store_calls import AWAY, StoreCalls, patiently, translated
 from trueodds_service.store.base import CalibratorStore
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.errors import StoreUnavailable
@@ -39,7 +39,6 @@ _STALE_SECONDS = 2.0
 _THREADS = 4
 # Somewhat more than a writer waits for its turn.
 _ANSWER_SECONDS = 15.0
-_AGAIN_SECONDS = 1.0
 _PAGE = 1000
 _UNKNOWN = "which calibrators are active is not known yet: the store has not answered"
 _MAX_RAW = 1024
@@ -281,17 +280,8 @@ class Calibrators:
         A store that is away is asked again for ``patience`` seconds, as long as the caller waits:
         what is stored twice is stored once.
         """
-        until = time.monotonic() + patience
-        while True:
-            try:
-                kept = await self.ask(
-                    self.store.put, calibrator, activate=activate, request=request
-                )
-                break
-            except Unavailable:
-                if time.monotonic() > until:
-                    raise
-                await asyncio.sleep(_AGAIN_SECONDS)
+        put = partial(self.ask, self.store.put, calibrator, activate=activate, request=request)
+        kept = await patiently(put, patience)
         if activate:
             await self.refresh()
         return kept

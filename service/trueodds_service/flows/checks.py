@@ -6,6 +6,7 @@ What is found needs no truth, and says nothing of calibration by itself: a reaso
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,15 @@ from trueodds_service.flows.apply_calibrator import mismatch
 from trueodds_service.flows.arrays import long_work
 from trueodds_service.flows.catalog import Catalog, ModelEntry
 from trueodds_service.flows.evaluate import check_asked
-from trueodds_service.flows.fit import FitQuery, asked_of, check_enough, data_of, record_of
+from trueodds_service.flows.fit import (
+    PATIENCE_SECONDS,
+    FitQuery,
+    asked_of,
+    check_enough,
+    data_of,
+    prior_of,
+    record_of,
+)
 from trueodds_service.flows.fit_data import (
     Asked,
     FitQuestions,
@@ -33,6 +42,7 @@ from trueodds_service.flows.fit_data import (
 from trueodds_service.flows.fit_record import DISAGREEMENT, Bias, disagreeing
 from trueodds_service.flows.promises import ALPHA, Promise
 from trueodds_service.flows.proposals import Proposals
+from trueodds_service.flows.store_calls import patiently
 from trueodds_service.prompts.reading import Reading
 from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.checks import Check, SqlCheckStore
@@ -101,6 +111,8 @@ class Checks:
         asked = asked_of(fit, model, teacher)
         if prompts_hash(asked) == calibrator.provenance.prompts_hash:
             raise InvalidInput("questions", "are those of the fit: ask fresh ones")
+        # Before engines work: a store that is away then costs them nothing.
+        prior = await prior_of(fit, calibrator.scope, self._calibrators) if query.propose else None
         async for event in ask(asked):
             if isinstance(event, Progress):
                 yield event
@@ -114,12 +126,11 @@ class Checks:
             disagreeing=disagreeing(said[0].scores, said[1].scores),
             created_at=datetime.now(UTC),
         )
-        check = await self._keep(calibrator, check)
+        # What is kept twice is kept once.
+        check = await patiently(partial(self._keep, calibrator, check), PATIENCE_SECONDS)
         if query.propose and not _is_judged(check):
             data = data_of(fit, said, taught=True)
-            refit = await record_of(
-                fit, calibrator.scope, asked, model, teacher, data, self._calibrators
-            )
+            refit = await record_of(fit, calibrator.scope, asked, model, teacher, data, prior)
             check = await self._propose(calibrator, refit, check)
         yield beside_fit(calibrator, check)
 
@@ -159,10 +170,12 @@ class Checks:
         return check
 
     async def _propose(self, calibrator: Calibrator, refit: Calibrator, check: Check) -> Check:
-        found, note = await self._proposals.judged(calibrator, refit)
+        judged = partial(self._proposals.judged, calibrator, refit)
+        found, note = await patiently(judged, PATIENCE_SECONDS)
         proposal = found.proposal(check.questions, note)
         # Before it is activated, as of a proposal from outcomes.
-        kept = await self._alerts.ask(self._store.propose, check, proposal)
+        keep = partial(self._alerts.ask, self._store.propose, check, proposal)
+        kept = await patiently(keep, PATIENCE_SECONDS)
         if await self._proposals.take_over(calibrator, found):
             activated = replace(proposal, activated=True)
             kept = await self._alerts.ask(self._store.propose, check, activated)

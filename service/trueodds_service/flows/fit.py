@@ -81,6 +81,8 @@ async def fit(
     check_enough(query)
     scope = _scope(query, model)
     asked = asked_of(query, model, teacher)
+    # Before engines work: a store that is away then costs them nothing.
+    prior = await prior_of(query, scope, calibrators)
     said: Sequence[Said] = ()
     async for event in ask(asked):
         if isinstance(event, Progress):
@@ -88,13 +90,20 @@ async def fit(
         else:
             said = event
     data = data_of(query, said, taught=teacher is not None)
-    calibrator = await record_of(query, scope, asked, model, teacher, data, calibrators)
+    calibrator = await record_of(query, scope, asked, model, teacher, data, prior)
     if not query.validate_only:
         activate = query.activate and (query.force or not calibrator.degenerate)
         # What engines have worked for is not given up for a store that is away for a moment.
         patience = PATIENCE_SECONDS if isinstance(query.source, FitQuestions) else 0.0
         calibrator = await calibrators.keep(calibrator, activate, query.request, patience)
     yield calibrator
+
+
+async def prior_of(query: FitQuery, scope: Scope, calibrators: Calibrators) -> Prior | None:
+    """What other tasks tell, where the method may want to know."""
+    if query.method not in (None, Method.TEACHER_POOLED):
+        return None
+    return await prior_for(scope, query.bias, calibrators)
 
 
 async def record_of(
@@ -104,11 +113,9 @@ async def record_of(
     model: ModelEntry,
     teacher: ModelEntry | None,
     data: FitData | None,
-    calibrators: Calibrators,
+    prior: Prior | None,
 ) -> Calibrator:
     """What is fitted on what was said; nothing is stored. Raises InvalidInput."""
-    pools = query.method in (None, Method.TEACHER_POOLED)
-    prior = await prior_for(scope, query.bias, calibrators) if pools else None
     provenance = _provenance(model, teacher, data, asked, prior)
     with field(_source_field(query)):
         return await long_work(

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
@@ -21,6 +22,21 @@ from trueodds_service.store import errors as store_errors
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
+
+
+_AGAIN_SECONDS = 1.0
+
+
+async def patiently(call: Callable[[], Awaitable[T]], seconds: float) -> T:
+    """What ``call`` gives; while the store is away it is made again, for so many seconds."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            return await call()
+        except Unavailable:
+            if time.monotonic() > until:
+                raise
+            await asyncio.sleep(_AGAIN_SECONDS)
 
 
 class StoreCalls:
