@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from trueodds_service.flows import drift as drift_module
+from trueodds_service.flows import outcomes as outcomes_module
 from trueodds_service.flows.drift import drift
+from trueodds_service.flows.outcomes import Outcomes
 from trueodds_service.flows.promises import Promise
 from trueodds_service.flows.receipts import FLOAT
 from trueodds_service.store.outcomes import Kept
@@ -29,21 +31,27 @@ def look():
         async def calibrator(*_):
             return SimpleNamespace(id="0f3a", metrics={})
 
-        async def of_calibrator(_):
-            return outcomes
+        def of_calibrator(_, *, after=0, at_most=None):
+            pages.append(at_most)
+            first = [each._replace(position=n) for n, each in enumerate(outcomes, 1) if n > after]
+            return first[:at_most]
 
         async def no_checks(_):
             return []
 
-        return await drift(
+        told = Outcomes(SimpleNamespace(of_calibrator=of_calibrator))
+        found = await drift(
             "aligned",
             "0f3a",
             window,
             SimpleNamespace(get=calibrator),
-            SimpleNamespace(of_calibrator=of_calibrator),
+            told,
             SimpleNamespace(of=no_checks),
         )
+        assert pages.pop() == outcomes_module._AT_ONCE, "never all of them at once"
+        return found
 
+    pages = []
     return look
 
 
@@ -85,3 +93,20 @@ async def test_a_period_holds_no_more_than_can_be_measured(look, monkeypatch):
     assert found.outcomes == 40
     assert found.since_first.outcomes == found.window.outcomes == 20
     assert found.since_first.start == FIRST + timedelta(hours=20)
+
+
+@pytest.mark.parametrize("at_once", [1, 7, 40, 41])
+async def test_what_is_found_is_the_same_by_the_page(look, monkeypatch, at_once):
+    rng = np.random.default_rng(2)
+    told = [
+        kept(place, option=None if place % 5 == 0 else int(place >= 20), sure=sure)
+        for place, sure in enumerate(rng.uniform(0.5, 1.0, 40))
+    ]
+    whole = await look(told, window=10)
+    monkeypatch.setattr(outcomes_module, "_AT_ONCE", at_once)
+    paged = await look(told, window=10)
+    assert (paged.outcomes, paged.unknown) == (whole.outcomes, whole.unknown) == (32, 8)
+    assert paged.window.after.metrics == whole.window.after.metrics
+    for promise, evidence in whole.tests.items():
+        assert paged.tests[promise].log_wealth == pytest.approx(evidence.log_wealth)
+        assert paged.tests[promise].alarm_at == evidence.alarm_at

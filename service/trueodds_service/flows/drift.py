@@ -1,5 +1,6 @@
 """The path of a look at drift: a calibrator's outcomes → does it keep its promise?"""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,29 +57,43 @@ async def drift(
 ) -> Drift:
     """Looks at a calibrator's outcomes, the newest ``window`` of them apart, and at its checks."""
     calibrator = await calibrators.get(model, calibrator_id)
-    kept = await outcomes.of_calibrator(calibrator.id)
-    return await long_work(_drift, calibrator, kept, await checks.of(calibrator), window)
+    seen = _Seen()
+    async for page in outcomes.of_calibrator(calibrator.id):
+        await long_work(seen.add, page)
+    return await long_work(_drift, calibrator, seen, await checks.of(calibrator), window)
 
 
-def _drift(
-    calibrator: Calibrator, kept: Sequence[Kept], checks: Sequence[Check], window: int
-) -> Drift:
-    everyone = Answers.of(kept)
-    tests = PromiseTests()
-    tests.add(everyone)
-    answers = everyone.known
-    known = len(answers.right)
-    moments = [each.answered_at for each in kept if each.option is not None]
+class _Seen:
+    """What is kept of outcomes that are seen once: there may be many more than fit into memory."""
+
+    def __init__(self) -> None:
+        self.tests = PromiseTests()
+        self.known = self.unknown = 0
+        # Those with a right option.
+        self.newest: deque[Kept] = deque(maxlen=MAX_PERIOD)
+
+    def add(self, page: Sequence[Kept]) -> None:
+        """Takes up more outcomes, in the order in which they came; blocks."""
+        self.tests.add(Answers.of(page))
+        known = [each for each in page if each.option is not None]
+        self.known += len(known)
+        self.unknown += len(page) - len(known)
+        self.newest.extend(known)
+
+
+def _drift(calibrator: Calibrator, seen: _Seen, checks: Sequence[Check], window: int) -> Drift:
+    answers = Answers.of(seen.newest)
+    moments = [each.answered_at for each in seen.newest]
     since_first = _period(answers, moments, MAX_PERIOD)
     # Where there are few outcomes the window is all of them, and measuring takes seconds.
-    is_all = min(known, MAX_PERIOD) <= window
+    is_all = len(moments) <= window
     return Drift(
         calibrator=calibrator,
-        outcomes=known,
-        unknown=len(kept) - known,
+        outcomes=seen.known,
+        unknown=seen.unknown,
         since_first=since_first,
         window=since_first if is_all else _period(answers, moments, window),
-        tests={**tests.evidence, Promise.DISAGREES: evidence_of(calibrator, checks)},
+        tests={**seen.tests.evidence, Promise.DISAGREES: evidence_of(calibrator, checks)},
         checks=[beside_fit(calibrator, each) for each in checks[: -_MAX_CHECKS - 1 : -1]],
     )
 

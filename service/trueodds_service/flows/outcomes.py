@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -24,6 +24,8 @@ _ANSWER_SECONDS = 20.0
 # How long an answer waits to be kept; then it is sent without.
 _KEEP_SECONDS = 2.0
 _ID_BYTES = 16
+# Outcomes that are read together.
+_AT_ONCE = 1000
 
 
 class Bounds(NamedTuple):
@@ -83,9 +85,18 @@ class Outcomes:
                 errors.append((place, error.under(f"outcomes[{place}]")))
         return await self.calls.ask(self._store.record, outcomes), errors
 
-    async def of_calibrator(self, calibrator: str) -> list[Kept]:
-        """The outcomes of a calibrator's answers, in the order in which they came."""
-        return await self.calls.ask(self._store.of_calibrator, calibrator)
+    async def of_calibrator(self, calibrator: str) -> AsyncIterator[list[Kept]]:
+        """The outcomes of a calibrator's answers, in the order in which they came, by the page."""
+        after = 0
+        while True:
+            page = await self.calls.ask(
+                self._store.of_calibrator, calibrator, after=after, at_most=_AT_ONCE
+            )
+            if page:
+                yield page
+                after = page[-1].position
+            if len(page) < _AT_ONCE:
+                return
 
     async def forget(self, outcomes: Bounds, answers: Bounds) -> None:
         """Forgets what is too old, or too much."""

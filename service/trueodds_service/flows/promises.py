@@ -1,6 +1,6 @@
 """What a calibrator promises, and the tests of it, which take up outcomes as they come."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -51,7 +51,7 @@ class Answers:
     options: NDArray[np.int64]
 
     @classmethod
-    def of(cls, kept: Sequence[Kept]) -> "Answers":
+    def of(cls, kept: Collection[Kept]) -> "Answers":
         counts = [len(each.probabilities) // FLOAT.itemsize for each in kept]
         options = np.array(counts, dtype=np.int64)
         held = np.arange(max(counts, default=0)) < options[:, np.newaxis]
