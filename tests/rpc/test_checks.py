@@ -123,6 +123,26 @@ def test_of_a_fit_without_a_teacher_nothing_is_compared(start_service, asked):
     assert (test.alarm, test.log_evidence) == (False, 0)
 
 
+def test_of_a_fit_without_a_teacher_each_teacher_has_checks_of_its_own(
+    start_service, weights, asked
+):
+    fake = {"weights": weights, "engine": {"backend": "fake", "seed": 7}}
+    names = ["aligned", "base", "stranger"]
+    engines = {"stranger": FakeEngine(seed=8)}
+    service = start_service(models=[{"name": each, **fake} for each in names], engines=engines)
+    calibrator, questions = active(service), asked(60)
+    found = [
+        check(service, calibrator, questions, reading=None, teacher=f"models/{each}")
+        for each in ["base", "stranger", "base"]
+    ]
+    assert [each.teacher for each in found] == ["models/base", "models/stranger", "models/base"]
+    assert found[0].disagreeing == 0
+    assert found[1].disagreeing > 0
+    drift, _ = drift_of(service, calibrator)
+    assert list(drift.checks) == [found[1], found[0]]
+    assert found[2] == found[0]
+
+
 def test_of_a_fit_from_scores_nobody_knows_the_teacher(start_service, asked):
     service = start_service()
     rows = [{"logprobs": [-0.1, -2.4], "teacher_logprobs": [-2.4, -0.1]} for _ in range(20)]

@@ -3,6 +3,7 @@
 What is found needs no truth, and says nothing of calibration by itself: a reason to look.
 """
 
+import hashlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -120,7 +121,7 @@ class Checks:
                 said = event
         check = Check(
             calibrator=calibrator.id,
-            prompts_hash=_hash_in_any_order(asked),
+            prompts_hash=_hash_of_check(calibrator, asked),
             teacher=teacher.name,
             questions=len(said[0].scores),
             disagreeing=disagreeing(said[0].scores, said[1].scores),
@@ -203,11 +204,15 @@ def _fit_query(query: CheckQuery, calibrator: Calibrator) -> FitQuery:
     )
 
 
-def _hash_in_any_order(asked: Sequence[Asked]) -> str:
-    """The same of the same questions, however they are mixed."""
-    return prompts_hash(
+def _hash_of_check(calibrator: Calibrator, asked: Sequence[Asked]) -> str:
+    """The same of the same questions to the same teacher, however they are mixed."""
+    prompts = prompts_hash(
         [replace(each, questions=sorted(each.questions, key=repr)) for each in asked]
     )
+    if calibrator.provenance.teacher:  # which a check cannot change
+        return prompts
+    teacher = asked[1].entry
+    return hashlib.sha256(repr((prompts, teacher.name, teacher.revision)).encode()).hexdigest()
 
 
 def _is_judged(check: Check) -> bool:
