@@ -103,6 +103,19 @@ def test_it_is_added_to_what_is_there(exported, filled, url, make):
         assert active == {**store.snapshot().active, own.scope: own}
 
 
+def test_a_request_whose_calibrator_was_deleted_here_stays_forgotten(exported, url, make):
+    asked = FitRequest("nightly-7", "a hash")
+    import_store(url, exported)
+    with closing(SqlCalibratorStore(url)) as store:
+        fitted = store.fitted_by(asked)
+        store.delete("demo-aligned", fitted.id)
+    assert import_store(url, exported)[0] == NOTHING
+    with closing(SqlCalibratorStore(url)) as store:
+        assert store.fitted_by(asked) is None
+        again = store.put(make(4.0), request=asked)
+        assert store.get("demo-aligned", again.id) == again
+
+
 def test_a_history_that_has_gone_on_stays_and_a_longer_one_is_taken(
     exported, filled, url, make, tmp_path
 ):

@@ -124,7 +124,7 @@ def _check_in_force(session: Session, scope: Scope, row: ScopeRow) -> None:
     current = in_force(session, row)
     if current is None:
         return
-    if session.scalar(select(CalibratorRow.deleted).filter_by(id=current.calibrator_id)):
+    if current.calibrator_id is not None and _is_deleted(session, current.calibrator_id):
         raise Contradiction(
             f"of {scope.model}, task {scope.task!r}, calibrator {current.calibrator_id} would be "
             "active, and was deleted here"
@@ -142,6 +142,9 @@ def _scope(session: Session, scope: Scope) -> ScopeRow:
 
 def _add_request(session: Session, kept: KeptRequest) -> bool:
     row = session.get(FitRequestRow, {"id": kept.request.id, "tenant": kept.tenant})
+    if row is None and _is_deleted(session, kept.calibrator_id):
+        # As a deletion forgets it: the same fit again makes the calibrator anew.
+        return False
     if row is None:
         session.add(
             FitRequestRow(
@@ -156,3 +159,7 @@ def _add_request(session: Session, kept: KeptRequest) -> bool:
     if (row.fingerprint, row.calibrator_id) != (kept.request.fingerprint, kept.calibrator_id):
         raise Contradiction(f"request {kept.request.id} gave something else here")
     return False
+
+
+def _is_deleted(session: Session, calibrator_id: str) -> bool:
+    return bool(session.scalar(select(CalibratorRow.deleted).filter_by(id=calibrator_id)))
