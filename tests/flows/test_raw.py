@@ -1,6 +1,7 @@
 """Why an answer is raw: the words, and which scopes are named as near."""
 
 from dataclasses import replace
+from difflib import SequenceMatcher
 
 import pytest
 
@@ -79,3 +80,19 @@ def test_another_task_is_as_far_as_two_things():
     ]
     because = raw_because(ASKED, active)
     assert near(because) == ["exams", "exam", "exams"]
+
+
+def test_among_a_thousand_the_nearest_are_found_and_few_compared_letter_by_letter(monkeypatch):
+    ratio, compared = SequenceMatcher.ratio, []
+
+    def counted(self):
+        compared.append(self.a)
+        return ratio(self)
+
+    monkeypatch.setattr(SequenceMatcher, "ratio", counted)
+    others = [replace(ASKED, task=f"routing of tickets {n}") for n in range(1000)]
+    tasks = ["exam", "exams 2", "exmas"]
+    because = raw_because(ASKED, [*others, *(replace(ASKED, task=each) for each in tasks)])
+    assert sorted(near(because)) == tasks
+    assert near(because)[0] == "exam"
+    assert len(compared) < 50
