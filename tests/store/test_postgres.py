@@ -102,7 +102,13 @@ def test_a_user_who_may_not_write_is_told_what(guest, behind, make):
     with pytest.raises(StoreError, match="its user may not DELETE in the table"):
         probe(guest)
     behind("GRANT DELETE ON ALL TABLES IN SCHEMA public TO guest")
+    with pytest.raises(StoreError, match="its user may not use the sequence"):
+        probe(guest)
+    with pytest.raises(StoreError, match="permission denied for sequence"):
+        SqlCalibratorStore(guest).put(make())
+    behind("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO guest")
     probe(guest)
+    SqlCalibratorStore(guest).put(make())
 
 
 def test_a_user_who_may_not_make_tables_is_told(postgres_server, guest):

@@ -44,6 +44,14 @@ SELECT set_config('lock_timeout', '10s', true),
 # Any number, as long as nothing else in the same database locks on it.
 _UPGRADES = 0x7472_7565_6F64_6473
 
+# Those that number the rows of a table: a right of its own, which one to the table does not bring.
+_SEQUENCES = text("""
+SELECT sequence FROM pg_attribute,
+       pg_get_serial_sequence(CAST(:table AS text), attname) AS sequence
+WHERE attrelid = CAST(:table AS regclass) AND attnum > 0 AND NOT attisdropped
+  AND sequence IS NOT NULL AND NOT has_sequence_privilege(sequence, 'USAGE, UPDATE')
+""")
+
 
 def usable(url: URL) -> URL:
     """The URL as the store needs it. Raises StoreError where it asks for another driver."""
@@ -94,3 +102,10 @@ def check_privileges(connection: Connection, tables: Sequence[str], *, is_curren
         for privilege in ("SELECT", "INSERT", "UPDATE", "DELETE"):
             if not connection.scalar(select(func.has_table_privilege(table, privilege))):
                 raise StoreError(f"its user may not {privilege} in the table {table}")
+        _check_sequences(connection, table)
+
+
+def _check_sequences(connection: Connection, table: str) -> None:
+    sequence = connection.scalar(_SEQUENCES, {"table": table})
+    if sequence is not None:
+        raise StoreError(f"its user may not use the sequence {sequence}")
