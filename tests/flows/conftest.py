@@ -1,5 +1,6 @@
 """The two flows on fake engines, with a store in a file."""
 
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -124,6 +125,26 @@ async def house(migrated, tokenizer, tmp_path) -> AsyncIterator[House]:
     await calibrators.open()
     yield House(Catalog(entries), calibrators, store, url)
     store.close()
+
+
+@pytest.fixture
+def in_threads(monkeypatch) -> Callable[..., dict[str, set[bool]]]:
+    """Watches functions of modules: by their names, whether they run in the event loop's thread."""
+    loop, seen = threading.get_ident(), {}
+
+    def watch(*functions):
+        for module, name in functions:
+            monkeypatch.setattr(module, name, watched(name, getattr(module, name)))
+        return seen
+
+    def watched(name, function):
+        def call(*args):
+            seen.setdefault(name, set()).add(threading.get_ident() == loop)
+            return function(*args)
+
+        return call
+
+    return watch
 
 
 @pytest.fixture(scope="session")

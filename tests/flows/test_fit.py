@@ -12,7 +12,7 @@ from trueodds_service.engine.base import TokenPrompt, TokenScore
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.errors import InvalidInput, NotFound, NotReady, Unavailable
 from trueodds_service.flows import fit as fit_flow
-from trueodds_service.flows import store_calls
+from trueodds_service.flows import fit_data, store_calls
 from trueodds_service.flows.fit import FitQuestions, NoData, Progress
 from trueodds_service.prompts.formats import FORMAT_VERSION, LETTER, TEXT
 from trueodds_service.prompts.question import ChatPrompt, Question, Shot, TextPrompt, TokenIdPrompt
@@ -269,6 +269,12 @@ async def test_what_was_read_is_let_go_while_a_fit_goes_on(house, make_questions
             alive.append(sum(type(each) is TokenPrompt for each in gc.get_objects()))
     assert len(alive) == 8
     assert max(alive) - min(alive) <= 64, "no more than those of one part"
+
+
+async def test_a_fit_leaves_the_event_loop_to_others(house, in_threads):
+    seen = in_threads((fit_data, "score_rows"), (fit_flow, "prompts_hash"))
+    await house.fit()
+    assert seen["score_rows"] == seen["prompts_hash"] == {False}
 
 
 async def test_a_calibrator_is_activated_when_asked_and_answers_at_once(house, make_questions):

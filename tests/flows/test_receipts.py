@@ -1,10 +1,14 @@
 """A receipt says what the answer said, to its own service and to its own tenant."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from trueodds_service.caller import Caller, acting_for
+from trueodds_service.flows import outcomes as outcomes_flow
 from trueodds_service.flows import receipts
 from trueodds_service.flows.receipts import FLOAT, BadReceipt, open_receipt, seal_receipt
 from trueodds_service.store.records import Scope
@@ -64,3 +68,27 @@ def test_two_answers_have_two_ids():
         open_receipt(KEY, seal_receipt(KEY, SCOPE, "", 0, RAW, RAW), 0, "acme") for _ in range(2)
     )
     assert one.answer_id != other.answer_id
+
+
+async def test_others_have_their_turn_while_many_are_opened(receipt, monkeypatch):
+    turns, seen = 0, set()
+
+    def opened(*args):
+        seen.add(turns)
+        return open_receipt(*args)
+
+    async def others():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(outcomes_flow, "open_receipt", opened)
+    store = SimpleNamespace(seal=lambda: KEY, record=len, close=lambda: None)
+    outcomes = outcomes_flow.Outcomes(store)
+    busy = asyncio.create_task(others())
+    with acting_for(Caller("acme", "them", frozenset())):
+        assert await outcomes.record([(receipt, 2)] * 200) == (200, [])
+    busy.cancel()
+    outcomes.close()
+    assert len(seen) > 5

@@ -28,7 +28,6 @@ from trueodds_service.flows.fit import (
     FitQuery,
     asked_of,
     check_enough,
-    data_of,
     prior_of,
     record_of,
 )
@@ -110,7 +109,7 @@ class Checks:
         if query.propose:
             check_enough(fit)
         asked = asked_of(fit, model, teacher)
-        if prompts_hash(asked) == calibrator.provenance.prompts_hash:
+        if await long_work(prompts_hash, asked) == calibrator.provenance.prompts_hash:
             raise InvalidInput("questions", "are those of the fit: ask fresh ones")
         # Before engines work: a store that is away then costs them nothing.
         prior = await prior_of(fit, calibrator.scope, self._calibrators) if query.propose else None
@@ -119,9 +118,10 @@ class Checks:
                 yield event
             else:
                 said = event
+        prompts = await long_work(_hash_of_check, calibrator, asked)
         check = Check(
             calibrator=calibrator.id,
-            prompts_hash=_hash_of_check(calibrator, asked),
+            prompts_hash=prompts,
             teacher=teacher.name,
             questions=len(said[0].scores),
             disagreeing=disagreeing(said[0].scores, said[1].scores),
@@ -130,8 +130,7 @@ class Checks:
         # What is kept twice is kept once.
         check = await patiently(partial(self._keep, calibrator, check), PATIENCE_SECONDS)
         if query.propose and not _is_judged(check):
-            data = data_of(fit, said, taught=True)
-            refit = await record_of(fit, calibrator.scope, asked, model, teacher, data, prior)
+            refit = await record_of(fit, calibrator.scope, asked, model, teacher, said, prior)
             check = await self._propose(calibrator, refit, check)
         yield beside_fit(calibrator, check)
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from trueodds_service.core.calibrators.base import Calibrator as Applied
 from trueodds_service.core.decisions.abstention import (
     AbstentionThreshold,
     abstention_threshold,
@@ -177,9 +178,7 @@ async def evaluate_calibrator(
             yield event
         else:
             said = event
-    data = _data(query.source, said)
-    found = distributions(data.logprobs, calibrator, applied)
-    yield await long_work(_report, query, calibrator, data, found)
+    yield await long_work(_report, query, calibrator, applied, said)
 
 
 def _asked(query: EvaluateQuery, calibrator: Calibrator, catalog: Catalog) -> list[Asked]:
@@ -231,8 +230,10 @@ def _data(source: FitQuestions | FitData, said: Sequence[Said]) -> FitData:
 
 
 def _report(
-    query: EvaluateQuery, calibrator: Calibrator, data: FitData, found: Distributions
+    query: EvaluateQuery, calibrator: Calibrator, applied: Applied, said: Sequence[Said]
 ) -> Report:
+    data = _data(query.source, said)
+    found = distributions(data.logprobs, calibrator, applied)
     if data.alone:
         return _report_alone(query, calibrator, data, found)
     answers = data.answers

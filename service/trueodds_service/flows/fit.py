@@ -89,8 +89,7 @@ async def fit(
             yield event
         else:
             said = event
-    data = data_of(query, said, taught=teacher is not None)
-    calibrator = await record_of(query, scope, asked, model, teacher, data, prior)
+    calibrator = await record_of(query, scope, asked, model, teacher, said, prior)
     if not query.validate_only:
         activate = query.activate and (query.force or not calibrator.degenerate)
         # What engines have worked for is not given up for a store that is away for a moment.
@@ -112,15 +111,26 @@ async def record_of(
     asked: Sequence[Asked],
     model: ModelEntry,
     teacher: ModelEntry | None,
-    data: FitData | None,
+    said: Sequence[Said],
     prior: Prior | None,
 ) -> Calibrator:
     """What is fitted on what was said; nothing is stored. Raises InvalidInput."""
+    return await long_work(_record_of, query, scope, asked, model, teacher, said, prior)
+
+
+def _record_of(
+    query: FitQuery,
+    scope: Scope,
+    asked: Sequence[Asked],
+    model: ModelEntry,
+    teacher: ModelEntry | None,
+    said: Sequence[Said],
+    prior: Prior | None,
+) -> Calibrator:
+    data = _data_of(query, said, taught=teacher is not None)
     provenance = _provenance(model, teacher, data, asked, prior)
     with field(_source_field(query)):
-        return await long_work(
-            fitted_record, scope, query.method, data, query.bias, query.temperature, provenance
-        )
+        return fitted_record(scope, query.method, data, query.bias, query.temperature, provenance)
 
 
 def _teacher(query: FitQuery, model: ModelEntry, catalog: Catalog) -> ModelEntry | None:
@@ -185,7 +195,7 @@ def _without_content(questions: Sequence[Question]) -> Iterator[Question]:
             yield Question(nothing, texts, labels)
 
 
-def data_of(query: FitQuery, said: Sequence[Said], *, taught: bool) -> FitData | None:
+def _data_of(query: FitQuery, said: Sequence[Said], *, taught: bool) -> FitData | None:
     """What to fit on; None for methods that need none. ``said`` is the answer to ``asked_of``;
     ``taught``: a teacher was among those asked.
     """

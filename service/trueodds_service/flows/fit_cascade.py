@@ -101,7 +101,7 @@ async def fit_cascade(
         items=len(answers),
         labelled=int((answers >= 0).sum()),
         data_hash=data_hash(said[0].scores, answers),
-        prompts_hash=prompts_hash(asked),
+        prompts_hash=await long_work(prompts_hash, asked),
         versions=versions_of(cascade.last),
         measured_with=tuple(each.name for each in own),
     )

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trueodds_service.errors import InvalidInput, NotReady, ServiceError
+from trueodds_service.flows.arrays import long_work
 from trueodds_service.flows.catalog import ModelEntry, ServedModel
 from trueodds_service.flows.read import Read, read
 from trueodds_service.prompts.question import Kind, Question, Shot
@@ -121,7 +122,7 @@ async def ask(asked: Sequence[Asked]) -> AsyncIterator[Progress | list[Said]]:
             items += await _chunk(each, model, start)
             yield Progress(done + len(items), total)
         done += len(items)
-        said.append(_said(items))
+        said.append(await long_work(_said, items))
     yield said
 
 

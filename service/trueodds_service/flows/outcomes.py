@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from trueodds_service.caller import current
+from trueodds_service.concurrency import in_pieces
 from trueodds_service.errors import InvalidInput, ServiceError
 from trueodds_service.flows.receipts import FLOAT, BadReceipt, open_receipt
 from trueodds_service.flows.score import Answer
@@ -75,7 +76,7 @@ class Outcomes:
         kept = await self.calls.ask(self._store.answers, [*ids.values()]) if ids else {}
         outcomes: list[Outcome] = []
         errors: list[tuple[int, InvalidInput]] = []
-        for place, (named, option) in enumerate(reported):
+        async for place, (named, option) in in_pieces(enumerate(reported)):
             try:
                 if isinstance(named, str):
                     outcomes.append(_outcome_of(kept.get(ids[named]), option))
