@@ -1,6 +1,7 @@
 """How much a tenant and a key may ask for, of one gateway and of several."""
 
 import threading
+from contextlib import suppress
 
 import grpc
 import httpx
@@ -229,6 +230,24 @@ def test_who_is_idle_is_forgotten_once_everybody_has_heard_of_it(quotas, clock):
     assert one.spent() == {Subject("acme"): Spent(1, 1, 10)}
     clock.now += 60
     assert one.spent() == {}
+
+
+def test_streams_that_were_idle_draw_from_the_one_bucket(quotas, clock):
+    one, two = (quotas(**minute(questions=60)) for _ in range(2))
+    streams = []
+    for _ in range(10):
+        streams.append(one.request(caller()))
+        clock.now += 31
+        hear(one, two)
+    let_in = 0
+    for stream in streams:
+        with suppress(OverQuota):
+            stream.check()
+            stream.spend(60, 10)
+            let_in += 60
+    assert let_in == 60
+    hear(one, two)
+    assert asked(two) == 0
 
 
 # A service

@@ -1,7 +1,7 @@
 """Quotas: what each request is charged to, in this gateway and in the others."""
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 
 from trueodds_service.caller import Caller
 from trueodds_service.config import Quota
@@ -42,11 +42,9 @@ class Quotas:
 
         Raises OverQuota where there is no more.
         """
-        accounts = self._of(caller)
-        self.check(accounts, [What.REQUESTS])
-        for account in accounts:
-            account.spend(_ONE_REQUEST)
-        return Charged(self, accounts)
+        self.check(caller, [What.REQUESTS])
+        self.spend(caller, _ONE_REQUEST)
+        return Charged(self, caller)
 
     def spent(self) -> Totals:
         """What was spent here, for the other gateways; who is idle is forgotten."""
@@ -70,14 +68,19 @@ class Quotas:
                     account.take(took)
         self._others = others
 
-    def check(self, accounts: Sequence[Account], whats: Iterable[What]) -> None:
-        """Raises OverQuota if one of the accounts has used up one of ``whats``."""
+    def check(self, caller: Caller, whats: Iterable[What]) -> None:
+        """Raises OverQuota if one of the caller's accounts has used up one of ``whats``."""
         try:
-            for account in accounts:
+            for account in self._of(caller):
                 account.check(whats)
         except OverQuota as error:
             self._refused(error)
             raise
+
+    def spend(self, caller: Caller, spent: Spent) -> None:
+        """Takes this much from the caller's accounts."""
+        for account in self._of(caller):
+            account.spend(spent)
 
     def _of(self, caller: Caller) -> list[Account]:
         subjects = (Subject(caller.tenant), Subject(caller.tenant, caller.name))
@@ -99,17 +102,17 @@ class Quotas:
 class Charged:
     """What a request is charged to."""
 
-    def __init__(self, quotas: Quotas, accounts: Sequence[Account]) -> None:
-        self._quotas, self._accounts = quotas, accounts
+    def __init__(self, quotas: Quotas, caller: Caller) -> None:
+        # And not their accounts: a stream that is idle outlasts these.
+        self._quotas, self._caller = quotas, caller
 
     def check(self) -> None:
         """Raises OverQuota where there are no more questions or tokens."""
-        self._quotas.check(self._accounts, _WORK)
+        self._quotas.check(self._caller, _WORK)
 
     def spend(self, questions: int, prompt_tokens: int) -> None:
         """An engine is asked for this, and it is charged."""
-        for account in self._accounts:
-            account.spend(Spent(questions=questions, prompt_tokens=prompt_tokens))
+        self._quotas.spend(self._caller, Spent(questions=questions, prompt_tokens=prompt_tokens))
 
 
 def _since(before: Spent, now: Spent) -> Spent:
