@@ -21,12 +21,24 @@ class Stream:
         """It holds nothing any more."""
 
 
+class Prompts:
+    """Prompts that an engine is asked for together. These may be of any size."""
+
+    def made(self, tokens: int) -> None:
+        """Those made so far have ``tokens``. Raises a ServiceError where that is too much: to be
+        called while they are made, or what is to be refused is made whole first.
+        """
+
+    def ask(self, questions: int) -> None:
+        """An engine is asked for them, and for this many questions by them."""
+
+
 class Meter:
     """Charges one request. This one charges nothing."""
 
     @property
     def is_only(self) -> bool:
-        """Whether no engine is asked for anything else of its tenant's here."""
+        """Whether no prompts of its tenant's are under way here."""
         return False
 
     def stream(self) -> Stream:
@@ -36,14 +48,9 @@ class Meter:
     def check(self) -> None:
         """Raises a ServiceError where no more may be asked now: to be called before any work."""
 
-    def preparing(self, prompt_tokens: int) -> None:
-        """The prompts made so far have ``prompt_tokens``. Raises a ServiceError where that is too
-        much: to be called while they are made, or what is to be refused is made whole first.
-        """
-
-    def asking(self, questions: int, prompt_tokens: int) -> AbstractContextManager[None]:
-        """An engine is asked for this inside. Raises a ServiceError where it is too much."""
-        return nullcontext()
+    def prompts(self) -> AbstractContextManager[Prompts]:
+        """Prompts that are under way inside: made, and then asked."""
+        return nullcontext(Prompts())
 
 
 _current: ContextVar[Meter] = ContextVar("meter", default=Meter())  # noqa: B039 (has no state)
@@ -77,11 +84,8 @@ class _GoingOn(Meter):
     def stream(self) -> Stream:
         return self._begun.stream()
 
-    def preparing(self, prompt_tokens: int) -> None:
-        self._begun.preparing(prompt_tokens)
-
-    def asking(self, questions: int, prompt_tokens: int) -> AbstractContextManager[None]:
-        return self._begun.asking(questions, prompt_tokens)
+    def prompts(self) -> AbstractContextManager[Prompts]:
+        return self._begun.prompts()
 
 
 def going_on() -> AbstractContextManager[None]:

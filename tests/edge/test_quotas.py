@@ -56,8 +56,9 @@ def ask(quotas, who=None, method=SCORE, questions=1, tokens=10):
 
 def work(questions, tokens):
     current().check()
-    with current().asking(questions, tokens):
-        pass
+    with current().prompts() as prompts:
+        prompts.made(tokens)
+        prompts.ask(questions)
 
 
 def asked(quotas, who=None, **what):

@@ -36,7 +36,8 @@ class Limits(Section):
     """Requests that a gateway works on at once; to more it answers RESOURCE_EXHAUSTED at once."""
     max_tokens_under_way: int = Field(default=16_000_000, ge=1)
     """Tokens of prompts that a gateway works on at once; a new request that comes when there are as
-    many gets the same answer. What has begun goes on."""
+    many, or would make them more, gets the same answer. What has begun goes on, and what is all
+    that its tenant asks may be larger."""
     max_connections: int = Field(default=2048, ge=1, le=1_000_000)
     """Connections that each door of a gateway holds; more are closed as they are opened."""
 

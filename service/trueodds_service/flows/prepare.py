@@ -41,12 +41,17 @@ class Shown(NamedTuple):
 
 
 async def prepare(
-    served: ServedModel, questions: Sequence[Question], shots: Sequence[Shot], reading: Reading
+    served: ServedModel,
+    questions: Sequence[Question],
+    shots: Sequence[Shot],
+    reading: Reading,
+    prompts: metering.Prompts,
 ) -> list[Shown]:
-    """Every prompt in tokens, piece by piece: a short request can stand for more prompts than
-    there is memory for, and is refused before they are made; and whoever leaves is noticed.
+    """Every prompt in tokens, piece by piece, as ``prompts`` is told: a short request can stand for
+    more prompts than there is memory for, and is refused before they are made; and whoever leaves
+    is noticed.
     """
-    meter, tokens = metering.current(), 0
+    tokens = 0
     shown: list[Shown] = []
     wrong: set[int] = set()
     for piece in _pieces(questions, shots, reading):
@@ -60,7 +65,7 @@ async def prepare(
                 tokens += each.prompt.length
             else:
                 wrong.add(place)
-        meter.preparing(tokens)
+        prompts.made(tokens)
     return shown
 
 

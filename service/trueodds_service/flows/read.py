@@ -138,17 +138,19 @@ async def read(
         meter.check()
         served.engine.check_room(len(questions))
     started = time.perf_counter()
-    with stage(Stage.TOKENIZE):
-        shown = await prepare(served, questions, shots, reading)
-        prepared = [each.prepared for each in shown if isinstance(each.prepared, Prepared)]
-        unconditional = await _unconditional(served, prepared, reading)
-    tokenized = time.perf_counter()
-    prompts = [each.prompt.telling(top_tokens) for each in prepared]
-    # Prompts of a call begin alike, so that the engine sees what they share.
-    calls = [prompts, list(unconditional.values())] if unconditional else [prompts]
-    tokens = sum(each.length for each in chain(*calls))
-    with stage(Stage.ENGINE), meter.asking(len(questions), tokens):
-        scores, *without = await gather_or_cancel(served.engine.score(each) for each in calls)
+    with meter.prompts() as made:
+        with stage(Stage.TOKENIZE):
+            shown = await prepare(served, questions, shots, reading, made)
+            prepared = [each.prepared for each in shown if isinstance(each.prepared, Prepared)]
+            unconditional = await _unconditional(served, prepared, reading)
+        tokenized = time.perf_counter()
+        prompts = [each.prompt.telling(top_tokens) for each in prepared]
+        # Prompts of a call begin alike, so that the engine sees what they share.
+        calls = [prompts, list(unconditional.values())] if unconditional else [prompts]
+        made.made(sum(each.length for each in chain(*calls)))
+        made.ask(len(questions))
+        with stage(Stage.ENGINE):
+            scores, *without = await gather_or_cancel(served.engine.score(each) for each in calls)
     scored = iter(scores)
     without_question = dict(zip(unconditional, chain(*without), strict=True))
     reads: list[dict[Order, OptionReads] | ServiceError] = [{} for _ in questions]

@@ -34,6 +34,25 @@ class Room:
         if (refusal := self._refused(tenant)) is not None:
             raise refusal
 
+    def check_more(self, tenant: str, by: int, own: int) -> None:
+        """Raises Exhausted where ``by`` more are too many for what has taken ``own`` of a tenant's.
+
+        What has all that its tenant has may be larger than what is free, while anything is: it
+        would wait in vain for a time in which nobody else has some.
+        """
+        if self.number - own >= self._most:
+            raise self._refusal(f"the service works on {self._said} already")
+        if self._taken[tenant] <= own:
+            return
+        free = self._most - self.number - by
+        if tenant and self._taken[tenant] + by > _SHARE * free:
+            raise self._refusal(
+                f"with these the service would work on more {self._kind} of this tenant than it "
+                "takes"
+            )
+        if free < 0:
+            raise self._refusal(f"with these the service would work on more than {self._said}")
+
     def has_room(self, tenant: str) -> bool:
         """Whether ``check`` raises nothing."""
         return self._refused(tenant) is None

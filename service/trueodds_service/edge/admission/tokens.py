@@ -1,7 +1,5 @@
 """How many tokens are under way at once, and whose: what requests cost, not how many they are."""
 
-from contextlib import AbstractContextManager
-
 from trueodds_service.edge.admission.room import Room
 
 
@@ -9,7 +7,7 @@ class TokensUnderWay:
     """About ``most``, of which no tenant has all; as ``Places``, but for prompts.
 
     Nobody knows how many a request has before it is in tokens: it is let in while there is room
-    for one, and takes as many as it has.
+    for one, and looked at again as its prompts are made.
     """
 
     def __init__(self, most: int) -> None:
@@ -28,6 +26,10 @@ class TokensUnderWay:
         """Raises Exhausted where no more are taken of a tenant's."""
         self._room.check(tenant)
 
-    def taken(self, tenant: str, number: int) -> AbstractContextManager[None]:
-        """``number`` of them are under way inside."""
-        return self._room.holding(tenant, number)
+    def check_more(self, tenant: str, by: int, own: int) -> None:
+        """Raises Exhausted where ``by`` more are too many for a request that has taken ``own``."""
+        self._room.check_more(tenant, by, own)
+
+    def change(self, tenant: str, by: int) -> None:
+        """So many more, or fewer, are under way."""
+        self._room.change(tenant, by)

@@ -1,7 +1,7 @@
 """How much work requests may make: each by itself, all at once, and each caller in a minute."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
 from trueodds_service.caller import Caller
 from trueodds_service.config import Limits
@@ -9,7 +9,7 @@ from trueodds_service.edge.admission.streams import OpenStream, StreamedBytes
 from trueodds_service.edge.admission.tokens import TokensUnderWay
 from trueodds_service.edge.quotas.quotas import Charged, Quotas
 from trueodds_service.errors import TooLarge
-from trueodds_service.metering import Meter, Stream, metered_by
+from trueodds_service.metering import Meter, Prompts, Stream, metered_by
 
 # Has no end of its own: each of its batches is held against the quota, and its caller has to be
 # known still. What else has begun is finished.
@@ -50,6 +50,8 @@ class _Request(Meter):
         self._work, self._charged = work, charged
         self._tenant, self._check_caller = tenant, check_caller
         self._has_begun = False
+        self._tokens = 0
+        """Those of its prompts that are under way."""
 
     @property
     def is_only(self) -> bool:
@@ -67,16 +69,44 @@ class _Request(Meter):
     def stream(self) -> Stream:
         return OpenStream(self._work.streamed, self._tenant)
 
-    def preparing(self, prompt_tokens: int) -> None:
+    @contextmanager
+    def prompts(self) -> Iterator[Prompts]:
+        made = _Prompts(self)
+        try:
+            yield made
+        finally:
+            self._take(-made.tokens)
+
+    def made(self, before: int, tokens: int) -> None:
+        """Prompts that had ``before`` have ``tokens``. Raises a ServiceError."""
         most = self._work.most_tokens
-        if prompt_tokens > most:
+        if tokens > most:
             raise TooLarge(
                 f"the prompts have more than {most:,} tokens together: ask fewer questions at once",
                 reason="REQUEST_TOO_LONG",
             )
+        if not self._has_begun:
+            self._work.tokens.check_more(self._tenant, tokens - before, self._tokens)
+        self._take(tokens - before)
 
-    def asking(self, questions: int, prompt_tokens: int) -> AbstractContextManager[None]:
-        self.preparing(prompt_tokens)
+    def ask(self, questions: int, tokens: int) -> None:
+        """An engine is asked for this."""
         self._has_begun = True
-        self._charged.spend(questions, prompt_tokens)
-        return self._work.tokens.taken(self._tenant, prompt_tokens)
+        self._charged.spend(questions, tokens)
+
+    def _take(self, tokens: int) -> None:
+        self._tokens += tokens
+        self._work.tokens.change(self._tenant, tokens)
+
+
+class _Prompts(Prompts):
+    def __init__(self, request: _Request) -> None:
+        self._request = request
+        self.tokens = 0
+
+    def made(self, tokens: int) -> None:
+        self._request.made(self.tokens, tokens)
+        self.tokens = tokens
+
+    def ask(self, questions: int) -> None:
+        self._request.ask(questions, self.tokens)
