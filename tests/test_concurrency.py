@@ -1,11 +1,12 @@
-"""All results in order, or each as it is done; after an error nothing is left running."""
+"""Results in order, or each as it is done; nothing left running after an error; and turns."""
 
 import asyncio
 import itertools
+import threading
 
 import pytest
 
-from trueodds_service.concurrency import as_completed, gather_or_cancel, in_pieces
+from trueodds_service.concurrency import Threads, as_completed, gather_or_cancel, in_pieces
 
 
 async def test_results_are_in_the_order_of_the_calls():
@@ -157,3 +158,115 @@ async def test_while_many_items_are_worked_on_others_have_their_turn():
     task.cancel()
     assert seen == [*range(1000)]
     assert max(after - before for before, after in itertools.pairwise(turns)) <= 50
+
+
+class Bench:
+    """Work in two threads, each piece of which ends when it is told to."""
+
+    def __init__(self):
+        self.threads = Threads(2, "test")
+        self.begun = []
+        self._ends, self._tasks = {}, {}
+        self._changed, self._loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def start(self, owner, name, **how):
+        end = self._ends[name] = threading.Event()
+
+        def work():
+            self.begun.append(name)
+            self._loop.call_soon_threadsafe(self._changed.set)
+            assert end.wait(30)
+            return name
+
+        self._tasks[name] = asyncio.create_task(self.threads.run(owner, work, **how))
+        return self._tasks[name]
+
+    async def see(self, *names):
+        """These have begun, in any order, and after a while no others."""
+        async with asyncio.timeout(30):
+            while len(self.begun) < len(names):
+                await self._changed.wait()
+                self._changed.clear()
+        await asyncio.sleep(0.02)
+        assert sorted(self.begun) == sorted(names)
+
+    def end(self, *names):
+        for name in names:
+            self._ends[name].set()
+
+    async def close(self):
+        self.end(*self._ends)
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+
+@pytest.fixture
+async def bench():
+    made = Bench()
+    yield made
+    await made.close()
+
+
+async def test_one_piece_of_work_of_an_owner_at_a_time(bench):
+    pieces = [bench.start("many", f"many {number}") for number in range(4)]
+    await bench.see("many 0")
+    few = bench.start("few", "few")
+    await bench.see("many 0", "few")
+    bench.end("few", "many 0")
+    assert [await few, await pieces[0]] == ["few", "many 0"]
+    await bench.see("many 0", "few", "many 1")
+
+
+async def test_work_has_its_turn_by_owners(bench):
+    for owner in ("a", "b"):
+        for number in range(2):
+            bench.start(owner, f"{owner}{number}")
+    bench.start("c", "c0")
+    await bench.see("a0", "b0")
+    bench.end("a0")
+    await bench.see("a0", "b0", "c0")
+    bench.end("c0")
+    await bench.see("a0", "b0", "c0", "a1")
+
+
+async def test_work_without_an_owner_has_all_threads(bench):
+    for number in range(3):
+        bench.start("", str(number))
+    await bench.see("0", "1")
+
+
+async def test_what_waits_is_not_begun_once_its_caller_has_left_and_what_runs_keeps_its_turn(bench):
+    first, second = bench.start("many", "first"), bench.start("many", "second")
+    await bench.see("first")
+    for each in (first, second):
+        each.cancel()
+    third = bench.start("many", "third")
+    await bench.see("first")
+    assert first.cancelled()
+    assert second.cancelled()
+    bench.end("first", "third")
+    assert await third == "third"
+    await bench.see("first", "third")
+
+
+async def test_who_is_to_stay_to_the_end_of_what_runs_leaves_then(bench):
+    running = bench.start("many", "running", to_end=True)
+    waiting = bench.start("many", "waiting", to_end=True)
+    await bench.see("running")
+    for _ in range(2):
+        running.cancel()
+        waiting.cancel()
+        await asyncio.sleep(0.01)
+    assert waiting.done()
+    assert not running.done()
+    bench.end("running")
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+
+async def test_the_error_of_work_in_a_thread_is_raised(bench):
+    def fail():
+        raise KeyError("first")
+
+    with pytest.raises(KeyError):
+        await bench.threads.run("many", fail)
+    assert await bench.threads.run("many", lambda: 1) == 1

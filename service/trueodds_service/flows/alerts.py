@@ -26,6 +26,8 @@ T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 _THREADS = 2
+# Whose turn it is to work on outcomes, whosever they are: no tenant is called so.
+_OWNER = "the alert watch"
 _ANSWER_SECONDS = 20.0
 # Outcomes that are read and tested at once, some ten milliseconds of work, and the pause after
 # them: whoever is answered meanwhile does not notice.
@@ -138,7 +140,7 @@ class Alerts:
                 at_most=_AT_ONCE,
             )
             if kept:
-                await long_work(watched.tests.add, Answers.of(kept))
+                await long_work(watched.tests.add, Answers.of(kept), owner=_OWNER)
                 watched.position = kept[-1].position
             # Also where nothing is new: the store may have been away when this was to be recorded.
             for promise, evidence in watched.tests.evidence.items():
