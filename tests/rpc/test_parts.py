@@ -1,13 +1,15 @@
 """A fit and an evaluation of more items than one message holds: parts, joined, within a bound."""
 
 import threading
+import time
 
 import grpc
 import numpy as np
 import pytest
+from tests.edge.test_metrics import samples
 
 from trueodds.v1 import calibration_pb2 as pb
-from trueodds_service.rpc.calibration import parts
+from trueodds_service.rpc.calibration import parts, servicer
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 MIB = 2**20
@@ -117,6 +119,48 @@ def test_a_fit_whose_next_part_does_not_come_is_ended(service, task, refused, mo
     with refused(grpc.StatusCode.DEADLINE_EXCEEDED, reason="DEADLINE"):
         list(service.calibration.StreamFitCalibrator(messages()))
     goes_on.set()
+
+
+def test_who_leaves_while_a_fit_is_read_holds_its_bytes_and_no_thread_of_others(
+    start_service, task, question, monkeypatch
+):
+    service = start_service()
+    begun, goes_on = threading.Semaphore(0), threading.Event()
+    parse = servicer.parse_fit
+
+    def slow(*args):
+        begun.release()
+        goes_on.wait(60)
+        return parse(*args)
+
+    monkeypatch.setattr(servicer, "parse_fit", slow)
+    # As many as the pool that all share has threads on a large machine.
+    fits = [pb.StreamFitCalibratorRequest(part=first(task, scores=scores(10)))]
+    calls = [service.calibration.StreamFitCalibrator(iter(fits)) for _ in range(40)]
+
+    def held():
+        return sum(samples(service.app.metrics.node(), "trueodds_stream_bytes").values())
+
+    try:
+        assert begun.acquire(timeout=30)
+        assert begun.acquire(timeout=30)
+        for call in calls:
+            call.cancel()
+        # Long enough for a thread.
+        answers = service.batch([question(text="word " * 100)] * 5)
+        assert len(answers) == 5
+        size = fits[0].part.ByteSize()
+        await_until(lambda: held() == 2 * size)
+    finally:
+        goes_on.set()
+    await_until(lambda: held() == 0)
+
+
+def await_until(holds):
+    ends = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
 
 
 def test_a_fit_may_not_be_larger_than_all_streams(start_service):

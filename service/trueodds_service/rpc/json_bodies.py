@@ -1,11 +1,11 @@
 """JSON bodies: faults of a whole body, and where in it they are."""
 
-import asyncio
 import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from trueodds_service.errors import InvalidInput
+from trueodds_service.flows.messages import message_work
 
 # Names in a body are the caller's, and of any length.
 _MOST_CHARACTERS = 64
@@ -19,7 +19,7 @@ async def beside(size: int, work: Callable[[], Told]) -> Told:
     """What comes of reading or writing ``size`` bytes: in another thread where they are many, so
     that nobody else waits for it.
     """
-    return work() if size <= _SHORT_BYTES else await asyncio.to_thread(work)
+    return work() if size <= _SHORT_BYTES else await message_work(work)
 
 
 def not_json() -> InvalidInput:

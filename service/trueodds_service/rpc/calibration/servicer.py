@@ -1,6 +1,5 @@
 """CalibrationService: fits, and what became of them."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,6 +18,7 @@ from trueodds_service.flows.evaluate_cascade import evaluate_cascade
 from trueodds_service.flows.fit import fit
 from trueodds_service.flows.fit_cascade import FitCascade, fit_cascade
 from trueodds_service.flows.fit_data import Progress
+from trueodds_service.flows.messages import message_work
 from trueodds_service.flows.outcomes import Outcomes
 from trueodds_service.rpc.calibration.alerts import alerts_message, parse_alerts_of
 from trueodds_service.rpc.calibration.calibrate import calibrate_response, parse_calibrate
@@ -160,7 +160,7 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
     async def CheckCalibrator(
         self, request: pb.CheckCalibratorRequest, context: Context
     ) -> AsyncIterator[pb.CheckCalibratorResponse]:
-        query = await asyncio.to_thread(parse_check, request, self._limits)
+        query = await message_work(parse_check, request, self._limits)
         async for event in self._checks.check(query):
             if isinstance(event, Progress):
                 progress = pb.FitProgress(done=event.done, total=event.total)
@@ -196,7 +196,7 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
 
     async def _fit(self, request: pb.FitCalibratorRequest) -> AsyncIterator[dict[str, Any]]:
         """The events of a fit, as fields of either response."""
-        query = await asyncio.to_thread(parse_fit, request, self._limits)
+        query = await message_work(parse_fit, request, self._limits)
         events = (
             fit_cascade(query, self._catalog, self._calibrators)
             if isinstance(query, FitCascade)
@@ -212,7 +212,7 @@ class CalibrationServicer(calibration_pb2_grpc.CalibrationServiceServicer):
         self, request: pb.EvaluateCalibratorRequest
     ) -> AsyncIterator[dict[str, Any]]:
         """The events of an evaluation, as fields of either response."""
-        query = await asyncio.to_thread(parse_evaluation, request, self._limits)
+        query = await message_work(parse_evaluation, request, self._limits)
         cascade = self._catalog.cascade(query.model)
         events = (
             evaluate_calibrator(query, self._catalog, self._calibrators)
