@@ -14,9 +14,9 @@ from trueodds_service.edge.arrival import Arrival
 from trueodds_service.edge.gate import Gate
 from trueodds_service.edge.identity.identities import Everybody
 from trueodds_service.edge.metrics import page
-from trueodds_service.edge.metrics.door import Door
 from trueodds_service.edge.metrics.process import ProcessMetrics
 from trueodds_service.edge.metrics.requests import RequestMetrics
+from trueodds_service.edge.metrics.server import MetricsServer
 from trueodds_service.edge.watch import Watch
 from trueodds_service.errors import Exhausted, Unavailable
 from trueodds_service.watching import Answered
@@ -193,8 +193,8 @@ def test_a_process_that_says_nothing_costs_the_others_nothing(tmp_path, monkeypa
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
 def test_prometheus_asks_over_http_and_gateways_share_the_port(host):
-    doors = [Door(f"{host}:0", lambda: b"x 1\n")]
-    doors.append(Door(doors[0].address, lambda: b"x 1\n"))
+    doors = [MetricsServer(f"{host}:0", lambda: b"x 1\n")]
+    doors.append(MetricsServer(doors[0].address, lambda: b"x 1\n"))
     try:
         for path, status, body in (("/metrics", 200, b"x 1\n"), ("/", 404, b"there is /metrics\n")):
             answer = httpx.get(f"http://{doors[0].address}{path}")

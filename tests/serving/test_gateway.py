@@ -272,7 +272,9 @@ async def test_another_service_does_not_get_the_port(start):
 async def test_prometheus_is_told_of_the_replicas_that_a_gateway_has(start):
     gateway, models = await start(absent=["other"], metrics="127.0.0.1:0")
     await gateway.until("good", "READY")
-    text = (await asyncio.to_thread(httpx.get, f"http://{gateway._door.address}/metrics")).text
+    text = (
+        await asyncio.to_thread(httpx.get, f"http://{gateway._metrics_server.address}/metrics")
+    ).text
     assert f'trueodds_process_up{{process="gateway-{gateway._number:x}"}} 1.0' in text
     name = f'process="gateway-{gateway._number:x}"'
     assert f'trueodds_replicas_connected{{model="good",{name}}} 1.0' in text

@@ -25,7 +25,7 @@ _ITEM = re.compile(r"questions\.items\[(\d+)\](\.question)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class RecordedDecision:
     """A decision, and the right option of each of its questions: -1 where nobody knows it."""
 
     decision: Decision
@@ -42,7 +42,7 @@ class FitDecisions:
     """
 
     model: str
-    recorded: tuple[Recorded, ...]
+    recorded: tuple[RecordedDecision, ...]
     method: Method | None
     teacher: str | None = None
     activate: bool = False
@@ -91,7 +91,9 @@ async def fit_decisions(
     return fitted
 
 
-def _items(recorded: Recorded, questions: Sequence[Question], place: int) -> Iterator[_Item]:
+def _items(
+    recorded: RecordedDecision, questions: Sequence[Question], place: int
+) -> Iterator[_Item]:
     told = zip(recorded.decision.questions, questions, recorded.answers, strict=True)
     for number, (asked, question, answer) in enumerate(told):
         yield _Item(asked.task, question, answer, (place, number))

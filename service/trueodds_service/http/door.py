@@ -11,7 +11,7 @@ from trueodds_service.flows.outcomes import Outcomes
 from trueodds_service.http.console.site import console_routes
 from trueodds_service.http.contract import contract_routes
 from trueodds_service.http.decisions.routes import Decisions
-from trueodds_service.http.endpoints import Door
+from trueodds_service.http.endpoints import Entry
 from trueodds_service.http.health import health_routes
 from trueodds_service.http.openapi import openapi_route
 from trueodds_service.http.server import HttpServer
@@ -30,12 +30,14 @@ def http_server(
 ) -> HttpServer:
     """The server with all of its routes; with ``certificates`` it speaks TLS. ``metrics`` is what
     the console shows of what is counted."""
-    door = Door(gate, settings.limits.max_message_mib * 2**20, settings.limits.stream_idle_seconds)
+    entry = Entry(
+        gate, settings.limits.max_message_mib * 2**20, settings.limits.stream_idle_seconds
+    )
     own_only = is_loopback(settings.http or "")
     routes = [
         # Looked for in this order.
-        *Decisions(settings, catalog, calibrators, outcomes).routes(door),
-        *contract_routes(methods, door),
+        *Decisions(settings, catalog, calibrators, outcomes).routes(entry),
+        *contract_routes(methods, entry),
         *health_routes(catalog),
         openapi_route(methods),
         *console_routes(methods, calibrators, gate, metrics, is_loopback=own_only),

@@ -31,7 +31,7 @@ Answers = Callable[[AsyncIterator[bytes]], AsyncGenerator[bytes, None]]
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class Entry:
     """What the endpoints share."""
 
     gate: Gate
@@ -66,7 +66,7 @@ def telling_id(request: Request, send: Send) -> Send:
 class Endpoint:
     """An ASGI application: one body of JSON in, one response out."""
 
-    door: Door
+    entry: Entry
     name: str
     answer: Answer
     refuse: Refuse
@@ -75,9 +75,9 @@ class Endpoint:
         request = Request(scope, receive)
         send = telling_id(request, send)
         try:
-            async with self.door.entered(self.name, request):
+            async with self.entry.entered(self.name, request):
                 check_json(request)
-                body = await read_body(request, self.door.most_bytes)
+                body = await read_body(request, self.entry.most_bytes)
                 async with while_awaited(request):
                     response = await self.answer(body, request)
         except asyncio.CancelledError:  # its caller has left
@@ -94,7 +94,7 @@ class StreamEndpoint:
     Each line is ``{"result": …}``; the last is ``{"error": …}`` where it fails halfway.
     """
 
-    door: Door
+    entry: Entry
     name: str
     answers: Answers
     refuse: Refuse
@@ -111,13 +111,13 @@ class StreamEndpoint:
                 has_begun = True
                 content = (b"content-type", NDJSON.encode())
                 start = {"type": "http.response.start", "status": 200, "headers": [content]}
-                await taken(send(start), self.door.idle_seconds)
+                await taken(send(start), self.entry.idle_seconds)
             body = {"type": "http.response.body", "body": line, "more_body": not is_last}
-            await taken(send(body), self.door.idle_seconds)
+            await taken(send(body), self.entry.idle_seconds)
 
         try:
             async with (
-                self.door.entered(self.name, request),
+                self.entry.entered(self.name, request),
                 aclosing(self._answers(request)) as lines,
             ):
                 async for line in lines:
@@ -139,11 +139,11 @@ class StreamEndpoint:
         check_json(request, *((NDJSON,) if self.takes_lines else ()))
         if self.takes_lines:
             # A caller that leaves is noticed where the lines are read, or written.
-            async with aclosing(self.answers(read_lines(request, self.door.most_bytes))) as lines:
+            async with aclosing(self.answers(read_lines(request, self.entry.most_bytes))) as lines:
                 async for line in lines:
                     yield line
             return
-        body = await read_body(request, self.door.most_bytes)
+        body = await read_body(request, self.entry.most_bytes)
         async with while_awaited(request), aclosing(self.answers(_once(body))) as lines:
             async for line in lines:
                 yield line

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from urllib.parse import urlsplit
 
 from trueodds_service.edge.quotas.quotas import Totals
-from trueodds_service.engine.link.keys import Keys
+from trueodds_service.engine.link.curve_keys import CurveKeys
 from trueodds_service.engine.link.messages import LINK_VERSION
 from trueodds_service.serving.killers import Known, newest
 from trueodds_service.serving.loopback import keep_serve_to_this_machine
@@ -46,7 +46,7 @@ class Announcement:
     node: str
     local: str
     remote: str = ""
-    keys: Keys | None = None
+    keys: CurveKeys | None = None
     revisions: Mapping[str, str] = field(default_factory=dict)
     link: int = LINK_VERSION
 

@@ -14,8 +14,8 @@ from typing import Any
 from trueodds_service.app import App
 from trueodds_service.config import Settings
 from trueodds_service.edge import logs
-from trueodds_service.edge.metrics.door import Door
 from trueodds_service.edge.metrics.process import ProcessMetrics
+from trueodds_service.edge.metrics.server import MetricsServer
 from trueodds_service.edge.metrics.state import Load, StateCollector, of_loads
 from trueodds_service.edge.tracing import Tracing
 from trueodds_service.errors import ModelFault, class_and_place
@@ -102,7 +102,9 @@ class Gateway:
         await self._app.start()
         metrics.registry.register(StateCollector(lambda: of_loads(self._loads())))
         metrics.start()
-        self._door = Door(settings.metrics, metrics.node) if settings.metrics is not None else None
+        self._metrics_server = (
+            MetricsServer(settings.metrics, metrics.node) if settings.metrics is not None else None
+        )
 
     async def __del__(self) -> None:
         for task in getattr(self, "_following", ()):
@@ -111,8 +113,8 @@ class Gateway:
             async with asyncio.timeout(WITHDRAW_SECONDS):
                 await self._directory.withdraw_gateway.remote(self._number)
         await self._app.stop(_GRACE_SECONDS)
-        if door := getattr(self, "_door", None):
-            door.close()
+        if server := getattr(self, "_metrics_server", None):
+            server.close()
         self._app.metrics.close()
         if tracing := getattr(self, "_tracing", None):
             await asyncio.to_thread(tracing.close)

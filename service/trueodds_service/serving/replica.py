@@ -22,7 +22,7 @@ from trueodds_service.edge.metrics.process import ProcessMetrics
 from trueodds_service.edge.metrics.replica import EngineState, ReplicaMetrics
 from trueodds_service.edge.tracing import Tracing
 from trueodds_service.engine.base import Engine, EngineDied, Outcome, TokenPrompt
-from trueodds_service.engine.link.keys import Keys
+from trueodds_service.engine.link.curve_keys import CurveKeys
 from trueodds_service.engine.link.listener import Listener
 from trueodds_service.engine.start import start_engine
 from trueodds_service.errors import ConfigError, ModelFault, PromptFault, class_and_place
@@ -76,7 +76,7 @@ class Replica:
         tracing: Settings | None = None,
     ) -> None:
         keep_serve_to_this_machine()
-        keys = Keys.make() if sockets is None else None
+        keys = CurveKeys.make() if sockets is None else None
         sockets = sockets or node_folder(nodes.here())
         number = uuid.uuid4().int >> 65
         self._metrics = ProcessMetrics(f"replica-{number:x}", sockets)

@@ -14,7 +14,7 @@ from trueodds_service.errors import Exhausted, PromptFault, Unavailable
 from trueodds_service.serving.directory import Announcement
 from trueodds_service.serving.killers import Killers
 from trueodds_service.serving.membership import Member, Membership
-from trueodds_service.serving.refusals import Refusals
+from trueodds_service.serving.recent_overloads import RecentOverloads
 from trueodds_service.serving.routing import Router
 from trueodds_service.serving.suspects import Acquitted, Suspect, Suspects, killed
 from trueodds_service.watching import Stage, stage
@@ -44,7 +44,7 @@ class Replicas:
         self._suspects = Suspects(self._try_alone, self.killers)
         # How many replicas had come before the last call of which one died.
         self._before_death = 0
-        self._refusals = Refusals()
+        self._overloads = RecentOverloads()
         self._under_way = self._waiting = 0
         self.info = EngineInfo(name="", version="", dtype="", max_tokens=0, vocabulary=None)
 
@@ -101,13 +101,13 @@ class Replicas:
 
     def check_room(self, prompts: int) -> None:
         """As ``Engine.check_room``: by what the replicas have said in the last moments."""
-        self._refusals.check(self.asked, in_bulk=urgency.is_in_bulk(prompts))
+        self._overloads.check(self.asked, in_bulk=urgency.is_in_bulk(prompts))
 
     def _refused(self, member: Member, error: Exhausted, *, in_bulk: bool) -> None:
         left = urgency.seconds_left()
         if error.reason == "OVERLOADED" and left is not None:
             work = left + error.retry_seconds
-            self._refusals.note(member.announcement.replica, work, in_bulk=in_bulk)
+            self._overloads.note(member.announcement.replica, work, in_bulk=in_bulk)
 
     @property
     def load(self) -> Load:

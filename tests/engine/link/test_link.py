@@ -14,7 +14,7 @@ from trueodds_service.engine.link import beats, messages
 from trueodds_service.engine.link import connection as connection_module
 from trueodds_service.engine.link import listener as listener_module
 from trueodds_service.engine.link.connection import Busy, Connection, EngineFault, NotSent
-from trueodds_service.engine.link.keys import Keys
+from trueodds_service.engine.link.curve_keys import CurveKeys
 from trueodds_service.engine.link.listener import Listener
 
 INFO = EngineInfo("played", "1", "float32", 2048, 32000)
@@ -385,7 +385,7 @@ async def test_where_nobody_listens(tmp_path):
 
 @pytest.fixture
 def keys():
-    return Keys.make()
+    return CurveKeys.make()
 
 
 @pytest.fixture
@@ -403,14 +403,14 @@ async def test_between_nodes_it_takes_the_keys(guarded, keys):
 
 @pytest.mark.parametrize("theirs", ["none", "others"])
 async def test_nobody_else_is_let_in(guarded, keys, engine, theirs):
-    other = None if theirs == "none" else Keys.make()
+    other = None if theirs == "none" else CurveKeys.make()
     with pytest.raises(ConnectionRefusedError):
         await Connection.open(guarded, lambda: None, other)
     assert engine.asked == []
 
 
 async def test_who_knows_the_public_key_alone_is_not_let_in(guarded, keys, engine, monkeypatch):
-    own = Keys.make()
+    own = CurveKeys.make()
     socket = zmq.asyncio.Context.instance().socket(zmq.DEALER)
     socket.curve_publickey, socket.curve_secretkey = own.public, own.secret
     socket.curve_serverkey = keys.public

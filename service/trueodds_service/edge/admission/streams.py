@@ -2,7 +2,7 @@
 
 import asyncio
 
-from trueodds_service.edge.admission.room import Room
+from trueodds_service.edge.admission.shared_room import SharedRoom
 from trueodds_service.metering import Stream
 
 
@@ -11,7 +11,7 @@ class StreamedBytes:
 
     def __init__(self, most: int) -> None:
         said = f"{most / 2**20:g} MiB of streams"
-        self._room = Room(most, "bytes of streams", said, reason="TOO_MANY_BYTES")
+        self._room = SharedRoom(most, "bytes of streams", said, reason="TOO_MANY_BYTES")
         self._freed = asyncio.Event()
 
     @property

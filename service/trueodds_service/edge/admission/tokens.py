@@ -1,6 +1,6 @@
 """How many tokens are under way at once, and whose: what requests cost, not how many they are."""
 
-from trueodds_service.edge.admission.room import Room
+from trueodds_service.edge.admission.shared_room import SharedRoom
 
 
 class TokensUnderWay:
@@ -11,7 +11,7 @@ class TokensUnderWay:
     """
 
     def __init__(self, most: int) -> None:
-        self._room = Room(most, "tokens", f"{most:,} tokens", reason="TOO_MANY_TOKENS")
+        self._room = SharedRoom(most, "tokens", f"{most:,} tokens", reason="TOO_MANY_TOKENS")
 
     @property
     def number(self) -> int:

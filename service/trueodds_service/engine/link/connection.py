@@ -17,10 +17,10 @@ import zmq
 from trueodds_service.engine.base import EngineInfo, Outcome, TokenPrompt
 from trueodds_service.engine.link import messages
 from trueodds_service.engine.link.beats import BEAT_SECONDS, Silence
+from trueodds_service.engine.link.bytes_under_way import BytesUnderWay
 from trueodds_service.engine.link.context import context, speak_to
+from trueodds_service.engine.link.curve_keys import CurveKeys
 from trueodds_service.engine.link.inbox import Inbox
-from trueodds_service.engine.link.keys import Keys
-from trueodds_service.engine.link.room import Room
 
 _log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class Connection:
         self._is_closing = self._is_busy = False
         self._numbers = itertools.count()
         self._calls: dict[int, _Call] = {}
-        self._room = Room(_BYTES_UNDER_WAY)
+        self._room = BytesUnderWay(_BYTES_UNDER_WAY)
         self._silence = Silence()
         loop = asyncio.get_running_loop()
         self._hello: asyncio.Future[EngineInfo] = loop.create_future()
@@ -94,7 +94,7 @@ class Connection:
         cls,
         endpoint: str,
         on_lost: Callable[[], None],
-        keys: Keys | None = None,
+        keys: CurveKeys | None = None,
         on_free: Callable[[], None] = lambda: None,
     ) -> "Connection":
         """Connects to a ``Listener``.

@@ -11,8 +11,8 @@ from trueodds_service.engine.link import messages
 from trueodds_service.engine.link.beats import BEAT_SECONDS, Silence
 from trueodds_service.engine.link.calls import Calls
 from trueodds_service.engine.link.context import context, speak_to
+from trueodds_service.engine.link.curve_keys import CurveKeys
 from trueodds_service.engine.link.inbox import Inbox
-from trueodds_service.engine.link.keys import Keys
 from trueodds_service.errors import class_and_place
 
 _log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ class Listener:
     ``keys`` for an endpoint that others than this user can reach.
     """
 
-    def __init__(self, info: EngineInfo, score: Score, keys: Keys | None = None) -> None:
+    def __init__(self, info: EngineInfo, score: Score, keys: CurveKeys | None = None) -> None:
         self._info = info
         self._calls = Calls(score, self._send, lambda: self._tell_all(messages.Free()))
         # One of its own where it is guarded: ZeroMQ knows one guard a context.

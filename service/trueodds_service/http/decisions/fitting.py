@@ -12,7 +12,7 @@ from trueodds_service.core.decisions.cascade import Target
 from trueodds_service.errors import InvalidInput, field
 from trueodds_service.flows.cascade_promise import CascadePromise, check_no_promise, promise_of
 from trueodds_service.flows.decide import Decision
-from trueodds_service.flows.fit_decisions import FitDecisions, Recorded
+from trueodds_service.flows.fit_decisions import FitDecisions, RecordedDecision
 from trueodds_service.http.decisions.bodies import Many, Seed, Strict, model_of
 from trueodds_service.http.decisions.inputs import Item, system_and_state
 from trueodds_service.http.decisions.openai_body import (
@@ -106,7 +106,7 @@ class Request(Strict):
 
     def _recorded(
         self, each: RecordedBody, header: str | None, number: int, needs_answers: bool
-    ) -> Recorded:
+    ) -> RecordedDecision:
         system, state = system_and_state(each.input)
         questions = decision_questions(each.questions, task_of(header, self.task))
         known = each.answers if each.answers is not None else [None] * len(questions)
@@ -120,7 +120,7 @@ class Request(Strict):
         # If all decisions were drawn alike, one order would be learnt.
         seed = None if self.label_seed is None else self.label_seed + number
         decision = Decision(self.model, state, questions, system, label_seed=seed)
-        return Recorded(decision, tuple(answers))
+        return RecordedDecision(decision, tuple(answers))
 
 
 def _method(name: str) -> Method | None:

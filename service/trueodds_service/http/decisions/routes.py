@@ -27,7 +27,7 @@ from trueodds_service.http.decisions import (
 )
 from trueodds_service.http.decisions.bodies import model_of, parsed
 from trueodds_service.http.decisions.tasks import HEADER, task_of
-from trueodds_service.http.endpoints import Door, Endpoint
+from trueodds_service.http.endpoints import Endpoint, Entry
 from trueodds_service.http.refusals import JSON, SYSTEMONE, refuse_at
 from trueodds_service.rpc.as_json import calibrators_json, status_json
 from trueodds_service.rpc.json_bodies import beside
@@ -50,7 +50,7 @@ class Decisions:
         self._calibrators = calibrators
         self._outcomes = outcomes
 
-    def routes(self, door: Door) -> list[Route]:
+    def routes(self, entry: Entry) -> list[Route]:
         answers = {
             "/v1/decisions": (_SCORES, self.openai),
             SYSTEMONE: (_SCORES, self.systemone),
@@ -61,7 +61,7 @@ class Decisions:
         return [
             Route(
                 path,
-                Endpoint(door, method, answer, refuse_at(path, status_json)),
+                Endpoint(entry, method, answer, refuse_at(path, status_json)),
                 methods=["POST"],
             )
             for path, (method, answer) in answers.items()

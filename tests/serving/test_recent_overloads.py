@@ -9,7 +9,7 @@ import pytest
 from trueodds_service import caller, urgency
 from trueodds_service.caller import Caller
 from trueodds_service.errors import Overloaded
-from trueodds_service.serving.refusals import Refusals
+from trueodds_service.serving.recent_overloads import RecentOverloads
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def refusals(clock):
-    return Refusals(lambda: clock.now)
+    return RecentOverloads(lambda: clock.now)
 
 
 @pytest.fixture

@@ -13,12 +13,12 @@ from zmq.auth.asyncio import AsyncioAuthenticator
 
 
 @dataclass(frozen=True, slots=True)
-class Keys:
+class CurveKeys:
     public: bytes
     secret: bytes = field(repr=False)
 
     @classmethod
-    def make(cls) -> "Keys":
+    def make(cls) -> "CurveKeys":
         return cls(*zmq.curve_keypair())
 
     def let_in(self, socket: "zmq.Socket[Any]") -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Room:
+class BytesUnderWay:
     """Lets calls in, first come first served, while what they hold together fits.
 
     One that is larger than the whole room goes alone.

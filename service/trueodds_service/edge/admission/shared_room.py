@@ -12,7 +12,7 @@ _SHARE = 8
 _RETRY_SECONDS = 0.5
 
 
-class Room:
+class SharedRoom:
     """For about ``most`` of a kind, of which no tenant has all. Where there are no tenants, all."""
 
     def __init__(self, most: int, kind: str, said: str, reason: str) -> None:

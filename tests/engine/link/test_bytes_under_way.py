@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from trueodds_service.engine.link.room import Room
+from trueodds_service.engine.link.bytes_under_way import BytesUnderWay
 
 
 class Callers:
     """Calls in a room of 10, each for as long as it is told."""
 
     def __init__(self):
-        self.room = Room(10)
+        self.room = BytesUnderWay(10)
         self.inside = []
         self._ends = {}
 

@@ -11,7 +11,7 @@ from trueodds_service.errors import Expired, Overloaded
 _PART, _MOST_SECONDS = 1 / 4, 1.0
 
 
-class Refusals:
+class RecentOverloads:
     """What replicas have refused of late, by tenant and by whether it was bulk."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 
-class Door:
+class MetricsServer:
     """Answers GET /metrics over HTTP, in threads of its own."""
 
     def __init__(self, address: str, text: Callable[[], bytes]) -> None:
