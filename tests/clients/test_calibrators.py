@@ -7,6 +7,9 @@ from contextlib import closing
 import grpc
 import numpy as np
 import pytest
+from google.protobuf.any_pb2 import Any
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
 from grpc_status import rpc_status
 from typer.testing import CliRunner
 
@@ -147,7 +150,7 @@ class Dies(calibration_pb2_grpc.CalibrationServiceServicer):
     def __init__(self, calibration, done):
         self._calibration, self._done = calibration, done
         self.dies, self.calls = 1, 0
-        self.status = grpc.StatusCode.UNAVAILABLE
+        self.status, self.reason = grpc.StatusCode.UNAVAILABLE, ""
 
     def DeleteCalibrator(self, request, context):  # noqa: N802
         return self._answer(self._calibration.DeleteCalibrator, request, context)
@@ -159,13 +162,23 @@ class Dies(calibration_pb2_grpc.CalibrationServiceServicer):
         self.calls += 1
         dies = self.calls <= self.dies
         if dies and not self._done:
-            context.abort(self.status, "gone")
+            self._die(context)
         try:
             response = method(request)
         except grpc.RpcError as error:
             status = rpc_status.from_call(error)
             return context.abort_with_status(rpc_status.to_status(status))
-        return context.abort(self.status, "gone") if dies else response
+        if dies:
+            self._die(context)
+        return response
+
+    def _die(self, context):
+        if not self.reason:
+            context.abort(self.status, "gone")
+        said = Any()
+        said.Pack(ErrorInfo(reason=self.reason, domain="trueodds"))
+        gone = Status(code=self.status.value[0], message="gone", details=[said])
+        context.abort_with_status(rpc_status.to_status(gone))
 
 
 @pytest.fixture
@@ -188,9 +201,11 @@ def dying(service):
 
 
 @pytest.mark.parametrize("done", [True, False])
-def test_a_deletion_whose_answer_was_lost_has_worked(client, connect, dying, task, done):
+@pytest.mark.parametrize("reason", ["", "STOPPING"])
+def test_a_deletion_whose_answer_was_lost_has_worked(client, connect, dying, task, done, reason):
     made = client.fit(model="aligned", task=task, method=Method.CONSTANT, options=2)
     gateway = dying(done=done)
+    gateway.reason = reason
     connect(gateway.address).delete(made.name)
     assert gateway.calls == 2
     with pytest.raises(NotFound):

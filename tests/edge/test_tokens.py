@@ -142,7 +142,8 @@ class Slow(FakeEngine):
 
     async def score(self, prompts):
         self.is_asked.set()
-        await self._goes_on.wait()
+        if prompts:
+            await self._goes_on.wait()
         return await super().score(prompts)
 
 
@@ -173,6 +174,22 @@ def test_what_would_be_more_than_a_gateway_works_on_is_refused(start_service, qu
     tokens = sum(each.answer.prompt_tokens for each in first.result(60).outcomes)
     assert 2000 < tokens < 4000
     assert service.scoring.BatchScore(batch).outcomes == first.result().outcomes
+
+
+def test_who_asks_nothing_of_an_engine_is_told_so_though_there_is_no_room(start_service, question):
+    engine = Slow()
+    service = start_service(engines={"aligned": engine}, limits={"max_tokens_under_way": 10})
+    first = service.scoring.Score.future(
+        scoring_pb2.ScoreRequest(settings=SETTINGS, question=question())
+    )
+    assert engine.is_asked.wait(60)
+    wrong = question()
+    del wrong.options[:]
+    batch = scoring_pb2.BatchScoreRequest(settings=SETTINGS, questions=[wrong])
+    [outcome] = service.scoring.BatchScore(batch, timeout=20).outcomes
+    assert outcome.error.code == grpc.StatusCode.INVALID_ARGUMENT.value[0]
+    service.run(engine.go_on())
+    assert first.result(60)
 
 
 def test_a_request_of_too_many_tokens_is_refused(start_service, question, refused):

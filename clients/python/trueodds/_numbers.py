@@ -6,6 +6,8 @@ from typing import Any
 
 # What the contract holds a whole number in.
 _TOO_LARGE = 2**32
+# There may be millions: what they are called is only made where one is something else.
+_PLAIN = frozenset((int, float))
 
 
 def number(value: Any, name: str) -> Any:
@@ -26,7 +28,11 @@ def numbers(values: Iterable[Any] | None, name: str) -> tuple[Any, ...]:
         return ()
     if isinstance(values, str | bytes) or not hasattr(values, "__iter__"):
         raise TypeError(f"{name} has to be a list of numbers, not a {type(values).__name__}")
-    return tuple(number(value, f"{name}[{place}]") for place, value in enumerate(values))
+    found = tuple(values)
+    if not _PLAIN.issuperset(map(type, found)):
+        for place, value in enumerate(found):
+            number(value, f"{name}[{place}]")
+    return found
 
 
 def whole(value: Any, name: str, what: str = "a whole number") -> int:

@@ -16,7 +16,8 @@ class Arrival:
 
     ``method`` is the contract's, such as ``trueodds.v1.ScoringService/Score``; ``metadata`` are
     gRPC's metadata or HTTP's headers, in lower case; ``certificate_names`` those of the client's
-    certificate, where its connection has one; ``seconds_left`` until its deadline, None for ever.
+    certificate, where its connection has one; ``seconds_left`` until its deadline, None for ever;
+    ``repeated`` names what says who asks, where it is there twice.
     What it prints of itself holds no key.
     """
 
@@ -24,6 +25,7 @@ class Arrival:
     metadata: Mapping[str, str] = field(default_factory=dict, repr=False)
     certificate_names: tuple[str, ...] = ()
     seconds_left: float | None = None
+    repeated: str = ""
     request_id: str = field(init=False)
     """The caller's ``x-request-id``, where it is fit for logs, else one of ours."""
 

@@ -18,7 +18,7 @@ from trueodds_service.edge.identity import permissions
 from trueodds_service.edge.identity.identities import Identities
 from trueodds_service.edge.quotas.quotas import Quotas
 from trueodds_service.edge.watch import Watch
-from trueodds_service.errors import Unavailable
+from trueodds_service.errors import InvalidInput, Unavailable
 
 
 class Gate:
@@ -58,6 +58,8 @@ class Gate:
         Raises the ServiceError that it is refused with, or ended with.
         """
         with self._watch.request(arrival) as watched:
+            if arrival.repeated:  # one of the two would not be heard
+                raise InvalidInput(arrival.repeated, "is here twice")
             asks = await self._identities.caller(arrival)
             watched.asked_by(asks)
             permissions.check(asks, arrival.method)

@@ -16,7 +16,7 @@ from trueodds_service.core.calibrators.methods import SPECS, Method
 from trueodds_service.core.monitoring.evidence import Evidence
 from trueodds_service.core.monitoring.same_rate import same_rate_p_value
 from trueodds_service.core.monitoring.shifted import ShiftTest
-from trueodds_service.errors import InvalidInput
+from trueodds_service.errors import InvalidInput, Unavailable
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.alerts import Alerts
 from trueodds_service.flows.apply_calibrator import mismatch
@@ -176,9 +176,15 @@ class Checks:
         # Before it is activated, as of a proposal from outcomes.
         keep = partial(self._alerts.ask, self._store.propose, check, proposal)
         kept = await patiently(keep, PATIENCE_SECONDS)
-        if await self._proposals.take_over(calibrator, found):
-            activated = replace(proposal, activated=True)
-            kept = await self._alerts.ask(self._store.propose, check, activated)
+        try:
+            has_taken_over = await self._proposals.take_over(calibrator, found)
+        except Unavailable:  # what is proposed is there, to be activated by hand
+            return kept
+        if has_taken_over:
+            keep = partial(
+                self._alerts.ask, self._store.propose, check, replace(proposal, activated=True)
+            )
+            kept = await patiently(keep, PATIENCE_SECONDS)
         return kept
 
     def close(self) -> None:

@@ -179,7 +179,6 @@ class _Guard(grpc.aio.ServerInterceptor):
     ) -> Any:
         """What ``answer`` gives, or nothing, and the status of what it raises."""
         try:
-            _check_once(context)
             async with self._gate.admitted(arrival):
                 return await answer()
         except Exception as error:
@@ -202,26 +201,17 @@ class _Guard(grpc.aio.ServerInterceptor):
 
 
 def _arrival(name: str, context: Context) -> Arrival:
+    metadata = context.invocation_metadata() or ()
+    names = [key for key, _ in metadata]
     arrival = Arrival(
         name,
-        metadata={
-            key: value
-            for key, value in context.invocation_metadata() or ()
-            if isinstance(value, str)
-        },
+        metadata={key: value for key, value in metadata if isinstance(value, str)},
         certificate_names=names_of_client(context),
         seconds_left=context.time_remaining(),
+        repeated=next((each for each in _ONCE if names.count(each) > 1), ""),
     )
     context.set_trailing_metadata(((REQUEST_ID, arrival.request_id),))
     return arrival
-
-
-def _check_once(context: Context) -> None:
-    """Raises InvalidInput where it is said twice who asks: one of the two would not be heard."""
-    names = [key for key, _ in context.invocation_metadata() or ()]
-    for name in _ONCE:
-        if names.count(name) > 1:
-            raise InvalidInput(name, "is here twice")
 
 
 def _decoded(request: Any) -> Any:

@@ -139,9 +139,11 @@ class Gateway:
             async with asyncio.timeout(_FIRST_SECONDS):
                 while coming := self._coming(await self._directory.replicas.remote()):
                     # One that has died meanwhile is soon not named any more.
-                    await asyncio.wait(coming, timeout=_FIRST_LOOK_SECONDS)
-                    for each in coming:
-                        each.cancel()
+                    try:
+                        await asyncio.wait(coming, timeout=_FIRST_LOOK_SECONDS)
+                    finally:
+                        for each in coming:
+                            each.cancel()
 
     def _coming(self, replicas: Sequence[Announcement]) -> list[asyncio.Task[bool]]:
         """What waits for each model that a replica answers for, and that is not taken up yet."""

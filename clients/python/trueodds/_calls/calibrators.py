@@ -10,8 +10,8 @@ from trueodds._convert import models as _models
 from trueodds.calibrator import Calibrator
 from trueodds.v1 import calibration_pb2
 
-# Of a server that was lost before it answered, or whose store was.
-_LOST = ("", "NO_SERVER", "STORE_UNAVAILABLE")
+# Of a server that was lost or ended before it answered, or whose store was.
+_LOST = ("", "NO_SERVER", "STOPPING", "STORE_UNAVAILABLE")
 
 
 class CalibratorCalls(ModelCalls):
@@ -110,6 +110,6 @@ class CalibratorCalls(ModelCalls):
 
 def _may_be_done(before: Sequence[errors.Unavailable]) -> bool:
     """Whether a try may have done what it was asked for, though it failed: the server, or its
-    store, was lost on the way. Who is told to come back was refused before anything was done.
+    store, was lost on the way. Of a server that could not be reached no more is known.
     """
     return any(each.reason in _LOST for each in before)

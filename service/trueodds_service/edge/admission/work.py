@@ -85,7 +85,7 @@ class _Request(Meter):
                 f"the prompts have more than {most:,} tokens together: ask fewer questions at once",
                 reason="REQUEST_TOO_LONG",
             )
-        if not self._has_begun:
+        if tokens > before and not self._has_begun:
             self._work.tokens.check_more(self._tenant, tokens - before, self._tokens)
         self._take(tokens - before)
 

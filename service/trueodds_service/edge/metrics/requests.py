@@ -29,7 +29,7 @@ class RequestMetrics:
         )
         self.tokens_under_way = Gauge(
             "trueodds_tokens_under_way",
-            "Tokens of prompts that engines are asked for.",
+            "Tokens of prompts that are made, or that engines are asked for.",
             registry=registry,
         )
         self.stream_bytes = Gauge(
