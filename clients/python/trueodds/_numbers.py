@@ -24,7 +24,7 @@ def number_or_none(value: Any, name: str) -> Any:
 
 def numbers(values: Iterable[Any] | None, name: str) -> tuple[Any, ...]:
     """All of them, also of an array. Raises TypeError, which says which one is no number."""
-    if values is None:
+    if values is None or (isinstance(values, tuple) and not values):
         return ()
     if isinstance(values, str | bytes) or not hasattr(values, "__iter__"):
         raise TypeError(f"{name} has to be a list of numbers, not a {type(values).__name__}")

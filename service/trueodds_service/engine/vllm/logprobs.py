@@ -15,13 +15,21 @@ FORCED = "trueodds_forced"
 MOST_TOKENS_READ = 128
 
 
-@functools.lru_cache(maxsize=4096)
+# What forces more tokens is made anew: thousands of long options would be hundreds of megabytes.
+_MOST_FORCED_KEPT = 16
+
+
 def sampling(forced: tuple[int, ...], wanted: tuple[int, ...]) -> "SamplingParams":
     """Forces one token at each step, and reads the wanted tokens in one more step.
 
     A forced token is chosen, and vLLM always tells the logprob of what it chose: so the first
     steps tell p(forced) and the last one the wanted tokens given them, from one prompt.
     """
+    make = _kept_sampling if len(forced) <= _MOST_FORCED_KEPT else _sampling
+    return make(forced, wanted)
+
+
+def _sampling(forced: tuple[int, ...], wanted: tuple[int, ...]) -> "SamplingParams":
     from vllm import SamplingParams  # noqa: PLC0415
 
     return SamplingParams(
@@ -30,6 +38,9 @@ def sampling(forced: tuple[int, ...], wanted: tuple[int, ...]) -> "SamplingParam
         extra_args={FORCED: list(forced)} if forced else None,
         **_greedy(),
     )
+
+
+_kept_sampling = functools.lru_cache(maxsize=4096)(_sampling)
 
 
 @functools.lru_cache(maxsize=32)
