@@ -43,7 +43,6 @@ def test_outcomes_find_the_raw_confidences_untrue_and_the_calibrated_ones_not(
         method=Method.CONSTANT,
         temperature=1.0,
         options=4,
-        shots=shots(ASKED),
         activate=True,
     )
     kept = client.fit(
