@@ -21,8 +21,8 @@ _CALL_SECONDS = 60.0
 # What the contract never answers.
 _FAULTS = {500, 501, 502, 504}
 _SLOW_SECONDS = 0.02
-# Of a reader, at once on one connection.
-_PIPELINED = 50
+# At once on one connection: as many as may wait for the answers to those before them.
+_PIPELINED = 16
 
 _DECISION = (
     b'{"model": "%b", "input": "The light is red.", "questions": [{"type": "choice", "name": "go", '
