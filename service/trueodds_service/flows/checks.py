@@ -130,7 +130,9 @@ class Checks:
         # What is kept twice is kept once.
         check = await patiently(partial(self._keep, calibrator, check), PATIENCE_SECONDS)
         if query.propose and not _is_judged(check):
-            refit = await record_of(fit, calibrator.scope, asked, model, teacher, said, prior)
+            refit = await long_work(
+                record_of, fit, calibrator.scope, asked, model, teacher, said, prior
+            )
             check = await self._propose(calibrator, refit, check)
         yield beside_fit(calibrator, check)
 

@@ -89,7 +89,7 @@ async def fit(
             yield event
         else:
             said = event
-    calibrator = await record_of(query, scope, asked, model, teacher, said, prior)
+    calibrator = await long_work(record_of, query, scope, asked, model, teacher, said, prior)
     if not query.validate_only:
         activate = query.activate and (query.force or not calibrator.degenerate)
         # What engines have worked for is not given up for a store that is away for a moment.
@@ -105,7 +105,7 @@ async def prior_of(query: FitQuery, scope: Scope, calibrators: Calibrators) -> P
     return await prior_for(scope, query.bias, calibrators)
 
 
-async def record_of(
+def record_of(
     query: FitQuery,
     scope: Scope,
     asked: Sequence[Asked],
@@ -114,19 +114,7 @@ async def record_of(
     said: Sequence[Said],
     prior: Prior | None,
 ) -> Calibrator:
-    """What is fitted on what was said; nothing is stored. Raises InvalidInput."""
-    return await long_work(_record_of, query, scope, asked, model, teacher, said, prior)
-
-
-def _record_of(
-    query: FitQuery,
-    scope: Scope,
-    asked: Sequence[Asked],
-    model: ModelEntry,
-    teacher: ModelEntry | None,
-    said: Sequence[Said],
-    prior: Prior | None,
-) -> Calibrator:
+    """What is fitted on what was said; nothing is stored. Blocks; raises InvalidInput."""
     data = _data_of(query, said, taught=teacher is not None)
     provenance = _provenance(model, teacher, data, asked, prior)
     with field(_source_field(query)):

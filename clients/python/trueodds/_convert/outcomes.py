@@ -76,9 +76,10 @@ def recorded_of(responses: Sequence[calibration_pb2.RecordOutcomesResponse]) -> 
 
 def checked_window(window: int) -> int:
     """Raises InvalidRequest at none, which the contract takes for what is meant unless told."""
-    if whole(window, "window") < 1:
+    checked = whole(window, "window")
+    if checked < 1:
         raise errors.InvalidRequest("window: has at least one outcome", field="window")
-    return whole(window, "window")
+    return checked
 
 
 def drift_of(message: calibration_pb2.Drift) -> Drift:
