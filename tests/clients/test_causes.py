@@ -1,5 +1,6 @@
 """One class of error for each cause that a program treats differently."""
 
+import grpc
 import pytest
 from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
@@ -41,6 +42,28 @@ def test_a_cause_has_its_class_and_its_reason(reason, expected):
     error = errors.from_status(status_of(code, reason))
     assert type(error) is kind
     assert error.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(code_pb2.DEADLINE_EXCEEDED, "DEADLINE"), (code_pb2.RESOURCE_EXHAUSTED, "OVERLOADED")],
+)
+def test_where_grpc_has_ended_a_call_too_its_word_counts(code, reason):
+    """A deadline passes at both ends: the server's status may come with gRPC's own."""
+
+    class Call(grpc.RpcError):
+        def code(self):
+            return grpc.StatusCode.DEADLINE_EXCEEDED
+
+        def details(self):
+            return "Stream removed (Deadline Exceeded)"
+
+        def trailing_metadata(self):
+            return (("grpc-status-details-bin", status_of(code, reason).SerializeToString()),)
+
+    error = errors.from_rpc(Call(), "127.0.0.1:50051")
+    assert type(error) is errors.DeadlineExceeded
+    assert "did not answer in time" in str(error)
 
 
 def test_a_reason_never_overrules_a_status():

@@ -10,7 +10,7 @@ from trueodds_service.edge.admission.places import Places
 from trueodds_service.edge.arrival import Arrival
 from trueodds_service.edge.gate import Gate
 from trueodds_service.edge.identity.identities import Everybody
-from trueodds_service.errors import Exhausted, Expired
+from trueodds_service.errors import Exhausted, Expired, Unavailable
 
 
 def filled(places, stack, tenant):
@@ -69,3 +69,20 @@ async def test_the_end_of_a_gate_is_none_of_what_has_ended_before():
         pass
     gate.end()
     await asyncio.sleep(0)  # where this task would be cancelled
+
+
+async def test_the_end_of_a_gate_is_that_of_who_has_not_been_let_in_yet():
+    class Slow(Everybody):
+        async def caller(self, arrival):
+            await asyncio.Event().wait()
+
+    async def ask():
+        async with gate.admitted(Arrival("trueodds.v1.ModelService/GetModel")):
+            pytest.fail("nobody knows who asks")
+
+    gate = Gate(1, Slow())
+    asked = asyncio.create_task(ask())
+    await asyncio.sleep(0)
+    gate.end()
+    with pytest.raises(Unavailable, match="the server stops"):
+        await asked

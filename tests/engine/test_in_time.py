@@ -8,7 +8,8 @@ from collections import Counter
 from types import SimpleNamespace
 
 import pytest
-from tests.engine.test_light_questions import ENGINES, Scene, VirtualTime
+from tests.engine.test_light_questions import ENGINES, Scene
+from tests.virtual_time import VirtualTime
 
 from trueodds_service import urgency
 from trueodds_service.errors import Exhausted, Expired

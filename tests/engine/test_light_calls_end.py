@@ -4,7 +4,8 @@ import asyncio
 from contextlib import ExitStack
 
 import pytest
-from tests.engine.test_light_questions import ENGINES, Engine, VirtualTime
+from tests.engine.test_light_questions import ENGINES, Engine
+from tests.virtual_time import VirtualTime
 
 from trueodds_service import caller
 from trueodds_service.caller import Caller

@@ -9,11 +9,11 @@ import heapq
 import itertools
 import math
 import random
-import selectors
 from contextlib import ExitStack, suppress
 from types import SimpleNamespace
 
 import pytest
+from tests.virtual_time import VirtualTime
 
 from trueodds_service import caller, urgency
 from trueodds_service.caller import Caller
@@ -32,24 +32,6 @@ ENGINES = {
     "a small GPU": (0.010, 10e-6, True),
     "two cores": (0.030, 56e-6, False),
 }
-
-
-class VirtualTime(asyncio.SelectorEventLoop):
-    """An event loop that does not wait: where nothing is to be done it is later at once."""
-
-    def __init__(self):
-        super().__init__(_Jumping())
-
-    def time(self):
-        return self._selector.now
-
-
-class _Jumping(selectors.SelectSelector):
-    now = 0.0
-
-    def select(self, timeout=None):
-        self.now += timeout
-        return super().select(0)
 
 
 class Engine:

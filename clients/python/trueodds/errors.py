@@ -184,7 +184,10 @@ def from_rpc(error: grpc.RpcError, server: str, proxy: str = "") -> TrueoddsErro
     """
     # Every error of a call is a Call as well, which the stubs do not say.
     call = cast(grpc.Call, error)
-    status = rpc_status.from_call(call)
+    try:
+        status = rpc_status.from_call(call)
+    except ValueError:  # gRPC has ended it otherwise than the server, as where its deadline passed
+        status = None
     return _from_grpc(call, server, proxy) if status is None else from_status(status)
 
 

@@ -1,8 +1,8 @@
 """The gate that each request of every door passes, before any of it is read."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -12,13 +12,17 @@ from trueodds_service.config import Limits
 from trueodds_service.config import Quotas as Settings
 from trueodds_service.edge.admission.order import hurrying
 from trueodds_service.edge.admission.places import Places
+from trueodds_service.edge.admission.turns import Turns
 from trueodds_service.edge.admission.work import Work
 from trueodds_service.edge.arrival import Arrival
 from trueodds_service.edge.identity import permissions
 from trueodds_service.edge.identity.identities import Identities
 from trueodds_service.edge.quotas.quotas import Quotas
 from trueodds_service.edge.watch import Watch
-from trueodds_service.errors import InvalidInput, Unavailable
+from trueodds_service.errors import InvalidInput, ServiceError, Unavailable
+
+# No tenant's name.
+_UNKNOWN = "?"
 
 
 class Gate:
@@ -38,6 +42,7 @@ class Gate:
         limits are the defaults, and nobody has a quota.
         """
         self._identities = identities
+        self._turns = Turns()
         self._places = Places(max_requests)
         self._watch = watch or Watch()
         self._work = work or Work(Limits(), Quotas(Settings()))
@@ -57,28 +62,39 @@ class Gate:
 
         Raises the ServiceError that it is refused with, or ended with.
         """
-        with self._watch.request(arrival) as watched:
-            if arrival.repeated:  # one of the two would not be heard
-                raise InvalidInput(arrival.repeated, "is here twice")
-            asks = await self._identities.caller(arrival)
+        with (
+            self._watch.request(arrival) as watched,
+            self._ended_with_the_service(),
+            hurrying(arrival.method, arrival.seconds_left),
+        ):
+            asks = await self._known(arrival)
             watched.asked_by(asks)
+            await self._turns.turn(asks.tenant)
             permissions.check(asks, arrival.method)
-            async with self._admitted(arrival, asks):
-                watched.admitted()
-                yield asks
-
-    @asynccontextmanager
-    async def _admitted(self, arrival: Arrival, asks: Caller) -> AsyncIterator[None]:
-        this = asyncio.current_task()
-        try:
             with (
                 self._places.taken(asks.tenant),
                 self._work.metered(asks, arrival.method, partial(self._identities.check, arrival)),
                 caller.acting_for(asks),
-                hurrying(arrival.method, arrival.seconds_left),
             ):
-                self._requests.add(this)
-                yield
+                watched.admitted()
+                yield asks
+
+    async def _known(self, arrival: Arrival) -> Caller:
+        """Who asks. Raises, when it is their turn, what those are told who are not known."""
+        try:
+            if arrival.repeated:  # one of the two would not be heard
+                raise InvalidInput(arrival.repeated, "is here twice")
+            return await self._identities.caller(arrival)
+        except ServiceError:
+            await self._turns.turn(_UNKNOWN)
+            raise
+
+    @contextmanager
+    def _ended_with_the_service(self) -> Iterator[None]:
+        this = asyncio.current_task()
+        self._requests.add(this)
+        try:
+            yield
         except asyncio.CancelledError:
             if not self._has_ended:  # its caller has left
                 raise
