@@ -12,7 +12,7 @@ from trueodds_service.config import Limits
 from trueodds_service.config import Quotas as Settings
 from trueodds_service.edge.admission.order import hurrying
 from trueodds_service.edge.admission.places import Places
-from trueodds_service.edge.admission.turns import Turns
+from trueodds_service.edge.admission.turns import UNKNOWN, Turns
 from trueodds_service.edge.admission.work import Work
 from trueodds_service.edge.arrival import Arrival
 from trueodds_service.edge.identity import permissions
@@ -20,9 +20,6 @@ from trueodds_service.edge.identity.identities import Identities
 from trueodds_service.edge.quotas.quotas import Quotas
 from trueodds_service.edge.watch import Watch
 from trueodds_service.errors import InvalidInput, ServiceError, Unavailable
-
-# No tenant's name.
-_UNKNOWN = "?"
 
 
 class Gate:
@@ -42,7 +39,7 @@ class Gate:
         limits are the defaults, and nobody has a quota.
         """
         self._identities = identities
-        self._turns = Turns()
+        self._turns = Turns(max_requests)
         self._places = Places(max_requests)
         self._watch = watch or Watch()
         self._work = work or Work(Limits(), Quotas(Settings()))
@@ -62,31 +59,29 @@ class Gate:
 
         Raises the ServiceError that it is refused with, or ended with.
         """
-        with (
-            self._watch.request(arrival) as watched,
-            self._ended_with_the_service(),
-            hurrying(arrival.method, arrival.seconds_left),
-        ):
+        with self._watch.request(arrival) as watched, self._ended_with_the_service():
             asks = await self._known(arrival)
             watched.asked_by(asks)
-            await self._turns.turn(asks.tenant)
-            permissions.check(asks, arrival.method)
-            with (
-                self._places.taken(asks.tenant),
-                self._work.metered(asks, arrival.method, partial(self._identities.check, arrival)),
-                caller.acting_for(asks),
-            ):
-                watched.admitted()
-                yield asks
+            with hurrying(arrival.method, arrival.seconds_left):
+                await self._turns.turn(asks.tenant)
+                permissions.check(asks, arrival.method)
+                check = partial(self._identities.check, arrival)
+                with (
+                    self._places.taken(asks.tenant),
+                    self._work.metered(asks, arrival.method, check),
+                    caller.acting_for(asks),
+                ):
+                    watched.admitted()
+                    yield asks
 
     async def _known(self, arrival: Arrival) -> Caller:
-        """Who asks. Raises, when it is their turn, what those are told who are not known."""
+        """Who asks. Raises what those are told who are not known, when it is their turn."""
         try:
             if arrival.repeated:  # one of the two would not be heard
                 raise InvalidInput(arrival.repeated, "is here twice")
             return await self._identities.caller(arrival)
         except ServiceError:
-            await self._turns.turn(_UNKNOWN)
+            await self._turns.turn(UNKNOWN)
             raise
 
     @contextmanager
