@@ -186,4 +186,4 @@ class _Rate:
 
 def _left(seconds: float) -> float:
     """What of a request counts after so long."""
-    return 0.5 ** (seconds / _HALF_LIFE_SECONDS)
+    return math.pow(0.5, seconds / _HALF_LIFE_SECONDS)
