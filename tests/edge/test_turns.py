@@ -12,7 +12,7 @@ import pytest
 from tests.virtual_time import VirtualTime
 
 from trueodds_service import urgency
-from trueodds_service.edge.admission.turns import UNKNOWN, Turns
+from trueodds_service.edge.admission.turns import Turns
 from trueodds_service.edge.arrival import Arrival
 from trueodds_service.edge.gate import Gate
 from trueodds_service.edge.identity.identities import Everybody
@@ -93,7 +93,7 @@ class Gateway:
         arrived = self._loop.time()
         try:
             with urgency.hurrying(seconds):
-                await self._turns.turn(tenant)
+                await self._turns.turn(tenant, others_wait=tenant != "looks")
         except Expired as error:
             self._work(IS_ANSWERED)
             if not answered.done():
@@ -219,7 +219,7 @@ def test_whose_deadline_passes_before_its_turn_is_told_so():
         await asyncio.sleep(2)
         await gateway.alone("quiet", 0.05, 20)
         with urgency.hurrying(0.01), pytest.raises(Expired, match="the deadline passed before"):
-            await gateway._turns.turn("busy")
+            await gateway._turns.turn("busy", others_wait=True)
 
     run(story)
 
@@ -229,7 +229,10 @@ def test_who_leaves_before_its_turn_takes_none():
         await gateway.connection("busy")
         await asyncio.sleep(2)
         await gateway.alone("quiet", 0.05, 20)
-        leaving = [asyncio.create_task(gateway._turns.turn("busy")) for _ in range(10_000)]
+        leaving = [
+            asyncio.create_task(gateway._turns.turn("busy", others_wait=True))
+            for _ in range(10_000)
+        ]
         await asyncio.sleep(0)
         for each in leaving:
             each.cancel()
@@ -256,21 +259,21 @@ def test_a_loop_that_works_on_other_things_still_begins_requests(share):
     assert run(story) > 100
 
 
-def test_who_is_not_known_holds_up_nobody():
+def test_nobody_waits_for_who_only_looks():
     async def story(gateway):
         await gateway.connection("busy")
         await asyncio.sleep(2)
-        await gateway.alone(UNKNOWN, 0.5, 10)
+        await gateway.alone("looks", 0.5, 10)
         gateway.answered = 0
-        await gateway.alone(UNKNOWN, 0.5, 10)
+        await gateway.alone("looks", 0.5, 10)
         return gateway.answered / 5
 
     assert run(story) > 0.9 / (ARRIVES + IS_ANSWERED)
 
 
-def test_a_flood_of_callers_who_are_not_known_waits_for_its_turn():
+def test_a_flood_of_those_who_only_look_waits_for_its_turn():
     async def story(gateway):
-        await gateway.connection(UNKNOWN)
+        await gateway.connection("looks")
         await asyncio.sleep(2)
         return await gateway.alone("quiet", 0.3, 20)
 
@@ -336,7 +339,9 @@ def test_a_tenant_has_no_more_waiting_than_a_gateway_can_hold():
         await gateway.connection("busy")
         await asyncio.sleep(2)
         await gateway.alone("quiet", 0.05, 20)
-        more = [asyncio.create_task(gateway._turns.turn("busy")) for _ in range(2000)]
+        more = [
+            asyncio.create_task(gateway._turns.turn("busy", others_wait=True)) for _ in range(2000)
+        ]
         await asyncio.sleep(0.01)
         told = [each.exception() for each in more if each.done()]
         refused = [each for each in told if isinstance(each, Exhausted)]
@@ -358,17 +363,18 @@ async def test_a_request_is_let_in_when_it_is_its_turn():
             return await super().caller(arrival)
 
     class NeverTheirs:
-        async def turn(self, tenant):
-            asked.append(tenant)
+        async def turn(self, tenant, *, others_wait):
+            asked.append((tenant, others_wait))
             await asyncio.Event().wait()
 
-    async def ask(**metadata):
-        async with gate.admitted(Arrival("trueodds.v1.ModelService/GetModel", metadata)):
+    async def ask(method, metadata):
+        async with gate.admitted(Arrival(f"trueodds.v1.{method}", metadata)):
             pytest.fail("it is not its turn")
 
     asked, gate = [], Gate(1, Known())
     gate._turns = NeverTheirs()
-    for metadata in ({"a": "b"}, {}):
+    known, score = {"a": "b"}, "ScoringService/Score"
+    for asks in ((score, known), ("ModelService/GetModel", known), (score, {})):
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(ask(**metadata), 0.01)
-    assert asked == ["", UNKNOWN]
+            await asyncio.wait_for(ask(*asks), 0.01)
+    assert asked == [("", True), ("", False), ("?", False)]

@@ -12,7 +12,7 @@ from trueodds_service.config import Limits
 from trueodds_service.config import Quotas as Settings
 from trueodds_service.edge.admission.order import hurrying
 from trueodds_service.edge.admission.places import Places
-from trueodds_service.edge.admission.turns import UNKNOWN, Turns
+from trueodds_service.edge.admission.turns import Turns
 from trueodds_service.edge.admission.work import Work
 from trueodds_service.edge.arrival import Arrival
 from trueodds_service.edge.identity import permissions
@@ -20,6 +20,11 @@ from trueodds_service.edge.identity.identities import Identities
 from trueodds_service.edge.quotas.quotas import Quotas
 from trueodds_service.edge.watch import Watch
 from trueodds_service.errors import InvalidInput, ServiceError, Unavailable
+
+# Stands for all who are not known: no tenant has this name.
+_UNKNOWN = "?"
+# Others wait for who asks a little of this, and not for who only looks.
+_SCORING = "trueodds.v1.ScoringService/"
 
 
 class Gate:
@@ -63,7 +68,8 @@ class Gate:
             asks = await self._known(arrival)
             watched.asked_by(asks)
             with hurrying(arrival.method, arrival.seconds_left):
-                await self._turns.turn(asks.tenant)
+                scores = arrival.method.startswith(_SCORING)
+                await self._turns.turn(asks.tenant, others_wait=scores)
                 permissions.check(asks, arrival.method)
                 check = partial(self._identities.check, arrival)
                 with (
@@ -81,7 +87,7 @@ class Gate:
                 raise InvalidInput(arrival.repeated, "is here twice")
             return await self._identities.caller(arrival)
         except ServiceError:
-            await self._turns.turn(UNKNOWN)
+            await self._turns.turn(_UNKNOWN, others_wait=False)
             raise
 
     @contextmanager

@@ -12,11 +12,8 @@ from trueodds_service.edge.time_limits import expiring
 from trueodds_service.errors import Exhausted
 from trueodds_service.fair import FairQueue
 
-UNKNOWN = "?"
-"""Stands for all who are not known. No tenant has this name."""
-
 # While the event loop is at work for less than this part of its time, requests begin.
-_SHARE = 0.4
+_SHARE = 0.5
 # Time that it did not work, or worked beyond that, is remembered up to this much.
 _MOST_CREDIT_SECONDS, _MOST_DEBT_SECONDS = 0.005, 0.02
 # How often that is looked at, and how many requests begin at a time.
@@ -24,7 +21,7 @@ _TICK_SECONDS = 0.001
 _AT_ONCE = 2
 # One request begins as often as this whatever else the loop does: nobody waits for ever.
 _AT_LEAST_EACH_SECONDS = 0.005
-# How long others wait for their turns after a request of a tenant who asks little.
+# How long others wait for their turns after a request for which they do.
 _PACED_SECONDS = 10.0
 # After this time a request counts half in how much a tenant asks.
 _HALF_LIFE_SECONDS = 2.0
@@ -39,7 +36,7 @@ class Turns:
     """Keeps the event loop of a gateway free for tenants who ask little.
 
     A request takes about a millisecond of the loop, whatever becomes of it, and arrives in one
-    queue with all others. While a tenant asks little, the requests of the others therefore wait for
+    queue with all others. While a tenant asks little, requests of the others therefore wait for
     their turns, tenant by tenant, and begin only as fast as leaves the loop time. Those that wait
     fill the connections of those who send them, and what is more waits there.
 
@@ -68,17 +65,19 @@ class Turns:
         self._measured = (clock(), worked())
         self._begun_at = -math.inf
 
-    async def turn(self, tenant: str) -> None:
-        """Waits until it is the tenant's turn.
+    async def turn(self, tenant: str, *, others_wait: bool) -> None:
+        """Waits until it is the tenant's turn; ``others_wait`` for it where the tenant asks little.
 
         Raises Expired where the deadline passes before, and Exhausted where too many wait.
         """
         now = self._clock()
-        self._little.pop(tenant, None)
-        if self._rates.asks_little(tenant, now) and tenant != UNKNOWN:
+        asks_little = self._rates.asks_little(tenant, now)
+        if not asks_little:
+            self._little.pop(tenant, None)
+        elif others_wait:
             self._little[tenant] = now
-            return
-        if not self._is_paced(now):
+            self._little.move_to_end(tenant)
+        if asks_little or not self._is_paced(now):
             return
         if self._waiting.number_of(tenant) + self._late.number_of(tenant) >= self._most_waiting:
             raise Exhausted(
