@@ -25,8 +25,8 @@ _AT_LEAST_EACH_SECONDS = 0.005
 _PACED_SECONDS = 10.0
 # After this time a request counts half in how much a tenant asks.
 _HALF_LIFE_SECONDS = 2.0
-# For so long nobody knows how much a tenant who comes anew will ask.
-_KNOWN_SECONDS = 0.25
+# The first requests of a tenant are taken for what it asks in so long.
+_NEW_SECONDS = 0.25
 # Of one tenant, for each request that the gateway works on at most.
 _MOST_WAITING = 4
 _RETRY_SECONDS = 0.5
@@ -169,11 +169,9 @@ class _Rates:
         while (first := next(iter(self._of.values()))).at < now - _PACED_SECONDS:
             self._of.popitem(last=False)
             self._all -= first.number * _left(now - first.at)
-        age = now - rate.since
-        if age < _KNOWN_SECONDS:
-            return False  # it may be the first of thousands
         # As many as there would be had it asked so all along.
-        return rate.number / (1 - _left(age)) * len(self._of) < self._all / 2
+        seconds = max(now - rate.since, _NEW_SECONDS)
+        return rate.number / (1 - _left(seconds)) * len(self._of) < self._all / 2
 
 
 @dataclass(slots=True)
