@@ -44,7 +44,7 @@ ARROWS = {
         "rpc",
         "store",
     },
-    "http": {"caller", "config", "core", "edge", "errors", "flows", "prompts", "rpc"},
+    "http": {"caller", "config", "core", "edge", "errors", "flows", "prompts", "rpc", "urgency"},
     "rpc": {
         "concurrency",
         "config",
@@ -57,7 +57,17 @@ ARROWS = {
         "prompts",
         "store",
     },
-    "edge": {"caller", "config", "errors", "flows", "metering", "store", "urgency", "watching"},
+    "edge": {
+        "caller",
+        "config",
+        "errors",
+        "fair",
+        "flows",
+        "metering",
+        "store",
+        "urgency",
+        "watching",
+    },
     "flows": {
         "caller",
         "concurrency",

@@ -13,6 +13,10 @@ class VirtualTime(asyncio.SelectorEventLoop):
     def time(self):
         return self._selector.now
 
+    def work(self, seconds):
+        """Takes the loop this long."""
+        self._selector.now += seconds
+
 
 class _Jumping(selectors.SelectSelector):
     now = 0.0

@@ -56,6 +56,11 @@ class FairQueue(Generic[Item]):
         found = self._find(owner)
         return found is not None and bool(found.items)
 
+    def number_of(self, owner: str) -> int:
+        """How many items an owner has queued."""
+        found = self._find(owner)
+        return 0 if found is None else len(found.items)
+
     def ahead_of(self, owner: str) -> int:
         """About how much goes before an item that ``owner`` would add."""
         found = self._find(owner)

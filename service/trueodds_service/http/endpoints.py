@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from trueodds_service import urgency
 from trueodds_service.edge.arrival import REQUEST_ID
 from trueodds_service.edge.gate import Gate
 from trueodds_service.edge.time_limits import expiring, taken
@@ -45,7 +46,7 @@ class Entry:
         came = arrival(name, request)
         request.state.request_id = came.request_id
         over = "the request's time was over before its answer was there"
-        async with self.gate.admitted(came), expiring(came.seconds_left, over):
+        async with self.gate.admitted(came), expiring(urgency.seconds_left(), over):
             yield
 
 

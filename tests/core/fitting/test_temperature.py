@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -57,6 +57,7 @@ def test_agrees_with_scipy_on_the_nll(seed: int, n: int, k: int) -> None:
     reference = minimize_scalar(
         nll, bounds=np.log(DEFAULT_BOUNDS), method="bounded", options={"xatol": 1e-10}
     )
+    assume(reference.fun > 1e-6)  # else the colder the better, as far as numbers tell
     fit = fit_temperature(z, one_hot(labels, k))
     # An optimiser that compares values sees a minimum's place only to the root of its rounding.
     assert math.log(fit.temperature) == pytest.approx(reference.x, abs=1e-4)
