@@ -126,10 +126,7 @@ class Turns:
     def _is_held(self, tenant: str, now: float) -> bool:
         """Whether the tenant's requests wait while others ask."""
         asked = self._tenants.get(tenant)
-        if asked is None or not self._others_ask:
-            return False
-        asked.decay(now)
-        return asked.refused > max(_MANY, asked.number / 2)
+        return asked is not None and asked.is_refused_most(now) and self._others_ask
 
     @property
     def _others_ask(self) -> bool:
@@ -193,7 +190,14 @@ class _Asked:
     under_way: int = 0
 
     def decay(self, now: float) -> None:
-        left = math.pow(0.5, (now - self.at) / _HALF_LIFE_SECONDS)
+        left = self._left(now)
         self.at = now
         self.number *= left
         self.refused *= left
+
+    def is_refused_most(self, now: float) -> bool:
+        left = self._left(now)
+        return left * self.refused > max(_MANY, left * self.number / 2)
+
+    def _left(self, now: float) -> float:
+        return math.pow(0.5, (now - self.at) / _HALF_LIFE_SECONDS)
