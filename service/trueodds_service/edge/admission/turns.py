@@ -85,8 +85,9 @@ class Turns:
         Raises Expired where the deadline passes before.
         """
         now = self._clock()
-        waiting = self._waiting.number_of(tenant) + self._late.number_of(tenant)
-        if not self._is_held(tenant, now) or waiting >= _MOST_WAITING:
+        if not self._is_held(tenant, now):
+            return
+        if self._waiting.number_of(tenant) + self._late.number_of(tenant) >= _MOST_WAITING:
             return
         left = urgency.seconds_left()
         one = _Waiting(
