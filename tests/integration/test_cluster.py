@@ -4,6 +4,7 @@ The engines are fakes that take a GPU each, and each node has one: what is seen 
 """
 
 import contextlib
+import json
 import signal
 import subprocess
 import sys
@@ -195,7 +196,9 @@ def test_a_node_that_is_killed_costs_nothing_and_is_used_again_when_it_is_back(
         with load(service, answers, callers=4, pause=0.2) as told:
             asked_meanwhile(told)
             fit = thread.submit(fit_once, service)
+            nodes = living(service)
             service.nodes.worker.kill()
+            assert gone_of(service, nodes) == [WORKER]
             asked_meanwhile(told)
             service.nodes.add_worker()
             until(lambda: service.processes("gateway") == [1, 1])
@@ -206,6 +209,24 @@ def test_a_node_that_is_killed_costs_nothing_and_is_used_again_when_it_is_back(
     with service.client(WORKER) as client:
         client.wait_until_ready()
         assert answers(client) == expected
+
+
+def living(service: Service) -> dict[str, str]:
+    """The ids of the nodes, by their addresses."""
+    code = (
+        "import json\n"
+        "living = [each for each in ray.nodes() if each['Alive']]\n"
+        "print(json.dumps({each['NodeManagerAddress']: each['NodeID'] for each in living}))"
+    )
+    return dict(json.loads(run_there(service, code).stdout))
+
+
+def gone_of(service: Service, nodes: dict[str, str]) -> list[str]:
+    code = (
+        "from trueodds_service.serving.nodes import is_gone\n"
+        f"print(*(address for address, node in {nodes!r}.items() if is_gone(node)))"
+    )
+    return run_there(service, code).stdout.split()
 
 
 def fit_once(service: Service) -> str:

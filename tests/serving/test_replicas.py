@@ -50,8 +50,8 @@ class Model:
             self.restart(-1)
         await self.known()
 
-    def restart(self, place):
-        self.view.learn([self.played[place].start()])
+    def restart(self, place, node="here"):
+        self.view.learn([replace(self.played[place].start(), node=node)])
 
     async def known(self):
         """Waits until those that live, and no others, are members."""
@@ -212,6 +212,29 @@ async def test_what_was_lost_with_a_whole_node_is_asked_elsewhere(model):
     assert await call == EXPECTED
     assert await again == EXPECTED, "who asks them again meanwhile waits, and is answered, too"
     assert not model.view.suspected_nodes
+
+
+async def test_who_is_tried_when_a_node_is_lost_is_tried_again(model, monkeypatch):
+    gone = {"first"}
+    monkeypatch.setattr(replicas_module.nodes, "is_gone", lambda node: node in gone)
+    await model.add()
+    [scorer] = model.scorers
+    deaths = []
+
+    async def die():
+        deaths.append(dead := model.played[0].listener)
+        if len(deaths) <= 2:  # by itself, and with the node of the trial
+            model.restart(0, node="first")
+            await ended(dead)
+
+    scorer.dies = die
+    assert await model.firsts(PROMPTS[:1]) == EXPECTED[:1]
+    assert len(deaths) == 3
+    gone.clear()
+    deaths.clear()
+    [killer] = await model.view.score(PROMPTS[1:2], None)
+    assert killer.reason == "ENGINE_KILLED"
+    assert len(deaths) == 2
 
 
 async def test_a_replica_that_closes_ends_its_calls_and_gets_no_others(model):

@@ -1,12 +1,18 @@
 """The nodes of the cluster, by Ray's names for them."""
 
 import socket
+import time
 from collections.abc import Callable, Collection
 from typing import Any
 
 import ray
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+# The processes of a node that goes down end one after another.
+_SETTLE_SECONDS = 2.0
+# How long a node may take to answer.
+_ANSWER_SECONDS = 2.0
 
 
 class NoAnswer(Exception):
@@ -30,6 +36,28 @@ def lost(nodes: Collection[str]) -> set[str]:
     if not nodes or not ray.is_initialized():
         return set()
     return {each["NodeID"] for each in ray.nodes() if not each["Alive"]}.intersection(nodes)
+
+
+def is_gone(node: str) -> bool:
+    """Whether a node of which a process has just ended is gone with it. Asks the node itself: Ray
+    takes up to half a minute to notice that one is silent. Waits some seconds. False where nobody
+    knows.
+    """
+    if not ray.is_initialized():
+        return False
+    time.sleep(_SETTLE_SECONDS)
+    try:
+        living = {each["NodeID"]: each for each in ray.nodes() if each["Alive"]}
+    except RayError:
+        return False
+    if node not in living:
+        return True
+    at = living[node]["NodeManagerAddress"], living[node]["NodeManagerPort"]
+    try:
+        socket.create_connection(at, _ANSWER_SECONDS).close()
+    except OSError:
+        return True
+    return False
 
 
 def ask_each(question: Callable[..., Any], *arguments: object, seconds: float) -> dict[str, Any]:

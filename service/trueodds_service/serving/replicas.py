@@ -11,6 +11,7 @@ from trueodds_service.edge.metrics.state import Load
 from trueodds_service.engine.base import EngineInfo, Outcome, TokenPrompt
 from trueodds_service.engine.link.connection import Busy, Connection, EngineFault, NotSent
 from trueodds_service.errors import Exhausted, PromptFault, Unavailable
+from trueodds_service.serving import nodes
 from trueodds_service.serving.directory import Announcement
 from trueodds_service.serving.killers import Killers
 from trueodds_service.serving.membership import Member, Membership
@@ -214,7 +215,9 @@ class Replicas:
     async def _try_alone(
         self, prompts: Sequence[TokenPrompt], adapter: str | None
     ) -> list[Outcome]:
-        """For the suspects. Raises ConnectionError when the engine dies of them."""
+        """For the suspects. Raises ConnectionError when the engine dies of them: not with its node,
+        after which they are tried in another.
+        """
         with urgency.hurrying(None):  # others ask for them as well
             return await self._alone(prompts, adapter)
 
@@ -230,6 +233,9 @@ class Replicas:
                 return await self._ask(member.connection, prompts, adapter, alone=True)
             except (NotSent, Busy):
                 continue
+            except ConnectionError:
+                if not await asyncio.to_thread(nodes.is_gone, member.announcement.node):
+                    raise
 
     async def _ask(
         self,
