@@ -9,12 +9,11 @@ import argparse
 import asyncio
 import gc
 import json
-import math
 import multiprocessing
 import secrets
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
@@ -41,6 +40,8 @@ _BATCH = 32
 _DEADLINE_SECONDS = 5.0
 # Until the pace of a busy engine is known.
 _WARM_UP_SECONDS = 5.0
+# How long a process takes to import what it needs, at the most: torch is read from a cold disk.
+_START_SECONDS = 300.0
 # One that is forked would have the threads of gRPC half.
 _PROCESSES = multiprocessing.get_context("spawn")
 # Of each row: whether its p99 is one stall, or many.
@@ -58,12 +59,15 @@ def main() -> None:
     add("--seconds", type=float, default=60.0, help="of each measurement")
     add("--pause", type=float, default=0.3, help="after each of the quiet tenant's questions")
     add("--engine", type=json.loads, default={}, help="engine settings, as JSON")
+    add("--gateways", type=int, default=1, help="of the service")
+    add("--callers", type=int, default=1, help="the busy tenant's processes, a connection each")
     add("--output", type=Path, default=Path("build/bench/tenants.json"))
     options = parser.parse_args()
     weights, settings = _model(options.shape, options.engine)
     with tempfile.TemporaryDirectory() as folder:
         keys = _keys(f"sqlite:///{folder}/s.sqlite")
-        with running(config(Path(folder), weights, settings, {"access": "keys"})) as address:
+        own = {"access": "keys", "gateways": options.gateways}
+        with running(config(Path(folder), weights, settings, own)) as address:
             with Client(address, api_key=keys["quiet"]) as client:
                 client.wait_until_ready()
             result: dict[str, Any] = {
@@ -116,7 +120,8 @@ async def _measure(
 
         keep("alone", await lone())
         for way in _Way:
-            with _flood(address, keys["busy"], weights, way, _TIMES * capacity) as answered:
+            rate = _TIMES * capacity
+            with _flood(address, keys["busy"], weights, way, rate, options.callers) as answered:
                 await asyncio.sleep(_WARM_UP_SECONDS)
                 before, began = answered.value, time.perf_counter()
                 row = await lone()
@@ -154,23 +159,30 @@ class _Way(Enum):
 
 
 @contextmanager
-def _flood(address: str, key: str, weights: Path, way: _Way, rate: float) -> Iterator[Any]:
-    """The busy tenant, in a process of its own; the value counts its answers.
+def _flood(
+    address: str, key: str, weights: Path, way: _Way, rate: float, callers: int
+) -> Iterator[Any]:
+    """The busy tenant, in processes of its own; the value counts its answers.
 
     It asks from when the value is there.
     """
-    answered, began = _PROCESSES.Value("q", 0), _PROCESSES.Event()
-    arguments = (address, key, weights, way, rate, answered, began)
-    process = _PROCESSES.Process(target=_ask, args=arguments, daemon=True)
-    process.start()
-    began.wait()
+    answered, began = _PROCESSES.Value("q", 0), _PROCESSES.Barrier(callers + 1)
+    arguments = (address, key, weights, way, rate / callers, answered, began)
+    processes = [
+        _PROCESSES.Process(target=_ask, args=arguments, daemon=True) for _ in range(callers)
+    ]
+    for process in processes:
+        process.start()
+    began.wait(_START_SECONDS)
     try:
         yield answered
-        if not process.is_alive():
+        if not all(process.is_alive() for process in processes):
             raise RuntimeError("the busy tenant has ended")
     finally:
-        process.terminate()
-        process.join()
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.join()
 
 
 def _ask(
@@ -187,13 +199,23 @@ def _ask(
             # After a collection, what it held up would come at once.
             gc.freeze()
             gc.disable()
-            began.set()
+            await asyncio.to_thread(began.wait)
+            model = "none" if way is _Way.NO_MODEL else MODEL
             if way is _Way.BULK:
-                await busy.bulk(rate)
+                await _at(rate / _BATCH, busy.batch)
             else:
-                await busy.ones(rate, "none" if way is _Way.NO_MODEL else MODEL)
+                await _at(rate, lambda: busy.one(model))
 
     asyncio.run(ask())
+
+
+async def _at(rate: float, call: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """``rate`` calls a second, whatever becomes of those before."""
+    began = time.perf_counter()
+    async with asyncio.TaskGroup() as calls:
+        for number in count():
+            await asyncio.sleep(began + number / rate - time.perf_counter())
+            calls.create_task(call())
 
 
 @dataclass
@@ -204,32 +226,21 @@ class _Busy:
     questions: Iterator[Question]
     answered: Any
 
-    async def ones(self, rate: float, model: str) -> None:
-        """``rate`` calls a second, whatever becomes of those before."""
-        began = time.perf_counter()
-        async with asyncio.TaskGroup() as calls:
-            for number in count():
-                await asyncio.sleep(began + number / rate - time.perf_counter())
-                calls.create_task(self.one(model))
-
-    async def bulk(self, rate: float) -> None:
-        """Batches: at any time as many of their questions wait as ten seconds bring."""
-        async with asyncio.TaskGroup() as calls:
-            for _ in range(math.ceil(10 * rate / _BATCH)):
-                calls.create_task(self._batches())
-
     async def one(self, model: str) -> None:
         with suppress(TrueoddsError):
             question = next(self.questions)
             await self.client.score(question, model=model, timeout=_DEADLINE_SECONDS)
-            self.answered.value += 1
+            self._count(1)
 
-    async def _batches(self) -> None:
-        while True:
-            with suppress(TrueoddsError):
-                batch = [next(self.questions) for _ in range(_BATCH)]
-                outcomes = await self.client.score_batch(batch, model=MODEL, timeout=600)
-                self.answered.value += sum(isinstance(outcome, Answer) for outcome in outcomes)
+    async def batch(self) -> None:
+        batch = [next(self.questions) for _ in range(_BATCH)]
+        with suppress(TrueoddsError):
+            outcomes = await self.client.score_batch(batch, model=MODEL, timeout=600)
+            self._count(sum(isinstance(outcome, Answer) for outcome in outcomes))
+
+    def _count(self, answers: int) -> None:
+        with self.answered.get_lock():
+            self.answered.value += answers
 
 
 def _model(shape: str | None, engine: dict[str, Any]) -> tuple[Path, VllmSettings]:
