@@ -202,6 +202,8 @@ def test_prometheus_asks_over_http_and_gateways_share_the_port(host):
         assert httpx.get(f"http://{doors[0].address}/metrics").headers["content-type"] == (
             "text/plain; version=0.0.4; charset=utf-8"
         )
+        foreign = httpx.get(f"http://{doors[0].address}/metrics", headers={"host": "evil.example"})
+        assert (foreign.status_code, foreign.content[:5]) == (403, b"Host:")
     finally:
         for door in doors:
             door.close()

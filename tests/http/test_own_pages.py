@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from trueodds_service.http.own_pages import is_this_machine
+from trueodds_service.edge.hosts import is_this_machine
 
 LIST = "/trueodds.v1.ModelService/ListModels"
 ELSEWHERE = "evil.example:50080"

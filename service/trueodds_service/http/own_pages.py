@@ -4,18 +4,15 @@ Where the service knows nobody, whoever reaches it may do everything. A browser 
 reaches it, and shows pages of all the world.
 """
 
-import ipaddress
-import re
 from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from trueodds_service.edge.hosts import is_this_machine
 from trueodds_service.errors import Forbidden
 from trueodds_service.http.refusals import refuse_at
 from trueodds_service.rpc.as_json import status_json
-
-_HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?")
 
 
 class OwnPages:
@@ -58,21 +55,3 @@ def parts(url: str) -> SplitResult:
         return urlsplit(url)
     except ValueError:
         return urlsplit("")
-
-
-def is_this_machine(host: str) -> bool:
-    """Whether a Host header names this machine, and not a name that only leads here.
-
-    Another site's name can be made to lead to the loopback address (DNS rebinding), and its pages
-    could then read ours.
-    """
-    found = _HOST.fullmatch(host)
-    name = found["name"].lower().removesuffix(".").strip("[]") if found else ""
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback

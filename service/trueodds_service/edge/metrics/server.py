@@ -10,6 +10,9 @@ from wsgiref.simple_server import WSGIRequestHandler
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.exposition import ThreadingWSGIServer
 
+from trueodds_service.config import is_loopback
+from trueodds_service.edge.hosts import is_this_machine
+
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -20,9 +23,13 @@ class MetricsServer:
     """Answers GET /metrics over HTTP, in threads of its own."""
 
     def __init__(self, address: str, text: Callable[[], bytes]) -> None:
-        """``address`` is HOST:PORT, which the gateways of a node share. Raises OSError."""
+        """``address`` is HOST:PORT, which the gateways of a node share. Raises OSError.
+
+        At a loopback address it answers no page whose name was made to lead here.
+        """
         host, _, port = address.rpartition(":")
         self._text = text
+        self._is_loopback = is_loopback(address)
         self._server = _Server(host.strip("[]"), int(port))
         self._server.set_app(self._answer)
         self.address = f"{host}:{self._server.server_port}"
@@ -33,6 +40,10 @@ class MetricsServer:
         self._server.server_close()
 
     def _answer(self, asked: "WSGIEnvironment", respond: "StartResponse") -> Iterable[bytes]:
+        host = asked.get("HTTP_HOST")
+        if self._is_loopback and host is not None and not is_this_machine(host):
+            respond("403 Forbidden", [("Content-Type", "text/plain")])
+            return [b"Host: names another machine than this one\n"]
         if asked.get("PATH_INFO") != "/metrics":
             respond("404 Not Found", [("Content-Type", "text/plain")])
             return [b"there is /metrics\n"]

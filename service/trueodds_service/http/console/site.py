@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from trueodds_service.edge.gate import Gate
+from trueodds_service.edge.hosts import is_this_machine
 from trueodds_service.edge.metrics.recent import Looks
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.http.console import (
@@ -30,7 +31,6 @@ from trueodds_service.http.console.protection import Protected, any_host
 from trueodds_service.http.console.secret import session_secret
 from trueodds_service.http.console.sessions import Sessions
 from trueodds_service.http.console.sign_in import SignIn, SignOut
-from trueodds_service.http.own_pages import is_this_machine
 from trueodds_service.rpc.as_json import JsonMethod
 
 _STATIC = Path(__file__).parent / "static"
