@@ -229,6 +229,23 @@ class TestPrior:
         pooled = await taught("own", 3.0, Method.TEACHER_POOLED)
         assert len(pooled.provenance.prior.calibrators) == 3
 
+    async def test_is_that_of_the_same_teacher(self, house, taught, data):
+        for task in ("law", "art", "physics"):  # of scores: nobody knows whose
+            await taught(task, 2.0)
+        questions, _ = await data()
+
+        async def taught_by_base(task):
+            query = {"task": task, "method": Method.TEACHER_POOLED, "activate": False}
+            *_, calibrator = await house.fit(questions, **query)
+            return calibrator
+
+        told = {(await taught_by_base(task)).id for task in ("truth", "logic")}
+        pooled = await taught_by_base("own")
+        assert set(pooled.provenance.prior.calibrators) == told
+        assert (
+            len((await taught("own", 3.0, Method.TEACHER_POOLED)).provenance.prior.calibrators) == 3
+        )
+
     async def test_is_of_no_other_method(self, taught):
         for task in ("law", "art", "physics"):
             await taught(task, 2.0)

@@ -112,7 +112,9 @@ class Checks:
         if await long_work(prompts_hash, asked) == calibrator.provenance.prompts_hash:
             raise InvalidInput("questions", "are those of the fit: ask fresh ones")
         # Before engines work: a store that is away then costs them nothing.
-        prior = await prior_of(fit, calibrator.scope, self._calibrators) if query.propose else None
+        prior = None
+        if query.propose:
+            prior = await prior_of(fit, calibrator.scope, teacher, self._calibrators)
         async for event in ask(asked):
             if isinstance(event, Progress):
                 yield event

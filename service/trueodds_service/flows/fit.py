@@ -82,7 +82,7 @@ async def fit(
     scope = _scope(query, model)
     asked = asked_of(query, model, teacher)
     # Before engines work: a store that is away then costs them nothing.
-    prior = await prior_of(query, scope, calibrators)
+    prior = await prior_of(query, scope, teacher, calibrators)
     said: Sequence[Said] = ()
     async for event in ask(asked):
         if isinstance(event, Progress):
@@ -98,11 +98,13 @@ async def fit(
     yield calibrator
 
 
-async def prior_of(query: FitQuery, scope: Scope, calibrators: Calibrators) -> Prior | None:
+async def prior_of(
+    query: FitQuery, scope: Scope, teacher: ModelEntry | None, calibrators: Calibrators
+) -> Prior | None:
     """What other tasks tell, where the method may want to know."""
     if query.method not in (None, Method.TEACHER_POOLED):
         return None
-    return await prior_for(scope, query.bias, calibrators)
+    return await prior_for(scope, query.bias, teacher, calibrators)
 
 
 def record_of(
