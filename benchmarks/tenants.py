@@ -125,8 +125,8 @@ async def _measure(
                 await asyncio.sleep(_WARM_UP_SECONDS)
                 before, began = answered.value, time.perf_counter()
                 row = await lone()
-                seconds = time.perf_counter() - began
-            row["other_tenant_per_second"] = round((answered.value - before) / seconds, 1)
+                others = (answered.value - before) / (time.perf_counter() - began)
+            row["other_tenant_per_second"] = round(others, 1)
             keep(f"beside {way.value}", row)
         keep("alone again", await lone())
 

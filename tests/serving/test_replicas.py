@@ -214,27 +214,67 @@ async def test_what_was_lost_with_a_whole_node_is_asked_elsewhere(model):
     assert not model.view.suspected_nodes
 
 
-async def test_who_is_tried_when_a_node_is_lost_is_tried_again(model, monkeypatch):
-    gone = {"first"}
-    monkeypatch.setattr(replicas_module.nodes, "is_gone", lambda node: node in gone)
-    await model.add()
-    [scorer] = model.scorers
+@pytest.fixture
+def gone(monkeypatch):
+    """Nodes that are."""
+    nodes = set()
+    monkeypatch.setattr(replicas_module.nodes, "is_gone", nodes.__contains__)
+    return nodes
+
+
+def dying(model, times, node):
+    """Has the first replica die so often, and come again on that node; returns its deaths."""
     deaths = []
 
     async def die():
         deaths.append(dead := model.played[0].listener)
-        if len(deaths) <= 2:  # by itself, and with the node of the trial
-            model.restart(0, node="first")
+        if len(deaths) <= times:
+            model.restart(0, node=node)
             await ended(dead)
 
-    scorer.dies = die
+    model.scorers[0].dies = die
+    return deaths
+
+
+async def test_who_is_tried_when_a_node_is_lost_is_tried_again(model, gone):
+    gone.add("lost")
+    await model.add()
+    asked = dying(model, 2, "lost")  # by itself, and with the node of the trial
     assert await model.firsts(PROMPTS[:1]) == EXPECTED[:1]
-    assert len(deaths) == 3
-    gone.clear()
-    deaths.clear()
-    [killer] = await model.view.score(PROMPTS[1:2], None)
-    assert killer.reason == "ENGINE_KILLED"
-    assert len(deaths) == 2
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize(("node", "deaths"), [("lives", 2), ("lost", 3)])
+async def test_an_engine_that_dies_again_dies_of_the_prompt(model, gone, node, deaths):
+    gone.add("lost")
+    await model.add()
+    asked = dying(model, 9, node)
+    [outcome] = await model.view.score(PROMPTS[:1], None)
+    assert outcome.reason == "ENGINE_KILLED"
+    assert len(asked) == deaths
+
+
+async def test_after_a_lost_node_whoever_has_come_since_the_first_death_may_try(
+    model, gone, monkeypatch
+):
+    both_there, ground = asyncio.Event(), model.view._proving_ground
+
+    async def ground_for_two():
+        await both_there.wait()
+        return await ground()
+
+    monkeypatch.setattr(model.view, "_proving_ground", ground_for_two)
+    gone.add("lost")
+    await model.add()
+    model.scorers[0].dies = model.played[0].kill
+    call = asyncio.create_task(model.firsts(PROMPTS[:1]))
+    await until(lambda: model.view.suspected_nodes)
+    await model.add()
+    model.restart(0, node="lost")
+    await model.known()
+    both_there.set()
+    assert await call == EXPECTED[:1]
+    assert [len(scorer.asked) for scorer in model.scorers] == [2, 1]
 
 
 async def test_a_replica_that_closes_ends_its_calls_and_gets_no_others(model):

@@ -1,5 +1,7 @@
 """The nodes of the cluster, by Ray's names for them."""
 
+import errno
+import logging
 import socket
 import time
 from collections.abc import Callable, Collection
@@ -9,10 +11,16 @@ import ray
 from ray.exceptions import GetTimeoutError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from trueodds_service.errors import class_and_place
+from trueodds_service.serving import environment
+
+_log = logging.getLogger(__name__)
+
 # The processes of a node that goes down end one after another.
 _SETTLE_SECONDS = 2.0
 # How long a node may take to answer.
 _ANSWER_SECONDS = 2.0
+_UNREACHABLE = {errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN}
 
 
 class NoAnswer(Exception):
@@ -40,23 +48,25 @@ def lost(nodes: Collection[str]) -> set[str]:
 
 def is_gone(node: str) -> bool:
     """Whether a node of which a process has just ended is gone with it. Asks the node itself: Ray
-    takes up to half a minute to notice that one is silent. Waits some seconds. False where nobody
-    knows.
+    notices late that one is silent. Waits some seconds. False where nobody knows.
     """
-    if not ray.is_initialized():
+    # The only node of a Ray of our own cannot go without this process.
+    if not ray.is_initialized() or environment.keeps_to_this_machine():
         return False
     time.sleep(_SETTLE_SECONDS)
     try:
         living = {each["NodeID"]: each for each in ray.nodes() if each["Alive"]}
-    except RayError:
+    except RayError as error:
+        _log.warning("Ray does not say which nodes live: %s", class_and_place(error))
         return False
     if node not in living:
         return True
     at = living[node]["NodeManagerAddress"], living[node]["NodeManagerPort"]
     try:
         socket.create_connection(at, _ANSWER_SECONDS).close()
-    except OSError:
-        return True
+    except OSError as error:
+        # Anything else tells of this process.
+        return isinstance(error, TimeoutError | ConnectionError) or error.errno in _UNREACHABLE
     return False
 
 

@@ -29,6 +29,8 @@ _TRIAL_SECONDS = 600.0
 # How long suspected prompts wait for a replica to try them in: as long as the largest models load.
 # It has to have come since: none that has outlived the dead one is put at risk.
 _REPLACEMENT_SECONDS = 600.0
+# How long it may take to find out whether an engine's node is gone with it.
+_GONE_SECONDS = 30.0
 
 
 class Replicas:
@@ -215,13 +217,15 @@ class Replicas:
     async def _try_alone(
         self, prompts: Sequence[TokenPrompt], adapter: str | None
     ) -> list[Outcome]:
-        """For the suspects. Raises ConnectionError when the engine dies of them: not with its node,
-        after which they are tried in another.
+        """For the suspects. Raises ConnectionError when the engine dies of them, and TimeoutError
+        when none comes.
         """
         with urgency.hurrying(None):  # others ask for them as well
             return await self._alone(prompts, adapter)
 
     async def _alone(self, prompts: Sequence[TokenPrompt], adapter: str | None) -> list[Outcome]:
+        # A second node that goes with its engine is no accident.
+        may_be_the_nodes = True
         while True:
             member = await self._proving_ground()
             if not prompts:
@@ -229,13 +233,17 @@ class Replicas:
             if member.connection.is_busy:  # with somebody else's suspects
                 await self._membership.changed()
                 continue
+            arrivals = self._membership.arrivals
             try:
                 return await self._ask(member.connection, prompts, adapter, alone=True)
             except (NotSent, Busy):
                 continue
             except ConnectionError:
-                if not await asyncio.to_thread(nodes.is_gone, member.announcement.node):
-                    raise
+                if may_be_the_nodes and await _is_gone(member.announcement.node):
+                    may_be_the_nodes = False
+                    continue
+                self._before_death = max(self._before_death, arrivals)
+                raise
 
     async def _ask(
         self,
@@ -260,7 +268,8 @@ class Replicas:
         except NotSent:
             raise
         except ConnectionError:
-            self._before_death = max(self._before_death, arrivals)
+            if not alone:
+                self._before_death = max(self._before_death, arrivals)
             raise
         except EngineFault:
             pass  # the process has logged the cause
@@ -282,6 +291,15 @@ class Replicas:
             while (member := self._membership.newest_since(self._before_death)) is None:
                 await self._membership.changed()
             return member
+
+
+async def _is_gone(node: str) -> bool:
+    """False where nobody knows."""
+    try:
+        async with asyncio.timeout(_GONE_SECONDS):
+            return await asyncio.to_thread(nodes.is_gone, node)
+    except TimeoutError:
+        return False
 
 
 class ServedReplicas:

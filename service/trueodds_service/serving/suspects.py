@@ -3,7 +3,7 @@
 What was in an engine when it died is never sent again together with anything else: suspects are
 halved, and a half is tried alone in an engine that has come up since, until one is found that kills
 alone. It gets a fault of its own, and all others their scores. Where a whole node is gone it was
-none of them: they are acquitted.
+none of them: those that wait for their trial are acquitted, and a trial there is held once more.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ class Suspects:
     """The suspects of a model's engines that have died.
 
     ``ask`` waits for an engine that has come since, and scores with nothing else in it; it raises
-    ConnectionError when the engine dies, and TimeoutError when none comes.
+    ConnectionError when the engine dies of them, and TimeoutError when none comes.
     """
 
     def __init__(self, ask: Score, killers: Killers) -> None:

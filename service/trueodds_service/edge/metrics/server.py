@@ -43,7 +43,9 @@ class MetricsServer:
         host = asked.get("HTTP_HOST")
         if self._is_loopback and host is not None and not is_this_machine(host):
             respond("403 Forbidden", [("Content-Type", "text/plain")])
-            return [b"Host: names another machine than this one\n"]
+            return [
+                b"Host: names another machine than this one; a proxy has to set it to localhost\n"
+            ]
         if asked.get("PATH_INFO") != "/metrics":
             respond("404 Not Found", [("Content-Type", "text/plain")])
             return [b"there is /metrics\n"]
