@@ -14,7 +14,8 @@ def main() -> int:
     """0 when nothing was lost, duplicated or wrong."""
     parser = argparse.ArgumentParser(prog="python -m verification.chaos", description=__doc__)
     add = parser.add_argument
-    add("--only", nargs="+", choices=DRILLS, metavar="NAME", help=f"of {', '.join(DRILLS)}")
+    told = f"of {', '.join(DRILLS)}"
+    add("--only", nargs="+", action="extend", choices=DRILLS, metavar="NAME", help=told)
     add("--tries", type=int, help="of each drill, for a short run")
     add("--output", type=Path, default=Path("build/chaos/report.json"))
     options = parser.parse_args()
