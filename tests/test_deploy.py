@@ -248,13 +248,17 @@ def test_what_the_manifest_s_service_reads_is_mounted():
 
 def test_the_manifest_s_ports_are_those_of_the_service():
     found = settings("cluster/serve.yaml")
-    wanted = {"grpc": port(found.listen), "metrics": port(found.metrics)}
+    wanted = {"serve": port(found.listen), "metrics": port(found.metrics)}
+    # Without them KubeRay finds neither Ray's table of nodes nor the dashboard that it tells what
+    # to serve.
+    of_ray = {"gcs-server": 6379, "dashboard": 8265, "client": 10001}
     for group in GROUPS:
         [container] = containers(group)
-        assert {each["name"]: each["containerPort"] for each in container["ports"]} == wanted
-    service, _, policy = OTHERS
-    [exposed] = service["spec"]["ports"]
-    assert (exposed["port"], exposed["targetPort"]) == (wanted["grpc"], "grpc")
+        ports = {each["name"]: each["containerPort"] for each in container["ports"]}
+        assert ports == (wanted | of_ray if group is SPEC["headGroupSpec"] else wanted)
+    [exposed] = RAY_SERVICE["spec"]["serveService"]["spec"]["ports"]
+    assert exposed == {"name": "serve", "port": wanted["serve"]}
+    _, policy = OTHERS
     named = {each["port"] for rule in policy["spec"]["ingress"] for each in rule.get("ports", ())}
     assert named == wanted.keys()
 
@@ -264,7 +268,7 @@ def test_a_machine_is_ready_by_its_gateway_and_restarted_for_ray_alone():
     (head,), *workers = map(containers, GROUPS)
     assert head["readinessProbe"]["httpGet"] == ray, "nothing is served before the head is ready"
     assert RAY_SERVICE["spec"]["excludeHeadPodFromServeSvc"]
-    assert all(each["readinessProbe"]["tcpSocket"] == {"port": "grpc"} for [each] in workers)
+    assert all(each["readinessProbe"]["tcpSocket"] == {"port": "serve"} for [each] in workers)
     for [container] in map(containers, GROUPS):
         assert container["livenessProbe"]["httpGet"] == ray
         assert ray["path"] in PUBLIC_EXACT_PATHS, "Ray asks for no token there"
@@ -275,9 +279,12 @@ def test_the_manifest_s_objects_are_about_its_pods():
     for group in GROUPS:
         assert group["template"]["metadata"]["labels"] == labels
     kinds = {each["kind"]: each for each in OTHERS}
-    assert kinds["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == labels
+    budget = kinds["PodDisruptionBudget"]["spec"]
+    assert budget["selector"]["matchLabels"] == labels
+    pods = 1 + sum(group["replicas"] for group in SPEC["workerGroupSpecs"])
+    # Not maxUnavailable, for which Kubernetes would ask a RayCluster how large it is.
+    assert {**budget, "selector": None} == {"minAvailable": pods - 1, "selector": None}
     assert kinds["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"] == labels
-    assert labels.items() <= kinds["Service"]["spec"]["selector"].items()
 
 
 def test_the_manifest_s_machines_hold_every_engine_at_most():

@@ -1,7 +1,7 @@
 # The service on CPUs. From the repository's root:
 #   docker build -f deploy/docker/cpu.Dockerfile -t trueodds:cpu .
 # It runs as a user of its own, with a read-only root and /tmp and /var/lib/trueodds to write to:
-#   docker run --read-only --tmpfs /tmp:exec --shm-size 1g -v state:/var/lib/trueodds -v ./serve.yaml:/etc/trueodds/serve.yaml:ro …
+#   docker run --read-only --tmpfs /tmp:exec --shm-size 1g --stop-timeout 60 -v state:/var/lib/trueodds -v ./serve.yaml:/etc/trueodds/serve.yaml:ro …
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/trueodds

@@ -109,6 +109,7 @@ class App:
         self._repeated = [*self._forgetting(settings), *self._watching(settings.alerts, proposals)]
         self._background: list[asyncio.Task[None]] = []
         self._identities = _identities(settings)
+        self._certificates = Certificates(settings.tls) if settings.tls is not None else None
         self.metrics.registry.register(StateCollector(lambda: of_state(self._state())))
         requests = RequestMetrics(self.metrics.registry, settings.observability.tenants)
         self.quotas = Quotas(settings.quotas, requests.over_quota)
@@ -155,7 +156,7 @@ class App:
         return Gate(settings.limits.max_concurrent_requests, self._identities, watch, work)
 
     def _doors(self, settings: Settings, gate: Gate) -> tuple[Server, HttpServer | None]:
-        certificates = Certificates(settings.tls) if settings.tls is not None else None
+        certificates = self._certificates
         services = Services.of(
             settings, self._catalog, self._calibrators, self._outcomes, self._alerts, self._checks
         )
@@ -243,6 +244,7 @@ class App:
         active, damaged = self._calibrators.counts()
         models = {name: state for name, (state, _) in self.states().items()}
         alerted = self._alerts.counts()
+        certificates = self._certificates
         return GatewayState(
             models=models,
             active=active,
@@ -250,6 +252,7 @@ class App:
             alerted={(m, test): alerted.get((m, test), 0) for m in models for test in Promise},
             snapshot_seconds=self._calibrators.known_seconds,
             is_stale=self._calibrators.stale,
+            certificate_seconds={} if certificates is None else certificates.seconds_left(),
         )
 
     async def stop(self, grace_seconds: float) -> None:

@@ -18,7 +18,7 @@ class Played:
         self.now = 100.0
         self.registry = CollectorRegistry()
         self.requests = RequestMetrics(self.registry)
-        state = GatewayState({"aligned": "READY"}, {}, {}, {}, 0.0, False)
+        state = GatewayState({"aligned": "READY"}, {}, {}, {}, 0.0, False, {})
         self.registry.register(StateCollector(lambda: of_state(state)))
         self.looks = Looks(lambda: generate_latest(self.registry), lambda: self.now)
 

@@ -90,6 +90,14 @@ def test_a_new_file_that_cannot_be_used_leaves_the_old_one(files, ca, own, spoil
     assert certificates.pem().key == new.private_key_pem.bytes(), "a right one is taken after all"
 
 
+def test_how_long_each_is_valid_still(files, ca):
+    files.write(ca.issue_cert("localhost", not_after=TODAY + timedelta(days=3)), ca)
+    left = Certificates(settings(files)).seconds_left()
+    assert 2 * 86400 < left["cert"] < 4 * 86400
+    assert left["client_ca"] > left["cert"]
+    assert Certificates(settings(files, client_ca=False)).seconds_left().keys() == {"cert"}
+
+
 def test_one_that_is_still_the_same_is_no_new_one(files, own, ca):
     certificates = Certificates(settings(files))
     before = certificates.pem()

@@ -3,7 +3,7 @@
 import logging
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,12 +31,14 @@ _Signature = tuple[tuple[int, int, int], ...]
 @dataclass(frozen=True, slots=True)
 class Pem:
     """What the files hold: a certificate with those between it and its CA, the key, and the CA
-    that clients' certificates have to be from, None where they need none.
+    that clients' certificates have to be from, None where they need none; and until when each is
+    valid, by the names of the settings.
     """
 
     chain: bytes
     key: bytes
     client_ca: bytes | None
+    valid_until: Mapping[str, datetime]
 
 
 class Certificates:
@@ -60,6 +62,14 @@ class Certificates:
         with self._lock:
             self._look()
             return self._pem
+
+    def seconds_left(self) -> dict[str, float]:
+        """How long what is shown is valid still, by the names of the settings; negative since it
+        has expired.
+        """
+        now = datetime.now(UTC)
+        valid_until = self.pem().valid_until
+        return {name: (until - now).total_seconds() for name, until in valid_until.items()}
 
     def context(self) -> ssl.SSLContext:
         """The same for a server of Python's ``ssl``: each connection gets what the files hold at
@@ -116,10 +126,13 @@ def read(tls: Tls) -> Pem:
     if now < leaf.not_valid_before_utc:
         begins = leaf.not_valid_before_utc
         raise ConfigError(f"tls.cert: {tls.cert} is not valid before {begins:%Y-%m-%d %H:%M} UTC")
+    valid_until = {"cert": leaf.not_valid_after_utc}
     if client_ca is not None:
         name, path = "tls.client_ca", tls.client_ca
-        _parsed(name, path, _CERTIFICATE, x509.load_pem_x509_certificates, client_ca)
-    return Pem(chain, key, client_ca)
+        among = _parsed(name, path, _CERTIFICATE, x509.load_pem_x509_certificates, client_ca)
+        # Several where one takes the place of another: as long as one of them is.
+        valid_until["client_ca"] = max(each.not_valid_after_utc for each in among)
+    return Pem(chain, key, client_ca, valid_until)
 
 
 def _content(name: str, path: Path) -> bytes:

@@ -36,13 +36,14 @@ class Finding:
         return f"{self.thing}: {self.wrong}" if self.wrong else self.thing
 
 
-def look(settings: Settings, *, in_cluster: bool = False) -> Iterator[Finding]:
+def look(settings: Settings, *, ports_and_gpus: bool = True) -> Iterator[Finding]:
     """Looks at everything that ``settings`` names, and starts nothing.
 
-    Of a service that runs on other nodes, not at this one's port and GPUs.
+    At this machine's ports and GPUs only on request: a service that runs already has them, and one
+    on other nodes wants others.
     """
     leave_torch_out()
-    check_listen = check_fixed if in_cluster else check_address
+    check_listen = check_address if ports_and_gpus else check_fixed
     for name, address in addresses(settings).items():
         yield _finding(f"{name}: {address}", partial(check_listen, address, name))
     if settings.tls is not None:
@@ -54,7 +55,7 @@ def look(settings: Settings, *, in_cluster: bool = False) -> Iterator[Finding]:
     yield _finding(f"store: {without_password(settings.store)}", lambda: probe(settings.store))
     for model in settings.models:
         yield from _of_model(model)
-    if in_cluster:
+    if not ports_and_gpus:
         return
     bases = [model for model in settings.models if model.base is None]
     if (gpus := _gpus_here()) is None:

@@ -48,7 +48,7 @@ _LOOK_SECONDS = 0.5
 
 
 class Gateway:
-    """Listens from its first second, and takes up each model as a replica of it answers."""
+    """Listens once it knows its weights, and takes up each model as a replica of it answers."""
 
     async def __init__(  # type: ignore[misc]  # Serve awaits it
         self,

@@ -28,18 +28,19 @@ def run(path: Path, *, listen: str | None = None, ray_address: str | None = None
     and replaces what runs by it. With ``ray_address`` it runs on that cluster.
     """
     signals = Signals()
+    signals.take_reload()
     end_on_signals()
     try:
         settings = config.load(path, listen=listen)
         print("starting …", flush=True)
-        _refuse_what_cannot_work(settings, in_cluster=ray_address is not None)
+        _refuse_what_cannot_work(settings, ports_and_gpus=ray_address is None)
 
         def read_again(listens: dict[str, str]) -> Settings:
             settings = config.load(path)
             # A door that is left where it was, is; one that is not named any more is closed.
             stays = {name: listens[name] for name in addresses(settings) if name in listens}
             settings = settings.model_copy(update=stays)
-            _refuse_what_cannot_work(settings, in_cluster=True)
+            _refuse_what_cannot_work(settings, ports_and_gpus=False)
             return settings
 
         with _serving(settings, ray_address) as (running, listens):
@@ -125,10 +126,10 @@ def serve_config(path: Path) -> int:
     return 0
 
 
-def check(path: Path, *, listen: str | None = None) -> int:
+def check(path: Path, *, listen: str | None = None, is_running: bool = False) -> int:
     """Prints a line for each thing that a configuration names, right or wrong; the exit status.
 
-    No engine starts, and nothing is created.
+    No engine starts, and nothing is created. With ``is_running``, beside the service that has it.
     """
     try:
         settings, problems = config.read(path, listen=listen)
@@ -140,17 +141,17 @@ def check(path: Path, *, listen: str | None = None) -> int:
     for problem in problems:
         print(f"wrong  {problem}")
     wrong = len(problems)
-    for finding in look(settings):
+    for finding in look(settings, ports_and_gpus=not is_running):
         wrong += bool(finding.wrong)
         print(f"wrong  {finding}" if finding.wrong else f"ok     {finding}", flush=True)
     print(f"{path}: {wrong or 'nothing'} wrong")
     return 1 if wrong else 0
 
 
-def _refuse_what_cannot_work(settings: Settings, *, in_cluster: bool) -> None:
+def _refuse_what_cannot_work(settings: Settings, *, ports_and_gpus: bool) -> None:
     """Raises ConfigError, with everything that is wrong as far as this machine can tell."""
     from trueodds_service.serving.checks import look  # noqa: PLC0415
 
-    found = look(settings, in_cluster=in_cluster)
+    found = look(settings, ports_and_gpus=ports_and_gpus)
     if wrong := [str(finding) for finding in found if finding.wrong]:
         raise ConfigError("\n  ".join(wrong))

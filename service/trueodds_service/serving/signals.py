@@ -49,14 +49,19 @@ def _exit_at_once() -> None:
 
 
 class Signals:
-    """Which have come since ``take``; nothing is raised any more."""
+    """Which have come: to reload since ``take_reload``, to stop since ``take``, after which nothing
+    is raised any more.
+    """
 
     def __init__(self) -> None:
         self.stop = threading.Event()
         self.reload = threading.Event()
 
+    def take_reload(self) -> None:
+        """From the first moment: systemd may send it to a service that still loads its models."""
+        # SIGHUP goes on to end it: that is a terminal that was closed.
+        signal.signal(signal.SIGUSR1, lambda *_: self.reload.set())
+
     def take(self) -> None:
         for number in _ENDS:
             signal.signal(number, lambda *_: self.stop.set())
-        # SIGHUP goes on to end it: that is a terminal that was closed.
-        signal.signal(signal.SIGUSR1, lambda *_: self.reload.set())

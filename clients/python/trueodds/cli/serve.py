@@ -20,6 +20,10 @@ RayAddress = Annotated[
         metavar="ADDRESS", help="Run on this Ray cluster, such as 10.0.0.1:6379, and not alone."
     ),
 ]
+Running = Annotated[
+    bool,
+    typer.Option("--running", help="Beside the service that runs with it: not its ports and GPUs."),
+]
 
 
 def serve(config: Config, listen: Listen = None, ray_address: RayAddress = None) -> None:
@@ -34,7 +38,7 @@ def serve(config: Config, listen: Listen = None, ray_address: RayAddress = None)
     raise typer.Exit(status)
 
 
-def check(config: Config, listen: Listen = None) -> None:
+def check(config: Config, listen: Listen = None, running: Running = False) -> None:
     """Say what `serve` would find wrong with a configuration, and start nothing.
 
     Status 1 if anything is. Example: trueodds check serve.yaml
@@ -42,7 +46,7 @@ def check(config: Config, listen: Listen = None) -> None:
     with extras("cpu", "cuda", of="trueodds-service"):
         from trueodds_service.serving import main  # noqa: PLC0415
 
-        status = main.check(config, listen=listen)
+        status = main.check(config, listen=listen, is_running=running)
     raise typer.Exit(status)
 
 

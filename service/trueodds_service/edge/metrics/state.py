@@ -15,7 +15,7 @@ class GatewayState:
     """``models`` are states by name; ``active`` and ``damaged`` are calibrators by model.
 
     ``alerted`` are scopes by model and test. ``snapshot_seconds`` is how long ago it last knew
-    what is active.
+    what is active. ``certificate_seconds`` are left, by file.
     """
 
     models: Mapping[str, str]
@@ -24,6 +24,7 @@ class GatewayState:
     alerted: Mapping[tuple[str, str], int]
     snapshot_seconds: float
     is_stale: bool
+    certificate_seconds: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,14 @@ def of_state(state: GatewayState) -> Iterable[Metric]:
         "1 while answers are marked stale, for the store does not answer.",
         value=float(state.is_stale),
     )
+    certificates = GaugeMetricFamily(
+        "trueodds_certificate_remaining_seconds",
+        "How long what the doors show is valid still, by the file; negative since it has expired.",
+        labels=["file"],
+    )
+    for file, seconds in state.certificate_seconds.items():
+        certificates.add_metric([file], seconds)
+    yield certificates
 
 
 def of_loads(loads: Mapping[str, Load]) -> Iterable[Metric]:

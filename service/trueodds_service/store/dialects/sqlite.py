@@ -72,7 +72,8 @@ def configure(engine: Engine) -> None:
 
 @contextmanager
 def prepared_file(engine: Engine) -> Iterator[None]:
-    """Create the file's folder, switch the file to WAL, and keep other processes out meanwhile.
+    """Create the folder, and the file for this user alone, switch it to WAL, and keep other
+    processes out meanwhile.
 
     The switch is not covered by the busy timeout, so it happens here only, under a lock on the
     folder that the system releases even if the process dies. WAL is kept in the file.
@@ -81,11 +82,14 @@ def prepared_file(engine: Engine) -> Iterator[None]:
         OSError: the folder cannot be made or locked.
         StoreError: the file system cannot do WAL.
     """
-    folder = database_file(engine.url).absolute().parent
+    file = database_file(engine.url).absolute()
+    folder = file.parent
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
+        # It holds the key of receipts and hashes of keys. Files that SQLite adds are as this one.
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
         _switch_to_wal(engine)
         yield
     finally:
