@@ -39,7 +39,6 @@ APART = {
     "trueodds serve ": "needs Ray and vLLM; tests/integration starts it with the demo's file",
     ".venv/bin/trueodds serve ": "needs Ray and vLLM; tests/integration starts it so",
     "ray ": "needs a cluster; tests/integration/test_cluster.py starts two nodes so",
-    "RAY_AUTH_MODE=token ray": "needs a cluster; tests/integration/test_cluster.py starts one so",
     "export RAY_AUTH_MODE": "needs a cluster; tests/integration/test_cluster.py sets it",
     "serve ": "needs a cluster; tests/integration/test_serve_deploy.py runs it",
     "PYTHONPATH=service:deploy/demo python": "trains for minutes on a GPU",
@@ -48,6 +47,7 @@ APART = {
     "venv/bin/pip install": "as root; tests/test_deploy.py holds it against the unit",
     "useradd": "as root; tests/test_deploy.py holds it against the unit",
     "install -": "as root; tests/test_deploy.py holds it against the unit",
+    "systemd-run ": "as root; needs systemd",
     "systemctl ": "as root; tests/test_deploy.py holds it against the unit",
     "startupProbe:": "is of Kubernetes; tests/test_docs.py looks for the name that it asks for",
 }
