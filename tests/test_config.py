@@ -155,6 +155,8 @@ BAD_SETTINGS = {
     ),
     "an HTTP address without a port": (_set("http", "localhost"), "http"),
     "gRPC and HTTP at one port": (_set("http", "127.0.0.1:50051"), "http"),
+    "the same by another name": (_set("http", "localhost:50051"), "http"),
+    "metrics at the port of gRPC": (_set("metrics", "localhost:50051"), "metrics"),
     "a listening address without a port": (_set("listen", "localhost"), "listen"),
     "a port alone": (_set("listen", ":50051"), "listen"),
     "a port that is no number": (_set("listen", "localhost:http"), "listen"),

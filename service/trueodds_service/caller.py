@@ -26,12 +26,19 @@ class Permission(StrEnum):
 class Caller:
     """Somebody whom the service knows by ``name``, for the tenant whose things these are.
 
-    ``name`` is fit for logs: never a key.
+    ``name`` is fit for logs: never a key. ``own_tenant`` is an administrator's who reads for
+    ``tenant``.
     """
 
     tenant: str
     name: str
     permissions: frozenset[Permission]
+    own_tenant: str | None = None
+
+    @property
+    def charged(self) -> str:
+        """The tenant whose share and quotas are used up."""
+        return self.tenant if self.own_tenant is None else self.own_tenant
 
 
 ANYONE = Caller(tenant="", name="anyone", permissions=frozenset(Permission))

@@ -16,6 +16,7 @@ from trueodds_service.caller import Caller, Permission
 from trueodds_service.config import Limits
 from trueodds_service.config import Quotas as Settings
 from trueodds_service.edge.admission.work import Work
+from trueodds_service.edge.identity.identities import for_tenant
 from trueodds_service.edge.quotas.account import OverQuota, Spent, Subject
 from trueodds_service.edge.quotas.quotas import Quotas
 from trueodds_service.metering import current
@@ -136,6 +137,14 @@ def test_each_key_has_its_own_and_the_tenant_that_of_all(quotas):
     assert asked(some, caller(name="key:one")) == 3
     assert asked(some, caller(name="key:two")) == 2
     assert asked(some, caller("other", "key:one")) == 3
+
+
+def test_an_administrator_who_reads_for_others_spends_his_own(quotas):
+    some = quotas(default={"tenant": {"requests": 5}, "key": {"requests": 3}})
+    admin = caller()
+    assert asked(some, for_tenant(admin, {"trueodds-tenant": "other"})) == 3
+    assert asked(some, for_tenant(admin, {"trueodds-tenant": "another"})) == 0
+    assert asked(some, caller("other", "key:two")) == 3
 
 
 def test_a_tenant_that_is_named_has_its_own_alone(quotas):

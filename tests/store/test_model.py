@@ -22,6 +22,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.told = {scope: [] for scope in SCOPES}
         self.order = []
         self.changes = 0
+        self.known = None
 
     def teardown(self):
         self.store.close()
@@ -62,6 +63,10 @@ class StoreMachine(RuleBasedStateMachine):
         tops = {scope: stack[-1] for scope, stack in self.stacks.items() if stack}
         snapshot = self.store.snapshot()
         assert snapshot.active == tops
+        # Whatever was known before, and when.
+        assert self.store.snapshot(self.known) == snapshot
+        if self.changes % 2:
+            self.known = snapshot
         assert snapshot.version == self.store.version() == self.changes
         assert self.store.list("m", page_size=100).calibrators == self.order[::-1]
         for scope in SCOPES:

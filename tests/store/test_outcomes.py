@@ -168,6 +168,15 @@ def test_more_answers_than_a_statement_can_hold(store):
     assert len(store.answers([each.answer_id for each in many])) == 1200
 
 
+def test_what_is_kept_again_and_again_takes_no_others_place(store):
+    first, repeated = (replace(outcome(n, None), answered_at=datetime.now(UTC)) for n in (1, 2))
+    store.keep([first])
+    for _ in range(5):
+        store.keep([repeated])
+    assert store.prune_answers(keep=timedelta(hours=1), at_most=2) == 0
+    assert len(store.answers([first.answer_id, repeated.answer_id])) == 2
+
+
 def test_answers_are_forgotten_as_outcomes_are(store):
     store.record([outcome(9)])
     many = [replace(outcome(number, None), answered_at=datetime.now(UTC)) for number in range(5)]

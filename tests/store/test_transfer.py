@@ -8,12 +8,14 @@ from hashlib import sha256
 
 import pytest
 
+from trueodds_service.caller import Caller, Permission, acting_for
 from trueodds_service.store import (
     BadArchive,
     Contradiction,
     FitRequest,
     SqlCalibratorStore,
     StoreError,
+    audit_log,
     export_store,
     import_store,
     upgrade,
@@ -21,6 +23,7 @@ from trueodds_service.store import (
 from trueodds_service.store.records import Damaged
 from trueodds_service.store.transfer.archive import Numbers
 
+ACME = Caller("acme", "key:fits", frozenset(Permission))
 NOTHING = Numbers()
 ALL = Numbers(calibrators=6, activations=6, requests=1)
 
@@ -101,6 +104,20 @@ def test_it_is_added_to_what_is_there(exported, filled, url, make):
         active = store.snapshot().active
     with closing(SqlCalibratorStore(filled)) as store:
         assert active == {**store.snapshot().active, own.scope: own}
+
+
+def test_a_tenant_s_log_tells_what_an_import_put_into_force(url, new_sqlite_url, make, tmp_path):
+    other = new_sqlite_url()
+    with closing(SqlCalibratorStore(url)) as store, acting_for(ACME):
+        active = store.put(make(tenant="acme"), activate=True)
+        gone = store.put(make(2.0, task="law", tenant="acme"), activate=True)
+        store.rollback(gone.scope)
+    export_store(url, tmp_path / "f.jsonl")
+    for _ in range(2):  # the second adds nothing
+        import_store(other, tmp_path / "f.jsonl")
+    told = {(each.action, each.subject) for each in audit_log(other, tenant="acme")}
+    assert told == {("import", active.name), ("import", "models/demo-aligned: none")}
+    assert len([*audit_log(other, tenant="acme")]) == 2
 
 
 def test_a_request_whose_calibrator_was_deleted_here_stays_forgotten(exported, url, make):
@@ -205,6 +222,13 @@ WRONG_LINES = {
     "a version of later": (0, {"version": 2}, "is of version 2"),
     "an unknown kind": (1, {"kind": "user"}, "line 2: it is of no known kind: 'user'"),
     "no moment": (1, {"created_at": "yesterday"}, "line 2: created_at is no moment"),
+    "a moment before all": (
+        1,
+        {"created_at": "0001-01-01T00:00:00+14:00"},
+        "line 2: created_at is no moment",
+    ),
+    "a number too large": (1, {"metrics": {"x": 10**400}}, "line 2: .* cannot be read"),
+    "a number below zero": (7, {"sequence": -1}, "line 8: sequence is not from 0 to"),
     "no zone": (7, {"created_at": "2025-03-01T12:30:15"}, "line 8: created_at has no time zone"),
     "no number": (7, {"sequence": True}, "line 8: sequence is no int"),
     "an unknown calibrator": (7, {"calibrator_id": "0" * 16}, "of a calibrator that is not there"),

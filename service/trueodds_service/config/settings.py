@@ -18,6 +18,10 @@ from trueodds_service.config.limits import Limits, Quotas
 from trueodds_service.config.models import CascadeSettings, ModelSettings
 from trueodds_service.config.section import Section
 
+_LOCALHOST = "127.0.0.1"
+# Who listens here has the port of all addresses.
+_EVERYWHERE = {"0.0.0.0", "[::]"}  # noqa: S104 (nobody listens by this)
+
 
 class Settings(Section):
     """The whole configuration."""
@@ -102,7 +106,7 @@ class Settings(Section):
         if self.http is not None:
             _check_address("http", self.http)
             self._refuse_if_open("http", self.http)
-            if self.http == self.listen and not self.http.endswith(":0"):
+            if _are_one(self.http, self.listen):
                 raise ValueError(f"http: {self.http} is where gRPC listens")
         if self.metrics is not None:
             _check_address("metrics", self.metrics)
@@ -112,7 +116,7 @@ class Settings(Section):
                     "anybody: listen at 127.0.0.1; or say insecure: metrics, where everybody who "
                     "can reach it may read the names of models and tenants"
                 )
-            if self.metrics in (self.listen, self.http) and not self.metrics.endswith(":0"):
+            if any(_are_one(self.metrics, each) for each in (self.listen, self.http) if each):
                 raise ValueError(f"metrics: {self.metrics} is where callers are answered")
         return self
 
@@ -158,6 +162,13 @@ class Settings(Section):
             "key, and client_ca or access: keys; or listen at 127.0.0.1; or say insecure: true, "
             "where everybody who can reach it may use it"
         )
+
+
+def _are_one(one: str, other: str) -> bool:
+    """Whether two servers cannot listen at both: at one port of one address, or of all."""
+    (host, _, port), (other_host, _, other_port) = one.rpartition(":"), other.rpartition(":")
+    hosts = {_LOCALHOST if each == "localhost" else each for each in (host, other_host)}
+    return int(port) == int(other_port) != 0 and (len(hosts) == 1 or bool(hosts & _EVERYWHERE))
 
 
 def is_loopback(listen: str) -> bool:

@@ -66,8 +66,8 @@ class Gate:
             asks = await self._known(arrival)
             watched.asked_by(asks)
             with hurrying(arrival.method, arrival.seconds_left):
-                await self._turns.turn(asks.tenant)
-                with self._turns.counted(asks.tenant), self._let_in(arrival, asks):
+                await self._turns.turn(asks.charged)
+                with self._turns.counted(asks.charged), self._let_in(arrival, asks):
                     watched.admitted()
                     yield asks
 
@@ -87,7 +87,7 @@ class Gate:
     def _let_in(self, arrival: Arrival, asks: Caller) -> Iterator[None]:
         permissions.check(asks, arrival.method)
         with (
-            self._places.taken(asks.tenant),
+            self._places.taken(asks.charged),
             self._work.metered(asks, arrival.method, partial(self._identities.check, arrival)),
             caller.acting_for(asks),
         ):

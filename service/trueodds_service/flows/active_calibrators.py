@@ -159,12 +159,17 @@ class Calibrators:
         turn, began = next(self._turns), time.monotonic()
         mark = await calls.ask(self.store.mark)
         if mark != self._snapshot.mark:
-            snapshot = await calls.ask(self.store.snapshot)
+            # One tenant's activation is not to cost the reading of all that others have.
+            snapshot = await calls.ask(self.store.snapshot, self._snapshot)
             # Two refreshes can overlap; the one that began later saw every earlier activation.
             # Versions do not tell: a database restored from a backup counts on from less.
             if turn > self._taken:
                 self._snapshot, self._taken = snapshot, turn
-                self._applied, self._raw = {}, {}
+                names = {each.id for each in snapshot.active.values()}
+                self._applied = {
+                    name: each for name, each in self._applied.items() if name in names
+                }
+                self._raw = {}
                 _report(snapshot)
         self._known_at = max(self._known_at or 0.0, began)
 

@@ -124,6 +124,9 @@ class CalibratorStore(Protocol):
         """
         ...
 
-    def snapshot(self) -> Snapshot:
-        """All active calibrators and the version at which they are, as of one moment."""
+    def snapshot(self, before: Snapshot | None = None) -> Snapshot:
+        """All active calibrators and the version at which they are, as of one moment.
+
+        What was active ``before`` is not read again: a calibrator is named by its content.
+        """
         ...

@@ -90,7 +90,7 @@ def calibrator_record(row: CalibratorRow) -> Calibrator:
             bias_correction=row.bias_correction,
             created_at=row.created_at,
         )
-    except (AttributeError, TypeError, ValueError) as error:
+    except (AttributeError, OverflowError, TypeError, ValueError) as error:
         raise StoreCorrupt(f"calibrator {row.id} cannot be read: {error}") from error
     if calibrator.id != row.id:
         raise StoreCorrupt(f"calibrator {row.id} holds the content of {calibrator.id}")

@@ -191,11 +191,11 @@ class SqlOutcomeStore:
         at_most: int,
     ) -> int:
         with self._database.writing() as session:
-            newest = session.scalar(select(func.max(table.position))) or 0
+            # Counted, not told by positions: an answer that is kept again has a new one.
+            newest_first = select(table.position).order_by(table.position.desc())
+            first_beyond = session.scalar(newest_first.offset(at_most).limit(1)) or 0
             old = moment < datetime.now(UTC) - keep
-            beyond = table.position <= newest - at_most
-            # Positions may have gaps: never more than at_most are left.
-            done = session.execute(delete(table).where(old | beyond))
+            done = session.execute(delete(table).where(old | (table.position <= first_beyond)))
             return int(getattr(done, "rowcount", 0))
 
     def close(self) -> None:

@@ -39,6 +39,9 @@ from trueodds_service.store.tables import (
 )
 from trueodds_service.store.views import Mark, Page, Snapshot
 
+# Records that one query asks for by their positions.
+_AT_ONCE = 500
+
 
 class SqlCalibratorStore(CalibratorStore):
     """Calibrators in SQLite or PostgreSQL; ``upgrade(url)`` has to come first.
@@ -171,16 +174,27 @@ class SqlCalibratorStore(CalibratorStore):
         with self._database.reading() as session:
             return _mark(session)
 
-    def snapshot(self) -> Snapshot:
+    def snapshot(self, before: Snapshot | None = None) -> Snapshot:
         newest = select(func.max(ActivationRow.sequence)).group_by(ActivationRow.scope_id)
         query = (
-            select(CalibratorRow)
+            select(CalibratorRow.position, CalibratorRow.id)
             .join(ActivationRow, ActivationRow.calibrator_id == CalibratorRow.id)
             .where(ActivationRow.sequence.in_(newest))
         )
+        known = {} if before is None else {each.id: each for each in before.active.values()}
+        records: list[Calibrator | Damaged] = []
+        unknown = []
         with self._database.reading() as session:
             version, since = _mark(session)
-            records = [each.record for each in read_all(session, query)]
+            for position, name in session.execute(query):
+                if (calibrator := known.get(name)) is not None:
+                    records.append(calibrator)
+                else:
+                    unknown.append(position)
+            for start in range(0, len(unknown), _AT_ONCE):
+                some = unknown[start : start + _AT_ONCE]
+                rows = select(CalibratorRow).where(CalibratorRow.position.in_(some))
+                records += (each.record for each in read_all(session, rows))
         return Snapshot(
             version,
             {each.scope: each for each in records if isinstance(each, Calibrator)},

@@ -130,4 +130,5 @@ def for_tenant(caller: Caller, metadata: Mapping[str, str]) -> Caller:
         raise InvalidInput(TENANT, f"has to match {NAME.pattern}")
     if Permission.ADMIN not in caller.permissions:
         raise Forbidden(f"another tenant takes the permission admin, which {caller.name} has not")
-    return replace(caller, tenant=tenant, permissions=frozenset({Permission.SCORE}))
+    scores = frozenset({Permission.SCORE})
+    return replace(caller, tenant=tenant, permissions=scores, own_tenant=caller.tenant)

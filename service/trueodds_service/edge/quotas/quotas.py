@@ -83,7 +83,7 @@ class Quotas:
             account.spend(spent)
 
     def _of(self, caller: Caller) -> list[Account]:
-        subjects = (Subject(caller.tenant), Subject(caller.tenant, caller.name))
+        subjects = (Subject(caller.charged), Subject(caller.charged, caller.name))
         return [found for each in subjects if (found := self._account(each))]
 
     def _account(self, subject: Subject) -> Account | None:

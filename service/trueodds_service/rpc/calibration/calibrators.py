@@ -18,13 +18,15 @@ BIAS_MESSAGES = {
     Bias.BATCH: pb.BIAS_CORRECTION_BATCH,
     Bias.CONTEXTUAL: pb.BIAS_CORRECTION_CONTEXTUAL,
 }
+_BIASES = {bias.value: message for bias, message in BIAS_MESSAGES.items()}
 
 
 def calibrator_message(calibrator: Calibrator, *, active: bool) -> pb.Calibrator:
     return pb.Calibrator(
         name=calibrator.name,
         scope=scope_message(calibrator.scope),
-        method=_RECORDED[calibrator.method],
+        # Of a newer version, or imported so: nothing is made of it, and it is listed.
+        method=_RECORDED.get(calibrator.method, pb.METHOD_UNSPECIFIED),
         temperature=calibrator.temperature,
         at_bound=calibrator.at_bound,
         undetermined=calibrator.undetermined,
@@ -38,7 +40,7 @@ def calibrator_message(calibrator: Calibrator, *, active: bool) -> pb.Calibrator
         fallback=calibrator.fallback,
         selection=None if calibrator.selection is None else _selection(calibrator.selection),
         keeps_choice=calibrator.keeps_choice,
-        bias_correction=BIAS_MESSAGES[Bias(calibrator.bias_correction)],
+        bias_correction=_BIASES.get(calibrator.bias_correction, pb.BIAS_CORRECTION_UNSPECIFIED),
         degenerate=calibrator.degenerate,
     )
 
@@ -91,7 +93,7 @@ def _selection(selection: Selection) -> pb.Selection:
         reason=selection.reason,
         candidates=[
             pb.Candidate(
-                method=METHOD_MESSAGES[Method(each.method)],
+                method=_RECORDED.get(each.method, pb.METHOD_UNSPECIFIED),
                 score=each.score,
                 standard_error=each.standard_error,
                 excluded=each.excluded,

@@ -12,6 +12,8 @@ from trueodds_service.store.records import Activation, FitRequest, Scope
 from trueodds_service.store.tables import CalibratorRow, ScopeRow
 from trueodds_service.store.transfer.archive import KeptCalibrator, KeptRequest
 
+# The smallest that is too large for a database's integers.
+_TOO_LARGE = 2**63
 # Columns that are a database's own, or stand in a line as the scope.
 _NOT_WRITTEN = {"position", "scope_id"}
 _COLUMNS = [each.name for each in CalibratorRow.__table__.columns if each.name not in _NOT_WRITTEN]
@@ -116,9 +118,12 @@ def _check_names(
 
 def _is(line: Mapping[str, Any], name: str, *kinds: type) -> Any:
     # True is an int for Python alone.
-    if type(line[name]) not in kinds:
+    value = line[name]
+    if type(value) not in kinds:
         raise BadArchive(f"{name} is no {' or '.join(kind.__name__ for kind in kinds)}")
-    return line[name]
+    if isinstance(value, int) and not 0 <= value < _TOO_LARGE:
+        raise BadArchive(f"{name} is not from 0 to {_TOO_LARGE - 1}")
+    return value
 
 
 def _text(moment: datetime) -> str:
@@ -128,8 +133,8 @@ def _text(moment: datetime) -> str:
 def _moment(line: Mapping[str, Any]) -> datetime:
     try:
         moment = datetime.fromisoformat(_is(line, "created_at", str))
-    except ValueError as error:
+        if moment.tzinfo is None:
+            raise BadArchive("created_at has no time zone")
+        return moment.astimezone(UTC)
+    except (OverflowError, ValueError) as error:
         raise BadArchive("created_at is no moment") from error
-    if moment.tzinfo is None:
-        raise BadArchive("created_at has no time zone")
-    return moment.astimezone(UTC)

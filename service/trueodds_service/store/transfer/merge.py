@@ -14,9 +14,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from trueodds_service.store.activations import find_scope, in_force
+from trueodds_service.store.audit import Action, note
 from trueodds_service.store.convert import activation_record, calibrator_row, scope_row
 from trueodds_service.store.errors import Contradiction
-from trueodds_service.store.records import Activation, Scope
+from trueodds_service.store.records import Activation, Scope, calibrator_name
 from trueodds_service.store.tables import (
     CLOCK_ID,
     ActivationRow,
@@ -96,7 +97,17 @@ def _add_activations(session: Session, activations: Sequence[Activation]) -> int
         added += 1
     for scope, row in scopes.items():
         _check_in_force(session, scope, row)
+        if len(sequences[scope]) > known[scope]:
+            _note(session, scope, row)
     return added
+
+
+def _note(session: Session, scope: Scope, row: ScopeRow) -> None:
+    """What answers a tenant from now on."""
+    current = in_force(session, row)
+    name = None if current is None else current.calibrator_id
+    subject = f"models/{scope.model}: none" if name is None else calibrator_name(scope.model, name)
+    note(session, Action.IMPORT, subject, tenant=scope.tenant)
 
 
 def _histories(activations: Sequence[Activation]) -> dict[Scope, list[_Step]]:
