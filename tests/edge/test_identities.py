@@ -85,19 +85,19 @@ async def test_a_key_is_hashed_once_however_many_ask_at_a_time(clients, keys, lo
 
 async def test_while_the_store_has_never_answered_nobody_is_called_unknown(keys, monkeypatch):
     _, text = new_key(keys)
-    valid = keys.valid
+    unrevoked = keys.unrevoked
     monkeypatch.setattr(known_keys, "_POLL_SECONDS", 0.001)
 
     def away():
         raise StoreUnavailable("away")
 
-    monkeypatch.setattr(keys, "valid", away)
+    monkeypatch.setattr(keys, "unrevoked", away)
     clients = KnownClients(KnownKeys(keys), [])
     await clients.start()
     with pytest.raises(Unavailable) as told:
         await clients.caller(with_key(text))
     assert told.value.reason == "STORE_UNAVAILABLE"
-    monkeypatch.setattr(keys, "valid", valid)
+    monkeypatch.setattr(keys, "unrevoked", unrevoked)
     while not clients._keys._has_looked:  # noqa: ASYNC110 (what is waited for has no event)
         await asyncio.sleep(0.001)
     assert (await clients.caller(with_key(text))).name == "key:nightly"
@@ -173,7 +173,7 @@ async def test_one_that_is_revoked_while_it_is_hashed_is_refused(clients, keys, 
     asked = asyncio.create_task(clients.caller(with_key(text)))
     await asyncio.sleep(0)
     keys.revoke(key.id)
-    clients._keys._valid = keys.valid()
+    clients._keys._unrevoked = keys.unrevoked()
     with pytest.raises(Unauthenticated):
         await asked
 

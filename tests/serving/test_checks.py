@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from trueodds_service.serving import checks, main
+from trueodds_service.serving.address import held_address
 from trueodds_service.store import upgrade
 
 
@@ -33,8 +34,8 @@ def configure(tmp_path, weights):
 def check(configure, capsys):
     """Checks a configuration: the exit status, and the lines."""
 
-    def check(**settings):
-        status = main.check(configure(**settings))
+    def check(*, is_running=False, **settings):
+        status = main.check(configure(**settings), is_running=is_running)
         return status, capsys.readouterr().out.splitlines()
 
     return check
@@ -58,6 +59,13 @@ def test_what_is_right_is_a_line_each_and_leaves_nothing(check, tmp_path, weight
     ]
     assert lines[5].startswith("ok     GPUs: ")
     assert [each.name for each in tmp_path.iterdir()] == ["serve.yaml"]
+
+
+def test_beside_the_service_that_runs_its_ports_are_not_wrong(check):
+    with held_address("127.0.0.1:0") as address:
+        assert len(wrong(check(listen=address)[1])) == 1
+        status, lines = check(listen=address, is_running=True)
+    assert (status, wrong(lines)) == (0, [])
 
 
 @pytest.fixture

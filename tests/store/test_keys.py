@@ -28,7 +28,7 @@ def nightly(keys):
 def test_a_key_is_kept_as_a_hash_that_its_text_alone_gives(keys, nightly):
     key, text = nightly
     assert keys.all() == [key]
-    assert keys.valid() == {key.id: key}
+    assert keys.unrevoked() == {key.id: key}
     assert (key.name, key.tenant, key.permissions) == ("nightly", "acme", CAN)
     key_id, secret = split(text)
     assert key_id == key.id
@@ -57,7 +57,7 @@ def test_a_revoked_key_is_listed_and_not_valid(keys, nightly):
     before = keys.mark()
     revoked = keys.revoke(nightly[0].id)
     assert keys.mark() != before
-    assert keys.valid() == {}
+    assert keys.unrevoked() == {}
     assert keys.all() == [revoked]
     for call in (keys.revoke, lambda key_id: keys.rotate(key_id, grace=timedelta())):
         with pytest.raises(KeyNotFound):
@@ -66,7 +66,7 @@ def test_a_revoked_key_is_listed_and_not_valid(keys, nightly):
 
 def test_a_key_past_its_end_is_not_valid(keys):
     key, _ = keys.create("ended", tenant="", permissions=CAN, expires_at=LONG_AGO)
-    assert keys.valid() == {}
+    assert not keys.unrevoked()[key.id].is_valid(datetime.now(UTC))
     with pytest.raises(KeyNotFound):
         keys.revoke(key.id)
 
@@ -76,10 +76,10 @@ def test_a_rotated_key_ends_after_its_grace(keys, nightly):
     new, text = keys.rotate(old.id, grace=timedelta(hours=1))
     assert split(text)[0] == new.id != old.id
     assert (new.name, new.tenant, new.permissions) == (old.name, old.tenant, old.permissions)
-    ending = keys.valid()[old.id].expires_at
+    ending = keys.unrevoked()[old.id].expires_at
     assert timedelta(minutes=59) < ending - datetime.now(UTC) <= timedelta(hours=1)
     newer, _ = keys.rotate(new.id, grace=timedelta())
-    assert keys.valid().keys() == {old.id, newer.id}, "at once, without any"
+    assert keys.unrevoked().keys() == {old.id, newer.id}, "at once, without any"
 
 
 def test_one_that_ends_is_followed_by_one_that_lasts_as_long(keys):
@@ -87,4 +87,4 @@ def test_one_that_ends_is_followed_by_one_that_lasts_as_long(keys):
     old, _ = keys.create("monthly", tenant="", permissions=CAN, expires_at=end)
     new, _ = keys.rotate(old.id, grace=timedelta(days=60))
     assert new.expires_at - new.created_at == pytest.approx(timedelta(days=30), abs=timedelta(1))
-    assert keys.valid()[old.id].expires_at == end, "a grace makes nothing longer"
+    assert keys.unrevoked()[old.id].expires_at == end, "a grace makes nothing longer"

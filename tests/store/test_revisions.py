@@ -28,7 +28,9 @@ from trueodds_service.store import (
     SqlCheckStore,
     SqlKeyStore,
     SqlOutcomeStore,
+    StoreError,
     audit_log,
+    make_if_new,
     upgrade,
 )
 from trueodds_service.store.database import open_engine
@@ -81,6 +83,13 @@ def test_calibrators_keep_their_ids_and_answer(old_url, make, revision):
     assert store.put(make(1.1)).id == make(1.1).id
     assert store.activate("demo-aligned", default.id).sequence == version + 1
     store.close()
+
+
+@pytest.mark.parametrize("revision", ["0001", "0005"])
+def test_an_operators_command_leaves_an_older_store_to_the_service(old_url, revision):
+    url = old_url(revision)
+    with pytest.raises(StoreError, match="are not those of this version"):
+        make_if_new(url)
 
 
 @pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005", "0006"])

@@ -68,6 +68,7 @@ def test_no_other_process_can_upgrade_meanwhile(tmp_path, monkeypatch):
             os.close(descriptor)
         with closing(sqlite3.connect(tmp_path / "store.db", timeout=0)) as other:
             assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+            assert (tmp_path / "store.db").stat().st_mode & 0o777 == 0o600, "secrets are in it"
             with pytest.raises(sqlite3.OperationalError, match="locked"):
                 other.execute("BEGIN IMMEDIATE")
         tried.append(True)

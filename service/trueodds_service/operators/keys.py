@@ -17,8 +17,7 @@ from trueodds_service.store import (
     SqlKeyStore,
     audit_log,
     check_current,
-    probe,
-    upgrade,
+    make_if_new,
 )
 
 
@@ -38,8 +37,7 @@ def create(
         for what, text in (("name", name), ("tenant", tenant)):
             if (text or what == "name") and not NAME.fullmatch(text):
                 raise ConfigError(f"{what}: {text!r} has to match {NAME.pattern}")
-        probe(store)
-        upgrade(store)  # a store that no service has made yet
+        make_if_new(store)
         ends = None if days is None else datetime.now(UTC) + _span("days", days, timedelta(days=1))
         with _keys(store) as keys:
             key, text = keys.create(name, tenant=tenant, permissions=permissions, expires_at=ends)

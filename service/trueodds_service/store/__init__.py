@@ -36,7 +36,7 @@ from trueodds_service.store.errors import (
 )
 from trueodds_service.store.keys import ApiKey, SqlKeyStore
 from trueodds_service.store.outcomes import Kept, Outcome, Recorded, SqlOutcomeStore
-from trueodds_service.store.probe import check_current, probe
+from trueodds_service.store.probe import check_current, make_if_new, probe
 from trueodds_service.store.records import (
     Activation,
     Candidate,
@@ -100,6 +100,7 @@ __all__ = [
     "export_store",
     "forget_audit",
     "import_store",
+    "make_if_new",
     "probe",
     "upgrade",
     "without_password",

@@ -10,7 +10,7 @@ from trueodds_service.store.database import open_engine, translated
 from trueodds_service.store.dialects import WRITES, postgres, sqlite
 from trueodds_service.store.errors import StoreError
 from trueodds_service.store.tables import Row
-from trueodds_service.store.upgrade import check_revision
+from trueodds_service.store.upgrade import check_revision, has_tables, upgrade
 
 # As much as some hundred calibrators: a disk with less left is as good as full.
 _ROOM_BYTES = 2**20
@@ -55,6 +55,26 @@ def check_current(url: str) -> None:
                     )
         finally:
             engine.dispose()
+
+
+def make_if_new(url: str) -> None:
+    """Makes the tables of a store that no service has made yet.
+
+    One of an older version is left to a service of this one, which upgrades it when it starts:
+    those that run have to be stopped before. Raises StoreError, as ``probe`` and ``check_current``.
+    """
+    probe(url)
+    if exists(url):
+        with translated():
+            engine = open_engine(url)
+            try:
+                with engine.connect() as connection:
+                    if has_tables(connection):
+                        check_current(url)
+                        return
+            finally:
+                engine.dispose()
+    upgrade(url)
 
 
 def _probe_server(connection: Connection) -> None:

@@ -67,6 +67,11 @@ def _migrate(connection: Connection) -> None:
     command.upgrade(migration_config(connection), "head")
 
 
+def has_tables(connection: Connection) -> bool:
+    """Whether any version of the service has been here."""
+    return bool(MigrationContext.configure(connection).get_current_heads())
+
+
 def check_revision(connection: Connection) -> bool:
     """Whether the database is at the newest revision that is known here.
 

@@ -39,7 +39,7 @@ class KnownKeys:
         self._mark: Mark | None = None
         self._has_looked = False
         # By their ids.
-        self._valid: Mapping[str, ApiKey] = {}
+        self._unrevoked: Mapping[str, ApiKey] = {}
         # Those that somebody has called with, by the SHA-256 of their text.
         self._known: dict[bytes, _Known] = {}
 
@@ -49,12 +49,12 @@ class KnownKeys:
         if mark is not None and mark == self._mark:
             return
         # The mark is the older of the two: what came between is taken over the next time.
-        self._valid = await self._polls.ask(self._store.valid)
+        self._unrevoked = await self._polls.ask(self._store.unrevoked)
         self._mark, self._has_looked = mark, True
         self._known = {
             digest: _Known(key, known.caller)
             for digest, known in self._known.items()
-            if (key := self._valid.get(known.key.id)) and key.hash == known.key.hash
+            if (key := self._unrevoked.get(known.key.id)) and key.hash == known.key.hash
         }
 
     async def open(self) -> None:
@@ -93,12 +93,12 @@ class KnownKeys:
 
     async def _verified(self, text: str, digest: bytes) -> _Known | None:
         parts = split(text)
-        key = None if parts is None else self._valid.get(parts[0])
+        key = None if parts is None else self._unrevoked.get(parts[0])
         if parts is None or key is None:
             return None
         if not await self._verification.is_right(parts[1], key.hash, digest):
             return None
-        if key.id not in self._valid:  # revoked meanwhile
+        if key.id not in self._unrevoked:  # revoked meanwhile
             return None
         known = _Known(key, Caller(key.tenant, f"key:{key.name}", key.permissions))
         self._known[digest] = known

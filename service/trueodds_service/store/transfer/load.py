@@ -6,11 +6,10 @@ from sqlalchemy.orm import Session
 
 from trueodds_service.store.audit import Action, note
 from trueodds_service.store.database import Database
-from trueodds_service.store.probe import check_current, exists, probe
+from trueodds_service.store.probe import check_current, exists, make_if_new, probe
 from trueodds_service.store.transfer import file
 from trueodds_service.store.transfer.archive import Archive, Numbers
 from trueodds_service.store.transfer.merge import merge
-from trueodds_service.store.upgrade import upgrade
 
 
 class _DryRun(Exception):
@@ -28,10 +27,10 @@ def import_store(url: str, path: Path, *, dry_run: bool = False) -> tuple[Number
         StoreError: the store cannot be opened, upgraded or written.
     """
     archive = file.read(path)
-    probe(url)
     if not dry_run:
-        upgrade(url)
+        make_if_new(url)
     elif not exists(url):
+        probe(url)
         return archive.numbers, archive.numbers
     else:
         check_current(url)
