@@ -90,7 +90,7 @@ class App:
         self.metrics = metrics or ProcessMetrics("gateway")
         self._models = {model.name: model for model in settings.models}
         self._catalog = _catalog(settings)
-        self._store = SqlCalibratorStore(settings.store)
+        self._store = SqlCalibratorStore(settings.store, settings.limits.max_calibrators)
         self._calibrators = Calibrators(self._store, lambda: upgrade(settings.store))
         outcome_store = SqlOutcomeStore(settings.store)
         self._outcomes = Outcomes(outcome_store)

@@ -211,8 +211,8 @@ async def test_of_two_refreshes_the_later_state_wins(house, other, monkeypatch):
     read, go_on = threading.Event(), threading.Event()
     snapshot = house.store.snapshot
 
-    def slow():
-        taken = snapshot()
+    def slow(before):
+        taken = snapshot(before)
         read.set()
         assert go_on.wait(60)
         return taken
@@ -250,6 +250,7 @@ TRANSLATED = {
     errors.NothingActive: (NotReady, "CALIBRATOR_NOT_ACTIVE"),
     errors.NotActive: (NotReady, "CALIBRATOR_NOT_ACTIVE"),
     errors.StillActive: (NotReady, "CALIBRATOR_ACTIVE"),
+    errors.TooManyCalibrators: (NotReady, "TOO_MANY_CALIBRATORS"),
     errors.RequestReused: (InvalidInput, "REQUEST_ID_REUSED"),
     errors.BadPageToken: (InvalidInput, "INVALID_FIELD"),
     errors.StoreCorrupt: (NotReady, "CALIBRATOR_DAMAGED"),

@@ -2,7 +2,13 @@
 
 import pytest
 
-from trueodds_service.store import CalibratorNotFound, FitRequest, StillActive
+from trueodds_service.store import (
+    CalibratorNotFound,
+    FitRequest,
+    SqlCalibratorStore,
+    StillActive,
+    TooManyCalibrators,
+)
 
 
 def test_a_deleted_calibrator_is_not_found_nor_listed(store, make):
@@ -54,3 +60,21 @@ def test_a_request_that_gave_it_can_be_made_again(store, make):
     store.delete("demo-aligned", first.id)
     assert store.fitted_by(request) is None
     assert store.put(make(1.6), request=request).temperature == 1.6
+
+
+def test_a_tenant_has_as_many_as_it_may_and_another_after_a_deletion(
+    new_migrated_url, make, acting_for
+):
+    store = SqlCalibratorStore(new_migrated_url(), max_calibrators=2)
+    first, second, third = make(), make(2.0), make(3.0)
+    for each in (first, second, second):
+        store.put(each)
+    with pytest.raises(TooManyCalibrators):
+        store.put(third)
+    with acting_for("acme"):
+        store.put(make(tenant="acme"))
+    store.delete("demo-aligned", first.id)
+    assert store.put(third) == third
+    with pytest.raises(TooManyCalibrators):
+        store.put(first)
+    store.close()

@@ -38,6 +38,9 @@ class Limits(Section):
     """Tokens of prompts that a gateway works on at once; a new request that comes when there are as
     many, or would make them more, gets the same answer. What has begun goes on, and what is all
     that its tenant asks may be larger."""
+    max_calibrators: int = Field(default=10_000, ge=1)
+    """Calibrators that a tenant has at once, deleted ones aside: every gateway holds those that are
+    active."""
     max_connections: int = Field(default=2048, ge=1, le=1_000_000)
     """Connections that each door of a gateway holds; more are closed as they are opened."""
 

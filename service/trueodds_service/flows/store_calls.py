@@ -128,5 +128,10 @@ _NOT_READY: dict[type[store_errors.StoreError], tuple[str, str]] = {
         "the calibrator is active: roll it back, or activate another",
         "CALIBRATOR_ACTIVE",
     ),
+    store_errors.TooManyCalibrators: (
+        "the tenant has as many calibrators as it may have at once (limits.max_calibrators): "
+        "delete some",
+        "TOO_MANY_CALIBRATORS",
+    ),
     store_errors.StoreCorrupt: ("the stored calibrator is damaged", "CALIBRATOR_DAMAGED"),
 }

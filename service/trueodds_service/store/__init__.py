@@ -32,6 +32,7 @@ from trueodds_service.store.errors import (
     StoreCorrupt,
     StoreError,
     StoreUnavailable,
+    TooManyCalibrators,
     without_password,
 )
 from trueodds_service.store.keys import ApiKey, SqlKeyStore
@@ -94,6 +95,7 @@ __all__ = [
     "StoreError",
     "StoreUnavailable",
     "Told",
+    "TooManyCalibrators",
     "Wanted",
     "audit_log",
     "check_current",

@@ -29,6 +29,7 @@ class CalibratorStore(Protocol):
 
         Raises:
             RequestReused: another request has the same id.
+            TooManyCalibrators: the tenant has as many as it may.
         """
         ...
 

@@ -5,6 +5,7 @@ StoreError
 ├── NothingActive         a rollback where nothing is active
 ├── NotActive             a rollback of a calibrator that is not the active one
 ├── StillActive           a deletion of the active calibrator of a scope
+├── TooManyCalibrators    one more than a tenant may have
 ├── RequestReused         a name of a request to fit that another request has
 ├── BadPageToken          a page token that this listing did not give (a ValueError as well)
 ├── BadArchive            a file of a store's content that is cut off, altered, or none
@@ -55,6 +56,10 @@ class NotActive(StoreError):
 
 class StillActive(StoreError):
     """The calibrator to delete is active in its scope."""
+
+
+class TooManyCalibrators(StoreError):
+    """The tenant has as many as it may."""
 
 
 class RequestReused(StoreError):

@@ -26,6 +26,7 @@ from trueodds_service.store.errors import (
     RequestReused,
     StillActive,
     StoreCorrupt,
+    TooManyCalibrators,
 )
 from trueodds_service.store.paging import make_token, read_token
 from trueodds_service.store.records import Activation, Damaged, FitRequest, Scope, calibrator_name
@@ -49,13 +50,14 @@ class SqlCalibratorStore(CalibratorStore):
     Every method is one transaction. The contract of each is in ``base.py``.
     """
 
-    def __init__(self, url: str) -> None:
-        """Connects at the first call.
+    def __init__(self, url: str, max_calibrators: int | None = None) -> None:
+        """Connects at the first call. A tenant has at most ``max_calibrators``, deleted ones aside.
 
         Raises:
             StoreError: the URL cannot be read, or names no kind of database that is known.
         """
         self._database = Database(url)
+        self._most = max_calibrators
 
     def put(
         self, calibrator: Calibrator, *, activate: bool = False, request: FitRequest | None = None
@@ -66,6 +68,8 @@ class SqlCalibratorStore(CalibratorStore):
             if request is not None and (answered := _fitted_by(session, request)):
                 return calibrator_record(answered)
             row = session.scalars(select(CalibratorRow).filter_by(id=calibrator.id)).one_or_none()
+            if row is None or row.deleted:
+                self._check_room(session)
             if row is None:
                 scope = activations.find_scope(session, calibrator.scope)
                 row = calibrator_row(calibrator, scope or scope_row(calibrator.scope))
@@ -78,6 +82,15 @@ class SqlCalibratorStore(CalibratorStore):
             if activate:
                 _push(session, row)
             return calibrator_record(row)
+
+    def _check_room(self, session: Session) -> None:
+        """Raises TooManyCalibrators where the tenant may have no other."""
+        if self._most is None:
+            return
+        own = select(CalibratorRow.position).join(ScopeRow)
+        own = own.where(ScopeRow.tenant == current().tenant, CalibratorRow.deleted.is_(False))
+        if session.scalar(own.offset(self._most - 1).limit(1)) is not None:
+            raise TooManyCalibrators(f"the tenant has {self._most} calibrators")
 
     def fitted_by(self, request: FitRequest) -> Calibrator | None:
         with self._database.reading() as session:
