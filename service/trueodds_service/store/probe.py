@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, make_url
@@ -43,18 +44,11 @@ def exists(url: str) -> bool:
 
 def check_current(url: str) -> None:
     """Raises StoreError where there is no store, or one of another version of the service."""
-    with translated():
-        engine = open_engine(url)
-        try:
-            if not exists(url):
-                raise StoreError("there is no store yet")
-            with engine.connect() as connection:
-                if not check_revision(connection):
-                    raise StoreError(
-                        "the tables are not those of this version: `trueodds serve` makes them so"
-                    )
-        finally:
-            engine.dispose()
+    is_current = _asked(url, check_revision)
+    if is_current is None:
+        raise StoreError("there is no store yet")
+    if not is_current:
+        raise StoreError("the tables are not those of this version: `trueodds serve` makes them so")
 
 
 def make_if_new(url: str) -> None:
@@ -64,17 +58,23 @@ def make_if_new(url: str) -> None:
     those that run have to be stopped before. Raises StoreError, as ``probe`` and ``check_current``.
     """
     probe(url)
-    if exists(url):
-        with translated():
-            engine = open_engine(url)
-            try:
-                with engine.connect() as connection:
-                    if has_tables(connection):
-                        check_current(url)
-                        return
-            finally:
-                engine.dispose()
-    upgrade(url)
+    if _asked(url, has_tables):
+        check_current(url)
+    else:
+        upgrade(url)
+
+
+def _asked(url: str, question: Callable[[Connection], bool]) -> bool | None:
+    """The answer of the database; None where there is none."""
+    with translated():
+        engine = open_engine(url)
+        try:
+            if not exists(url):
+                return None
+            with engine.connect() as connection:
+                return question(connection)
+        finally:
+            engine.dispose()
 
 
 def _probe_server(connection: Connection) -> None:

@@ -96,18 +96,16 @@ def _add_activations(session: Session, activations: Sequence[Activation]) -> int
         sequences[scope].append(clock.version)
         added += 1
     for scope, row in scopes.items():
-        _check_in_force(session, scope, row)
+        name = _checked_in_force(session, scope, row)
         if len(sequences[scope]) > known[scope]:
-            _note(session, scope, row)
+            # What answers the tenant from now on.
+            named = (
+                f"models/{scope.model}: none"
+                if name is None
+                else calibrator_name(scope.model, name)
+            )
+            note(session, Action.IMPORT, named, tenant=scope.tenant)
     return added
-
-
-def _note(session: Session, scope: Scope, row: ScopeRow) -> None:
-    """What answers a tenant from now on."""
-    current = in_force(session, row)
-    name = None if current is None else current.calibrator_id
-    subject = f"models/{scope.model}: none" if name is None else calibrator_name(scope.model, name)
-    note(session, Action.IMPORT, subject, tenant=scope.tenant)
 
 
 def _histories(activations: Sequence[Activation]) -> dict[Scope, list[_Step]]:
@@ -131,15 +129,16 @@ def _check_same_beginning(scope: Scope, ours: Sequence[_Step], theirs: Sequence[
             )
 
 
-def _check_in_force(session: Session, scope: Scope, row: ScopeRow) -> None:
+def _checked_in_force(session: Session, scope: Scope, row: ScopeRow) -> str | None:
+    """The id of what is active now. Raises Contradiction where that was deleted."""
     current = in_force(session, row)
-    if current is None:
-        return
-    if current.calibrator_id is not None and _is_deleted(session, current.calibrator_id):
+    name = None if current is None else current.calibrator_id
+    if name is not None and _is_deleted(session, name):
         raise Contradiction(
-            f"of {scope.model}, task {scope.task!r}, calibrator {current.calibrator_id} would be "
-            "active, and was deleted here"
+            f"of {scope.model}, task {scope.task!r}, calibrator {name} would be active, and was "
+            "deleted here"
         )
+    return name
 
 
 def _scope(session: Session, scope: Scope) -> ScopeRow:
