@@ -22,6 +22,12 @@ def bench(monkeypatch):
     return bench
 
 
+def who(tenant):
+    """The caller of a tenant; of ``own/other`` one who acts for ``other``."""
+    own, slash, other = tenant.partition("/")
+    return Caller(other, "", frozenset(), own) if slash else Caller(tenant, "", frozenset())
+
+
 class Bench:
     """An engine that works through all it has in a step of ``tokens / RATE`` seconds and more."""
 
@@ -39,7 +45,7 @@ class Bench:
 
     async def _request(self, name, tokens, in_bulk, tenant, seconds):
         with ExitStack() as stack:
-            stack.enter_context(caller.acting_for(Caller(tenant, "", frozenset())))
+            stack.enter_context(caller.acting_for(who(tenant)))
             stack.enter_context(urgency.hurrying(seconds, in_bulk=in_bulk))
             self.hand_over.check(in_bulk=in_bulk)
             call = stack.enter_context(self.hand_over.call(in_bulk=in_bulk))
@@ -130,6 +136,18 @@ async def test_a_tenant_at_ten_times_the_rate_does_not_go_before_another(bench):
     served = Counter(name.rstrip("0123456789") for name in bench.done)
     assert served["few"] == 100
     assert served["many"] >= 200
+
+
+async def test_who_acts_for_many_tenants_has_one_share(bench):
+    await bench.ask("warm")
+    await bench.step()
+    for name in named("many", 300):
+        await bench.ask(name, tenant=f"own/{name}")
+    await bench.ask(*named("one", 300), tenant="one")
+    while len(bench.done) < 300:
+        await bench.step()
+    served = Counter(name.rstrip("0123456789") for name in bench.done)
+    assert served["one"] >= 100
 
 
 async def beset(bench):

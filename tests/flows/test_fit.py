@@ -438,6 +438,21 @@ async def test_what_other_tasks_tell_is_asked_before_the_engines(house, monkeypa
     assert isinstance(event, Calibrator)
 
 
+@pytest.mark.parametrize("validate_only", [False, True])
+async def test_where_no_more_may_be_kept_engines_work_for_a_dry_run_only(
+    house, monkeypatch, validate_only
+):
+    """And for a request that was answered before."""
+    *_, kept = await house.fit(request=FitRequest("nightly-7", "a hash"))
+    monkeypatch.setattr(house.store, "_most", 1)
+    house.serve("aligned", Failing(0))
+    *_, again = await house.fit(request=FitRequest("nightly-7", "a hash"))
+    assert again == kept
+    with pytest.raises(RuntimeError if validate_only else NotReady, match=" ") as refusal:
+        await house.fit(validate_only=validate_only)
+    assert validate_only or refusal.value.reason == "TOO_MANY_CALIBRATORS"
+
+
 async def test_a_store_that_stays_away_fails_the_fit_in_the_end(house, monkeypatch):
     def away(*args, **kwargs):
         raise StoreUnavailable("for ever")

@@ -15,6 +15,7 @@ from trueodds_service.core.fitting import auto
 from trueodds_service.core.fitting.data import FitData
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.errors import InvalidInput, NotReady
+from trueodds_service.flows.could_be_kept import check_could_be_kept
 from trueodds_service.flows.fit_data import FitQuestions, NoData
 from trueodds_service.flows.fit_record import Bias
 from trueodds_service.prompts.formats import LETTER, TEXT
@@ -85,6 +86,7 @@ async def test_every_method_fits_from_questions_as_from_their_scores_and_answers
     *_, from_questions = await house.fit(questions, method=method, activate=True, force=True)
     [from_scores] = await house.fit(scores, method=method)
     assert from_questions.method == method
+    check_could_be_kept(from_questions)
     assert from_scores.parameters == from_questions.parameters
     assert from_scores.provenance.data_hash == from_questions.provenance.data_hash
     provenance = from_questions.provenance

@@ -121,6 +121,18 @@ def test_a_degenerate_one_does_not_take_over(service, calibrator, propose):
     assert answering(service).name == calibrator.name
 
 
+def test_where_no_more_may_be_kept_it_is_told_and_the_others_have_theirs(
+    service, calibrator, propose, monkeypatch
+):
+    tell(service, calibrator, share=0.5, count=400, seed=4)
+    monkeypatch.setattr(service.app._store, "_most", 1)
+    found = propose()
+    assert "limits.max_calibrators" in found.note
+    assert found.is_waiting
+    monkeypatch.setattr(service.app._store, "_most", None)
+    assert propose().proposed
+
+
 def test_whom_somebody_has_replaced_needs_no_proposal(service, calibrator, propose):
     other = active(service, temperature=1.5)
     found = propose(activate=True)

@@ -7,6 +7,7 @@ from trueodds.v1 import calibration_pb2 as pb
 from trueodds.v1 import model_pb2, question_pb2, reading_pb2, scoring_pb2
 from trueodds_service.caller import Permission
 from trueodds_service.engine.fake import FakeEngine
+from trueodds_service.flows.could_be_kept import check_could_be_kept
 from trueodds_service.store import SqlKeyStore
 
 FAILED_PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
@@ -78,6 +79,8 @@ def test_the_first_answers_where_it_is_sure_enough_and_the_last_the_rest(
     assert list(cascade.provenance.measured_with) == [first.name]
     assert 0.4 < cascade.metrics["coverage"] < 0.6
     assert cascade.metrics["risk_upper_bound"] <= 0.1
+    [kept] = cascaded.app._store.list("both", page_size=9).calibrators
+    check_could_be_kept(kept)
 
     own = [each.answer for each in cascaded.batch(questions, model=FIRST)]
     others = [each.answer for each in cascaded.batch(questions, model=LAST)]

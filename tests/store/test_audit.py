@@ -8,6 +8,7 @@ import pytest
 
 from trueodds_service.caller import Permission
 from trueodds_service.flows.audit import AuditRetention
+from trueodds_service.flows.could_be_kept import check_could_be_kept
 from trueodds_service.store import (
     CalibratorNotFound,
     FitRequest,
@@ -75,7 +76,7 @@ def test_an_import_is_told_where_it_changed_anything(store, url, make, new_url, 
     export_store(url, tmp_path / "kept.jsonl")
     other = new_url()
     for _ in range(2):
-        import_store(other, tmp_path / "kept.jsonl")
+        import_store(other, tmp_path / "kept.jsonl", check_could_be_kept)
     assert told(other) == [("", "anyone", "import", "calibrators: 1, activations: 0, requests: 0")]
 
 

@@ -73,7 +73,10 @@ def test_a_tenant_has_as_many_as_it_may_and_another_after_a_deletion(
         store.put(third)
     with acting_for("acme"):
         store.put(make(tenant="acme"))
+    with pytest.raises(TooManyCalibrators):
+        store.check_room()
     store.delete("demo-aligned", first.id)
+    store.check_room()
     assert store.put(third) == third
     with pytest.raises(TooManyCalibrators):
         store.put(first)

@@ -6,8 +6,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from trueodds_service.store import Outcome, Recorded, Scope, SqlOutcomeStore
+from trueodds_service.store.outcomes import equal_share
 
 SCOPE = Scope("demo-aligned", "3f2a", "anatomy", "paren", 1, 4)
 FOREVER = timedelta(days=365)
@@ -102,6 +105,40 @@ def test_only_the_newest_are_kept(store):
     assert store.prune(keep=FOREVER, at_most=4) == 0
 
 
+def of_tenants(numbers):
+    """Outcomes of tenants, as many as told, each tenant's after those of the one before."""
+    for place, (tenant, number) in enumerate(numbers.items()):
+        for each in range(number):
+            told = outcome(1000 * place + each, each % 4, calibrator=tenant)
+            yield replace(told, scope=replace(SCOPE, tenant=tenant))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "at_most", "left"),
+    [
+        ({"light": 3, "heavy": 50}, 10, {"light": 3, "heavy": 7}),
+        ({"light": 3, "heavy": 50, "other": 20}, 17, {"light": 3, "heavy": 7, "other": 7}),
+        ({"one": 9, "other": 9, "third": 9}, 10, {"one": 3, "other": 3, "third": 3}),
+        ({"one": 9, "other": 9, "third": 9}, 2, {"one": 0, "other": 0, "third": 0}),
+        ({"light": 3, "other": 4}, 7, {"light": 3, "other": 4}),
+    ],
+)
+def test_a_tenant_s_many_take_no_other_s_share(store, numbers, at_most, left):
+    store.record([*of_tenants(numbers)])
+    assert store.prune(keep=FOREVER, at_most=at_most) == sum(numbers.values()) - sum(left.values())
+    for tenant, number in left.items():
+        newest = [each % 4 for each in range(numbers[tenant])][numbers[tenant] - number :]
+        assert options(store, tenant) == newest
+
+
+@given(st.lists(st.integers(1, 40), max_size=6), st.integers(1, 100))
+def test_a_share_is_the_largest_that_fits(numbers, at_most):
+    share = equal_share(numbers, at_most)
+    assert sum(min(each, share) for each in numbers) <= at_most
+    if any(each > share for each in numbers):
+        assert sum(min(each, share + 1) for each in numbers) > at_most
+
+
 def test_what_is_too_old_goes(store):
     store.record([outcome(1)])
     assert store.prune(keep=FOREVER, at_most=10) == 0
@@ -181,8 +218,8 @@ def test_answers_are_forgotten_as_outcomes_are(store):
     store.record([outcome(9)])
     many = [replace(outcome(number, None), answered_at=datetime.now(UTC)) for number in range(5)]
     store.keep([*many, outcome(7, None)])
-    assert store.prune_answers(keep=timedelta(hours=1), at_most=3) == 4, "one old, three too many"
+    assert store.prune_answers(keep=timedelta(hours=1), at_most=3) == 3, "one old, two too many"
     assert set(store.answers([each.answer_id for each in many])) == {
-        each.answer_id for each in many[-2:]
+        each.answer_id for each in many[-3:]
     }
     assert options(store) == [0]

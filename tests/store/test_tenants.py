@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 
+from trueodds_service.flows.could_be_kept import check_could_be_kept
 from trueodds_service.store import (
     BadPageToken,
     CalibratorNotFound,
@@ -95,7 +96,7 @@ def test_an_archive_keeps_whose_each_is(url, store, make, acting_for, theirs, tm
     default = store.put(make(), activate=True, request=FitRequest("nightly", "c"))
     export_store(url, tmp_path / "kept.jsonl")
     other = new_url()
-    import_store(other, tmp_path / "kept.jsonl")
+    import_store(other, tmp_path / "kept.jsonl", check_could_be_kept)
     with closing(SqlCalibratorStore(other)) as there:
         assert there.snapshot().active == {default.scope: default, theirs.scope: theirs}
         assert there.fitted_by(FitRequest("nightly", "c")) == default

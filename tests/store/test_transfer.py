@@ -9,6 +9,7 @@ from hashlib import sha256
 import pytest
 
 from trueodds_service.caller import Caller, Permission, acting_for
+from trueodds_service.flows.could_be_kept import check_could_be_kept
 from trueodds_service.store import (
     BadArchive,
     Contradiction,
@@ -69,21 +70,21 @@ def content(url):
 
 def test_it_comes_to_another_database_whole_and_once(filled, exported, new_url):
     url = new_url()
-    assert import_store(url, exported) == (ALL, ALL)
+    assert import_store(url, exported, check_could_be_kept) == (ALL, ALL)
     assert content(url) == content(filled)
-    assert import_store(url, exported) == (NOTHING, ALL)
+    assert import_store(url, exported, check_could_be_kept) == (NOTHING, ALL)
     assert content(url) == content(filled)
 
 
 def test_the_same_content_is_the_same_bytes(exported, url, tmp_path):
-    import_store(url, exported)
+    import_store(url, exported, check_could_be_kept)
     export_store(url, tmp_path / "again.jsonl")
     assert (tmp_path / "again.jsonl").read_bytes() == exported.read_bytes()
 
 
 def test_a_rollback_goes_where_it_went_before(filled, exported, url):
     """Also where the store has had activations of its own, so that the numbers are others."""
-    import_store(url, exported)
+    import_store(url, exported, check_could_be_kept)
     for each in (filled, url):
         with closing(SqlCalibratorStore(each)) as store:
             scope = next(iter(store.snapshot().active))
@@ -97,7 +98,7 @@ def test_it_is_added_to_what_is_there(exported, filled, url, make):
     with closing(SqlCalibratorStore(url)) as store:
         own = store.put(make(9.0, model="another"), activate=True)
         store.put(make(4.0))
-        new, _ = import_store(url, exported)
+        new, _ = import_store(url, exported, check_could_be_kept)
         assert new == replace(ALL, calibrators=5)
         assert store.active(own.scope) == own
         assert store.version() == 1 + ALL.activations
@@ -114,7 +115,7 @@ def test_a_tenant_s_log_tells_what_an_import_put_into_force(url, new_sqlite_url,
         store.rollback(gone.scope)
     export_store(url, tmp_path / "f.jsonl")
     for _ in range(2):  # the second adds nothing
-        import_store(other, tmp_path / "f.jsonl")
+        import_store(other, tmp_path / "f.jsonl", check_could_be_kept)
     told = {(each.action, each.subject) for each in audit_log(other, tenant="acme")}
     assert told == {("import", active.name), ("import", "models/demo-aligned: none")}
     assert len([*audit_log(other, tenant="acme")]) == 2
@@ -122,11 +123,11 @@ def test_a_tenant_s_log_tells_what_an_import_put_into_force(url, new_sqlite_url,
 
 def test_a_request_whose_calibrator_was_deleted_here_stays_forgotten(exported, url, make):
     asked = FitRequest("nightly-7", "a hash")
-    import_store(url, exported)
+    import_store(url, exported, check_could_be_kept)
     with closing(SqlCalibratorStore(url)) as store:
         fitted = store.fitted_by(asked)
         store.delete("demo-aligned", fitted.id)
-    assert import_store(url, exported)[0] == NOTHING
+    assert import_store(url, exported, check_could_be_kept)[0] == NOTHING
     with closing(SqlCalibratorStore(url)) as store:
         assert store.fitted_by(asked) is None
         again = store.put(make(4.0), request=asked)
@@ -136,14 +137,14 @@ def test_a_request_whose_calibrator_was_deleted_here_stays_forgotten(exported, u
 def test_a_history_that_has_gone_on_stays_and_a_longer_one_is_taken(
     exported, filled, url, make, tmp_path
 ):
-    import_store(url, exported)
+    import_store(url, exported, check_could_be_kept)
     with closing(SqlCalibratorStore(filled)) as store:
         later = store.put(make(7.0), activate=True)
-    assert import_store(filled, exported)[0] == NOTHING
+    assert import_store(filled, exported, check_could_be_kept)[0] == NOTHING
     with closing(SqlCalibratorStore(filled)) as store:
         assert store.active(later.scope) == later
     export_store(filled, tmp_path / "later.jsonl")
-    assert import_store(url, tmp_path / "later.jsonl")[0] == Numbers(1, 1, 0)
+    assert import_store(url, tmp_path / "later.jsonl", check_could_be_kept)[0] == Numbers(1, 1, 0)
     with closing(SqlCalibratorStore(url)) as store:
         assert store.active(later.scope) == later
 
@@ -151,7 +152,7 @@ def test_a_history_that_has_gone_on_stays_and_a_longer_one_is_taken(
 def test_a_running_service_takes_it_over(exported, url):
     with closing(SqlCalibratorStore(url)) as store:
         before = store.mark()
-        import_store(url, exported)
+        import_store(url, exported, check_could_be_kept)
         assert store.mark() != before
 
 
@@ -160,7 +161,7 @@ def test_another_history_is_refused_and_changes_nothing(exported, url, make):
         store.put(make(8.0), activate=True)
         before = content(url)
         with pytest.raises(Contradiction, match=r"histories differ at step 1: .* was activated"):
-            import_store(url, exported)
+            import_store(url, exported, check_could_be_kept)
         assert content(url) == before
 
 
@@ -168,7 +169,7 @@ def test_a_request_that_gave_something_else_is_refused(exported, url, make):
     with closing(SqlCalibratorStore(url)) as store:
         store.put(make(8.0), request=FitRequest("nightly-7", "another hash"))
         with pytest.raises(Contradiction, match="nightly-7"):
-            import_store(url, exported)
+            import_store(url, exported, check_could_be_kept)
         assert store.version() == 0
 
 
@@ -177,15 +178,15 @@ def test_what_was_deleted_here_is_not_made_active(exported, url, make):
         store.put(make(2.0))
         store.delete("demo-aligned", make(2.0).id)
         with pytest.raises(Contradiction, match="was deleted here"):
-            import_store(url, exported)
+            import_store(url, exported, check_could_be_kept)
         assert store.version() == 0
 
 
 def test_a_dry_run_leaves_nothing(exported, url, tmp_path):
-    assert import_store(url, exported, dry_run=True) == (ALL, ALL)
+    assert import_store(url, exported, check_could_be_kept, dry_run=True) == (ALL, ALL)
     assert content(url)[0] == []
     new = f"sqlite:///{tmp_path}/nowhere/new.db"
-    assert import_store(new, exported, dry_run=True) == (ALL, ALL)
+    assert import_store(new, exported, check_could_be_kept, dry_run=True) == (ALL, ALL)
     assert not (tmp_path / "nowhere").exists()
 
 
@@ -213,7 +214,7 @@ WRONG_FILES = {
 def test_a_file_that_is_not_whole_is_refused(exported, sqlite_url, wrong):
     exported.write_bytes(wrong(exported.read_bytes()))
     with pytest.raises(BadArchive):
-        import_store(sqlite_url, exported)
+        import_store(sqlite_url, exported, check_could_be_kept)
 
 
 WRONG_LINES = {
@@ -242,7 +243,18 @@ WRONG_LINES = {
 def test_a_line_that_cannot_be_is_named(exported, sqlite_url, number, change, said):
     rewritten(exported, number, lambda line: line.update(change))
     with pytest.raises(BadArchive, match=said):
-        import_store(sqlite_url, exported)
+        import_store(sqlite_url, exported, check_could_be_kept)
+    with closing(SqlCalibratorStore(sqlite_url)) as store:
+        assert store.version() == 0
+
+
+def test_what_may_not_be_kept_is_named_and_nothing_of_the_file_is(exported, sqlite_url):
+    def check(calibrator):
+        if calibrator.temperature == 5.0:
+            raise ValueError("too warm")
+
+    with pytest.raises(BadArchive, match=r"calibrator [0-9a-f]{16}: too warm"):
+        import_store(sqlite_url, exported, check)
     with closing(SqlCalibratorStore(sqlite_url)) as store:
         assert store.version() == 0
 
@@ -273,7 +285,7 @@ def test_a_damaged_record_costs_the_history_of_its_scope_and_nothing_else(
     assert exported.damaged == (Damaged(damaged.id, damaged.scope),)
     assert exported.numbers == Numbers(ALL.calibrators, len(histories[law.scope]), 0)
     url = new_sqlite_url()
-    assert import_store(url, tmp_path / "file")[0] == exported.numbers
+    assert import_store(url, tmp_path / "file", check_could_be_kept)[0] == exported.numbers
     with closing(SqlCalibratorStore(url)) as store:
         assert store.active(law.scope) == law
         assert not store.history(damaged.scope), "another calibrator would answer there"
@@ -298,6 +310,6 @@ def test_an_export_is_of_one_moment(url, store, make, tmp_path):
     for number in range(2):
         numbers = export_store(url, tmp_path / str(number)).numbers
         assert numbers.calibrators == numbers.activations
-        import_store(other, tmp_path / str(number))
+        import_store(other, tmp_path / str(number), check_could_be_kept)
     done.set()
     writer.join()

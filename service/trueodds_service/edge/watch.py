@@ -86,7 +86,7 @@ class Watched(Watcher):
         counts["failed"] += sum(answered.failed.values())
         counts["prompt_tokens"] += answered.prompt_tokens
         if self._metrics is not None:
-            self._metrics.answered(answered, self._caller.tenant)
+            self._metrics.answered(answered, self._caller.charged)
 
     def ended(self, status: str, reason: str) -> None:
         """It is over: nothing more is told of its stages and questions."""
@@ -95,7 +95,7 @@ class Watched(Watcher):
         if self._metrics is not None:
             if self._is_in:
                 self._metrics.under_way.dec()
-            self._metrics.ended(method, status, reason, who.tenant, seconds)
+            self._metrics.ended(method, status, reason, who.charged, seconds)
         if self._span is not None:
             self._span.ended(status, reason, self._questions)
         if self._log is RequestLog.ALL or (self._log is RequestLog.FAILED and status != "OK"):

@@ -129,7 +129,7 @@ class HandOver:
     @contextmanager
     def call(self, *, in_bulk: bool) -> Iterator[Call]:
         """What the caller, as the context says, asks of the engine inside."""
-        tenant, others_wait = caller.current().tenant, self._somebody_waits
+        tenant, others_wait = caller.current().charged, self._somebody_waits
         is_light = tenant not in self._present and (others_wait or self._is_light_around)
         rank = Rank.BULK if in_bulk else Rank.LIGHT if is_light else Rank.LONE
         call = Call(tenant, rank, others_wait)
@@ -214,7 +214,7 @@ class HandOver:
         if left <= 0:
             raise Expired("the deadline passed before the engine was asked")
         line = self._bulk if in_bulk else self._lone
-        ahead = line.waiting.ahead_of(caller.current().tenant) + self._light.waiting.size
+        ahead = line.waiting.ahead_of(caller.current().charged) + self._light.waiting.size
         wait = self._pace.seconds(ahead + (self._lone.waiting.size if in_bulk else 0))
         if not in_bulk and (ahead or line.requests):
             wait = _LONGEST_WAIT * wait + _LONGEST_STAY * line.stay

@@ -12,10 +12,9 @@ from typing import TypeVar
 
 from trueodds_service.caller import current
 from trueodds_service.core.calibrators.base import Calibrator as Applied
-from trueodds_service.core.calibrators.from_parameters import calibrator_of
-from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.core.decisions.cascade import METHOD as CASCADE
 from trueodds_service.errors import InvalidInput, NotFound, NotReady, ServiceError, Unavailable
+from trueodds_service.flows.apply_calibrator import applied_by
 from trueodds_service.flows.following import follow
 from trueodds_service.flows.raw import raw_because
 from trueodds_service.flows.store_calls import AWAY, StoreCalls, patiently, translated
@@ -219,11 +218,7 @@ class Calibrators:
         made = self._applied.get(calibrator.id)
         if made is None:
             try:
-                made = calibrator_of(
-                    Method(calibrator.method),
-                    calibrator.parameters,
-                    alone=calibrator.scope.is_alone,
-                )
+                made = applied_by(calibrator)
             except ValueError:
                 return _damaged()
             self._applied[calibrator.id] = made
@@ -272,6 +267,10 @@ class Calibrators:
     async def answered(self, request: FitRequest) -> Calibrator | None:
         """What the same request gave before. Raises InvalidInput if another had its name."""
         return await self.ask(self.store.fitted_by, request)
+
+    async def check_room(self) -> None:
+        """Raises NotReady where the caller's tenant has as many calibrators as it may."""
+        await self.ask(self.store.check_room)
 
     async def keep(
         self,

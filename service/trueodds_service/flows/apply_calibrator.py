@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from trueodds_service.core.arrays.distributions import answer_distribution
 from trueodds_service.core.calibrators.base import Calibrator as Applied
-from trueodds_service.core.calibrators.methods import CONFIDENCE_MAPS
+from trueodds_service.core.calibrators.from_parameters import calibrator_of
+from trueodds_service.core.calibrators.methods import CONFIDENCE_MAPS, Method
 from trueodds_service.core.decisions import conformal
 from trueodds_service.core.decisions.conformal import ConformalScore
 from trueodds_service.errors import NotReady
@@ -22,6 +23,12 @@ class Distributions:
     answer: NDArray[np.float64]
     calibrated: NDArray[np.float64]
     choices: NDArray[np.intp]
+
+
+def applied_by(calibrator: Calibrator) -> Applied:
+    """What applies a stored calibrator. Raises ValueError where that is damaged."""
+    scope, method = calibrator.scope, Method(calibrator.method)
+    return calibrator_of(method, calibrator.parameters, scope.options, alone=scope.is_alone)
 
 
 def distributions(

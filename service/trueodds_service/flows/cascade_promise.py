@@ -49,3 +49,14 @@ def promise_in(record: Calibrator) -> CascadePromise:
     target = next(each for each in Target if each in record.parameters)
     (share,) = record.parameters[target]
     return CascadePromise(target, share)
+
+
+def check_thresholds(record: Calibrator) -> None:
+    """Raises ValueError where a cascade's calibrator has not what its flows read of it."""
+    given = dict(record.parameters)
+    thresholds = given.pop(MIN_CONFIDENCE, ())
+    if not 1 <= len(thresholds) == len(record.provenance.measured_with):
+        raise ValueError(f"{len(thresholds)} thresholds, not one a model that is measured")
+    [(target, share)] = given.items() if len(given) == 1 else [("", ())]
+    if target not in set(Target) or len(share) != 1 or not 0 < share[0] < 1:
+        raise ValueError("it does not promise one share, above 0 and below 1")

@@ -111,9 +111,10 @@ class Checks:
         asked = asked_of(fit, model, teacher)
         if await long_work(prompts_hash, asked) == calibrator.provenance.prompts_hash:
             raise InvalidInput("questions", "are those of the fit: ask fresh ones")
-        # Before engines work: a store that is away then costs them nothing.
+        # Before engines work: a store that is away, or takes no more, then costs them nothing.
         prior = None
         if query.propose:
+            await self._calibrators.check_room()
             prior = await prior_of(fit, calibrator.scope, teacher, self._calibrators)
         async for event in ask(asked):
             if isinstance(event, Progress):

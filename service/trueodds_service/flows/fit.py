@@ -81,7 +81,9 @@ async def fit(
     check_enough(query)
     scope = _scope(query, model)
     asked = asked_of(query, model, teacher)
-    # Before engines work: a store that is away then costs them nothing.
+    # Before engines work: a store that is away, or takes no more, then costs them nothing.
+    if not query.validate_only:
+        await calibrators.check_room()
     prior = await prior_of(query, scope, teacher, calibrators)
     said: Sequence[Said] = ()
     async for event in ask(asked):

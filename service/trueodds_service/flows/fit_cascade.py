@@ -81,6 +81,8 @@ async def fit_cascade(
             yield answered
             return
     scope = _scope(query, cascade)
+    if not query.validate_only:
+        await calibrators.check_room()
     own = [_own_calibrator(model, scope, calibrators) for model in cascade.others]
     asked = [await _asked(query, model) for model in cascade.others]
     said: Sequence[Said] = ()

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from trueodds_service.caller import Caller, Permission, acting_for
 from trueodds_service.core.arrays.log_floor import LOG_FLOOR
-from trueodds_service.core.calibrators.from_parameters import calibrator_of
 from trueodds_service.core.calibrators.methods import SPECS, Method
 from trueodds_service.core.fitting.data import FitData
 from trueodds_service.errors import InvalidInput, NotReady
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.alerts import Alerts
+from trueodds_service.flows.apply_calibrator import applied_by
 from trueodds_service.flows.arrays import long_work
 from trueodds_service.flows.evaluate import Estimate, compared
 from trueodds_service.flows.fit import PATIENCE_SECONDS
@@ -116,11 +116,13 @@ class Proposals:
             await self._keep(wanted, Proposal(note=few), self._again)
             return
         try:
+            # One tenant that may have no more is not to end the round of all.
+            await self._calibrators.check_room()
             found = await long_work(_refitted, calibrator, Answers.of(kept))
-        except InvalidInput as error:
+            await self._calibrators.keep(found.calibrator, activate=False, request=None)
+        except (InvalidInput, NotReady) as error:
             await self._keep(wanted, Proposal(note=error.message), self._again)
             return
-        await self._calibrators.keep(found.calibrator, activate=False, request=None)
         proposal = found.proposal(len(kept) - found.held_out)
         # Before it is activated: who dies in between leaves the choice to people.
         await self._keep(wanted, proposal)
@@ -181,7 +183,7 @@ def _refitted(calibrator: Calibrator, answers: Answers) -> Refit:
 
 def _differences(refit: Calibrator, answers: Answers) -> Mapping[str, Estimate]:
     """What the answers' metrics would be with another calibrator, less what they are."""
-    proposed = calibrator_of(Method(refit.method), refit.parameters).apply(_scores(answers))
+    proposed = applied_by(refit).apply(_scores(answers))
     _, _, differences = compared(answers.calibrated, proposed, answers.right)
     return {name: differences[name] for name in _METRICS}
 

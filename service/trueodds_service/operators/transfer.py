@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from trueodds_service.flows.could_be_kept import check_could_be_kept
 from trueodds_service.operators.on_store import on_store
 from trueodds_service.store import export_store, import_store
 
@@ -33,7 +34,7 @@ def load(file: Path, *, configuration: Path | None, url: str | None, dry_run: bo
     """Adds what a file holds to the store, and tells what was new; the exit status."""
 
     def read(store: str) -> None:
-        new, held = import_store(store, file, dry_run=dry_run)
+        new, held = import_store(store, file, check_could_be_kept, dry_run=dry_run)
         print(f"{file} holds {held}")
         print(f"{'would be new' if dry_run else 'new'}: {new}")
 

@@ -24,7 +24,7 @@ class RecentOverloads:
         now = self._clock()
         while self._said and now - next(iter(self._said.values()))[0] >= _MOST_SECONDS:
             del self._said[next(iter(self._said))]
-        key = replica, caller.current().tenant, in_bulk
+        key = replica, caller.current().charged, in_bulk
         self._said.pop(key, None)
         self._said[key] = now, now + work_seconds
 
@@ -38,7 +38,7 @@ class RecentOverloads:
             return
         if left <= 0:
             raise Expired("the deadline passed before the engine was asked")
-        now, tenant, waits = self._clock(), caller.current().tenant, []
+        now, tenant, waits = self._clock(), caller.current().charged, []
         for replica in replicas:
             said, until = self._said.get((replica, tenant, in_bulk), (0.0, 0.0))
             if now - said >= min(_PART * (until - said), _MOST_SECONDS):

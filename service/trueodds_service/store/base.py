@@ -33,6 +33,14 @@ class CalibratorStore(Protocol):
         """
         ...
 
+    def check_room(self) -> None:
+        """What the caller's tenant does not have yet could be put.
+
+        Raises:
+            TooManyCalibrators: the tenant has as many as it may.
+        """
+        ...
+
     def fitted_by(self, request: FitRequest) -> Calibrator | None:
         """The calibrator that was put with the same request; ``None`` where none was.
 

@@ -1,12 +1,12 @@
 """Outcomes: which option of an answered question was right, kept with what the answer said."""
 
 import secrets
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Select, delete, func, insert, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from trueodds_service.store.activations import find_scope
@@ -18,6 +18,7 @@ from trueodds_service.store.tables import (
     AnswerRow,
     CorrectionsRow,
     OutcomeRow,
+    ScopeRow,
     SealRow,
 )
 
@@ -174,8 +175,10 @@ class SqlOutcomeStore:
             return {each: number for each, number in session.execute(query)}  # noqa: C416 (rows)
 
     def prune(self, *, keep: timedelta, at_most: int) -> int:
-        """Forgets outcomes told longer ago than ``keep``, and all but the newest ``at_most``; how
-        many.
+        """Forgets outcomes told longer ago than ``keep``, and then the oldest while there are more
+        than ``at_most``; how many.
+
+        A tenant whose own are no more than an equal share loses none of these to others' many.
         """
         return self._prune(OutcomeRow, OutcomeRow.recorded_at, keep, at_most)
 
@@ -191,16 +194,42 @@ class SqlOutcomeStore:
         at_most: int,
     ) -> int:
         with self._database.writing() as session:
-            # Counted, not told by positions: an answer that is kept again has a new one.
-            newest_first = select(table.position).order_by(table.position.desc())
-            first_beyond = session.scalar(newest_first.offset(at_most).limit(1)) or 0
-            old = moment < datetime.now(UTC) - keep
-            done = session.execute(delete(table).where(old | (table.position <= first_beyond)))
-            return int(getattr(done, "rowcount", 0))
+            forgotten = _delete(session, table, moment < datetime.now(UTC) - keep)
+            query = select(ScopeRow.tenant, func.count()).join_from(table, ScopeRow)
+            counted = session.execute(query.group_by(ScopeRow.tenant))
+            numbers = {each: number for each, number in counted}  # noqa: C416 (rows)
+            share = equal_share(numbers.values(), at_most)
+            for tenant in (each for each, number in numbers.items() if number > share):
+                own = table.scope_id.in_(select(ScopeRow.id).filter_by(tenant=tenant))
+                # Counted, not told by positions: an answer that is kept again has a new one.
+                newest_first = select(table.position).where(own).order_by(table.position.desc())
+                first_beyond = session.scalar(newest_first.offset(share).limit(1)) or 0
+                forgotten += _delete(session, table, own & (table.position <= first_beyond))
+            return forgotten
 
     def close(self) -> None:
         """Close the connections that are not in use."""
         self._database.close()
+
+
+def equal_share(numbers: Iterable[int], at_most: int) -> int:
+    """How many each may have at most, so that all together have no more than ``at_most``: what some
+    do not need of it is shared by the others.
+    """
+    wanted = sorted(numbers)
+    for place, number in enumerate(wanted):
+        share = at_most // (len(wanted) - place)
+        if number > share:
+            return share
+        at_most -= number
+    return max(wanted, default=0)
+
+
+def _delete(
+    session: Session, table: type[OutcomeRow] | type[AnswerRow], which: ColumnElement[bool]
+) -> int:
+    """How many there were."""
+    return int(getattr(session.execute(delete(table).where(which)), "rowcount", 0))
 
 
 def _kept(calibrator: str, after: int) -> Select[Any]:

@@ -83,8 +83,11 @@ class SqlCalibratorStore(CalibratorStore):
                 _push(session, row)
             return calibrator_record(row)
 
+    def check_room(self) -> None:
+        with self._database.reading() as session:
+            self._check_room(session)
+
     def _check_room(self, session: Session) -> None:
-        """Raises TooManyCalibrators where the tenant may have no other."""
         if self._most is None:
             return
         own = select(CalibratorRow.position).join(ScopeRow)

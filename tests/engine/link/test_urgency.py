@@ -20,11 +20,12 @@ class Engine:
     """Notes who asks and how he hurries; raises what it is given."""
 
     def __init__(self):
-        self.seen = []
+        self.seen, self.charged = [], []
         self.error = None
 
     async def score(self, prompts, adapter):
         bulk = urgency.is_in_bulk(len(prompts))
+        self.charged.append(caller.current().charged)
         self.seen.append((caller.current().tenant, urgency.seconds_left(), bulk))
         if self.error:
             raise self.error
@@ -58,6 +59,14 @@ async def test_each_call_has_its_own(connection, engine):
     assert b_left is None
     assert 50.0 < c_left <= 1e6
     assert (a_bulk, b_bulk, c_bulk) == (True, False, False)
+    assert engine.charged == ["a", "b", ""]
+
+
+async def test_whose_share_is_used_up_is_told_where_it_is_another_s(connection, engine):
+    with caller.acting_for(Caller("theirs", "an administrator", frozenset(), "own")):
+        await connection.score([PROMPT], None)
+    [(tenant, _, _)] = engine.seen
+    assert (tenant, engine.charged) == ("theirs", ["own"])
 
 
 async def test_who_waited_for_room_has_less_time_left(connection, engine, monkeypatch):

@@ -17,15 +17,24 @@ from trueodds_service.core.calibrators.temperature import TemperatureScaling
 Stored = Mapping[str, Sequence[float]]
 _Given = Mapping[str, tuple[float, ...]]
 
+# Parameters with a number for each option.
+_ONE_AN_OPTION = frozenset({"bias", "log_prior"})
 
-def calibrator_of(method: Method, parameters: Stored, *, alone: bool = False) -> Calibrator:
+
+def calibrator_of(
+    method: Method, parameters: Stored, options: int = 0, *, alone: bool = False
+) -> Calibrator:
     """The calibrator whose ``parameters`` these are; with ``alone``, of confidences alone.
 
     A fit that fell back to a temperature has that as its only parameter, whatever the method.
 
-    Raises ValueError where the parameters are not those of the method, or not well formed.
+    Raises ValueError where the parameters are not those of the method, not well formed, or not for
+    questions of so many ``options``; 0 is any number.
     """
     given = {name: tuple(float(value) for value in values) for name, values in parameters.items()}
+    for name in _ONE_AN_OPTION & given.keys():
+        if options and len(given[name]) != options:
+            raise ValueError(f"{name} is for {len(given[name])} options, not {options}")
     log_prior = given.pop("log_prior", None)
     build = _BUILDERS.get(method, _ONE).get(frozenset(given))
     if build is None:

@@ -37,7 +37,7 @@ class Work:
         is_stream = method.rpartition("/")[2] == _STREAM
         charged = self._quotas.request(caller)
         with metered_by(
-            _Request(self, charged, caller.tenant, check_caller if is_stream else None)
+            _Request(self, charged, caller.charged, check_caller if is_stream else None)
         ):
             yield
 

@@ -56,8 +56,8 @@ class Leaving(Message):
 class Ask(Message):
     """``alone``: nothing else may be in the engine with these prompts.
 
-    ``tenant``, ``seconds_left`` and ``in_bulk`` are whose they are and how they hurry: relative,
-    for clocks of two nodes differ.
+    ``tenant`` and ``own_tenant`` are a ``Caller``'s; ``seconds_left`` and ``in_bulk`` are how they
+    hurry: relative, for clocks of two nodes differ.
     ``request`` is the id that logs know the caller's request by, ``traceparent`` what traces do.
     """
 
@@ -70,6 +70,7 @@ class Ask(Message):
     runs: list[Run]
     request: str = ""
     traceparent: str = ""
+    own_tenant: str | None = None
 
     @property
     def prompts(self) -> int:
@@ -149,24 +150,25 @@ def ask(
     number: int, prompts: Sequence[TokenPrompt], adapter: str | None, *, alone: bool = False
 ) -> Ask:
     """For the caller, and with the urgency, of the context."""
-    watcher = watching.current()
+    watcher, who = watching.current(), caller.current()
     return Ask(
         number,
         adapter,
         alone,
-        caller.current().tenant,
+        who.tenant,
         urgency.seconds_left(),
         urgency.is_in_bulk(len(prompts)),
         _runs(prompts),
         watcher.request_id,
         watcher.traceparent,
+        who.own_tenant,
     )
 
 
 @contextmanager
 def as_asked(message: Ask) -> Iterator[None]:
     """What is done inside is for whoever asked, and hurries as he does."""
-    of = Caller(tenant=message.tenant, name="", permissions=frozenset())
+    of = Caller(message.tenant, "", frozenset(), message.own_tenant)
     with (
         caller.acting_for(of),
         urgency.hurrying(message.seconds_left, in_bulk=message.in_bulk),

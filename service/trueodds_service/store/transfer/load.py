@@ -1,11 +1,14 @@
 """Into a database: one transaction, which a second time changes nothing."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from sqlalchemy.orm import Session
 
 from trueodds_service.store.audit import Action, note
+from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.database import Database
+from trueodds_service.store.errors import BadArchive
 from trueodds_service.store.probe import check_current, exists, make_if_new, probe
 from trueodds_service.store.transfer import file
 from trueodds_service.store.transfer.archive import Archive, Numbers
@@ -16,17 +19,25 @@ class _DryRun(Exception):
     """Ends a transaction that is to leave nothing."""
 
 
-def import_store(url: str, path: Path, *, dry_run: bool = False) -> tuple[Numbers, Numbers]:
+def import_store(
+    url: str, path: Path, check: Callable[[Calibrator], None], *, dry_run: bool = False
+) -> tuple[Numbers, Numbers]:
     """Adds what a file holds to a store; what was new, and all that the file holds.
 
-    ``dry_run`` does everything but keep it.
+    ``check`` raises ValueError at a calibrator that is not to be kept: its reason. ``dry_run`` does
+    everything but keep it.
 
     Raises:
-        BadArchive: the file is cut off, altered, or none of a store.
+        BadArchive: the file is cut off, altered, or none of a store, or fails the check.
         Contradiction: the store knows otherwise; nothing was changed.
         StoreError: the store cannot be opened, upgraded or written.
     """
     archive = file.read(path)
+    for each in archive.calibrators:
+        try:
+            check(each.calibrator)
+        except ValueError as error:
+            raise BadArchive(f"{path}, calibrator {each.calibrator.id}: {error}") from error
     if not dry_run:
         make_if_new(url)
     elif not exists(url):
