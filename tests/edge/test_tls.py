@@ -3,16 +3,20 @@
 import asyncio
 import logging
 import ssl
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
     PrivateFormat,
     load_pem_private_key,
 )
+from cryptography.x509.oid import NameOID
 from tests.certificates import of_client, serial
 
 from trueodds_service.config import Tls
@@ -125,6 +129,19 @@ def test_whom_a_certificate_names(ca, issue, names):
     assert certificate_names(issue(ca).cert_chain_pems[0].bytes()) == names
 
 
+def test_a_name_of_a_kind_that_nobody_reads_names_nobody(ca):
+    """X.400's address, which stands in the way of the others beside it."""
+    odd = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, bytes.fromhex("3002a300"))
+    key = load_pem_private_key(ca.private_key_pem.bytes(), None)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "scorer")])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, TODAY, TODAY + timedelta(days=1))
+        .add_extension(odd, critical=False)
+        .sign(key, SHA256())
+    )
+    assert certificate_names(certificate.public_bytes(Encoding.PEM)) == ()
+
+
 def test_what_is_no_certificate_names_nobody():
     assert certificate_names(b"-----BEGIN CERTIFICATE-----\n") == ()
 
@@ -134,18 +151,22 @@ class Ssl:
 
     @pytest.fixture
     async def port(self, files):
-        """It answers with one byte, and hangs up."""
-        certificates = Certificates(settings(files, client_ca=False))
-        async with await asyncio.start_server(
-            self.answer, "127.0.0.1", 0, ssl=certificates.context()
-        ) as server:
-            yield server.sockets[0].getsockname()[1]
+        async with self.serving(Certificates(settings(files, client_ca=False))) as port:
+            yield port
 
-    @staticmethod
-    async def answer(_reader, writer):
-        writer.write(b"!")
-        await writer.drain()
-        writer.close()
+    @asynccontextmanager
+    async def serving(self, certificates):
+        """Its port: it answers with one byte, and hangs up."""
+
+        async def answer(_reader, writer):
+            with suppress(OSError):
+                await writer.start_tls(certificates.context())
+                writer.write(b"!")
+                await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            yield server.sockets[0].getsockname()[1]
 
     @staticmethod
     async def shown(port, ca, name):
@@ -170,12 +191,8 @@ class TestSsl(Ssl):
         assert await self.shown(port, ca, name) == serial(new)
 
     async def test_a_client_needs_a_certificate_of_the_ca_of_today(self, files, ca):
-        certificates = Certificates(settings(files))
         other = trustme.CA()
-        async with await asyncio.start_server(
-            self.answer, "127.0.0.1", 0, ssl=certificates.context()
-        ) as server:
-            port = server.sockets[0].getsockname()[1]
+        async with self.serving(Certificates(settings(files))) as port:
 
             async def answered(own):
                 context = ssl.create_default_context(cadata=ca.cert_pem.bytes().decode())

@@ -20,7 +20,7 @@ def certificate_names(pem: bytes) -> tuple[str, ...]:
             str(each.value)
             for each in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         )
-    except ValueError:
+    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
         return ()
 
 

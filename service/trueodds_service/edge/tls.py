@@ -71,26 +71,29 @@ class Certificates:
         valid_until = self.pem().valid_until
         return {name: (until - now).total_seconds() for name, until in valid_until.items()}
 
-    def context(self) -> ssl.SSLContext:
-        """The same for a server of Python's ``ssl``: each connection gets what the files hold at
-        its beginning. Raises ConfigError.
+    @property
+    def resumable(self) -> bool:
+        """Whether a connection may go on with the session of one before it. Where clients show
+        certificates none may: theirs would not be looked at again, whatever has become of it and of
+        its CA. Each then needs a context of its own.
         """
-        outer = self._current_context()
+        return self._tls.client_ca is None
 
-        def replace(connection: ssl.SSLObject, _name: str | None, _outer: ssl.SSLContext) -> None:
-            connection.context = self._current_context()
-
-        outer.sni_callback = replace
-        return outer
-
-    def _current_context(self) -> ssl.SSLContext:
+    def context(self) -> ssl.SSLContext:
+        """The same for a server of Python's ``ssl``, to be asked for each new connection. Raises
+        ConfigError.
+        """
         with self._lock:
             self._look()
-            if self._context is None:
-                try:
+            try:
+                if self._context is None:
                     self._context = _context(self._tls)
-                except (OSError, ssl.SSLError) as error:  # changed since it was read
+                elif not self.resumable:
+                    return _context(self._tls)
+            except (OSError, ssl.SSLError) as error:
+                if self._context is None:
                     raise ConfigError(f"tls.cert: {self._tls.cert} cannot be used") from error
+            # Or the files have changed since the look, and are not all there.
             return self._context
 
     def _look(self) -> None:
@@ -167,6 +170,9 @@ def _context(tls: Tls) -> ssl.SSLContext:
     if tls.client_ca is not None:
         context.load_verify_locations(tls.client_ca)
         context.verify_mode = ssl.CERT_REQUIRED
+        # A CA below another is trusted by itself, as gRPC does.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+        context.num_tickets = 0
     return context
 
 

@@ -5,6 +5,7 @@ asyncio's own server tells nobody of them before that, for a minute each.
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -22,7 +23,10 @@ class Handshakes:
     For that server it makes protocols as ``protocol`` does, with the same arguments.
     """
 
-    def __init__(self, context: ssl.SSLContext, protocol: type[Connection], most: int) -> None:
+    def __init__(
+        self, context: Callable[[], ssl.SSLContext], protocol: type[Connection], most: int
+    ) -> None:
+        """``context`` gives that of a connection as it begins."""
         self._context = context
         self._protocol = protocol
         self._most = most
@@ -52,11 +56,12 @@ class Handshakes:
     async def _agree(self, arriving: "_Arriving", transport: asyncio.Transport) -> None:
         try:
             # Whoever breaks off, is late or cannot be trusted is gone: nobody is left to be told.
-            with suppress(OSError):
+            # Nor whose certificate says what Python cannot decode.
+            with suppress(OSError, ValueError):
                 agreed = await asyncio.get_running_loop().start_tls(
                     transport,
                     arriving,
-                    self._context,
+                    self._context(),
                     server_side=True,
                     ssl_handshake_timeout=_SECONDS,
                     ssl_shutdown_timeout=_CLOSING_SECONDS,

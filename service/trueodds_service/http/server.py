@@ -67,7 +67,8 @@ class HttpServer:
         protocol = bounded(most, settings.limits.stream_idle_seconds)
         self._handshakes = None
         if certificates is not None:
-            self._handshakes = Handshakes(certificates.context(), protocol, most)
+            certificates.context()  # it can be made
+            self._handshakes = Handshakes(certificates.context, protocol, most)
         config = uvicorn.Config(
             application,
             http=self._handshakes or protocol,  # type: ignore[arg-type]  # what makes one

@@ -18,10 +18,10 @@ def server_credentials(certificates: Certificates) -> grpc.ServerCredentials:
     shown = certificates.pem()
 
     def changed() -> Any:
-        # None is "as before", which the stubs of types do not know.
+        # None is "as before", which the stubs of types do not know: sessions may be resumed then.
         nonlocal shown
         pem = certificates.pem()
-        if pem is shown:
+        if pem is shown and certificates.resumable:
             return None
         shown = pem
         return _configuration(pem)
