@@ -53,6 +53,7 @@ SECRET = ("SELECT secret", ("secret",))
         (PermissionError(errno.EACCES, "no"), StoreError),
         (OSError(errno.ENOSPC, "no room"), StoreError),
         (OSError(errno.EIO, "a fault"), StoreUnavailable),
+        (sql_errors.StatementError("a value", *SECRET, TypeError("no")), StoreError),
         (sql_errors.NoResultFound("no row"), StoreError),
         (sql_errors.ArgumentError("no URL"), StoreError),
     ],

@@ -9,9 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 
 import pytest
+from tests.store.test_outcomes import outcome
 
 from trueodds_service.store import (
     SqlCalibratorStore,
+    SqlOutcomeStore,
     StoreError,
     StoreUnavailable,
     probe,
@@ -42,6 +44,7 @@ WRONG = {
     "the host": ("127.0.0.1", "nowhere.invalid", "failed to resolve host 'nowhere.invalid'"),
     "an option": ("/test", "/test?sslmod=require&x=", 'connection option "sslmod"'),
     "the encryption": ("/test", "/test?sslmode=require&dbname=test", "does not support SSL"),
+    "an @ in the password": (":pg%20secret", ":pg@secret", "an @ too many"),
     "the driver": ("postgresql:", "postgresql+asyncpg:", "asks for the driver asyncpg"),
 }
 
@@ -122,8 +125,31 @@ def test_a_read_only_database_is_told(postgres_server, url, make):
     postgres_server.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
     with pytest.raises(StoreError, match="the database is read-only"):
         probe(url)
-    with pytest.raises(StoreError, match="read-only transaction"):
-        SqlCalibratorStore(url).put(make())
+    store = SqlCalibratorStore(url)
+    with pytest.raises(StoreUnavailable, match="read-only transaction"):
+        store.put(make())
+    # Another server has taken over: the session of before would go on as it is.
+    postgres_server.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
+    store.put(make())
+    store.close()
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_writers_wait_for_each_other_whatever_the_database_s_default(postgres_server, url, level):
+    database = url.rpartition("/")[2]
+    postgres_server.execute(
+        f"ALTER DATABASE {database} SET default_transaction_isolation = '{level}'"
+    )
+
+    def record(option):
+        with closing(SqlOutcomeStore(url)) as store:
+            for number in range(20):
+                store.record([outcome(number, option)])
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(record, range(4)))
+    with closing(SqlOutcomeStore(url)) as store:
+        assert len(store.of_calibrator("0f")) == 20
 
 
 def test_nothing_is_left_by_a_probe(postgres_server):

@@ -9,12 +9,13 @@ from sqlalchemy import Engine, create_engine, make_url
 from sqlalchemy import exc as sql_errors
 from sqlalchemy.orm import Session
 
-from trueodds_service.store.dialects import WRITES, faults, postgres, sqlite
+from trueodds_service.store.dialects import faults, postgres, sqlite
 from trueodds_service.store.errors import StoreCorrupt, StoreError, StoreUnavailable
 from trueodds_service.store.tables import CLOCK_ID, ClockRow
 
 _DIALECTS: Mapping[str, ModuleType] = MappingProxyType({"sqlite": sqlite, "postgresql": postgres})
 
+_SESSION_SECONDS = 300
 _URLS = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 
 
@@ -29,9 +30,9 @@ class Database:
         """
         with translated():
             self._engine = open_engine(url)
-        reads = _DIALECTS[self._engine.dialect.name].READS
-        self._reads = self._engine.execution_options(**reads)
-        self._writes = self._engine.execution_options(**{WRITES: True})
+        dialect = _DIALECTS[self._engine.dialect.name]
+        self._reads = self._engine.execution_options(**dialect.READING)
+        self._writes = self._engine.execution_options(**dialect.WRITING)
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
@@ -73,8 +74,14 @@ def open_engine(url: str) -> Engine:
     dialect = _DIALECTS[kind]
     parsed = dialect.usable(parsed)
     try:
-        # A connection that the server has closed meanwhile is replaced, not handed out.
-        engine = create_engine(parsed, pool_pre_ping=True, connect_args=dialect.connecting(parsed))
+        engine = create_engine(
+            parsed,
+            # A connection that the server has closed meanwhile is replaced, not handed out; and one
+            # that is old: where another server has taken over, the one of before may still answer.
+            pool_pre_ping=True,
+            pool_recycle=_SESSION_SECONDS,
+            connect_args=dialect.connecting(parsed),
+        )
     except ImportError as error:
         raise StoreError(
             f"the driver for {kind}, {error.name or error}, is not installed: pip install "
@@ -103,5 +110,9 @@ def translated() -> Iterator[None]:
         raise faults.of_system(error) from error
     except sql_errors.TimeoutError as error:
         raise StoreUnavailable(f"the database cannot be reached: {error}") from error
+    except sql_errors.StatementError as error:
+        # Its own words hold the statement's values.
+        why = type(error.orig).__name__
+        raise StoreError(f"the database cannot take a value ({why})") from error
     except sql_errors.SQLAlchemyError as error:
         raise StoreError(f"the database cannot be used: {error}") from error

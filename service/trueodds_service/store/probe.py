@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, make_url
 
 from trueodds_service.store.database import open_engine, translated
-from trueodds_service.store.dialects import WRITES, postgres, sqlite
+from trueodds_service.store.dialects import postgres, sqlite
 from trueodds_service.store.errors import StoreError
 from trueodds_service.store.tables import Row
 from trueodds_service.store.upgrade import check_revision, has_tables, upgrade
@@ -88,7 +88,7 @@ def _probe_file(engine: Engine) -> None:
     _probe_room(next(parent for parent in file.parents if parent.exists()))
     if not file.exists():
         return
-    writes = engine.execution_options(**{WRITES: True})
+    writes = engine.execution_options(**sqlite.WRITING)
     with writes.connect() as connection:
         check_revision(connection)
         # Undone with the transaction. SQLite opens what it may not write, and says so only here.

@@ -12,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine
 
 from trueodds_service.store.database import open_engine, translated
-from trueodds_service.store.dialects import WRITES, postgres, sqlite
+from trueodds_service.store.dialects import postgres, sqlite
 from trueodds_service.store.errors import SchemaTooNew
 
 # Alembic's migration context is global to the process.
@@ -52,11 +52,12 @@ def migration_config(connection: Connection) -> Config:
 @contextmanager
 def _alone(engine: Engine) -> Iterator[Connection]:
     """A connection in a transaction that no other process upgrades beside."""
-    writes = engine.execution_options(**{WRITES: True})
     if engine.dialect.name == "sqlite":
+        writes = engine.execution_options(**sqlite.WRITING)
         with sqlite.prepared_file(engine), writes.begin() as connection:
             yield connection
     else:
+        writes = engine.execution_options(**postgres.WRITING)
         with writes.begin() as connection:
             postgres.wait_for_upgrades(connection)
             yield connection

@@ -19,8 +19,9 @@ _SQLITE_PASSES = {
 }
 
 # SQLSTATEs, or their classes (PostgreSQL's manual, appendix A): lost connections, transactions in
-# each other's way, and what an operator does; memory, connections, disk errors, locks, pauses.
-_STATES_PASS = ("08", "40", "57", "53200", "53300", "58030", "55P03", "25P03", "25P04")
+# each other's way, and what an operator does; memory, connections, disk errors, locks, pauses; and
+# a server that only reads, as one does from which another takes over.
+_STATES_PASS = ("08", "40", "57", "53200", "53300", "58030", "55P03", "25P03", "25P04", "25006")
 
 # Where no connection comes about there is no SQLSTATE: libpq hands on words alone, in the server's
 # language. Those of the server begin with FATAL, or with that in its language.

@@ -4,13 +4,16 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, event, func, select, text
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, event, func, select, text
 
 from trueodds_service.store.dialects import WRITES
 from trueodds_service.store.errors import StoreError
 
 # All statements of a transaction see the same state.
-READS: Mapping[str, Any] = MappingProxyType({"isolation_level": "REPEATABLE READ"})
+READING: Mapping[str, Any] = MappingProxyType({"isolation_level": "REPEATABLE READ"})
+# A writer sees what those before it have written, who held the lock till then; whatever the
+# database's own default is.
+WRITING: Mapping[str, Any] = MappingProxyType({WRITES: True, "isolation_level": "READ COMMITTED"})
 
 _DRIVER = "postgresql+psycopg"
 
@@ -41,6 +44,8 @@ SELECT set_config('lock_timeout', '10s', true),
                        WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true)
 """
 
+_READ_ONLY = "25006"
+
 # Any number, as long as nothing else in the same database locks on it.
 _UPGRADES = 0x7472_7565_6F64_6473
 
@@ -54,7 +59,11 @@ WHERE attrelid = CAST(:table AS regclass) AND attnum > 0 AND NOT attisdropped
 
 
 def usable(url: URL) -> URL:
-    """The URL as the store needs it. Raises StoreError where it asks for another driver."""
+    """The URL as the store needs it. Raises StoreError where it asks for another driver, or is
+    read otherwise than it was meant.
+    """
+    if "@" in (url.host or ""):  # what would be looked for, and told, has a part of the password
+        raise StoreError("its URL has an @ too many: in a name or a password it is written %40")
     if url.drivername not in ("postgresql", _DRIVER):
         raise StoreError(
             f"its URL asks for the driver {url.get_driver_name()}; the store has psycopg, which "
@@ -69,7 +78,14 @@ def connecting(url: URL) -> Mapping[str, Any]:
 
 
 def configure(engine: Engine) -> None:
-    """Set up every transaction that writes."""
+    """Set up every transaction that writes, and what becomes of a session that may not."""
+
+    @event.listens_for(engine, "handle_error")
+    def on_error(context: ExceptionContext) -> None:
+        # A session stays read-only, or with a server that another has taken over from, long after
+        # a new one would not be.
+        if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+            context.is_disconnect = True
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:

@@ -16,7 +16,8 @@ from trueodds_service.store.dialects import WRITES
 from trueodds_service.store.errors import StoreError
 
 # All statements of a transaction see the same state, whatever it does.
-READS: Mapping[str, Any] = MappingProxyType({})
+READING: Mapping[str, Any] = MappingProxyType({})
+WRITING: Mapping[str, Any] = MappingProxyType({WRITES: True})
 
 _PRAGMAS = (
     "PRAGMA busy_timeout = 10000",  # a writer waits for its turn, milliseconds
