@@ -9,12 +9,13 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from tests.flows.conftest import OWN_SCOPE
 
 from trueodds_service.errors import InvalidInput, NotFound, NotReady, Unavailable
 from trueodds_service.flows import active_calibrators as calibrators_module
 from trueodds_service.flows.active_calibrators import Calibrators
 from trueodds_service.flows.store_calls import StoreCalls
-from trueodds_service.store import SqlCalibratorStore, errors
+from trueodds_service.store import Calibrator, SqlCalibratorStore, errors
 
 
 @pytest.fixture
@@ -357,3 +358,13 @@ async def test_who_is_stopped_as_the_store_answers_is_stopped(monkeypatch):
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
+
+
+async def test_what_is_stored_for_another_number_of_options_is_damaged_and_said_so(house):
+    """Whoever wrote it: a caller is told what is wrong, and not that the service has failed."""
+    wrong = {"weights": (1.0,) * 3, "bias": (0.0,) * 3}
+    damaged = Calibrator(scope=OWN_SCOPE, method="vector", parameters=wrong)
+    kept = house.store.put(damaged, activate=True)
+    await house.calibrators.refresh()
+    refusal = house.calibrators.applied(kept)
+    assert refusal.reason == "CALIBRATOR_DAMAGED"

@@ -15,12 +15,12 @@ from trueodds_service.core.fitting import auto
 from trueodds_service.core.fitting.data import FitData
 from trueodds_service.engine.fake import FakeEngine
 from trueodds_service.errors import InvalidInput, NotReady
-from trueodds_service.flows.could_be_kept import check_could_be_kept
 from trueodds_service.flows.fit_data import FitQuestions, NoData
 from trueodds_service.flows.fit_record import Bias
 from trueodds_service.prompts.formats import LETTER, TEXT
 from trueodds_service.prompts.question import Question, Shot, letters
 from trueodds_service.prompts.reading import Reading
+from trueodds_service.rpc.calibration.could_be_kept import check_could_be_kept
 from trueodds_service.store import FitRequest
 
 SHARPNESS = 3.0

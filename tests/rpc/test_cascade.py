@@ -7,7 +7,7 @@ from trueodds.v1 import calibration_pb2 as pb
 from trueodds.v1 import model_pb2, question_pb2, reading_pb2, scoring_pb2
 from trueodds_service.caller import Permission
 from trueodds_service.engine.fake import FakeEngine
-from trueodds_service.flows.could_be_kept import check_could_be_kept
+from trueodds_service.rpc.calibration.could_be_kept import check_could_be_kept
 from trueodds_service.store import SqlKeyStore
 
 FAILED_PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION

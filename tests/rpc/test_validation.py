@@ -7,7 +7,7 @@ import pytest
 
 from trueodds._legible import is_legible as client_is_legible
 from trueodds.v1 import calibration_pb2, model_pb2, question_pb2, reading_pb2, scoring_pb2
-from trueodds_service.legible import is_legible
+from trueodds_service.rpc.legible import is_legible
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 TEMPERATURE = calibration_pb2.METHOD_TEMPERATURE

@@ -8,7 +8,7 @@ import pytest
 
 from trueodds_service.caller import Permission
 from trueodds_service.flows.audit import AuditRetention
-from trueodds_service.flows.could_be_kept import check_could_be_kept
+from trueodds_service.rpc.calibration.could_be_kept import check_could_be_kept
 from trueodds_service.store import (
     CalibratorNotFound,
     FitRequest,

@@ -4,12 +4,13 @@ import struct
 import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trueodds_service.store import Outcome, Recorded, Scope, SqlOutcomeStore
+from trueodds_service.store import Outcome, Recorded, Scope, SqlOutcomeStore, outcomes
 from trueodds_service.store.outcomes import equal_share
 
 SCOPE = Scope("demo-aligned", "3f2a", "anatomy", "paren", 1, 4)
@@ -131,6 +132,14 @@ def test_a_tenant_s_many_take_no_other_s_share(store, numbers, at_most, left):
         assert options(store, tenant) == newest
 
 
+def test_what_is_far_too_much_goes_in_several_calls(store, monkeypatch):
+    monkeypatch.setattr(outcomes, "_MOST_PRUNED", 4)
+    store.record([*of_tenants({"one": 8, "other": 8})])
+    prune = partial(store.prune, keep=FOREVER, at_most=6)
+    assert [prune() for _ in range(4)] == [4, 4, 2, 0]
+    assert [len(options(store, tenant)) for tenant in ("one", "other")] == [3, 3]
+
+
 @given(st.lists(st.integers(1, 40), max_size=6), st.integers(1, 100))
 def test_a_share_is_the_largest_that_fits(numbers, at_most):
     share = equal_share(numbers, at_most)
@@ -218,7 +227,8 @@ def test_answers_are_forgotten_as_outcomes_are(store):
     store.record([outcome(9)])
     many = [replace(outcome(number, None), answered_at=datetime.now(UTC)) for number in range(5)]
     store.keep([*many, outcome(7, None)])
-    assert store.prune_answers(keep=timedelta(hours=1), at_most=3) == 3, "one old, two too many"
+    prune = partial(store.prune_answers, keep=timedelta(hours=1), at_most=3)
+    assert [prune() for _ in range(3)] == [1, 2, 0], "one old, two too many"
     assert set(store.answers([each.answer_id for each in many])) == {
         each.answer_id for each in many[-3:]
     }

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from trueodds_service.flows.could_be_kept import check_could_be_kept
+from trueodds_service.rpc.calibration.could_be_kept import check_could_be_kept
 from trueodds_service.store import (
     BadPageToken,
     CalibratorNotFound,

@@ -3,17 +3,18 @@
 import json
 import threading
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from hashlib import sha256
 
 import pytest
 
 from trueodds_service.caller import Caller, Permission, acting_for
-from trueodds_service.flows.could_be_kept import check_could_be_kept
+from trueodds_service.rpc.calibration.could_be_kept import check_could_be_kept
 from trueodds_service.store import (
     BadArchive,
     Contradiction,
     FitRequest,
+    Scope,
     SqlCalibratorStore,
     StoreError,
     audit_log,
@@ -233,6 +234,11 @@ WRONG_LINES = {
     "no zone": (7, {"created_at": "2025-03-01T12:30:15"}, "line 8: created_at has no time zone"),
     "no number": (7, {"sequence": True}, "line 8: sequence is no int"),
     "an unknown calibrator": (7, {"calibrator_id": "0" * 16}, "of a calibrator that is not there"),
+    "a scope that nothing was fitted for": (
+        8,
+        {"calibrator_id": None, "scope": dict(asdict(Scope("m", "r", "", "paren", 1, 4)))},
+        "activation 2 is in a scope without calibrators",
+    ),
     "an unknown parent": (8, {"parent": 99}, "lies on one that is not there"),
     "another order": (8, {"sequence": 1}, "activation 1 comes after 1"),
     "a request of nothing": (13, {"calibrator_id": "0" * 16}, "its calibrator is not there"),

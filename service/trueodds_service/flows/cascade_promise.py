@@ -52,7 +52,7 @@ def promise_in(record: Calibrator) -> CascadePromise:
 
 
 def check_thresholds(record: Calibrator) -> None:
-    """Raises ValueError where a cascade's calibrator has not what its flows read of it."""
+    """Raises ValueError where a cascade's record does not have what its flows read of it."""
     given = dict(record.parameters)
     thresholds = given.pop(MIN_CONFIDENCE, ())
     if not 1 <= len(thresholds) == len(record.provenance.measured_with):

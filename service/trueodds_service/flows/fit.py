@@ -82,7 +82,7 @@ async def fit(
     scope = _scope(query, model)
     asked = asked_of(query, model, teacher)
     # Before engines work: a store that is away, or takes no more, then costs them nothing.
-    if not query.validate_only:
+    if asked and not query.validate_only:
         await calibrators.check_room()
     prior = await prior_of(query, scope, teacher, calibrators)
     said: Sequence[Said] = ()

@@ -101,8 +101,10 @@ class Outcomes:
 
     async def forget(self, outcomes: Bounds, answers: Bounds) -> None:
         """Forgets what is too old, or too much."""
-        await self.calls.ask(self._store.prune, **outcomes._asdict())
-        await self.calls.ask(self._store.prune_answers, **answers._asdict())
+        while await self.calls.ask(self._store.prune, **outcomes._asdict()):
+            pass
+        while await self.calls.ask(self._store.prune_answers, **answers._asdict()):
+            pass
 
     def close(self) -> None:
         """Asks the store for nothing more."""

@@ -24,11 +24,19 @@ def on_store(do: Callable[[str], None], *, configuration: Path | None, url: str 
 
 
 def print_columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Prints a table whose columns are as wide as what they hold."""
-    table = [head, *rows]
+    """Prints a table whose columns are as wide as what they hold; what is no character to read is
+    shown by its number, for it could make up lines.
+    """
+    table = [head, *([_legible(cell) for cell in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         print("  ".join(map(str.ljust, row, widths)).rstrip())
+
+
+def _legible(text: str) -> str:
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
+    )
 
 
 def _operator() -> Caller:

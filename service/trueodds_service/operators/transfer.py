@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from trueodds_service.flows.could_be_kept import check_could_be_kept
 from trueodds_service.operators.on_store import on_store
+from trueodds_service.rpc.calibration.could_be_kept import check_could_be_kept
 from trueodds_service.store import export_store, import_store
 
 # The exit status of what is done but for some items, as of the other commands.

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from trueodds.v1 import question_pb2 as pb
 from trueodds_service.config import Limits
 from trueodds_service.errors import InvalidInput, field
-from trueodds_service.legible import is_legible
 from trueodds_service.prompts.question import Question, Shot, TokenIdPrompt, letters
 from trueodds_service.prompts.reading import Normalization, OrderCorrection, Reading
+from trueodds_service.rpc.legible import is_legible
 from trueodds_service.rpc.reading import parse_prompt
 
 _MAX_LABEL = 64

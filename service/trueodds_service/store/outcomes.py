@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
-from sqlalchemy import ColumnElement, Select, delete, func, insert, select, update
+from sqlalchemy import Select, delete, func, insert, select, update
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from trueodds_service.store.activations import find_scope
@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 # Databases bound how many values a statement may have; SQLite once had 999.
 _AT_ONCE = 500
+# What a call forgets at most: some seconds' work on a slow disk.
+_MOST_PRUNED = 50_000
 _SEAL_BYTES = 32
 # What a correction may change.
 _TOLD = ("option", "calibrator_id", "choice", "probabilities", "calibrated")
@@ -175,8 +177,8 @@ class SqlOutcomeStore:
             return {each: number for each, number in session.execute(query)}  # noqa: C416 (rows)
 
     def prune(self, *, keep: timedelta, at_most: int) -> int:
-        """Forgets outcomes told longer ago than ``keep``, and then the oldest while there are more
-        than ``at_most``; how many.
+        """Forgets some outcomes that were told longer ago than ``keep``; where there are none, some
+        of the oldest, while there are more than ``at_most``. How many: 0 where all is done.
 
         A tenant whose own are no more than an equal share loses none of these to others' many.
         """
@@ -193,19 +195,15 @@ class SqlOutcomeStore:
         keep: timedelta,
         at_most: int,
     ) -> int:
-        with self._database.writing() as session:
-            forgotten = _delete(session, table, moment < datetime.now(UTC) - keep)
-            query = select(ScopeRow.tenant, func.count()).join_from(table, ScopeRow)
-            counted = session.execute(query.group_by(ScopeRow.tenant))
-            numbers = {each: number for each, number in counted}  # noqa: C416 (rows)
-            share = equal_share(numbers.values(), at_most)
-            for tenant in (each for each, number in numbers.items() if number > share):
-                own = table.scope_id.in_(select(ScopeRow.id).filter_by(tenant=tenant))
-                # Counted, not told by positions: an answer that is kept again has a new one.
-                newest_first = select(table.position).where(own).order_by(table.position.desc())
-                first_beyond = session.scalar(newest_first.offset(share).limit(1)) or 0
-                forgotten += _delete(session, table, own & (table.position <= first_beyond))
-            return forgotten
+        with self._database.reading() as session:
+            old = select(table.position).where(moment < datetime.now(UTC) - keep)
+            doomed = session.scalars(old.limit(_MOST_PRUNED)).all()
+            doomed = doomed or _beyond_share(session, table, at_most)
+        # Others write in between.
+        for some in _parts(doomed):
+            with self._database.writing() as session:
+                session.execute(delete(table).where(table.position.in_(some)))
+        return len(doomed)
 
     def close(self) -> None:
         """Close the connections that are not in use."""
@@ -225,11 +223,20 @@ def equal_share(numbers: Iterable[int], at_most: int) -> int:
     return max(wanted, default=0)
 
 
-def _delete(
-    session: Session, table: type[OutcomeRow] | type[AnswerRow], which: ColumnElement[bool]
-) -> int:
-    """How many there were."""
-    return int(getattr(session.execute(delete(table).where(which)), "rowcount", 0))
+def _beyond_share(
+    session: Session, table: type[OutcomeRow] | type[AnswerRow], at_most: int
+) -> Sequence[int]:
+    """The positions of some that are too many."""
+    counted = select(ScopeRow.tenant, func.count()).join_from(table, ScopeRow)
+    rows = session.execute(counted.group_by(ScopeRow.tenant)).all()
+    numbers = [number for _, number in rows]
+    if sum(numbers) <= at_most:
+        return ()
+    place = func.row_number().over(partition_by=ScopeRow.tenant, order_by=table.position.desc())
+    newest_first = select(table.position, place.label("place")).join_from(table, ScopeRow)
+    placed = newest_first.subquery()
+    beyond = select(placed.c.position).where(placed.c.place > equal_share(numbers, at_most))
+    return session.scalars(beyond.limit(_MOST_PRUNED)).all()
 
 
 def _kept(calibrator: str, after: int) -> Select[Any]:

@@ -25,7 +25,7 @@ def calibrator_message(calibrator: Calibrator, *, active: bool) -> pb.Calibrator
     return pb.Calibrator(
         name=calibrator.name,
         scope=scope_message(calibrator.scope),
-        # Of a newer version, or imported so: nothing is made of it, and it is listed.
+        # Of a newer version: nothing is made of it, and it is listed.
         method=_RECORDED.get(calibrator.method, pb.METHOD_UNSPECIFIED),
         temperature=calibrator.temperature,
         at_bound=calibrator.at_bound,

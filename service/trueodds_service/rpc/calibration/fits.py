@@ -234,15 +234,20 @@ def _source(
     return NoData(request.options)
 
 
-def _named(request: pb.FitCalibratorRequest) -> FitRequest | None:
-    """The caller's name for the request, and a hash of all else that it says."""
-    if not request.request_id:
-        return None
-    name = request.request_id
+def parse_request_id(name: str) -> str:
+    """Raises InvalidInput at what can be no name of a request."""
     if len(name) > _MAX_REQUEST_ID or not name.isprintable():
         raise InvalidInput(
             "request_id", f"has to be printable and at most {_MAX_REQUEST_ID} characters long"
         )
+    return name
+
+
+def _named(request: pb.FitCalibratorRequest) -> FitRequest | None:
+    """The caller's name for the request, and a hash of all else that it says."""
+    if not request.request_id:
+        return None
+    name = parse_request_id(request.request_id)
     asked = pb.FitCalibratorRequest()
     asked.CopyFrom(request)
     asked.ClearField("request_id")

@@ -61,6 +61,7 @@ class Archive:
         scopes = {each.calibrator.id: each.calibrator.scope for each in self.calibrators}
         if len(scopes) < len(self.calibrators):
             raise BadArchive("a calibrator is there twice")
+        known = {*scopes.values()}
         seen: dict[int, Activation] = {}
         last = 0
         for each in self.activations:
@@ -69,6 +70,8 @@ class Archive:
                 raise BadArchive(f"{named} comes after {last}")
             if each.calibrator_id is not None and scopes.get(each.calibrator_id) != each.scope:
                 raise BadArchive(f"{named} is of a calibrator that is not there, in its scope")
+            if each.scope not in known:
+                raise BadArchive(f"{named} is in a scope without calibrators")
             if each.parent is not None and (
                 each.parent not in seen or seen[each.parent].scope != each.scope
             ):
@@ -77,4 +80,4 @@ class Archive:
         for request in self.requests:
             scope = scopes.get(request.calibrator_id)
             if scope is None or scope.tenant != request.tenant:
-                raise BadArchive(f"request {request.request.id}: its calibrator is not there")
+                raise BadArchive(f"request {request.request.id!r}: its calibrator is not there")

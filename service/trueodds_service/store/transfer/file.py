@@ -81,6 +81,8 @@ def _archive(path: Path, rows: list[bytes]) -> Archive:
             found[kind].append(readers[kind](line))
         except BadArchive as error:
             raise BadArchive(f"{path}, line {number}: {error}") from error
+        except RecursionError as error:
+            raise BadArchive(f"{path}, line {number}: it is nested too deeply") from error
     return Archive(*(tuple(each) for each in found.values()))
 
 

@@ -10,6 +10,7 @@ from trueodds_service.store.calibrator import Calibrator
 from trueodds_service.store.database import Database
 from trueodds_service.store.errors import BadArchive
 from trueodds_service.store.probe import check_current, exists, make_if_new, probe
+from trueodds_service.store.records import FitRequest
 from trueodds_service.store.transfer import file
 from trueodds_service.store.transfer.archive import Archive, Numbers
 from trueodds_service.store.transfer.merge import merge
@@ -20,11 +21,11 @@ class _DryRun(Exception):
 
 
 def import_store(
-    url: str, path: Path, check: Callable[[Calibrator], None], *, dry_run: bool = False
+    url: str, path: Path, check: Callable[[Calibrator | FitRequest], None], *, dry_run: bool = False
 ) -> tuple[Numbers, Numbers]:
     """Adds what a file holds to a store; what was new, and all that the file holds.
 
-    ``check`` raises ValueError at a calibrator that is not to be kept: its reason. ``dry_run`` does
+    ``check`` raises ValueError at a record that is not to be kept: its reason. ``dry_run`` does
     everything but keep it.
 
     Raises:
@@ -33,11 +34,15 @@ def import_store(
         StoreError: the store cannot be opened, upgraded or written.
     """
     archive = file.read(path)
-    for each in archive.calibrators:
+    records = {
+        **{f"calibrator {each.calibrator.id}": each.calibrator for each in archive.calibrators},
+        **{f"request {each.request.id!r}": each.request for each in archive.requests},
+    }
+    for name, record in records.items():
         try:
-            check(each.calibrator)
+            check(record)
         except ValueError as error:
-            raise BadArchive(f"{path}, calibrator {each.calibrator.id}: {error}") from error
+            raise BadArchive(f"{path}, {name}: {error}") from error
     if not dry_run:
         make_if_new(url)
     elif not exists(url):
