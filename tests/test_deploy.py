@@ -10,6 +10,7 @@ from ray._private.ray_constants import DEFAULT_DASHBOARD_AGENT_LISTEN_PORT
 from ray.dashboard.http_server_agent import PUBLIC_EXACT_PATHS
 
 from trueodds_service.config import Settings, read
+from trueodds_service.serving import running
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -174,6 +175,11 @@ def test_the_unit_serves_the_file_that_it_checks():
     assert service["User"] == "trueodds"
     assert {service[name] for name in ("NoNewPrivileges", "ProtectHome")} == {"yes"}
     assert service["ProtectSystem"] == "strict"
+    # Ray's processes are not to speak for the service, nor is a slow start its end.
+    assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
+    assert service["TimeoutStartSec"] == "infinity"
+    # The service is to give up first where gateways are silent: it says why, and stops in order.
+    assert int(service["WatchdogSec"]) / 2 > running._GONE_SECONDS
     # Longer than the gateways and then the engines wait for requests under way.
     assert int(service["TimeoutStopSec"]) > 2 * 20
 

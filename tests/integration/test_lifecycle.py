@@ -3,6 +3,7 @@
 import contextlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -219,25 +220,48 @@ def test_a_model_that_fails_is_named_a_lost_one_is_a_line_and_nothing_outlives_a
         assert alive == []
 
 
-def test_what_is_under_way_when_it_is_told_to_stop_is_answered(tmp_path: Path) -> None:
+def test_what_is_under_way_when_it_is_told_to_stop_is_answered_and_systemd_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = configure(tmp_path, seconds=2.0)
+    systemd = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    systemd.bind(str(tmp_path / "notify"))
+    systemd.settimeout(120)
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setenv("WATCHDOG_USEC", "2000000")
     with socket.create_server(("127.0.0.1", 0)) as free:
         metrics = f"127.0.0.1:{free.getsockname()[1]}"
     path.write_text(path.read_text() + f"metrics: {metrics}\n")
-    with serving(path) as service, ThreadPoolExecutor(1) as thread:
+    with systemd, serving(path) as service, ThreadPoolExecutor(1) as thread:
         address = until(service, "listening on ")[-1].removeprefix("listening on ").strip()
         with Client(address, retries=0) as client:
-            client.wait_until_ready()
+            hears(systemd, "READY=1")
+            assert all(model.ready for model in client.models())
+            hears(systemd, "WATCHDOG=1")
+            service.send_signal(signal.SIGUSR1)
+            hears(systemd, "RELOADING=1")
+            hears(systemd, "READY=1")
+            hears(systemd, "WATCHDOG=1")
+            of_ray = [process.environ() for process in psutil.Process(service.pid).children(True)]
+            assert len(of_ray) > 3
+            assert not any({"NOTIFY_SOCKET", "WATCHDOG_USEC"} & each.keys() for each in of_ray)
             question = Question("Is 2 even?", ("yes", "no"))
             call = thread.submit(client.score, question, model="model")
             while not call.done() and prompts_under_way(metrics) == 0:
                 pass
             service.terminate()
+            hears(systemd, "STOPPING=1")
             assert call.result(timeout=120).options
             with pytest.raises(Unavailable):
                 client.score(question, model="model")
         service.communicate(timeout=120)
         assert service.returncode == 0
+
+
+def hears(systemd: socket.socket, wanted: str) -> None:
+    """Waits for the next datagram that begins so."""
+    while not systemd.recv(4096).decode().startswith(wanted):
+        pass
 
 
 def prompts_under_way(metrics: str) -> float:

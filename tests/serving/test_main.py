@@ -1,5 +1,6 @@
 """`trueodds serve` refuses what cannot work before Ray and vLLM start."""
 
+import os
 import socket
 from contextlib import nullcontext
 
@@ -8,6 +9,7 @@ import yaml
 
 from trueodds_service.errors import ConfigError, StartError
 from trueodds_service.serving import cluster, local, main
+from trueodds_service.serving.systemd import Systemd
 
 
 @pytest.fixture
@@ -49,6 +51,7 @@ class Running:
         self._told = iter(told)
         self.updates = []
         self.is_updating = False
+        self.is_answering = True
 
     def update(self, settings):
         self.updates.append(settings)
@@ -143,7 +146,7 @@ def test_at_a_signal_the_configuration_is_read_again_and_a_wrong_one_changes_not
         signals.stop.set()
 
     running = serving(ready, change, ready, change, ready, ready, done, ready, stop, ready)
-    main._watch(running, signals, read_again)
+    main._watch(running, signals, read_again, Systemd())
     assert capsys.readouterr().out.splitlines() == [
         "ready: model",
         "not updated: models.0.name: no name",
@@ -155,7 +158,7 @@ def test_at_a_signal_the_configuration_is_read_again_and_a_wrong_one_changes_not
 
 def test_what_is_read_again_listens_where_the_service_does(serve, serving, monkeypatch):
     found = []
-    monkeypatch.setattr(main, "_watch", lambda running, _, read: found.append(read()))
+    monkeypatch.setattr(main, "_watch", lambda running, _, read, __: found.append(read()))
     serving()
     assert serve("127.0.0.1:0") == (0, "")
     assert found[0].listen.startswith("127.0.0.1:")
@@ -165,7 +168,7 @@ def test_what_is_read_again_listens_where_the_service_does(serve, serving, monke
 def test_a_door_that_is_not_named_any_more_is_closed(serve, serving, monkeypatch, tmp_path):
     found = []
 
-    def watch(_, __, read):
+    def watch(_, __, read, ___):
         path = tmp_path / "serve.yaml"
         content = yaml.safe_load(path.read_text())
         found.append(read())
@@ -178,3 +181,92 @@ def test_a_door_that_is_not_named_any_more_is_closed(serve, serving, monkeypatch
     assert serve("127.0.0.1:0", doors={"http": "127.0.0.1:0"}) == (0, "")
     assert found[0].http not in (None, "127.0.0.1:0")
     assert found[1].http is None
+
+
+@pytest.fixture
+def heard(tmp_path, monkeypatch):
+    """What systemd has heard since the last call, but for states in short."""
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(path)
+        listener.setblocking(False)
+        monkeypatch.setitem(os.environ, "NOTIFY_SOCKET", path)
+
+        def heard():
+            messages = []
+            try:
+                while True:
+                    messages.append(listener.recv(4096).decode().partition("\n")[0])
+            except BlockingIOError:
+                return [each for each in messages if not each.startswith("STATUS=")]
+
+        yield heard
+
+
+def note(seen, heard):
+    """In a service's states: notes what systemd has heard before."""
+    return lambda _: seen.append(heard())
+
+
+def test_systemd_takes_it_as_started_once_every_model_is_ready_or_has_failed(serve, serving, heard):
+    seen, starting, ready = [], ("STARTING", ""), ("READY", "")
+    look = note(seen, heard)
+    serving(
+        *({"a": starting, "b": starting}, look, {"a": ready, "b": starting}, look),
+        *({"a": ready, "b": ("FAILED", "no memory")}, look, {"a": ("LOST", ""), "b": ready}, look),
+    )
+    assert serve("127.0.0.1:0") == (0, "")
+    assert seen == [[], [], ["READY=1"], []]
+    assert heard() == ["STOPPING=1"]
+
+
+def test_where_no_model_comes_up_systemd_never_takes_it_as_started(serve, serving, heard):
+    serving({"a": ("FAILED", "no memory")})
+    assert serve("127.0.0.1:0")[0] == 1
+    assert heard() == ["STOPPING=1"]
+
+
+def test_the_watchdog_hears_nothing_while_no_gateway_answers(serve, serving, heard, monkeypatch):
+    monkeypatch.setitem(os.environ, "WATCHDOG_USEC", "1")
+    seen, states = [], {"model": ("READY", "")}
+    look = note(seen, heard)
+
+    def silent(running):
+        running.is_answering = False
+
+    def back(running):
+        running.is_answering = True
+
+    serving(states, look, states, look, silent, states, states, look, back, states, look)
+    assert serve("127.0.0.1:0") == (0, "")
+    assert seen == [["WATCHDOG=1", "READY=1"], ["WATCHDOG=1"], [], ["WATCHDOG=1"]]
+
+
+def test_systemd_is_told_of_a_change_until_it_is_done_or_refused(serving, heard, capsys):
+    seen, signals, ready = [], main.Signals(), {"model": ("READY", "")}
+    look, systemd = note(seen, heard), Systemd.of_environment()
+    read = iter([ConfigError("models.0.name: no name"), "settings"])
+
+    def read_again():
+        found = next(read)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def change(_):
+        signals.reload.set()
+
+    def done(running):
+        running.is_updating = False
+
+    def stop(_):
+        signals.stop.set()
+
+    running = serving(
+        *(change, {"model": ("STARTING", "")}, look),  # while it starts it has not started before
+        *(ready, look, change, ready, ready, look, done, ready, look, stop, ready),
+    )
+    main._watch(running, signals, read_again, systemd)
+    assert seen == [[], ["READY=1"], ["RELOADING=1"], ["READY=1"]]
+    assert running.updates == ["settings"]
+    capsys.readouterr()

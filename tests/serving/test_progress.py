@@ -1,6 +1,6 @@
 """The lines of `trueodds serve` about its models: each change once."""
 
-from trueodds_service.serving.progress import Progress, together
+from trueodds_service.serving.progress import Progress, in_short, together
 
 STARTING, READY, LOST = ("STARTING", ""), ("READY", ""), ("LOST", "")
 FAILED = ("FAILED", "no memory")
@@ -32,6 +32,11 @@ def test_a_model_that_fails_is_named_and_nothing_is_called_ready():
         [],
         ["b is back", "ready: a, b"],
     ]
+
+
+def test_in_short_all_are_counted_and_those_that_are_not_ready_are_named():
+    assert in_short({"a": READY, "b": READY}) == "2 of 2 models ready"
+    assert in_short({"a": FAILED, "b": READY, "c": LOST}) == "1 of 3 models ready; a FAILED; c LOST"
 
 
 def test_before_the_gateway_answers_nothing_is_said():

@@ -130,6 +130,17 @@ def test_where_no_gateway_answers_for_long_it_says_so_and_at_last_ends(serve_say
     assert caught.value.message == f"{said}\n  OperationalError: no table"
 
 
+def test_it_answers_as_long_as_a_gateway_has_lately(serve_says):
+    ready, clock = reports("READY"), Clock()
+    service = Running(Asked(ready, ready, [], [], ready), 1, None, clock)
+    found = []
+    for seconds in (0, 10, 1, 1):
+        clock.now += seconds
+        service.states()
+        found.append(service.is_answering)
+    assert found == [True, True, False, True]
+
+
 def test_an_update_is_done_once_serve_has_replaced_everything(serve_says, monkeypatch):
     deployed = []
     service = Running(Asked(reports("READY")), 1, deployed.append)

@@ -11,8 +11,9 @@ from trueodds_service.config import Settings
 from trueodds_service.errors import ConfigError, ServiceError, StartError
 from trueodds_service.serving import environment
 from trueodds_service.serving.address import addresses, held_addresses
-from trueodds_service.serving.progress import Progress, States
+from trueodds_service.serving.progress import Progress, States, in_short
 from trueodds_service.serving.signals import Signals, end_on_signals
+from trueodds_service.serving.systemd import Systemd
 
 if TYPE_CHECKING:
     from trueodds_service.serving.running import Running
@@ -26,13 +27,17 @@ def run(path: Path, *, listen: str | None = None, ray_address: str | None = None
     Prints a line when it listens, one when every model is ready, and one when a model is lost, is
     back, or has failed. Where all have failed it ends. At SIGUSR1 it reads the configuration again,
     and replaces what runs by it. With ``ray_address`` it runs on that cluster.
+
+    Tells systemd the same, where that has started it.
     """
     signals = Signals()
     signals.take_reload()
     end_on_signals()
+    systemd = Systemd.of_environment()
     try:
         settings = config.load(path, listen=listen)
         print("starting …", flush=True)
+        systemd.status("starting")
         _refuse_what_cannot_work(settings, ports_and_gpus=ray_address is None)
 
         def read_again(listens: dict[str, str]) -> Settings:
@@ -48,8 +53,11 @@ def run(path: Path, *, listen: str | None = None, ray_address: str | None = None
             print(f"listening on {running.address}", flush=True)
             if (http := listens.get("http")) is not None:
                 print(f"HTTP on {http}", flush=True)
-            _watch(running, signals, lambda: read_again(listens))
-            print("stopping …", flush=True)
+            try:
+                _watch(running, signals, lambda: read_again(listens), systemd)
+                print("stopping …", flush=True)
+            finally:  # also where it ends by itself: what is under way has its time
+                systemd.stopping()
     except ServiceError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return 1
@@ -81,13 +89,19 @@ def _serving(
             yield running, held
 
 
-def _watch(running: "Running", signals: Signals, read_again: Callable[[], Settings]) -> None:
+def _watch(
+    running: "Running", signals: Signals, read_again: Callable[[], Settings], systemd: Systemd
+) -> None:
     """Tells what becomes of the models, until a signal to stop."""
     progress, is_updating = Progress(), False
     while not signals.stop.is_set():
-        _tell(progress, running.states())
+        states = running.states()
+        if running.is_answering:
+            systemd.alive()
+        _tell(progress, states)
         if signals.reload.is_set():
             signals.reload.clear()
+            systemd.reloading()
             try:
                 running.update(read_again())
                 is_updating = True
@@ -97,6 +111,9 @@ def _watch(running: "Running", signals: Signals, read_again: Callable[[], Settin
         elif is_updating and not running.is_updating:
             is_updating = False
             print("updated", flush=True)
+        systemd.status(f"{'updating; ' if is_updating else ''}{in_short(states)}")
+        if progress.has_started and not is_updating:
+            systemd.ready()
         signals.stop.wait(_POLL_SECONDS)
 
 

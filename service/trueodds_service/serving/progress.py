@@ -23,6 +23,13 @@ def together(states: Sequence[States]) -> States:
     }
 
 
+def in_short(states: States) -> str:
+    """All of them in a line, without the causes."""
+    others = [f"{name} {state}" for name, (state, _) in states.items() if state != "READY"]
+    ready = f"{len(states) - len(others)} of {len(states)} models ready"
+    return "; ".join([ready, *others])
+
+
 class Progress:
     """The models' states as they were last told."""
 

@@ -91,6 +91,11 @@ class Running:
             self._states = dict.fromkeys(self._states, lost)
         return self._states
 
+    @property
+    def is_answering(self) -> bool:
+        """Whether a gateway has answered lately: one that is replaced meanwhile is no fault."""
+        return self._clock() - self._heard <= _MISSED_SECONDS
+
     def update(self, settings: Settings) -> None:
         """Replaces gateways and engines one after the other by those of ``settings``, which listen
         at the same address. Raises ConfigError, and nothing is replaced.
