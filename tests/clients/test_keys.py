@@ -3,13 +3,16 @@
 import getpass
 import json
 import re
+from contextlib import closing
 
 import pytest
 import yaml
 from typer.testing import CliRunner
 
 from trueodds.cli.main import app
-from trueodds_service.store import SqlKeyStore
+from trueodds_service.store import Action, SqlKeyStore
+from trueodds_service.store.audit import note
+from trueodds_service.store.database import Database
 from trueodds_service.store.keys import is_right, split
 
 
@@ -113,6 +116,15 @@ def test_the_audit_log_tells_who_has_done_it_here(run, stored):
         "subject": f"keys/{nightly.id}",
     }
     assert run("audit", "--since", "2999-01-01", "--json").stdout == ""
+
+
+def test_a_subject_that_holds_controls_makes_up_no_line(run, config):
+    run("keys", "create", "own")
+    database = Database(f"sqlite:///{config.parent}/own.sqlite")
+    with closing(database), database.writing() as session:
+        note(session, Action.IMPORT, "a\x1b[2J\nforged")
+    _, _, line = run("audit").stdout.splitlines()
+    assert line.endswith(r"a\x1b[2J\nforged")
 
 
 @pytest.mark.parametrize(

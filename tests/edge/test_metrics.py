@@ -10,9 +10,10 @@ from prometheus_client import Counter
 from prometheus_client.parser import text_string_to_metric_families
 
 from trueodds.v1 import scoring_pb2
+from trueodds_service import watching
 from trueodds_service.edge.arrival import Arrival
 from trueodds_service.edge.gate import Gate
-from trueodds_service.edge.identity.identities import Everybody
+from trueodds_service.edge.identity.identities import TENANT, Everybody
 from trueodds_service.edge.metrics import page
 from trueodds_service.edge.metrics.process import ProcessMetrics
 from trueodds_service.edge.metrics.requests import RequestMetrics
@@ -102,6 +103,16 @@ async def test_who_is_refused_is_counted_and_is_not_under_way(counted):
         (SCORE, "", "OK"): 1,
     }
     assert told("trueodds_stage_seconds_count")[("admission",)] == 1
+
+
+async def test_what_is_asked_for_another_tenant_counts_for_the_own(counted):
+    """Else an administrator could use up the names that have series of their own."""
+    gate, told = counted
+    for tenant in ("first", "second"):
+        async with gate.admitted(Arrival(SCORE, metadata={TENANT: tenant})):
+            watching.current().answered(Answered("m", calibrated=1, raw=0))
+    assert told("trueodds_tenant_requests_total") == {("OK", ""): 2}
+    assert told("trueodds_tenant_questions_total") == {("calibrated", ""): 2}
 
 
 @pytest.mark.parametrize(

@@ -25,8 +25,8 @@ SETTINGS = scoring_pb2.ScoreSettings(model="models/aligned")
 class Request:
     """One whose prompts are made and asked, as a flow does it; they stay under way."""
 
-    def __init__(self, work, tenant, method="Score"):
-        asks = Caller(tenant, "key", frozenset(Permission))
+    def __init__(self, work, tenant, method="Score", own=None):
+        asks = Caller(tenant, "key", frozenset(Permission), own)
         with work.metered(asks, method):
             self._meter = current()
         self._meter.check()
@@ -71,6 +71,14 @@ def test_a_tenant_that_has_many_leaves_room_for_another(work):
     with pytest.raises(Exhausted, match="of this tenant"):
         Request(work, "many")
     Request(work, "few").make(5)
+    many.end()
+
+
+def test_who_acts_for_many_tenants_leaves_room_for_another(work):
+    many = Request(work, "first", own="many").make(90)
+    with pytest.raises(Exhausted, match="of this tenant"):
+        Request(work, "second", own="many")
+    Request(work, "second").make(5)
     many.end()
 
 

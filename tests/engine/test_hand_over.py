@@ -328,6 +328,18 @@ async def test_who_would_wait_longer_than_he_can_is_told_at_once_and_when_to_com
     assert "patient" in bench.done
 
 
+async def test_who_acts_for_another_tenant_waits_behind_what_is_the_own(bench):
+    await bench.ask("warm")
+    await bench.step()
+    await bench.ask(*named("many", 1000), tenant="own")
+    for _ in range(6):
+        await bench.step()
+    [task] = await bench.ask("impatient", tenant="own/other", seconds=1.0)
+    assert isinstance(task.done() and task.exception(), Overloaded)
+    [task] = await bench.ask("in time", tenant="other", seconds=1.0)
+    assert not task.done()
+
+
 async def test_an_idle_engine_refuses_nobody(bench):
     await bench.ask(*named("lone", 1000))
     while bench.inside:

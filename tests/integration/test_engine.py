@@ -16,6 +16,7 @@ from vllm import SamplingParams
 from vllm.inputs import tokens_input
 
 from trueodds_demo.service import MODELS
+from trueodds_service.caller import Caller, acting_for
 from trueodds_service.config import VllmSettings
 from trueodds_service.engine.base import TokenPrompt, TokenScore
 from trueodds_service.engine.vllm.engine import VllmEngine
@@ -143,6 +144,18 @@ async def test_what_the_cache_holds_is_exact_too(engine, reference) -> None:
     for prompt, one, other in zip(prompts, first, again, strict=True):
         assert_agrees(reference, prompt, other)
         assert one.continuations == pytest.approx(other.continuations, **CLOSE)
+
+
+@pytest.mark.parametrize("engine", ["plain"], indirect=True)
+async def test_a_tenant_s_prompts_are_cached_for_it_alone(engine) -> None:
+    """How long an answer takes would else tell what another has asked."""
+    prompt = TokenPrompt(tuple(range(5, 205)), ((7,), (8,)))
+    cached = []
+    for tenant in ("first", "second", "first", "second", ""):
+        with acting_for(Caller(tenant, "", frozenset())):
+            [score] = await engine.score([prompt])
+        cached.append(score.cached_tokens > 0)
+    assert cached == [False, False, True, True, False]
 
 
 async def test_more_continuations_than_vllm_reads_at_once_are_exact(engine, reference) -> None:

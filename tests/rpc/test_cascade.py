@@ -288,6 +288,19 @@ def test_a_cascade_is_listed_with_its_models(cascaded):
     assert got.state == model_pb2.STATE_LOST
 
 
+def test_a_threshold_that_could_not_be_kept_asks_nobody(
+    cascaded, questions, fitted, refused, monkeypatch
+):
+    monkeypatch.setattr(cascaded.app._store, "_most", 2)
+    labelled = _labelled(cascaded, questions)
+    monkeypatch.setattr(FakeEngine, "score", None)
+    request = pb.FitCalibratorRequest(
+        model=BOTH, method=pb.METHOD_CASCADE, questions=labelled, target_risk=0.2
+    )
+    with refused(FAILED_PRECONDITION, reason="TOO_MANY_CALIBRATORS"):
+        list(cascaded.calibration.FitCalibrator(request))
+
+
 def test_a_threshold_needs_a_calibrated_first_model(cascaded, questions, refused):
     with refused(FAILED_PRECONDITION, reason="NOT_CALIBRATED") as caught:
         _fit(cascaded, questions[:5])

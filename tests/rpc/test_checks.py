@@ -255,6 +255,19 @@ def test_too_few_questions_for_a_refit_are_refused_before_any_is_asked(
     assert not drift.checks
 
 
+def test_a_refit_that_could_not_be_kept_asks_nobody(
+    start_service, fitted, asked, refused, monkeypatch
+):
+    service = start_service()
+    calibrator = fitted(service, 20)
+    monkeypatch.setattr(service.app._store, "_most", 1)
+    with refused(FAILED, reason="TOO_MANY_CALIBRATORS"):
+        check(service, calibrator, asked(60), propose=True)
+    drift, _ = drift_of(service, calibrator)
+    assert not drift.checks
+    assert check(service, calibrator, asked(60)).questions == 60, "a check alone is kept"
+
+
 def test_the_same_questions_in_another_order_are_no_other_check(start_service, fitted, asked):
     service = start_service()
     calibrator = fitted(service)

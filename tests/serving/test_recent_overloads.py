@@ -29,8 +29,8 @@ def refusals(clock):
 def acting():
     with ExitStack() as stack:
 
-        def acting(seconds, tenant="a"):
-            stack.enter_context(caller.acting_for(Caller(tenant, "", frozenset())))
+        def acting(seconds, tenant="a", own=None):
+            stack.enter_context(caller.acting_for(Caller(tenant, "", frozenset(), own)))
             stack.enter_context(urgency.hurrying(seconds))
 
         yield acting
@@ -96,6 +96,16 @@ def test_a_replica_that_has_said_nothing_may_have_room(refusals, acting):
     refusals.note(2, 2.0, in_bulk=False)
     with pytest.raises(Overloaded, match=r"2\.0 seconds"):
         refusals.check([1, 2], in_bulk=False)
+
+
+def test_who_acts_for_other_tenants_has_one_turn(refusals, acting):
+    acting(1.0, tenant="b", own="a")
+    refusals.note(1, 3.0, in_bulk=False)
+    acting(1.0, tenant="c", own="a")
+    with pytest.raises(Overloaded):
+        refusals.check([1], in_bulk=False)
+    acting(1.0, tenant="b")
+    refusals.check([1], in_bulk=False)
 
 
 def test_another_tenant_and_another_kind_of_work_have_their_own_turns(refusals, acting):
