@@ -24,7 +24,7 @@ from trueodds_service.config import (
     Scaling,
     Settings,
     Tls,
-    Tracing,
+    TracingSettings,
     VllmSettings,
     Webhook,
     load,
@@ -611,5 +611,5 @@ def test_the_production_configuration_has_every_setting_and_its_default():
         assert content[name] == getattr(usual, name)
     [example] = re.findall(r"^# tracing:\n(?:#   .*\n)+", PRODUCTION.read_text(), re.MULTILINE)
     tracing = yaml.safe_load(re.sub("^# ", "", example, flags=re.MULTILINE))["tracing"]
-    assert tracing.keys() == Tracing.model_fields.keys()
-    assert Tracing(**tracing) == Tracing(endpoint=tracing["endpoint"])
+    assert tracing.keys() == TracingSettings.model_fields.keys()
+    assert TracingSettings(**tracing) == TracingSettings(endpoint=tracing["endpoint"])

@@ -13,8 +13,7 @@ from tests.edge.test_metrics import samples
 
 from trueodds.v1 import scoring_pb2
 from trueodds_service.caller import Caller, Permission
-from trueodds_service.config import Limits
-from trueodds_service.config import Quotas as Settings
+from trueodds_service.config import Limits, QuotaSettings
 from trueodds_service.edge.admission.work import Work
 from trueodds_service.edge.identity.identities import for_tenant
 from trueodds_service.edge.quotas.account import OverQuota, Spent, Subject
@@ -38,7 +37,7 @@ def quotas(clock):
 
     def make(**settings):
         refused = []
-        made = Quotas(Settings.model_validate(settings), refused.append, clock)
+        made = Quotas(QuotaSettings.model_validate(settings), refused.append, clock)
         made.refused = refused
         return made
 

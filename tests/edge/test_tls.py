@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 from tests.certificates import of_client, serial
 
 from trueodds_service.config import Tls
-from trueodds_service.edge.names import certificate_names
+from trueodds_service.edge.certificate_names import certificate_names
 from trueodds_service.edge.tls import Certificates
 from trueodds_service.errors import ConfigError
 

@@ -10,8 +10,7 @@ from tests.conftest import details_of
 
 from trueodds.v1 import reading_pb2, scoring_pb2
 from trueodds_service.caller import Caller, Permission
-from trueodds_service.config import Limits
-from trueodds_service.config import Quotas as Settings
+from trueodds_service.config import Limits, QuotaSettings
 from trueodds_service.edge.admission.work import Work
 from trueodds_service.edge.quotas.quotas import Quotas
 from trueodds_service.engine.fake import FakeEngine
@@ -49,7 +48,7 @@ class Request:
 
 @pytest.fixture
 def work():
-    return Work(Limits(max_tokens_under_way=100), Quotas(Settings()))
+    return Work(Limits(max_tokens_under_way=100), Quotas(QuotaSettings()))
 
 
 def test_there_is_room_until_they_are_all_taken(work):

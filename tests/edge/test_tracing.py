@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from trueodds import AsyncClient, Client, Question, TrueoddsError
-from trueodds_service.config import Tracing as TracingSettings
+from trueodds_service.config import TracingSettings
 from trueodds_service.edge import tracing as tracing_module
 from trueodds_service.edge.tracing import Tracing, check_installed
 from trueodds_service.engine.base import TokenPrompt

@@ -1,6 +1,6 @@
 """The lines of `trueodds serve` about its models: each change once."""
 
-from trueodds_service.serving.progress import Progress, in_short, together
+from trueodds_service.serving.progress import ModelsProgress, in_short, together
 
 STARTING, READY, LOST = ("STARTING", ""), ("READY", ""), ("LOST", "")
 FAILED = ("FAILED", "no memory")
@@ -8,7 +8,7 @@ FAILED = ("FAILED", "no memory")
 
 def told(*states):
     """What is said at each of the states of models a and b."""
-    progress = Progress()
+    progress = ModelsProgress()
     return [[*progress.lines({"a": a, "b": b})] for a, b in states]
 
 
@@ -40,7 +40,7 @@ def test_in_short_all_are_counted_and_those_that_are_not_ready_are_named():
 
 
 def test_before_the_gateway_answers_nothing_is_said():
-    assert [*Progress().lines({})] == []
+    assert [*ModelsProgress().lines({})] == []
 
 
 def test_a_model_is_ready_where_all_gateways_say_so():

@@ -1,6 +1,12 @@
 """The service's configuration: one YAML file, validated whole before anything starts."""
 
-from trueodds_service.config.edge import CertificateClient, Observability, RequestLog, Tls, Tracing
+from trueodds_service.config.edge import (
+    CertificateClient,
+    Observability,
+    RequestLog,
+    Tls,
+    TracingSettings,
+)
 from trueodds_service.config.engines import FakeSettings, Scaling, VllmSettings
 from trueodds_service.config.flows import (
     AlertSettings,
@@ -12,7 +18,7 @@ from trueodds_service.config.flows import (
     ProposalSettings,
     Webhook,
 )
-from trueodds_service.config.limits import Limits, Quota, Quotas, Rates, TenantQuota
+from trueodds_service.config.limits import Limits, Quota, QuotaSettings, Rates, TenantQuota
 from trueodds_service.config.models import (
     MODEL_NAME,
     MOST_CASCADED,
@@ -40,14 +46,14 @@ __all__ = [
     "OutcomeSettings",
     "ProposalSettings",
     "Quota",
-    "Quotas",
+    "QuotaSettings",
     "Rates",
     "RequestLog",
     "Scaling",
     "Settings",
     "TenantQuota",
     "Tls",
-    "Tracing",
+    "TracingSettings",
     "VllmSettings",
     "Webhook",
     "is_loopback",

@@ -57,7 +57,7 @@ class CertificateClient(Section):
         return check_tenant(tenant)
 
 
-class Tracing(Section):
+class TracingSettings(Section):
     """Traces of requests, for a collector of OpenTelemetry's."""
 
     endpoint: str = Field(pattern=r"^https?://[^/\s]+$")

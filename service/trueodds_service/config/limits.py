@@ -92,7 +92,7 @@ class TenantQuota(Quota):
         return check_tenant(name)
 
 
-class Quotas(Section):
+class QuotaSettings(Section):
     """How much tenants and keys may ask for, of all gateways of the service together."""
 
     default: Quota = Quota()

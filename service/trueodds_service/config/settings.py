@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from trueodds_service.config.edge import CertificateClient, Observability, Tls, Tracing
+from trueodds_service.config.edge import CertificateClient, Observability, Tls, TracingSettings
 from trueodds_service.config.flows import (
     AlertSettings,
     AnswerSettings,
@@ -14,7 +14,7 @@ from trueodds_service.config.flows import (
     DecisionSettings,
     OutcomeSettings,
 )
-from trueodds_service.config.limits import Limits, Quotas
+from trueodds_service.config.limits import Limits, QuotaSettings
 from trueodds_service.config.models import CascadeSettings, ModelSettings
 from trueodds_service.config.section import Section
 
@@ -41,7 +41,7 @@ class Settings(Section):
     cascades: tuple[CascadeSettings, ...] = ()
     """Names under which some of the models answer in turn: docs/cascades.md."""
     limits: Limits = Limits()
-    quotas: Quotas = Quotas()
+    quotas: QuotaSettings = QuotaSettings()
     decisions: DecisionSettings = DecisionSettings()
     outcomes: OutcomeSettings = OutcomeSettings()
     answers: AnswerSettings = AnswerSettings()
@@ -54,7 +54,7 @@ class Settings(Section):
     """Listen for other machines without TLS, or without knowing who asks: for a network, or behind
     a proxy, that keeps everybody else away. metrics: with nothing but the numbers."""
     observability: Observability = Observability()
-    tracing: Tracing | None = None
+    tracing: TracingSettings | None = None
     """Left out, there are no traces. Needs the extra ``tracing``."""
     access: Literal["open", "keys"] = "open"
     """keys: who asks has to show a key of ``trueodds keys``, or a certificate of ``clients``. open:
@@ -99,7 +99,7 @@ class Settings(Section):
         self._check_models(names)
         self._check_cascades(names)
         self._check_clients()
-        if self.quotas != Quotas() and self.access != "keys":
+        if self.quotas != QuotaSettings() and self.access != "keys":
             raise ValueError("quotas: they go with access: keys, which tells who asks")
         _check_address("listen", self.listen)
         self._refuse_if_open("listen", self.listen)

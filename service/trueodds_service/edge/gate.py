@@ -8,8 +8,7 @@ from typing import Any
 
 from trueodds_service import caller
 from trueodds_service.caller import Caller
-from trueodds_service.config import Limits
-from trueodds_service.config import Quotas as Settings
+from trueodds_service.config import Limits, QuotaSettings
 from trueodds_service.edge.admission.order import hurrying
 from trueodds_service.edge.admission.places import Places
 from trueodds_service.edge.admission.turns import Turns
@@ -45,7 +44,7 @@ class Gate:
         self._turns = Turns()
         self._places = Places(max_requests)
         self._watch = watch or Watch()
-        self._work = work or Work(Limits(), Quotas(Settings()))
+        self._work = work or Work(Limits(), Quotas(QuotaSettings()))
         self._requests: set[asyncio.Task[Any] | None] = set()
         self._has_ended = False
 

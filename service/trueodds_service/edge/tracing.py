@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from trueodds_service.config import Tracing as Settings
+from trueodds_service.config import TracingSettings
 from trueodds_service.edge.arrival import Arrival
 from trueodds_service.errors import ConfigError
 from trueodds_service.watching import Stage
@@ -57,7 +57,7 @@ class Tracing:
         self._tracer = provider.get_tracer("trueodds")
 
     @classmethod
-    def of(cls, settings: Settings | None, process: str) -> Self | None:
+    def of(cls, settings: TracingSettings | None, process: str) -> Self | None:
         """None without settings. Raises ConfigError where the libraries are missing."""
         if settings is None:
             return None

@@ -12,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from trueodds_service.edge.names import certificate_names
+from trueodds_service.edge.certificate_names import certificate_names
 from trueodds_service.errors import InvalidInput
 from trueodds_service.http.arrivals import CERTIFICATE_NAMES
 from trueodds_service.http.refusals import refuse_at

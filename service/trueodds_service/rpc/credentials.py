@@ -4,7 +4,7 @@ from typing import Any
 
 import grpc
 
-from trueodds_service.edge.names import certificate_names
+from trueodds_service.edge.certificate_names import certificate_names
 from trueodds_service.edge.tls import Certificates, Pem
 from trueodds_service.rpc.status import Context
 

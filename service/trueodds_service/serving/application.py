@@ -11,10 +11,10 @@ from ray.serve.schema import LoggingConfig
 
 from trueodds_service.config import ModelSettings, Scaling, Settings
 from trueodds_service.serving.capacity import capacity
+from trueodds_service.serving.deployment_names import DIRECTORY, ENGINE, GATEWAY
 from trueodds_service.serving.directory import Directory
 from trueodds_service.serving.environment import DEFAULTS
 from trueodds_service.serving.gateway import Gateway
-from trueodds_service.serving.names import DIRECTORY, ENGINE, GATEWAY
 from trueodds_service.serving.placement import default_gateways, place
 from trueodds_service.serving.replica import Replica
 from trueodds_service.serving.scaling import autoscaling, on_each_node

@@ -11,7 +11,7 @@ from trueodds_service.config import Settings
 from trueodds_service.errors import ConfigError
 from trueodds_service.serving import node_folders
 from trueodds_service.serving.application import application
-from trueodds_service.serving.names import APP
+from trueodds_service.serving.deployment_names import APP
 
 PATH = f"{__name__}:build"
 

@@ -20,7 +20,7 @@ from trueodds_service.edge.metrics.state import Load, StateCollector, of_loads
 from trueodds_service.edge.tracing import Tracing
 from trueodds_service.errors import ModelFault, class_and_place
 from trueodds_service.prompts.loading import leave_torch_out
-from trueodds_service.serving import collector, nodes
+from trueodds_service.serving import garbage, nodes
 from trueodds_service.serving.address import listening_on
 from trueodds_service.serving.directory import (
     ANSWER_SECONDS,
@@ -227,7 +227,7 @@ class Gateway:
                 await engine.wait_lost()
                 continue
             self._taken_up[name].set()
-            collector.leave_alone()
+            garbage.collect_rarely()
             await engine.wait_lost()
             _log.warning("the engine of %s is gone; waiting for its replacement", name)
             await self._app.model_lost(name)

@@ -11,7 +11,7 @@ from trueodds_service.config import Settings
 from trueodds_service.errors import ConfigError, ServiceError, StartError
 from trueodds_service.serving import environment
 from trueodds_service.serving.address import addresses, held_addresses
-from trueodds_service.serving.progress import Progress, States, in_short
+from trueodds_service.serving.progress import ModelsProgress, States, in_short
 from trueodds_service.serving.signals import Signals, end_on_signals
 from trueodds_service.serving.systemd import Systemd
 
@@ -93,7 +93,7 @@ def _watch(
     running: "Running", signals: Signals, read_again: Callable[[], Settings], systemd: Systemd
 ) -> None:
     """Tells what becomes of the models, until a signal to stop."""
-    progress, is_updating = Progress(), False
+    progress, is_updating = ModelsProgress(), False
     while not signals.stop.is_set():
         states = running.states()
         if running.is_answering:
@@ -117,7 +117,7 @@ def _watch(
         signals.stop.wait(_POLL_SECONDS)
 
 
-def _tell(progress: Progress, states: States) -> None:
+def _tell(progress: ModelsProgress, states: States) -> None:
     """Prints what has changed. Raises StartError where no model has come up."""
     is_new = not progress.has_started
     failed = [f"{name}: {cause}" for name, (state, cause) in states.items() if state == "FAILED"]

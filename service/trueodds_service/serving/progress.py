@@ -30,7 +30,7 @@ def in_short(states: States) -> str:
     return "; ".join([ready, *others])
 
 
-class Progress:
+class ModelsProgress:
     """The models' states as they were last told."""
 
     def __init__(self) -> None:

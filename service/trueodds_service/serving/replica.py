@@ -15,8 +15,7 @@ from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 
 from trueodds_service import watching
-from trueodds_service.config import ModelSettings
-from trueodds_service.config import Tracing as Settings
+from trueodds_service.config import ModelSettings, TracingSettings
 from trueodds_service.edge import logs
 from trueodds_service.edge.metrics.process import ProcessMetrics
 from trueodds_service.edge.metrics.replica import EngineState, ReplicaMetrics
@@ -27,7 +26,7 @@ from trueodds_service.engine.link.listener import Listener
 from trueodds_service.engine.start import start_engine
 from trueodds_service.errors import ConfigError, ModelFault, PromptFault, class_and_place
 from trueodds_service.revision import model_revision
-from trueodds_service.serving import collector, node_folders, nodes
+from trueodds_service.serving import garbage, node_folders, nodes
 from trueodds_service.serving.directory import (
     ANNOUNCE_SECONDS,
     ANSWER_SECONDS,
@@ -73,7 +72,7 @@ class Replica:
         adapters: Mapping[str, Path],
         sockets: Path | None,
         directory: Any,
-        tracing: Settings | None = None,
+        tracing: TracingSettings | None = None,
     ) -> None:
         keep_serve_to_this_machine()
         keys = CurveKeys.make() if sockets is None else None
@@ -121,7 +120,7 @@ class Replica:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_TAKEN_UP_SECONDS):
                 await self._is_taken_up.wait()
-        collector.leave_alone()
+        garbage.collect_rarely()
 
     async def record_autoscaling_stats(self) -> dict[str, float]:
         """What ``scaling`` goes by."""

@@ -14,8 +14,8 @@ from ray.serve.schema import ApplicationStatus, DeploymentDetails, DeploymentSta
 from trueodds_service.config import Settings
 from trueodds_service.errors import StartError
 from trueodds_service.serving.application import application, gateways_of_a_node, gpus_by_node
+from trueodds_service.serving.deployment_names import APP, DIRECTORY, ENGINE
 from trueodds_service.serving.directory import GatewayReport
-from trueodds_service.serving.names import APP, DIRECTORY, ENGINE
 from trueodds_service.serving.progress import States, together
 
 _PAUSE_SECONDS = 0.1

@@ -24,7 +24,9 @@ def at_hand(model: ModelSettings) -> ModelSettings:
     name = hub.hub_name(model.weights)
     if name is None:
         return model
-    return model.model_copy(update={"weights": hub.fetch(name, Progress(model.name, "fetching"))})
+    return model.model_copy(
+        update={"weights": hub.fetch(name, WeightsProgress(model.name, "fetching"))}
+    )
 
 
 def all_at_hand(settings: Settings) -> Settings:
@@ -38,7 +40,7 @@ def read_weights(settings: Settings) -> None:
     Raises ConfigError where they cannot be read.
     """
     for model in all_at_hand(settings).models:
-        model_revision(model.weights, model.adapter, Progress(model.name, "reading"))
+        model_revision(model.weights, model.adapter, WeightsProgress(model.name, "reading"))
 
 
 def _pinned(model: ModelSettings) -> ModelSettings:
@@ -48,7 +50,7 @@ def _pinned(model: ModelSettings) -> ModelSettings:
     return model.model_copy(update={"weights": Path(str(hub.pin(name)))})
 
 
-class Progress:
+class WeightsProgress:
     """Prints how much of a model's weights is here, every few seconds: most are at once."""
 
     def __init__(self, name: str, doing: str) -> None:

@@ -4,8 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 
 from trueodds_service.caller import Caller
-from trueodds_service.config import Quota
-from trueodds_service.config import Quotas as Settings
+from trueodds_service.config import Quota, QuotaSettings
 from trueodds_service.edge.quotas.account import Account, OverQuota, Spent, Subject, What
 from trueodds_service.edge.quotas.bucket import Clock
 
@@ -26,7 +25,7 @@ class Quotas:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: QuotaSettings,
         refused: Callable[[OverQuota], None] = lambda _: None,
         clock: Clock = time.monotonic,
     ) -> None:

@@ -34,7 +34,7 @@ def import_store(
         StoreError: the store cannot be opened, upgraded or written.
     """
     archive = file.read(path)
-    records = {
+    records: dict[str, Calibrator | FitRequest] = {
         **{f"calibrator {each.calibrator.id}": each.calibrator for each in archive.calibrators},
         **{f"request {each.request.id!r}": each.request for each in archive.requests},
     }

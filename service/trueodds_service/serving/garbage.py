@@ -1,4 +1,4 @@
-"""Python's collector of garbage, in a process that serves."""
+"""Python's garbage collection, in a process that serves."""
 
 import gc
 
@@ -6,7 +6,7 @@ import gc
 _YOUNG_OBJECTS = 5_000
 
 
-def leave_alone() -> None:
+def collect_rarely() -> None:
     """Exempts what is here now, and makes collections rare: their pauses are seen in latencies."""
     gc.collect()
     gc.freeze()
