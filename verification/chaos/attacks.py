@@ -10,16 +10,17 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import grpc
 
 from trueodds.v1 import question_pb2, scoring_pb2
 from verification.chaos import http2
 from verification.chaos.alone import Gateway
+from verification.chaos.malformed import Requests
 from verification.chaos.service import MODEL
 from verification.chaos.siege import Broken
-from verification.fuzz.calls import METHODS
+from verification.fuzz.calls import METHODS, Call, Method
+from verification.fuzz.calls import send as send_calls
 
 _SEED = 0
 _CALLERS = 8
@@ -29,8 +30,11 @@ _FAULTS = {grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.DE
 
 
 def malformed_messages(target: Gateway, count: int) -> None:
-    """Bytes that are nearly a request, to every method that takes one message. Raises Broken."""
-    methods = [method for method in METHODS.values() if not method.streams_requests]
+    """Bytes that are nearly a request of the method's own, to every method: where it takes a stream
+    of them, one of several. Raises Broken.
+    """
+    methods = [*METHODS.values()]
+    requests = Requests.about(target)
 
     def send(share: int) -> None:
         drawn = random.Random(share)
@@ -39,23 +43,19 @@ def malformed_messages(target: Gateway, count: int) -> None:
         ) as channel:
             for number in range(share, count, _CALLERS):
                 method = methods[number // _CALLERS % len(methods)]
-                kind = channel.unary_stream if method.streams_responses else channel.unary_unary
-                _check_answer(
-                    kind(method.path), spoilt(_request(), drawn), method.streams_responses
-                )
+                _check_ending(channel, method, requests.spoilt(method, drawn))
 
     with ThreadPoolExecutor(_CALLERS) as threads:
         list(threads.map(send, range(_CALLERS)))
 
 
-def _check_answer(call: Any, content: bytes, streams: bool) -> None:
-    try:
-        answer = call(content, timeout=_CALL_SECONDS)
-        if streams:
-            list(answer)
-    except grpc.RpcError as error:
-        if error.code() in _FAULTS:
-            raise Broken(f"{error.code().name}: {error.details()}") from error
+def _check_ending(channel: grpc.Channel, method: Method, contents: Sequence[bytes]) -> None:
+    call = Call(method, contents[0], _CALL_SECONDS, more=contents[1:])
+    [ending] = send_calls(channel, [call])
+    if ending.code in _FAULTS:
+        said = "" if ending.status is None else ending.status.message
+        sent = ", ".join(content.hex() for content in contents)
+        raise Broken(f"{method.name}: {ending.code.name} {said} of {sent[:2_000]}")
 
 
 def _request() -> bytes:
@@ -65,27 +65,6 @@ def _request() -> bytes:
     )
     settings = scoring_pb2.ScoreSettings(model=f"models/{MODEL}")
     return scoring_pb2.ScoreRequest(settings=settings, question=question).SerializeToString()
-
-
-def spoilt(request: bytes, drawn: random.Random) -> bytes:
-    """A request with bytes that are taken out, put in or changed."""
-    content = bytearray(request)
-    for _ in range(drawn.randint(1, 6)):
-        place = drawn.randrange(len(content) + 1)
-        match drawn.randrange(5):
-            case 0:
-                del content[place:]
-            case 1:
-                content[place:place] = drawn.randbytes(drawn.randint(1, 40))
-            case 2 if place < len(content):
-                content[place] ^= 1 << drawn.randrange(8)
-            case 3:
-                content[place : place + 4] = b"\xff" * 9 + b"\x01"
-            case _:
-                content[place:place] = content[drawn.randrange(len(content) + 1) :]
-        if not content:
-            content = bytearray(drawn.randbytes(20))
-    return bytes(content[:65_536])
 
 
 def broken_connections(target: Gateway, count: int) -> None:

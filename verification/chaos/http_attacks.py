@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from verification.chaos.alone import Gateway
-from verification.chaos.attacks import end, flood, spoilt, write_slowly
+from verification.chaos.attacks import end, flood, write_slowly
+from verification.chaos.malformed import spoilt
 from verification.chaos.service import MODEL
 from verification.chaos.siege import Broken
 

@@ -53,7 +53,7 @@ METHODS = {
 @dataclass(frozen=True, slots=True)
 class Call:
     """Bytes for a method, and what is sent beside them. ``cancel_after`` seconds the caller
-    leaves.
+    leaves. ``more`` are the messages of a stream behind its first.
     """
 
     method: Method
@@ -61,6 +61,7 @@ class Call:
     deadline: float = PATIENCE
     cancel_after: float | None = None
     metadata: Sequence[tuple[str, str]] = ()
+    more: Sequence[bytes] = ()
 
     @property
     def is_patient(self) -> bool:
@@ -103,7 +104,9 @@ def _start(channel: Any, call: Call) -> Any:
     decode = method.response.FromString
     terms = {"timeout": call.deadline, "metadata": tuple(call.metadata)}
     if method.streams_requests:
-        return channel.stream_stream(method.path, None, decode)(iter([call.content]), **terms)
+        return channel.stream_stream(method.path, None, decode)(
+            iter([call.content, *call.more]), **terms
+        )
     if method.streams_responses:
         return channel.unary_stream(method.path, None, decode)(call.content, **terms)
     return channel.unary_unary(method.path, None, decode).future(call.content, **terms)
