@@ -95,6 +95,7 @@ DRILLS: Mapping[str, Drill] = {
         killing.TRIES,
     ),
     "killed-node-sqlite": Drill(nodes.killed_node, nodes.TRIES),
+    "killed-raylet-sqlite": Drill(nodes.killed_raylet, nodes.TRIES),
     "upgrade-sqlite": Drill(upgrading.upgrade, upgrading.TRIES),
     "paused-database-postgresql": Drill(pausing.database, pausing.TRIES),
     "paused-gateway-sqlite": Drill(pausing.a_gateway, pausing.TRIES),
