@@ -7,6 +7,7 @@ from typing import Any
 
 from verification.chaos import (
     attacks,
+    back,
     changing,
     credentials,
     http_attacks,
@@ -54,8 +55,10 @@ _ATTACKS: Mapping[str, tuple[siege.Attack, int]] = {
 
 _VICTIMS = {
     "replica": killing.Victim((f"engine-{MODEL}",), FAKE),
-    "gateway": killing.Victim(("trueodds:gateway",), FAKE, number=2, gateways=2, replicas=2),
-    "controller": killing.Victim(("ServeController",), FAKE),
+    "gateway": killing.Victim(
+        (back.GATEWAY,), FAKE, number=2, gateways=2, replicas=2, back=back.gateway
+    ),
+    "controller": killing.Victim((back.CONTROLLER,), FAKE, back=back.controller),
 }
 
 

@@ -1,14 +1,16 @@
 """Parts of a service under load are killed, as the system kills: without notice."""
 
+import contextlib
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from tests.postgres import Postgres
 from tests.postgres import running as postgres_running
 
+from verification.chaos.back import Wait, Waiting
 from verification.chaos.databases import databases
 from verification.chaos.load import Served, load
 from verification.chaos.record import Result
@@ -23,6 +25,12 @@ _PATIENCE_SECONDS = 120.0
 _MOMENT_SECONDS = 1.0
 
 
+@contextlib.contextmanager
+def answering(_: Service) -> Iterator[Wait]:
+    """Where callers are answered by none but what has come in the victim's place."""
+    yield lambda _: None
+
+
 @dataclass(frozen=True)
 class Victim:
     """What is killed: one of the processes with one of these words in their titles."""
@@ -35,6 +43,18 @@ class Victim:
     replicas: int = 1
     patience: float = _PATIENCE_SECONDS
     """Seconds that callers wait for an answer: more than it takes to replace the victim."""
+    back: Waiting = answering
+    """Waits until there is another that works."""
+
+
+@dataclass(frozen=True)
+class Struck:
+    """``since`` is the moment from which recovery counts; ``back`` waits until what was struck is
+    there again, where callers do not tell.
+    """
+
+    since: float
+    back: Callable[[], None] = lambda: None
 
 
 def drill(name: str, victim: Victim, kind: str, tries: int = TRIES) -> Result:
@@ -44,8 +64,9 @@ def drill(name: str, victim: Victim, kind: str, tries: int = TRIES) -> Result:
     with (
         databases(kind) as new_url,
         service(new_url(), engine=engine, gateways=victim.gateways) as served,
+        victim.back(served) as back,
     ):
-        _repeat(result, served, tries, lambda: _kill_one(served, victim), victim.patience)
+        _repeat(result, served, tries, lambda: _kill_one(served, victim, back), victim.patience)
     return result
 
 
@@ -61,31 +82,39 @@ def _repeat(
     result: Result,
     served: Served,
     tries: int,
-    strike: Callable[[], float],
+    strike: Callable[[], Struck],
     patience: float = _PATIENCE_SECONDS,
 ) -> None:
-    """``strike`` gives the moment from which recovery counts."""
+    """Recovery is when callers are answered again and what was struck is back."""
     moments = random.Random(0)
     with load(served, result, patience=patience) as running:
         for _ in range(tries):
             running.stop.wait(moments.uniform(0, _MOMENT_SECONDS))
-            since = strike()
-            result.recoveries.append(running.recovered(since))
+            struck = strike()
+            answered = round(running.recovered(struck.since), 1)
+            longest = max(answered, result.seen.get(_ANSWERED, 0))
+            result.seen[_ANSWERED] = longest
+            struck.back()
+            result.recoveries.append(time.monotonic() - struck.since)
             result.tries += 1
 
 
-def _kill_one(served: Service, victim: Victim) -> float:
+_ANSWERED = "callers answered after, s"
+
+
+def _kill_one(served: Service, victim: Victim, back: Wait) -> Struck:
     """Once all that there were before are there again: else it might be the last one."""
     end = time.monotonic() + _REPLACED_SECONDS
     while len(found := served.processes(*victim.words)) < victim.number:
         if time.monotonic() > end:
             raise TimeoutError(f"there are {len(found)} processes of {victim.words[0]}")
         time.sleep(0.05)  # the one of before is not replaced yet
-    random.choice(found).kill()
-    return time.monotonic()
+    killed = random.choice(found)
+    killed.kill()
+    return Struck(time.monotonic(), lambda: back(killed))
 
 
-def _kill_database(server: Postgres) -> float:
+def _kill_database(server: Postgres) -> Struck:
     with server.killed():
         time.sleep(_AWAY_SECONDS)  # the length of the outage, which waits for nothing
-    return time.monotonic()
+    return Struck(time.monotonic())
