@@ -3,13 +3,14 @@
 import contextlib
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import trustme
 from google.protobuf.message import Message
 from tests.certificates import Files, channel_credentials
@@ -19,7 +20,8 @@ from trueodds.v1 import calibration_pb2, scoring_pb2
 from trueodds_service.caller import Permission
 from trueodds_service.edge.identity.permissions import PERMISSIONS
 from trueodds_service.store import SqlKeyStore, audit_log
-from verification.chaos.alone import gateway
+from verification.chaos.alone import Gateway, gateway
+from verification.chaos.http_door import OWN_PATHS, HttpDoor, NoConnectionError, forms, pages
 from verification.chaos.record import Result
 from verification.chaos.service import MODEL
 from verification.fuzz.calls import METHODS, Call, Ending, send
@@ -34,10 +36,15 @@ _OURS, _THEIRS = "ours", "theirs"
 _NOBODYS = f"models/{MODEL}/calibrators/{NOBODY}"
 
 _Metadata = Sequence[tuple[str, str]]
+_Asked = tuple[str, str, _Metadata, bytes | None]
 
 
 def _bearer(key: str, **others: str) -> _Metadata:
     return [("authorization", f"Bearer {key}"), *others.items()]
+
+
+Door = Callable[[Call], Ending]
+"""Somebody who calls, over gRPC or over HTTP."""
 
 
 @dataclass
@@ -45,8 +52,8 @@ class _Service:
     """A gateway that wants certificates and keys, and who calls it."""
 
     result: Result
-    channel: grpc.Channel
-    strangers: Mapping[str, grpc.Channel]
+    door: Door
+    strangers: Mapping[str, Door]
     """By what is wrong with the certificate that they show."""
     keys: SqlKeyStore
     store: str
@@ -70,13 +77,13 @@ class _Service:
         method: str,
         metadata: _Metadata,
         request: Any = None,
-        channel: grpc.Channel | None = None,
+        door: Door | None = None,
     ) -> Ending:
         """How a call ends; of the request that is right but for a name, unless another is given."""
         request = request or request_to(method, f"models/{MODEL}", _NOBODYS)
         call = Call(METHODS[method], request.SerializeToString(), _CALL_SECONDS, metadata=metadata)
         self.result.count("calls")
-        return send(channel or self.channel, [call])[0]
+        return (door or self.door)(call)
 
     def refused(self, kind: str, method: str, ending: Ending, code: str, words: str = "") -> None:
         """Counts a call that has not ended so."""
@@ -87,10 +94,19 @@ class _Service:
 
 
 def credentials(tries: int = TRIES) -> Result:
+    """Over gRPC."""
+    return _drill(Result("credentials"), tries, _over_grpc)
+
+
+def http_credentials(tries: int = TRIES) -> Result:
+    """Over HTTP: every method as JSON, the paths of decisions, and the console's pages."""
+    return _drill(Result("http-credentials"), tries, _over_http)
+
+
+def _drill(result: Result, tries: int, over: "_Over") -> Result:
     """Each try is all of it, with a gateway and a store of its own."""
-    result = Result("credentials")
     for _ in range(tries):
-        with _served(result) as service:
+        with _served(result, over) as service:
             them = service.key("theirs", Permission.SCORE, Permission.FIT, tenant=_THEIRS)
             calibrator, receipt = _theirs(service, them)
             before = _changes(service)
@@ -103,13 +119,15 @@ def credentials(tries: int = TRIES) -> Result:
             if _changes(service, _THEIRS) != before:
                 result.wrong += 1
                 result.note("another tenant has changed something")
+            if isinstance(service.door, HttpDoor):
+                _check_other_paths(service, service.door, them, calibrator.rpartition("/")[2])
             _check_own_tenant(service, them, calibrator, receipt)
         result.tries += 1
     return result
 
 
 @contextlib.contextmanager
-def _served(result: Result) -> Iterator[_Service]:
+def _served(result: Result, over: "_Over") -> Iterator[_Service]:
     ca, other = trustme.CA(), trustme.CA()
     yesterday = datetime.now(UTC) - timedelta(days=1)
     shown = {
@@ -122,18 +140,33 @@ def _served(result: Result) -> Iterator[_Service]:
         tls = files.settings(client_ca=True)
         target = stack.enter_context(gateway(access="keys", tls=tls))
 
-        def channel(own: trustme.LeafCert | None) -> grpc.Channel:
-            options = [("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1)]
-            trusted = channel_credentials(ca, own)
-            return stack.enter_context(grpc.secure_channel(target.address, trusted, options))
-
         yield _Service(
             result,
-            channel(ca.issue_cert("scorer.example")),
-            {kind: channel(own) for kind, own in shown.items()},
+            over(stack, target, ca, ca.issue_cert("scorer.example")),
+            {kind: over(stack, target, ca, own) for kind, own in shown.items()},
             stack.enter_context(contextlib.closing(SqlKeyStore(target.store))),
             target.store,
         )
+
+
+_Over = Callable[[contextlib.ExitStack, Gateway, trustme.CA, trustme.LeafCert | None], Door]
+
+
+def _over_grpc(
+    stack: contextlib.ExitStack, target: Gateway, ca: trustme.CA, own: trustme.LeafCert | None
+) -> Door:
+    options = [("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1)]
+    trusted = channel_credentials(ca, own)
+    channel = stack.enter_context(grpc.secure_channel(target.address, trusted, options))
+    return lambda call: send(channel, [call])[0]
+
+
+def _over_http(
+    stack: contextlib.ExitStack, target: Gateway, ca: trustme.CA, own: trustme.LeafCert | None
+) -> Door:
+    door = HttpDoor.at(target.http_address, ca, own)
+    stack.enter_context(door.client)
+    return door
 
 
 def _changes(service: _Service, tenant: str | None = None) -> list[str]:
@@ -169,7 +202,24 @@ def _check_strangers(service: _Service) -> None:
     _, ended = service.keys.create(
         "ended", tenant=_OURS, permissions=set(Permission), expires_at=_LONG_AGO
     )
-    kinds = {
+    kinds = _strangers(text, revoked_text, ended)
+    for method in METHODS:
+        for kind, metadata in kinds.items():
+            told = service.told(method, metadata)
+            service.refused(kind, method, told, "UNAUTHENTICATED", _WHO_IS_NOT_KNOWN)
+        for kind, door in service.strangers.items():
+            told = service.told(method, right, door=door)
+            service.refused(kind, method, told, "UNAVAILABLE")
+            if told.status is not None:
+                service.result.wrong += 1
+                service.result.note(f"{method}, {kind}: the service itself has answered")
+    if isinstance(service.door, HttpDoor):
+        _check_strangers_at_other_paths(service, service.door, kinds, right)
+
+
+def _strangers(text: str, revoked_text: str, ended: str) -> Mapping[str, _Metadata]:
+    """What those send who are not known, who know of a right, a revoked and an expired key."""
+    return {
         "no key": [],
         "a wrong key": _bearer(text[:-1] + ("0" if text[-1] != "0" else "1")),
         "an unknown key": _bearer(f"to_{'0' * 12}_{'0' * 64}"),
@@ -178,16 +228,6 @@ def _check_strangers(service: _Service) -> None:
         "a revoked key": _bearer(revoked_text),
         "an expired key": _bearer(ended),
     }
-    for method in METHODS:
-        for kind, metadata in kinds.items():
-            told = service.told(method, metadata)
-            service.refused(kind, method, told, "UNAUTHENTICATED", _WHO_IS_NOT_KNOWN)
-        for kind, channel in service.strangers.items():
-            told = service.told(method, right, channel=channel)
-            service.refused(kind, method, told, "UNAVAILABLE")
-            if told.status is not None:
-                service.result.wrong += 1
-                service.result.note(f"{method}, {kind}: the service itself has answered")
 
 
 _WHO_IS_NOT_KNOWN = (
@@ -210,6 +250,85 @@ def _check_who_may_not(service: _Service) -> None:
         told = service.told(name, named)
         words = "another tenant takes the permission admin, which key:not-admin has not"
         service.refused("a tenant that is not its own", name, told, "PERMISSION_DENIED", words)
+
+
+def _check_strangers_at_other_paths(
+    service: _Service, door: HttpDoor, kinds: Mapping[str, _Metadata], right: _Metadata
+) -> None:
+    """401 at the paths of decisions; a page sends a browser to where it signs in."""
+    for kind, headers in kinds.items():
+        for path, (_, body) in OWN_PATHS.items():
+            _expect(service, door, kind, ("POST", path, headers, body), 401)
+        # A form says that it comes from a page of the console's: else it is refused for that.
+        own = [*headers, ("origin", str(door.client.base_url).rstrip("/"))]
+        asked: list[_Asked] = [("GET", path, headers, None) for path in pages(NOBODY)]
+        for each in [*asked, *(("POST", path, own, b"") for path in forms())]:
+            told = _expect(service, door, kind, each, 303)
+            if told is not None and not told.headers["location"].startswith("/console/sign-in"):
+                service.result.wrong += 1
+                service.result.note(f"{each[1]}, {kind}: sent to {told.headers['location']}")
+    for kind, stranger in service.strangers.items():
+        assert isinstance(stranger, HttpDoor)  # noqa: S101 (all are at the same door)
+        for path in (*OWN_PATHS, *pages(NOBODY), "/healthz", "/console/sign-in"):
+            _expect(service, stranger, kind, ("GET", path, right, None))
+
+
+def _check_other_paths(service: _Service, door: HttpDoor, them: _Metadata, calibrator: str) -> None:
+    """Who lacks a permission is told 403, and nobody anything of another tenant's."""
+    metadata = service.key("ours-at-pages", Permission.SCORE, Permission.FIT)
+    lacking = {
+        permission: service.key(f"without-{permission}", *(set(Permission) - {permission}))
+        for permission in (Permission.SCORE, Permission.FIT, Permission.ADMIN)
+    }
+    named = [*metadata, ("trueodds-tenant", _THEIRS)]
+    for path, (needed, body) in OWN_PATHS.items():
+        for kind, headers in (("a permission", lacking[needed]), ("its own tenant", named)):
+            _expect(service, door, f"without {kind}", ("POST", path, headers, body), 403)
+        told = _expect(service, door, "its own", ("POST", path, metadata, body), 200, 400)
+        if told is not None and calibrator in told.text:
+            service.result.wrong += 1
+            service.result.note(f"{path} tells of another tenant's calibrator")
+    of_nobody = pages(NOBODY)
+    for path, about_nothing in zip(pages(calibrator), of_nobody, strict=True):
+        needed = of_nobody[about_nothing]
+        for kind, headers in (("a permission", lacking[needed]), ("its own tenant", named)):
+            _expect(service, door, f"without {kind}", ("GET", path, headers, None), 403)
+        told = _expect(service, door, "another's", ("GET", path, metadata, None), *_OF_PAGES)
+        nothing = _expect(service, door, "none", ("GET", about_nothing, metadata, None), *_OF_PAGES)
+        own = _expect(service, door, "its own", ("GET", path, them, None), *_OF_PAGES)
+        if told is None or nothing is None or own is None:
+            continue
+        if told.status_code != nothing.status_code or (
+            path == about_nothing and calibrator in told.text
+        ):
+            service.result.wrong += 1
+            service.result.note(f"{path} tells of another tenant's calibrator")
+        if path == "/console/calibrators" and calibrator not in own.text:
+            service.result.wrong += 1
+            service.result.note(f"{path} does not tell its owner of it")
+        if path != about_nothing and (told.status_code, own.status_code) != (404, 200):
+            service.result.wrong += 1
+            service.result.note(f"{path}: {told.status_code}, and its owner {own.status_code}")
+
+
+# The live page takes the permission admin, and what is compared has to be named.
+_OF_PAGES = (200, 400, 403, 404)
+
+
+def _expect(
+    service: _Service, door: HttpDoor, kind: str, asked: _Asked, *statuses: int
+) -> httpx.Response | None:
+    """The answer; none where nobody answers, which is right where no status is."""
+    service.result.count("calls")
+    verb, path, headers, content = asked
+    try:
+        told = door.ask(verb, path, headers, content)
+    except NoConnectionError:
+        told = None
+    if (told is None) != (not statuses) or (told is not None and told.status_code not in statuses):
+        service.result.wrong += 1
+        service.result.note(f"{verb} {path}, {kind}: {told}")
+    return told
 
 
 def _check_other_tenant(service: _Service, calibrator: str, receipt: bytes) -> None:

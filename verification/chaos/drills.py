@@ -87,6 +87,7 @@ DRILLS: Mapping[str, Drill] = {
     "soak-sqlite": Drill(soak.soak, soak.TRIES),
     "changed-certificates-sqlite": Drill(changing.certificates, changing.TRIES),
     "credentials": Drill(credentials.credentials, credentials.TRIES),
+    "http-credentials": Drill(credentials.http_credentials, credentials.TRIES),
     "killed-database-postgresql": Drill(killing.database, killing.TRIES),
     **{
         f"killed-{name}-{kind}": _killed(name, victim, kind)

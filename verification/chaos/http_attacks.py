@@ -39,7 +39,7 @@ _SCORE = (
 )
 _STREAM = _SCORE.replace(b'"question": {', b'"questions": [{').replace(b"]}}", b"]}]}")
 _METHODS = "/trueodds.v1.ScoringService"
-_BODIES = {
+BODIES = {
     "/v1/decisions": _DECISION % MODEL.encode(),
     "/v1/systemone": _SYSTEM_ONE % MODEL.encode(),
     f"{_METHODS}/Score": _SCORE % MODEL.encode(),
@@ -49,7 +49,7 @@ _BODIES = {
 
 def malformed_bodies(target: Gateway, count: int) -> None:
     """Bytes that are nearly JSON, to every route of answers. Raises Broken."""
-    routes = [*_BODIES.items()]
+    routes = [*BODIES.items()]
 
     def send(share: int) -> None:
         drawn = random.Random(share)
@@ -190,7 +190,7 @@ def _head(path: str, kind: bytes) -> bytes:
 
 
 def _request(path: str) -> bytes:
-    body = _BODIES.get(path, b"{}")
+    body = BODIES.get(path, b"{}")
     head = _head(path, b"content-type: application/json")
     return head + b"content-length: %d\r\n\r\n%b" % (len(body), body)
 
