@@ -321,6 +321,15 @@ def test_json_that_is_no_report_says_where(report, change, message):
         Report.from_json(json.dumps(content))
 
 
+def test_where_a_report_is_wrong_is_said_in_short(report):
+    """The place of each number was written out with the name it is under, of any length."""
+    content = json.loads(report.to_json())
+    content["calibrator"]["parameters"] = {"x" * 10**5: [1.0, "no"]}
+    with pytest.raises(ValueError, match=r"calibrator.parameters\['x+\]\[1\]: 'no'") as refused:
+        Report.from_json(json.dumps(content))
+    assert len(str(refused.value)) < 200
+
+
 @pytest.mark.parametrize("text", ["", "[]", "NaN", "{", "1", "[" * 100_000])
 def test_what_is_no_json_object_is_refused(text):
     with pytest.raises(ValueError, match="is"):

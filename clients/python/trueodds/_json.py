@@ -53,12 +53,12 @@ def _read(kind: Any, value: Any, path: str) -> Any:
         return tuple(_read(arguments[0], each, f"{path}[{index}]") for index, each in items)
     if origin is Mapping:
         items = _expect(dict, value, path).items()
-        return {name: _read(arguments[1], each, f"{path}[{name!r}]") for name, each in items}
+        return {name: _read(arguments[1], each, f"{path}[{name!r:.60}]") for name, each in items}
     if kind is datetime or issubclass(kind, Enum):
         try:
             return datetime.fromisoformat(value) if kind is datetime else kind(value)
         except (TypeError, ValueError):
-            raise ValueError(f"{path}: {value!r} is no {kind.__name__}") from None
+            raise ValueError(f"{path}: {value!r:.60} is no {kind.__name__}") from None
     return (
         float(_expect((int, float), value, path)) if kind is float else _expect(kind, value, path)
     )

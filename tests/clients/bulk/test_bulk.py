@@ -5,6 +5,7 @@ import math
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
@@ -13,6 +14,7 @@ from trueodds import Client, Example, Format, Method, Question, bulk
 from trueodds._convert import scoring as _messages
 from trueodds.bulk import job
 from trueodds.bulk.parts import Parts
+from trueodds.bulk.table import SCHEMA
 from trueodds.cli.bulk import BAD_ROWS
 from trueodds.files import BadRow, Columns, FileError, Wanted, open_source, understand
 from trueodds.files.text import Dialect
@@ -566,3 +568,33 @@ def test_the_client_need_not_be_a_command(relay, write, output):
         )
     assert (summary.rows, summary.errors, summary.resumed) == (2, 0, 0)
     assert seen[-1] == (2, 0)
+
+
+def test_a_part_is_of_a_size_that_can_be_held(tmp_path, monkeypatch):
+    """A part of 1,024 rows was gigabytes, of a file of a kilobyte."""
+    monkeypatch.setattr(job, "_PART", 1024)
+    path = tmp_path / "repeated.parquet"
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 200), pa.array(["x" * 2**20]))
+    table = pa.table({"question": texts, "A": ["a"] * 200, "B": ["b"] * 200})
+    parquet.write_table(table, path, compression="zstd")
+    columns = Columns(None, "question", ("A", "B"))
+    sizes, firsts = [], []
+    for part in job._parts(open_source(path), columns, 0):
+        firsts.append(part.first)
+        sizes.append(len(part.items))
+    assert sizes == [64, 64, 64, 8]
+    assert firsts == [0, 64, 128, 192]
+
+
+def test_parts_are_merged_to_groups_of_a_size_that_can_be_held(tmp_path):
+    output = tmp_path / "merged.parquet"
+    row = {"task": "t", "options": ["x" * 2**20]}
+    parts = Parts(output, {})
+    with parts.opened():
+        for first in range(0, 280, 70):
+            rows = [{**row, "row": first + place} for place in range(70)]
+            parts.add(first, pa.Table.from_pylist(rows, schema=SCHEMA), {})
+        parts.merge()
+    with parquet.ParquetFile(output) as file:
+        groups = [file.metadata.row_group(place).num_rows for place in range(file.num_row_groups)]
+    assert groups == [140, 140]

@@ -3,6 +3,9 @@
 import pytest
 from tests.clients.command.output import TIN, rows
 
+from trueodds.cli.files import OpenFile
+from trueodds.files import Wanted, open_source, understand
+
 CHAT = {
     "messages": [{"role": "user", "content": "Is tin a metal?"}],
     "options": ["yes", "no"],
@@ -132,3 +135,11 @@ def test_a_file_that_cannot_be_read_is_named(command, tmp_path, write):
         assert said in result.stderr
     result = command("score", "aligned", "-", stdin="{")
     assert result.stderr.startswith("error: standard input, line 1: is not JSON")
+
+
+def test_as_many_columns_as_are_read_are_told(write):
+    row = {"question": "Q", "options": ["x", "y"], **{f"n{n}": 1 for n in range(50_000)}}
+    source = open_source(write(row))
+    told = OpenFile(source, understand(source, Wanted())).told()
+    assert told.endswith(" and 49,950 more")
+    assert len(told) < 10_000

@@ -6,6 +6,7 @@ from tests import pages
 from trueodds.files import Columns, FileError, Wanted, read_item
 from trueodds.files.answers import Answers
 from trueodds.files.cells import UNREADABLE
+from trueodds.files.names import all_names
 
 # A row of each data set as its publishers write it, with contents of ours.
 LAYOUTS = {
@@ -411,3 +412,56 @@ def test_letters_are_taken_off_where_every_option_has_its_own(understood):
     assert found.columns.letters
     assert found.items[0].question.options == ("x", "y")
     assert found.items[1].question.options == tuple(row["options"])
+
+
+MANY = {f"n{number}": "" for number in range(50_000)}
+
+
+@pytest.mark.parametrize(
+    ("row", "wanted"),
+    [
+        (MANY, Wanted()),
+        ({"x" * 10**6: ""}, Wanted()),
+        ({"question": "Q", "options": ["x", "y"], **MANY}, Wanted(answer="key")),
+        ({"question" + " " * more: "Q" for more in range(1000)}, Wanted()),
+    ],
+    ids=["many", "long", "no such column", "capitals"],
+)
+def test_a_message_lists_as_many_columns_as_are_read(understood, row, wanted):
+    with pytest.raises(FileError) as refused:
+        understood(row, wanted=wanted)
+    assert len(str(refused.value)) < 10_000
+    assert "more" in str(refused.value) or len(row) == 1
+
+
+def test_names_inside_of_objects_are_of_a_size_with_what_is_there():
+    """Each repeated the name of its object: of two megabytes there came a hundred gigabytes."""
+    row = {"x" * 10**5: dict.fromkeys(map(str, range(2000)), 1), "question": {"stem": "Q"}}
+    names = all_names([row])
+    assert {"question", "question.stem"} <= {*names}
+    assert sum(map(len, names)) < 10**6
+
+
+def test_a_preview_shows_as_many_options_as_are_read(understood):
+    row = {"question": "Q", "options": [f"o{n}" for n in range(5000)], "answer": "2"}
+    with pytest.raises(FileError, match="and 4,970 more") as refused:
+        understood(row)
+    assert len(str(refused.value)) < 10_000
+
+
+def test_any_number_of_options_has_no_letters(understood):
+    """More than there are characters for as letters."""
+    row = {"question": "Q", "options": ["x"] * 0x110000}
+    assert not understood(row, wanted=Wanted(answers=Answers.LETTERS)).columns.letters
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"question": ["x" * 10**6], "options": ["x", "y"]},
+        {"question": "Q", "options": {"x" * 10**6: 1}},
+    ],
+)
+def test_a_bad_row_does_not_say_all_that_it_holds(row):
+    item = read_item(row, Columns("trueodds", "question", ("options",)))
+    assert len(str(item.error)) < 200

@@ -3,13 +3,15 @@
 import csv
 import json
 import os
+import tracemalloc
 
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
 from trueodds.files import BadRow, Dialect, FileError, Wanted, open_source, read_item, understand
-from trueodds.files.cells import UNREADABLE
+from trueodds.files.cells import UNREADABLE, few
+from trueodds.files.parquet_file import _batches, _opened
 
 ROWS = [
     {"question": f'Is {number} even,\n"really"? – \u2028', "options": ["yes", "no"]}
@@ -173,6 +175,136 @@ def test_a_row_group_is_not_read_as_a_whole(tmp_path):
     before = pa.total_allocated_bytes()
     most = max(pa.total_allocated_bytes() for _ in open_source(path).rows()) - before
     assert most < texts.nbytes / 2
+
+
+MIB = 2**20
+
+
+@pytest.fixture
+def repeated(tmp_path):
+    """A file of a few KiB: rows with a text of some MiB that is written once for all, after some
+    with a short one.
+    """
+
+    def repeated(rows, large, before=0, times=1):
+        places = pa.array([0] * before * times + [1] * rows * times, pa.int32())
+        texts = pa.DictionaryArray.from_arrays(places, pa.array(["q", "x" * large]))
+        if times > 1:
+            offsets = pa.array(range(0, len(texts) + 1, times), pa.int32())
+            texts = pa.ListArray.from_arrays(offsets, texts)
+        columns = {"question": texts, "A": ["a"] * (before + rows), "B": ["b"] * (before + rows)}
+        path = tmp_path / "repeated.parquet"
+        kept = {"write_statistics": False, "store_schema": False, "compression": "zstd"}
+        parquet.write_table(pa.table(columns), path, dictionary_pagesize_limit=2**26, **kept)
+        assert path.stat().st_size < 2**14
+        return path
+
+    return repeated
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        {"rows": 300, "large": 4 * MIB},
+        {"rows": 300, "large": 4 * MIB, "before": 500},
+        {"rows": 300, "large": MIB, "times": 8},
+    ],
+    ids=["large", "large after small", "lists"],
+)
+def test_few_rows_are_decoded_at_once_where_they_are_large(repeated, rows):
+    """128 of them, however large they were: gigabytes, from a file of a kilobyte."""
+    path = repeated(**rows)
+    before, most, count = pa.total_allocated_bytes(), 0, 0
+    for _ in open_source(path).rows():
+        most, count = max(most, pa.total_allocated_bytes() - before), count + 1
+    assert most < 160 * MIB
+    assert count == rows["rows"] + rows.get("before", 0)
+
+
+def test_small_rows_are_decoded_many_at_once(path_of_small_rows):
+    with _opened(path_of_small_rows) as file:
+        sizes = [batch.num_rows for batch in _batches(file, path_of_small_rows, 0, ["question"])]
+    assert sum(sizes) == 5000
+    assert sizes.count(128) > 30
+
+
+@pytest.fixture
+def path_of_small_rows(tmp_path):
+    path = tmp_path / "small.parquet"
+    texts = [f"Is {number} even?" for number in range(5000)]
+    table = pa.table({"question": texts, "other": texts})
+    with parquet.ParquetWriter(path, table.schema) as writer:
+        writer.write_table(table[:1000])
+        writer.write_table(table[:0])
+        writer.write_table(table[1000:], row_group_size=1000)
+    return path
+
+
+def test_few_rows_are_held_to_understand_a_file(repeated):
+    source = open_source(repeated(100, 4 * MIB))
+    tracemalloc.start()
+    understand(source, Wanted())
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 256 * MIB
+
+
+@pytest.mark.parametrize(("size", "count"), [(1, 1), (250_000, 3), (10**6, 5)])
+@pytest.mark.parametrize(
+    "row", ["x" * 10**5, {"a": [{"b": "x" * 10**5}]}, ("", ["x" * 50_000] * 2)]
+)
+def test_rows_are_held_up_to_a_size(row, size, count):
+    rows = iter([row] * 10)
+    assert len(list(few(rows, 5, size))) == count
+    assert len(list(rows)) == 10 - count
+
+
+MANY = [f"n{number}" for number in range(200_000)]
+
+
+@pytest.mark.timeout(100)
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv"])
+def test_a_name_twice_is_found_among_many(tmp_path, name):
+    """Each name was looked for in all others, for minutes."""
+    path = tmp_path / name
+    names = [*MANY, MANY[-1]]
+    if path.suffix == ".csv":
+        path.write_text(f"{','.join(names)}\n")
+        with pytest.raises(FileError, match="two columns named 'n199999'"):
+            open_source(path)
+    else:
+        path.write_text(f"{{{', '.join(f'{json.dumps(each)}: 1' for each in names)}}}\n")
+        [row] = open_source(path).rows()
+        assert str(row) == "has 'n199999' twice"
+
+
+@pytest.mark.timeout(100)
+def test_many_names_are_checked_in_one_go(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text(f"{','.join(MANY)}\n{','.join(MANY)}\n")
+    assert [len(row) for row in open_source(path).rows()] == [len(MANY)]
+
+
+def test_any_number_of_columns_is_a_header(tmp_path):
+    """More than there are characters for as letters."""
+    path = tmp_path / "rows.csv"
+    path.write_text(f"question{',' * 0x110000},a\nq{',' * 0x110000},o\n")
+    [row] = open_source(path).rows()
+    assert (row["question"], row["a"]) == ("q", "o")
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv"])
+def test_a_long_name_is_shortened_in_a_message(tmp_path, name):
+    path, long = tmp_path / name, "x" * 10_000
+    if path.suffix == ".csv":
+        path.write_text(f"{long},{long}\n1,2\n")
+        with pytest.raises(FileError) as refused:
+            open_source(path)
+        said = str(refused.value).removeprefix(str(path))
+    else:
+        path.write_text(f'{{"{long}": 1, "{long}": 2}}\n')
+        [said] = map(str, open_source(path).rows())
+    assert len(said) < 200
 
 
 def test_a_column_of_objects_is_read_in_part(tmp_path):

@@ -3,7 +3,6 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,6 +17,7 @@ from trueodds.bulk.origin import Origin
 from trueodds.bulk.parts import Parts
 from trueodds.bulk.table import Result, part_table
 from trueodds.client import Client
+from trueodds.files.cells import few
 from trueodds.files.columns import Columns
 from trueodds.files.items import Item, read_item
 from trueodds.files.source import Source
@@ -25,6 +25,8 @@ from trueodds.v1 import scoring_pb2
 
 # Rows of a part: what an interruption can cost at most, but for what is under way.
 _PART = 1024
+# And how large they may be together, in bytes: a part is held at once, with its messages.
+_PART_BYTES = 2**26
 
 Progress = Callable[[int, int], None]
 """Called with how many rows are done, and how many of them are errors."""
@@ -129,7 +131,7 @@ def score_file(
 def _parts(source: Source, columns: Columns, start: int) -> Iterator[_Part]:
     """The rows from ``start`` in parts."""
     rows = source.placed(start, columns.names())
-    while items := [read_item(row, columns, place) for place, row in islice(rows, _PART)]:
+    while items := [read_item(row, columns, place) for place, row in few(rows, _PART, _PART_BYTES)]:
         source.check_unchanged()
         yield _Part(start, items, [None] * len(items))
         start += len(items)

@@ -24,6 +24,7 @@ from trueodds.bulk.table import SCHEMA
 _NAME = re.compile(r"rows-(\d{12})-(\d{12})\.parquet")
 _KEY = b"trueodds"
 _GROUP_ROWS = 2**14
+_GROUP_BYTES = 2**27
 
 
 class Parts:
@@ -114,12 +115,14 @@ class Parts:
     def _tables(self) -> Iterator[pa.Table]:
         """All rows, in tables of a good size for a row group."""
         kept: list[pa.Table] = []
+        rows = size = 0
         for first, stop in self._found():
             table = parquet.read_table(self._path(first, stop))
             kept.append(table.replace_schema_metadata())
-            if sum(table.num_rows for table in kept) >= _GROUP_ROWS:
+            rows, size = rows + table.num_rows, size + table.nbytes
+            if rows >= _GROUP_ROWS or size >= _GROUP_BYTES:
                 yield pa.concat_tables(kept)
-                kept = []
+                kept, rows, size = [], 0, 0
         if kept:
             yield pa.concat_tables(kept)
 

@@ -6,7 +6,6 @@ import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -28,9 +27,11 @@ from trueodds.files import (
     understand,
 )
 from trueodds.files.answers import Answers
+from trueodds.files.cells import few
+from trueodds.files.names import listed
 from trueodds.files.presets import NATIVE, PRESETS
 from trueodds.files.scores import holds_scores
-from trueodds.files.understand import SAMPLE, unread
+from trueodds.files.understand import SAMPLE, SAMPLE_BYTES, unread
 from trueodds.question import Example, Question
 
 STDIN = Path("-")
@@ -53,10 +54,10 @@ class OpenFile:
 
     def told(self) -> str:
         """What is taken for what, and what is not read."""
-        first = islice(self.source.rows(), SAMPLE)
+        first = few(self.source.rows(), SAMPLE, SAMPLE_BYTES)
         sample = [row for row in first if isinstance(row, dict)]
         left = unread(self.columns, sample)
-        return str(self.columns) + (f"; not read: {', '.join(left)}" if left else "")
+        return str(self.columns) + (f"; not read: {listed(left)}" if left else "")
 
     def preview(self) -> str:
         return f"{self.told()}\n{preview(self.source, self.columns)}"

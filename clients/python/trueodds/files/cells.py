@@ -1,11 +1,15 @@
 """What a cell holds."""
 
-from typing import Any, TypeAlias
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, TypeAlias, TypeVar
 
 from trueodds.files.errors import BadRow
 from trueodds.files.text import foreign_byte
 
 Row: TypeAlias = dict[str, Any] | BadRow
+_Each = TypeVar("_Each")
 
 # What a cell of Parquet holds where Python has no value for it, such as a time in the year 20000.
 UNREADABLE = object()
@@ -30,6 +34,31 @@ def has(row: dict[str, Any], name: str) -> bool:
 def is_missing(value: Any) -> bool:
     """Whether a cell is empty, or NaN, as pandas writes it."""
     return value is None or value == "" or value != value  # noqa: PLR0124
+
+
+def few(rows: Iterable[_Each], most: int, size: int) -> Iterator[_Each]:
+    """The next rows, to be held at once: so many, or fewer where they are larger than ``size``
+    bytes together. Always one, where there is one.
+    """
+    for row in islice(rows, most):
+        yield row
+        size -= _size(row)
+        if size <= 0:
+            return
+
+
+def _size(value: Any) -> int:
+    """About how many bytes a value takes, however deep it is."""
+    size, left = 0, [value]
+    while left:
+        each = left.pop()
+        size += sys.getsizeof(each)
+        if isinstance(each, dict):
+            left += each.keys()
+            left += each.values()
+        elif isinstance(each, list | tuple):
+            left += each
+    return size
 
 
 def text(row: dict[str, Any], name: str) -> str:

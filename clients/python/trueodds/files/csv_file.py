@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterator
 from pathlib import Path
+from string import ascii_uppercase
 from typing import IO
 
 from trueodds.files.cells import Row
@@ -78,7 +79,9 @@ def _header(cells: list[str]) -> tuple[list[str], list[str]]:
     MMLU's files have no header: a question, its options, and the letter of the right one. A
     header whose last column is an option's has the other options' before it.
     """
-    letters = [chr(ord("A") + place) for place in range(len(cells) - 2)]
+    if len(cells) - 2 > len(ascii_uppercase):
+        return cells, []
+    letters = [*ascii_uppercase[: max(len(cells) - 2, 0)]]
     names = ["question", *letters, "answer"]
     if letters[1:] and cells[-1] in letters and "question" not in map(str.lower, cells):
         named = letters[: letters.index(cells[-1]) + 1]

@@ -8,6 +8,7 @@ from typing import Any
 
 from trueodds.files.cells import Row
 from trueodds.files.errors import BadRow, FileError
+from trueodds.files.names import repeated, shown
 from trueodds.files.text import foreign_byte, open_text
 
 # Where an object that is the whole file keeps its rows; BIG-bench calls them examples.
@@ -112,9 +113,8 @@ def named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object of JSON. Raises NamedTwice."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for place, name in enumerate(names) if name in names[:place])
-        raise NamedTwice(f"has {twice!r} twice")
+        twice = next(repeated(name for name, _ in pairs))
+        raise NamedTwice(f"has {shown(twice)!r} twice")
     return found
 
 

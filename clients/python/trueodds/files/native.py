@@ -41,10 +41,10 @@ def native_question(row: dict[str, Any]) -> Question:
         raise BadRow("is missing", "options")
     for key in ("question", "prompt"):
         if key in row and not isinstance(row[key], str):
-            raise BadRow(f"has to be a string, not {row[key]!r}", key)
+            raise BadRow(f"has to be a string, not {row[key]!r:.60}", key)
     for key in ("options", "labels"):
         if isinstance(row.get(key), dict):
-            raise BadRow(f"has to be a list of strings, not {row[key]!r}", key)
+            raise BadRow(f"has to be a list of strings, not {row[key]!r:.60}", key)
     passage = row.get("passage")
     return Question(
         text=row.get("question", ""),

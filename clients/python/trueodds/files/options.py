@@ -8,6 +8,7 @@ import tokenize
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from string import ascii_uppercase
 from typing import Any
 
 from trueodds.files.cells import cell, check_bytes, is_missing
@@ -56,9 +57,11 @@ def read_options(row: dict[str, Any], columns: Sequence[str]) -> Options:
 
 def without_letters(options: Options) -> Options | None:
     """The options without "(A)", "(B)", … before them; None unless all have theirs."""
+    if len(options.texts) > len(ascii_uppercase):
+        return None
     matches = [_LETTERED.match(each) for each in options.texts]
     found = "".join(match[1] for match in matches if match)
-    if found != "".join(chr(ord("A") + place) for place in range(len(options.texts))):
+    if found != ascii_uppercase[: len(options.texts)]:
         return None
     pairs = zip(options.texts, matches, strict=True)
     texts = tuple(each[match.end() :] for each, match in pairs if match)

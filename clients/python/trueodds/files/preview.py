@@ -12,6 +12,8 @@ from trueodds.question import Chat, Question
 
 # Characters of a text that are shown.
 _LENGTH = 100
+# And options of a question.
+_OPTIONS = 30
 
 
 def preview(source: Source, columns: Columns, rows: int = 3) -> str:
@@ -39,14 +41,16 @@ def readings_preview(
 def _lines(item: Item) -> list[str]:
     if item.question is None:
         return [f"{item.place}: not asked: {item.error}"]
-    named = "" if item.id is None else f" (id {item.id})"
+    named = "" if item.id is None else f" (id {_short(item.id)})"
     lines = [f"{item.place}{named}: {_short(_asked(item.question))}"]
     if item.question.passage:
         lines.append(f"  passage: {_short(item.question.passage)}")
-    for place, option in enumerate(item.question.options):
-        label = f"{item.question.labels[place]}. " if item.question.labels else ""
+    for place, option in enumerate(item.question.options[:_OPTIONS]):
+        label = f"{_short(item.question.labels[place])}. " if item.question.labels else ""
         mark = "  <- right" if place == item.answer else ""
         lines.append(f"  {label}{_short(option)}{mark}")
+    if (more := len(item.question.options) - _OPTIONS) > 0:
+        lines.append(f"  and {more:,} more")
     if item.unusable is not None:
         lines.append(f"  no answer: {item.unusable}")
     return lines

@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 from trueodds.files.answers import Answers, Evidence
-from trueodds.files.cells import cell, has
+from trueodds.files.cells import cell, few, has
 from trueodds.files.columns import Columns, Sample, Wanted, find_columns
 from trueodds.files.errors import BadRow, FileError
 from trueodds.files.items import options_of
-from trueodds.files.names import all_names, resolve
+from trueodds.files.names import all_names, listed, resolve
 from trueodds.files.native import NATIVE_KEYS, is_native
 from trueodds.files.options import without_letters
 from trueodds.files.presets import NATIVE, Preset, detect, preset
@@ -19,6 +18,8 @@ from trueodds.files.source import Source
 
 # How many rows tell which columns there are.
 SAMPLE = 64
+# And how large they may be together, in bytes: they are held at once.
+SAMPLE_BYTES = 2**26
 _SHOWN = 3
 
 
@@ -29,7 +30,7 @@ def understand(source: Source, wanted: Wanted) -> Columns:
     the option that decides.
     """
     rows = _readable(source)
-    sample = list(islice(rows, SAMPLE))
+    sample = list(few(rows, SAMPLE, SAMPLE_BYTES))
     if not sample:
         raise _no_row(source)
     _check_named(wanted, sample, rows)
@@ -37,7 +38,7 @@ def understand(source: Source, wanted: Wanted) -> Columns:
         columns = _columns(sample, wanted, all_names(sample))
     except FileError as error:
         names = list(dict.fromkeys(name for row in sample for name in row))
-        seen = ", ".join(name or '""' for name in names)
+        seen = listed([name or '""' for name in names])
         hint = "" if len(names) > 1 else "; --delimiter says what is between columns"
         raise FileError(
             f"{source.name or source.path}: {error}. The columns: {seen}{hint}"
@@ -71,8 +72,8 @@ def _check_named(wanted: Wanted, sample: Sample, others: Iterator[dict[str, Any]
     while unseen and (row := next(others, None)) is not None:
         unseen = {name for name in unseen if not has(row, name)}
     if unseen:
-        names = ", ".join(dict.fromkeys(name for row in sample for name in row))
-        raise FileError(f"no row has a column {min(unseen)!r}. The columns: {names}")
+        names = list(dict.fromkeys(name for row in sample for name in row))
+        raise FileError(f"no row has a column {min(unseen)!r}. The columns: {listed(names)}")
 
 
 def _columns(sample: Sample, wanted: Wanted, names: list[str]) -> Columns:
