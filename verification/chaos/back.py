@@ -16,6 +16,9 @@ from verification.chaos.service import MODEL, Service
 _LOOK_SECONDS = 0.05
 _CALL_SECONDS = 5.0
 _BACK_SECONDS = 120.0
+# Within which an engine has to notice that its replica is gone.
+_GONE_SECONDS = 60.0
+ENGINE_CORE = "VLLM::EngineCore"
 GATEWAY, CONTROLLER = "trueodds:gateway", "ServeController"
 
 Wait = Callable[[psutil.Process], None]
@@ -80,3 +83,30 @@ def controller(served: Service) -> Iterator[Wait]:
 # Gateways and who else wants to know of changes ask it all the time; it tells after half a minute
 # where there are none. While it is made its title is another.
 _ANSWERING = ("ray::ServeController.listen_for_change",)
+
+
+@contextlib.contextmanager
+def replica(served: Service) -> Iterator[Wait]:
+    """The engine's own process of the replica that was killed has ended: it would hold on to what
+    the next one needs.
+    """
+    known = set(served.processes(ENGINE_CORE))
+
+    def wait(_: psutil.Process) -> None:
+        end = time.monotonic() + _GONE_SECONDS
+        while left := [each for each in known if _runs(each)]:
+            if time.monotonic() > end:
+                raise TimeoutError(f"{left} goes on without its replica")
+            time.sleep(_LOOK_SECONDS)
+        known.clear()
+        known.update(served.processes(ENGINE_CORE))
+        if not known:
+            raise RuntimeError("there is no engine's process to be killed with its replica")
+
+    yield wait
+
+
+def _runs(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False

@@ -63,12 +63,17 @@ _VICTIMS = {
 
 
 # A start of vLLM takes half a minute, and several where others compute beside it.
-_REAL_ENGINE = killing.Victim(("VLLM::EngineCore",), VLLM, patience=300.0)
+_REAL = {
+    "engine": killing.Victim((back.ENGINE_CORE,), VLLM, patience=300.0),
+    "replica": killing.Victim((f"engine-{MODEL}",), VLLM, patience=300.0, back=back.replica),
+}
 
 
 def _killed(name: str, victim: killing.Victim, kind: str) -> Drill:
+    database = "sqlite" if kind == "real" else kind
     return Drill(
-        lambda tries: killing.drill(f"killed-{name}-{kind}", victim, kind, tries), killing.TRIES
+        lambda tries: killing.drill(f"killed-{name}-{kind}", victim, database, tries),
+        killing.TRIES,
     )
 
 
@@ -94,10 +99,7 @@ DRILLS: Mapping[str, Drill] = {
         for name, victim in _VICTIMS.items()
         for kind in KINDS
     },
-    "killed-engine-real": Drill(
-        lambda tries: killing.drill("killed-engine-real", _REAL_ENGINE, "sqlite", tries),
-        killing.TRIES,
-    ),
+    **{f"killed-{name}-real": _killed(name, victim, "real") for name, victim in _REAL.items()},
     "killed-node-sqlite": Drill(nodes.killed_node, nodes.TRIES),
     "killed-raylet-sqlite": Drill(nodes.killed_raylet, nodes.TRIES),
     "upgrade-sqlite": Drill(upgrading.upgrade, upgrading.TRIES),
