@@ -132,7 +132,7 @@ class App:
             for each in (settings.outcomes, settings.answers)
         )
         forget = partial(self._outcomes.forget, outcomes, answers)
-        yield partial(follow, forget, self._outcomes.calls, FORGET_SECONDS)
+        yield partial(follow, forget, self._outcomes.forgetting, FORGET_SECONDS)
         if settings.audit.keep_days is not None:
             forget = partial(self._audit.forget, timedelta(days=settings.audit.keep_days))
             yield partial(follow, forget, self._audit.calls, audit.FORGET_SECONDS)

@@ -169,9 +169,11 @@ class Ssl:
             yield server.sockets[0].getsockname()[1]
 
     @staticmethod
-    async def shown(port, ca, name):
+    async def shown(port, ca, name, own=None):
         """The serial number of what the server shows to who trusts that CA."""
         context = ssl.create_default_context(cadata=ca.cert_pem.bytes().decode())
+        if own is not None:
+            own.configure_cert(context)
         reader, writer = await asyncio.open_connection(name, port, ssl=context)
         certificate = writer.get_extra_info("peercert")
         await reader.read()
@@ -189,6 +191,14 @@ class TestSsl(Ssl):
         assert await self.shown(port, ca, name) == serial(new)
         files.key.write_text("broken")
         assert await self.shown(port, ca, name) == serial(new)
+
+    async def test_files_that_were_refused_are_not_shown(self, files, ca, own):
+        """They can be loaded: each connection would show them."""
+        mine = ca.issue_cert("me.example")
+        async with self.serving(Certificates(settings(files))) as port:
+            assert await self.shown(port, ca, "localhost", mine) == serial(own)
+            files.write(ca.issue_cert("localhost", not_after=TODAY - timedelta(days=1)))
+            assert await self.shown(port, ca, "localhost", mine) == serial(own)
 
     async def test_a_client_needs_a_certificate_of_the_ca_of_today(self, files, ca):
         other = trustme.CA()

@@ -236,6 +236,7 @@ def test_what_is_under_way_when_it_is_told_to_stop_is_answered_and_systemd_is_to
         address = until(service, "listening on ")[-1].removeprefix("listening on ").strip()
         with Client(address, retries=0) as client:
             hears(systemd, "READY=1")
+            until(service, "ready: ")
             assert all(model.ready for model in client.models())
             hears(systemd, "WATCHDOG=1")
             service.send_signal(signal.SIGUSR1)

@@ -268,6 +268,14 @@ def test_a_refit_that_could_not_be_kept_asks_nobody(
     assert check(service, calibrator, asked(60)).questions == 60, "a check alone is kept"
 
 
+def test_what_took_the_last_place_can_be_asked_for_again(start_service, fitted, asked, monkeypatch):
+    service = start_service()
+    calibrator = fitted(service, 20)
+    monkeypatch.setattr(service.app._store, "_most", 2)
+    first = check(service, calibrator, asked(60), propose=True)
+    assert check(service, calibrator, asked(60), propose=True) == first
+
+
 def test_the_same_questions_in_another_order_are_no_other_check(start_service, fitted, asked):
     service = start_service()
     calibrator = fitted(service)
@@ -279,9 +287,13 @@ def test_the_same_questions_in_another_order_are_no_other_check(start_service, f
     assert list(drift.checks) == [first]
 
 
-@pytest.mark.parametrize("call", ["add", "of_calibrator", "propose"])
+@pytest.mark.parametrize(
+    # What is looked up before, engines have not worked for.
+    ("call", "before"),
+    [("add", 0), ("of_calibrator", 1), ("propose", 0)],
+)
 def test_what_engines_have_worked_for_outlasts_a_store_that_is_away(
-    start_service, fitted, asked, monkeypatch, call
+    start_service, fitted, asked, monkeypatch, call, before
 ):
     service = start_service()
     calibrator = fitted(service)
@@ -289,13 +301,13 @@ def test_what_engines_have_worked_for_outlasts_a_store_that_is_away(
 
     def away(*args):
         tried.append(call)
-        if len(tried) == 1:
+        if len(tried) == before + 1:
             raise StoreUnavailable("for a moment")
         return original(*args)
 
     monkeypatch.setattr(SqlCheckStore, call, away)
     monkeypatch.setattr(store_calls, "_AGAIN_SECONDS", 0.0)
     found = check(service, calibrator, asked(60), propose=True)
-    assert (found.questions, found.proposal.fitted, len(tried)) == (60, 60, 2)
+    assert (found.questions, found.proposal.fitted, len(tried)) == (60, 60, before + 2)
     drift, _ = drift_of(service, calibrator)
     assert list(drift.checks) == [found]

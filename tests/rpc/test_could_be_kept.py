@@ -66,10 +66,15 @@ def test_what_nobody_could_be_told_of(told):
         check_could_be_kept(replace(TEMPERATURE, **told))
 
 
-@pytest.mark.parametrize("name", ["nightly\n7", "x" * 129])
+def test_a_correction_that_this_version_does_not_know():
+    with pytest.raises(ValueError, match="'newer' is not a valid Bias"):
+        check_could_be_kept(replace(TEMPERATURE, bias_correction="newer"))
+
+
+@pytest.mark.parametrize("name", ["nightly\n7", "x" * 129, ""])
 def test_what_can_be_no_name_of_a_request(name):
     check_could_be_kept(FitRequest("nightly-7", "a hash"))
-    with pytest.raises(ValueError, match="request_id has to be printable"):
+    with pytest.raises(ValueError, match=r"request_id has to be printable|no name"):
         check_could_be_kept(FitRequest(name, "a hash"))
 
 
@@ -77,7 +82,7 @@ def test_what_can_be_no_name_of_a_request(name):
     ("method", "parameters", "said"),
     [
         ("teacher_kl", {}, "does not have the parameters"),
-        ("telepathy", {"temperature": (2.0,)}, "telepathy"),
+        ("telepathy", {"temperature": (2.0,)}, "its method 'telepathy' is none of this"),
         ("vector", {"weights": (1.0,) * 3, "bias": (0.0,) * 3}, "bias is for 3 options, not 4"),
         ("identity", {"temperature": (1.0,), "log_prior": (0.0,) * 5}, "log_prior is for 5"),
         ("isotonic", {"confidence": (0.5, 0.2), "calibrated": (0.1, 0.2)}, "must ascend"),

@@ -1,5 +1,6 @@
 """What is known of the service while it runs, with doubles of Serve and of the directory."""
 
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -49,6 +50,25 @@ def test_while_serve_s_controller_is_replaced_nothing_has_failed(monkeypatch, er
         raise error
 
     monkeypatch.setattr(running.serve, "status", status)
+    assert running._failed_deployments() == ({}, [])
+
+
+def test_a_controller_that_hangs_is_asked_once_and_keeps_nobody_waiting(monkeypatch):
+    hangs, asked = threading.Event(), []
+
+    def status():
+        asked.append(1)
+        hangs.wait(60)
+        return deployments()()
+
+    monkeypatch.setattr(running.serve, "status", status)
+    monkeypatch.setattr(running, "_ANSWER_SECONDS", 0.05)
+    monkeypatch.setattr(running, "_CONTROLLER", running._Controller())
+    service = Running(Asked(reports("READY")), 1, print)
+    assert [service.is_updating for _ in range(3)] == [True] * 3, "nobody knows"
+    assert len(asked) == 1
+    hangs.set()
+    monkeypatch.setattr(running, "_ANSWER_SECONDS", 60)
     assert running._failed_deployments() == ({}, [])
 
 

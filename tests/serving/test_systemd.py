@@ -68,6 +68,23 @@ def test_a_change_while_it_runs_has_a_beginning_and_an_end(listens):
     assert before <= int(at) <= time.monotonic_ns() // 1000
 
 
+def test_a_change_that_could_not_be_told_is_told_before_its_end(listens, monkeypatch):
+    address, listener = listens
+    systemd = Systemd(address)
+    systemd.ready()
+    send = systemd._send
+    monkeypatch.setattr(systemd, "_send", lambda _: False)
+    systemd.reloading()
+    systemd.ready()
+    monkeypatch.setattr(systemd, "_send", send)
+    systemd.ready()
+    assert [each.partition("\n")[0] for each in listener.heard()] == [
+        "READY=1",
+        "RELOADING=1",
+        "READY=1",
+    ]
+
+
 def test_the_watchdog_hears_of_it_at_half_of_its_time(listens):
     address, listener = listens
     clock = Clock()

@@ -81,6 +81,8 @@ class HttpDoor:
         given = [*headers, *([("content-type", "application/json")] if content is not None else [])]
         try:
             return self.client.request(verb, path, headers=given, content=content)
+        except httpx.TimeoutException:  # which refuses nobody
+            raise
         except httpx.TransportError as error:
             raise NoConnectionError(str(error)) from error
 

@@ -15,7 +15,8 @@ class OutcomeSettings(Section):
     keep_days: float = Field(default=400.0, gt=0, le=100_000)
     """Since it was told."""
     at_most: int = Field(default=1_000_000, ge=1, le=10**12)
-    """How many are kept, with an equal share for each tenant: some hundred bytes each."""
+    """How many are kept, of some hundred bytes each. Where there are more, the oldest go of those
+    tenants that have more than an equal share."""
 
 
 class AnswerSettings(Section):
@@ -24,7 +25,7 @@ class AnswerSettings(Section):
     keep_days: float = Field(default=90.0, gt=0, le=100_000)
     """Since they were given."""
     at_most: int = Field(default=1_000_000, ge=1, le=10**12)
-    """How many wait, as of outcomes."""
+    """How many wait; where there are more, the same holds."""
 
 
 class AuditSettings(Section):

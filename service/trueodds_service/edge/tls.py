@@ -85,16 +85,20 @@ class Certificates:
         """
         with self._lock:
             self._look()
-            try:
-                if self._context is None:
+            if self._context is None:
+                try:
                     self._context = _context(self._tls)
-                elif not self.resumable:
-                    return _context(self._tls)
-            except (OSError, ssl.SSLError) as error:
-                if self._context is None:
+                except (OSError, ssl.SSLError) as error:  # changed since it was read
                     raise ConfigError(f"tls.cert: {self._tls.cert} cannot be used") from error
-            # Or the files have changed since the look, and are not all there.
-            return self._context
+            kept, signature = self._context, self._signature
+        if self.resumable:
+            return kept
+        try:
+            fresh = _context(self._tls)
+        except (OSError, ssl.SSLError):
+            return kept
+        # Files that were refused, or change at this moment, are not what is shown.
+        return fresh if _signature(self._tls) == signature else kept
 
     def _look(self) -> None:
         """Takes new files over, where they are right as a whole."""

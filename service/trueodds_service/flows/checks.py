@@ -113,15 +113,17 @@ class Checks:
             raise InvalidInput("questions", "are those of the fit: ask fresh ones")
         # Before engines work: a store that is away, or takes no more, then costs them nothing.
         prior = None
+        prompts = await long_work(_hash_of_check, calibrator, asked)
         if query.propose:
-            await self._calibrators.check_room()
+            before = await self.of(calibrator)
+            if not any(each.prompts_hash == prompts and each.proposal for each in before):
+                await self._calibrators.check_room()
             prior = await prior_of(fit, calibrator.scope, teacher, self._calibrators)
         async for event in ask(asked):
             if isinstance(event, Progress):
                 yield event
             else:
                 said = event
-        prompts = await long_work(_hash_of_check, calibrator, asked)
         check = Check(
             calibrator=calibrator.id,
             prompts_hash=prompts,

@@ -22,6 +22,8 @@ FORGET_SECONDS = 600.0
 _THREADS = 2
 # A thousand rows on a slow disk, behind other writers.
 _ANSWER_SECONDS = 20.0
+# Some thousands of rows to be forgotten, among all that there are.
+_FORGOTTEN_SECONDS = 120.0
 # How long an answer waits to be kept; then it is sent without.
 _KEEP_SECONDS = 2.0
 _ID_BYTES = 16
@@ -43,6 +45,7 @@ class Outcomes:
         self._store = store
         self.calls = StoreCalls(_THREADS, _ANSWER_SECONDS)
         self._keeping = StoreCalls(_THREADS, _KEEP_SECONDS)
+        self.forgetting = StoreCalls(1, _FORGOTTEN_SECONDS)
         self._key: bytes | None = None
 
     async def key(self) -> bytes:
@@ -101,15 +104,16 @@ class Outcomes:
 
     async def forget(self, outcomes: Bounds, answers: Bounds) -> None:
         """Forgets what is too old, or too much."""
-        while await self.calls.ask(self._store.prune, **outcomes._asdict()):
+        while await self.forgetting.ask(self._store.prune, **outcomes._asdict()):
             pass
-        while await self.calls.ask(self._store.prune_answers, **answers._asdict()):
+        while await self.forgetting.ask(self._store.prune_answers, **answers._asdict()):
             pass
 
     def close(self) -> None:
         """Asks the store for nothing more."""
         self.calls.close()
         self._keeping.close()
+        self.forgetting.close()
         self._store.close()
 
 

@@ -116,11 +116,9 @@ class Proposals:
             await self._keep(wanted, Proposal(note=few), self._again)
             return
         try:
-            # One tenant that may have no more is not to end the round of all.
-            await self._calibrators.check_room()
             found = await long_work(_refitted, calibrator, Answers.of(kept))
             await self._calibrators.keep(found.calibrator, activate=False, request=None)
-        except (InvalidInput, NotReady) as error:
+        except (InvalidInput, NotReady) as error:  # such as of a tenant that may have no more
             await self._keep(wanted, Proposal(note=error.message), self._again)
             return
         proposal = found.proposal(len(kept) - found.held_out)

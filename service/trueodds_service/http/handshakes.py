@@ -54,22 +54,26 @@ class Handshakes:
             transport.close()
 
     async def _agree(self, arriving: "_Arriving", transport: asyncio.Transport) -> None:
+        agreed = None
         try:
-            # Whoever breaks off, is late or cannot be trusted is gone: nobody is left to be told.
-            # Nor whose certificate says what Python cannot decode.
+            # Whoever breaks off, is late or cannot be trusted is gone, and so is whose certificate
+            # says what Python cannot decode: nobody is left to be told.
             with suppress(OSError, ValueError):
                 agreed = await asyncio.get_running_loop().start_tls(
                     transport,
                     arriving,
-                    self._context(),
+                    # It reads files, once for each who comes.
+                    await asyncio.to_thread(self._context),
                     server_side=True,
                     ssl_handshake_timeout=_SECONDS,
                     ssl_shutdown_timeout=_CLOSING_SECONDS,
                 )
-                if agreed is not None:
-                    arriving.hand_over(agreed)
         finally:
             del self._under_way[transport]
+            if agreed is None:
+                transport.abort()
+        if agreed is not None:
+            arriving.hand_over(agreed)
 
 
 class _Arriving(asyncio.Protocol):

@@ -110,9 +110,9 @@ def _watch(
                 print(f"not updated: {error.message}", flush=True)
         elif is_updating and not running.is_updating:
             is_updating = False
-            print("updated", flush=True)
+            print("not updated as a whole" if running.update_failed else "updated", flush=True)
         systemd.status(f"{'updating; ' if is_updating else ''}{in_short(states)}")
-        if progress.has_started and not is_updating:
+        if not is_updating:
             systemd.ready()
         signals.stop.wait(_POLL_SECONDS)
 

@@ -1,15 +1,22 @@
 """The service while it runs, as seen from the process that has started it."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 from ray import serve
 from ray.exceptions import RayError
 from ray.serve.exceptions import RayServeException
 from ray.serve.handle import DeploymentHandle
-from ray.serve.schema import ApplicationStatus, DeploymentDetails, DeploymentStatus
+from ray.serve.schema import (
+    ApplicationStatus,
+    ApplicationStatusOverview,
+    DeploymentDetails,
+    DeploymentStatus,
+)
 
 from trueodds_service.config import Settings
 from trueodds_service.errors import StartError
@@ -104,8 +111,13 @@ class Running:
 
     @property
     def is_updating(self) -> bool:
-        """Whether something is still to be replaced."""
-        return bool(_status() == ApplicationStatus.DEPLOYING)
+        """Whether something is still to be replaced, as far as anybody knows."""
+        return _status() in (ApplicationStatus.DEPLOYING, None)
+
+    @property
+    def update_failed(self) -> bool:
+        """Whether something of what was to come has not come up."""
+        return bool(_status() == ApplicationStatus.DEPLOY_FAILED)
 
     def _reports(self, failures: Mapping[str, str]) -> Sequence[GatewayReport]:
         """None where the directory does not answer: it is starting, or being replaced."""
@@ -137,18 +149,45 @@ def _failed_deployments() -> tuple[dict[str, str], list[str]]:
 
 
 def _status() -> ApplicationStatus | None:
-    try:
-        return serve.status().applications[APP].status
-    except (RayError, RayServeException, KeyError):
-        return None
+    application = _CONTROLLER.application()
+    return None if application is None else application.status
 
 
 def _deployments() -> Mapping[str, DeploymentDetails]:
-    """None where Serve's controller does not answer: Ray is starting it anew, or has ended."""
-    try:
-        return dict(serve.status().applications[APP].deployments)
-    except (RayError, RayServeException, KeyError):
-        return {}
+    application = _CONTROLLER.application()
+    return {} if application is None else dict(application.deployments)
+
+
+class _Controller:
+    """Serve's controller, asked in a thread: where it hangs, Ray would wait for ever."""
+
+    def __init__(self) -> None:
+        self._answers: SimpleQueue[ApplicationStatusOverview | None] = SimpleQueue()
+        self._is_asked = False
+
+    def application(self) -> ApplicationStatusOverview | None:
+        """None where it does not answer: Ray is starting it anew, it hangs, or all has ended."""
+        if not self._is_asked:
+            threading.Thread(target=self._ask, name="controller", daemon=True).start()
+        self._is_asked = True
+        try:
+            answer = self._answers.get(timeout=_ANSWER_SECONDS)
+        except Empty:  # it is still asked
+            return None
+        self._is_asked = False
+        return answer
+
+    def _ask(self) -> None:
+        answer = None
+        try:
+            answer = serve.status().applications[APP]
+        except (RayError, RayServeException, KeyError):
+            pass
+        finally:
+            self._answers.put(answer)
+
+
+_CONTROLLER = _Controller()
 
 
 def _cause(message: str) -> str:

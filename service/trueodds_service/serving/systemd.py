@@ -25,7 +25,7 @@ class Systemd:
         self._clock = clock
         self._alive_at = float("-inf")
         self._is_ready = False
-        self._status = ""
+        self._status = self._unsaid = ""
 
     @classmethod
     def of_environment(cls) -> "Systemd":
@@ -44,14 +44,16 @@ class Systemd:
 
     def ready(self) -> None:
         """It has started, or what it runs is replaced."""
-        self._is_ready = self._is_ready or self._send("READY=1")
+        if not self._is_ready and self._say_what_is_left():
+            self._is_ready = self._send("READY=1")
 
     def reloading(self) -> None:
         """Until the next ``ready``. Not while it starts: that would then end the start."""
         if self._is_ready:
+            # By its moment systemd knows which of its signals is answered.
+            self._unsaid = f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}"
             self._is_ready = False
-            # By this systemd knows which of its signals is answered.
-            self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+            self._say_what_is_left()
 
     def alive(self) -> None:
         """To be said again and again, while all is well."""
@@ -59,6 +61,11 @@ class Systemd:
         is_due = self._pause is not None and now - self._alive_at >= self._pause
         if is_due and self._send("WATCHDOG=1"):
             self._alive_at = now
+
+    def _say_what_is_left(self) -> bool:
+        if self._unsaid and self._send(self._unsaid):
+            self._unsaid = ""
+        return not self._unsaid
 
     def stopping(self) -> None:
         self._send("STOPPING=1")

@@ -15,7 +15,6 @@ from trueodds_service.store.tables import CLOCK_ID, ClockRow
 
 _DIALECTS: Mapping[str, ModuleType] = MappingProxyType({"sqlite": sqlite, "postgresql": postgres})
 
-_SESSION_SECONDS = 300
 _URLS = "sqlite:///FILE or postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
 
 
@@ -76,11 +75,10 @@ def open_engine(url: str) -> Engine:
     try:
         engine = create_engine(
             parsed,
-            # A connection that the server has closed meanwhile is replaced, not handed out; and one
-            # that is old: where another server has taken over, the one of before may still answer.
+            # A connection that the server has closed meanwhile is replaced, not handed out.
             pool_pre_ping=True,
-            pool_recycle=_SESSION_SECONDS,
             connect_args=dialect.connecting(parsed),
+            **dialect.POOL,
         )
     except ImportError as error:
         raise StoreError(

@@ -27,7 +27,7 @@ T = TypeVar("T")
 # Databases bound how many values a statement may have; SQLite once had 999.
 _AT_ONCE = 500
 # What a call forgets at most: some seconds' work on a slow disk.
-_MOST_PRUNED = 50_000
+_MOST_PRUNED = 20_000
 _SEAL_BYTES = 32
 # What a correction may change.
 _TOLD = ("option", "calibrator_id", "choice", "probabilities", "calibrated")

@@ -5,11 +5,13 @@ from collections.abc import Iterator
 from google.protobuf.json_format import MessageToDict
 
 from trueodds_service.caller import NAME
+from trueodds_service.core.calibrators.methods import Method
 from trueodds_service.core.decisions.cascade import METHOD as CASCADE
 from trueodds_service.core.fitting.temperature import DEFAULT_BOUNDS
 from trueodds_service.errors import InvalidInput
 from trueodds_service.flows.apply_calibrator import applied_by
 from trueodds_service.flows.cascade_promise import check_thresholds
+from trueodds_service.flows.fit_record import Bias
 from trueodds_service.rpc.calibration.calibrators import calibrator_message
 from trueodds_service.rpc.calibration.fits import parse_request_id
 from trueodds_service.rpc.legible import is_legible
@@ -28,7 +30,8 @@ def check_could_be_kept(record: Calibrator | FitRequest) -> None:
     """
     try:
         if isinstance(record, FitRequest):
-            parse_request_id(record.id)
+            if not parse_request_id(record.id):
+                raise ValueError("it has no name")
             _check_text(record.fingerprint)
         else:
             _check_calibrator(record)
@@ -45,6 +48,9 @@ def _check_calibrator(record: Calibrator) -> None:
     if scope.options == 1:
         raise ValueError("one option is no choice")
     _check_told(record)
+    Bias(record.bias_correction)
+    if record.method not in (*Method, CASCADE):
+        raise ValueError(f"its method {record.method!r} is none of this version's")
     if record.method == CASCADE:
         check_thresholds(record)
         return

@@ -44,6 +44,10 @@ SELECT set_config('lock_timeout', '10s', true),
                        WHEN 'off' THEN 'on' ELSE current_setting('synchronous_commit') END, true)
 """
 
+# Where another server has taken over, the one of before may still answer: sessions are made anew
+# after some minutes.
+POOL: Mapping[str, Any] = MappingProxyType({"pool_recycle": 300})
+
 _READ_ONLY = "25006"
 
 # Any number, as long as nothing else in the same database locks on it.

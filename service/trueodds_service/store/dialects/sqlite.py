@@ -15,6 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from trueodds_service.store.dialects import WRITES
 from trueodds_service.store.errors import StoreError
 
+POOL: Mapping[str, Any] = MappingProxyType({})
 # All statements of a transaction see the same state, whatever it does.
 READING: Mapping[str, Any] = MappingProxyType({})
 WRITING: Mapping[str, Any] = MappingProxyType({WRITES: True})

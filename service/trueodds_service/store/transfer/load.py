@@ -1,6 +1,6 @@
 """Into a database: one transaction, which a second time changes nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -34,11 +34,7 @@ def import_store(
         StoreError: the store cannot be opened, upgraded or written.
     """
     archive = file.read(path)
-    records: dict[str, Calibrator | FitRequest] = {
-        **{f"calibrator {each.calibrator.id}": each.calibrator for each in archive.calibrators},
-        **{f"request {each.request.id!r}": each.request for each in archive.requests},
-    }
-    for name, record in records.items():
+    for name, record in _records(archive):
         try:
             check(record)
         except ValueError as error:
@@ -51,6 +47,15 @@ def import_store(
     else:
         check_current(url)
     return _merged(url, archive, dry_run), archive.numbers
+
+
+def _records(archive: Archive) -> Iterator[tuple[str, Calibrator | FitRequest]]:
+    """What is to be used again, by what messages call it: deleted calibrators never are."""
+    for kept in archive.calibrators:
+        if not kept.deleted:
+            yield f"calibrator {kept.calibrator.id}", kept.calibrator
+    for asked in archive.requests:
+        yield f"request {asked.request.id!r}", asked.request
 
 
 def _merged(url: str, archive: Archive, dry_run: bool) -> Numbers:

@@ -65,7 +65,7 @@ def _add_activations(session: Session, activations: Sequence[Activation]) -> int
     scopes: dict[Scope, ScopeRow] = {}
     steps = _histories(activations)
     for scope, theirs in steps.items():
-        scopes[scope] = row = _scope(session, scope)
+        scopes[scope] = row = _scope_row(session, scope)
         ours = session.scalars(
             select(ActivationRow).filter_by(scope_id=row.id).order_by(ActivationRow.sequence)
         ).all()
@@ -141,12 +141,10 @@ def _checked_in_force(session: Session, scope: Scope, row: ScopeRow) -> str | No
     return name
 
 
-def _scope(session: Session, scope: Scope) -> ScopeRow:
+def _scope_row(session: Session, scope: Scope) -> ScopeRow:
+    """It is there: that of a calibrator of the archive."""
     row = find_scope(session, scope)
-    if row is None:  # of a history without any calibrator
-        row = scope_row(scope)
-        session.add(row)
-        session.flush()
+    assert row is not None  # noqa: S101 (for the type checker)
     return row
 
 
