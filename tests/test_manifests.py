@@ -33,6 +33,11 @@ def pods(service):
     ]
 
 
+def serve_service(service):
+    """What callers come by, as an object of Kubernetes'."""
+    return {"apiVersion": "v1", "kind": "Service", **service["spec"]["serveService"]}
+
+
 def check(manifest, version):
     """Raises ValidationError, at unknown fields, too: Kubernetes drops them without a word."""
     kubernetes_validate.validate(manifest, version, strict=True)
@@ -40,7 +45,7 @@ def check(manifest, version):
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_kubernetes_takes_the_objects_and_the_pods(version):
-    for manifest in [*OTHERS, *pods(RAY_SERVICE)]:
+    for manifest in [*OTHERS, serve_service(RAY_SERVICE), *pods(RAY_SERVICE)]:
         check(manifest, version)
 
 
@@ -64,6 +69,14 @@ def test_it_does_not_take_what_is_no_field_or_of_another_kind(version, place, na
         found[name] = value
         with pytest.raises(ValidationError):
             check(pod, version)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_nor_in_the_service_that_callers_come_by(version):
+    service = serve_service(deepcopy(RAY_SERVICE))
+    service["spec"]["ports"][0]["prot"] = 50051
+    with pytest.raises(ValidationError):
+        check(service, version)
 
 
 # KubeRay, whose definition is in no package: written from its reference of ray.io/v1, version 1.5.
@@ -148,6 +161,7 @@ SERVICE = record(
     kind={"const": "RayService"},
     metadata=record("name", annotations=TEXTS, labels=TEXTS, name=TEXT, namespace=TEXT),
     spec=record(
+        "rayClusterConfig",
         excludeHeadPodFromServeSvc=FLAG,
         rayClusterConfig=CLUSTER,
         rayClusterDeletionDelaySeconds=COUNT,
