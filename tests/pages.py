@@ -42,6 +42,7 @@ APART = {
     "export RAY_AUTH_MODE": "needs a cluster; tests/integration/test_cluster.py sets it",
     "serve ": "needs a cluster; tests/integration/test_serve_deploy.py runs it",
     "PYTHONPATH=service:deploy/demo python": "trains for minutes on a GPU",
+    "apt-get install gcc": "as root, on a machine of Debian's",
     "cd /opt/trueodds": "as root; tests/test_deploy.py holds it against the unit",
     "python3.11 -m venv": "as root; tests/test_deploy.py holds it against the unit",
     "venv/bin/pip install": "as root; tests/test_deploy.py holds it against the unit",

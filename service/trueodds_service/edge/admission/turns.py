@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from trueodds_service import urgency
 from trueodds_service.edge.time_limits import expiring
-from trueodds_service.errors import ServiceError
+from trueodds_service.errors import Exhausted, ServiceError
 from trueodds_service.fair import FairQueue
 
 # While the event loop is at work for less than this part of its time, requests that wait begin.
@@ -30,7 +30,7 @@ _MANY = 100.0
 _GONE_SECONDS = 10.0
 # Of the service: who asks is not to blame.
 _FAULTS = {"UNAVAILABLE", "INTERNAL"}
-# Of one tenant, as dozens of connections hold them; what is more is refused without waiting.
+# Of one tenant, as dozens of connections hold them; what is more is refused at once.
 _MOST_WAITING = 16_384
 
 
@@ -82,13 +82,15 @@ class Turns:
     async def turn(self, tenant: str) -> None:
         """Waits until the tenant's next request may begin.
 
-        Raises Expired where the deadline passes before.
+        Raises Expired where the deadline passes before, and Exhausted where too many wait.
         """
         now = self._clock()
         if not self._is_held(tenant, now):
             return
         if self._waiting.number_of(tenant) + self._late.number_of(tenant) >= _MOST_WAITING:
-            return
+            raise Exhausted(
+                f"{_MOST_WAITING:,} requests of this tenant wait", reason="TOO_MANY_REQUESTS"
+            )
         left = urgency.seconds_left()
         one = _Waiting(
             tenant,
