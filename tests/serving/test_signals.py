@@ -14,14 +14,14 @@ _PLACES = {
 class Last:
     def __del__(self):
         print("here", flush=True)
-        time.sleep(60)
+        wait()
 
 Last()
 """,
     "a callback of a fork": """
 def around():
     print("here", flush=True)
-    time.sleep(60)
+    wait()
 
 os.register_at_fork(after_in_parent=around)
 if not os.fork():
@@ -33,10 +33,15 @@ _PROCESS = """
 import os, time
 from trueodds_service.serving.signals import end_on_signals
 
+def wait():
+    # Not at once: a signal that comes just as a sleep begins is noticed when that ends.
+    for _ in range(600):
+        time.sleep(0.1)
+
 end_on_signals()
 try:
 {place}
-    time.sleep(60)
+    wait()
 finally:
     print("stopped what was started", flush=True)
 """
