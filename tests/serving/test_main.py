@@ -124,10 +124,8 @@ def test_on_a_cluster_no_port_of_this_machine_is_held(serve, serving):
     )
 
 
-def test_at_a_signal_the_configuration_is_read_again_and_a_wrong_one_changes_nothing(
-    serving, monkeypatch, capsys
-):
-    signals, ready = main.Signals(), {"model": ("READY", "")}
+def first_wrong_then_right():
+    """Reads the configuration again, twice."""
     read = iter([ConfigError("models.0.name: no name"), "settings"])
 
     def read_again():
@@ -135,6 +133,12 @@ def test_at_a_signal_the_configuration_is_read_again_and_a_wrong_one_changes_not
         if isinstance(found, Exception):
             raise found
         return found
+
+    return read_again
+
+
+def steps(signals):
+    """In a service's states: a signal to change it, the change's end, and a signal to stop."""
 
     def change(running):
         signals.reload.set()
@@ -145,8 +149,17 @@ def test_at_a_signal_the_configuration_is_read_again_and_a_wrong_one_changes_not
     def stop(running):
         signals.stop.set()
 
+    return change, done, stop
+
+
+def test_at_a_signal_the_configuration_is_read_again_and_a_wrong_one_changes_nothing(
+    serving, monkeypatch, capsys
+):
+    signals, ready = main.Signals(), {"model": ("READY", "")}
+    change, done, stop = steps(signals)
+
     running = serving(ready, change, ready, change, ready, ready, done, ready, stop, ready)
-    main._watch(running, signals, read_again, Systemd())
+    main._watch(running, signals, first_wrong_then_right(), Systemd())
     assert capsys.readouterr().out.splitlines() == [
         "ready: model",
         "not updated: models.0.name: no name",
@@ -245,28 +258,13 @@ def test_the_watchdog_hears_nothing_while_no_gateway_answers(serve, serving, hea
 def test_systemd_is_told_of_a_change_until_it_is_done_or_refused(serving, heard, capsys):
     seen, signals, ready = [], main.Signals(), {"model": ("READY", "")}
     look, systemd = note(seen, heard), Systemd.of_environment()
-    read = iter([ConfigError("models.0.name: no name"), "settings"])
-
-    def read_again():
-        found = next(read)
-        if isinstance(found, Exception):
-            raise found
-        return found
-
-    def change(_):
-        signals.reload.set()
-
-    def done(running):
-        running.is_updating = False
-
-    def stop(_):
-        signals.stop.set()
+    change, done, stop = steps(signals)
 
     running = serving(
         *(change, {"model": ("STARTING", "")}, look),  # before it has started
         *(ready, look, change, ready, ready, look, done, ready, look, stop, ready),
     )
-    main._watch(running, signals, read_again, systemd)
+    main._watch(running, signals, first_wrong_then_right(), systemd)
     assert seen == [["READY=1"], [], ["RELOADING=1"], ["READY=1"]]
     assert running.updates == ["settings"]
     capsys.readouterr()

@@ -26,17 +26,25 @@ Wait = Callable[[psutil.Process], None]
 Waiting = Callable[[Service], AbstractContextManager[Wait]]
 
 
+def _until(is_so: Callable[[], bool], seconds: float, late: str) -> None:
+    """Raises TimeoutError, which says what did not come in time."""
+    end = time.monotonic() + seconds
+    while not is_so():
+        if time.monotonic() > end:
+            raise TimeoutError(late)
+        time.sleep(_LOOK_SECONDS)
+
+
 @contextlib.contextmanager
 def gateway(served: Service) -> Iterator[Wait]:
     """One that was not there before answers somebody who comes to it."""
     known = set(served.processes(GATEWAY))
 
     def wait(_: psutil.Process) -> None:
-        end = time.monotonic() + _BACK_SECONDS
-        while not any(_answers(served, each) for each in set(served.processes(GATEWAY)) - known):
-            if time.monotonic() > end:
-                raise TimeoutError("no other gateway answers")
-            time.sleep(_LOOK_SECONDS)
+        def is_back() -> bool:
+            return any(_answers(served, each) for each in set(served.processes(GATEWAY)) - known)
+
+        _until(is_back, _BACK_SECONDS, "no other gateway answers")
         known.update(served.processes(GATEWAY))
 
     yield wait
@@ -71,11 +79,10 @@ def controller(served: Service) -> Iterator[Wait]:
     """Another controller answers those who ask it: Ray writes into its title what it is doing."""
 
     def wait(killed: psutil.Process) -> None:
-        end = time.monotonic() + _BACK_SECONDS
-        while not set(served.processes(*_ANSWERING)) - {killed}:
-            if time.monotonic() > end:
-                raise TimeoutError("no other controller answers")
-            time.sleep(_LOOK_SECONDS)
+        def is_back() -> bool:
+            return bool(set(served.processes(*_ANSWERING)) - {killed})
+
+        _until(is_back, _BACK_SECONDS, "no other controller answers")
 
     yield wait
 
@@ -93,11 +100,10 @@ def replica(served: Service) -> Iterator[Wait]:
     known = set(served.processes(ENGINE_CORE))
 
     def wait(_: psutil.Process) -> None:
-        end = time.monotonic() + _GONE_SECONDS
-        while left := [each for each in known if _runs(each)]:
-            if time.monotonic() > end:
-                raise TimeoutError(f"{left} goes on without its replica")
-            time.sleep(_LOOK_SECONDS)
+        def is_gone() -> bool:
+            return not any(map(_runs, known))
+
+        _until(is_gone, _GONE_SECONDS, f"one of {known} goes on without its replica")
         known.clear()
         known.update(served.processes(ENGINE_CORE))
         if not known:
