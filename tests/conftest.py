@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
+import trustme
 from google.rpc import code_pb2, error_details_pb2
 from grpc_health.v1 import health_pb2_grpc
 from grpc_status import rpc_status
+from tests.certificates import Files
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
@@ -45,6 +47,22 @@ _TEXT = [
 _CHAT_TEMPLATE = """\
 {%- for message in messages %}{{ message.role }}: {{ message.content }}<|end|>{% endfor %}
 {%- if add_generation_prompt %}assistant:{% endif %}"""
+
+
+@pytest.fixture(scope="session")
+def ca() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def own(ca: trustme.CA) -> trustme.LeafCert:
+    """The certificate of a service at localhost and 127.0.0.1."""
+    return ca.issue_cert("localhost", "127.0.0.1")
+
+
+@pytest.fixture
+def files(tmp_path: Path, own: trustme.LeafCert, ca: trustme.CA) -> Files:
+    return Files(tmp_path).write(own, ca)
 
 
 @pytest.fixture(scope="session")

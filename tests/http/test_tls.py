@@ -8,21 +8,11 @@ from contextlib import ExitStack
 import httpx
 import pytest
 import trustme
-from tests.certificates import Files, channel_credentials, of_client
+from tests.certificates import channel_credentials, of_client
 
 from trueodds_service.edge.gate import Gate
 
 SCORE = "/trueodds.v1.ScoringService/Score"
-
-
-@pytest.fixture(scope="module")
-def ca():
-    return trustme.CA()
-
-
-@pytest.fixture
-def files(tmp_path, ca):
-    return Files(tmp_path).write(ca.issue_cert("localhost", "127.0.0.1"), ca)
 
 
 def trusting(ca, own=None):

@@ -10,25 +10,15 @@ import grpc
 import pytest
 import trustme
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from tests.certificates import Files, channel_credentials, of_client, serial, shown
+from tests.certificates import channel_credentials, of_client, serial, shown
 
 from trueodds.v1 import model_pb2, model_pb2_grpc
 from trueodds_service.edge.gate import Gate
 
 
 @pytest.fixture(scope="module")
-def ca():
-    return trustme.CA()
-
-
-@pytest.fixture(scope="module")
 def other_ca():
     return trustme.CA()
-
-
-@pytest.fixture
-def files(tmp_path, ca):
-    return Files(tmp_path).write(ca.issue_cert("localhost", "127.0.0.1"), ca)
 
 
 def models(address, credentials=None):

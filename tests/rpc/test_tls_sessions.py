@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import trustme
-from tests.certificates import Files, channel_credentials
+from tests.certificates import channel_credentials
 
 # What a server of HTTP/2 answers at once is its settings, to a client that has sent its own.
 ASKED = {
@@ -18,16 +18,6 @@ ASKED = {
     "http": b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n",
 }
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
-
-
-@pytest.fixture(scope="module")
-def ca():
-    return trustme.CA()
-
-
-@pytest.fixture
-def files(tmp_path, ca):
-    return Files(tmp_path).write(ca.issue_cert("localhost", "127.0.0.1"), ca)
 
 
 @pytest.fixture(params=[*ASKED])
